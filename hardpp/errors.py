@@ -1,0 +1,45 @@
+"""What can go wrong through no fault of the program; each kind carries its exit code.
+
+Every message is one sentence that names the file and line, or the site, plate, expected and
+given shape; the optional hint says what to do about it.
+"""
+
+
+class HardppError(Exception):
+    """A failure the user can mend; shown as one sentence, without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = ""):
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(HardppError):
+    """An unknown name, an impossible pair, a bad configuration key or value."""
+
+    exit_code = 2
+
+
+class DataError(HardppError):
+    """Data that cannot be read, fetched or verified; the message names file and line."""
+
+    exit_code = 3
+
+
+class CheckpointError(HardppError):
+    """A checkpoint or run folder that is missing, truncated, altered or not ours."""
+
+    exit_code = 4
+
+
+class NumericalError(HardppError):
+    """A bound or gradient that stopped being finite."""
+
+    exit_code = 5
+
+
+class ResourceError(HardppError):
+    """Memory or disk space that ran out."""
+
+    exit_code = 6

@@ -1,0 +1,53 @@
+"""Batches, estimates, and the two protocols that tie programs to objectives.
+
+Shapes: B data, T output steps, S source positions, K particles.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, device
+
+
+class TransductionBatch(NamedTuple):
+    """Source sequences and the target sequences they turn into, padded on the right.
+
+    Padding holds symbol 0 and is never read: the masks are what counts. Targets end with the
+    boundary symbol, which also stands before their first symbol.
+    """
+
+    source: Tensor  # (B, S) int64
+    source_mask: Tensor  # (B, S) bool, at least one True a row
+    target: Tensor  # (B, T) int64
+    target_mask: Tensor  # (B, T) bool, at least one True a row
+
+    def to(self, where: device | str) -> "TransductionBatch":
+        """The same batch on another device."""
+        return TransductionBatch(*(part.to(where) for part in self))
+
+
+class Estimate(NamedTuple):
+    """What an objective has to say about one batch; bounds and weights in nats."""
+
+    bound: Tensor  # (B,) detached, per datum
+    surrogate: Tensor  # () its gradient is the estimator's; the sum over data, to be maximised
+    log_weights: Tensor | None  # (K, B) detached log p - log q of every particle, per datum
+    diagnostics: dict[str, Tensor]  # detached, per datum (B,) or scalar
+
+
+class Program(Protocol):
+    """A model or guide: calling it on a batch runs its sample statements."""
+
+    def __call__(self, batch: Any) -> Any: ...
+
+
+class Objective(Protocol):
+    """A training objective; every one of ours is a `pyro.infer.ELBO`."""
+
+    name: str
+    unbiased: bool  # is the gradient's expectation the gradient of `bound`?
+    bound: str  # "elbo", "iw", "exact" or "none" (no bound on log p)
+    trains_guide: bool  # does it send gradients to the guide?
+
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate: ...
+
+    def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor: ...
