@@ -1,0 +1,51 @@
+"""Guides over alignments: q(alignment | source, target).
+
+A guide opens the same plates and samples the same sites as its model, and nothing else. Unlike
+the model it may read the whole target. For `LatentAlignment` the exact posterior factorises over
+steps, so `StepwiseAlignment` contains it: any remaining gap is amortisation or optimisation,
+never the family.
+
+Source: Deng et al. (2018), section 3; their inference network for translation.
+Shapes: B data, S source positions, T steps; ... = dims inference adds on the left.
+"""
+
+import pyro
+import pyro.distributions as dist
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from hardpp import sites
+from hardpp.types import TransductionBatch
+
+
+class StepwiseAlignment(PyroModule):
+    """alignment[b, t] ~ Categorical(scorer(target state[b, t], source states[b])), independent steps.
+
+    Args:
+        source_embedding, target_embedding: symbols (B, N) -> (B, N, E); usually the model's own.
+        source_reader, target_reader: embedded symbols and mask -> states (B, N, .), each state
+            allowed to depend on the whole sequence.
+        scorer: target states, `scorer.keys(source states)` and source mask -> scores (B, T, S).
+    """
+
+    max_plate_nesting = 2  # data, steps
+
+    def __init__(
+        self,
+        source_embedding: nn.Module,
+        target_embedding: nn.Module,
+        source_reader: nn.Module,
+        target_reader: nn.Module,
+        scorer: nn.Module,
+    ):
+        super().__init__()
+        self.source_embedding, self.target_embedding = source_embedding, target_embedding
+        self.source_reader, self.target_reader, self.scorer = source_reader, target_reader, scorer
+
+    def forward(self, batch: TransductionBatch) -> Tensor:
+        """Runs the guide; returns the alignments, (..., B, T)."""
+        source = self.source_reader(self.source_embedding(batch.source), batch.source_mask)  # (B, S, .)
+        target = self.target_reader(self.target_embedding(batch.target), batch.target_mask)  # (B, T, .)
+        scores = self.scorer(target, self.scorer.keys(source), batch.source_mask)  # (B, T, S)
+        with sites.output_steps(batch.target_mask):
+            return pyro.sample(sites.ALIGNMENT, dist.Categorical(logits=scores))

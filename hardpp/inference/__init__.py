@@ -1,0 +1,1 @@
+"""Objectives: each a `pyro.infer.ELBO` that works on any Pyro model and guide."""

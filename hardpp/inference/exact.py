@@ -1,0 +1,213 @@
+"""Exact answers by enumeration: the marginal likelihood, and the bound with the guide summed out.
+
+`ExactMarginal` computes log p(y) = log sum_z p(y, z) of any model whose latents are discrete (chains
+in `pyro.markov`), `EnumeratedELBO` the expectation E_q[log p(y, z) - log q(z)] with q enumerated.
+Both are deterministic, and their difference is KL(q || p(z | y)): the judges of all other objectives.
+
+The sum is contracted in program order with logsumexp (`hardpp.ops.marginal`), not by Pyro's
+log-einsum, whose gradient vanishes on peaked models.
+
+Shapes: plates as in the program, the data plate outermost; S values of a latent.
+"""
+
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.infer import config_enumerate
+from pyro.poutine import Trace
+from pyro.poutine.enum_messenger import EnumMessenger
+from pyro.poutine.util import prune_subsample_sites
+from torch import Tensor
+
+from hardpp.errors import UsageError
+from hardpp.inference.objective import Run, SurrogateObjective
+from hardpp.inference.weight_table import common_scale, site_log_prob
+from hardpp.ops.marginal import Factor, align, eliminate, spread, without
+from hardpp.types import Estimate
+
+
+class ExactMarginal(SurrogateObjective):
+    """log p(y), every latent of the model summed out; the guide is not used.
+
+    Raises:
+        UsageError: a latent that cannot be enumerated.
+    """
+
+    name = "exact"
+    bound = "exact"
+    trains_guide = False
+
+    def __init__(self, *, max_plate_nesting: float = float("inf")):
+        super().__init__(max_plate_nesting=max_plate_nesting)
+
+    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+        """The marginal of each datum; the surrogate is its sum."""
+        trace = self._enumerated(model, guide, args, kwargs)
+        log_p = _contract(trace, _factors(trace))
+        return Estimate(log_p.detach(), log_p.sum(), None, {})
+
+    def posterior(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked.
+
+        A marginal is the gradient of log p(y) with respect to the log-probability of the value.
+        """
+        with torch.enable_grad():
+            trace = self._enumerated(model, guide, args, kwargs)
+            factors = _factors(trace)
+            leaves = {
+                name: torch.zeros_like(factors[name].log_value, requires_grad=True) for name in _variables(trace)
+            }
+            for name, leaf in leaves.items():
+                factors[name] = Factor(factors[name].log_value.detach() + leaf, factors[name].dims)
+            total = _contract(trace, factors).sum() / common_scale(_samples(trace))
+            marginals = torch.autograd.grad(total, list(leaves.values()))
+        out = {}
+        for (name, variable), marginal in zip(_variables(trace).items(), marginals, strict=True):
+            own = _plates(trace, name)
+            dims = "".join(sorted(own, key=lambda d: _plate_dim(trace, d))) + variable
+            other = set(factors[name].dims) - set(dims)
+            probability = without(Factor(marginal, factors[name].dims), other, log_space=False)
+            mask = trace.nodes[name]["packed"]["mask"]
+            kept = 1.0 if mask is None else spread(Factor(mask, mask._pyro_dims), dims)
+            out[name] = spread(probability, dims) * kept
+        return out
+
+    def _enumerated(self, model: Run, guide: Run, args: Any, kwargs: Any) -> Trace:
+        nesting = self.program_nesting(model, guide, args, kwargs)
+        with EnumMessenger(-1 - nesting):
+            return enumerated_trace(model, args, kwargs)
+
+
+class EnumeratedELBO(SurrogateObjective):
+    """E_q[log p(y, z) - log q(z)], every latent of the guide summed out.
+
+    Raises:
+        UsageError: a latent that cannot be enumerated, or a term outside the plates of its latents.
+    """
+
+    name = "enum"
+    bound = "elbo"
+
+    def __init__(self, *, max_plate_nesting: float = float("inf")):
+        super().__init__(max_plate_nesting=max_plate_nesting)
+
+    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+        """The bound of each datum; the surrogate is its sum."""
+        nesting = self.program_nesting(model, guide, args, kwargs)
+        with EnumMessenger(-1 - nesting):
+            guide_trace = enumerated_trace(guide, args, kwargs)
+            replayed = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
+        model_trace = prune_subsample_sites(replayed)
+        _pack(model_trace, guide_trace.plate_to_symbol)
+        sources = _factors(guide_trace)
+        variables = _variables(guide_trace)
+        terms = [(1.0, term) for term in _factors(model_trace).values()]
+        terms += [(-1.0, term) for term in sources.values()]
+        total = None
+        for sign, term in terms:
+            expected = sign * _to_data(guide_trace, _expectation(term, sources, variables))
+            total = expected if total is None else total + expected
+        if total is None:
+            raise UsageError("the programs have no sample sites")
+        bound = total * common_scale([*_samples(model_trace), *_samples(guide_trace)])
+        return Estimate(bound.detach(), bound.sum(), None, {})
+
+
+def enumerated_trace(program: Run, args: Any, kwargs: Any) -> Trace:
+    """A trace in which every latent holds all its values in a dim of its own, packed.
+
+    Raises:
+        UsageError: a latent that cannot be enumerated.
+    """
+    trace = prune_subsample_sites(poutine.trace(config_enumerate(program)).get_trace(*args, **kwargs))
+    for site in _samples(trace):
+        if not site["is_observed"] and "_enumerate_dim" not in site["infer"]:
+            raise UsageError(
+                f"site {site['name']!r} is {type(site['fn']).__name__} and cannot be enumerated: "
+                "exact and enum need discrete latents"
+            )
+    _pack(trace, None)
+    return trace
+
+
+# Pyro packs the tensors it finds; we hand it log-probabilities that are masked and unscaled. A
+# latent that is masked out is pinned to its first value, so that its sum is exactly one.
+def _pack(trace: Trace, plate_to_symbol: dict[str, str] | None) -> None:
+    for site in _samples(trace):
+        log_prob = site_log_prob(site)
+        mask, dim = site["mask"], site["infer"].get("_enumerate_dim")
+        if dim is not None and mask is not None and mask is not True:
+            pin = log_prob.new_full((log_prob.shape[dim],) + (1,) * (-1 - dim), -torch.inf)
+            pin[0] = 0.0
+            log_prob = log_prob.where(torch.as_tensor(mask, device=log_prob.device), pin)
+        site["log_prob"] = site["unscaled_log_prob"] = log_prob
+    trace.pack_tensors(plate_to_symbol)
+
+
+def _samples(trace: Trace) -> list[dict[str, Any]]:
+    return [site for site in trace.nodes.values() if site["type"] == "sample"]
+
+
+def _factors(trace: Trace) -> dict[str, Factor]:
+    packed = {site["name"]: site["packed"]["log_prob"] for site in _samples(trace)}
+    return {name: Factor(value, value._pyro_dims) for name, value in packed.items()}
+
+
+# The letter of every enumerated site, in program order.
+def _variables(trace: Trace) -> dict[str, str]:
+    sites = [site for site in _samples(trace) if "_enumerate_symbol" in site["infer"]]
+    return {site["name"]: site["infer"]["_enumerate_symbol"] for site in sites}
+
+
+def _plates(trace: Trace, name: str) -> frozenset[str]:
+    frames = trace.nodes[name]["cond_indep_stack"]
+    return frozenset(trace.plate_to_symbol[frame.name] for frame in frames if frame.vectorized)
+
+
+def _plate_dim(trace: Trace, letter: str) -> int:
+    for site in _samples(trace):
+        for frame in site["cond_indep_stack"]:
+            if frame.vectorized and trace.plate_to_symbol[frame.name] == letter:
+                return int(frame.dim)
+    raise KeyError(letter)
+
+
+def _contract(trace: Trace, factors: dict[str, Factor]) -> Tensor:
+    plates = frozenset(trace.plate_to_symbol.values())
+    remaining = list(factors.values())
+    # Innermost plates first; `sorted` keeps program order within a level.
+    for name, variable in sorted(_variables(trace).items(), key=lambda item: -len(_plates(trace, item[0]))):
+        remaining = eliminate(remaining, variable, plates - _plates(trace, name))
+    total = sum((_to_data(trace, factor) for factor in remaining[1:]), _to_data(trace, remaining[0]))
+    return total * common_scale(_samples(trace))
+
+
+# Sums a factor over all plates but the data plate, the outermost that all sites share.
+def _to_data(trace: Trace, factor: Factor) -> Tensor:
+    shared = frozenset.intersection(*(_plates(trace, site["name"]) for site in _samples(trace)))
+    data = min(shared, key=lambda d: _plate_dim(trace, d)) if shared else ""
+    return without(factor, [d for d in factor.dims if d != data], log_space=False).log_value
+
+
+# E_q of a term: only the sources of its variables and their ancestors matter, all others sum to 1.
+def _expectation(term: Factor, sources: dict[str, Factor], variables: dict[str, str]) -> Factor:
+    letters = set(variables.values())
+    needed = set(term.dims) & letters
+    used: list[Factor] = []
+    for name, variable in reversed(variables.items()):
+        if variable in needed:
+            used.append(sources[name])
+            needed |= set(sources[name].dims) & letters
+    if not used:
+        return term
+    joint = align(used)
+    outside = set(joint.dims) - letters - set(term.dims)
+    if outside:
+        raise UsageError("a term outside a plate depends on an enumerated latent inside it")
+    weights = without(joint, needed - set(term.dims), log_space=True)
+    weight = spread(weights, term.dims).exp()
+    # A value of probability zero adds nothing, however impossible the model finds it.
+    value = term.log_value.where(weight > 0, term.log_value.new_zeros(()))
+    return without(Factor(weight * value, term.dims), letters, log_space=False)
+

@@ -1,0 +1,124 @@
+"""Objectives as Pyro knows them: the value of a bound, the gradient of a surrogate.
+
+`SVI(model, guide, optim, loss=OBJ)`, `OBJ(model, guide)(batch)` with a torch optimiser, and
+`OBJ.estimate(model, guide, batch)` are three ways to the same estimator; model and guide are any
+Pyro programs. A sampled objective is one formula over a weight table.
+
+Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.infer import ELBO
+from pyro.poutine import Trace
+from torch import Tensor
+
+import pyro
+from hardpp.errors import UsageError
+from hardpp.inference.weight_table import PARTICLES, WeightTable, per_instance_sum, tabulate
+from hardpp.types import Estimate
+
+Run = Callable[..., Any]
+
+
+class SurrogateObjective(ELBO):
+    """An objective that estimates a bound of each datum, and a surrogate whose gradient trains.
+
+    Attributes:
+        name: what the command line calls it.
+        unbiased: is the expected gradient the gradient of `bound`?
+        bound: what the value is: "elbo", "iw", "exact", or "none" where it bounds nothing.
+        trains_guide: does the guide get a gradient?
+    """
+
+    name = "objective"
+    unbiased = True
+    bound = "none"
+    trains_guide = True
+
+    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+        """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
+        raise NotImplementedError
+
+    def differentiable_loss(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Tensor:
+        """Minus the bound in value, minus the surrogate in gradient; summed over the batch, in nats."""
+        estimate = self.estimate(model, guide, *args, **kwargs)
+        return estimate.surrogate.detach() - estimate.surrogate - estimate.bound.sum()
+
+    def loss(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> float:
+        """Minus the bound, summed over the batch, in nats."""
+        with torch.no_grad():
+            return -self.estimate(model, guide, *args, **kwargs).bound.sum().item()
+
+    def loss_and_grads(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> float:
+        """Like `loss`, and adds the estimator to the gradients: what `pyro.infer.SVI` calls."""
+        loss = self.differentiable_loss(model, guide, *args, **kwargs)
+        loss.backward()
+        return loss.item()
+
+    def program_nesting(self, model: Run, guide: Run, args: Any, kwargs: Any) -> int:
+        """How many dims the programs' plates take: given, declared by the model, or found by one run."""
+        if self.max_plate_nesting == float("inf"):
+            declared = getattr(model, "max_plate_nesting", None)
+            if declared is None:
+                self._guess_max_plate_nesting(model, guide, args, kwargs)
+            else:
+                self.max_plate_nesting = declared
+        return int(self.max_plate_nesting)
+
+    def _get_trace(self, model: Run, guide: Run, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
+        guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
+        return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs), guide_trace
+
+
+class SampledObjective(SurrogateObjective):
+    """An objective over K particles drawn from the guide; subclasses supply the formula.
+
+    Args:
+        num_particles: K, drawn at once by a plate to the left of all others.
+        max_plate_nesting: how many dims the plates of model and guide take; by default read off
+            the model's attribute of that name, or else found by running the programs once.
+
+    Raises:
+        UsageError: fewer than one particle.
+    """
+
+    def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
+        if num_particles < 1:
+            raise UsageError(f"{self.name} needs at least 1 particle, got {num_particles}")
+        super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
+
+    def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
+        """The formula: a detached bound of each instance (*I), and a scalar whose gradient is the estimator."""
+        raise NotImplementedError
+
+    def weight_table(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> WeightTable:
+        """Draws the particles and scores them under both programs."""
+        nesting = self.program_nesting(model, guide, args, kwargs)
+        guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
+        model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
+        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
+
+    def scored(self, model: Run, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
+        """The model's trace at the guide's draws; more rows than K may follow the particles."""
+        replayed = poutine.replay(model, trace=guide_trace)
+        return particle_trace(replayed, self.num_particles, nesting, args, kwargs)
+
+    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+        """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
+        table = self.weight_table(model, guide, *args, **kwargs)
+        bound, surrogate = self.surrogate(table)
+        log_weights = (table.log_p[: self.num_particles] - table.log_q).detach().sum(-1)  # (K, *I)
+        return Estimate(
+            per_instance_sum(bound * table.scale, 0), surrogate * table.scale, per_instance_sum(log_weights, 1), {}
+        )
+
+
+def particle_trace(program: Run, particles: int, nesting: int, args: Any, kwargs: Any) -> Trace:
+    """Runs a program under a plate of particles, outermost of all (no plate for one particle)."""
+    if particles > 1:
+        program = pyro.plate(PARTICLES, particles, dim=-1 - nesting)(program)
+    return poutine.trace(program).get_trace(*args, **kwargs)

@@ -1,0 +1,75 @@
+"""Relaxed latents: a handler outside the program turns an index into weights over its values.
+
+`soft` is the attention everybody knows, seen as inference: every categorical latent is replaced by
+its expected value, so the program computes log p(y | E[z]) and nothing is random any more. It
+bounds nothing (Deng et al. 2018, proposition 1, say how far it may be from log p(y)).
+
+Source: Deng et al. (2018), section 2.1 (soft attention) and equation 1 (its use as a baseline).
+Shapes: K particles, ... = plates, S values of a latent.
+"""
+
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from pyro.poutine import Trace
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+
+from hardpp.errors import UsageError
+from hardpp.inference.objective import Run, SampledObjective, particle_trace
+from hardpp.inference.weight_table import WeightTable, tabulate
+
+
+class ExpectedLatents(Messenger):
+    """Sets every categorical latent of a program to its expected value, weights (..., S).
+
+    Without draws the latent carries no probability of its own. With a guide's trace the guide's
+    draws come first, as one-hot weights that carry their log-probability, and the expected value
+    follows as one more particle: (K + 1, ..., S), so that one run of the program scores both.
+
+    Raises:
+        UsageError: a latent that is not categorical.
+    """
+
+    def __init__(self, draws: Trace | None = None, plates: int = 0):
+        super().__init__()
+        self.draws, self.plates = draws, plates
+
+    def _pyro_sample(self, msg: Any) -> None:
+        fn = msg["fn"]
+        if msg["is_observed"] or type(fn).__name__ == "_Subsample":
+            return
+        if not isinstance(fn, torch.distributions.Categorical):
+            raise UsageError(f"site {msg['name']!r} is {type(fn).__name__}: only a Categorical has an expected value")
+        value = fn.probs  # (..., S)
+        log_density = value.new_zeros(value.shape[:-1])
+        if self.draws is not None:
+            index = self.draws.nodes[msg["name"]]["value"]
+            index = index.reshape((1,) * (self.plates + 1 - index.dim()) + index.shape)  # (K, ...)
+            hard = torch.nn.functional.one_hot(index, value.shape[-1]).to(value.dtype)  # (K, ..., S)
+            value = torch.cat([hard, value.detach().expand_as(hard[:1])])
+            scores = fn.log_prob(index)
+            log_density = torch.cat([scores, torch.zeros_like(scores[:1])])
+        msg["fn"] = dist.Delta(value, log_density=log_density, event_dim=1)
+        msg["value"], msg["done"] = value, True
+        msg["is_observed"] = self.draws is None
+
+
+class SoftAttention(SampledObjective):
+    """log p(y | E[z]): deterministic, and no bound on log p(y); the guide is not used."""
+
+    name = "soft"
+    unbiased = False
+    bound = "none"
+    trains_guide = False
+
+    def weight_table(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> WeightTable:
+        """One row: the model's observations at the expected latents."""
+        nesting = self.program_nesting(model, guide, args, kwargs)
+        return tabulate(particle_trace(ExpectedLatents()(model), 1, nesting, args, kwargs), Trace(), 1, nesting)
+
+    def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
+        """The log-probability itself, differentiated as it stands."""
+        log_p = table.log_p.sum(-1).squeeze(0)  # (*I)
+        return log_p.detach(), log_p.sum()

@@ -1,0 +1,83 @@
+"""Latent alignment: every output symbol attends to exactly one source position.
+
+    alignment[b, t] ~ Categorical(scores(query[b, t], memory[b]))                    # 0 .. S-1
+    symbol[b, t]    ~ Categorical(readout(memory[b, alignment[b, t]], query[b, t]))  # 0 .. V-1
+
+`query[b, t]` reads the symbols strictly before t and, by input feeding, the expected contexts of
+the steps before t, never the sampled ones. Given the target the alignments are therefore
+independent, and summing out every one of them costs O(T S), not O(S^T).
+
+Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention.
+Shapes: B data, S source positions, T steps, M memory features, Q query features, V symbols;
+... = dims inference adds on the left.
+"""
+
+from typing import NamedTuple
+
+import pyro
+import pyro.distributions as dist
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from hardpp import sites
+from hardpp.nn.decoder import DecoderState
+from hardpp.ops.attention import attend
+from hardpp.types import TransductionBatch
+
+
+class Source(NamedTuple):
+    """A source as decoding needs it: read once, for every step."""
+
+    memory: Tensor  # (B, S, M)
+    keys: Tensor  # (B, S, .)
+    mask: Tensor  # (B, S) bool
+
+    def select(self, rows: Tensor) -> "Source":
+        """The same sources for other rows, (N,) int64."""
+        return Source(self.memory[rows], self.keys[rows], self.mask[rows])
+
+
+class LatentAlignment(PyroModule):
+    """p(symbol, alignment | source), from parts that are given rather than built.
+
+    Args:
+        embedding: source symbols (B, S) -> (B, S, E).
+        encoder: embedded source and its mask -> memory (B, S, M).
+        decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S).
+        readout: attended memory (..., M) and query (..., Q) -> logits (..., V).
+        boundary: the symbol that stands before the first one and ends every target.
+    """
+
+    max_plate_nesting = 2  # data, steps
+
+    def __init__(
+        self, embedding: nn.Module, encoder: nn.Module, decoder: nn.Module, readout: nn.Module, boundary: int = 0
+    ):
+        super().__init__()
+        self.embedding, self.encoder, self.decoder, self.readout = embedding, encoder, decoder, readout
+        self.boundary = boundary
+
+    def forward(self, batch: TransductionBatch) -> Tensor:
+        """Runs the program; returns the alignments, (..., B, T)."""
+        memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
+        previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)
+        query, scores = self.decoder(previous, memory, batch.source_mask)  # (B, T, Q), (B, T, S)
+        with sites.output_steps(batch.target_mask):
+            alignment = pyro.sample(sites.ALIGNMENT, dist.Categorical(logits=scores))
+            logits = self.readout(attend(memory, alignment), query)  # (..., B, T, V)
+            pyro.sample(sites.SYMBOL, dist.Categorical(logits=logits), obs=batch.target)
+        return alignment
+
+    def read(self, source: Tensor, mask: Tensor) -> tuple[Source, DecoderState]:
+        """Opens sources (B, S) for decoding: what every step needs, and the state before the first."""
+        memory = self.encoder(self.embedding(source), mask)
+        return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
+
+    def step(self, source: Source, state: DecoderState, previous: Tensor) -> tuple[Tensor, Tensor, DecoderState]:
+        """One decoding step after the symbols `previous` (B,).
+
+        Returns:
+            The query (B, Q), the prior's scores of the positions (B, S), and the next state.
+        """
+        embedded = self.decoder.embedding(previous)
+        return self.decoder.step(embedded, source.memory, source.keys, source.mask, state)

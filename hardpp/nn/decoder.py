@@ -1,0 +1,74 @@
+"""A recurrent decoder with input feeding: it remembers where it looked on average.
+
+Shapes: B data, T steps, S source positions, M memory features, E embedding, Q query features.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class DecoderState(NamedTuple):
+    """What one step hands to the next; every part has B rows."""
+
+    cells: tuple[tuple[Tensor, Tensor], ...]  # a layer: hidden and cell, (B, Q) each
+    context: Tensor  # (B, M) the expected memory under the last step's attention
+
+    def select(self, rows: Tensor) -> "DecoderState":
+        """The same state for other rows, (N,) int64: how a beam reorders its hypotheses."""
+        cells = tuple((hidden[rows], cell[rows]) for hidden, cell in self.cells)
+        return DecoderState(cells, self.context[rows])
+
+
+class InputFeedingDecoder(nn.Module):
+    """LSTM over (previous symbol, previous expected context); each state scores the source.
+
+    Deng et al. (2018), section 2.2: the context that is fed back is always the expectation under
+    the attention scores, in training and test, whatever the alignment is used for. Given the
+    previous symbols nothing random enters the recurrence, which is what makes the alignments of
+    different steps independent.
+    """
+
+    def __init__(
+        self, embedding: nn.Module, embedded: int, scorer: nn.Module, memory: int, hidden: int, layers: int, dropout: float
+    ):
+        super().__init__()
+        self.embedding, self.scorer = embedding, scorer
+        sizes = [embedded + memory] + [hidden] * (layers - 1)
+        self.cells = nn.ModuleList(nn.LSTMCell(size, hidden) for size in sizes)
+        self.dropout = nn.Dropout(dropout)
+        self.hidden, self.memory = hidden, memory
+
+    def start(self, memory: Tensor) -> DecoderState:
+        """The state before the first symbol, for a memory (B, S, M): zeros."""
+        zero = memory.new_zeros(memory.shape[0], self.hidden)
+        return DecoderState(((zero, zero),) * len(self.cells), memory.new_zeros(memory.shape[0], self.memory))
+
+    def step(
+        self, embedded: Tensor, memory: Tensor, keys: Tensor, mask: Tensor, state: DecoderState
+    ) -> tuple[Tensor, Tensor, DecoderState]:
+        """One symbol further: embedded (B, E) -> query (B, Q), scores (B, S), next state."""
+        inputs = torch.cat([embedded, state.context], -1)
+        cells = []
+        for layer, (cell, previous) in enumerate(zip(self.cells, state.cells, strict=True)):
+            if layer:
+                inputs = self.dropout(inputs)
+            hidden, carry = cell(inputs, previous)
+            cells.append((hidden, carry))
+            inputs = hidden
+        scores = self.scorer(inputs.unsqueeze(1), keys, mask)  # (B, 1, S)
+        context = (scores.softmax(-1) @ memory).squeeze(1)  # (B, M)
+        return inputs, scores.squeeze(1), DecoderState(tuple(cells), context)
+
+    def forward(self, previous: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """All steps of known previous symbols (B, T): queries (B, T, Q) and scores (B, T, S)."""
+        keys = self.scorer.keys(memory)
+        embedded = self.embedding(previous)  # (B, T, E)
+        state = self.start(memory)
+        queries, scores = [], []
+        for t in range(previous.shape[1]):
+            query, score, state = self.step(embedded[:, t], memory, keys, mask, state)
+            queries.append(query)
+            scores.append(score)
+        return torch.stack(queries, 1), torch.stack(scores, 1)

@@ -1,0 +1,44 @@
+"""Sequence readers that padding cannot influence.
+
+Shapes: B data, N positions, E input features, H output features.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class BidirectionalLSTM(nn.Module):
+    """Reads a sequence from both ends; layers are stacked on the joined directions.
+
+    Each direction starts at its own end of every sequence (the backward one at the last symbol
+    that is not padding), so outputs do not depend on how far a batch is padded. Lengths stay on
+    the device: packing would move them to the host.
+    """
+
+    def __init__(self, inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0):
+        super().__init__()
+        sizes = [inputs] + [2 * hidden] * (layers - 1)
+        self.forwards = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
+        self.dropout = nn.Dropout(dropout)
+        self.features = 2 * hidden
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Maps (B, N, E) and a right-padded (B, N) bool mask to (B, N, 2H)."""
+        reversal = reversed_positions(mask).unsqueeze(-1)  # (B, N, 1)
+        hidden = inputs
+        for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            if layer:
+                hidden = self.dropout(hidden)
+            flipped = hidden.gather(1, reversal.expand_as(hidden))
+            left, _ = ahead(hidden)
+            right, _ = back(flipped)
+            hidden = torch.cat([left, right.gather(1, reversal.expand_as(right))], -1)
+        return hidden
+
+
+def reversed_positions(mask: Tensor) -> Tensor:
+    """For a right-padded (B, N) bool mask, the (B, N) int64 index that reverses each sequence in place."""
+    position = torch.arange(mask.shape[-1], device=mask.device).expand_as(mask)
+    last = mask.sum(-1, keepdim=True) - 1
+    return torch.where(mask, last - position, position)

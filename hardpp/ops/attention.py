@@ -1,0 +1,25 @@
+"""Reading a memory at an alignment, hard or relaxed.
+
+Shapes: B data, S source positions, T steps, H features; ... = dims inference adds on the left.
+"""
+
+import torch
+from torch import Tensor
+
+
+def attend(memory: Tensor, alignment: Tensor) -> Tensor:
+    """What an alignment reads from the memory.
+
+    Args:
+        memory: (B, S, H).
+        alignment: int64 (..., B, T), one position a step; or, relaxed by a handler, weights over
+            positions, floating (..., B, T, S). The sizes B and T may be 1 where inference
+            enumerates: what does not depend on them is then read once.
+
+    Returns:
+        (..., B, T, H).
+    """
+    if alignment.is_floating_point():
+        return alignment @ memory
+    row = torch.arange(memory.shape[0], device=memory.device).unsqueeze(-1)  # (B, 1)
+    return memory[row, alignment]
