@@ -1,0 +1,47 @@
+"""Sequence pairs and corpora: what every transduction reader returns.
+
+A pair has one target that trains and a set of references that are all right; scoring uses the nearest
+reference. `bucket` is the frozen rule by which an unsplit file is split, so that the same line falls
+into the same part on every machine and in every version.
+"""
+
+import hashlib
+import json
+import zlib
+from typing import NamedTuple
+
+
+class Pair(NamedTuple):
+    """One source sequence and what it turns into."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]  # the one that trains
+    references: tuple[tuple[str, ...], ...]  # every right answer, `target` among them, no duplicates
+
+
+class Corpus(NamedTuple):
+    """Three lists of pairs; a separator ("" for characters, " " for words) joins tokens back to text."""
+
+    name: str
+    train: list[Pair]
+    dev: list[Pair]
+    test: list[Pair]
+    source_separator: str
+    target_separator: str
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all pairs in order and the separators, so that a resume can refuse changed data.
+
+        The name is left out: data that was moved or renamed is still the same data.
+        """
+        digest = hashlib.sha256(json.dumps([self.source_separator, self.target_separator]).encode())
+        for part in (self.train, self.dev, self.test):
+            digest.update(b"\npart\n")
+            for pair in part:
+                digest.update(json.dumps(pair).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def bucket(text: str) -> int:
+    """CRC-32 of the UTF-8 text modulo 20: 0 is test, 1 is dev, 2 to 19 are train."""
+    return zlib.crc32(text.encode()) % 20
