@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class BidirectionalLSTM(nn.Module):
-    """Reads a sequence from both ends; layers are stacked on the joined directions.
+    """Reads a sequence from both ends; layers are stacked on the joined directions, each with dropout.
 
     Each direction starts at its own end of every sequence (the backward one at the last symbol
     that is not padding), so outputs do not depend on how far a batch is padded. Lengths stay on
@@ -27,13 +27,11 @@ class BidirectionalLSTM(nn.Module):
         """Maps (B, N, E) and a right-padded (B, N) bool mask to (B, N, 2H)."""
         reversal = reversed_positions(mask).unsqueeze(-1)  # (B, N, 1)
         hidden = inputs
-        for layer, (ahead, back) in enumerate(zip(self.forwards, self.backwards, strict=True)):
-            if layer:
-                hidden = self.dropout(hidden)
+        for ahead, back in zip(self.forwards, self.backwards, strict=True):
             flipped = hidden.gather(1, reversal.expand_as(hidden))
             left, _ = ahead(hidden)
             right, _ = back(flipped)
-            hidden = torch.cat([left, right.gather(1, reversal.expand_as(right))], -1)
+            hidden = self.dropout(torch.cat([left, right.gather(1, reversal.expand_as(right))], -1))
         return hidden
 
 

@@ -1,0 +1,347 @@
+"""The command line: each verb is a few lines around a function of the room that owns it.
+
+Results go to standard output, progress and messages to standard error. Nothing heavy is imported before a
+verb runs, so that `--help` answers at once.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp import __version__
+from hardpp.errors import HardppError
+
+FORMATS = click.Choice(["table", "json", "csv"])
+
+
+class Verbs(click.Group):
+    """Lists commands in the order in which one needs them, and turns our errors into one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands as they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; an error ends in its exit code, with a traceback only under --debug."""
+        try:
+            return super().invoke(ctx)
+        except HardppError as error:
+            if ctx.params.get("debug"):
+                raise
+            click.echo(f"hardpp: {error}", err=True)
+            if error.hint:
+                click.echo(f"  hint: {error.hint}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="hardpp")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Hard attention as probabilistic programs: train, judge and inspect discrete alignments.
+
+    \b
+    hardpp train --model alignment --guide variational     spelling to phones on CMUdict, in minutes
+    hardpp train --model alignment --data words.tsv        your own pairs: source TAB target
+    hardpp evaluate runs/alignment-variational-elbo-0      error rates, exact likelihood, gap of the guide
+    hardpp plot runs/alignment-variational-elbo-0          where each symbol looked
+
+    Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
+    6 resources, 130 and 143 signals.
+    """
+
+
+def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every verb that reads a run: which pairs, how many, on which device."""
+
+    @click.argument("run", type=click.Path(path_type=Path))
+    @click.option("--data", help="Other pairs than the run's own: a TSV file or folder.")
+    @click.option(
+        "--part", type=click.Choice(["train", "dev", "test", "all"]), default="test", show_default=True,
+        help="Which part of the data.",
+    )
+    @click.option("--limit", type=click.IntRange(1), help="Only the first so many pairs.")
+    @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+    @wraps(command)
+    def wrapped(run: Path, data: str | None, part: str, limit: int | None, device: str, **options: Any) -> Any:
+        from hardpp.tasks.runs import open_run
+        from hardpp.tasks.transduction import pairs_of
+
+        opened = open_run(run, device, report)
+        return command(run=opened, pairs=pairs_of(opened, data, part, limit, report), **options)
+
+    return wrapped
+
+
+@main.command()
+@click.option("--model", help="Model family [alignment]; see `hardpp models`.")
+@click.option("--guide", help="Guide [variational, or prior where the objective trains none]; see `hardpp guides`.")
+@click.option("--objective", help="Objective [elbo]; see `hardpp objectives`.")
+@click.option("--data", help="Data set name, TSV file (source TAB target), or folder of train/dev/test.tsv [cmudict].")
+@click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
+@click.option("--particles", type=int, help="Draws of the guide per datum and step [1].")
+@click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto: cuda when there is one].")
+@click.option("--max-steps", type=int, help="Stop after so many optimiser steps.")
+@click.option("--max-epochs", type=int, help="Stop after so many passes over the data.")
+@click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides the end of every epoch.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file, laid over the preset.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. network.dropout=0.2; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
+@click.option(
+    "--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True,
+    help="auto goes on with the run in --out if there is one.",
+)
+@click.option("--dry-run", is_flag=True, help="Build everything, run one batch, print its bound, write nothing.")
+@click.option("--force", is_flag=True, help="Overwrite the run folder.")
+def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:
+    """Train a model, evaluate it on the test part, and leave a run folder.
+
+    Settings are merged in this order, later ones win: preset, --config, --set, the options above.
+    """
+    from hardpp.config import parse_setting, read_toml
+    from hardpp.tasks.catalogue import resolve
+
+    flags = {name: options[name] for name in ("model", "guide", "objective", "preset", "seed", "device")}
+    flags["data"] = {"name": options["data"]}
+    flags["inference"] = {"particles": options["particles"]}
+    flags["training"] = {name: options[name] for name in ("max_steps", "max_epochs", "checkpoint_every")}
+    layers = [read_toml(config_file)] if config_file else []
+    layers += [parse_setting(text) for text in settings]
+    config = resolve([*layers, _given(flags)])
+    name = f"{config.model}-{config.guide}-{config.objective}-{config.seed}".replace(":", ".")
+    _train(config, options["out"] or Path("runs") / name, **{k: options[k] for k in ("resume", "dry_run", "force")})
+
+
+def _train(config: Any, folder: Path, *, resume: str, dry_run: bool, force: bool) -> None:
+    from hardpp import checkpoint
+    from hardpp.progress import TrainingProgress
+    from hardpp.tasks import runs, transduction
+
+    there = False if force or dry_run else runs.existing(folder, config)
+    if there and resume == "never":
+        raise click.UsageError(f"{folder} holds a run already: give another --out, or --force")
+    session = runs.Session(config, report)
+    if dry_run:
+        click.echo(f"dev bound before training: {session.dev_bound(session.objective(*session.programs)):.4f} nats")
+        return
+    if there:
+        runs.check_same_data(session, folder)
+    else:
+        runs.clear(folder)
+        runs.create(session, folder)
+    report(f"{folder}: {config.model}, guide {config.guide}, objective {config.objective}, on {session.device}")
+    caught = Signals()
+    total = session.trainer().schedule.total_steps
+    newest = checkpoint.latest(folder)
+    began = time.monotonic()
+    with TrainingProgress(total, int(newest.name.removeprefix("step-")) if newest else 0) as progress, caught:
+        finished = runs.train(session, folder, resume=there, stop=lambda: bool(caught.number), watch=progress.show)
+    if not finished:
+        report(f"stopped by signal {caught.number}; the same command goes on from here")
+        sys.exit(128 + caught.number)
+    report(f"trained for {time.monotonic() - began:.0f} s")
+    run = runs.open_run(folder, config.device)
+    figures = transduction.evaluate(run, session.data.test)
+    runs.write_summary(folder, figures)
+    click.echo(table([figures], "table"))
+
+
+@main.command()
+@read_options
+@click.option("--beam", type=click.IntRange(1), default=1, show_default=True, help="Width of the beam; 1 is greedy.")
+@click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
+@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+def evaluate(run: Any, pairs: Any, beam: int, keep: int | None, style: str) -> None:
+    """Error rates, exact likelihood, prior entropy and gap of the guide.
+
+    PER and WER count edits to the nearest reference; likelihoods, entropy and KL are nats per symbol, the
+    end mark included.
+    """
+    from hardpp.tasks.transduction import evaluate as figures
+
+    click.echo(table([figures(run, pairs, beam=beam, keep=keep)], style))
+
+
+@main.command()
+@read_options
+@click.option("--out", type=click.Path(path_type=Path), help="netCDF file [RUN/posterior.nc].")
+@click.option("--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide.")
+@click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def posterior(run: Any, pairs: Any, out: Path | None, draws: int, exact: bool, seed: int, force: bool) -> None:
+    """Write draws and marginals of the alignments as a netCDF file that ArviZ and xarray read."""
+    from hardpp.tasks.transduction import write_posterior
+
+    click.echo(write_posterior(run, pairs, out or run.path / "posterior.nc", draws=draws, exact=exact, seed=seed, force=force))
+
+
+@main.command()
+@read_options
+@click.option("--format", "style", type=click.Choice(["tsv", "pharaoh"]), default="tsv", show_default=True)
+@click.option(
+    "--source", "which", type=click.Choice(["posterior", "guide", "prior"]), default="posterior", show_default=True,
+    help="Whose alignments: the exact posterior, the guide, or the model before it sees the symbol.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def align(run: Any, pairs: Any, style: str, which: str, out: Path | None, force: bool) -> None:
+    """Print the best source position of every target symbol.
+
+    \b
+    tsv      sentence, step, target symbol, position, source symbol, probability
+    pharaoh  one line a pair, SOURCE-TARGET links from 0, the end mark left out
+    """
+    from hardpp.tasks.transduction import write_alignments
+
+    write_alignments(run, pairs, style, which, out, force)
+
+
+@main.command()
+@read_options
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
+@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs to draw.")
+@click.option("--word", "words", multiple=True, help="Draw this source instead; repeatable.")
+@click.option("--format", "style", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
+@click.option("--force", is_flag=True, help="Overwrite pictures.")
+def plot(run: Any, pairs: Any, out: Path | None, count: int, words: tuple[str, ...], style: str, force: bool) -> None:
+    """Draw alignments as heat maps: prior, guide and exact posterior side by side."""
+    from hardpp.tasks.transduction import draw_alignments
+
+    for path in draw_alignments(run, pairs, out or run.path / "plots", count, words, style, force):
+        click.echo(path)
+
+
+@main.group()
+def data() -> None:
+    """Data sets that can be fetched, and their cache."""
+
+
+@data.command("list")
+@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+def data_list(style: str) -> None:
+    """List the data sets, and which of them are in the cache."""
+    from hardpp.data.sources import listing
+
+    click.echo(table([dict(zip(row._fields, map(str, row), strict=True)) for row in listing()], style))
+
+
+@data.command("fetch")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--verify", is_flag=True, help="Check every SHA-256 again.")
+def data_fetch(names: tuple[str, ...], verify: bool) -> None:
+    """Fetch data sets into the cache ($HARDPP_DATA, or the user's cache folder) and verify them."""
+    from hardpp.data.sources import fetch
+
+    for name in names:
+        click.echo(fetch(name, report, verify=verify))
+
+
+@main.command()
+def models() -> None:
+    """List the model families."""
+    from hardpp.tasks.catalogue import TASKS
+
+    click.echo(table([{"model": name, "what": kind.summary} for name, kind in TASKS.items()], "table"))
+
+
+@main.command()
+@click.option("--model", default="alignment", show_default=True)
+def guides(model: str) -> None:
+    """List the guides of a model family."""
+    from hardpp.tasks.catalogue import task
+
+    click.echo(table([{"guide": name, "what": what} for name, what in task(model).guides.items()], "table"))
+
+
+@main.command()
+def objectives() -> None:
+    """List the objectives, what they bound, and whether their gradients are unbiased."""
+    from hardpp.tasks.catalogue import OBJECTIVES
+
+    rows = [
+        {
+            "objective": name,
+            "bounds": kind.bound,
+            "unbiased": "yes" if kind.unbiased else "no",
+            "trains the guide": "yes" if kind.trains_guide else "no",
+            "what": (kind.__doc__ or "").strip().split("\n")[0].rstrip("."),
+        }
+        for name, kind in OBJECTIVES.items()
+    ]
+    click.echo(table(rows, "table"))
+
+
+@main.command()
+def doctor() -> None:
+    """Print versions, device and cache folder: what a bug report needs."""
+    import torch
+
+    from hardpp.data.sources import cache_folder
+    from hardpp.tasks.runs import choose_device, versions
+
+    rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
+    rows["cache"] = str(cache_folder())
+    click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
+
+
+class Signals:
+    """Notes an interrupt instead of dying of it; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Signals":
+        """Takes the handlers over."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Gives the handlers back."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.number:
+            sys.exit(128 + number)
+        self.number = number
+
+
+def report(text: str) -> None:
+    """A message for people, on standard error."""
+    click.echo(text, err=True)
+
+
+def table(rows: list[dict[str, Any]], style: str) -> str:
+    """Rows with the same keys as an aligned table, JSON (a list of objects) or CSV."""
+    import csv
+    import io
+    import json
+
+    if style == "json":
+        return json.dumps(rows, indent=1)
+    if style == "csv":
+        out = io.StringIO()
+        writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue().rstrip("\n")
+    shown = [{key: f"{value:.4f}" if isinstance(value, float) else str(value) for key, value in row.items()} for row in rows]
+    widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in shown[0]}
+    lines = ["  ".join(key.ljust(width) for key, width in widths.items())]
+    lines += ["  ".join(row[key].ljust(width) for key, width in widths.items()) for row in shown]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _given(tables: dict[str, Any]) -> dict[str, Any]:
+    inner = {key: _given(value) if isinstance(value, dict) else value for key, value in tables.items()}
+    return {key: value for key, value in inner.items() if value is not None and value != {}}

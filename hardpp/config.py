@@ -1,0 +1,154 @@
+"""What a run is made of: the schema of `config.toml`, and how its layers are merged.
+
+Later layers win: preset, file, `--set`, command line. Every unknown key and every value of a wrong
+type is reported, all in one message and before any data is read.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hardpp.errors import UsageError
+
+Tokens = Literal["auto", "characters", "words"]
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A table of the configuration: closed (unknown keys are errors) and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataConfig(Section):
+    """Which pairs, and how their fields are cut into symbols."""
+
+    name: str = Field("cmudict", description="a fetchable data set, or the path of your own pairs")
+    source_tokens: Tokens = Field("auto", description="cut sources at blanks (words) or not; own pairs only")
+    target_tokens: Tokens = Field("auto", description="cut targets at blanks (words) or not; own pairs only")
+    train_limit: int | None = Field(None, ge=1, description="train on the first so many pairs")
+
+
+class InferenceConfig(Section):
+    """Options of the objective."""
+
+    particles: int = Field(1, ge=1, description="draws of the guide for each datum and step")
+    baseline: Literal["auto", "none", "leave-one-out", "soft-attention"] = Field(
+        "auto", description="what a sampled return is compared with; auto = soft-attention"
+    )
+
+
+class OptimiserConfig(Section):
+    """AdamW with warm-up, a cosine decay to zero, and a running average of the weights."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    warmup_steps: int = Field(200, ge=0)
+    clip_norm: float = Field(5.0, gt=0, description="gradient norm, per datum of the batch")
+    average: float = Field(0.998, ge=0, lt=1, description="decay a step of the average that is evaluated; 0: off")
+
+
+class TrainingConfig(Section):
+    """How long, in which batches, and when to look and to save."""
+
+    batch_size: int = Field(64, ge=1)
+    max_epochs: int = Field(40, ge=1)
+    max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
+    patience: int = Field(8, ge=1, description="epochs without a better dev bound before stopping")
+    checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
+    log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    model: str = "alignment"
+    guide: str = "variational"
+    objective: str = "elbo"
+    preset: str = "small"
+    seed: int = Field(0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(None, ge=1, description="CPU threads; left out: what torch takes")
+    data: DataConfig = DataConfig()
+    network: dict[str, Any] = Field(default_factory=dict, description="sizes; the model family has the schema")
+    inference: InferenceConfig = InferenceConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        UsageError: the file is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: not a readable TOML file ({error})") from error
+
+
+def write_toml(config: BaseModel, path: Path) -> None:
+    """Writes a configuration; keys that are None are left out, as TOML has no null."""
+    path.write_text(tomli_w.dumps(config.model_dump(exclude_none=True)), encoding="utf-8")
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """One `--set section.key=value`; the value is TOML, or else a string.
+
+    Raises:
+        UsageError: there is no `=`.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"--set {text!r} is not of the form section.key=value")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    nested: Any = parsed
+    for part in reversed(name.strip().split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Nested tables laid over one another; later ones win key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            inside = merged.get(key)
+            both = isinstance(value, Mapping) and isinstance(inside, Mapping)
+            merged[key] = merge([inside, value]) if both else value
+    return merged
+
+
+def problems(schema: type[BaseModel], tables: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """One phrase for every unknown key and every wrong value; empty if the tables are valid."""
+    try:
+        schema.model_validate(dict(tables))
+    except ValidationError as error:
+        return [_phrase(schema, dict(detail), prefix) for detail in error.errors()]
+    return []
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _phrase(schema: type[BaseModel], detail: dict[str, Any], prefix: str) -> str:
+    place = [str(part) for part in detail["loc"]]
+    key = ".".join([prefix, *place] if prefix else place)
+    if detail["type"] != "extra_forbidden":
+        return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
+    section: Any = schema
+    for part in place[:-1]:
+        section = section.model_fields[part].annotation
+    return f"unknown key {key!r}{nearest(place[-1], section.model_fields)}"

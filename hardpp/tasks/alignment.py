@@ -1,0 +1,152 @@
+"""Latent alignment: sequence pairs whose symbols each look at one source position.
+
+Sources: Deng et al. (2018) for model and guide; the presets are ours.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import nn
+
+from hardpp.config import DataConfig, RunConfig, Section
+from hardpp.data import cmudict, tsv
+from hardpp.data.batches import collate, encode, in_order, length_buckets
+from hardpp.data.sources import fetch
+from hardpp.data.transduction import Corpus, Pair
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.errors import UsageError
+from hardpp.guides.alignment import StepwiseAlignment
+from hardpp.guides.prior import Prior
+from hardpp.models.latent_alignment import LatentAlignment
+from hardpp.nn.attention import AdditiveScorer, BilinearScorer
+from hardpp.nn.decoder import InputFeedingDecoder
+from hardpp.nn.readout import Readout
+from hardpp.nn.recurrent import BidirectionalLSTM
+from hardpp.tasks.task import Programs
+from hardpp.types import TransductionBatch
+
+
+class AlignmentNetwork(Section):
+    """Sizes of the model's and the guide's networks."""
+
+    embedding: int = Field(128, ge=1, description="features of a symbol")
+    encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
+    encoder_layers: int = Field(1, ge=1)
+    decoder: int = Field(256, ge=1, description="features of the decoder and the readout")
+    decoder_layers: int = Field(1, ge=1)
+    scorer: Literal["bilinear", "additive"] = "bilinear"
+    guide: int = Field(128, ge=1, description="features of each direction of the guide's readers")
+    dropout: float = Field(0.4, ge=0, lt=1)
+
+
+class AlignmentTask:
+    """Sequence transduction with hard alignments; see `hardpp.tasks.task.Task`."""
+
+    name = "alignment"
+    summary = "every output symbol picks one source position (Deng et al. 2018)"
+    network = AlignmentNetwork
+    presets: Mapping[str, Mapping[str, Any]] = {
+        "small": {},
+        "paper": {
+            "network": {
+                "embedding": 512,
+                "encoder": 512,
+                "encoder_layers": 2,
+                "decoder": 768,
+                "decoder_layers": 2,
+                "scorer": "additive",
+                "guide": 512,
+                "dropout": 0.3,
+            },
+            "optimiser": {"learning_rate": 3e-4},
+        },
+    }
+    guides: Mapping[str, str] = {
+        "variational": "reads the whole source and target, bilinear score (Deng et al. 2018)",
+        "prior": "the model's own latents: hard attention (Xu et al. 2015)",
+    }
+    data: Sequence[str] = ("cmudict",)
+
+    def load(self, config: DataConfig, report: Callable[[str], None]) -> Corpus:
+        """The pairs: a named data set, fetched if need be, or the user's own file or folder."""
+        if config.name == "cmudict":
+            return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
+        corpus = tsv.corpus(config.name, source_tokens=config.source_tokens, target_tokens=config.target_tokens)
+        return corpus._replace(train=corpus.train[: config.train_limit])
+
+    def describe(self, data: Corpus) -> dict[str, Any]:
+        """Vocabularies of the training part, separators, longest target, and the data's fingerprint."""
+        return {
+            "source_vocabulary": list(Vocabulary.of(pair.source for pair in data.train).symbols),
+            "target_vocabulary": list(Vocabulary.of(pair.target for pair in data.train).symbols),
+            "source_separator": data.source_separator,
+            "target_separator": data.target_separator,
+            "longest_target": max(len(pair.target) for pair in data.train),
+            "fingerprint": data.fingerprint(),
+        }
+
+    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
+        """Model and guide; they share the embeddings of the symbols."""
+        sizes = AlignmentNetwork(**config.network)
+        source_symbols, target_symbols = (len(description[f"{side}_vocabulary"]) for side in ("source", "target"))
+        source = nn.Sequential(nn.Embedding(source_symbols, sizes.embedding), nn.Dropout(sizes.dropout))
+        target = nn.Sequential(nn.Embedding(target_symbols, sizes.embedding), nn.Dropout(sizes.dropout))
+        encoder = BidirectionalLSTM(sizes.embedding, sizes.encoder, sizes.encoder_layers, sizes.dropout)
+        memory = encoder.features
+        scorer: nn.Module = (
+            BilinearScorer(sizes.decoder, memory)
+            if sizes.scorer == "bilinear"
+            else AdditiveScorer(sizes.decoder, memory, sizes.decoder)
+        )
+        decoder = InputFeedingDecoder(
+            target, sizes.embedding, scorer, memory, sizes.decoder, sizes.decoder_layers, sizes.dropout
+        )
+        readout = Readout(memory, sizes.decoder, sizes.decoder, target_symbols, sizes.dropout)
+        model = LatentAlignment(source, encoder, decoder, readout, BOUNDARY)
+        return Programs(model, self._guide(config.guide, sizes, model, source, target))
+
+    def _guide(
+        self, name: str, sizes: AlignmentNetwork, model: LatentAlignment, source: nn.Module, target: nn.Module
+    ) -> nn.Module:
+        if name == "prior":
+            return Prior(model)
+        if name != "variational":
+            raise UsageError(f"model alignment has no guide {name!r}")
+        readers = [BidirectionalLSTM(sizes.embedding, sizes.guide, 1, sizes.dropout) for _ in range(2)]
+        return StepwiseAlignment(source, target, *readers, BilinearScorer(2 * sizes.guide, 2 * sizes.guide))
+
+    def epoch_batches(
+        self, config: RunConfig, data: Corpus, description: Mapping[str, Any]
+    ) -> Callable[[int], Sequence[Callable[[], TransductionBatch]]]:
+        """Length-bucketed batches of the training part, shuffled by the seed and the epoch."""
+        items = encode(data.train, *vocabularies(description))
+        lengths = [len(item.source) for item in items], [len(item.target) for item in items]
+
+        def epoch(number: int) -> Sequence[Callable[[], TransductionBatch]]:
+            batches = length_buckets(*lengths, config.training.batch_size, config.seed, number)
+            return [partial(collate, [items[index] for index in batch]) for batch in batches]
+
+        return epoch
+
+    def dev_batches(self, config: RunConfig, data: Corpus, description: Mapping[str, Any]) -> list[TransductionBatch]:
+        """The dev part by length."""
+        return [batch for _, batch in ordered_batches(data.dev, description, config.training.batch_size)]
+
+
+def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
+    """Source and target vocabulary of a description."""
+    return (
+        Vocabulary(tuple(description["source_vocabulary"])),
+        Vocabulary(tuple(description["target_vocabulary"])),
+    )
+
+
+def ordered_batches(
+    pairs: Sequence[Pair], description: Mapping[str, Any], batch_size: int
+) -> list[tuple[list[int], TransductionBatch]]:
+    """All pairs in batches of like length, each with the indices of its pairs."""
+    items = encode(pairs, *vocabularies(description))
+    order = in_order([len(item.source) for item in items], batch_size)
+    return [(indices, collate([items[index] for index in indices])) for indices in order]

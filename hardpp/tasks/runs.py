@@ -1,0 +1,265 @@
+"""Run folders: making one, going on with one, opening one.
+
+    RUN/config.toml  versions.json  data.json  metrics.jsonl  checkpoints/  summary.json
+
+`data.json` keeps what a trained run needs of its data (vocabularies, a fingerprint), so that it can be used
+without them. A run folder is written by one process; nothing in it is overwritten without being asked.
+"""
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+
+from hardpp import checkpoint
+from hardpp.config import RunConfig, problems, read_toml, write_toml
+from hardpp.errors import CheckpointError, DataError, UsageError
+from hardpp.tasks import catalogue
+from hardpp.tasks.task import Programs, Run, Task
+from hardpp.train import Record, Schedule, Trainer, dump
+
+Report = Callable[[str], None]
+
+
+class Session:
+    """A run that can be trained: programs, objective and data, built from one configuration.
+
+    Args:
+        config: the resolved configuration.
+        report: told in a few words what is going on.
+    """
+
+    def __init__(self, config: RunConfig, report: Report):
+        # Modules own their parameters; Pyro's global store would share them between runs.
+        pyro.settings.set(module_local_params=True)
+        self.config = config
+        self.task: Task = catalogue.task(config.model)
+        self.device = choose_device(config.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.data = self.task.load(config.data, report)
+        self.description = self.task.describe(self.data)
+        pyro.set_rng_seed(config.seed)
+        self.programs = _on(self.device, self.task.build(config, self.description))
+        self.objective = catalogue.objective(config.objective, config.inference)
+        self.dev = [batch.to(self.device) for batch in self.task.dev_batches(config, self.data, self.description)]
+
+    def trainer(self) -> Trainer:
+        """A trainer before its first step."""
+        config = self.config
+        batches = self.task.epoch_batches(config, self.data, self.description)
+        steps = len(batches(0)) * config.training.max_epochs
+        schedule = Schedule(
+            **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
+        )
+        return Trainer(
+            self.objective(*self.programs),
+            batches,
+            self.dev_bound,
+            schedule,
+            device=self.device,
+            max_epochs=config.training.max_epochs,
+            patience=config.training.patience,
+        )
+
+    def dev_bound(self, module: Any) -> float:
+        """The objective's bound of the dev part, in nats per symbol."""
+        bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
+        return float(torch.stack(bounds).sum() / sum(batch.target_mask.sum() for batch in self.dev))
+
+
+def train(
+    session: Session, folder: Path, *, resume: bool, stop: Callable[[], bool], watch: Callable[[Record], None]
+) -> bool:
+    """Trains in a folder that `create` made, from its newest checkpoint if there is one and `resume`.
+
+    Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the best dev bound is marked.
+
+    Args:
+        stop: asked after every step; True ends the run with a checkpoint.
+        watch: shown every record.
+
+    Returns:
+        Is the run finished (and not merely stopped)?
+    """
+    trainer = session.trainer()
+    newest = checkpoint.latest(folder) if resume else None
+    if newest is not None:
+        trainer.restore(checkpoint.load(newest))
+        _cut_metrics(folder / "metrics.jsonl", trainer.step)
+    training = session.config.training
+    saved = newest
+    # Validation costs a host synchronisation a site; one step under it finds what it can find.
+    with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+        for record in trainer.records():
+            pyro.enable_validation(False)
+            watch(record)
+            if record.split == "dev" or record.step % training.log_every == 0:
+                metrics.write(json.dumps(dump(record, time=round(time.time(), 3))) + "\n")
+                metrics.flush()
+            at_interval = training.checkpoint_every is not None and record.step % training.checkpoint_every == 0
+            stopping = record.split == "train" and stop()
+            if record.split == "dev" or at_interval or stopping:
+                saved = checkpoint.save(folder, record.step, trainer.checkpoint())
+                if record.values.get("best"):
+                    checkpoint.mark(folder, "best", saved)
+                checkpoint.prune(folder, keep=2)
+            if stopping:
+                break
+    return trainer.finished
+
+
+def create(session: Session, folder: Path) -> None:
+    """Makes a run folder and writes what it was made of.
+
+    Raises:
+        UsageError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: the run folder cannot be made ({error.strerror})") from error
+    write_toml(session.config, folder / "config.toml")
+    _write_json(folder / "versions.json", versions())
+    _write_json(folder / "data.json", session.description)
+
+
+def existing(folder: Path, config: RunConfig) -> bool:
+    """Is there a run to go on with in the folder?
+
+    Raises:
+        UsageError: the folder holds something else, or a run with another configuration.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not (folder / "config.toml").is_file():
+        raise UsageError(f"{folder} is not empty and holds no run", "give another --out")
+    stored = read_toml(folder / "config.toml")
+    wanted = json.loads(config.model_dump_json(exclude_none=True))
+    if differing := _differing(stored, wanted):
+        raise UsageError(
+            f"{folder} holds a run with another configuration ({differing})", "give another --out, or --force"
+        )
+    return True
+
+
+def check_same_data(session: Session, folder: Path) -> None:
+    """Refuses to go on when the data have changed since the run began.
+
+    Raises:
+        DataError: they have.
+    """
+    if _read_json(folder / "data.json").get("fingerprint") != session.description["fingerprint"]:
+        raise DataError(f"the data {session.config.data.name!r} have changed since {folder} was begun", "use --force")
+
+
+def open_run(folder: Path, device: str = "auto", report: Report = lambda text: None) -> Run:
+    """A trained run with its best weights (the newest, where no dev bound was taken yet).
+
+    Raises:
+        CheckpointError: the folder is no run, or its checkpoint is damaged or missing.
+    """
+    if not (folder / "config.toml").is_file():
+        raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
+    tables = read_toml(folder / "config.toml")
+    if found := problems(RunConfig, tables):
+        raise CheckpointError(f"{folder / 'config.toml'} is not a configuration of ours: {'; '.join(found)}")
+    config = RunConfig(**tables)
+    description = _read_json(folder / "data.json")
+    newest = checkpoint.latest(folder)
+    if newest is None:
+        raise CheckpointError(f"{folder} has no complete checkpoint")
+    best = checkpoint.marked(folder, "best") if (folder / "checkpoints" / "best").is_file() else newest
+    report(f"{folder}: {best.name}")
+    loaded = checkpoint.load(best)
+    where = choose_device(device)
+    pyro.settings.set(module_local_params=True)
+    programs = catalogue.task(config.model).build(config, description)
+    try:
+        catalogue.objective(config.objective, config.inference)(*programs).load_state_dict(loaded.model)
+    except RuntimeError as error:
+        raise CheckpointError(f"{best} does not fit its run's configuration ({error})") from error
+    for program in programs:
+        program.eval()
+    return Run(folder, config, description, _on(where, programs), where, loaded.state["step"])
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device of `auto` (cuda when there is one), `cpu` or `cuda`.
+
+    Raises:
+        UsageError: cuda was asked for and is not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("there is no CUDA device here", "use --device cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def clear(folder: Path) -> None:
+    """Removes a run folder that may be overwritten."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def versions() -> dict[str, str]:
+    """What the run was made with."""
+    names = ("hardpp", "torch", "pyro-ppl", "numpy", "arviz", "safetensors")
+    return {"python": platform.python_version(), "platform": platform.platform()} | {n: version(n) for n in names}
+
+
+def write_summary(folder: Path, figures: dict[str, Any]) -> None:
+    """Writes summary.json."""
+    _write_json(folder / "summary.json", figures)
+
+
+def _on(device: torch.device, programs: Programs) -> Programs:
+    return Programs(*(program.to(device) for program in programs))
+
+
+def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
+    for key in {**wanted, **stored}:
+        was, now = stored.get(key), wanted.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            if inside := _differing(was, now, f"{prefix}{key}."):
+                return inside
+        elif was != now:
+            return f"{prefix}{key} is {was!r} there, {now!r} here"
+    return ""
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error})") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} is not what hardpp writes there")
+    return value
+
+
+# Lines that a run wrote after the checkpoint it goes on from would stand there twice.
+def _cut_metrics(path: Path, step: int) -> None:
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if record.get("step", 0) <= step:
+            kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")

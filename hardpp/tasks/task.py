@@ -1,0 +1,71 @@
+"""What a model family has to tell the command line.
+
+Adding a family is one module with a class like this and one line in `hardpp.tasks.catalogue` (or an
+entry point of the group `hardpp.tasks`); no verb of the command line changes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from hardpp.config import DataConfig, RunConfig
+from hardpp.types import TransductionBatch
+
+
+class Programs(NamedTuple):
+    """A model and a guide over the same sites."""
+
+    model: nn.Module
+    guide: nn.Module
+
+
+class Task(Protocol):
+    """A model family: its data, programs, and what can be asked of a trained run.
+
+    `Data` stands for whatever the family reads (a corpus, folders of images); only the family looks
+    into it.
+    """
+
+    name: str
+    summary: str  # one line for `hardpp models`
+    network: type[BaseModel]  # schema of the configuration's [network]
+    presets: Mapping[str, Mapping[str, Any]]  # name -> tables laid under everything else
+    guides: Mapping[str, str]  # name -> one line for `hardpp guides`
+    data: Sequence[str]  # names that `--data` takes, besides paths
+
+    def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:
+        """Reads the data, fetching it where needed."""
+
+    def describe(self, data: Any) -> dict[str, Any]:
+        """What a run must keep of the data to be used without them, as JSON; the fingerprint is one key."""
+
+    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
+        """Model and guide, from a configuration and what `describe` kept."""
+
+    def epoch_batches(
+        self, config: RunConfig, data: Any, description: Mapping[str, Any]
+    ) -> Callable[[int], Sequence[Callable[[], TransductionBatch]]]:
+        """Training batches of an epoch, each made when it is asked for."""
+
+    def dev_batches(self, config: RunConfig, data: Any, description: Mapping[str, Any]) -> list[TransductionBatch]:
+        """The dev part, for the bound that stops training."""
+
+    def evaluate(
+        self, config: RunConfig, programs: Programs, pairs: Any, description: Mapping[str, Any], **options: Any
+    ) -> dict[str, float]:
+        """Figures of a trained run on some data."""
+
+
+class Run(NamedTuple):
+    """A trained run, opened."""
+
+    path: Path
+    config: RunConfig
+    description: dict[str, Any]
+    programs: Programs
+    device: torch.device
+    step: int

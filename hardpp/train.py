@@ -1,0 +1,196 @@
+"""The training loop, as a generator of records.
+
+The trainer knows an objective bound to its programs (`OBJ(model, guide)`, a torch module whose value is
+minus the bound, summed over the batch), where batches come from, and a dev bound; it neither writes
+files nor prints. Whoever iterates over `records()` may stop between any two steps: `checkpoint()` then
+holds everything, and a trainer restored from it goes on bit for bit on the same machine.
+
+Shapes: batches as the programs take them, with a bool `target_mask`.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from hardpp.checkpoint import Checkpoint
+from hardpp.errors import CheckpointError, NumericalError
+from hardpp.types import TransductionBatch
+
+
+class Schedule(NamedTuple):
+    """How the optimiser moves; see `hardpp.config.OptimiserConfig` for the meaning."""
+
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+    clip_norm: float
+    average: float
+    total_steps: int
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: linear warm-up, then half a cosine down to zero."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+
+
+class Record(NamedTuple):
+    """What one step, or one look at the dev part, has to report; bounds in nats per symbol."""
+
+    split: str  # "train" or "dev"
+    step: int  # optimiser steps done
+    epoch: int  # epochs done, or under way
+    bound: Tensor | float  # per symbol; a tensor while on the device
+    values: dict[str, float]
+
+
+class Trainer:
+    """Optimises one objective over its programs.
+
+    Args:
+        objective: `OBJ(model, guide)`.
+        epoch_batches: the batches of an epoch; a function of the epoch's number alone.
+        dev_bound: bound per symbol of the dev part (nats) under a module like `objective`.
+        schedule: the optimiser's settings.
+        device: where batches and parameters live.
+        max_epochs: passes over the data.
+        patience: epochs without a better dev bound before stopping.
+
+    Raises:
+        NumericalError: a step's loss or gradient is not finite.
+    """
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        epoch_batches: Callable[[int], Sequence[Callable[[], TransductionBatch]]],
+        dev_bound: Callable[[nn.Module], float],
+        schedule: Schedule,
+        *,
+        device: torch.device,
+        max_epochs: int,
+        patience: int,
+    ):
+        self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
+        self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
+        self.parameters = list(objective.parameters())
+        self.optimiser = torch.optim.AdamW(
+            self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
+        self.step, self.epoch, self.position = 0, 0, 0
+        self.best, self.epochs_since_best = -math.inf, 0
+
+    @property
+    def finished(self) -> bool:
+        """Is there nothing left to train?"""
+        spent = self.epoch >= self.max_epochs or self.step >= self.schedule.total_steps
+        return spent or self.epochs_since_best >= self.patience
+
+    def records(self) -> Iterator[Record]:
+        """Trains until finished: one record a step, one more after every epoch."""
+        while not self.finished:
+            batches = self.epoch_batches(self.epoch)
+            self.objective.train()
+            while self.position < len(batches) and self.step < self.schedule.total_steps:
+                bound, values = self._update(batches[self.position]().to(self.device))
+                self.position += 1
+                self.step += 1
+                yield Record("train", self.step, self.epoch, bound, values)
+            if self.position >= len(batches):
+                self.epoch, self.position = self.epoch + 1, 0
+            yield self._look()
+
+    def _update(self, batch: TransductionBatch) -> tuple[Tensor, dict[str, float]]:
+        rate = self.schedule.rate(self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.objective(batch)
+        (loss / batch.target.shape[0]).backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
+        self.optimiser.step()
+        self.averaged.update_parameters(self.objective)
+        return -loss.detach() / batch.target_mask.sum(), {"learning_rate": rate}
+
+    def _look(self) -> Record:
+        # The averaged module is looked at with noise of its own, so that looking changes no run.
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), torch.no_grad():
+            torch.manual_seed(0)
+            bound = self.dev_bound(self.evaluated)
+        if not math.isfinite(bound):
+            raise NumericalError(f"the dev bound is {bound} after step {self.step}", "lower the learning rate")
+        better = bound > self.best
+        self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1
+        return Record("dev", self.step, self.epoch, bound, {"best": float(better)})
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The averaged objective, in evaluation mode."""
+        self.averaged.eval()
+        module: nn.Module = self.averaged.module
+        return module
+
+    # The first steps count evenly, so that the average forgets where it started.
+    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        decay = min(self.schedule.average, (1 + int(count)) / (10 + int(count)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that training needs to go on; `model` is the averaged weights, ready to use."""
+        names = self._names()
+        optim = {f"weights.{name}": value for name, value in self.objective.state_dict().items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            optim |= {f"{moment}.{names[index]}": value for moment, value in moments.items()}
+        optim["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            optim["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        state = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "position": self.position,
+            "best": None if self.best == -math.inf else self.best,
+            "epochs_since_best": self.epochs_since_best,
+            "averaged": int(self.averaged.n_averaged),
+        }
+        return Checkpoint(dict(self.averaged.module.state_dict()), optim, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Takes up where `checkpoint()` was called.
+
+        Raises:
+            CheckpointError: the checkpoint belongs to other programs.
+        """
+        names, optim, state = self._names(), dict(checkpoint.optim), checkpoint.state
+        try:
+            torch.set_rng_state(optim.pop("random.cpu"))
+            if (random := optim.pop("random.cuda", None)) is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(random, self.device)
+            self.averaged.module.load_state_dict(checkpoint.model)
+            weights = {name.removeprefix("weights."): optim[name] for name in optim if name.startswith("weights.")}
+            self.objective.load_state_dict(weights)
+            moments: dict[int, dict[str, Tensor]] = {}
+            for index, name in enumerate(names):
+                found = {m: optim[f"{m}.{name}"] for m in ("step", "exp_avg", "exp_avg_sq") if f"{m}.{name}" in optim}
+                if found:
+                    moments[index] = found
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+            self.averaged.n_averaged.fill_(state["averaged"])
+            self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
+            self.best = -math.inf if state["best"] is None else state["best"]
+            self.epochs_since_best = state["epochs_since_best"]
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise CheckpointError(f"the checkpoint does not fit this run's programs ({error})") from error
+
+    def _names(self) -> list[str]:
+        return [name for name, _ in self.objective.named_parameters()]
+
+
+def dump(record: Record, **extra: Any) -> dict[str, Any]:
+    """A record as one flat JSON object; a number that is not finite becomes null."""
+    bound = float(record.bound)
+    flat = {"split": record.split, "step": record.step, "epoch": record.epoch, **record.values, **extra}
+    return flat | {"bound": bound if math.isfinite(bound) else None}
