@@ -17,12 +17,11 @@ from pyro import poutine
 from pyro.infer import config_enumerate
 from pyro.poutine import Trace
 from pyro.poutine.enum_messenger import EnumMessenger
-from pyro.poutine.util import prune_subsample_sites
 from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import Run, SurrogateObjective
-from hardpp.inference.weight_table import common_scale, site_log_prob
+from hardpp.inference.weight_table import check_same_latents, common_scale, sample_sites, site_log_prob
 from hardpp.ops.marginal import Factor, align, eliminate, spread, without
 from hardpp.types import Estimate
 
@@ -56,7 +55,8 @@ class ExactMarginal(SurrogateObjective):
             trace = self._enumerated(model, guide, args, kwargs)
             factors = _factors(trace)
             leaves = {
-                name: torch.zeros_like(factors[name].log_value, requires_grad=True) for name in _variables(trace)
+                name: torch.zeros_like(factors[name].log_value, requires_grad=True)
+                for name in _variables(trace)
             }
             for name, leaf in leaves.items():
                 factors[name] = Factor(factors[name].log_value.detach() + leaf, factors[name].dims)
@@ -69,7 +69,10 @@ class ExactMarginal(SurrogateObjective):
             other = set(factors[name].dims) - set(dims)
             probability = without(Factor(marginal, factors[name].dims), other, log_space=False)
             mask = trace.nodes[name]["packed"]["mask"]
-            kept = 1.0 if mask is None else spread(Factor(mask, mask._pyro_dims), dims)
+            if isinstance(mask, Tensor):
+                kept: float | Tensor = spread(Factor(mask, mask._pyro_dims), dims)
+            else:  # None, True or False, as poutine.mask allows
+                kept = float(mask is not False)
             out[name] = spread(probability, dims) * kept
         return out
 
@@ -97,8 +100,10 @@ class EnumeratedELBO(SurrogateObjective):
         nesting = self.program_nesting(model, guide, args, kwargs)
         with EnumMessenger(-1 - nesting):
             guide_trace = enumerated_trace(guide, args, kwargs)
-            replayed = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs)
-        model_trace = prune_subsample_sites(replayed)
+        # A messenger of its own keeps the model's pyro.markov apart from the guide's.
+        replayed = poutine.replay(EnumMessenger()(model), trace=guide_trace)
+        model_trace = poutine.trace(replayed).get_trace(*args, **kwargs)
+        check_same_latents(sample_sites(model_trace), sample_sites(guide_trace))
         _pack(model_trace, guide_trace.plate_to_symbol)
         sources = _factors(guide_trace)
         variables = _variables(guide_trace)
@@ -120,7 +125,7 @@ def enumerated_trace(program: Run, args: Any, kwargs: Any) -> Trace:
     Raises:
         UsageError: a latent that cannot be enumerated.
     """
-    trace = prune_subsample_sites(poutine.trace(config_enumerate(program)).get_trace(*args, **kwargs))
+    trace = poutine.trace(config_enumerate(program)).get_trace(*args, **kwargs)
     for site in _samples(trace):
         if not site["is_observed"] and "_enumerate_dim" not in site["infer"]:
             raise UsageError(
@@ -146,7 +151,7 @@ def _pack(trace: Trace, plate_to_symbol: dict[str, str] | None) -> None:
 
 
 def _samples(trace: Trace) -> list[dict[str, Any]]:
-    return [site for site in trace.nodes.values() if site["type"] == "sample"]
+    return list(sample_sites(trace).values())
 
 
 def _factors(trace: Trace) -> dict[str, Factor]:
@@ -187,7 +192,8 @@ def _contract(trace: Trace, factors: dict[str, Factor]) -> Tensor:
 def _to_data(trace: Trace, factor: Factor) -> Tensor:
     shared = frozenset.intersection(*(_plates(trace, site["name"]) for site in _samples(trace)))
     data = min(shared, key=lambda d: _plate_dim(trace, d)) if shared else ""
-    return without(factor, [d for d in factor.dims if d != data], log_space=False).log_value
+    per_datum = without(factor, [d for d in factor.dims if d != data], log_space=False)
+    return spread(per_datum, data)  # packing drops a plate of size 1
 
 
 # E_q of a term: only the sources of its variables and their ancestors matter, all others sum to 1.
@@ -201,13 +207,12 @@ def _expectation(term: Factor, sources: dict[str, Factor], variables: dict[str, 
             needed |= set(sources[name].dims) & letters
     if not used:
         return term
-    joint = align(used)
-    outside = set(joint.dims) - letters - set(term.dims)
-    if outside:
+    if {d for source in used for d in source.dims} - letters - set(term.dims):
         raise UsageError("a term outside a plate depends on an enumerated latent inside it")
-    weights = without(joint, needed - set(term.dims), log_space=True)
-    weight = spread(weights, term.dims).exp()
+    for variable in variables.values():  # in program order: a chain stays linear in its length
+        if variable in needed and variable not in term.dims:
+            used = eliminate(used, variable, frozenset())
+    weight = spread(align(used), term.dims).exp()
     # A value of probability zero adds nothing, however impossible the model finds it.
     value = term.log_value.where(weight > 0, term.log_value.new_zeros(()))
     return without(Factor(weight * value, term.dims), letters, log_space=False)
-

@@ -10,13 +10,13 @@ Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weight
 from collections.abc import Callable
 from typing import Any
 
+import pyro
 import torch
 from pyro import poutine
 from pyro.infer import ELBO
 from pyro.poutine import Trace
 from torch import Tensor
 
-import pyro
 from hardpp.errors import UsageError
 from hardpp.inference.weight_table import PARTICLES, WeightTable, per_instance_sum, tabulate
 from hardpp.types import Estimate
@@ -63,10 +63,9 @@ class SurrogateObjective(ELBO):
         """How many dims the programs' plates take: given, declared by the model, or found by one run."""
         if self.max_plate_nesting == float("inf"):
             declared = getattr(model, "max_plate_nesting", None)
-            if declared is None:
-                self._guess_max_plate_nesting(model, guide, args, kwargs)
-            else:
-                self.max_plate_nesting = declared
+            if declared is not None:  # not remembered: the next model may declare another
+                return int(declared)
+            self._guess_max_plate_nesting(model, guide, args, kwargs)
         return int(self.max_plate_nesting)
 
     def _get_trace(self, model: Run, guide: Run, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
@@ -113,7 +112,10 @@ class SampledObjective(SurrogateObjective):
         bound, surrogate = self.surrogate(table)
         log_weights = (table.log_p[: self.num_particles] - table.log_q).detach().sum(-1)  # (K, *I)
         return Estimate(
-            per_instance_sum(bound * table.scale, 0), surrogate * table.scale, per_instance_sum(log_weights, 1), {}
+            per_instance_sum(bound * table.scale, 0),
+            surrogate * table.scale,
+            per_instance_sum(log_weights, 1),
+            {},
         )
 
 

@@ -14,6 +14,7 @@ import pyro.distributions as dist
 import torch
 from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
@@ -38,19 +39,29 @@ class ExpectedLatents(Messenger):
 
     def _pyro_sample(self, msg: Any) -> None:
         fn = msg["fn"]
-        if msg["is_observed"] or type(fn).__name__ == "_Subsample":
+        if msg["is_observed"]:
+            return
+        if site_is_subsample(msg):
+            if self.draws is not None and msg["name"] in self.draws:  # the data the draws belong to
+                msg["value"], msg["done"] = self.draws.nodes[msg["name"]]["value"], True
             return
         if not isinstance(fn, torch.distributions.Categorical):
-            raise UsageError(f"site {msg['name']!r} is {type(fn).__name__}: only a Categorical has an expected value")
+            raise UsageError(
+                f"site {msg['name']!r} is {type(fn).__name__}: only a Categorical has an expected value"
+            )
         value = fn.probs  # (..., S)
         log_density = value.new_zeros(value.shape[:-1])
         if self.draws is not None:
+            if msg["name"] not in self.draws:
+                raise UsageError(f"the model's latent site {msg['name']!r} is missing in the guide")
             index = self.draws.nodes[msg["name"]]["value"]
             index = index.reshape((1,) * (self.plates + 1 - index.dim()) + index.shape)  # (K, ...)
             hard = torch.nn.functional.one_hot(index, value.shape[-1]).to(value.dtype)  # (K, ..., S)
-            value = torch.cat([hard, value.detach().expand_as(hard[:1])])
-            scores = fn.log_prob(index)
-            log_density = torch.cat([scores, torch.zeros_like(scores[:1])])
+            # After earlier latents fn has K + 1 rows of its own, the last given their expected values.
+            expected = value.detach().reshape((1,) * (self.plates + 2 - value.dim()) + value.shape)[-1:]
+            value = torch.cat([hard, expected.expand_as(hard[:1])])
+            scores = fn.log_prob(torch.cat([index, index[-1:]]))  # (K + 1, ...)
+            log_density = torch.cat([scores[:-1], torch.zeros_like(scores[:1])])
         msg["fn"] = dist.Delta(value, log_density=log_density, event_dim=1)
         msg["value"], msg["done"] = value, True
         msg["is_observed"] = self.draws is None
@@ -67,7 +78,9 @@ class SoftAttention(SampledObjective):
     def weight_table(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> WeightTable:
         """One row: the model's observations at the expected latents."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return tabulate(particle_trace(ExpectedLatents()(model), 1, nesting, args, kwargs), Trace(), 1, nesting)
+        return tabulate(
+            particle_trace(ExpectedLatents()(model), 1, nesting, args, kwargs), Trace(), 1, nesting
+        )
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """The log-probability itself, differentiated as it stands."""

@@ -64,7 +64,9 @@ class ScoreFunctionELBO(SampledObjective):
         if baseline not in (None, "leave-one-out", "soft-attention"):
             raise UsageError(f"baseline is 'leave-one-out', 'soft-attention' or None, not {baseline!r}")
         if baseline == "leave-one-out" and num_particles < 2:
-            raise UsageError(f"a leave-one-out baseline compares particles: it needs at least 2, got {num_particles}")
+            raise UsageError(
+                f"a leave-one-out baseline compares particles: it needs at least 2, got {num_particles}"
+            )
         self.credit, self.baseline = credit, baseline
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
@@ -105,13 +107,17 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
     bound = "elbo"
 
     def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
-        TraceGraph_ELBO.__init__(self, num_particles, max_plate_nesting=max_plate_nesting, vectorize_particles=True)
+        TraceGraph_ELBO.__init__(
+            self, num_particles, max_plate_nesting=max_plate_nesting, vectorize_particles=True
+        )
         self._extra = int(num_particles > 1)  # Pyro counts its particle plate as nesting
+        self._given = max_plate_nesting != float("inf")
 
     def program_nesting(self, model: Run, guide: Run, args: Any, kwargs: Any) -> int:
         """As for every objective; Pyro's own count includes the particle plate."""
-        if self.max_plate_nesting == float("inf") and getattr(model, "max_plate_nesting", None) is not None:
-            self.max_plate_nesting = model.max_plate_nesting + self._extra
+        declared = getattr(model, "max_plate_nesting", None)
+        if declared is not None and not self._given:
+            self.max_plate_nesting = declared + self._extra
         elif self.max_plate_nesting == float("inf"):
             self._guess_max_plate_nesting(model, guide, args, kwargs)
         return int(self.max_plate_nesting) - self._extra

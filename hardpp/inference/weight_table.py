@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro.poutine import Trace
-from pyro.poutine.util import prune_subsample_sites
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
@@ -36,11 +36,12 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     """Fills the table; the model may have more particles than the guide (extra rows come last).
 
     Raises:
-        UsageError: a latent of one program is missing in the other, or the sites' scales differ.
+        UsageError: a latent of one program is missing in the other or in other plates there, or the
+            sites' scales differ.
     """
-    model_sites, guide_sites = _samples(model_trace), _samples(guide_trace)
+    model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
     latents = [name for name, site in guide_sites.items() if not site["is_observed"]]
-    _check_same_latents(model_sites, latents)
+    check_same_latents(model_sites, guide_sites)
     sites = [*model_sites.values(), *guide_sites.values()]
     instances = _common_dims(sites)
     guide_terms = {name: _term(guide_sites[name], nesting, instances) for name in latents}
@@ -49,30 +50,47 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     reached = 0
     for name, site in model_sites.items():
         reached = max(reached, stages.get(name, 0))
-        term = _term(site, nesting, instances)
-        if name in stages and term.shape[1:] != guide_terms[name].shape[1:]:
-            raise UsageError(
-                f"site {name!r} has shape {tuple(term.shape[1:])} in the model's plates but "
-                f"{tuple(guide_terms[name].shape[1:])} in the guide's"
-            )
-        columns[reached].append(term)
+        columns[reached].append(_term(site, nesting, instances))
     shapes = [term.shape for column in columns for term in column]
     zero = guide_terms[latents[0]].new_zeros(()) if latents else columns[0][0].new_zeros(())
     none = zero.expand(max(shape[0] for shape in shapes), *shapes[0][1:])
     log_p = torch.stack([sum(column, none) for column in columns], -1)
     none = none[:particles]
     log_q = [guide_terms[name].expand_as(none) for name in latents]
-    score = [none if _is_reparameterised(guide_sites[name]) else term for name, term in zip(latents, log_q, strict=True)]
-    return WeightTable(log_p, torch.stack([none, *log_q], -1), torch.stack([none, *score], -1), common_scale(sites))
+    score = [
+        none if _is_reparameterised(guide_sites[name]) else term
+        for name, term in zip(latents, log_q, strict=True)
+    ]
+    return WeightTable(
+        log_p, torch.stack([none, *log_q], -1), torch.stack([none, *score], -1), common_scale(sites)
+    )
 
 
-def _check_same_latents(model_sites: dict[str, dict[str, Any]], latents: list[str]) -> None:
+def check_same_latents(
+    model_sites: dict[str, dict[str, Any]], guide_sites: dict[str, dict[str, Any]]
+) -> None:
+    """Both programs must draw the same latents in plates of the same shape.
+
+    Raises:
+        UsageError: they do not; the message names the site.
+    """
+    latents = {name: site for name, site in guide_sites.items() if not site["is_observed"]}
     for name, site in model_sites.items():
         if not site["is_observed"] and name not in latents:
             raise UsageError(f"the model's latent site {name!r} is missing in the guide")
-    for name in latents:
+    for name, site in latents.items():
         if name not in model_sites:
             raise UsageError(f"the guide's site {name!r} is missing in the model")
+        there, here = _plate_shape(model_sites[name]), _plate_shape(site)
+        if there != here:
+            raise UsageError(
+                f"site {name!r} has shape {there} in the model's plates but {here} in the guide's"
+            )
+
+
+def _plate_shape(site: dict[str, Any]) -> tuple[int, ...]:
+    sizes = {f.dim: f.size for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES}
+    return tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
 
 
 def _is_reparameterised(site: dict[str, Any]) -> bool:
@@ -114,9 +132,15 @@ def site_log_prob(site: dict[str, Any]) -> Tensor:
     return log_prob.where(mask, log_prob.new_zeros(()))
 
 
-def _samples(trace: Trace) -> dict[str, dict[str, Any]]:
-    nodes = prune_subsample_sites(trace).nodes.items()
-    return {name: site for name, site in nodes if site["type"] == "sample"}
+def sample_sites(trace: Trace) -> dict[str, dict[str, Any]]:
+    """The sites that carry probability, by name, in program order."""
+    return {
+        name: site
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample"
+        and not site_is_subsample(site)
+        and not site["infer"].get("_deterministic")
+    }
 
 
 def _common_dims(sites: list[dict[str, Any]]) -> list[int]:

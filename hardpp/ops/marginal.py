@@ -9,6 +9,7 @@ log-einsum does, loses the gradient once factors of one variable differ by 16 na
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -43,8 +44,15 @@ def without(factor: Factor, dims: Iterable[str], *, log_space: bool) -> Factor:
     axes = [factor.dims.index(d) for d in dims if d in factor.dims]
     if not axes:
         return factor
-    value = factor.log_value.logsumexp(axes) if log_space else factor.log_value.sum(axes)
+    value = _log_sum(factor.log_value, axes) if log_space else factor.log_value.sum(axes)
     return Factor(value, "".join(d for i, d in enumerate(factor.dims) if i not in axes))
+
+
+# `logsumexp` of nothing but minus infinity has a gradient of NaN; an impossible sum has none.
+def _log_sum(value: Tensor, axes: list[int]) -> Tensor:
+    impossible = value.detach().amax(axes, keepdim=True) == -torch.inf
+    total = value.masked_fill(impossible, 0.0).logsumexp(axes, keepdim=True)
+    return total.masked_fill(impossible, -torch.inf).squeeze(axes)
 
 
 def eliminate(factors: list[Factor], variable: str, plates: frozenset[str]) -> list[Factor]:
