@@ -4,7 +4,6 @@ Results go to standard output, progress and messages to standard error. Nothing 
 verb runs, so that `--help` answers at once.
 """
 
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from typing import Any
 import click
 
 from hardpp import __version__
-from hardpp.errors import HardppError
+from hardpp.errors import HardppError, UsageError
+from hardpp.tables import table
 
 FORMATS = click.Choice(["table", "json", "csv"])
 
@@ -63,13 +63,18 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("run", type=click.Path(path_type=Path))
     @click.option("--data", help="Other pairs than the run's own: a TSV file or folder.")
     @click.option(
-        "--part", type=click.Choice(["train", "dev", "test", "all"]), default="test", show_default=True,
+        "--part",
+        type=click.Choice(["train", "dev", "test", "all"]),
+        default="test",
+        show_default=True,
         help="Which part of the data.",
     )
     @click.option("--limit", type=click.IntRange(1), help="Only the first so many pairs.")
     @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
     @wraps(command)
-    def wrapped(run: Path, data: str | None, part: str, limit: int | None, device: str, **options: Any) -> Any:
+    def wrapped(
+        run: Path, data: str | None, part: str, limit: int | None, device: str, **options: Any
+    ) -> Any:
         from hardpp.tasks.runs import open_run
         from hardpp.tasks.transduction import pairs_of
 
@@ -81,24 +86,39 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @main.command()
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
-@click.option("--guide", help="Guide [variational, or prior where the objective trains none]; see `hardpp guides`.")
+@click.option(
+    "--guide", help="Guide [variational, or prior where the objective trains none]; see `hardpp guides`."
+)
 @click.option("--objective", help="Objective [elbo]; see `hardpp objectives`.")
-@click.option("--data", help="Data set name, TSV file (source TAB target), or folder of train/dev/test.tsv [cmudict].")
+@click.option(
+    "--data", help="Data set name, TSV file (source TAB target), or folder of train/dev/test.tsv [cmudict]."
+)
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide per datum and step [1].")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto: cuda when there is one].")
 @click.option("--max-steps", type=int, help="Stop after so many optimiser steps.")
 @click.option("--max-epochs", type=int, help="Stop after so many passes over the data.")
-@click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides the end of every epoch.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file, laid over the preset.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. network.dropout=0.2; repeatable.")
+@click.option(
+    "--checkpoint-every", type=int, help="Steps between checkpoints, besides the end of every epoch."
+)
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="TOML file, laid over the preset."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. network.dropout=0.2; repeatable."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
 @click.option(
-    "--resume", type=click.Choice(["auto", "never"]), default="auto", show_default=True,
+    "--resume",
+    type=click.Choice(["auto", "never"]),
+    default="auto",
+    show_default=True,
     help="auto goes on with the run in --out if there is one.",
 )
-@click.option("--dry-run", is_flag=True, help="Build everything, run one batch, print its bound, write nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Build everything, run one batch, print its bound, write nothing."
+)
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:
     """Train a model, evaluate it on the test part, and leave a run folder.
@@ -116,46 +136,61 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     layers += [parse_setting(text) for text in settings]
     config = resolve([*layers, _given(flags)])
     name = f"{config.model}-{config.guide}-{config.objective}-{config.seed}".replace(":", ".")
-    _train(config, options["out"] or Path("runs") / name, **{k: options[k] for k in ("resume", "dry_run", "force")})
+    _train(
+        config,
+        options["out"] or Path("runs") / name,
+        **{k: options[k] for k in ("resume", "dry_run", "force")},
+    )
 
 
 def _train(config: Any, folder: Path, *, resume: str, dry_run: bool, force: bool) -> None:
     from hardpp import checkpoint
     from hardpp.progress import TrainingProgress
+    from hardpp.signals import Signals
     from hardpp.tasks import runs, transduction
+    from hardpp.tasks.session import Session
+    from hardpp.tasks.session import train as run_training
 
     there = False if force or dry_run else runs.existing(folder, config)
     if there and resume == "never":
-        raise click.UsageError(f"{folder} holds a run already: give another --out, or --force")
-    session = runs.Session(config, report)
+        raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
+    session = Session(config, report)
     if dry_run:
-        click.echo(f"dev bound before training: {session.dev_bound(session.objective(*session.programs)):.4f} nats")
+        bound = session.dev_bound(session.objective(*session.programs))
+        click.echo(f"dev bound before training: {bound:.4f} nats a symbol")
         return
     if there:
-        runs.check_same_data(session, folder)
+        runs.check_same_data(folder, session.description)
     else:
         runs.clear(folder)
-        runs.create(session, folder)
-    report(f"{folder}: {config.model}, guide {config.guide}, objective {config.objective}, on {session.device}")
-    caught = Signals()
-    total = session.trainer().schedule.total_steps
-    newest = checkpoint.latest(folder)
+        runs.create(folder, config, session.description)
+    report(
+        f"{folder}: {config.model}, guide {config.guide}, objective {config.objective}, on {session.device}"
+    )
     began = time.monotonic()
-    with TrainingProgress(total, int(newest.name.removeprefix("step-")) if newest else 0) as progress, caught:
-        finished = runs.train(session, folder, resume=there, stop=lambda: bool(caught.number), watch=progress.show)
+    trainer = session.trainer()
+    newest = checkpoint.latest(folder) if there else None
+    if newest is not None:
+        trainer.restore(checkpoint.load(newest))
+        report(f"going on from step {trainer.step}")
+    with Signals() as caught, TrainingProgress(trainer.schedule.total_steps, trainer.step) as progress:
+        finished = run_training(
+            session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show
+        )
     if not finished:
         report(f"stopped by signal {caught.number}; the same command goes on from here")
         sys.exit(128 + caught.number)
     report(f"trained for {time.monotonic() - began:.0f} s")
-    run = runs.open_run(folder, config.device)
-    figures = transduction.evaluate(run, session.data.test)
+    figures = transduction.evaluate(runs.open_run(folder, config.device), session.data.test)
     runs.write_summary(folder, figures)
     click.echo(table([figures], "table"))
 
 
 @main.command()
 @read_options
-@click.option("--beam", type=click.IntRange(1), default=1, show_default=True, help="Width of the beam; 1 is greedy.")
+@click.option(
+    "--beam", type=click.IntRange(1), default=1, show_default=True, help="Width of the beam; 1 is greedy."
+)
 @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
 @click.option("--format", "style", type=FORMATS, default="table", show_default=True)
 def evaluate(run: Any, pairs: Any, beam: int, keep: int | None, style: str) -> None:
@@ -176,18 +211,28 @@ def evaluate(run: Any, pairs: Any, beam: int, keep: int | None, style: str) -> N
 @click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def posterior(run: Any, pairs: Any, out: Path | None, draws: int, exact: bool, seed: int, force: bool) -> None:
+def posterior(
+    run: Any, pairs: Any, out: Path | None, draws: int, exact: bool, seed: int, force: bool
+) -> None:
     """Write draws and marginals of the alignments as a netCDF file that ArviZ and xarray read."""
     from hardpp.tasks.transduction import write_posterior
 
-    click.echo(write_posterior(run, pairs, out or run.path / "posterior.nc", draws=draws, exact=exact, seed=seed, force=force))
+    click.echo(
+        write_posterior(
+            run, pairs, out or run.path / "posterior.nc", draws=draws, exact=exact, seed=seed, force=force
+        )
+    )
 
 
 @main.command()
 @read_options
 @click.option("--format", "style", type=click.Choice(["tsv", "pharaoh"]), default="tsv", show_default=True)
 @click.option(
-    "--source", "which", type=click.Choice(["posterior", "guide", "prior"]), default="posterior", show_default=True,
+    "--source",
+    "which",
+    type=click.Choice(["posterior", "guide", "prior"]),
+    default="posterior",
+    show_default=True,
     help="Whose alignments: the exact posterior, the guide, or the model before it sees the symbol.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
@@ -211,7 +256,9 @@ def align(run: Any, pairs: Any, style: str, which: str, out: Path | None, force:
 @click.option("--word", "words", multiple=True, help="Draw this source instead; repeatable.")
 @click.option("--format", "style", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
-def plot(run: Any, pairs: Any, out: Path | None, count: int, words: tuple[str, ...], style: str, force: bool) -> None:
+def plot(
+    run: Any, pairs: Any, out: Path | None, count: int, words: tuple[str, ...], style: str, force: bool
+) -> None:
     """Draw alignments as heat maps: prior, guide and exact posterior side by side."""
     from hardpp.tasks.transduction import draw_alignments
 
@@ -292,54 +339,9 @@ def doctor() -> None:
     click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
 
 
-class Signals:
-    """Notes an interrupt instead of dying of it; a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.before: dict[int, Any] = {}
-
-    def __enter__(self) -> "Signals":
-        """Takes the handlers over."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Gives the handlers back."""
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: Any) -> None:
-        if self.number:
-            sys.exit(128 + number)
-        self.number = number
-
-
 def report(text: str) -> None:
     """A message for people, on standard error."""
     click.echo(text, err=True)
-
-
-def table(rows: list[dict[str, Any]], style: str) -> str:
-    """Rows with the same keys as an aligned table, JSON (a list of objects) or CSV."""
-    import csv
-    import io
-    import json
-
-    if style == "json":
-        return json.dumps(rows, indent=1)
-    if style == "csv":
-        out = io.StringIO()
-        writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return out.getvalue().rstrip("\n")
-    shown = [{key: f"{value:.4f}" if isinstance(value, float) else str(value) for key, value in row.items()} for row in rows]
-    widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in shown[0]}
-    lines = ["  ".join(key.ljust(width) for key, width in widths.items())]
-    lines += ["  ".join(row[key].ljust(width) for key, width in widths.items()) for row in shown]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _given(tables: dict[str, Any]) -> dict[str, Any]:

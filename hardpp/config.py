@@ -50,7 +50,9 @@ class OptimiserConfig(Section):
     weight_decay: float = Field(0.0, ge=0)
     warmup_steps: int = Field(200, ge=0)
     clip_norm: float = Field(5.0, gt=0, description="gradient norm, per datum of the batch")
-    average: float = Field(0.998, ge=0, lt=1, description="decay a step of the average that is evaluated; 0: off")
+    average: float = Field(
+        0.998, ge=0, lt=1, description="decay a step of the average that is evaluated; 0: off"
+    )
 
 
 class TrainingConfig(Section):
@@ -75,7 +77,9 @@ class RunConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; left out: what torch takes")
     data: DataConfig = DataConfig()
-    network: dict[str, Any] = Field(default_factory=dict, description="sizes; the model family has the schema")
+    network: dict[str, Any] = Field(
+        default_factory=dict, description="sizes; the model family has the schema"
+    )
     inference: InferenceConfig = InferenceConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
@@ -123,8 +127,10 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             inside = merged.get(key)
-            both = isinstance(value, Mapping) and isinstance(inside, Mapping)
-            merged[key] = merge([inside, value]) if both else value
+            if isinstance(value, Mapping) and isinstance(inside, Mapping):
+                merged[key] = merge([inside, value])
+            else:
+                merged[key] = value
     return merged
 
 

@@ -18,7 +18,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardpp.checkpoint import Checkpoint
 from hardpp.errors import CheckpointError, NumericalError
-from hardpp.types import TransductionBatch
+from hardpp.types import Record, TransductionBatch
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class Schedule(NamedTuple):
@@ -35,16 +37,6 @@ class Schedule(NamedTuple):
         """The learning rate of a step: linear warm-up, then half a cosine down to zero."""
         warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
-
-
-class Record(NamedTuple):
-    """What one step, or one look at the dev part, has to report; bounds in nats per symbol."""
-
-    split: str  # "train" or "dev"
-    step: int  # optimiser steps done
-    epoch: int  # epochs done, or under way
-    bound: Tensor | float  # per symbol; a tensor while on the device
-    values: dict[str, float]
 
 
 class Trainer:
@@ -118,11 +110,16 @@ class Trainer:
 
     def _look(self) -> Record:
         # The averaged module is looked at with noise of its own, so that looking changes no run.
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []), torch.no_grad():
+        with (
+            torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
+            torch.no_grad(),
+        ):
             torch.manual_seed(0)
             bound = self.dev_bound(self.evaluated)
         if not math.isfinite(bound):
-            raise NumericalError(f"the dev bound is {bound} after step {self.step}", "lower the learning rate")
+            raise NumericalError(
+                f"the dev bound is {bound} after step {self.step}", "lower the learning rate"
+            )
         better = bound > self.best
         self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1
         return Record("dev", self.step, self.epoch, bound, {"best": float(better)})
@@ -135,7 +132,7 @@ class Trainer:
         return module
 
     # The first steps count evenly, so that the average forgets where it started.
-    def _average(self, averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def _average(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         decay = min(self.schedule.average, (1 + int(count)) / (10 + int(count)))
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
@@ -170,11 +167,17 @@ class Trainer:
             if (random := optim.pop("random.cuda", None)) is not None and self.device.type == "cuda":
                 torch.cuda.set_rng_state(random, self.device)
             self.averaged.module.load_state_dict(checkpoint.model)
-            weights = {name.removeprefix("weights."): optim[name] for name in optim if name.startswith("weights.")}
+            weights = {
+                name.removeprefix("weights."): optim[name] for name in optim if name.startswith("weights.")
+            }
             self.objective.load_state_dict(weights)
             moments: dict[int, dict[str, Tensor]] = {}
             for index, name in enumerate(names):
-                found = {m: optim[f"{m}.{name}"] for m in ("step", "exp_avg", "exp_avg_sq") if f"{m}.{name}" in optim}
+                found = {
+                    m: optim[f"{m}.{name}"]
+                    for m in ("step", "exp_avg", "exp_avg_sq")
+                    if f"{m}.{name}" in optim
+                }
                 if found:
                     moments[index] = found
             self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})

@@ -34,6 +34,16 @@ class Estimate(NamedTuple):
     diagnostics: dict[str, Tensor]  # detached, per datum (B,) or scalar
 
 
+class Record(NamedTuple):
+    """What one step, or one look at the dev part, has to report; bounds in nats per symbol."""
+
+    split: str  # "train" or "dev"
+    step: int  # optimiser steps done
+    epoch: int  # epochs done, or under way
+    bound: Tensor | float  # per symbol; a tensor while on the device
+    values: dict[str, float]
+
+
 class Program(Protocol):
     """A model or guide: calling it on a batch runs its sample statements."""
 

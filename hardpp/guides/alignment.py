@@ -15,6 +15,7 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
+from hardpp.nn.attention import Scorer
 from hardpp.types import TransductionBatch
 
 
@@ -29,6 +30,7 @@ class StepwiseAlignment(PyroModule):
     """
 
     max_plate_nesting = 2  # data, steps
+    scorer: Scorer
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class StepwiseAlignment(PyroModule):
         target_embedding: nn.Module,
         source_reader: nn.Module,
         target_reader: nn.Module,
-        scorer: nn.Module,
+        scorer: Scorer,
     ):
         super().__init__()
         self.source_embedding, self.target_embedding = source_embedding, target_embedding

@@ -1,0 +1,1 @@
+"""Generative programs; each names its sample sites and knows nothing of inference."""

@@ -20,7 +20,7 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
-from hardpp.nn.decoder import DecoderState
+from hardpp.nn.decoder import DecoderState, InputFeedingDecoder
 from hardpp.ops.attention import attend
 from hardpp.types import TransductionBatch
 
@@ -43,15 +43,22 @@ class LatentAlignment(PyroModule):
     Args:
         embedding: source symbols (B, S) -> (B, S, E).
         encoder: embedded source and its mask -> memory (B, S, M).
-        decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S).
+        decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S); decoding
+            also takes it a step at a time.
         readout: attended memory (..., M) and query (..., Q) -> logits (..., V).
         boundary: the symbol that stands before the first one and ends every target.
     """
 
     max_plate_nesting = 2  # data, steps
+    decoder: InputFeedingDecoder
 
     def __init__(
-        self, embedding: nn.Module, encoder: nn.Module, decoder: nn.Module, readout: nn.Module, boundary: int = 0
+        self,
+        embedding: nn.Module,
+        encoder: nn.Module,
+        decoder: InputFeedingDecoder,
+        readout: nn.Module,
+        boundary: int = 0,
     ):
         super().__init__()
         self.embedding, self.encoder, self.decoder, self.readout = embedding, encoder, decoder, readout
@@ -73,7 +80,9 @@ class LatentAlignment(PyroModule):
         memory = self.encoder(self.embedding(source), mask)
         return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
 
-    def step(self, source: Source, state: DecoderState, previous: Tensor) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(
+        self, source: Source, state: DecoderState, previous: Tensor
+    ) -> tuple[Tensor, Tensor, DecoderState]:
         """One decoding step after the symbols `previous` (B,).
 
         Returns:

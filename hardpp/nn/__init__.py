@@ -1,0 +1,1 @@
+"""Networks; every module broadcasts over the dims that inference adds on the left."""

@@ -3,8 +3,20 @@
 Shapes: B data, T queries, S source positions, Q query features, M memory features.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
+
+
+class Scorer(Protocol):
+    """How well each source position fits each query."""
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """What the scorer needs of the memory (B, S, M), computed once for all queries."""
+
+    def __call__(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """Scores (B, T, S) of queries (B, T, Q) against `keys(memory)`; mask is (B, S) bool."""
 
 
 class BilinearScorer(nn.Module):

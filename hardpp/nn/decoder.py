@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hardpp.nn.attention import Scorer
+
 
 class DecoderState(NamedTuple):
     """What one step hands to the next; every part has B rows."""
@@ -30,8 +32,18 @@ class InputFeedingDecoder(nn.Module):
     different steps independent.
     """
 
+    scorer: Scorer
+    embedding: nn.Module
+
     def __init__(
-        self, embedding: nn.Module, embedded: int, scorer: nn.Module, memory: int, hidden: int, layers: int, dropout: float
+        self,
+        embedding: nn.Module,
+        embedded: int,
+        scorer: Scorer,
+        memory: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
     ):
         super().__init__()
         self.embedding, self.scorer = embedding, scorer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
@@ -20,7 +20,7 @@ from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
 from hardpp.models.latent_alignment import LatentAlignment
-from hardpp.nn.attention import AdditiveScorer, BilinearScorer
+from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
@@ -44,9 +44,9 @@ class AlignmentNetwork(Section):
 class AlignmentTask:
     """Sequence transduction with hard alignments; see `hardpp.tasks.task.Task`."""
 
-    name = "alignment"
-    summary = "every output symbol picks one source position (Deng et al. 2018)"
-    network = AlignmentNetwork
+    name: str = "alignment"
+    summary: str = "every output symbol picks one source position (Deng et al. 2018)"
+    network: type[BaseModel] = AlignmentNetwork
     presets: Mapping[str, Mapping[str, Any]] = {
         "small": {},
         "paper": {
@@ -73,7 +73,9 @@ class AlignmentTask:
         """The pairs: a named data set, fetched if need be, or the user's own file or folder."""
         if config.name == "cmudict":
             return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
-        corpus = tsv.corpus(config.name, source_tokens=config.source_tokens, target_tokens=config.target_tokens)
+        corpus = tsv.corpus(
+            config.name, source_tokens=config.source_tokens, target_tokens=config.target_tokens
+        )
         return corpus._replace(train=corpus.train[: config.train_limit])
 
     def describe(self, data: Corpus) -> dict[str, Any]:
@@ -90,12 +92,14 @@ class AlignmentTask:
     def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
         """Model and guide; they share the embeddings of the symbols."""
         sizes = AlignmentNetwork(**config.network)
-        source_symbols, target_symbols = (len(description[f"{side}_vocabulary"]) for side in ("source", "target"))
+        source_symbols, target_symbols = (
+            len(description[f"{side}_vocabulary"]) for side in ("source", "target")
+        )
         source = nn.Sequential(nn.Embedding(source_symbols, sizes.embedding), nn.Dropout(sizes.dropout))
         target = nn.Sequential(nn.Embedding(target_symbols, sizes.embedding), nn.Dropout(sizes.dropout))
         encoder = BidirectionalLSTM(sizes.embedding, sizes.encoder, sizes.encoder_layers, sizes.dropout)
         memory = encoder.features
-        scorer: nn.Module = (
+        scorer: Scorer = (
             BilinearScorer(sizes.decoder, memory)
             if sizes.scorer == "bilinear"
             else AdditiveScorer(sizes.decoder, memory, sizes.decoder)
@@ -114,8 +118,11 @@ class AlignmentTask:
             return Prior(model)
         if name != "variational":
             raise UsageError(f"model alignment has no guide {name!r}")
-        readers = [BidirectionalLSTM(sizes.embedding, sizes.guide, 1, sizes.dropout) for _ in range(2)]
-        return StepwiseAlignment(source, target, *readers, BilinearScorer(2 * sizes.guide, 2 * sizes.guide))
+        source_reader, target_reader = (
+            BidirectionalLSTM(sizes.embedding, sizes.guide, 1, sizes.dropout) for _ in range(2)
+        )
+        scorer = BilinearScorer(target_reader.features, source_reader.features)
+        return StepwiseAlignment(source, target, source_reader, target_reader, scorer)
 
     def epoch_batches(
         self, config: RunConfig, data: Corpus, description: Mapping[str, Any]
@@ -130,7 +137,9 @@ class AlignmentTask:
 
         return epoch
 
-    def dev_batches(self, config: RunConfig, data: Corpus, description: Mapping[str, Any]) -> list[TransductionBatch]:
+    def dev_batches(
+        self, config: RunConfig, data: Corpus, description: Mapping[str, Any]
+    ) -> list[TransductionBatch]:
         """The dev part by length."""
         return [batch for _, batch in ordered_batches(data.dev, description, config.training.batch_size)]
 

@@ -50,11 +50,15 @@ def objective(name: str, config: InferenceConfig) -> SurrogateObjective:
         baseline = "soft-attention" if config.baseline == "auto" else config.baseline
         return kind(config.particles, baseline=None if baseline == "none" else baseline)
     if config.baseline != "auto":
-        raise UsageError(f"objective {name!r} has no baseline, so inference.baseline cannot be {config.baseline!r}")
+        raise UsageError(
+            f"objective {name!r} has no baseline, so inference.baseline cannot be {config.baseline!r}"
+        )
     if issubclass(kind, TraceGraph):
         return kind(config.particles)
     if config.particles != 1:
-        raise UsageError(f"objective {name!r} draws no particles, so inference.particles cannot be {config.particles}")
+        raise UsageError(
+            f"objective {name!r} draws no particles, so inference.particles cannot be {config.particles}"
+        )
     return kind()
 
 
@@ -69,7 +73,9 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     """
     tables = merge(layers)
     found = problems(RunConfig, tables)
-    names = {key: tables.get(key, RunConfig.model_fields[key].default) for key in ("model", "objective", "preset")}
+    names = {
+        key: tables.get(key, RunConfig.model_fields[key].default) for key in ("model", "objective", "preset")
+    }
     family = _try(found, lambda: task(str(names["model"])))
     kind = _try(found, lambda: _lookup("objective", str(names["objective"]), OBJECTIVES, "hardpp.objectives"))
     if kind is not None and "guide" not in tables:
@@ -84,7 +90,9 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         if guide not in family.guides and ":" not in guide:
             found.append(_unknown("guide", guide, family.guides))
         elif kind is not None and not kind.trains_guide and guide != "prior":
-            found.append(f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}")
+            found.append(
+                f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}"
+            )
         found += _data_problems(str(tables.get("data", {}).get("name", "cmudict")), family)
     inference = tables.get("inference", {})
     if kind is not None and isinstance(inference, Mapping) and not problems(InferenceConfig, inference):

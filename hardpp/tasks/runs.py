@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import shutil
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -23,101 +22,10 @@ from hardpp import checkpoint
 from hardpp.config import RunConfig, problems, read_toml, write_toml
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.tasks import catalogue
-from hardpp.tasks.task import Programs, Run, Task
-from hardpp.train import Record, Schedule, Trainer, dump
-
-Report = Callable[[str], None]
+from hardpp.tasks.task import Programs, Run
 
 
-class Session:
-    """A run that can be trained: programs, objective and data, built from one configuration.
-
-    Args:
-        config: the resolved configuration.
-        report: told in a few words what is going on.
-    """
-
-    def __init__(self, config: RunConfig, report: Report):
-        # Modules own their parameters; Pyro's global store would share them between runs.
-        pyro.settings.set(module_local_params=True)
-        self.config = config
-        self.task: Task = catalogue.task(config.model)
-        self.device = choose_device(config.device)
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        self.data = self.task.load(config.data, report)
-        self.description = self.task.describe(self.data)
-        pyro.set_rng_seed(config.seed)
-        self.programs = _on(self.device, self.task.build(config, self.description))
-        self.objective = catalogue.objective(config.objective, config.inference)
-        self.dev = [batch.to(self.device) for batch in self.task.dev_batches(config, self.data, self.description)]
-
-    def trainer(self) -> Trainer:
-        """A trainer before its first step."""
-        config = self.config
-        batches = self.task.epoch_batches(config, self.data, self.description)
-        steps = len(batches(0)) * config.training.max_epochs
-        schedule = Schedule(
-            **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
-        )
-        return Trainer(
-            self.objective(*self.programs),
-            batches,
-            self.dev_bound,
-            schedule,
-            device=self.device,
-            max_epochs=config.training.max_epochs,
-            patience=config.training.patience,
-        )
-
-    def dev_bound(self, module: Any) -> float:
-        """The objective's bound of the dev part, in nats per symbol."""
-        bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
-        return float(torch.stack(bounds).sum() / sum(batch.target_mask.sum() for batch in self.dev))
-
-
-def train(
-    session: Session, folder: Path, *, resume: bool, stop: Callable[[], bool], watch: Callable[[Record], None]
-) -> bool:
-    """Trains in a folder that `create` made, from its newest checkpoint if there is one and `resume`.
-
-    Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the best dev bound is marked.
-
-    Args:
-        stop: asked after every step; True ends the run with a checkpoint.
-        watch: shown every record.
-
-    Returns:
-        Is the run finished (and not merely stopped)?
-    """
-    trainer = session.trainer()
-    newest = checkpoint.latest(folder) if resume else None
-    if newest is not None:
-        trainer.restore(checkpoint.load(newest))
-        _cut_metrics(folder / "metrics.jsonl", trainer.step)
-    training = session.config.training
-    saved = newest
-    # Validation costs a host synchronisation a site; one step under it finds what it can find.
-    with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
-        for record in trainer.records():
-            pyro.enable_validation(False)
-            watch(record)
-            if record.split == "dev" or record.step % training.log_every == 0:
-                metrics.write(json.dumps(dump(record, time=round(time.time(), 3))) + "\n")
-                metrics.flush()
-            at_interval = training.checkpoint_every is not None and record.step % training.checkpoint_every == 0
-            stopping = record.split == "train" and stop()
-            if record.split == "dev" or at_interval or stopping:
-                saved = checkpoint.save(folder, record.step, trainer.checkpoint())
-                if record.values.get("best"):
-                    checkpoint.mark(folder, "best", saved)
-                checkpoint.prune(folder, keep=2)
-            if stopping:
-                break
-    return trainer.finished
-
-
-def create(session: Session, folder: Path) -> None:
+def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None:
     """Makes a run folder and writes what it was made of.
 
     Raises:
@@ -127,9 +35,9 @@ def create(session: Session, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: the run folder cannot be made ({error.strerror})") from error
-    write_toml(session.config, folder / "config.toml")
+    write_toml(config, folder / "config.toml")
     _write_json(folder / "versions.json", versions())
-    _write_json(folder / "data.json", session.description)
+    _write_json(folder / "data.json", description)
 
 
 def existing(folder: Path, config: RunConfig) -> bool:
@@ -151,17 +59,17 @@ def existing(folder: Path, config: RunConfig) -> bool:
     return True
 
 
-def check_same_data(session: Session, folder: Path) -> None:
+def check_same_data(folder: Path, description: dict[str, Any]) -> None:
     """Refuses to go on when the data have changed since the run began.
 
     Raises:
         DataError: they have.
     """
-    if _read_json(folder / "data.json").get("fingerprint") != session.description["fingerprint"]:
-        raise DataError(f"the data {session.config.data.name!r} have changed since {folder} was begun", "use --force")
+    if _read_json(folder / "data.json").get("fingerprint") != description["fingerprint"]:
+        raise DataError(f"the data have changed since {folder} was begun", "give another --out, or --force")
 
 
-def open_run(folder: Path, device: str = "auto", report: Report = lambda text: None) -> Run:
+def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] = lambda text: None) -> Run:
     """A trained run with its best weights (the newest, where no dev bound was taken yet).
 
     Raises:
@@ -189,7 +97,14 @@ def open_run(folder: Path, device: str = "auto", report: Report = lambda text: N
         raise CheckpointError(f"{best} does not fit its run's configuration ({error})") from error
     for program in programs:
         program.eval()
-    return Run(folder, config, description, _on(where, programs), where, loaded.state["step"])
+    return Run(
+        folder,
+        config,
+        description,
+        Programs(*(program.to(where) for program in programs)),
+        where,
+        loaded.state["step"],
+    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -211,16 +126,14 @@ def clear(folder: Path) -> None:
 def versions() -> dict[str, str]:
     """What the run was made with."""
     names = ("hardpp", "torch", "pyro-ppl", "numpy", "arviz", "safetensors")
-    return {"python": platform.python_version(), "platform": platform.platform()} | {n: version(n) for n in names}
+    return {"python": platform.python_version(), "platform": platform.platform()} | {
+        n: version(n) for n in names
+    }
 
 
 def write_summary(folder: Path, figures: dict[str, Any]) -> None:
     """Writes summary.json."""
     _write_json(folder / "summary.json", figures)
-
-
-def _on(device: torch.device, programs: Programs) -> Programs:
-    return Programs(*(program.to(device) for program in programs))
 
 
 def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
@@ -248,18 +161,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is not what hardpp writes there")
     return value
-
-
-# Lines that a run wrote after the checkpoint it goes on from would stand there twice.
-def _cut_metrics(path: Path, step: int) -> None:
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if record.get("step", 0) <= step:
-            kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")

@@ -51,13 +51,10 @@ class Task(Protocol):
     ) -> Callable[[int], Sequence[Callable[[], TransductionBatch]]]:
         """Training batches of an epoch, each made when it is asked for."""
 
-    def dev_batches(self, config: RunConfig, data: Any, description: Mapping[str, Any]) -> list[TransductionBatch]:
+    def dev_batches(
+        self, config: RunConfig, data: Any, description: Mapping[str, Any]
+    ) -> list[TransductionBatch]:
         """The dev part, for the bound that stops training."""
-
-    def evaluate(
-        self, config: RunConfig, programs: Programs, pairs: Any, description: Mapping[str, Any], **options: Any
-    ) -> dict[str, float]:
-        """Figures of a trained run on some data."""
 
 
 class Run(NamedTuple):

@@ -12,10 +12,11 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from hardpp import __version__, sites
+from hardpp import sites
 from hardpp.data.transduction import Corpus, Pair
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
+from hardpp.decoding.predictive import Predictive
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
@@ -29,7 +30,9 @@ BATCH = 100  # pairs evaluated at once: wide enough to be quick, small enough fo
 END = "</s>"
 
 
-def pairs_of(run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]) -> list[Pair]:
+def pairs_of(
+    run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]
+) -> list[Pair]:
     """The pairs a verb is asked about: a part of the run's own data, or of other data cut the same way.
 
     Raises:
@@ -40,17 +43,25 @@ def pairs_of(run: Run, data: str | None, part: str, limit: int | None, report: C
     if data is not None:
         if not Path(data).exists() and data not in catalogue.task(run.config.model).data:
             raise UsageError(f"there is no file or folder {data!r}")
-        cut = {side: "words" if run.description[f"{side}_separator"] else "characters" for side in ("source", "target")}
+        cut = {
+            side: "words" if run.description[f"{side}_separator"] else "characters"
+            for side in ("source", "target")
+        }
         config = config.model_copy(
-            update={"name": data, "source_tokens": cut["source"], "target_tokens": cut["target"], "train_limit": None}
+            update={
+                "name": data,
+                "source_tokens": cut["source"],
+                "target_tokens": cut["target"],
+                "train_limit": None,
+            }
         )
     corpus: Corpus = catalogue.task(run.config.model).load(config, report)
     pairs = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part)
     return pairs[:limit]
 
 
-def predictive(run: Run) -> str:
-    """How the run's model predicts: "expected" where it was trained on expected alignments, else "marginal"."""
+def predictive(run: Run) -> Predictive:
+    """How the run's model predicts: "expected" if it was trained on expected alignments, else "marginal"."""
     return "expected" if run.config.objective == "soft" else "marginal"
 
 
@@ -66,8 +77,10 @@ def evaluate(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = 
     decoded = decode(run, pairs, beam, keep)
     seconds = time.perf_counter() - began
     rates = error_rates(decoded, [pair.references for pair in pairs])
-    totals = {name: 0.0 for name in ("symbols", "nll", "entropy", "kl")}
-    objective = catalogue.objective("soft", run.config.inference.model_copy(update={"particles": 1, "baseline": "auto"}))
+    totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
+    objective = catalogue.objective(
+        "soft", run.config.inference.model_copy(update={"particles": 1, "baseline": "auto"})
+    )
     predicted: SurrogateObjective = objective if predictive(run) == "expected" else ExactMarginal()
     for _, batch in batches(run, pairs):
         exact = _total(ExactMarginal(), run, batch)
@@ -89,6 +102,7 @@ def decode(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = No
     """The most probable target of every source: greedy, or the best of a beam."""
     out: list[list[str]] = [[] for _ in pairs]
     _, vocabulary = vocabularies(run.description)
+    model: Any = run.programs.model  # any program with `read`, `step` and `readout`
     for indices, batch in batches(run, pairs):
         options: dict[str, Any] = {
             "max_steps": 2 * max(run.description["longest_target"], batch.source.shape[1]) + 1,
@@ -97,9 +111,9 @@ def decode(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = No
         }
         with torch.no_grad():
             if beam == 1:
-                best = greedy(run.programs.model, batch.source, batch.source_mask, **options)
+                best = greedy(model, batch.source, batch.source_mask, **options)
             else:
-                hypotheses = beam_search(run.programs.model, batch.source, batch.source_mask, width=beam, **options)
+                hypotheses = beam_search(model, batch.source, batch.source_mask, width=beam, **options)
                 best = [ranked[0].symbols for ranked in hypotheses]
         for index, symbols in zip(indices, best, strict=True):
             out[index] = vocabulary.decode(symbols)

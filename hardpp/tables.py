@@ -1,0 +1,26 @@
+"""Rows of figures as text: a table for people, JSON and CSV for programs."""
+
+import csv
+import io
+import json
+from typing import Any
+
+
+def table(rows: list[dict[str, Any]], style: str) -> str:
+    """Rows with the same keys as an aligned table, JSON (a list of objects) or CSV."""
+    if style == "json":
+        return json.dumps(rows, indent=1)
+    if style == "csv":
+        out = io.StringIO()
+        writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return out.getvalue().rstrip("\n")
+    shown = [
+        {key: f"{value:.4f}" if isinstance(value, float) else str(value) for key, value in row.items()}
+        for row in rows
+    ]
+    widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in shown[0]}
+    lines = ["  ".join(key.ljust(width) for key, width in widths.items())]
+    lines += ["  ".join(row[key].ljust(width) for key, width in widths.items()) for row in shown]
+    return "\n".join(line.rstrip() for line in lines)

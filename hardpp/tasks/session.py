@@ -1,0 +1,129 @@
+"""Training a run: everything built from one configuration, and the loop that leaves a run folder."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+
+from hardpp import checkpoint
+from hardpp.config import RunConfig
+from hardpp.tasks import catalogue
+from hardpp.tasks.runs import choose_device
+from hardpp.tasks.task import Programs, Task
+from hardpp.train import Schedule, Trainer, dump
+from hardpp.types import Record
+
+
+class Session:
+    """A run that can be trained: programs, objective and data, built from one configuration.
+
+    Args:
+        config: the resolved configuration.
+        report: told in a few words what is going on.
+    """
+
+    def __init__(self, config: RunConfig, report: Callable[[str], None]):
+        # Modules own their parameters; Pyro's global store would share them between runs.
+        pyro.settings.set(module_local_params=True)
+        self.config = config
+        self.task: Task = catalogue.task(config.model)
+        self.device = choose_device(config.device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.data = self.task.load(config.data, report)
+        self.description = self.task.describe(self.data)
+        pyro.set_rng_seed(config.seed)
+        self.programs = Programs(*(p.to(self.device) for p in self.task.build(config, self.description)))
+        self.objective = catalogue.objective(config.objective, config.inference)
+        self.dev = [
+            batch.to(self.device) for batch in self.task.dev_batches(config, self.data, self.description)
+        ]
+
+    def trainer(self) -> Trainer:
+        """A trainer before its first step."""
+        config = self.config
+        batches = self.task.epoch_batches(config, self.data, self.description)
+        steps = len(batches(0)) * config.training.max_epochs
+        schedule = Schedule(
+            **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
+        )
+        return Trainer(
+            self.objective(*self.programs),
+            batches,
+            self.dev_bound,
+            schedule,
+            device=self.device,
+            max_epochs=config.training.max_epochs,
+            patience=config.training.patience,
+        )
+
+    def dev_bound(self, module: Any) -> float:
+        """The objective's bound of the dev part, in nats per symbol."""
+        bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
+        return float(torch.stack(bounds).sum() / sum(batch.target_mask.sum() for batch in self.dev))
+
+
+def train(
+    session: Session,
+    trainer: Trainer,
+    folder: Path,
+    *,
+    stop: Callable[[], bool],
+    watch: Callable[[Record], None],
+) -> bool:
+    """Trains to the end in a run folder, or until told to stop.
+
+    Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev
+    bound is marked.
+
+    Args:
+        session: what is trained.
+        trainer: the session's trainer, new or restored from the folder's newest checkpoint.
+        folder: the run folder.
+        stop: asked after every step; True ends the run with a checkpoint.
+        watch: shown every record.
+
+    Returns:
+        Is the run finished (and not merely stopped)?
+    """
+    training = session.config.training
+    _cut_metrics(folder / "metrics.jsonl", trainer.step)
+    # Validation costs a host synchronisation a site; one step under it finds what it can find.
+    with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+        for record in trainer.records():
+            pyro.enable_validation(False)
+            watch(record)
+            if record.split == "dev" or record.step % training.log_every == 0:
+                metrics.write(json.dumps(dump(record, time=round(time.time(), 3))) + "\n")
+                metrics.flush()
+            at_interval = (
+                training.checkpoint_every is not None and record.step % training.checkpoint_every == 0
+            )
+            stopping = record.split == "train" and stop()
+            if record.split == "dev" or at_interval or stopping:
+                saved = checkpoint.save(folder, record.step, trainer.checkpoint())
+                if record.values.get("best"):
+                    checkpoint.mark(folder, "best", saved)
+                checkpoint.prune(folder, keep=2)
+            if stopping:
+                break
+    return trainer.finished
+
+
+# Lines that a run wrote after the checkpoint it goes on from would stand there twice.
+def _cut_metrics(path: Path, step: int) -> None:
+    if not path.is_file():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if record.get("step", 0) <= step:
+            kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")
