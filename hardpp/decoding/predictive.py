@@ -1,0 +1,104 @@
+"""The next symbol's distribution, whatever position it looks at.
+
+    marginal:  log p(v) = log sum_s p(s) p(v | memory[s], query)      every alignment summed out
+    expected:  log p(v) = log p(v | sum_s p(s) memory[s], query)      soft attention
+
+With `keep` = K only the K positions of highest p(s) are read out and p(s) is renormalised over them:
+the readout then costs K products a step instead of S, for a small loss (Deng et al. 2018, table 2).
+
+Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention, section 4.
+Shapes: B rows (data, or data x beam), S source positions, V symbols, M memory features, Q query features.
+"""
+
+from collections.abc import Callable
+from typing import Literal, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from hardpp.errors import UsageError
+
+Predictive = Literal["marginal", "expected"]
+
+
+class SourceState(Protocol):
+    """A source that has been read; every part has B rows."""
+
+    @property
+    def memory(self) -> Tensor: ...  # (B, S, M)
+
+    def select(self, rows: Tensor) -> Self: ...  # for rows (N,) int64
+
+
+class StepState(Protocol):
+    """What one decoding step hands to the next; every part has B rows."""
+
+    def select(self, rows: Tensor) -> Self: ...  # for rows (N,) int64
+
+
+SourceT = TypeVar("SourceT", bound=SourceState)
+StateT = TypeVar("StateT", bound=StepState)
+
+
+class Decodable(Protocol[SourceT, StateT]):
+    """A model that can be run one output symbol at a time."""
+
+    boundary: int  # the symbol before the first one and after the last
+
+    @property
+    def readout(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """Attended memory (..., M) and query (..., Q) -> logits (..., V); leading dims broadcast."""
+
+    def read(self, source: Tensor, mask: Tensor) -> tuple[SourceT, StateT]:
+        """Opens sources (B, S) int64 with their bool mask: what every step needs, and the first state."""
+
+    def step(self, source: SourceT, state: StateT, previous: Tensor) -> tuple[Tensor, Tensor, StateT]:
+        """After symbols (B,): query (B, Q), scores (B, S) with -inf at padding, and the next state."""
+
+
+def next_symbol(
+    model: Decodable[SourceT, StateT],
+    source: SourceT,
+    query: Tensor,
+    scores: Tensor,
+    predictive: Predictive = "marginal",
+    keep: int | None = None,
+) -> Tensor:
+    """Log-probabilities of the next symbol.
+
+    Args:
+        model: gives the readout.
+        source: gives the memory (B, S, M).
+        query: (B, Q), of `model.step`.
+        scores: (B, S), of `model.step`; log p(s) up to a constant, -inf at padded positions.
+        predictive: "marginal" or "expected".
+        keep: K, how many positions are read out; None for all of them.
+
+    Returns:
+        (B, V) in nats; each row's probabilities sum to 1.
+
+    Raises:
+        UsageError: an unknown predictive, or `keep` below 1.
+    """
+    check(predictive, keep)
+    memory = source.memory
+    if keep is not None and keep < scores.shape[-1]:
+        scores, kept = scores.topk(keep, -1)  # (B, K)
+        memory = memory.take_along_dim(kept.unsqueeze(-1), 1)  # (B, K, M)
+    if predictive == "expected":
+        attended = (scores.softmax(-1).unsqueeze(-2) @ memory).squeeze(-2)  # (B, M)
+        return model.readout(attended, query).log_softmax(-1)
+    emission = model.readout(memory, query.unsqueeze(-2)).log_softmax(-1)  # (B, S, V)
+    return torch.logsumexp(scores.log_softmax(-1).unsqueeze(-1) + emission, -2)
+
+
+def check(predictive: str, keep: int | None) -> None:
+    """Refuses options that `next_symbol` cannot honour.
+
+    Raises:
+        UsageError: an unknown predictive, or `keep` below 1.
+    """
+    if predictive not in ("marginal", "expected"):
+        raise UsageError(f"predictive must be 'marginal' or 'expected', not {predictive!r}")
+    if keep is not None and keep < 1:
+        raise UsageError(f"at least 1 source position must be kept, not {keep}")
