@@ -4,8 +4,6 @@ Results go to standard output, progress and messages to standard error. Nothing 
 verb runs, so that `--help` answers at once.
 """
 
-import sys
-import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 import click
 
 from hardpp import __version__
-from hardpp.errors import HardppError, UsageError
+from hardpp.errors import HardppError
 from hardpp.tables import table
 
 FORMATS = click.Choice(["table", "json", "csv"])
@@ -76,35 +74,26 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
         run: Path, data: str | None, part: str, limit: int | None, device: str, **options: Any
     ) -> Any:
         from hardpp.tasks.runs import open_run
-        from hardpp.tasks.transduction import pairs_of
 
-        opened = open_run(run, device, report)
-        return command(run=opened, pairs=pairs_of(opened, data, part, limit, report), **options)
+        opened = open_run(run, device)
+        return command(run=opened, items=opened.task.select(opened, data, part, limit, report), **options)
 
     return wrapped
 
 
 @main.command()
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
-@click.option(
-    "--guide", help="Guide [variational, or prior where the objective trains none]; see `hardpp guides`."
-)
+@click.option("--guide", help="Guide [variational; prior if none is trained]; see `hardpp guides`.")
 @click.option("--objective", help="Objective [elbo]; see `hardpp objectives`.")
-@click.option(
-    "--data", help="Data set name, TSV file (source TAB target), or folder of train/dev/test.tsv [cmudict]."
-)
+@click.option("--data", help="Data set, TSV file, or folder of train, dev and test.tsv [cmudict].")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
-@click.option("--particles", type=int, help="Draws of the guide per datum and step [1].")
+@click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto: cuda when there is one].")
+@click.option("--device", help="auto, cpu or cuda [auto: cuda when there is one].")
 @click.option("--max-steps", type=int, help="Stop after so many optimiser steps.")
 @click.option("--max-epochs", type=int, help="Stop after so many passes over the data.")
-@click.option(
-    "--checkpoint-every", type=int, help="Steps between checkpoints, besides the end of every epoch."
-)
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="TOML file, laid over the preset."
-)
+@click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides every epoch's end.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. network.dropout=0.2; repeatable."
 )
@@ -114,19 +103,23 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Choice(["auto", "never"]),
     default="auto",
     show_default=True,
-    help="auto goes on with the run in --out if there is one.",
+    help="Go on with a run?",
 )
-@click.option(
-    "--dry-run", is_flag=True, help="Build everything, run one batch, print its bound, write nothing."
-)
+@click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:
-    """Train a model, evaluate it on the test part, and leave a run folder.
+    """Train a model and evaluate it on the test part.
 
-    Settings are merged in this order, later ones win: preset, --config, --set, the options above.
+    Leaves a run folder with configuration, metrics.jsonl, checkpoints and summary.json. The same command
+    goes on with a run that was interrupted. Settings are merged in this order, later ones win: preset,
+    --config, --set, the options above.
+
+    Your own pairs are lines of source TAB target. A column that has blanks anywhere is cut at blanks, else
+    into characters; a single file is split by the CRC-32 of the source (1/20 test, 1/20 dev).
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.tasks.catalogue import resolve
+    from hardpp.tasks.session import Session, run_in_folder
 
     flags = {name: options[name] for name in ("model", "guide", "objective", "preset", "seed", "device")}
     flags["data"] = {"name": options["data"]}
@@ -136,53 +129,13 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     layers += [parse_setting(text) for text in settings]
     config = resolve([*layers, _given(flags)])
     name = f"{config.model}-{config.guide}-{config.objective}-{config.seed}".replace(":", ".")
-    _train(
-        config,
-        options["out"] or Path("runs") / name,
-        **{k: options[k] for k in ("resume", "dry_run", "force")},
-    )
-
-
-def _train(config: Any, folder: Path, *, resume: str, dry_run: bool, force: bool) -> None:
-    from hardpp import checkpoint
-    from hardpp.progress import TrainingProgress
-    from hardpp.signals import Signals
-    from hardpp.tasks import runs, transduction
-    from hardpp.tasks.session import Session
-    from hardpp.tasks.session import train as run_training
-
-    there = False if force or dry_run else runs.existing(folder, config)
-    if there and resume == "never":
-        raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
-    session = Session(config, report)
-    if dry_run:
-        bound = session.dev_bound(session.objective(*session.programs))
-        click.echo(f"dev bound before training: {bound:.4f} nats a symbol")
+    folder = options["out"] or Path("runs") / name
+    if options["dry_run"]:
+        click.echo(f"dev bound before training: {Session(config, report).dev_bound():.4f} nats a symbol")
         return
-    if there:
-        runs.check_same_data(folder, session.description)
-    else:
-        runs.clear(folder)
-        runs.create(folder, config, session.description)
-    report(
-        f"{folder}: {config.model}, guide {config.guide}, objective {config.objective}, on {session.device}"
+    figures = run_in_folder(
+        config, folder, resume=options["resume"] == "auto", force=options["force"], report=report
     )
-    began = time.monotonic()
-    trainer = session.trainer()
-    newest = checkpoint.latest(folder) if there else None
-    if newest is not None:
-        trainer.restore(checkpoint.load(newest))
-        report(f"going on from step {trainer.step}")
-    with Signals() as caught, TrainingProgress(trainer.schedule.total_steps, trainer.step) as progress:
-        finished = run_training(
-            session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show
-        )
-    if not finished:
-        report(f"stopped by signal {caught.number}; the same command goes on from here")
-        sys.exit(128 + caught.number)
-    report(f"trained for {time.monotonic() - began:.0f} s")
-    figures = transduction.evaluate(runs.open_run(folder, config.device), session.data.test)
-    runs.write_summary(folder, figures)
     click.echo(table([figures], "table"))
 
 
@@ -193,15 +146,14 @@ def _train(config: Any, folder: Path, *, resume: str, dry_run: bool, force: bool
 )
 @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
 @click.option("--format", "style", type=FORMATS, default="table", show_default=True)
-def evaluate(run: Any, pairs: Any, beam: int, keep: int | None, style: str) -> None:
-    """Error rates, exact likelihood, prior entropy and gap of the guide.
+def evaluate(run: Any, items: Any, beam: int, keep: int | None, style: str) -> None:
+    """Measure error rates, likelihood, and the gap of the guide.
 
-    PER and WER count edits to the nearest reference; likelihoods, entropy and KL are nats per symbol, the
-    end mark included.
+    PER and WER count edits to the nearest reference. nll, entropy (of the prior over positions) and kl
+    (of the guide to the exact posterior) are nats per symbol, the end mark included; seconds are those of
+    decoding 1,000 pairs.
     """
-    from hardpp.tasks.transduction import evaluate as figures
-
-    click.echo(table([figures(run, pairs, beam=beam, keep=keep)], style))
+    click.echo(table([run.task.evaluate(run, items, beam=beam, keep=keep)], style))
 
 
 @main.command()
@@ -209,66 +161,78 @@ def evaluate(run: Any, pairs: Any, beam: int, keep: int | None, style: str) -> N
 @click.option("--out", type=click.Path(path_type=Path), help="netCDF file [RUN/posterior.nc].")
 @click.option("--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide.")
 @click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def posterior(
-    run: Any, pairs: Any, out: Path | None, draws: int, exact: bool, seed: int, force: bool
-) -> None:
-    """Write draws and marginals of the alignments as a netCDF file that ArviZ and xarray read."""
-    from hardpp.tasks.transduction import write_posterior
+def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: Any) -> None:
+    """Write draws and marginals as netCDF for ArviZ.
 
-    click.echo(
-        write_posterior(
-            run, pairs, out or run.path / "posterior.nc", draws=draws, exact=exact, seed=seed, force=force
-        )
-    )
+    \b
+    idata = arviz.from_netcdf("RUN/posterior.nc")
+    idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
+    """
+    from hardpp.diagnostics.posterior import write
+    from hardpp.diagnostics.whole_files import refuse_existing
+
+    path = out or run.path / "posterior.nc"
+    refuse_existing(path, force=force)
+    write(run.task.posterior(run, items, **options), path, force=force)
+    click.echo(path)
 
 
 @main.command()
 @read_options
 @click.option("--format", "style", type=click.Choice(["tsv", "pharaoh"]), default="tsv", show_default=True)
 @click.option(
-    "--source",
+    "--of",
     "which",
     type=click.Choice(["posterior", "guide", "prior"]),
     default="posterior",
     show_default=True,
-    help="Whose alignments: the exact posterior, the guide, or the model before it sees the symbol.",
+    help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def align(run: Any, pairs: Any, style: str, which: str, out: Path | None, force: bool) -> None:
-    """Print the best source position of every target symbol.
+def align(run: Any, items: Any, style: str, which: str, out: Path | None, force: bool) -> None:
+    """Print the best source position of every symbol.
 
     \b
-    tsv      sentence, step, target symbol, position, source symbol, probability
-    pharaoh  one line a pair, SOURCE-TARGET links from 0, the end mark left out
+    tsv      pair, step, symbol, position (from 0), source symbol, probability
+    pharaoh  a line a pair of SOURCE-TARGET links from 0, the end mark left out
     """
-    from hardpp.tasks.transduction import write_alignments
+    from hardpp.diagnostics.whole_files import replacing
 
-    write_alignments(run, pairs, style, which, out, force)
+    lines = run.task.alignments(run, items, which, style)
+    if out is None:
+        for line in lines:
+            click.echo(line)
+        return
+    with replacing(out, force=force) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    click.echo(out, err=True)
 
 
 @main.command()
 @read_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
-@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs to draw.")
-@click.option("--word", "words", multiple=True, help="Draw this source instead; repeatable.")
+@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs.")
+@click.option("--source", "sources", multiple=True, help="Draw the pair of this source instead; repeatable.")
 @click.option("--format", "style", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
-    run: Any, pairs: Any, out: Path | None, count: int, words: tuple[str, ...], style: str, force: bool
+    run: Any, items: Any, out: Path | None, count: int, sources: tuple[str, ...], style: str, force: bool
 ) -> None:
-    """Draw alignments as heat maps: prior, guide and exact posterior side by side."""
-    from hardpp.tasks.transduction import draw_alignments
+    """Draw heat maps of prior, guide and exact posterior."""
+    from hardpp.diagnostics.plots import save
 
-    for path in draw_alignments(run, pairs, out or run.path / "plots", count, words, style, force):
+    for name, figure in run.task.pictures(run, items, count, sources):
+        path = (out or run.path / "plots") / f"{name}.{style}"
+        save(figure, path, force=force)
         click.echo(path)
 
 
 @main.group()
 def data() -> None:
-    """Data sets that can be fetched, and their cache."""
+    """List and fetch public data sets."""
 
 
 @data.command("list")
@@ -310,7 +274,7 @@ def guides(model: str) -> None:
 
 @main.command()
 def objectives() -> None:
-    """List the objectives, what they bound, and whether their gradients are unbiased."""
+    """List the objectives and what they bound."""
     from hardpp.tasks.catalogue import OBJECTIVES
 
     rows = [
@@ -328,7 +292,7 @@ def objectives() -> None:
 
 @main.command()
 def doctor() -> None:
-    """Print versions, device and cache folder: what a bug report needs."""
+    """Print versions, device and cache folder."""
     import torch
 
     from hardpp.data.sources import cache_folder

@@ -43,3 +43,11 @@ class ResourceError(HardppError):
     """Memory or disk space that ran out."""
 
     exit_code = 6
+
+
+class Interrupted(HardppError):
+    """A signal that ended a run in order, with a checkpoint."""
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by signal {number}", "the same command goes on from here")
+        self.exit_code = 128 + number

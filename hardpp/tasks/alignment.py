@@ -12,9 +12,9 @@ from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
 from hardpp.data import cmudict, tsv
-from hardpp.data.batches import collate, encode, in_order, length_buckets
+from hardpp.data.batches import collate, encode, length_buckets
 from hardpp.data.sources import fetch
-from hardpp.data.transduction import Corpus, Pair
+from hardpp.data.transduction import Corpus
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
@@ -25,6 +25,7 @@ from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.tasks.task import Programs
+from hardpp.tasks.transduction import SequencePairs, ordered_batches, vocabularies
 from hardpp.types import TransductionBatch
 
 
@@ -41,7 +42,7 @@ class AlignmentNetwork(Section):
     dropout: float = Field(0.4, ge=0, lt=1)
 
 
-class AlignmentTask:
+class AlignmentTask(SequencePairs):
     """Sequence transduction with hard alignments; see `hardpp.tasks.task.Task`."""
 
     name: str = "alignment"
@@ -142,20 +143,3 @@ class AlignmentTask:
     ) -> list[TransductionBatch]:
         """The dev part by length."""
         return [batch for _, batch in ordered_batches(data.dev, description, config.training.batch_size)]
-
-
-def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
-    """Source and target vocabulary of a description."""
-    return (
-        Vocabulary(tuple(description["source_vocabulary"])),
-        Vocabulary(tuple(description["target_vocabulary"])),
-    )
-
-
-def ordered_batches(
-    pairs: Sequence[Pair], description: Mapping[str, Any], batch_size: int
-) -> list[tuple[list[int], TransductionBatch]]:
-    """All pairs in batches of like length, each with the indices of its pairs."""
-    items = encode(pairs, *vocabularies(description))
-    order = in_order([len(item.source) for item in items], batch_size)
-    return [(indices, collate([items[index] for index in indices])) for indices in order]

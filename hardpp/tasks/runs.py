@@ -26,37 +26,46 @@ from hardpp.tasks.task import Programs, Run
 
 
 def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None:
-    """Makes a run folder and writes what it was made of.
+    """Makes a run folder, in place of an older run if there is one, and writes what it was made of.
 
     Raises:
-        UsageError: the folder cannot be made.
+        UsageError: the folder holds something that is no run, or cannot be made.
     """
     try:
+        if holds_run(folder):
+            shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: the run folder cannot be made ({error.strerror})") from error
     write_toml(config, folder / "config.toml")
-    _write_json(folder / "versions.json", versions())
-    _write_json(folder / "data.json", description)
+    write_json(folder / "versions.json", versions())
+    write_json(folder / "data.json", description)
 
 
-def existing(folder: Path, config: RunConfig) -> bool:
-    """Is there a run to go on with in the folder?
+def holds_run(folder: Path) -> bool:
+    """Does the folder hold a run? False where there is no folder, or an empty one.
 
     Raises:
-        UsageError: the folder holds something else, or a run with another configuration.
+        UsageError: it holds something else, which is never overwritten.
     """
-    if not folder.exists() or not any(folder.iterdir()):
-        return False
-    if not (folder / "config.toml").is_file():
-        raise UsageError(f"{folder} is not empty and holds no run", "give another --out")
-    stored = read_toml(folder / "config.toml")
-    wanted = json.loads(config.model_dump_json(exclude_none=True))
-    if differing := _differing(stored, wanted):
+    if folder.is_file() or (
+        folder.is_dir() and any(folder.iterdir()) and not (folder / "config.toml").is_file()
+    ):
+        raise UsageError(f"{folder} exists and is no run folder", "give another --out")
+    return (folder / "config.toml").is_file()
+
+
+def check_same_config(folder: Path, config: RunConfig) -> None:
+    """Refuses to go on with a run that was begun with another configuration.
+
+    Raises:
+        UsageError: it was; the message names the first key that differs.
+    """
+    wanted = config.model_dump(mode="json", exclude_none=True)
+    if differing := _differing(read_toml(folder / "config.toml"), wanted):
         raise UsageError(
             f"{folder} holds a run with another configuration ({differing})", "give another --out, or --force"
         )
-    return True
 
 
 def check_same_data(folder: Path, description: dict[str, Any]) -> None:
@@ -90,7 +99,8 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
     loaded = checkpoint.load(best)
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
-    programs = catalogue.task(config.model).build(config, description)
+    task = catalogue.task(config.model)
+    programs = task.build(config, description)
     try:
         catalogue.objective(config.objective, config.inference)(*programs).load_state_dict(loaded.model)
     except RuntimeError as error:
@@ -99,6 +109,7 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
         program.eval()
     return Run(
         folder,
+        task,
         config,
         description,
         Programs(*(program.to(where) for program in programs)),
@@ -118,22 +129,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def clear(folder: Path) -> None:
-    """Removes a run folder that may be overwritten."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def versions() -> dict[str, str]:
     """What the run was made with."""
     names = ("hardpp", "torch", "pyro-ppl", "numpy", "arviz", "safetensors")
     return {"python": platform.python_version(), "platform": platform.platform()} | {
         n: version(n) for n in names
     }
-
-
-def write_summary(folder: Path, figures: dict[str, Any]) -> None:
-    """Writes summary.json."""
-    _write_json(folder / "summary.json", figures)
 
 
 def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
@@ -147,7 +148,8 @@ def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "")
     return ""
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes a JSON file, whole or not at all."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(partial, path)

@@ -11,8 +11,19 @@ import torch
 
 from hardpp import checkpoint
 from hardpp.config import RunConfig
+from hardpp.errors import Interrupted, UsageError
+from hardpp.progress import TrainingProgress
+from hardpp.signals import Signals
 from hardpp.tasks import catalogue
-from hardpp.tasks.runs import choose_device
+from hardpp.tasks.runs import (
+    check_same_config,
+    check_same_data,
+    choose_device,
+    create,
+    holds_run,
+    open_run,
+    write_json,
+)
 from hardpp.tasks.task import Programs, Task
 from hardpp.train import Schedule, Trainer, dump
 from hardpp.types import Record
@@ -61,10 +72,56 @@ class Session:
             patience=config.training.patience,
         )
 
-    def dev_bound(self, module: Any) -> float:
-        """The objective's bound of the dev part, in nats per symbol."""
+    def dev_bound(self, module: Any = None) -> float:
+        """The bound of the dev part under the objective (or a copy of it), in nats per symbol."""
+        if module is None:
+            module = self.objective(*self.programs)
         bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
         return float(torch.stack(bounds).sum() / sum(batch.target_mask.sum() for batch in self.dev))
+
+
+def run_in_folder(
+    config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Trains in a run folder, new or begun, then evaluates on the test part and writes summary.json.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        resume: go on with the run that is there, if there is one.
+        force: overwrite the run that is there.
+        report: told in a few words what is going on.
+
+    Raises:
+        UsageError: something is there that must not be overwritten.
+        DataError: the data have changed since the run began.
+        Interrupted: a signal came; the run can be gone on with.
+    """
+    there = holds_run(folder) and not force
+    if there and not resume:
+        raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
+    if there:
+        check_same_config(folder, config)
+    session = Session(config, report)
+    if there:
+        check_same_data(folder, session.description)
+    else:
+        create(folder, config, session.description)
+    report(f"{folder}: {config.model}, {config.guide} guide, {config.objective}, on {session.device}")
+    trainer = session.trainer()
+    if there and (newest := checkpoint.latest(folder)) is not None:
+        trainer.restore(checkpoint.load(newest))
+        report(f"going on from step {trainer.step}")
+    began = time.monotonic()
+    with Signals() as caught, TrainingProgress(trainer.schedule.total_steps, trainer.step) as progress:
+        train(session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show)
+    if not trainer.finished:
+        raise Interrupted(caught.number)
+    report(f"trained for {time.monotonic() - began:.0f} s")
+    run = open_run(folder, config.device)
+    figures = run.task.evaluate(run, run.task.select(run, None, "test", None, report))
+    write_json(folder / "summary.json", figures)
+    return figures
 
 
 def train(
@@ -74,7 +131,7 @@ def train(
     *,
     stop: Callable[[], bool],
     watch: Callable[[Record], None],
-) -> bool:
+) -> None:
     """Trains to the end in a run folder, or until told to stop.
 
     Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev
@@ -86,9 +143,6 @@ def train(
         folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
-
-    Returns:
-        Is the run finished (and not merely stopped)?
     """
     training = session.config.training
     _cut_metrics(folder / "metrics.jsonl", trainer.step)
@@ -111,7 +165,6 @@ def train(
                 checkpoint.prune(folder, keep=2)
             if stopping:
                 break
-    return trainer.finished
 
 
 # Lines that a run wrote after the checkpoint it goes on from would stand there twice.

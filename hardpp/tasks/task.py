@@ -4,7 +4,7 @@ Adding a family is one module with a class like this and one line in `hardpp.tas
 entry point of the group `hardpp.tasks`); no verb of the command line changes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +21,18 @@ class Programs(NamedTuple):
 
     model: nn.Module
     guide: nn.Module
+
+
+class Run(NamedTuple):
+    """A trained run, opened."""
+
+    path: Path
+    task: "Task"
+    config: RunConfig
+    description: dict[str, Any]
+    programs: Programs
+    device: torch.device
+    step: int
 
 
 class Task(Protocol):
@@ -56,13 +68,19 @@ class Task(Protocol):
     ) -> list[TransductionBatch]:
         """The dev part, for the bound that stops training."""
 
+    def select(
+        self, run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]
+    ) -> Any:
+        """What a verb is asked about: part of the run's data, or of other data read the same way."""
 
-class Run(NamedTuple):
-    """A trained run, opened."""
+    def evaluate(self, run: Run, items: Any, beam: int = 1, keep: int | None = None) -> dict[str, Any]:
+        """Figures of the run on items that `select` gave."""
 
-    path: Path
-    config: RunConfig
-    description: dict[str, Any]
-    programs: Programs
-    device: torch.device
-    step: int
+    def posterior(self, run: Run, items: Any, *, draws: int, exact: bool, seed: int) -> Any:
+        """Draws and marginals of the latents, an `xarray.DataTree` with the data's own names."""
+
+    def alignments(self, run: Run, items: Any, which: str, style: str) -> Iterator[str]:
+        """Lines that say where the model looked."""
+
+    def pictures(self, run: Run, items: Any, count: int, sources: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Pictures of where the model looked, each with a name."""

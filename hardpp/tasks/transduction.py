@@ -4,98 +4,203 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pyro import poutine
 from torch import Tensor
 
 from hardpp import sites
+from hardpp.config import DataConfig
+from hardpp.data.batches import collate, encode, in_order
 from hardpp.data.transduction import Corpus, Pair
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
 from hardpp.decoding.predictive import Predictive
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.relaxed import SoftAttention
 from hardpp.metrics import error_rates
-from hardpp.tasks import catalogue
-from hardpp.tasks.alignment import ordered_batches, vocabularies
 from hardpp.tasks.task import Run
 from hardpp.types import TransductionBatch
 
-BATCH = 100  # pairs evaluated at once: wide enough to be quick, small enough for any vocabulary of sounds
+if TYPE_CHECKING:  # slow to import, and most verbs never need them
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
 END = "</s>"
 
 
-def pairs_of(
-    run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]
-) -> list[Pair]:
-    """The pairs a verb is asked about: a part of the run's own data, or of other data cut the same way.
+class SequencePairs:
+    """The verbs of runs on sequence pairs; families of such models inherit them."""
+
+    def load(self, config: DataConfig, report: Callable[[str], None]) -> Corpus:
+        """Reads the pairs; each family knows its own data sets."""
+        raise NotImplementedError
+
+    def select(
+        self, run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]
+    ) -> list[Pair]:
+        """A part ("train", "dev", "test", "all") of the run's data, or of other data cut the same way.
+
+        Raises:
+            DataError: the data cannot be read, or the part is empty.
+        """
+        config = run.config.data
+        if data is not None:
+            cut = {
+                f"{side}_tokens": "words" if run.description[f"{side}_separator"] else "characters"
+                for side in ("source", "target")
+            }
+            config = config.model_copy(update={"name": data, "train_limit": None, **cut})
+        corpus = self.load(config, report)
+        pairs = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part)
+        return pairs[:limit]
+
+    def evaluate(
+        self, run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = None
+    ) -> dict[str, Any]:
+        """Error rates of the decoded symbols, and what the model and guide make of the right ones.
+
+        Returns:
+            PER and WER against the nearest reference; `nll`, -log p(target | source) as the run
+            predicts it; `entropy` of the prior over positions; `kl`, KL(guide || exact posterior); all
+            nats per symbol of the first reference, its end mark included; `seconds` of decoding per
+            1,000 pairs.
+        """
+        began = time.perf_counter()
+        decoded = decode(run, pairs, beam, keep)
+        seconds = time.perf_counter() - began
+        rates = error_rates(decoded, [pair.references for pair in pairs])
+        predicted: SurrogateObjective = SoftAttention() if predictive(run) == "expected" else ExactMarginal()
+        totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
+        for _, batch in batches(run, pairs):
+            totals["nll"] -= _total(predicted, run, batch)
+            totals["kl"] += _total(ExactMarginal(), run, batch) - _total(EnumeratedELBO(), run, batch)
+            totals["entropy"] += prior_entropy(run, batch)
+            totals["symbols"] += float(batch.target_mask.sum())
+        return {
+            "PER": rates.symbol,
+            "WER": rates.sequence,
+            **{name: totals[name] / totals["symbols"] for name in ("nll", "entropy", "kl")},
+            "pairs": len(pairs),
+            "step": run.step,
+            "seconds": 1000 * seconds / len(pairs),
+        }
+
+    def posterior(
+        self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
+    ) -> "xr.DataTree":
+        """Draws and marginals of the alignments, labelled with the pairs' tokens."""
+        from hardpp.diagnostics.labels import Sentences
+        from hardpp.diagnostics.posterior import sample_posterior
+
+        seen: Counter[str] = Counter()
+        names = []
+        for pair in pairs:
+            name = run.description["source_separator"].join(pair.source)
+            seen[name] += 1
+            names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        sentences = Sentences(names, [pair.source for pair in pairs], [pair.target for pair in pairs], END)
+        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
+        return sample_posterior(
+            *run.programs,
+            batches(run, pairs),
+            sentences,
+            site=sites.ALIGNMENT,
+            draws=draws,
+            seed=seed,
+            exact=exact,
+            attributes={**attributes, "step": run.step, "training_seed": run.config.seed},
+        )
+
+    def alignments(self, run: Run, pairs: Sequence[Pair], which: str, style: str) -> Iterator[str]:
+        """Lines of the best position of every target symbol, in the order of the pairs.
+
+        Args:
+            run: the trained run.
+            pairs: what to align.
+            which: whose alignment: "posterior" (exact), "guide", or "prior" (before the symbol is seen).
+            style: "tsv" (with a header, probabilities and the end mark) or "pharaoh".
+        """
+        weights = position_weights(run, pairs, which)
+        if style == "tsv":
+            yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
+        for number, (pair, weight) in enumerate(zip(pairs, weights, strict=True)):
+            probability, position = (part.tolist() for part in weight.max(-1))
+            if style == "pharaoh":
+                yield " ".join(f"{position[step]}-{step}" for step in range(len(pair.target)))
+                continue
+            for step, symbol in enumerate((*pair.target, END)):
+                source = pair.source[position[step]]
+                cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
+                yield "\t".join(map(str, cells))
+
+    def pictures(
+        self, run: Run, pairs: Sequence[Pair], count: int, sources: Sequence[str]
+    ) -> Iterator[tuple[str, "Figure"]]:
+        """Heat maps of prior, guide and exact posterior, each with a name for its file.
+
+        Args:
+            run: the trained run.
+            pairs: where to look for sources, and what is drawn if none are named.
+            count: how many pairs, if none are named.
+            sources: the texts of the sources to draw.
+
+        Raises:
+            UsageError: a named source is not among the pairs.
+        """
+        from hardpp.diagnostics.plots import alignment_figure
+
+        separator = run.description["source_separator"]
+        named = {separator.join(pair.source): pair for pair in reversed(pairs)}
+        for source in sources:
+            if source not in named:
+                raise UsageError(f"{source!r} is not among these {len(pairs)} pairs", "try --part all")
+        chosen = [named[source] for source in sources] or list(pairs[:count])
+        panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
+        for index, pair in enumerate(chosen):
+            rows = [(which, weights[index].numpy()) for which, weights in panels.items()]
+            title = separator.join(pair.source)
+            name = "".join(c if c.isalnum() else "-" for c in title)[:40]
+            yield name, alignment_figure(rows, pair.source, (*pair.target, END), title=title)
+
+
+def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
+    """Source and target vocabulary of a run's description."""
+    source, target = (tuple(description[f"{side}_vocabulary"]) for side in ("source", "target"))
+    return Vocabulary(source), Vocabulary(target)
+
+
+def ordered_batches(
+    pairs: Sequence[Pair], description: Mapping[str, Any], batch_size: int
+) -> Iterator[tuple[list[int], TransductionBatch]]:
+    """All pairs in batches of like length, each with the indices of its pairs."""
+    items = encode(pairs, *vocabularies(description))
+    for indices in in_order([len(item.source) for item in items], batch_size):
+        yield indices, collate([items[index] for index in indices])
+
+
+def batches(run: Run, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], TransductionBatch]]:
+    """All pairs in batches on the run's device, with the indices of each batch.
 
     Raises:
-        UsageError: the data do not exist.
-        DataError: they cannot be read.
+        DataError: there are no pairs.
     """
-    config = run.config.data
-    if data is not None:
-        if not Path(data).exists() and data not in catalogue.task(run.config.model).data:
-            raise UsageError(f"there is no file or folder {data!r}")
-        cut = {
-            side: "words" if run.description[f"{side}_separator"] else "characters"
-            for side in ("source", "target")
-        }
-        config = config.model_copy(
-            update={
-                "name": data,
-                "source_tokens": cut["source"],
-                "target_tokens": cut["target"],
-                "train_limit": None,
-            }
-        )
-    corpus: Corpus = catalogue.task(run.config.model).load(config, report)
-    pairs = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part)
-    return pairs[:limit]
+    if not pairs:
+        raise DataError("there are no pairs in this part of the data")
+    for indices, batch in ordered_batches(pairs, run.description, BATCH):
+        yield indices, batch.to(run.device)
 
 
 def predictive(run: Run) -> Predictive:
     """How the run's model predicts: "expected" if it was trained on expected alignments, else "marginal"."""
-    return "expected" if run.config.objective == "soft" else "marginal"
-
-
-def evaluate(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = None) -> dict[str, Any]:
-    """Error rates of the decoded symbols, and what the model and guide make of the right ones.
-
-    Returns:
-        PER and WER against the nearest reference; `nll`, -log p(target | source) as the run predicts it;
-        `entropy` of the prior over positions; `kl`, KL(guide || exact posterior); all nats per symbol of the
-        first reference, its end mark included; `seconds` of decoding per 1,000 pairs.
-    """
-    began = time.perf_counter()
-    decoded = decode(run, pairs, beam, keep)
-    seconds = time.perf_counter() - began
-    rates = error_rates(decoded, [pair.references for pair in pairs])
-    totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
-    objective = catalogue.objective(
-        "soft", run.config.inference.model_copy(update={"particles": 1, "baseline": "auto"})
-    )
-    predicted: SurrogateObjective = objective if predictive(run) == "expected" else ExactMarginal()
-    for _, batch in batches(run, pairs):
-        exact = _total(ExactMarginal(), run, batch)
-        totals["nll"] -= _total(predicted, run, batch)
-        totals["kl"] += exact - _total(EnumeratedELBO(), run, batch)
-        totals["entropy"] += prior_entropy(run, batch)
-        totals["symbols"] += float(batch.target_mask.sum())
-    return {
-        "PER": rates.symbol,
-        "WER": rates.sequence,
-        **{name: totals[name] / totals["symbols"] for name in ("nll", "entropy", "kl")},
-        "pairs": len(pairs),
-        "step": run.step,
-        "seconds": 1000 * seconds / len(pairs),
-    }
+    return "expected" if run.config.objective == SoftAttention.name else "marginal"
 
 
 def decode(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = None) -> list[list[str]]:
@@ -109,23 +214,29 @@ def decode(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = No
             "predictive": predictive(run),
             "keep": keep,
         }
-        with torch.no_grad():
-            if beam == 1:
-                best = greedy(model, batch.source, batch.source_mask, **options)
-            else:
-                hypotheses = beam_search(model, batch.source, batch.source_mask, width=beam, **options)
-                best = [ranked[0].symbols for ranked in hypotheses]
+        if beam == 1:
+            best = greedy(model, batch.source, batch.source_mask, **options)
+        else:
+            ranked = beam_search(model, batch.source, batch.source_mask, width=beam, **options)
+            best = [hypotheses[0].symbols for hypotheses in ranked]
         for index, symbols in zip(indices, best, strict=True):
             out[index] = vocabulary.decode(symbols)
     return out
 
 
-def batches(run: Run, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], TransductionBatch]]:
-    """All pairs by length, on the run's device, with the indices of each batch."""
-    if not pairs:
-        raise DataError("there are no pairs in this part of the data")
-    for indices, batch in ordered_batches(pairs, run.description, BATCH):
-        yield indices, batch.to(run.device)
+def position_weights(run: Run, pairs: Sequence[Pair], which: str) -> list[Tensor]:
+    """p(position) of every step of every pair under the prior, guide or posterior: (T, S) each."""
+    from hardpp.diagnostics.draws import draw_alignments
+
+    out: list[Tensor] = [torch.empty(0) for _ in pairs]
+    for indices, batch in batches(run, pairs):
+        known = draw_alignments(
+            *run.programs, batch, site=sites.ALIGNMENT, draws=1, at_once=1, exact=which == "posterior"
+        )
+        weights: Any = {"prior": known.prior, "guide": known.guide, "posterior": known.exact}[which]
+        for index, weight in zip(indices, weights.cpu(), strict=True):
+            out[index] = weight[: len(pairs[index].target) + 1, : len(pairs[index].source)]
+    return out
 
 
 @torch.no_grad()
