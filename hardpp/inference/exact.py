@@ -69,7 +69,7 @@ class ExactMarginal(SurrogateObjective):
             other = set(factors[name].dims) - set(dims)
             probability = without(Factor(marginal, factors[name].dims), other, log_space=False)
             mask = trace.nodes[name]["packed"]["mask"]
-            if isinstance(mask, Tensor):
+            if hasattr(mask, "_pyro_dims"):
                 kept: float | Tensor = spread(Factor(mask, mask._pyro_dims), dims)
             else:  # None, True or False, as poutine.mask allows
                 kept = float(mask is not False)

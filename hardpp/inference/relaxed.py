@@ -56,7 +56,8 @@ class ExpectedLatents(Messenger):
                 raise UsageError(f"the model's latent site {msg['name']!r} is missing in the guide")
             index = self.draws.nodes[msg["name"]]["value"]
             index = index.reshape((1,) * (self.plates + 1 - index.dim()) + index.shape)  # (K, ...)
-            hard = torch.nn.functional.one_hot(index, value.shape[-1]).to(value.dtype)  # (K, ..., S)
+            values = torch.arange(value.shape[-1], device=index.device)
+            hard = (index.unsqueeze(-1) == values).to(value.dtype)  # (K, ..., S); one_hot would ask the host
             # After earlier latents fn has K + 1 rows of its own, the last given their expected values.
             expected = value.detach().reshape((1,) * (self.plates + 2 - value.dim()) + value.shape)[-1:]
             value = torch.cat([hard, expected.expand_as(hard[:1])])

@@ -89,7 +89,9 @@ def check_same_latents(
 
 
 def _plate_shape(site: dict[str, Any]) -> tuple[int, ...]:
-    sizes = {f.dim: f.size for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES}
+    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
+    # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
+    sizes = {f.dim: f.full_size or f.size for f in frames}
     return tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
 
 
