@@ -1,0 +1,483 @@
+"""What every objective promises of a LatentAlignment, with every guide there is."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import cases
+import oracles
+import pyro
+import pytest
+import torch
+from pyro import poutine
+from pyro.infer import SVI
+from pyro.optim import SGD
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hardpp import sites
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.objective import SurrogateObjective, particle_trace
+from hardpp.inference.relaxed import SoftAttention
+from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
+from hardpp.inference.weight_table import sample_sites
+from hardpp.types import Estimate, TransductionBatch
+
+OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
+    "elbo": ScoreFunctionELBO,
+    "elbo-two": lambda **kw: ScoreFunctionELBO(2, **kw),
+    "elbo-global": lambda **kw: ScoreFunctionELBO(credit="global", **kw),
+    "leave-one-out": lambda **kw: ScoreFunctionELBO(2, baseline="leave-one-out", **kw),
+    "leave-one-out-global": lambda **kw: ScoreFunctionELBO(
+        3, credit="global", baseline="leave-one-out", **kw
+    ),
+    "soft-attention": lambda **kw: ScoreFunctionELBO(baseline="soft-attention", **kw),
+    "soft-attention-two": lambda **kw: ScoreFunctionELBO(2, baseline="soft-attention", **kw),
+    "tracegraph": TraceGraph,
+    "tracegraph-two": lambda **kw: TraceGraph(2, **kw),
+    "exact": ExactMarginal,
+    "enum": EnumeratedELBO,
+    "soft": lambda **kw: SoftAttention(**kw),
+}
+OURS = [name for name in OBJECTIVES if not name.startswith("tracegraph")]
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
+
+every_objective = pytest.mark.parametrize("name", OBJECTIVES)
+every_guide = pytest.mark.parametrize("guide", cases.ALIGNMENT_GUIDES)
+
+
+class Programs(NamedTuple):
+    model: nn.Module
+    guide: nn.Module
+
+    def parameters(self) -> list[nn.Parameter]:
+        found = [*self.model.parameters(), *self.guide.parameters()]
+        return list({id(p): p for p in found}.values())
+
+
+def programs(guide: str, device: torch.device, dtype: torch.dtype = torch.float64) -> Programs:
+    model = cases.latent_alignment(dtype=dtype)
+    return Programs(model.to(device), cases.ALIGNMENT_GUIDES[guide](model).to(device))
+
+
+SOURCE, TARGET = (3, 2, 3), (2, 3, 1)
+
+
+def batch(device: torch.device, **kwargs: Any) -> TransductionBatch:
+    return cases.alignment_batch(SOURCE, TARGET, **kwargs).to(device)
+
+
+def draws(objective: SurrogateObjective, batch: TransductionBatch, seed: int = 3) -> Tensor:
+    """Positions for the guide to draw, (K, B, T), or (B, T) for one particle; the same for any padding."""
+    K, rows = objective.num_particles, []
+    generator = torch.Generator().manual_seed(seed)
+    T = batch.target.shape[1]
+    for length, steps in zip(
+        batch.source_mask.sum(-1).tolist(), batch.target_mask.sum(-1).tolist(), strict=True
+    ):
+        drawn = torch.randint(0, length, (K, steps), generator=generator)
+        rows.append(nn.functional.pad(drawn, (0, T - steps)))
+    value = torch.stack(rows, 1).to(batch.source.device)
+    return value[0] if K == 1 else value
+
+
+def evaluate(
+    name: str, both: Programs, batch: TransductionBatch, value: Tensor | None = None, **kwargs: Any
+) -> tuple[Estimate, Tensor]:
+    """The estimate and the gradient of all parameters, at draws that are forced."""
+    objective = OBJECTIVES[name](**kwargs)
+    with oracles.Force({"alignment": draws(objective, batch) if value is None else value}):
+        estimate = objective.estimate(both.model, both.guide, batch)
+    return estimate, oracles.flat_gradient(estimate.surrogate, both.parameters())
+
+
+# --- data -------------------------------------------------------------------------------------------
+
+
+@every_guide
+@every_objective
+def test_padding_is_never_read(name: str, guide: str, device: torch.device) -> None:
+    both = programs(guide, device)
+    plain, gradient = evaluate(name, both, batch(device))
+    padded, same = evaluate(name, both, batch(device, padded=(2, 3), padding=3))
+    torch.testing.assert_close(padded.bound, plain.bound, **CLOSE)
+    torch.testing.assert_close(same, gradient, **CLOSE)
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 1e-3
+
+
+@every_guide
+@every_objective
+def test_the_order_of_a_batch_is_indifferent(name: str, guide: str, device: torch.device) -> None:
+    both, data, order = programs(guide, device), batch(device), torch.tensor([2, 0, 1], device=device)
+    value = draws(OBJECTIVES[name](), data)
+    plain, gradient = evaluate(name, both, data)
+    shuffled, same = evaluate(
+        name, both, TransductionBatch(*(part[order] for part in data)), value.index_select(-2, order)
+    )
+    torch.testing.assert_close(shuffled.bound, plain.bound[order], **CLOSE)
+    torch.testing.assert_close(same, gradient, **CLOSE)
+
+
+@every_guide
+@every_objective
+def test_a_batch_is_the_sum_of_its_sentences(name: str, guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+    value = draws(OBJECTIVES[name](), data)
+    whole, gradient = evaluate(name, both, data)
+    assert whole.bound.shape == (3,)
+    bounds, total = [], torch.zeros_like(gradient)
+    for b in range(3):
+        one = TransductionBatch(*(part[b : b + 1] for part in data))
+        estimate, part = evaluate(name, both, one, value[..., b : b + 1, :])
+        assert estimate.bound.shape == (1,)
+        bounds.append(estimate.bound)
+        total = total + part
+    torch.testing.assert_close(torch.cat(bounds), whole.bound, **CLOSE)
+    torch.testing.assert_close(total, gradient, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [((1,), (1,)), ((3,), (1,)), ((1,), (3,)), ((1, 1), (2, 1)), ((2, 3), (1, 1))],
+)
+@every_guide
+@every_objective
+def test_sizes_of_one(
+    name: str, guide: str, source: tuple[int, ...], target: tuple[int, ...], device: torch.device
+) -> None:
+    both = programs(guide, device)
+    data = cases.alignment_batch(source, target).to(device)
+    estimate, gradient = evaluate(name, both, data)
+    assert estimate.bound.shape == (len(source),)
+    assert estimate.bound.isfinite().all()
+    assert gradient.isfinite().all()
+    if estimate.log_weights is not None:
+        assert estimate.log_weights.shape == (OBJECTIVES[name]().num_particles, len(source))
+    if max(source) == 1:  # nothing to choose: all of them are the likelihood
+        exact = oracles.alignment_marginal(both.model, data)
+        torch.testing.assert_close(estimate.bound, exact.detach(), **CLOSE)
+
+
+@every_guide
+@every_objective
+def test_log_weights_average_to_the_bound(name: str, guide: str, device: torch.device) -> None:
+    estimate, _ = evaluate(name, programs(guide, device), batch(device))
+    if estimate.log_weights is None:
+        assert name in ("exact", "enum")
+    else:
+        assert not estimate.log_weights.requires_grad
+        torch.testing.assert_close(estimate.log_weights.mean(0), estimate.bound, **CLOSE)
+    assert not estimate.bound.requires_grad
+
+
+@every_guide
+def test_bounds_stand_in_order(guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+    exact, _ = evaluate("exact", both, data)
+    enum, _ = evaluate("enum", both, data)
+    assert (enum.bound < exact.bound).all()
+
+
+# --- gradients --------------------------------------------------------------------------------------
+
+
+@every_guide
+@every_objective
+def test_every_parameter_gets_a_gradient(name: str, guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+    objective = OBJECTIVES[name]()
+    with oracles.Force({"alignment": draws(objective, data)}):
+        objective.differentiable_loss(both.model, both.guide, data).backward()
+    of_model = {id(p) for p in both.model.parameters()}
+    for parameter_name, parameter in both.model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.abs().max() > 0, parameter_name
+    for parameter_name, parameter in both.guide.named_parameters():
+        if id(parameter) not in of_model:
+            trained = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
+            assert trained == objective.trains_guide, parameter_name
+
+
+def given_logits(data: TransductionBatch, leaves: list[Tensor]) -> Programs:
+    """Model and guide over leaf logits: prior (B, T, S), emission (B, T, S, V), guide (B, T, S)."""
+    prior, emission, q = leaves
+    rows = torch.arange(emission.shape[0], device=q.device).unsqueeze(-1)
+    steps = torch.arange(emission.shape[1], device=q.device)
+
+    def scores(logits: Tensor) -> pyro.distributions.Categorical:
+        return pyro.distributions.Categorical(
+            logits=logits.masked_fill(~data.source_mask.unsqueeze(1), -torch.inf)
+        )
+
+    def model(data: TransductionBatch) -> None:
+        with sites.output_steps(data.target_mask):
+            z = pyro.sample(sites.ALIGNMENT, scores(prior))
+            if z.is_floating_point():
+                logits = (z.unsqueeze(-2) @ emission).squeeze(-2)
+            else:
+                logits = emission[rows, steps, z]
+            pyro.sample(sites.SYMBOL, pyro.distributions.Categorical(logits=logits), obs=data.target)
+
+    def guide(data: TransductionBatch) -> None:
+        with sites.output_steps(data.target_mask):
+            pyro.sample(sites.ALIGNMENT, scores(q))
+
+    return Programs(model, guide)
+
+
+@every_objective
+def test_masked_steps_and_positions_give_and_get_exactly_nothing(name: str, device: torch.device) -> None:
+    data = batch(device, padded=(1, 1))
+    B, T, S = (*data.target.shape, data.source.shape[1])
+    shapes = [(B, T, S), (B, T, S, 4), (B, T, S)]
+    leaves = [torch.randn(shape, dtype=torch.float64, device=device).requires_grad_() for shape in shapes]
+    both = given_logits(data, leaves)
+    objective = OBJECTIVES[name]()
+    with oracles.Force({"alignment": draws(objective, data)}):
+        estimate = objective.estimate(both.model, both.guide, data)
+    gradients = torch.autograd.grad(estimate.surrogate, leaves, allow_unused=True)
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        if gradient is None:
+            assert leaf is leaves[2]
+            assert not objective.trains_guide
+            continue
+        assert gradient.isfinite().all()
+        assert (gradient[~data.target_mask] == 0).all()
+        nowhere = ~data.source_mask.unsqueeze(1).expand(B, T, S)
+        assert (gradient[nowhere] == 0).all()
+        assert gradient.abs().max() > 1e-3
+    # Values at masked steps are not read either.
+    with torch.no_grad():
+        for leaf in leaves:
+            leaf[~data.target_mask] = 1e3 * torch.randn_like(leaf[~data.target_mask])
+    with oracles.Force({"alignment": draws(objective, data)}):
+        again = objective.estimate(both.model, both.guide, data)
+    assert torch.equal(again.bound, estimate.bound)
+
+
+# --- scales -----------------------------------------------------------------------------------------
+
+
+@every_guide
+@every_objective
+def test_a_scale_multiplies_value_and_gradient(name: str, guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+    plain, gradient = evaluate(name, both, data)
+    objective = OBJECTIVES[name](max_plate_nesting=2)
+    with oracles.Force({"alignment": draws(objective, data)}):
+        scaled = objective.estimate(
+            poutine.scale(both.model, scale=4.0), poutine.scale(both.guide, scale=4.0), data
+        )
+    torch.testing.assert_close(scaled.bound, 4 * plain.bound, **CLOSE)
+    found = oracles.flat_gradient(scaled.surrogate, both.parameters())
+    torch.testing.assert_close(found, 4 * gradient, **CLOSE)
+
+
+@every_objective
+def test_subsampling_multiplies_value_and_gradient(name: str) -> None:
+    generator = torch.Generator().manual_seed(2)
+    tables = [torch.randn(n, generator=generator, dtype=torch.float64).requires_grad_() for n in (2, 8, 2)]
+    symbols = torch.tensor([0, 3, 1, 2, 2, 1])
+
+    def run(size: int, index: Tensor, subsample: Tensor | None) -> tuple[Any, Any]:
+        def model() -> None:
+            with pyro.plate("data", size, subsample=subsample, dim=-1):
+                z = pyro.sample("z", pyro.distributions.Categorical(logits=tables[0]))
+                logits = cases.pick(tables[1].reshape(2, 4), z)
+                pyro.sample("y", pyro.distributions.Categorical(logits=logits), obs=symbols[index])
+
+        def guide() -> None:
+            with pyro.plate("data", size, subsample=subsample, dim=-1):
+                pyro.sample("z", pyro.distributions.Categorical(logits=tables[2]))
+
+        return model, guide
+
+    objective = OBJECTIVES[name](max_plate_nesting=1)
+    K, index = objective.num_particles, torch.tensor([4, 1])
+    value = torch.tensor([[0, 1], [1, 1], [0, 0]])[:K]
+    with oracles.Force({"z": value if K > 1 else value[0]}):
+        plain = objective.estimate(*run(2, index, None))
+        scaled = objective.estimate(*run(6, index, index))
+    torch.testing.assert_close(scaled.bound, 3 * plain.bound, **CLOSE)
+    expected = 3 * oracles.flat_gradient(plain.surrogate, tables)
+    torch.testing.assert_close(oracles.flat_gradient(scaled.surrogate, tables), expected, **CLOSE)
+
+
+# --- dtypes and shapes ------------------------------------------------------------------------------
+
+
+@every_guide
+@every_objective
+def test_single_precision(name: str, guide: str, device: torch.device) -> None:
+    double, gradient = evaluate(name, programs(guide, device), batch(device))
+    single, found = evaluate(name, programs(guide, device, torch.float32), batch(device))
+    assert double.bound.dtype == torch.float64
+    assert single.bound.dtype == found.dtype == torch.float32
+    torch.testing.assert_close(single.bound.double(), double.bound, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found.double(), gradient, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_half_precision_logits_give_single_precision_bounds(name: str, device: torch.device) -> None:
+    data = batch(device)
+    B, T, S = (*data.target.shape, data.source.shape[1])
+    shapes = [(B, T, S), (B, T, S, 4), (B, T, S)]
+    leaves = [torch.randn(shape, device=device).to(torch.bfloat16).requires_grad_() for shape in shapes]
+    objective = OBJECTIVES[name]()
+    results = []
+    for precise in (False, True):
+        both = given_logits(data, [leaf.double() if precise else leaf for leaf in leaves])
+        with oracles.Force({"alignment": draws(objective, data)}):
+            results.append(objective.estimate(both.model, both.guide, data))
+    half, double = results
+    assert half.bound.dtype == half.surrogate.dtype == torch.float32
+    assert half.log_weights is None or half.log_weights.dtype == torch.float32
+    torch.testing.assert_close(half.bound.double(), double.bound, rtol=0.05, atol=0.1)
+    (gradient,) = torch.autograd.grad(half.surrogate, leaves[:1])
+    assert gradient.dtype == torch.bfloat16
+    assert gradient.isfinite().all()
+
+
+@every_guide
+def test_particles_and_enumeration_change_no_event_shape(guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+
+    def shapes(particles: int) -> list[dict[str, torch.Size]]:
+        guided = particle_trace(both.guide, particles, 2, (data,), {})
+        modelled = particle_trace(poutine.replay(both.model, trace=guided), particles, 2, (data,), {})
+        return [
+            {name: site["fn"].event_shape for name, site in sample_sites(trace).items()}
+            for trace in (guided, modelled)
+        ]
+
+    assert shapes(1) == shapes(3)
+    assert {"alignment", "symbol"} <= shapes(1)[1].keys()
+    assert "symbol" not in shapes(1)[0]
+
+
+@every_guide
+@every_objective
+def test_plate_nesting_is_given_declared_or_guessed(name: str, guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+    plain, gradient = evaluate(name, both, data)
+    hidden = Programs(lambda batch: both.model(batch), lambda batch: both.guide(batch))
+    for programs_, kwargs in (
+        (both, {"max_plate_nesting": 2}),
+        (hidden, {"max_plate_nesting": 2}),
+        (hidden, {}),
+    ):
+        objective = OBJECTIVES[name](**kwargs)
+        with oracles.Force({"alignment": draws(objective, data)}):
+            estimate = objective.estimate(programs_.model, programs_.guide, data)
+        torch.testing.assert_close(estimate.bound, plain.bound, **CLOSE)
+        found = oracles.flat_gradient(estimate.surrogate, both.parameters())
+        torch.testing.assert_close(found, gradient, **CLOSE)
+
+
+@every_objective
+def test_one_objective_serves_programs_of_different_nesting(name: str) -> None:
+    objective = OBJECTIVES[name]()
+    chain, alignment = cases.chain((2,)), cases.alignment("prior")
+    chain.model.max_plate_nesting = 1
+    for case in (chain, alignment, chain):
+        assert objective.estimate(case.model, case.guide, *case.args).bound.isfinite().all()
+
+
+# --- entrances --------------------------------------------------------------------------------------
+
+
+@every_guide
+@every_objective
+def test_three_entrances_agree(name: str, guide: str, device: torch.device) -> None:
+    both, data = programs(guide, device), batch(device)
+    estimate, gradient = evaluate(name, both, data)
+    objective = OBJECTIVES[name]()
+    forced = oracles.Force({"alignment": draws(objective, data)})
+
+    with forced:
+        loss = objective(both.model, both.guide)(data)
+    torch.testing.assert_close(loss.detach(), -estimate.bound.sum(), **CLOSE)
+    torch.testing.assert_close(-oracles.flat_gradient(loss, both.parameters()), gradient, **CLOSE)
+
+    with forced:
+        value = objective.loss(both.model, both.guide, data)
+        again = objective.loss_and_grads(both.model, both.guide, data)
+    assert value == pytest.approx(loss.item(), rel=1e-12)
+    assert again == pytest.approx(loss.item(), rel=1e-12)
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in both.parameters()]
+    torch.testing.assert_close(-torch.cat([g.flatten() for g in found]), gradient, **CLOSE)
+
+    before = torch.cat([p.detach().flatten() for p in both.parameters()])
+    for parameter in both.parameters():
+        parameter.grad = None
+    svi = SVI(both.model, both.guide, SGD({"lr": 0.5}), loss=objective)
+    # SVI collects parameters from Pyro's store: plain modules within a PyroModule need it.
+    with forced, pyro.settings.context(module_local_params=False):
+        stepped = svi.step(data)
+    assert stepped == pytest.approx(loss.item(), rel=1e-12)
+    after = torch.cat([p.detach().flatten() for p in both.parameters()])
+    torch.testing.assert_close(after, before + 0.5 * gradient, rtol=0, atol=1e-11)
+
+
+@every_guide
+@every_objective
+def test_training_writes_nothing_to_the_parameter_store(name: str, guide: str, device: torch.device) -> None:
+    """With module_local_params, which the trainer sets, and the fixture of these tests too."""
+    both, data = programs(guide, device), batch(device)
+    assert pyro.settings.get("module_local_params")
+    optimiser = torch.optim.SGD(both.parameters(), lr=0.1)
+    OBJECTIVES[name]()(both.model, both.guide)(data).backward()
+    optimiser.step()
+    assert not pyro.get_param_store().keys()
+
+
+class Moves(TorchDispatchMode):
+    """Names the operations that move a value, or a shape that depends on one, to the host."""
+
+    ASKS = ("_local_scalar_dense", "nonzero", "equal", "masked_select", "is_nonzero")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in self.ASKS:
+            self.seen.append(name)
+        if name == "index" and any(i is not None and i.dtype == torch.bool for i in args[1]):
+            self.seen.append("nonzero")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def no_validation() -> Iterator[None]:
+    with pyro.validation_enabled(False):
+        yield
+
+
+@pytest.mark.usefixtures("no_validation")
+@every_guide
+@pytest.mark.parametrize("name", OURS)
+def test_no_step_waits_for_the_device(name: str, guide: str) -> None:
+    both, data = programs(guide, torch.device("cpu")), batch(torch.device("cpu"))
+    objective = OBJECTIVES[name]()
+    with Moves() as moves:
+        objective.differentiable_loss(both.model, both.guide, data).backward()
+    assert moves.seen == []
+
+
+def test_waiting_for_the_device_is_noticed() -> None:
+    with Moves() as moves:
+        torch.ones(2).sum().item()
+        torch.ones(2)[torch.tensor([True, False])]
+    assert moves.seen == ["_local_scalar_dense", "nonzero"]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objectives_say_what_they_are(name: str) -> None:
+    objective = OBJECTIVES[name]()
+    assert objective.bound in ("elbo", "exact", "none")
+    assert objective.name == {"exact": "exact", "enum": "enum", "soft": "soft"}.get(
+        name, "tracegraph" if name.startswith("tracegraph") else "elbo"
+    )
+    assert objective.unbiased == (name != "soft")

@@ -1,0 +1,287 @@
+"""The exact objectives against sums over every latent tuple."""
+
+import math
+from collections.abc import Callable
+
+import cases
+import oracles
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from cases import ENUMERABLE, Case, Chain, ChainGuide
+from pyro import poutine
+from pyro.infer import TraceEnum_ELBO, config_enumerate
+from torch import Tensor, nn
+
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+
+CLOSE = {"rtol": 0, "atol": 1e-9}
+
+MORE: dict[str, Callable[[], Case]] = {
+    **ENUMERABLE,
+    "chain-batch": lambda: cases.chain((3, 1, 2)),
+    "chain-one-value": lambda: cases.chain((2, 1), S=1),
+    "two-supports-batch": lambda: cases.two_supports(2),
+    "alignment-one-position": lambda: cases.alignment(batch=cases.alignment_batch((1, 1), (2, 1))),
+    "alignment-one-of-all": lambda: cases.alignment(batch=cases.alignment_batch((1,), (1,))),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_marginal(name: str) -> None:
+    case = MORE[name]()
+    estimate = ExactMarginal().estimate(case.model, case.guide, *case.args)
+    exact = oracles.log_marginal(case.twin)
+    assert estimate.bound.shape == next(iter(case.twin.latents.values())).mask.shape[:1]
+    torch.testing.assert_close(estimate.bound.sum(), exact.detach(), **CLOSE)
+    expected = oracles.flat_gradient(exact, case.of_model)
+    torch.testing.assert_close(oracles.flat_gradient(estimate.surrogate, case.of_model), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_enumerated_bound(name: str) -> None:
+    case = MORE[name]()
+    estimate = EnumeratedELBO().estimate(case.model, case.guide, *case.args)
+    exact = oracles.bound_per_datum(case.twin)
+    torch.testing.assert_close(estimate.bound, exact.detach(), **CLOSE)
+    for parameters in (case.of_model, case.of_guide):
+        expected = oracles.flat_gradient(exact.sum(), parameters)
+        torch.testing.assert_close(oracles.flat_gradient(estimate.surrogate, parameters), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_posterior(name: str) -> None:
+    case = MORE[name]()
+    found = ExactMarginal().posterior(case.model, case.guide, *case.args)
+    expected = oracles.posterior(case.twin)
+    assert found.keys() == expected.keys()
+    for site, probability in expected.items():
+        S = probability.shape[-1]
+        torch.testing.assert_close(found[site][..., :S], probability.detach(), **CLOSE)
+        assert (found[site][..., S:] == 0).all()  # padded positions
+        torch.testing.assert_close(found[site].sum(-1), case.twin.latents[site].mask.to(probability), **CLOSE)
+
+
+def test_hand_written_marginal_of_latent_alignment() -> None:
+    batch = cases.alignment_batch((3, 1, 2), (2, 3, 1), padded=(1, 1))
+    model = cases.latent_alignment()
+    estimate = ExactMarginal().estimate(model, lambda batch: None, batch)
+    exact = oracles.alignment_marginal(model, batch)
+    torch.testing.assert_close(estimate.bound, exact.detach(), **CLOSE)
+    parameters = list(model.parameters())
+    expected = oracles.flat_gradient(exact.sum(), parameters)
+    torch.testing.assert_close(oracles.flat_gradient(estimate.surrogate, parameters), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("name", ENUMERABLE)
+def test_the_gap_is_the_divergence_from_the_posterior(name: str) -> None:
+    case = ENUMERABLE[name]()
+    exact = ExactMarginal().estimate(case.model, case.guide, *case.args).bound.sum()
+    enum = EnumeratedELBO().estimate(case.model, case.guide, *case.args).bound.sum()
+    with torch.no_grad():
+        log_p, log_q = (term.sum(-1) for term in case.twin.joint(oracles.tuples(case.twin.latents)))
+        divergence = (log_q.exp() * (log_q - log_p.log_softmax(0))).sum()
+    assert divergence > 1e-4
+    torch.testing.assert_close(exact - enum, divergence, **CLOSE)
+
+
+def test_there_is_no_gap_when_the_guide_is_the_posterior() -> None:
+    case = cases.two_supports(2)
+    tables = ExactMarginal().posterior(case.model, case.guide, *case.args)
+    assert tables["colour"].shape == (2, 2)
+    # The posterior of the second latent given the first, a table a datum.
+    model, symbols = case.model, case.args[0]
+    first = tables["colour"].log()
+    second = (
+        model.second.log_softmax(-1) + model.emission.log_softmax(-1)[..., symbols].permute(2, 0, 1)
+    ).detach()
+
+    def guide(symbols: Tensor) -> None:
+        with pyro.plate("data", 2, dim=-1) as b:
+            c = pyro.sample("colour", dist.Categorical(logits=first))
+            pyro.sample("shape", dist.Categorical(logits=second[b, c]))
+
+    exact = ExactMarginal().estimate(model, guide, symbols).bound
+    torch.testing.assert_close(EnumeratedELBO().estimate(model, guide, symbols).bound, exact, **CLOSE)
+
+
+# --- long and peaked --------------------------------------------------------------------------------
+
+
+class LeftToRight(nn.Module):
+    """A chain that stays, or seldom moves one state to the right; symbols say loudly where they come from."""
+
+    def __init__(self, S: int, T: int, forbidden: float, move: float = 0.0):
+        super().__init__()
+        band = torch.full((S + 1, S), forbidden)
+        index = torch.arange(S)
+        band[index, index] = 0.0
+        band[index[:-1], index[1:]] = move
+        band[S, 0] = 0.0
+        self.transition = nn.Parameter(band)
+        self.emission = nn.Parameter(25.0 * torch.eye(S))
+        self.register_buffer("symbols", torch.arange(T) * S // T)
+
+    def forward(self) -> None:
+        with pyro.plate("data", 1, dim=-1):
+            z = torch.full((1,), self.emission.shape[0])
+            for t in pyro.markov(range(len(self.symbols))):
+                z = pyro.sample(f"z_{t}", dist.Categorical(logits=self.transition[z]))
+                pyro.sample(f"y_{t}", dist.Categorical(logits=self.emission[z]), obs=self.symbols[t : t + 1])
+
+
+def no_guide() -> None:
+    pass
+
+
+def transition_gradient(model: LeftToRight, surrogate: Tensor) -> Tensor:
+    (gradient,) = torch.autograd.grad(surrogate, [model.transition])
+    return gradient.double()
+
+
+@pytest.mark.parametrize("forbidden", [-60.0, -1000.0, -math.inf])
+@pytest.mark.parametrize("move", [0.0, -20.0])
+def test_peaked_chains_keep_their_gradient_in_single_precision(move: float, forbidden: float) -> None:
+    model = LeftToRight(16, 64, forbidden, move)
+    estimate = ExactMarginal().estimate(model, no_guide)
+    assert estimate.bound.dtype == torch.float32
+    exact = oracles.forward_recursion(model.transition, model.emission, model.symbols)
+    if forbidden == -math.inf:  # the oracle's own logsumexp has no gradient there
+        twin = LeftToRight(16, 64, -1000.0, move)
+        exact = oracles.forward_recursion(twin.transition, twin.emission, twin.symbols)
+        expected = transition_gradient(twin, exact)
+    else:
+        expected = transition_gradient(model, exact)
+    torch.testing.assert_close(estimate.bound.sum().double(), exact.detach(), rtol=1e-5, atol=1e-4)
+    found = transition_gradient(model, estimate.surrogate)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert expected.abs().max() > 0.3
+
+
+def test_the_log_einsum_of_pyro_loses_that_gradient() -> None:
+    """Why `ExactMarginal` has a contraction of its own; if this fails, Pyro's would do."""
+    model = LeftToRight(16, 64, -60.0, move=-20.0)
+    expected = transition_gradient(
+        model, oracles.forward_recursion(model.transition, model.emission, model.symbols)
+    )
+    loss = TraceEnum_ELBO(max_plate_nesting=1).differentiable_loss(config_enumerate(model), no_guide)
+    ours = transition_gradient(model, ExactMarginal().estimate(model, no_guide).surrogate)
+    assert (transition_gradient(model, -loss) - expected).abs().max() > 0.5
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_chain_of_guides_is_summed_step_by_step() -> None:
+    """The joint of 20 steps of 4 values would not fit in memory."""
+    T, S = 20, 4
+    symbols = torch.randint(0, 3, (1, T))
+    mask = torch.ones(1, T, dtype=torch.bool)
+    model, guide = Chain(T, S, 3), ChainGuide(T, S)
+    bound = EnumeratedELBO().estimate(model, guide, symbols, mask).bound
+    state, previous, expected = torch.ones(1, dtype=torch.float64), torch.tensor([S]), torch.zeros(())
+    for t in range(T):
+        move = guide.table[t].softmax(-1)[previous]  # (from, to)
+        pair = state.unsqueeze(-1) * move
+        cost = model.transition.log_softmax(-1)[previous] - guide.table[t].log_softmax(-1)[previous]
+        expected = expected + (pair * (cost + model.emission.log_softmax(-1)[:, symbols[0, t]])).sum()
+        state, previous = pair.sum(0), torch.arange(S)
+    torch.testing.assert_close(bound.sum(), expected.detach(), **CLOSE)
+
+
+def test_markov_in_one_program_only() -> None:
+    case = cases.chain((3,))
+    table = case.guide.table
+
+    def guide(symbols: Tensor, mask: Tensor) -> None:
+        with pyro.plate("data", 1, dim=-1):
+            for t in range(3):
+                pyro.sample(f"z_{t}", dist.Categorical(logits=table[t, 0]))
+
+    def in_markov(symbols: Tensor, mask: Tensor) -> None:
+        with pyro.plate("data", 1, dim=-1):
+            for t in pyro.markov(range(3)):
+                pyro.sample(f"z_{t}", dist.Categorical(logits=table[t, 0]))
+
+    values = oracles.tuples(case.twin.latents)
+    log_p, _ = case.twin.joint(values)
+    log_q = sum(table[t, 0].log_softmax(-1)[values[f"z_{t}"]] for t in range(3))
+    expected = (log_q.exp() * (log_p - log_q)).sum().detach()
+    for q in (guide, in_markov):
+        bound = EnumeratedELBO().estimate(case.model, q, *case.args).bound.sum()
+        torch.testing.assert_close(bound, expected, **CLOSE)
+
+
+def test_forbidden_values_in_the_guide() -> None:
+    """Zero probability in the guide adds nothing to bound or gradient, even where the model says never."""
+    case = cases.chain((3,))
+    with torch.no_grad():
+        case.guide.table[:, :, 1] = -torch.inf
+        case.guide.table[0, :, 1] = 0.0
+    estimate = EnumeratedELBO().estimate(case.model, case.guide, *case.args)
+    for parameters in (case.of_model, case.of_guide):
+        assert oracles.flat_gradient(estimate.surrogate, parameters).isfinite().all()
+    with torch.no_grad():
+        values = oracles.tuples(case.twin.latents)
+        log_p, log_q = case.twin.joint(values)
+        kept = log_q > -torch.inf
+        expected = (log_q[kept].exp() * (log_p - log_q)[kept]).sum()
+    torch.testing.assert_close(estimate.bound.sum(), expected, **CLOSE)
+
+
+# --- plates -----------------------------------------------------------------------------------------
+
+
+def test_a_global_latent_over_a_plate() -> None:
+    """One z for all data: its factors multiply over the plate before it is summed out."""
+    prior, emission = torch.tensor([0.2, -0.4]), torch.tensor([[0.1, 0.5, -1.0], [1.0, -0.3, 0.2]])
+    symbols = torch.tensor([2, 0, 0, 1])
+
+    def model() -> None:
+        z = pyro.sample("z", dist.Categorical(logits=prior))
+        with pyro.plate("data", 4, dim=-1):
+            pyro.sample("y", dist.Categorical(logits=emission[z]), obs=symbols)
+
+    joint = prior.log_softmax(-1) + emission.log_softmax(-1)[:, symbols].sum(-1)
+    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound, joint.logsumexp(0))
+    torch.testing.assert_close(ExactMarginal().posterior(model, no_guide)["z"], joint.softmax(0))
+
+
+def test_a_latent_a_datum_over_a_plate_of_observations() -> None:
+    prior, emission = torch.tensor([0.2, -0.4]), torch.tensor([[0.1, 0.5, -1.0], [1.0, -0.3, 0.2]])
+    symbols = torch.tensor([[2, 0, 0], [1, 1, 2]])
+
+    def model() -> None:
+        with pyro.plate("data", 2, dim=-2):
+            z = pyro.sample("z", dist.Categorical(logits=prior))
+            with pyro.plate("steps", 3, dim=-1):
+                pyro.sample("y", dist.Categorical(logits=emission[z]), obs=symbols)
+
+    joint = prior.log_softmax(-1) + emission.log_softmax(-1)[:, symbols].sum(-1).T  # (2, S)
+    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound, joint.logsumexp(-1))
+    found = ExactMarginal().posterior(model, no_guide)["z"]
+    torch.testing.assert_close(found.squeeze(), joint.softmax(-1))
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_masks_that_are_not_tensors(mask: bool) -> None:
+    case = cases.two_supports(2)
+    model, guide = poutine.mask(case.model, mask=mask), poutine.mask(case.guide, mask=mask)
+    for objective in (ExactMarginal(), EnumeratedELBO()):
+        expected = objective.estimate(case.model, case.guide, *case.args).bound * mask
+        torch.testing.assert_close(objective.estimate(model, guide, *case.args).bound, expected)
+    found = ExactMarginal().posterior(model, guide, *case.args)
+    expected = ExactMarginal().posterior(case.model, case.guide, *case.args)
+    for name, probability in expected.items():
+        torch.testing.assert_close(found[name], probability * mask)
+
+
+def test_deterministic_sites_change_nothing() -> None:
+    case = cases.two_supports(2)
+
+    def model(symbols: Tensor) -> None:
+        pyro.deterministic("table", case.model.emission)
+        case.model(symbols)
+
+    for objective in (ExactMarginal(), EnumeratedELBO()):
+        expected = objective.estimate(case.model, case.guide, *case.args).bound
+        torch.testing.assert_close(objective.estimate(model, case.guide, *case.args).bound, expected)

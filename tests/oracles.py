@@ -1,0 +1,248 @@
+"""Brute-force answers: every latent tuple of a tiny program, weighed by hand.
+
+Nothing here imports hardpp. A `Twin` is a program written a second time in plain torch: given values
+of all its latents it returns log p(y, z) and log q(z), per datum. Sums over its tuples are the exact
+marginal, bound, posterior and gradients, and `expectation` is the exact mean of whatever is computed
+from draws: no Monte Carlo, so no tolerance to argue about.
+
+Shapes: C tuples, B data, T steps, S values of a latent, V symbols, K particles, P parameters.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from pyro.ops.provenance import get_provenance, track_provenance
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+
+Values = dict[str, Tensor]  # name of a latent -> (C, *plates)
+
+
+class Latent(NamedTuple):
+    """A discrete latent: how many values, at which elements of its plates it counts."""
+
+    values: int
+    mask: Tensor  # (*plates) bool
+
+
+class Twin(NamedTuple):
+    """A program and its guide, written by hand."""
+
+    latents: dict[str, Latent]
+    joint: Callable[[Values], tuple[Tensor, Tensor]]  # log p(y, z) and log q(z), (C, B) each
+
+
+class Force(Messenger):
+    """Pretends that the guide drew these values; a callable is given the site's distribution."""
+
+    def __init__(self, values: dict[str, Any]):
+        super().__init__()
+        self.values = values
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] not in self.values or msg["is_observed"] or msg["done"]:
+            return
+        value = self.values[msg["name"]]
+        if callable(value):
+            value = value(msg["fn"])
+        else:  # a real draw carries the provenance of its distribution's parameters
+            value = track_provenance(value, get_provenance(msg["fn"].logits))
+        msg["value"], msg["done"] = value, True
+
+
+def tuples(latents: dict[str, Latent], fill: int = 0) -> Values:
+    """Every value of every latent that counts, (C, *plates); masked elements hold `fill`."""
+    counts = [range(latent.values) for latent in latents.values() for _ in range(int(latent.mask.sum()))]
+    table = torch.tensor(list(itertools.product(*counts)))  # (C, number of elements)
+    out, start = {}, 0
+    for name, latent in latents.items():
+        n = int(latent.mask.sum())
+        value = torch.full((len(table), *latent.mask.shape), fill)
+        value[:, latent.mask] = table[:, start : start + n]
+        out[name], start = value, start + n
+    return out
+
+
+def log_marginal(twin: Twin) -> Tensor:
+    """log p(y) of all data together: the logsumexp over every tuple of the whole batch."""
+    log_p, _ = twin.joint(tuples(twin.latents))
+    return log_p.sum(-1).logsumexp(0)
+
+
+def bound_per_datum(twin: Twin) -> Tensor:
+    """E_q[log p(y, z) - log q(z)], (B,)."""
+    log_p, log_q = twin.joint(tuples(twin.latents))
+    return (log_q.sum(-1, keepdim=True).exp() * (log_p - log_q)).sum(0)
+
+
+def posterior(twin: Twin) -> dict[str, Tensor]:
+    """p(z = s | y) of every latent, (*plates, S); 0 where it does not count."""
+    values = tuples(twin.latents)
+    log_p, _ = twin.joint(values)
+    weights = log_p.sum(-1).softmax(0)  # (C,)
+    out = {}
+    for name, latent in twin.latents.items():
+        hit = torch.nn.functional.one_hot(values[name], latent.values) * latent.mask.unsqueeze(-1)
+        out[name] = torch.tensordot(weights, hit.to(weights), dims=1)
+    return out
+
+
+def flat_gradient(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """d value / d parameters as one vector (P,); zero where the value does not depend on one."""
+    if not parameters:
+        return value.new_zeros(0)
+    if not value.requires_grad:
+        return torch.cat([torch.zeros_like(parameter).flatten() for parameter in parameters])
+    found = torch.autograd.grad(value, list(parameters), retain_graph=True, allow_unused=True)
+    parts = [torch.zeros_like(p) if g is None else g for g, p in zip(found, parameters, strict=True)]
+    return torch.cat([part.flatten() for part in parts])
+
+
+def draws(twin: Twin, particles: int, fill: int = 0) -> Iterator[tuple[Tensor, Values]]:
+    """Every K-tuple of tuples: its probability under the guide, and the values to force."""
+    values = tuples(twin.latents, fill)
+    with torch.no_grad():
+        _, log_q = twin.joint(values)
+        probability = log_q.sum(-1).exp()  # (C,)
+    for chosen in itertools.product(range(len(probability)), repeat=particles):
+        rows = chosen[0] if particles == 1 else list(chosen)
+        yield probability[list(chosen)].prod(), {name: value[rows] for name, value in values.items()}
+
+
+def expectation(
+    twin: Twin, particles: int, run: Callable[[], tuple[Tensor, ...]], fill: int = 0
+) -> list[Tensor]:
+    """The exact mean over the guide's draws of each tensor that `run` returns."""
+    total: list[Any] = []
+    for probability, values in draws(twin, particles, fill):
+        with Force(values):
+            out = run()
+        terms = [probability * term for term in out]
+        total = [old + new for old, new in zip(total, terms, strict=True)] if total else terms
+    return total
+
+
+def gradient_variance(
+    twin: Twin, particles: int, run: Callable[[], Tensor], parameters: Sequence[Tensor]
+) -> Tensor:
+    """The exact variance of the gradient of what `run` returns, (P,)."""
+    first = second = torch.zeros(())
+    for probability, values in draws(twin, particles):
+        with Force(values):
+            gradient = flat_gradient(run(), parameters)
+        first, second = first + probability * gradient, second + probability * gradient**2
+    return second - first**2
+
+
+# --- the programs of cases.py, a second time ---------------------------------------------------------
+
+
+def chain(
+    transition: Tensor, emission: Tensor, guide: Tensor, symbols: Tensor, mask: Tensor, values: Values
+) -> tuple[Tensor, Tensor]:
+    """p(z_t | z_{t-1}) p(y_t | z_t) and q(z_t | z_{t-1}); the last row of a table is the start.
+
+    Shapes: transition (S + 1, S), emission (S, V), guide (T, S + 1, S), symbols and mask (B, T).
+    """
+    B, T = symbols.shape
+    S = emission.shape[0]
+    log_p = log_q = torch.zeros(())
+    previous = torch.full((1, B), S)
+    for t in range(T):
+        z = values[f"z_{t}"]  # (C, B)
+        p = transition.log_softmax(-1)[previous, z] + emission.log_softmax(-1)[z, symbols[:, t]]
+        q = guide[t].log_softmax(-1)[previous, z]
+        log_p = log_p + p * mask[:, t]
+        log_q = log_q + q * mask[:, t]
+        previous = z
+    return log_p, log_q
+
+
+def history(
+    prior: Tensor, emission: Tensor, guide: Tensor, symbols: Tensor, values: Values
+) -> tuple[Tensor, Tensor]:
+    """Everything depends on the whole prefix, read as a binary number.
+
+    Shapes: prior and guide (T, 2^T, 2), emission (T, 2^(T + 1), V), symbols (B, T).
+    """
+    log_p = log_q = torch.zeros(())
+    code = torch.zeros(1, symbols.shape[0], dtype=torch.int64)
+    for t in range(symbols.shape[1]):
+        z = values[f"z_{t}"]
+        log_p = log_p + prior[t].log_softmax(-1)[code, z]
+        log_q = log_q + guide[t].log_softmax(-1)[code, z]
+        code = 2 * code + z
+        log_p = log_p + emission[t].log_softmax(-1)[code, symbols[:, t]]
+    return log_p, log_q
+
+
+def two_supports(
+    colour: Tensor, shape: Tensor, emission: Tensor, guides: Sequence[Tensor], symbols: Tensor, values: Values
+) -> tuple[Tensor, Tensor]:
+    """p(c) p(w | c) p(y | c, w) and q(c) q(w | c): colour (2), shape (2, 3), emission (2, 3, V)."""
+    c, w = values["colour"], values["shape"]
+    log_p = colour.log_softmax(-1)[c] + shape.log_softmax(-1)[c, w]
+    log_p = log_p + emission.log_softmax(-1)[c, w, symbols]
+    return log_p, guides[0].log_softmax(-1)[c] + guides[1].log_softmax(-1)[c, w]
+
+
+def alignment(
+    prior: Tensor,
+    likelihood: Tensor,
+    guide: Tensor,
+    mask: Tensor,
+    values: Values,
+) -> tuple[Tensor, Tensor]:
+    """Independent steps: log tables (B, T, S) of p(z), p(y | z) and q(z), a (B, T) mask."""
+    B, T = mask.shape
+    log_p, log_q = [], []
+    for b in range(B):
+        p = q = torch.zeros(len(values["alignment"]))
+        for t in range(T):
+            if mask[b, t]:
+                z = values["alignment"][:, b, t]
+                p = p + prior[b, t, z] + likelihood[b, t, z]
+                q = q + guide[b, t, z]
+        log_p.append(p)
+        log_q.append(q)
+    return torch.stack(log_p, -1), torch.stack(log_q, -1)
+
+
+def alignment_tables(model: Any, batch: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What a LatentAlignment says of every position, by a loop over sentences, steps and positions.
+
+    Returns log p(z) and log p(y | z), both (B, T, S) with -inf at padding; the memory and the queries.
+    """
+    memory = model.encoder(model.embedding(batch.source), batch.source_mask)
+    previous = torch.cat([torch.full_like(batch.target[:, :1], model.boundary), batch.target[:, :-1]], 1)
+    query, scores = model.decoder(previous, memory, batch.source_mask)
+    prior, likelihood = [], []
+    for b, t in itertools.product(range(batch.target.shape[0]), range(batch.target.shape[1])):
+        length = int(batch.source_mask[b].sum())
+        none = [scores.new_full((), -torch.inf)] * (batch.source.shape[1] - length)
+        prior += [*scores[b, t, :length].log_softmax(0), *none]
+        logits = [model.readout(memory[b, s], query[b, t]) for s in range(length)]
+        likelihood += [each.log_softmax(-1)[batch.target[b, t]] for each in logits] + none
+    shape = (*batch.target.shape, batch.source.shape[1])
+    return torch.stack(prior).reshape(shape), torch.stack(likelihood).reshape(shape), memory, query
+
+
+def alignment_marginal(model: Any, batch: Any) -> Tensor:
+    """log p(y | x) of every sentence, (B,)."""
+    prior, likelihood, _, _ = alignment_tables(model, batch)
+    return ((prior + likelihood).logsumexp(-1) * batch.target_mask).sum(-1)
+
+
+def forward_recursion(transition: Tensor, emission: Tensor, symbols: Tensor) -> Tensor:
+    """log p(y) of a chain whose first state is drawn from the last row of `transition`, in float64.
+
+    Shapes: transition (S + 1, S) and emission (S, V) logits, symbols (T,).
+    """
+    move = transition.double().log_softmax(-1)
+    say = emission.double().log_softmax(-1)
+    state = move[-1] + say[:, symbols[0]]
+    for symbol in symbols[1:]:
+        state = (state.unsqueeze(-1) + move[:-1]).logsumexp(0) + say[:, symbol]
+    return state.logsumexp(0)
