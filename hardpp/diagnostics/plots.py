@@ -1,0 +1,197 @@
+"""Pictures: where each output symbol looks, and how a bound grew.
+
+Figures are made without pyplot, so they need no window and leave no state; `save` writes them.
+
+Shapes: T steps, S source positions.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
+
+from hardpp.diagnostics.whole_files import replacing
+from hardpp.errors import UsageError
+
+FORMATS = ("png", "svg", "pdf")
+_WIDEST = 16.0  # inches a row of panels may take
+_INK, _MARK, _TRAIN, _DEV = "#333333", "#e66101", "#7a8ca3", "#e66101"
+_SHOWN = {"": "∅", " ": "␣", "\t": "⇥", "\n": "⏎"}
+
+
+def alignment_heatmap(
+    weights: ArrayLike,
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    *,
+    title: str,
+    axis: Axes,
+) -> AxesImage:
+    """Draws probabilities of source positions, one row a step; a ring marks the largest of each row.
+
+    Args:
+        weights: (T, S) probabilities; NaN is left blank.
+        source_tokens: S labels, drawn on top.
+        target_tokens: T labels, drawn on the left.
+        title: of the panel.
+        axis: where to draw.
+
+    Returns:
+        The image, for a colour bar.
+
+    Raises:
+        ValueError: weights of another shape than (T, S).
+    """
+    values = np.asarray(weights, dtype=float)
+    T, S = len(target_tokens), len(source_tokens)
+    if values.shape != (T, S):
+        raise ValueError(f"expected weights of shape {(T, S)} (steps, source), got {values.shape}")
+    image = axis.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="equal", interpolation="nearest")
+    rows = np.flatnonzero(np.isfinite(values).any(-1))
+    if rows.size:
+        likeliest = np.stack([np.nanargmax(values[rows], -1), rows], -1)
+        axis.add_collection(
+            # Sized in cells, so that it fits however large the cells are drawn.
+            EllipseCollection(
+                [0.44],
+                [0.44],
+                [0.0],
+                units="xy",
+                offsets=likeliest,
+                offset_transform=axis.transData,
+                facecolors="none",
+                edgecolors=_MARK,
+                linewidths=1.3,
+                path_effects=[withStroke(linewidth=2.6, foreground="white")],
+            )
+        )
+    size = _font_size(max(T, S))
+    axis.xaxis.tick_top()
+    axis.set_xticks(range(S), [_SHOWN.get(token, token) for token in source_tokens], fontsize=size)
+    axis.set_yticks(range(T), [_SHOWN.get(token, token) for token in target_tokens], fontsize=size)
+    if max(map(len, source_tokens), default=0) > 2:
+        axis.tick_params(axis="x", rotation=90)
+    for label in (*axis.get_xticklabels(), *axis.get_yticklabels()):
+        label.set_parse_math(False)  # a token may be "$"
+    axis.set_xticks(np.arange(S + 1) - 0.5, minor=True)
+    axis.set_yticks(np.arange(T + 1) - 0.5, minor=True)
+    axis.grid(which="minor", color="#e4e8ee", linewidth=0.5)
+    axis.tick_params(which="both", length=0, colors=_INK)
+    axis.spines[:].set_visible(False)
+    axis.set_title(title, fontsize=11, color=_INK, parse_math=False)
+    return image
+
+
+def alignment_figure(
+    panels: Sequence[tuple[str, ArrayLike]],
+    source_tokens: Sequence[str],
+    target_tokens: Sequence[str],
+    *,
+    title: str = "",
+) -> Figure:
+    """Several views of one sentence's alignment under one colour scale, side by side while they fit.
+
+    Args:
+        panels: a name and weights (T, S) each, such as prior, guide and exact posterior.
+        source_tokens: S labels.
+        target_tokens: T labels.
+        title: of the figure.
+
+    Raises:
+        UsageError: nothing to draw.
+        ValueError: weights of another shape than (T, S).
+    """
+    if not panels:
+        raise UsageError("an alignment figure needs at least one panel")
+    T, S = len(target_tokens), len(source_tokens)
+    cell = _cell(max(T, S))
+    letter = _font_size(max(T, S)) / 72 * 0.65
+    left, top = letter * max(map(len, target_tokens)) + 0.15, letter * max(map(len, source_tokens)) + 0.5
+    columns = max(1, min(len(panels), int((_WIDEST - left) / (cell * S + 0.25))))
+    rows = ceil(len(panels) / columns)
+    width = left + columns * (max(cell * S, 0.9) + 0.25) + 0.9
+    height = rows * (cell * T + top) + (0.5 if title else 0.2)
+    figure = Figure(figsize=(width, max(height, 2.6)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
+    for number, ((name, weights), axis) in enumerate(zip(panels, axes.flat, strict=False)):
+        image = alignment_heatmap(weights, source_tokens, target_tokens, title=name, axis=axis)
+        if number % columns:
+            axis.set_yticklabels([])
+    bar = figure.colorbar(
+        image, ax=axes, fraction=0.05, pad=0.02, aspect=18, shrink=0.9 / rows, anchor=(0.0, 1.0)
+    )
+    bar.set_label("probability", color=_INK)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=_INK, length=2, labelsize=8)
+    if title:
+        figure.suptitle(title, fontsize=13, color=_INK, parse_math=False)
+    return figure
+
+
+def learning_curve(records: Iterable[Mapping[str, Any]], *, title: str = "") -> Figure:
+    """The bound against optimiser steps, one line a split.
+
+    Args:
+        records: lines of `metrics.jsonl`: `split` ("train" or "dev"), `step`, and `bound` in nats per
+            symbol, null where it was not finite.
+        title: of the figure.
+
+    Raises:
+        UsageError: no record with a bound.
+    """
+    curves: dict[str, list[tuple[int, float]]] = {"train": [], "dev": []}
+    for record in records:
+        if record.get("split") in curves and record.get("bound") is not None:
+            curves[record["split"]].append((record["step"], record["bound"]))
+    if not any(curves.values()):
+        raise UsageError("no record has a bound to draw")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
+    styles: dict[str, dict[str, Any]] = {
+        "train": {"color": _TRAIN, "linewidth": 1.2},
+        "dev": {"color": _DEV, "marker": "o", "markersize": 4},
+    }
+    for split, points in curves.items():
+        if points:
+            axis.plot(*zip(*sorted(points), strict=True), label=split, **styles[split])
+    axis.set_xlabel("step", color=_INK)
+    axis.set_ylabel("bound (nats per symbol)", color=_INK)
+    axis.tick_params(colors=_INK, labelsize=9)
+    axis.grid(color="#e4e8ee", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, loc="lower right")
+    axis.set_title(title, fontsize=12, color=_INK, parse_math=False)
+    return figure
+
+
+def save(figure: Figure, path: Path, *, force: bool = False) -> None:
+    """Writes a figure as PNG, SVG or PDF by its suffix, whole or not at all.
+
+    Raises:
+        UsageError: another suffix, or the file exists and `force` is not given.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise UsageError(f"{path} should end in one of {', '.join('.' + known for known in FORMATS)}")
+    with replacing(path, force=force) as part:
+        figure.savefig(part, format=kind, dpi=200)
+
+
+# Inches a cell and points a label: large for a word, still legible for forty tokens.
+def _cell(count: int) -> float:
+    return float(np.interp(count, [10, 40], [0.34, 0.19]))
+
+
+def _font_size(count: int) -> float:
+    return float(np.interp(count, [10, 40], [11, 7.5]))
