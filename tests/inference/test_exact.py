@@ -285,3 +285,50 @@ def test_deterministic_sites_change_nothing() -> None:
     for objective in (ExactMarginal(), EnumeratedELBO()):
         expected = objective.estimate(case.model, case.guide, *case.args).bound
         torch.testing.assert_close(objective.estimate(model, case.guide, *case.args).bound, expected)
+
+
+def test_a_latent_in_a_plate_under_a_global_one() -> None:
+    """sum_z p(z) prod_i sum_w p(w | z) p(y_i | w): the inner sum comes first."""
+    generator = torch.Generator().manual_seed(4)
+    prior, move, says, q, r = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64).log_softmax(-1)
+        for shape in ((2,), (2, 3), (3, 4), (2,), (2, 3))
+    )
+    symbols = torch.tensor([3, 0, 1])
+
+    def model() -> None:
+        z = pyro.sample("z", dist.Categorical(logits=prior))
+        with pyro.plate("data", 3, dim=-1):
+            w = pyro.sample("w", dist.Categorical(logits=move[z]))
+            pyro.sample("y", dist.Categorical(logits=says[w]), obs=symbols)
+
+    def guide() -> None:
+        z = pyro.sample("z", dist.Categorical(logits=q))
+        with pyro.plate("data", 3, dim=-1):
+            pyro.sample("w", dist.Categorical(logits=r[z]))
+
+    emission = says[:, symbols]  # (3 values of w, 3 data)
+    each = (move.unsqueeze(-1) + emission).logsumexp(1)  # (2, 3 data)
+    exact = (prior + each.sum(-1)).logsumexp(0)
+    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound, exact, **CLOSE)
+    posterior = ExactMarginal().posterior(model, no_guide)
+    weights = (prior + each.sum(-1)).softmax(0)
+    torch.testing.assert_close(posterior["z"], weights, **CLOSE)
+    given_z = (move.unsqueeze(-1) + emission).softmax(1)  # (2, 3, 3 data)
+    torch.testing.assert_close(posterior["w"], torch.einsum("z,zwd->dw", weights, given_z), **CLOSE)
+
+    inner = (r.exp().unsqueeze(-1) * (move.unsqueeze(-1) + emission - r.unsqueeze(-1))).sum((1, 2))  # (2,)
+    expected = (q.exp() * (prior - q + inner)).sum()
+    torch.testing.assert_close(EnumeratedELBO().estimate(model, guide).bound, expected, **CLOSE)
+
+
+def test_model_and_guide_see_the_same_subsample() -> None:
+    seen: list[Tensor] = []
+
+    def program() -> None:
+        with pyro.plate("data", 50, subsample_size=3, dim=-1) as index:
+            seen.append(index)
+            pyro.sample("z", dist.Categorical(logits=torch.zeros(2)))
+
+    EnumeratedELBO(max_plate_nesting=1).estimate(program, program)
+    assert (seen[0] == seen[1]).all()
