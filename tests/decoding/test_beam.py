@@ -8,7 +8,7 @@ from hardpp.decoding.greedy import greedy
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.types import TransductionBatch
-from tests.decoding.tiny import SOURCES, padded, tiny_model
+from decoding.tiny import SOURCES, padded, tiny_model
 
 T = 4
 OUTPUTS = [list(symbols) for length in range(T) for symbols in product([2, 3, 4], repeat=length)]  # 40

@@ -4,7 +4,7 @@ import torch
 from hardpp.decoding.greedy import greedy
 from hardpp.decoding.predictive import next_symbol
 from hardpp.errors import UsageError
-from tests.decoding.tiny import SOURCES, padded, tiny_model
+from decoding.tiny import SOURCES, padded, tiny_model
 
 
 def one_by_one(model, source, max_steps, forbidden=(1,), **options):

@@ -3,7 +3,7 @@ import torch
 
 from hardpp.decoding.predictive import next_symbol
 from hardpp.errors import UsageError
-from tests.decoding.tiny import SOURCES, SYMBOLS, padded, tiny_model
+from decoding.tiny import SOURCES, SYMBOLS, padded, tiny_model
 
 
 @pytest.fixture
