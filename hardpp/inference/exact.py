@@ -14,14 +14,23 @@ from typing import Any
 
 import torch
 from pyro import poutine
-from pyro.infer import config_enumerate
 from pyro.poutine import Trace
 from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.enumeration import (
+    enumerated_trace,
+    factors_of,
+    pack,
+    plate_dim,
+    plates_of,
+    samples,
+    to_data,
+    variables_of,
+)
 from hardpp.inference.objective import Run, SurrogateObjective
-from hardpp.inference.weight_table import check_same_latents, common_scale, sample_sites, site_log_prob
+from hardpp.inference.weight_table import check_same_latents, common_scale, sample_sites
 from hardpp.ops.marginal import Factor, align, eliminate, spread, without
 from hardpp.types import Estimate
 
@@ -43,7 +52,7 @@ class ExactMarginal(SurrogateObjective):
     def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
         trace = self._enumerated(model, guide, args, kwargs)
-        log_p = _contract(trace, _factors(trace))
+        log_p = _contract(trace, factors_of(trace))
         return Estimate(log_p.detach(), log_p.sum(), None, {})
 
     def posterior(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
@@ -53,19 +62,19 @@ class ExactMarginal(SurrogateObjective):
         """
         with torch.enable_grad():
             trace = self._enumerated(model, guide, args, kwargs)
-            factors = _factors(trace)
+            factors = factors_of(trace)
             leaves = {
                 name: torch.zeros_like(factors[name].log_value, requires_grad=True)
-                for name in _variables(trace)
+                for name in variables_of(trace)
             }
             for name, leaf in leaves.items():
                 factors[name] = Factor(factors[name].log_value.detach() + leaf, factors[name].dims)
-            total = _contract(trace, factors).sum() / common_scale(_samples(trace))
+            total = _contract(trace, factors).sum() / common_scale(samples(trace))
             marginals = torch.autograd.grad(total, list(leaves.values()))
         out = {}
-        for (name, variable), marginal in zip(_variables(trace).items(), marginals, strict=True):
-            own = _plates(trace, name)
-            dims = "".join(sorted(own, key=lambda d: _plate_dim(trace, d))) + variable
+        for (name, variable), marginal in zip(variables_of(trace).items(), marginals, strict=True):
+            own = plates_of(trace, name)
+            dims = "".join(sorted(own, key=lambda d: plate_dim(trace, d))) + variable
             other = set(factors[name].dims) - set(dims)
             probability = without(Factor(marginal, factors[name].dims), other, log_space=False)
             mask = trace.nodes[name]["packed"]["mask"]
@@ -104,96 +113,31 @@ class EnumeratedELBO(SurrogateObjective):
         replayed = poutine.replay(EnumMessenger()(model), trace=guide_trace)
         model_trace = poutine.trace(replayed).get_trace(*args, **kwargs)
         check_same_latents(sample_sites(model_trace), sample_sites(guide_trace))
-        _pack(model_trace, guide_trace.plate_to_symbol)
-        sources = _factors(guide_trace)
-        variables = _variables(guide_trace)
-        terms = [(1.0, term) for term in _factors(model_trace).values()]
+        pack(model_trace, guide_trace.plate_to_symbol)
+        sources = factors_of(guide_trace)
+        variables = variables_of(guide_trace)
+        terms = [(1.0, term) for term in factors_of(model_trace).values()]
         terms += [(-1.0, term) for term in sources.values()]
         total = None
         for sign, term in terms:
-            expected = sign * _to_data(guide_trace, _expectation(term, sources, variables))
+            expected = sign * to_data(guide_trace, _expectation(term, sources, variables))
             total = expected if total is None else total + expected
         if total is None:
             raise UsageError("the programs have no sample sites")
-        bound = total * common_scale([*_samples(model_trace), *_samples(guide_trace)])
+        bound = total * common_scale([*samples(model_trace), *samples(guide_trace)])
         return Estimate(bound.detach(), bound.sum(), None, {})
-
-
-def enumerated_trace(program: Run, args: Any, kwargs: Any) -> Trace:
-    """A trace in which every latent holds all its values in a dim of its own, packed.
-
-    Raises:
-        UsageError: a latent that cannot be enumerated.
-    """
-    trace = poutine.trace(config_enumerate(program)).get_trace(*args, **kwargs)
-    for site in _samples(trace):
-        if not site["is_observed"] and "_enumerate_dim" not in site["infer"]:
-            raise UsageError(
-                f"site {site['name']!r} is {type(site['fn']).__name__} and cannot be enumerated: "
-                "exact and enum need discrete latents"
-            )
-    _pack(trace, None)
-    return trace
-
-
-# Pyro packs the tensors it finds; we hand it log-probabilities that are masked and unscaled. A
-# latent that is masked out is pinned to its first value, so that its sum is exactly one.
-def _pack(trace: Trace, plate_to_symbol: dict[str, str] | None) -> None:
-    for site in _samples(trace):
-        log_prob = site_log_prob(site)
-        mask, dim = site["mask"], site["infer"].get("_enumerate_dim")
-        if dim is not None and mask is not None and mask is not True:
-            pin = log_prob.new_full((log_prob.shape[dim],) + (1,) * (-1 - dim), -torch.inf)
-            pin[0] = 0.0
-            log_prob = log_prob.where(torch.as_tensor(mask, device=log_prob.device), pin)
-        site["log_prob"] = site["unscaled_log_prob"] = log_prob
-    trace.pack_tensors(plate_to_symbol)
-
-
-def _samples(trace: Trace) -> list[dict[str, Any]]:
-    return list(sample_sites(trace).values())
-
-
-def _factors(trace: Trace) -> dict[str, Factor]:
-    packed = {site["name"]: site["packed"]["log_prob"] for site in _samples(trace)}
-    return {name: Factor(value, value._pyro_dims) for name, value in packed.items()}
-
-
-# The letter of every enumerated site, in program order.
-def _variables(trace: Trace) -> dict[str, str]:
-    sites = [site for site in _samples(trace) if "_enumerate_symbol" in site["infer"]]
-    return {site["name"]: site["infer"]["_enumerate_symbol"] for site in sites}
-
-
-def _plates(trace: Trace, name: str) -> frozenset[str]:
-    frames = trace.nodes[name]["cond_indep_stack"]
-    return frozenset(trace.plate_to_symbol[frame.name] for frame in frames if frame.vectorized)
-
-
-def _plate_dim(trace: Trace, letter: str) -> int:
-    for site in _samples(trace):
-        for frame in site["cond_indep_stack"]:
-            if frame.vectorized and trace.plate_to_symbol[frame.name] == letter:
-                return int(frame.dim)
-    raise KeyError(letter)
 
 
 def _contract(trace: Trace, factors: dict[str, Factor]) -> Tensor:
     plates = frozenset(trace.plate_to_symbol.values())
     remaining = list(factors.values())
     # Innermost plates first; `sorted` keeps program order within a level.
-    for name, variable in sorted(_variables(trace).items(), key=lambda item: -len(_plates(trace, item[0]))):
-        remaining = eliminate(remaining, variable, plates - _plates(trace, name))
-    total = sum((_to_data(trace, factor) for factor in remaining[1:]), _to_data(trace, remaining[0]))
-    return total * common_scale(_samples(trace))
-
-
-# Sums a factor over all plates but the data plate, the outermost that all sites share.
-def _to_data(trace: Trace, factor: Factor) -> Tensor:
-    shared = frozenset.intersection(*(_plates(trace, site["name"]) for site in _samples(trace)))
-    data = min(shared, key=lambda d: _plate_dim(trace, d)) if shared else ""
-    per_datum = without(factor, [d for d in factor.dims if d != data], log_space=False)
-    return spread(per_datum, data)  # packing drops a plate of size 1
+    for name, variable in sorted(
+        variables_of(trace).items(), key=lambda item: -len(plates_of(trace, item[0]))
+    ):
+        remaining = eliminate(remaining, variable, plates - plates_of(trace, name))
+    total = sum((to_data(trace, factor) for factor in remaining[1:]), to_data(trace, remaining[0]))
+    return total * common_scale(samples(trace))
 
 
 # E_q of a term: only the sources of its variables and their ancestors matter, all others sum to 1.

@@ -91,7 +91,7 @@ class SampledObjective(SurrogateObjective):
         super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The formula: a detached bound of each instance (*I), and a scalar whose gradient is the estimator."""
+        """The formula: detached bounds (*I), and a scalar whose gradient is the estimator."""
         raise NotImplementedError
 
     def weight_table(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> WeightTable:
