@@ -40,8 +40,8 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
             sites' scales differ.
     """
     model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
-    latents = [name for name, site in guide_sites.items() if not site["is_observed"]]
     check_same_latents(model_sites, guide_sites)
+    latents = list(guide_sites)
     sites = [*model_sites.values(), *guide_sites.values()]
     instances = _common_dims(sites)
     guide_terms = {name: _term(guide_sites[name], nesting, instances) for name in latents}
@@ -69,12 +69,15 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
 def check_same_latents(
     model_sites: dict[str, dict[str, Any]], guide_sites: dict[str, dict[str, Any]]
 ) -> None:
-    """Both programs must draw the same latents in plates of the same shape.
+    """Both programs must draw the same latents in the same plates, and the guide nothing else.
 
     Raises:
         UsageError: they do not; the message names the site.
     """
-    latents = {name: site for name, site in guide_sites.items() if not site["is_observed"]}
+    for name, site in guide_sites.items():
+        if site["is_observed"]:
+            raise UsageError(f"the guide observes site {name!r}, but a guide only draws latents")
+    latents = guide_sites
     for name, site in model_sites.items():
         if not site["is_observed"] and name not in latents:
             raise UsageError(f"the model's latent site {name!r} is missing in the guide")
@@ -86,6 +89,9 @@ def check_same_latents(
             raise UsageError(
                 f"site {name!r} has shape {there} in the model's plates but {here} in the guide's"
             )
+        outer, inner = _plate_names(model_sites[name]), _plate_names(site)
+        if outer != inner:  # per-datum bounds need to know which plates are the same
+            raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
 
 
 def _plate_shape(site: dict[str, Any]) -> tuple[int, ...]:
@@ -93,6 +99,11 @@ def _plate_shape(site: dict[str, Any]) -> tuple[int, ...]:
     # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
     sizes = {f.dim: f.full_size or f.size for f in frames}
     return tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
+
+
+def _plate_names(site: dict[str, Any]) -> tuple[str, ...]:
+    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
+    return tuple(frame.name for frame in sorted(frames, key=lambda frame: frame.dim))
 
 
 def _is_reparameterised(site: dict[str, Any]) -> bool:

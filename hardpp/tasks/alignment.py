@@ -38,8 +38,11 @@ class AlignmentNetwork(Section):
     decoder: int = Field(256, ge=1, description="features of the decoder and the readout")
     decoder_layers: int = Field(1, ge=1)
     scorer: Literal["bilinear", "additive"] = "bilinear"
-    guide: int = Field(128, ge=1, description="features of each direction of the guide's readers")
-    dropout: float = Field(0.4, ge=0, lt=1)
+    guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
+    dropout: float = Field(0.4, ge=0, lt=1, description="of the model's hidden features")
+    embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
+    symbol_dropout: float = Field(0.1, ge=0, lt=1, description="of whole previous symbols")
+    guide_dropout: float = Field(0.1, ge=0, lt=1, description="of the guide's hidden features")
 
 
 class AlignmentTask(SequencePairs):
@@ -60,6 +63,9 @@ class AlignmentTask(SequencePairs):
                 "scorer": "additive",
                 "guide": 512,
                 "dropout": 0.3,
+                "embedding_dropout": 0.3,
+                "symbol_dropout": 0.0,
+                "guide_dropout": 0.3,
             },
             "optimiser": {"learning_rate": 3e-4},
         },
@@ -91,13 +97,12 @@ class AlignmentTask(SequencePairs):
         }
 
     def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
-        """Model and guide; they share the embeddings of the symbols."""
+        """Model and guide; they share the embeddings of the symbols, and drop out on their own."""
         sizes = AlignmentNetwork(**config.network)
-        source_symbols, target_symbols = (
-            len(description[f"{side}_vocabulary"]) for side in ("source", "target")
+        source, target = (
+            nn.Embedding(len(description[f"{side}_vocabulary"]), sizes.embedding)
+            for side in ("source", "target")
         )
-        source = nn.Sequential(nn.Embedding(source_symbols, sizes.embedding), nn.Dropout(sizes.dropout))
-        target = nn.Sequential(nn.Embedding(target_symbols, sizes.embedding), nn.Dropout(sizes.dropout))
         encoder = BidirectionalLSTM(sizes.embedding, sizes.encoder, sizes.encoder_layers, sizes.dropout)
         memory = encoder.features
         scorer: Scorer = (
@@ -105,25 +110,25 @@ class AlignmentTask(SequencePairs):
             if sizes.scorer == "bilinear"
             else AdditiveScorer(sizes.decoder, memory, sizes.decoder)
         )
+        # Losing a whole previous symbol now and then keeps the decoder from trusting its own past alone.
+        previous = nn.Sequential(
+            target, nn.Dropout1d(sizes.symbol_dropout), nn.Dropout(sizes.embedding_dropout)
+        )
         decoder = InputFeedingDecoder(
-            target, sizes.embedding, scorer, memory, sizes.decoder, sizes.decoder_layers, sizes.dropout
+            previous, sizes.embedding, scorer, memory, sizes.decoder, sizes.decoder_layers, sizes.dropout
         )
-        readout = Readout(memory, sizes.decoder, sizes.decoder, target_symbols, sizes.dropout)
-        model = LatentAlignment(source, encoder, decoder, readout, BOUNDARY)
-        return Programs(model, self._guide(config.guide, sizes, model, source, target))
-
-    def _guide(
-        self, name: str, sizes: AlignmentNetwork, model: LatentAlignment, source: nn.Module, target: nn.Module
-    ) -> nn.Module:
-        if name == "prior":
-            return Prior(model)
-        if name != "variational":
-            raise UsageError(f"model alignment has no guide {name!r}")
+        readout = Readout(memory, sizes.decoder, sizes.decoder, target.num_embeddings, sizes.dropout)
+        read = nn.Sequential(source, nn.Dropout(sizes.embedding_dropout))
+        model = LatentAlignment(read, encoder, decoder, readout, BOUNDARY)
+        if config.guide == "prior":
+            return Programs(model, Prior(model))
+        if config.guide != "variational":
+            raise UsageError(f"model {self.name} has no guide {config.guide!r}")
         source_reader, target_reader = (
-            BidirectionalLSTM(sizes.embedding, sizes.guide, 1, sizes.dropout) for _ in range(2)
+            BidirectionalLSTM(sizes.embedding, sizes.guide, 1, sizes.guide_dropout) for _ in range(2)
         )
-        scorer = BilinearScorer(target_reader.features, source_reader.features)
-        return StepwiseAlignment(source, target, source_reader, target_reader, scorer)
+        match = BilinearScorer(target_reader.features, source_reader.features)
+        return Programs(model, StepwiseAlignment(source, target, source_reader, target_reader, match))
 
     def epoch_batches(
         self, config: RunConfig, data: Corpus, description: Mapping[str, Any]

@@ -75,6 +75,20 @@ def test_plates_at_different_dims(objective: SurrogateObjective) -> None:
 
 
 @pytest.mark.parametrize("objective", COMPARES_PROGRAMS, ids=named(COMPARES_PROGRAMS))
+def test_plates_of_different_names(objective: SurrogateObjective) -> None:
+    with pytest.raises(
+        UsageError, match=r"'z' is in the plates \('data',\) of the model but \('batch',\) of"
+    ):
+        objective.estimate(program(observed=True), program(plate="batch"))
+
+
+@pytest.mark.parametrize("objective", COMPARES_PROGRAMS, ids=named(COMPARES_PROGRAMS))
+def test_a_guide_that_observes(objective: SurrogateObjective) -> None:
+    with pytest.raises(UsageError, match="the guide observes site 'y'"):
+        objective.estimate(program(observed=True), program(observed=True))
+
+
+@pytest.mark.parametrize("objective", COMPARES_PROGRAMS, ids=named(COMPARES_PROGRAMS))
 def test_different_scales(objective: SurrogateObjective) -> None:
     with pytest.raises(UsageError, match=r"site '[yz]' is scaled by [23]\.0 but site '[yz]' by [23]\.0"):
         objective.estimate(
