@@ -12,30 +12,15 @@ from typing import Any
 import click
 
 from hardpp import __version__
-from hardpp.errors import HardppError
+from hardpp.exits import Verbs, report
 from hardpp.tables import table
 
-FORMATS = click.Choice(["table", "json", "csv"])
 
-
-class Verbs(click.Group):
-    """Lists commands in the order in which one needs them, and turns our errors into one sentence."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands as they were added."""
-        return list(self.commands)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; an error ends in its exit code, with a traceback only under --debug."""
-        try:
-            return super().invoke(ctx)
-        except HardppError as error:
-            if ctx.params.get("debug"):
-                raise
-            click.echo(f"hardpp: {error}", err=True)
-            if error.hint:
-                click.echo(f"  hint: {error.hint}", err=True)
-            ctx.exit(error.exit_code)
+def style_option(*styles: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--format`; the first style is the default."""
+    return click.option(
+        "--format", "style", type=click.Choice(styles), default=styles[0], show_default=True, help="Style."
+    )
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -68,7 +53,13 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Which part of the data.",
     )
     @click.option("--limit", type=click.IntRange(1), help="Only the first so many pairs.")
-    @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+    @click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute.",
+    )
     @wraps(command)
     def wrapped(
         run: Path, data: str | None, part: str, limit: int | None, device: str, **options: Any
@@ -145,7 +136,7 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     "--beam", type=click.IntRange(1), default=1, show_default=True, help="Width of the beam; 1 is greedy."
 )
 @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
-@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+@style_option("table", "json", "csv")
 def evaluate(run: Any, items: Any, beam: int, keep: int | None, style: str) -> None:
     """Measure error rates, likelihood, and the gap of the guide.
 
@@ -171,17 +162,17 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
     idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
     """
     from hardpp.diagnostics.posterior import write
-    from hardpp.diagnostics.whole_files import refuse_existing
+    from hardpp.diagnostics.whole_files import replacing
 
     path = out or run.path / "posterior.nc"
-    refuse_existing(path, force=force)
-    write(run.task.posterior(run, items, **options), path, force=force)
+    with replacing(path, force=force) as part:  # refuses before the work, not after it
+        write(run.task.posterior(run, items, **options), part)
     click.echo(path)
 
 
 @main.command()
 @read_options
-@click.option("--format", "style", type=click.Choice(["tsv", "pharaoh"]), default="tsv", show_default=True)
+@style_option("tsv", "pharaoh")
 @click.option(
     "--of",
     "which",
@@ -216,7 +207,7 @@ def align(run: Any, items: Any, style: str, which: str, out: Path | None, force:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs.")
 @click.option("--source", "sources", multiple=True, help="Draw the pair of this source instead; repeatable.")
-@click.option("--format", "style", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True)
+@style_option("png", "svg", "pdf")
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
     run: Any, items: Any, out: Path | None, count: int, sources: tuple[str, ...], style: str, force: bool
@@ -236,7 +227,7 @@ def data() -> None:
 
 
 @data.command("list")
-@click.option("--format", "style", type=FORMATS, default="table", show_default=True)
+@style_option("table", "json", "csv")
 def data_list(style: str) -> None:
     """List the data sets, and which of them are in the cache."""
     from hardpp.data.sources import listing
@@ -264,7 +255,7 @@ def models() -> None:
 
 
 @main.command()
-@click.option("--model", default="alignment", show_default=True)
+@click.option("--model", default="alignment", show_default=True, help="Of which family.")
 def guides(model: str) -> None:
     """List the guides of a model family."""
     from hardpp.tasks.catalogue import task
@@ -301,11 +292,6 @@ def doctor() -> None:
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())
     click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
-
-
-def report(text: str) -> None:
-    """A message for people, on standard error."""
-    click.echo(text, err=True)
 
 
 def _given(tables: dict[str, Any]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class ResourceError(HardppError):
 
 
 class Interrupted(HardppError):
-    """A signal that ended a run in order, with a checkpoint."""
+    """A signal that ended a command in order."""
 
-    def __init__(self, number: int):
-        super().__init__(f"stopped by signal {number}", "the same command goes on from here")
+    def __init__(self, number: int, hint: str = ""):
+        super().__init__(f"stopped by signal {number}", hint)
         self.exit_code = 128 + number

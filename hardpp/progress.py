@@ -3,7 +3,6 @@
 Everything goes to the standard error stream; results belong to standard output.
 """
 
-import sys
 import time
 from types import TracebackType
 
@@ -19,7 +18,9 @@ from rich.progress import (
 
 from hardpp.types import Record
 
-_SECONDS = 0.5  # between two looks at the loss, which costs a host synchronisation
+# Between two looks at the loss, which costs a host synchronisation: on a terminal, and in a log.
+_SECONDS = 0.5
+_LOG_SECONDS = 30.0
 
 
 class TrainingProgress:
@@ -33,7 +34,7 @@ class TrainingProgress:
     def __init__(self, total: int, done: int):
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
-        self.total, self.done, self.shown = total, done, 0.0
+        self.total, self.shown = total, -_LOG_SECONDS
         self.dev = ""
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -64,12 +65,15 @@ class TrainingProgress:
             mark = "  best" if record.values.get("best") else ""
             self.dev = f"dev {float(record.bound):.4f}"
             line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats a symbol{mark}"
-            self.console.print(line, highlight=False)
+            self.console.print(line, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()
-        if self.live and now - self.shown >= _SECONDS:
-            self.shown = now
+        if now - self.shown < (_SECONDS if self.live else _LOG_SECONDS):
+            return
+        self.shown = now
+        if self.live:
             text = f"epoch {record.epoch + 1}  train {float(record.bound):.3f}  {self.dev}"
             self.bar.update(self.row, completed=record.step, description=text)
-        elif record.step == self.done + 1:
-            print(f"step {record.step} of {self.total}", file=sys.stderr, flush=True)
+        else:
+            text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats a symbol"
+            self.console.print(text, highlight=False, soft_wrap=True)

@@ -3,13 +3,19 @@
 import csv
 import io
 import json
+import math
 from typing import Any
 
 
 def table(rows: list[dict[str, Any]], style: str) -> str:
-    """Rows with the same keys as an aligned table, JSON (a list of objects) or CSV."""
+    """Rows with the same keys as an aligned table, JSON (a list of objects) or CSV; no rows, no text.
+
+    JSON has no word for a number that is not finite: it becomes null.
+    """
     if style == "json":
-        return json.dumps(rows, indent=1)
+        return json.dumps([finite(row) for row in rows], indent=1, ensure_ascii=False, allow_nan=False)
+    if not rows:
+        return ""
     if style == "csv":
         out = io.StringIO()
         writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
@@ -24,3 +30,11 @@ def table(rows: list[dict[str, Any]], style: str) -> str:
     lines = ["  ".join(key.ljust(width) for key, width in widths.items())]
     lines += ["  ".join(row[key].ljust(width) for key, width in widths.items()) for row in shown]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def finite(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as strict JSON can hold it."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }

@@ -1,0 +1,73 @@
+"""How the command line ends: an error becomes one sentence, a hint and an exit code."""
+
+import errno
+import sys
+import traceback
+from typing import Any, TextIO
+
+import click
+
+from hardpp.errors import HardppError, Interrupted, ResourceError
+
+_CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
+
+
+class Verbs(click.Group):
+    """Lists commands in the order in which one needs them, and ends every failure in its exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands as they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; what the user can mend is one sentence, with a traceback only under --debug."""
+        for stream in (sys.stdout, sys.stderr):
+            _write_anything(stream)
+        try:
+            return super().invoke(ctx)
+        except (HardppError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:
+            known = mendable(error)
+            if known is None:
+                raise
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            report(f"hardpp: {known}")
+            if known.hint:
+                report(f"  hint: {known.hint}")
+            ctx.exit(known.exit_code)
+
+
+def mendable(error: BaseException) -> HardppError | None:
+    """An error as one of ours; None if it is a fault of the program, whose traceback should be seen."""
+    if isinstance(error, HardppError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(2)
+    if isinstance(error, OSError):
+        return None if error.errno in _CLOSED else ResourceError(_sentence(error))
+    # By name, since torch may not be imported here; its CPU allocator raises a plain RuntimeError.
+    text = str(error)
+    torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text
+    if torchs or isinstance(error, MemoryError):
+        what = text.splitlines()[0] if text else "MemoryError"
+        return ResourceError(
+            f"out of memory ({what})", "try a smaller training.batch_size, fewer --particles, or --limit"
+        )
+    return None
+
+
+def report(text: str) -> None:
+    """A message for people, on standard error."""
+    click.echo(text, err=True)
+
+
+def _sentence(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+# Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
+def _write_anything(stream: TextIO) -> None:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
