@@ -10,6 +10,7 @@ Shapes: batches as the programs take them, with a bool `target_mask`.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -52,7 +53,9 @@ class Trainer:
         patience: epochs without a better dev bound before stopping.
 
     Raises:
-        NumericalError: a step's loss or gradient is not finite.
+        NumericalError: a step's loss or gradient, or a dev bound, is not finite; the loss and gradient are
+            asked for by `check()`, so before every look and checkpoint, since asking costs a host
+            synchronisation.
     """
 
     def __init__(
@@ -74,13 +77,15 @@ class Trainer:
         )
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.step, self.epoch, self.position = 0, 0, 0
+        self.looked = 0  # the step of the last look at the dev part
+        self.faulty = torch.tensor(math.inf, device=device)  # the first step that was not finite
         self.best, self.epochs_since_best = -math.inf, 0
 
     @property
     def finished(self) -> bool:
         """Is there nothing left to train?"""
         spent = self.epoch >= self.max_epochs or self.step >= self.schedule.total_steps
-        return spent or self.epochs_since_best >= self.patience
+        return self.looked == self.step and (spent or self.epochs_since_best >= self.patience)
 
     def records(self) -> Iterator[Record]:
         """Trains until finished: one record a step, one more after every epoch."""
@@ -101,25 +106,58 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.objective(batch)
+        with self._judged():
+            loss = self.objective(batch)
         (loss / batch.target.shape[0]).backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
+        finite = torch.isfinite(loss.detach() + norm)
+        self.faulty = torch.where(finite, self.faulty, self.faulty.clamp(max=self.step + 1))
         self.optimiser.step()
         self.averaged.update_parameters(self.objective)
         return -loss.detach() / batch.target_mask.sum(), {"learning_rate": rate}
 
+    def check(self) -> None:
+        """Makes sure that every step so far was sound.
+
+        Raises:
+            NumericalError: one was not; the message names the first.
+        """
+        if math.isfinite(step := float(self.faulty)):
+            raise NumericalError(
+                f"the loss or its gradient stopped being finite at step {step:.0f}",
+                "lower optimiser.learning_rate or optimiser.clip_norm; the checkpoints are older than that",
+            )
+
+    # Nothing can be drawn from probabilities that are no numbers: torch raises, long before a check is due.
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            try:
+                self.check()
+                sound = all(bool(parameter.isfinite().all()) for parameter in self.parameters)
+            except RuntimeError:  # a GPU answers nothing after a failed draw
+                sound = False
+            if sound:
+                raise
+            raise NumericalError(f"the weights stopped being finite by step {self.step}") from error
+
     def _look(self) -> Record:
+        self.check()
         # The averaged module is looked at with noise of its own, so that looking changes no run.
         with (
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             torch.no_grad(),
+            self._judged(),
         ):
             torch.manual_seed(0)
             bound = self.dev_bound(self.evaluated)
         if not math.isfinite(bound):
             raise NumericalError(
-                f"the dev bound is {bound} after step {self.step}", "lower the learning rate"
+                f"the dev bound is {bound} after step {self.step}", "lower optimiser.learning_rate"
             )
+        self.looked = self.step
         better = bound > self.best
         self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1
         return Record("dev", self.step, self.epoch, bound, {"best": float(better)})
@@ -137,7 +175,12 @@ class Trainer:
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def checkpoint(self) -> Checkpoint:
-        """Everything that training needs to go on; `model` is the averaged weights, ready to use."""
+        """Everything that training needs to go on; `model` is the averaged weights, ready to use.
+
+        Raises:
+            NumericalError: a step so far was not sound, and so neither are the weights.
+        """
+        self.check()
         names = self._names()
         optim = {f"weights.{name}": value for name, value in self.objective.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
@@ -149,6 +192,7 @@ class Trainer:
             "step": self.step,
             "epoch": self.epoch,
             "position": self.position,
+            "looked": self.looked,
             "best": None if self.best == -math.inf else self.best,
             "epochs_since_best": self.epochs_since_best,
             "averaged": int(self.averaged.n_averaged),
@@ -183,9 +227,10 @@ class Trainer:
             self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
             self.averaged.n_averaged.fill_(state["averaged"])
             self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
+            self.looked = state["looked"]
             self.best = -math.inf if state["best"] is None else state["best"]
             self.epochs_since_best = state["epochs_since_best"]
-        except (KeyError, RuntimeError, TypeError) as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run's programs ({error})") from error
 
     def _names(self) -> list[str]:

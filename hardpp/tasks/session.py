@@ -1,6 +1,7 @@
 """Training a run: everything built from one configuration, and the loop that leaves a run folder."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hardpp.config import RunConfig
 from hardpp.errors import Interrupted, UsageError
 from hardpp.progress import TrainingProgress
 from hardpp.signals import Signals
+from hardpp.tables import finite
 from hardpp.tasks import catalogue
 from hardpp.tasks.runs import (
     check_same_config,
@@ -72,10 +74,11 @@ class Session:
             patience=config.training.patience,
         )
 
+    @torch.no_grad()
     def dev_bound(self, module: Any = None) -> float:
         """The bound of the dev part under the objective (or a copy of it), in nats per symbol."""
         if module is None:
-            module = self.objective(*self.programs)
+            module = self.objective(*self.programs).eval()
         bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
         return float(torch.stack(bounds).sum() / sum(batch.target_mask.sum() for batch in self.dev))
 
@@ -115,12 +118,12 @@ def run_in_folder(
     began = time.monotonic()
     with Signals() as caught, TrainingProgress(trainer.schedule.total_steps, trainer.step) as progress:
         train(session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show)
-    if not trainer.finished:
-        raise Interrupted(caught.number)
+    if caught.number:
+        raise Interrupted(caught.number, "the same command goes on from here")
     report(f"trained for {time.monotonic() - began:.0f} s")
     run = open_run(folder, config.device)
     figures = run.task.evaluate(run, run.task.select(run, None, "test", None, report))
-    write_json(folder / "summary.json", figures)
+    write_json(folder / "summary.json", finite(figures))
     return figures
 
 
@@ -143,15 +146,22 @@ def train(
         folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
+
+    Raises:
+        NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
     """
     training = session.config.training
-    _cut_metrics(folder / "metrics.jsonl", trainer.step)
+    _cut_metrics(folder / "metrics.jsonl", trainer)
+    newest = checkpoint.latest(folder)
+    if newest is not None and trainer.looked == trainer.step and trainer.epochs_since_best == 0:
+        checkpoint.mark(folder, "best", newest)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
     with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
         for record in trainer.records():
             pyro.enable_validation(False)
             watch(record)
             if record.split == "dev" or record.step % training.log_every == 0:
+                trainer.check()
                 metrics.write(json.dumps(dump(record, time=round(time.time(), 3))) + "\n")
                 metrics.flush()
             at_interval = (
@@ -168,15 +178,17 @@ def train(
 
 
 # Lines that a run wrote after the checkpoint it goes on from would stand there twice.
-def _cut_metrics(path: Path, step: int) -> None:
+def _cut_metrics(path: Path, trainer: Trainer) -> None:
     if not path.is_file():
         return
     kept = []
     for line in path.read_text(encoding="utf-8").split("\n"):
         try:
             record = json.loads(line)
-        except ValueError:
+            if record["step"] <= (trainer.looked if record["split"] == "dev" else trainer.step):
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):  # a line cut short by a kill
             continue
-        if record.get("step", 0) <= step:
-            kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(kept), encoding="utf-8")
+    os.replace(partial, path)
