@@ -20,9 +20,9 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """A table of the configuration: closed (unknown keys are errors) and frozen."""
+    """A table of the configuration: closed (unknown keys are errors), frozen, and of finite numbers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -135,7 +135,13 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def problems(schema: type[BaseModel], tables: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """One phrase for every unknown key and every wrong value; empty if the tables are valid."""
+    """One phrase for every unknown key and every wrong value; empty if the tables are valid.
+
+    Args:
+        schema: what the tables should be.
+        tables: what was given.
+        prefix: the key under which the schema stands.
+    """
     try:
         schema.model_validate(dict(tables))
     except ValidationError as error:
@@ -152,9 +158,18 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def _phrase(schema: type[BaseModel], detail: dict[str, Any], prefix: str) -> str:
     place = [str(part) for part in detail["loc"]]
     key = ".".join([prefix, *place] if prefix else place)
+    if detail["type"] == "model_type":
+        return f"{key} is a table of settings, got {detail['input']!r}"
     if detail["type"] != "extra_forbidden":
         return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
-    section: Any = schema
-    for part in place[:-1]:
-        section = section.model_fields[part].annotation
-    return f"unknown key {key!r}{nearest(place[-1], section.model_fields)}"
+    known = list(_keys(schema, prefix))
+    moved = [name for name in known if name.rpartition(".")[2] == place[-1]]
+    return f"unknown key {key!r}{nearest(moved[0] if moved else key, known)}"
+
+
+def _keys(schema: type[BaseModel], prefix: str) -> Iterable[str]:
+    for name, field in schema.model_fields.items():
+        key = f"{prefix}.{name}" if prefix else name
+        yield key
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, key)

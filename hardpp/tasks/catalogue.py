@@ -1,7 +1,8 @@
 """The names the command line takes, and how a configuration made of them is checked.
 
-Names are looked up here and nowhere else. A name may also be `package.module:Class`, or an entry point of
-the groups `hardpp.tasks`, `hardpp.guides` and `hardpp.objectives`.
+Names are looked up here and nowhere else. The name of a model family or objective may also be
+`package.module:Class`, or an entry point of the groups `hardpp.tasks` and `hardpp.objectives`; guides are
+the model family's to name.
 """
 
 import importlib
@@ -10,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from hardpp.config import InferenceConfig, RunConfig, merge, nearest, problems
+from hardpp.config import DataConfig, InferenceConfig, RunConfig, merge, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
@@ -45,7 +46,7 @@ def objective(name: str, config: InferenceConfig) -> SurrogateObjective:
     Raises:
         UsageError: there is none, or it does not take these options.
     """
-    kind = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
+    kind = _kind(name)
     if issubclass(kind, ScoreFunctionELBO):
         baseline = "soft-attention" if config.baseline == "auto" else config.baseline
         return kind(config.particles, baseline=None if baseline == "none" else baseline)
@@ -73,35 +74,53 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     """
     tables = merge(layers)
     found = problems(RunConfig, tables)
-    names = {
-        key: tables.get(key, RunConfig.model_fields[key].default) for key in ("model", "objective", "preset")
-    }
-    family = _try(found, lambda: task(str(names["model"])))
-    kind = _try(found, lambda: _lookup("objective", str(names["objective"]), OBJECTIVES, "hardpp.objectives"))
+    family = _try(found, lambda: task(_name(tables, "model")))
+    if family is not None:
+        preset = _name(tables, "preset")
+        if preset in family.presets:
+            tables = merge([family.presets[preset], tables])
+        else:
+            found.append(_unknown("preset", preset, family.presets))
+    kind = _try(found, lambda: _kind(_name(tables, "objective")))
     if kind is not None and "guide" not in tables:
         tables["guide"] = "variational" if kind.trains_guide else "prior"
     if family is not None:
-        if names["preset"] not in family.presets:
-            found.append(_unknown("preset", str(names["preset"]), family.presets))
-        else:
-            tables = merge([family.presets[str(names["preset"])], tables])
-        found += problems(family.network, tables.get("network", {}), "network")
-        guide = str(tables.get("guide", "variational"))
-        if guide not in family.guides and ":" not in guide:
+        found += problems(family.network, _table(tables, "network"), "network")
+        guide = _name(tables, "guide")
+        if guide not in family.guides:
             found.append(_unknown("guide", guide, family.guides))
         elif kind is not None and not kind.trains_guide and guide != "prior":
             found.append(
                 f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}"
             )
-        found += _data_problems(str(tables.get("data", {}).get("name", "cmudict")), family)
-    inference = tables.get("inference", {})
-    if kind is not None and isinstance(inference, Mapping) and not problems(InferenceConfig, inference):
-        _try(found, lambda: objective(str(names["objective"]), InferenceConfig(**inference)))
+        found += _data_problems(str(_table(tables, "data").get("name", DataConfig().name)), family)
+    if kind is not None and not problems(InferenceConfig, _table(tables, "inference")):
+        options = InferenceConfig(**_table(tables, "inference"))
+        _try(found, lambda: objective(_name(tables, "objective"), options))
     if found:
-        raise UsageError("; ".join(found))
+        raise UsageError("; ".join(dict.fromkeys(found)))
     if family is not None:
-        tables["network"] = family.network(**tables.get("network", {})).model_dump()
+        tables["network"] = family.network(**_table(tables, "network")).model_dump()
     return RunConfig(**tables)
+
+
+def check(config: RunConfig) -> None:
+    """Refuses a configuration that `resolve` would not have made; where its data are now does not matter.
+
+    Raises:
+        UsageError: as `resolve` does.
+    """
+    resolve([config.model_dump(exclude_none=True) | {"data": {"name": "."}}])
+
+
+def _name(tables: Mapping[str, Any], key: str) -> str:
+    return str(tables.get(key, RunConfig.model_fields[key].default))
+
+
+# A value in place of a table is reported by the schema of the whole; here it counts as an empty one.
+def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = tables.get(key, {})
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def _data_problems(name: str, family: Task) -> list[str]:
@@ -109,7 +128,14 @@ def _data_problems(name: str, family: Task) -> list[str]:
         return []
     if "/" in name or "." in name:
         return [f"there is no file or folder {name!r}"]
-    return [_unknown("data set", name, family.data)]
+    return [_unknown("data set, file or folder", name, family.data)]
+
+
+def _kind(name: str) -> type[SurrogateObjective]:
+    kind = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
+    if not (isinstance(kind, type) and issubclass(kind, SurrogateObjective)):
+        raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
+    return kind
 
 
 def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
@@ -117,7 +143,7 @@ def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
         return names[name]
     for entry in entry_points(group=group):
         if entry.name == name:
-            return entry.load()
+            return imported(entry.value, kind)
     if ":" in name:
         return imported(name, kind)
     raise UsageError(_unknown(kind, name, names))
@@ -132,12 +158,13 @@ def imported(name: str, kind: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{kind} {name!r} cannot be imported ({error})") from error
+    except Exception as error:  # whatever somebody else's module does when it is imported
+        raise UsageError(f"{kind} {name!r} cannot be imported ({type(error).__name__}: {error})") from error
 
 
 def _unknown(kind: str, name: str, names: Mapping[str, Any] | Any) -> str:
-    return f"there is no {kind} {name!r}{nearest(name, names) or f' (there are: {chr(44).join(names)})'}"
+    others = f" (there are: {', '.join(names)})"
+    return f"there is no {kind} {name!r}{nearest(name, names) or others}"
 
 
 def _try(found: list[str], attempt: Any) -> Any:

@@ -6,11 +6,13 @@
 without them. A run folder is written by one process; nothing in it is overwritten without being asked.
 """
 
+import hashlib
 import json
 import os
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,35 +26,44 @@ from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.task import Programs, Run
 
+# What training and the other verbs write into a run folder, besides what makes it one.
+_WRITTEN = ("checkpoints", "metrics.jsonl", "summary.json", "posterior.nc", "plots")
+_BEGUN = {"versions.json", "data.json", *(f"{name}.partial" for name in ("versions", "data", "config"))}
+
 
 def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None:
     """Makes a run folder, in place of an older run if there is one, and writes what it was made of.
 
+    Of an older run goes what hardpp wrote; whatever else lies in its folder stays.
+
     Raises:
-        UsageError: the folder holds something that is no run, or cannot be made.
+        UsageError: the folder holds something that is no run.
+        OSError: the folder cannot be made or written.
     """
-    try:
-        if holds_run(folder):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: the run folder cannot be made ({error.strerror})") from error
-    write_toml(config, folder / "config.toml")
+    holds_run(folder)
+    for name in _WRITTEN:
+        _remove(folder / name)
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "versions.json", versions())
-    write_json(folder / "data.json", description)
+    write_json(folder / "data.json", description | {"sha256": _digest(description)})
+    # Last and whole, since this file makes the folder a run.
+    write_toml(config, folder / "config.partial")
+    os.replace(folder / "config.partial", folder / "config.toml")
 
 
 def holds_run(folder: Path) -> bool:
-    """Does the folder hold a run? False where there is no folder, or an empty one.
+    """Does the folder hold a run? False where there is no folder, an empty one, or a run hardly begun.
 
     Raises:
         UsageError: it holds something else, which is never overwritten.
     """
-    if folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not (folder / "config.toml").is_file()
-    ):
-        raise UsageError(f"{folder} exists and is no run folder", "give another --out")
-    return (folder / "config.toml").is_file()
+    if (folder / "config.toml").is_file() and (folder / "versions.json").is_file():
+        with suppress(CheckpointError):
+            if "hardpp" in _read_json(folder / "versions.json"):
+                return True
+    elif not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= _BEGUN):
+        return False
+    raise UsageError(f"{folder} exists and is no run folder", "give another --out")
 
 
 def check_same_config(folder: Path, config: RunConfig) -> None:
@@ -60,9 +71,10 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
 
     Raises:
         UsageError: it was; the message names the first key that differs.
+        CheckpointError: the folder's configuration is not one of ours.
     """
     wanted = config.model_dump(mode="json", exclude_none=True)
-    if differing := _differing(read_toml(folder / "config.toml"), wanted):
+    if differing := _differing(_stored(folder).model_dump(mode="json", exclude_none=True), wanted):
         raise UsageError(
             f"{folder} holds a run with another configuration ({differing})", "give another --out, or --force"
         )
@@ -86,10 +98,7 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
     """
     if not (folder / "config.toml").is_file():
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
-    tables = read_toml(folder / "config.toml")
-    if found := problems(RunConfig, tables):
-        raise CheckpointError(f"{folder / 'config.toml'} is not a configuration of ours: {'; '.join(found)}")
-    config = RunConfig(**tables)
+    config = _stored(folder)
     description = _read_json(folder / "data.json")
     newest = checkpoint.latest(folder)
     if newest is None:
@@ -100,7 +109,12 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
     task = catalogue.task(config.model)
-    programs = task.build(config, description)
+    try:
+        programs = task.build(config, description)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{folder / 'data.json'} is not what hardpp writes there ({error!r})"
+        ) from error
     try:
         catalogue.objective(config.objective, config.inference)(*programs).load_state_dict(loaded.model)
     except RuntimeError as error:
@@ -137,6 +151,20 @@ def versions() -> dict[str, str]:
     }
 
 
+def _stored(folder: Path) -> RunConfig:
+    path = folder / "config.toml"
+    try:
+        tables = read_toml(path)
+        if found := problems(RunConfig, tables):
+            raise UsageError(f"{path} is not a configuration of ours: {'; '.join(found)}")
+        config = RunConfig(**tables)
+        catalogue.check(config)
+    except UsageError as error:  # the user's usage is right; it is the folder that was altered
+        place = "" if str(path) in str(error) else f"{path}: "
+        raise CheckpointError(f"{place}{error}", "was it edited? hardpp never changes it") from error
+    return config
+
+
 def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
     for key in {**wanted, **stored}:
         was, now = stored.get(key), wanted.get(key)
@@ -151,8 +179,17 @@ def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "")
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Writes a JSON file, whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(
+        json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     os.replace(partial, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -162,4 +199,11 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} cannot be read ({error})") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is not what hardpp writes there")
+    seal = value.pop("sha256", None)
+    if seal not in (None, _digest(value)):
+        raise CheckpointError(f"{path} was altered: its SHA-256 is not the one that it states")
     return value
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -100,12 +100,7 @@ class SequencePairs:
         from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
-        seen: Counter[str] = Counter()
-        names = []
-        for pair in pairs:
-            name = run.description["source_separator"].join(pair.source)
-            seen[name] += 1
-            names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        names = _distinct([run.description["source_separator"].join(pair.source) for pair in pairs])
         sentences = Sentences(names, [pair.source for pair in pairs], [pair.target for pair in pairs], END)
         attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_posterior(
@@ -164,11 +159,11 @@ class SequencePairs:
                 raise UsageError(f"{source!r} is not among these {len(pairs)} pairs", "try --part all")
         chosen = [named[source] for source in sources] or list(pairs[:count])
         panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
-        for index, pair in enumerate(chosen):
+        titles = [separator.join(pair.source) for pair in chosen]
+        names = _distinct(["".join(c if c.isalnum() else "-" for c in title)[:40] for title in titles])
+        for index, (pair, title) in enumerate(zip(chosen, titles, strict=True)):
             rows = [(which, weights[index].numpy()) for which, weights in panels.items()]
-            title = separator.join(pair.source)
-            name = "".join(c if c.isalnum() else "-" for c in title)[:40]
-            yield name, alignment_figure(rows, pair.source, (*pair.target, END), title=title)
+            yield names[index], alignment_figure(rows, pair.source, (*pair.target, END), title=title)
 
 
 def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
@@ -250,3 +245,13 @@ def prior_entropy(run: Run, batch: TransductionBatch) -> float:
 @torch.no_grad()
 def _total(objective: SurrogateObjective, run: Run, batch: TransductionBatch) -> float:
     return float(objective.estimate(*run.programs, batch).bound.sum())
+
+
+def _distinct(names: list[str]) -> list[str]:
+    # The second "word" is called "word (2)".
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return out

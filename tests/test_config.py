@@ -1,0 +1,193 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpora import fail, hardpp, settings, write_corpus
+
+from hardpp.config import RunConfig, merge, nearest, parse_setting, problems, read_toml, write_toml
+from hardpp.errors import UsageError
+from hardpp.tasks.catalogue import OBJECTIVES, check, resolve
+from hardpp.tasks.catalogue import objective as make_objective
+
+BAD_DATA = "nosuchfile.tsv"
+
+
+def refusal(*layers: dict[str, Any]) -> str:
+    with pytest.raises(UsageError) as caught:
+        resolve([{"data": {"name": "."}}, *layers])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("seed=3", {"seed": 3}),
+        ("network.dropout=0.5", {"network": {"dropout": 0.5}}),
+        ("network.scorer=additive", {"network": {"scorer": "additive"}}),
+        ('data.name="3"', {"data": {"name": "3"}}),
+        (" training.max_steps = 7 ", {"training": {"max_steps": 7}}),
+        ("data.name=a=b.tsv", {"data": {"name": "a=b.tsv"}}),
+        ("data.name=", {"data": {"name": ""}}),
+        ("data.name=früh und spät.tsv", {"data": {"name": "früh und spät.tsv"}}),
+    ],
+)
+def test_a_setting_is_toml_or_else_a_string(text: str, value: dict[str, Any]) -> None:
+    assert parse_setting(text) == value
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", ""])
+def test_a_setting_without_a_key_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"section\.key=value"):
+        parse_setting(text)
+
+
+def test_later_layers_win_key_by_key() -> None:
+    layers = [{"a": {"x": 1, "y": 1}, "b": 1}, {"a": {"y": 2, "z": 2}}, {"b": {"c": 3}}, {"a": {"z": 4}}]
+    assert merge(layers) == {"a": {"x": 1, "y": 2, "z": 4}, "b": {"c": 3}}
+    assert layers[0] == {"a": {"x": 1, "y": 1}, "b": 1}
+
+
+def test_preset_file_set_and_flags_in_this_order(tmp_path: Path) -> None:
+    # Each layer is the last word on one key; the dev bound is printed only if all were accepted.
+    write_corpus(tmp_path / "data")
+    file = tmp_path / "run.toml"
+    file.write_text("seed = 5\n[network]\ndropout = 0.1\ndecoder = 16\n[training]\nmax_steps = 5\n")
+    paper = resolve([{"preset": "paper", "data": {"name": "."}}])
+    layers = [{"preset": "paper", "data": {"name": "."}}, read_toml(file), {"network": {"decoder": 24}}]
+    config = resolve([*layers, {"training": {"max_steps": 9}}])
+    assert (config.network["decoder"], config.network["dropout"]) == (24, 0.1)
+    assert config.network["embedding"] == paper.network["embedding"]
+    assert config.optimiser == paper.optimiser
+    assert (config.seed, config.training.max_steps) == (5, 9)
+
+    run = tmp_path / "run"
+    words = ["train", "--data", tmp_path / "data", "--config", file, *settings(), "--out", run]
+    words += ["--set", "network.decoder=6", "--set", "seed=6", "--seed", "7", "--max-steps", "1"]
+    assert hardpp(*words, "--device", "cpu").exit_code == 0
+    stored = read_toml(run / "config.toml")
+    assert stored["network"]["decoder"] == 6  # --set over the file
+    assert stored["network"]["dropout"] == 0.1  # the file over the preset
+    assert (stored["seed"], stored["training"]["max_steps"]) == (7, 1)  # flags over --set and file
+
+
+def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / "bad.tsv").write_bytes(b"\xff\n")
+    words = ["--objective", "elb", "--preset", "smal", "--guide", "variation", "--particles", "0"]
+    words += ["--set", "trainig.batch_size=1", "--set", "network.embeding=3", "--set", "network.dropout=1.5"]
+    words += ["--set", "training.patience=soon", "--set", "batch_size=3", "--device", "gpu"]
+    message = fail(2, "train", "--data", tmp_path / "bad.tsv", *words, "--out", tmp_path / "run")
+    for part in (
+        "no objective 'elb'; did you mean 'elbo'?",
+        "no preset 'smal'; did you mean 'small'?",
+        "no guide 'variation'; did you mean 'variational'?",
+        "inference.particles: input should be greater than or equal to 1, got 0",
+        "unknown key 'trainig'; did you mean 'training'?",
+        "unknown key 'network.embeding'; did you mean 'network.embedding'?",
+        "network.dropout: input should be less than 1, got 1.5",
+        "training.patience: input should be a valid integer, got 'soon'",
+        "unknown key 'batch_size'; did you mean 'training.batch_size'?",
+        "device: input should be 'auto', 'cpu' or 'cuda', got 'gpu'",
+    ):
+        assert part in message
+    assert len(message.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("tables", "part"),
+    [
+        ({"model": "alignmnt"}, "there is no model 'alignmnt'; did you mean 'alignment'?"),
+        ({"model": "zzz"}, "there is no model 'zzz' (there are: alignment)"),
+        ({"model": "no_such_module:Task"}, "model 'no_such_module:Task' cannot be imported"),
+        ({"model": ":Task"}, "cannot be imported"),
+        ({"objective": "json:JSONDecoder"}, "is no subclass of SurrogateObjective"),
+        ({"objective": "json:nothing"}, "cannot be imported"),
+        ({"guide": "module:Guide"}, "there is no guide 'module:Guide'"),
+        ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
+        ({"seed": True}, "seed: input should be a valid integer, got True"),
+        ({"seed": "0"}, "seed: input should be a valid integer, got '0'"),
+        ({"network": 3}, "network: input should be a valid dictionary, got 3"),
+        ({"training": 3}, "training is a table of settings, got 3"),
+        ({"inference": [1]}, "inference is a table of settings, got [1]"),
+        ({"data": "words.tsv"}, "data is a table of settings, got 'words.tsv'"),
+        ({"training": {"batch_size": {"x": 1}}}, "training.batch_size: input should be a valid integer"),
+        ({"optimiser": {"learning_rate": float("inf")}}, "learning_rate: input should be a finite number"),
+        ({"optimiser": {"average": 1.0}}, "optimiser.average: input should be less than 1"),
+        ({"network": {"scorer": "dot"}}, "network.scorer: input should be 'bilinear' or 'additive'"),
+        (
+            {"data": {"name": "cmudic"}},
+            "there is no data set, file or folder 'cmudic'; did you mean 'cmudict'?",
+        ),
+        ({"data": {"name": "zzz"}}, "there is no data set, file or folder 'zzz' (there are: cmudict)"),
+        ({"data": {"name": "no/words.tsv"}}, "there is no file or folder 'no/words.tsv'"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration(tables: dict[str, Any], part: str) -> None:
+    assert part in refusal(tables)
+
+
+@pytest.mark.parametrize(
+    ("tables", "part"),
+    [
+        ({"objective": "exact", "guide": "variational"}, "'exact' trains no guide"),
+        ({"objective": "soft", "guide": "variational"}, "'soft' trains no guide"),
+        ({"inference": {"baseline": "leave-one-out", "particles": 1}}, "needs at least 2, got 1"),
+        ({"objective": "enum", "inference": {"particles": 3}}, "'enum' draws no particles"),
+        ({"objective": "exact", "inference": {"particles": 3}}, "'exact' draws no particles"),
+        ({"objective": "exact", "inference": {"baseline": "none"}}, "'exact' has no baseline"),
+        ({"objective": "tracegraph", "inference": {"baseline": "soft-attention"}}, "has no baseline"),
+    ],
+)
+def test_impossible_pairs(tables: dict[str, Any], part: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.tsv").write_bytes(b"\xff\n")  # reading it would end in 3
+    words = settings({**tables, "data": {"name": str(tmp_path / "bad.tsv")}})
+    assert part in fail(2, "train", *words, "--out", tmp_path / "run")
+    fail(3, "train", *settings({"data": {"name": str(tmp_path / "bad.tsv")}}), "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_guide_that_is_left_out_is_the_one_that_is_trained(objective: str) -> None:
+    config = resolve([{"objective": objective, "data": {"name": "."}}])
+    assert config.guide == ("variational" if OBJECTIVES[objective].trains_guide else "prior")
+    assert isinstance(make_objective(objective, config.inference), OBJECTIVES[objective])
+
+
+def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
+    name = 'wörter "und" mehr\\.tsv'
+    config = resolve([{"preset": "paper", "data": {"name": "."}, "seed": 3, "threads": 1}])
+    config = config.model_copy(update={"data": config.data.model_copy(update={"name": name})})
+    write_toml(config, tmp_path / "config.toml")
+    tables = read_toml(tmp_path / "config.toml")
+    assert problems(RunConfig, tables) == []
+    assert RunConfig(**tables) == config
+    tables["data"]["name"] = "."
+    assert resolve([tables]).model_dump(exclude={"data"}) == config.model_dump(exclude={"data"})
+    check(config)
+
+
+@pytest.mark.parametrize(
+    "update", [{"network": {"embeding": 3}}, {"guide": "x"}, {"objective": "exact"}, {"model": "x"}]
+)
+def test_check_finds_what_the_schema_of_the_whole_cannot(update: dict[str, Any]) -> None:
+    config = resolve([{"data": {"name": "."}}])
+    with pytest.raises(UsageError):
+        check(config.model_copy(update=update))
+
+
+@pytest.mark.parametrize("content", [b"seed = \n", b"\xff", b"[data]\nname = 1\n[data]\n", None])
+def test_a_file_that_is_no_toml_is_named(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "my run.toml"
+    if content is not None:
+        file.write_bytes(content)
+    assert f"{file}: not a readable TOML file" in fail(2, "train", "--config", file)
+    assert str(tmp_path) in fail(2, "train", "--config", tmp_path)
+
+
+def test_the_nearest_name() -> None:
+    assert nearest("varational", ["prior", "variational"]) == "; did you mean 'variational'?"
+    assert nearest("xyz", ["prior", "variational"]) == ""
+
+
+def test_the_schema_describes_itself() -> None:
+    json.dumps(RunConfig.model_json_schema())
