@@ -2,13 +2,13 @@ from itertools import product
 
 import pytest
 import torch
+from decoding.tiny import SOURCES, padded, tiny_model
 
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.types import TransductionBatch
-from decoding.tiny import SOURCES, padded, tiny_model
 
 T = 4
 OUTPUTS = [list(symbols) for length in range(T) for symbols in product([2, 3, 4], repeat=length)]  # 40

@@ -1,10 +1,10 @@
 import pytest
 import torch
+from decoding.tiny import SOURCES, padded, tiny_model
 
 from hardpp.decoding.greedy import greedy
 from hardpp.decoding.predictive import next_symbol
 from hardpp.errors import UsageError
-from decoding.tiny import SOURCES, padded, tiny_model
 
 
 def one_by_one(model, source, max_steps, forbidden=(1,), **options):

@@ -1,9 +1,9 @@
 import pytest
 import torch
+from decoding.tiny import SOURCES, SYMBOLS, padded, tiny_model
 
 from hardpp.decoding.predictive import next_symbol
 from hardpp.errors import UsageError
-from decoding.tiny import SOURCES, SYMBOLS, padded, tiny_model
 
 
 @pytest.fixture
