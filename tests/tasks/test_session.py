@@ -116,14 +116,15 @@ def test_killed_at_the_end_of_an_epoch(
 
 
 @pytest.mark.parametrize(
-    ("when", "number"),
-    [(f"{when} saving", number) for when in ("before", "while") for number in (1, 2, 3, 4)]
-    + [("before marking", 1), ("before marking", 2)],
+    ("when", "number", "every"),
+    [(f"{when} saving", number, 4) for when in ("before", "while") for number in (1, 2, 3, 4)]
+    + [("before marking", 1, 4), ("before marking", 2, 4)]
+    + [("before saving", 2, 5), ("before saving", 4, 5)],  # at an epoch's end, between step and look
 )
 def test_killed_around_a_checkpoint(
-    when: str, number: int, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    when: str, number: int, every: int, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = resolved(corpus, {**ELBO, "training": {**TINY["training"], "checkpoint_every": 4}})
+    config = resolved(corpus, {**ELBO, "training": {**TINY["training"], "checkpoint_every": every}})
     leg(config, tmp_path / "whole")
     calls = {"save": 0, "mark": 0}
     save, mark = checkpoint.save, checkpoint.mark
@@ -229,6 +230,13 @@ def test_looking_and_saving_more_often_changes_no_weight(
     assert hashes(tmp_path / "run") == hashes(whole["elbo"])
 
 
+def test_looking_drops_nothing_out_and_needs_no_gradient(corpus: Path) -> None:
+    session = Session(resolved(corpus, {**EXACT, "network": {**TINY["network"], "dropout": 0.9}}), silent)
+    session.trainer().objective.train()
+    assert session.dev_bound() == session.dev_bound()
+    assert all(parameter.grad is None for program in session.programs for parameter in program.parameters())
+
+
 def test_a_signal_at_the_last_step_is_heard(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +274,7 @@ def uninterrupted(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
 )
