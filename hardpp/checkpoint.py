@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, strided
 
 from hardpp.errors import CheckpointError, ResourceError
+from hardpp.whole_files import sync_folder, write_synced
 
 FORMAT = "hardpp-checkpoint"
 VERSION = 1
@@ -72,8 +73,8 @@ def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
         _remove(partial)
         partial.mkdir(parents=True)
         for name, data in contents.items():
-            _write(partial / name, data)
-        _sync_folder(partial)
+            write_synced(partial / name, data)
+        sync_folder(partial)
         _put_in_place(partial, folder)
     mark(run, "latest", folder)
     return folder
@@ -126,9 +127,9 @@ def mark(run: Path, name: str, folder: Path) -> None:
         raise CheckpointError(f"{folder} cannot be marked {name!r}: it is no checkpoint of {run}")
     partial = marker.with_name(_PARTIAL + name)
     with _writing(partial, marker):
-        _write(partial, f"{folder.name}\n".encode())
+        write_synced(partial, f"{folder.name}\n".encode())
         os.replace(partial, marker)
-        _sync_folder(marker.parent)
+        sync_folder(marker.parent)
 
 
 def marked(run: Path, name: str) -> Path:
@@ -253,21 +254,6 @@ def _writing(partial: Path, goal: Path, hint: str = "") -> Iterator[None]:
         raise
 
 
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-
-
 def _put_in_place(partial: Path, folder: Path) -> None:
     # os.replace refuses a folder that is not empty, so an older one of the same step steps aside first.
     older = folder.with_name(f"{_PARTIAL}older-{folder.name}")
@@ -276,7 +262,7 @@ def _put_in_place(partial: Path, folder: Path) -> None:
         os.replace(folder, older)
     try:
         os.replace(partial, folder)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
     finally:
         if folder.exists():
             _remove(older)

@@ -48,9 +48,7 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--part",
         type=click.Choice(["train", "dev", "test", "all"]),
-        default="test",
-        show_default=True,
-        help="Which part of the data.",
+        help="Part of the data [test; all of a file given by --data].",
     )
     @click.option("--limit", type=click.IntRange(1), help="Only the first so many pairs.")
     @click.option(
@@ -62,7 +60,7 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def wrapped(
-        run: Path, data: str | None, part: str, limit: int | None, device: str, **options: Any
+        run: Path, data: str | None, part: str | None, limit: int | None, device: str, **options: Any
     ) -> Any:
         from hardpp.tasks.runs import open_run
 
@@ -162,7 +160,7 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
     idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
     """
     from hardpp.diagnostics.posterior import write
-    from hardpp.diagnostics.whole_files import replacing
+    from hardpp.whole_files import replacing
 
     path = out or run.path / "posterior.nc"
     with replacing(path, force=force) as part:  # refuses before the work, not after it
@@ -190,7 +188,7 @@ def align(run: Any, items: Any, style: str, which: str, out: Path | None, force:
     tsv      pair, step, symbol, position (from 0), source symbol, probability
     pharaoh  a line a pair of SOURCE-TARGET links from 0, the end mark left out
     """
-    from hardpp.diagnostics.whole_files import replacing
+    from hardpp.whole_files import replacing
 
     lines = run.task.alignments(run, items, which, style)
     if out is None:

@@ -37,9 +37,9 @@ class DataConfig(Section):
 class InferenceConfig(Section):
     """Options of the objective."""
 
-    particles: int = Field(1, ge=1, description="draws of the guide for each datum and step")
+    particles: int | None = Field(None, ge=1, description="draws of the guide; left out: 4 where it samples")
     baseline: Literal["auto", "none", "leave-one-out", "soft-attention"] = Field(
-        "auto", description="what a sampled return is compared with; auto = soft-attention"
+        "auto", description="compares returns; auto: leave-one-out, or soft-attention for 1 particle"
     )
 
 

@@ -28,16 +28,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "inference": {"distributions", "ops"} | LEAVES,
     "design": METHODS,
     "decoding": METHODS,
-    "diagnostics": METHODS,
+    "diagnostics": {"whole_files"} | METHODS,
     "data": LEAVES,
     "metrics": LEAVES,
     "config": LEAVES,
-    "checkpoint": LEAVES,
+    "checkpoint": {"whole_files"} | LEAVES,
     "train": {"checkpoint"} | LEAVES,
     "progress": LEAVES,
     "exits": LEAVES,
     "signals": set(),
     "tables": set(),
+    "whole_files": {"errors"},
     "tasks": set(),
     "cli": set(),
 }
@@ -52,6 +53,7 @@ THIRD_PARTIES: dict[str, set[str]] = {
     "signals": set(),
     "sites": {"pyro", "torch"},
     "tables": set(),
+    "whole_files": set(),
 }
 
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "base", "manager", "managers"}

@@ -54,6 +54,18 @@ def corpus(path: Path | str, *, source_tokens: Tokens = "auto", target_tokens: T
     return Corpus(name, train, dev, test, source_cut.separator, target_cut.separator)
 
 
+def pairs(path: Path | str, *, source_tokens: Tokens, target_tokens: Tokens) -> list[Pair]:
+    """Every line of one file as a pair, in order; references are all targets of the source.
+
+    Raises:
+        DataError: as for `corpus`.
+    """
+    fields = _read(Path(path))
+    source_cut = _cut([field.source for field in fields], source_tokens)
+    target_cut = _cut([field.target for field in fields], target_tokens)
+    return _pairs([_Line(source_cut(f.source), target_cut(f.target)) for f in fields], distinct=False)
+
+
 class _Fields(NamedTuple):  # a line as text
     source: str
     target: str

@@ -18,8 +18,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from hardpp.diagnostics.whole_files import replacing
 from hardpp.errors import UsageError
+from hardpp.whole_files import replacing
 
 FORMATS = ("png", "svg", "pdf")
 _WIDEST = 16.0  # inches a row of panels may take

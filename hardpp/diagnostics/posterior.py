@@ -27,8 +27,8 @@ from hardpp import __version__
 from hardpp.diagnostics.draws import AlignmentDraws, Run, draw_alignments, seeded
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.labels import Array, Rows, Sentences, Variable, dataset, placed
-from hardpp.diagnostics.whole_files import replacing
 from hardpp.types import TransductionBatch
+from hardpp.whole_files import replacing
 
 FILL = -1  # in integer arrays, where there is no step
 _NATS = {"units": "nats"}

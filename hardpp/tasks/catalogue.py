@@ -22,6 +22,8 @@ from hardpp.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {"alignment": AlignmentTask}
 
+PARTICLES = 4  # draws of a sampled objective, where no number is given
+
 OBJECTIVES: dict[str, type[SurrogateObjective]] = {
     "elbo": ScoreFunctionELBO,
     "tracegraph": TraceGraph,
@@ -47,16 +49,18 @@ def objective(name: str, config: InferenceConfig) -> SurrogateObjective:
         UsageError: there is none, or it does not take these options.
     """
     kind = _kind(name)
+    particles = config.particles or PARTICLES
     if issubclass(kind, ScoreFunctionELBO):
-        baseline = "soft-attention" if config.baseline == "auto" else config.baseline
-        return kind(config.particles, baseline=None if baseline == "none" else baseline)
+        if config.baseline == "auto":
+            return kind(particles, baseline="leave-one-out" if particles > 1 else "soft-attention")
+        return kind(particles, baseline=None if config.baseline == "none" else config.baseline)
     if config.baseline != "auto":
         raise UsageError(
             f"objective {name!r} has no baseline, so inference.baseline cannot be {config.baseline!r}"
         )
     if issubclass(kind, TraceGraph):
-        return kind(config.particles)
-    if config.particles != 1:
+        return kind(particles)
+    if config.particles is not None:
         raise UsageError(
             f"objective {name!r} draws no particles, so inference.particles cannot be {config.particles}"
         )
@@ -99,6 +103,11 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         _try(found, lambda: objective(_name(tables, "objective"), options))
     if found:
         raise UsageError("; ".join(dict.fromkeys(found)))
+    if kind is not None and issubclass(kind, ScoreFunctionELBO | TraceGraph):
+        tables = merge([{"inference": {"particles": PARTICLES}}, tables])
+    data = _table(tables, "data")
+    if family is not None and "name" in data and data["name"] not in family.data:
+        tables = merge([tables, {"data": {"name": str(Path(data["name"]).absolute())}}])
     if family is not None:
         tables["network"] = family.network(**_table(tables, "network")).model_dump()
     return RunConfig(**tables)

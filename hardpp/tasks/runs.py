@@ -69,12 +69,17 @@ def holds_run(folder: Path) -> bool:
 def check_same_config(folder: Path, config: RunConfig) -> None:
     """Refuses to go on with a run that was begun with another configuration.
 
+    Where it runs (device, threads) may change.
+
     Raises:
         UsageError: it was; the message names the first key that differs.
         CheckpointError: the folder's configuration is not one of ours.
     """
-    wanted = config.model_dump(mode="json", exclude_none=True)
-    if differing := _differing(_stored(folder).model_dump(mode="json", exclude_none=True), wanted):
+    stored, wanted = (
+        which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
+        for which in (_stored(folder), config)
+    )
+    if differing := _differing(stored, wanted):
         raise UsageError(
             f"{folder} holds a run with another configuration ({differing})", "give another --out, or --force"
         )

@@ -1,7 +1,6 @@
 """Training a run: everything built from one configuration, and the loop that leaves a run folder."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from hardpp.tasks.runs import (
 from hardpp.tasks.task import Programs, Task
 from hardpp.train import Schedule, Trainer, dump
 from hardpp.types import Record
+from hardpp.whole_files import replacing
 
 
 class Session:
@@ -122,7 +122,7 @@ def run_in_folder(
         raise Interrupted(caught.number, "the same command goes on from here")
     report(f"trained for {time.monotonic() - began:.0f} s")
     run = open_run(folder, config.device)
-    figures = run.task.evaluate(run, run.task.select(run, None, "test", None, report))
+    figures = run.task.evaluate(run, run.task.select(run, None, None, None, report))
     write_json(folder / "summary.json", finite(figures))
     return figures
 
@@ -189,6 +189,5 @@ def _cut_metrics(path: Path, trainer: Trainer) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):  # a line cut short by a kill
             continue
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as part:
+        part.write_text("".join(kept), encoding="utf-8")

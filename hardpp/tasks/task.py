@@ -69,7 +69,7 @@ class Task(Protocol):
         """The dev part, for the bound that stops training."""
 
     def select(
-        self, run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]
+        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
     ) -> Any:
         """What a verb is asked about: part of the run's data, or of other data read the same way."""
 

@@ -6,6 +6,7 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.config import DataConfig
+from hardpp.data import tsv
 from hardpp.data.batches import collate, encode, in_order
 from hardpp.data.transduction import Corpus, Pair
 from hardpp.data.vocabulary import Vocabulary
@@ -44,23 +46,33 @@ class SequencePairs:
         raise NotImplementedError
 
     def select(
-        self, run: Run, data: str | None, part: str, limit: int | None, report: Callable[[str], None]
+        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
     ) -> list[Pair]:
-        """A part ("train", "dev", "test", "all") of the run's data, or of other data cut the same way.
+        """A part of the run's data, or of other data cut the same way.
+
+        Args:
+            run: the trained run.
+            data: other data than the run's own.
+            part: "train", "dev", "test" or "all"; left out, the test part, or all of a single other file.
+            limit: only the first so many.
+            report: told in a few words what is going on.
 
         Raises:
             DataError: the data cannot be read, or the part is empty.
         """
         config = run.config.data
         if data is not None:
-            cut = {
+            cut: Any = {
                 f"{side}_tokens": "words" if run.description[f"{side}_separator"] else "characters"
                 for side in ("source", "target")
             }
+            if part is None and Path(data).is_file():
+                return tsv.pairs(data, **cut)[:limit]
             config = config.model_copy(update={"name": data, "train_limit": None, **cut})
         corpus = self.load(config, report)
-        pairs = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part)
-        return pairs[:limit]
+        if part == "all":
+            return [*corpus.train, *corpus.dev, *corpus.test][:limit]
+        return getattr(corpus, part or "test")[:limit]
 
     def evaluate(
         self, run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = None
@@ -156,7 +168,7 @@ class SequencePairs:
         named = {separator.join(pair.source): pair for pair in reversed(pairs)}
         for source in sources:
             if source not in named:
-                raise UsageError(f"{source!r} is not among these {len(pairs)} pairs", "try --part all")
+                raise UsageError(f"{source!r} is not among these {len(pairs)} pairs")
         chosen = [named[source] for source in sources] or list(pairs[:count])
         panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
         titles = [separator.join(pair.source) for pair in chosen]

@@ -9,8 +9,12 @@ from hardpp.errors import UsageError
 
 
 @contextmanager
-def replacing(path: Path, *, force: bool) -> Iterator[Path]:
+def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
     """A temporary path in the same folder (made if need be) that becomes `path` if the block succeeds.
+
+    Args:
+        path: the file to write.
+        force: replace it if it exists.
 
     Raises:
         UsageError: `path` exists and `force` is not given, or it is a folder.
@@ -26,3 +30,20 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a file and waits until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    os.fsync(handle)
+    os.close(handle)
