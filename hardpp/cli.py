@@ -131,7 +131,7 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
 @main.command()
 @read_options
 @click.option(
-    "--beam", type=click.IntRange(1), default=1, show_default=True, help="Width of the beam; 1 is greedy."
+    "--beam", type=click.IntRange(1), default=5, show_default=True, help="Width of the beam; 1 is greedy."
 )
 @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
 @style_option("table", "json", "csv")
@@ -186,7 +186,7 @@ def align(run: Any, items: Any, style: str, which: str, out: Path | None, force:
 
     \b
     tsv      pair, step, symbol, position (from 0), source symbol, probability
-    pharaoh  a line a pair of SOURCE-TARGET links from 0, the end mark left out
+    pharaoh  a line a pair of SOURCE-TARGET links from 0, without links of end marks
     """
     from hardpp.whole_files import replacing
 

@@ -11,8 +11,8 @@ from torch import Tensor, device
 class TransductionBatch(NamedTuple):
     """Source sequences and the target sequences they turn into, padded on the right.
 
-    Padding holds symbol 0 and is never read: the masks are what counts. Targets end with the
-    boundary symbol, which also stands before their first symbol.
+    Padding holds symbol 0 and is never read: the masks are what counts. Sources and targets end with
+    the boundary symbol, which the decoder also takes for what stands before the first symbol.
     """
 
     source: Tensor  # (B, S) int64

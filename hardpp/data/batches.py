@@ -3,7 +3,7 @@
 `length_buckets` orders training: a pure function of (seed, epoch), so that a resumed run sees the same
 batches; it never touches the global random state. `in_order` orders evaluation.
 
-Shapes: B data, T output steps (the boundary included), S source positions.
+Shapes: B data, T output steps, S source positions, the boundary included in both.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _POOL = 50  # batches sorted by length together: enough to find mates, few enoug
 
 
 class Encoded(NamedTuple):
-    """One pair as ids; the target has no boundary yet."""
+    """One pair as ids; neither side has its boundary yet."""
 
     source: list[int]
     target: list[int]
@@ -38,10 +38,12 @@ def encode(
 
 
 def collate(items: Sequence[Encoded]) -> TransductionBatch:
-    """Pad on the right with 0 and append `BOUNDARY` to every target.
+    """Append `BOUNDARY` to every source and target, and pad on the right with 0.
+
+    The end of a source is a position like any other: what the end of the output looks at.
 
     Returns:
-        source and target (B, S) and (B, T) int64, their masks bool; T is the longest target plus one.
+        source and target (B, S) and (B, T) int64, their masks bool; S and T are the longest plus one.
 
     Raises:
         ValueError: There are no items, or a source is empty.
@@ -51,7 +53,7 @@ def collate(items: Sequence[Encoded]) -> TransductionBatch:
     for row, item in enumerate(items):
         if not item.source:
             raise ValueError(f"expected a source of at least one symbol, got an empty one in row {row}")
-    source, source_mask = _pad([item.source for item in items])
+    source, source_mask = _pad([[*item.source, BOUNDARY] for item in items])
     target, target_mask = _pad([[*item.target, BOUNDARY] for item in items])
     return TransductionBatch(source, source_mask, target, target_mask)
 

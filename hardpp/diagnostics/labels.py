@@ -23,7 +23,7 @@ class Sentences(NamedTuple):
     """What sentences are called and made of: a label for every axis of an array."""
 
     names: Sequence[str]  # N, all different
-    sources: Sequence[Sequence[str]]  # N token sequences
+    sources: Sequence[Sequence[str]]  # N token sequences, a label for every position
     targets: Sequence[Sequence[str]]  # N token sequences, without an end mark
     end: str = "</s>"  # stands for the last step of every target
 

@@ -73,7 +73,7 @@ class Task(Protocol):
     ) -> Any:
         """What a verb is asked about: part of the run's data, or of other data read the same way."""
 
-    def evaluate(self, run: Run, items: Any, beam: int = 1, keep: int | None = None) -> dict[str, Any]:
+    def evaluate(self, run: Run, items: Any, beam: int = 5, keep: int | None = None) -> dict[str, Any]:
         """Figures of the run on items that `select` gave."""
 
     def posterior(self, run: Run, items: Any, *, draws: int, exact: bool, seed: int) -> Any:

@@ -75,7 +75,7 @@ class SequencePairs:
         return getattr(corpus, part or "test")[:limit]
 
     def evaluate(
-        self, run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = None
+        self, run: Run, pairs: Sequence[Pair], beam: int = 5, keep: int | None = None
     ) -> dict[str, Any]:
         """Error rates of the decoded symbols, and what the model and guide make of the right ones.
 
@@ -113,7 +113,7 @@ class SequencePairs:
         from hardpp.diagnostics.posterior import sample_posterior
 
         names = _distinct([run.description["source_separator"].join(pair.source) for pair in pairs])
-        sentences = Sentences(names, [pair.source for pair in pairs], [pair.target for pair in pairs], END)
+        sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
         attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_posterior(
             *run.programs,
@@ -141,10 +141,11 @@ class SequencePairs:
         for number, (pair, weight) in enumerate(zip(pairs, weights, strict=True)):
             probability, position = (part.tolist() for part in weight.max(-1))
             if style == "pharaoh":
-                yield " ".join(f"{position[step]}-{step}" for step in range(len(pair.target)))
+                links = zip(position, range(len(pair.target)), strict=False)
+                yield " ".join(f"{s}-{step}" for s, step in links if s < len(pair.source))
                 continue
             for step, symbol in enumerate((*pair.target, END)):
-                source = pair.source[position[step]]
+                source = positions(pair)[position[step]]
                 cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
                 yield "\t".join(map(str, cells))
 
@@ -175,7 +176,12 @@ class SequencePairs:
         names = _distinct(["".join(c if c.isalnum() else "-" for c in title)[:40] for title in titles])
         for index, (pair, title) in enumerate(zip(chosen, titles, strict=True)):
             rows = [(which, weights[index].numpy()) for which, weights in panels.items()]
-            yield names[index], alignment_figure(rows, pair.source, (*pair.target, END), title=title)
+            yield names[index], alignment_figure(rows, positions(pair), (*pair.target, END), title=title)
+
+
+def positions(pair: Pair) -> tuple[str, ...]:
+    """What stands at every source position of a pair, the end mark last."""
+    return (*pair.source, END)
 
 
 def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
@@ -242,7 +248,7 @@ def position_weights(run: Run, pairs: Sequence[Pair], which: str) -> list[Tensor
         )
         weights: Any = {"prior": known.prior, "guide": known.guide, "posterior": known.exact}[which]
         for index, weight in zip(indices, weights.cpu(), strict=True):
-            out[index] = weight[: len(pairs[index].target) + 1, : len(pairs[index].source)]
+            out[index] = weight[: len(pairs[index].target) + 1, : len(pairs[index].source) + 1]
     return out
 
 

@@ -85,7 +85,7 @@ def test_positions_belong_to_their_pairs(
     monkeypatch.setattr(transduction, "BATCH", 3)
     for pair, together in zip(pairs, position_weights(run, pairs, which), strict=True):
         (alone,) = position_weights(run, [pair], which)
-        assert together.shape == (len(pair.target) + 1, len(pair.source))
+        assert together.shape == (len(pair.target) + 1, len(pair.source) + 1)
         torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
         torch.testing.assert_close(together.sum(-1), torch.ones(len(pair.target) + 1))
 
