@@ -53,9 +53,6 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         print(f"{objective} {seed} epoch {record.epoch} {used:.0f} s PER {figures['PER']:.4f}", flush=True)
         began = time.process_time()
     per_thousand = 1000 * used / (words * trainer.step / len(session.trainer().epoch_batches(0)))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     return {
         "objective": objective,
         "seed": seed,
@@ -73,10 +70,9 @@ def table(path: Path) -> None:
     groups = defaultdict(list)
     for row in rows:
         groups[row["objective"]].append(row)
-    print(
-        "| objective | seeds | PER | WER | NLL | entropy | KL | s / 1,000 words | CPU s | PER <= .122 after |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    columns = ["objective", "seeds", "PER", "WER", "PER, beam 5", "WER, beam 5", "NLL", "entropy", "KL"]
+    columns += ["s / 1,000 words", "CPU s", "PER <= .122 after"]
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for name, group in groups.items():
         figures = ("PER", "WER", "beam_PER", "beam_WER", "nll", "entropy", "kl")
         means = {key: mean(row[key] for row in group) for key in figures}
