@@ -31,7 +31,9 @@ def normalised(log_weights: Floats) -> Floats:
 
 def effective_sample_size(log_weights: Floats) -> Floats:
     """(sum w)^2 / sum w^2 over the draws, between 1 and K: (K, ...) in nats -> (...)."""
-    out: Floats = 1 / np.square(normalised(log_weights)).sum(0)
+    # In double precision: rounding must not promise more draws than there are.
+    weights = normalised(log_weights.astype(np.float64))
+    out: Floats = np.minimum(1 / np.square(weights).sum(0), len(weights))
     return out
 
 
