@@ -104,6 +104,7 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"objective": "json:JSONDecoder"}, "is no subclass of SurrogateObjective"),
         ({"objective": "json:nothing"}, "cannot be imported"),
         ({"guide": "module:Guide"}, "there is no guide 'module:Guide'"),
+        ({"model": "os:abort"}, "model 'os:abort' is no model family"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
         ({"seed": True}, "seed: input should be a valid integer, got True"),
         ({"seed": "0"}, "seed: input should be a valid integer, got '0'"),

@@ -37,9 +37,12 @@ def task(name: str) -> Task:
     """The model family of that name.
 
     Raises:
-        UsageError: there is none; the message has the nearest name.
+        UsageError: there is none, and the message has the nearest name; or it is no model family.
     """
-    return _lookup("model", name, TASKS, "hardpp.tasks")()
+    kind = _lookup("model", name, TASKS, "hardpp.tasks")
+    if not (isinstance(kind, type) and hasattr(kind, "presets") and hasattr(kind, "guides")):
+        raise UsageError(f"model {name!r} is no model family (see hardpp.tasks.task.Task)")
+    return kind()
 
 
 def objective(name: str, config: InferenceConfig) -> SurrogateObjective:
