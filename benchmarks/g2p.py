@@ -14,13 +14,16 @@ import json
 import subprocess
 import time
 from collections import defaultdict
+from copy import deepcopy
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from hardpp.metrics import error_rates
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
+from hardpp.tasks.transduction import decode
 
 # Published or measured elsewhere on the same split and one core: (seconds, PER, WER).
 OTHERS = {
@@ -37,7 +40,7 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
     session = Session(config, report=lambda text: None)
     trainer = session.trainer()
     test = session.data.test
-    words, used, best, curve = len(session.data.train), 0.0, {}, []
+    words, used, curve = len(session.data.train), 0.0, []
     began = time.process_time()
     for record in trainer.records():
         if record.split == "train":
@@ -45,13 +48,14 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         used += time.process_time() - began
         programs = Programs(trainer.evaluated.model, trainer.evaluated.guide)
         run = Run(Path(), session.task, config, session.description, programs, session.device, record.step)
-        figures = session.task.evaluate(run, test, beam=1)
-        curve.append((round(used, 1), figures["PER"], figures["WER"]))
+        rates = error_rates(decode(run, test), [pair.references for pair in test])
+        curve.append((round(used, 1), rates.symbol, rates.sequence))
         if record.values["best"]:
-            beam = session.task.evaluate(run, test, beam=5)
-            best = {**figures, "beam_PER": beam["PER"], "beam_WER": beam["WER"], "epoch": record.epoch}
-        print(f"{objective} {seed} epoch {record.epoch} {used:.0f} s PER {figures['PER']:.4f}", flush=True)
+            epoch, best = record.epoch, deepcopy(run.programs)
+        print(f"{objective} {seed} epoch {record.epoch} {used:.0f} s PER {rates.symbol:.4f}", flush=True)
         began = time.process_time()
+    run = run._replace(programs=best)
+    greedy, beam = (session.task.evaluate(run, test, beam=width) for width in (1, 5))
     per_thousand = 1000 * used / (words * trainer.step / len(session.trainer().epoch_batches(0)))
     return {
         "objective": objective,
@@ -60,7 +64,10 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         "commit": commit,
         "training_seconds": used,
         "seconds_per_1000_words": per_thousand,
-        **best,
+        **greedy,
+        "beam_PER": beam["PER"],
+        "beam_WER": beam["WER"],
+        "epoch": epoch,
         "curve": curve,
     }
 

@@ -47,7 +47,7 @@ class OptimiserConfig(Section):
     """AdamW with warm-up, a cosine decay to zero, and a running average of the weights."""
 
     learning_rate: float = Field(4e-3, gt=0)
-    weight_decay: float = Field(0.2, ge=0)
+    weight_decay: float = Field(0.3, ge=0)
     warmup_steps: int = Field(200, ge=0)
     clip_norm: float = Field(5.0, gt=0, description="gradient norm, per datum of the batch")
     average: float = Field(
@@ -59,9 +59,9 @@ class TrainingConfig(Section):
     """How long, in which batches, and when to look and to save."""
 
     batch_size: int = Field(64, ge=1)
-    max_epochs: int = Field(26, ge=1)
+    max_epochs: int = Field(28, ge=1)
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
-    patience: int = Field(8, ge=1, description="epochs without a better dev bound before stopping")
+    patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
     checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
     log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
 

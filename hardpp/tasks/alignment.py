@@ -35,11 +35,11 @@ class AlignmentNetwork(Section):
     embedding: int = Field(128, ge=1, description="features of a symbol")
     encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
     encoder_layers: int = Field(1, ge=1)
-    decoder: int = Field(256, ge=1, description="features of the decoder and the readout")
+    decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
     decoder_layers: int = Field(1, ge=1)
     scorer: Literal["bilinear", "additive"] = "bilinear"
     guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
-    dropout: float = Field(0.4, ge=0, lt=1, description="of the model's hidden features")
+    dropout: float = Field(0.45, ge=0, lt=1, description="of the model's hidden features")
     embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
     symbol_dropout: float = Field(0.1, ge=0, lt=1, description="of whole previous symbols")
     guide_dropout: float = Field(0.1, ge=0, lt=1, description="of the guide's hidden features")
