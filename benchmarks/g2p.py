@@ -2,6 +2,7 @@
 
     python benchmarks/g2p.py --objectives tracegraph elbo exact enum soft --seeds 0 --out g2p.jsonl
     python benchmarks/g2p.py --table g2p.jsonl
+    python benchmarks/g2p.py --unseen runs/alignment-variational-elbo-0
     python benchmarks/g2p.py --quick
 
 One process and `--threads` CPU threads (1 by default, as the public figures it is compared with); run two
@@ -19,8 +20,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from hardpp.data import cmudict
+from hardpp.data.sources import fetch
 from hardpp.metrics import error_rates
 from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.runs import open_run
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
 from hardpp.tasks.transduction import decode
@@ -109,6 +113,14 @@ def table(path: Path) -> None:
     print(f"\ncommit {', '.join(sorted({row['commit'] for row in rows}))}")
 
 
+def unseen(folder: Path) -> None:
+    """A run on the test words after the first 1,000, which no choice of settings has looked at."""
+    run = open_run(folder)
+    words = cmudict.corpus(fetch("cmudict"), test_words=None).test[1_000:]
+    print(f"{len(words)} other test words, beam 5")
+    print(json.dumps(run.task.evaluate(run, words), indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -118,10 +130,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("g2p.jsonl"))
     parser.add_argument("--table", type=Path, help="print the table of an earlier run's file")
+    parser.add_argument("--unseen", type=Path, help="evaluate a run folder on the other test words")
     parser.add_argument("--quick", action="store_true", help="500 words, one epoch: only to see that it runs")
     options = parser.parse_args()
     if options.table:
         table(options.table)
+        return
+    if options.unseen:
+        unseen(options.unseen)
         return
     settings = {"data": {"train_limit": 500}, "training": {"max_epochs": 1}} if options.quick else {}
     for seed in options.seeds:
