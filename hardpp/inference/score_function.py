@@ -10,7 +10,7 @@ it judges; then it changes the variance and not the expectation.
 
 Sources: Williams (1992); Schulman et al. (2015); Mnih and Gregor (2014), section 2.3; Kool et al.
 (2019) for leave-one-out; Deng et al. (2018), equation 1, for the soft-attention baseline.
-Shapes: K particles, I instances, N stages (see `hardpp.inference.objective`).
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
 """
 
 from typing import Any, Literal
