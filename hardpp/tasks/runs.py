@@ -105,10 +105,10 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
     config = _stored(folder)
     description = _read_json(folder / "data.json")
-    newest = checkpoint.latest(folder)
-    if newest is None:
+    marked = (folder / "checkpoints" / "best").is_file()
+    best = checkpoint.marked(folder, "best") if marked else checkpoint.latest(folder)
+    if best is None:
         raise CheckpointError(f"{folder} has no complete checkpoint")
-    best = checkpoint.marked(folder, "best") if (folder / "checkpoints" / "best").is_file() else newest
     report(f"{folder}: {best.name}")
     loaded = checkpoint.load(best)
     where = choose_device(device)
