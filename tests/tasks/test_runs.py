@@ -219,7 +219,7 @@ def test_a_damaged_checkpoint_ends_in_4_and_names_the_file(name: str, change: An
     for folder in checkpoint.complete(run):
         (folder / name).write_bytes(change((folder / name).read_bytes()))
     message = fail(4, "evaluate", run)
-    assert (name if change is flip else "no complete checkpoint") in message
+    assert name in message
 
 
 def test_a_damaged_best_checkpoint_is_named_though_a_newer_one_is_whole(run: Path) -> None:
