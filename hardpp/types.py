@@ -1,4 +1,4 @@
-"""Batches, estimates, and the two protocols that tie programs to objectives.
+"""Batches, what objectives and training report of them, and the protocol of programs.
 
 Shapes: B data, T output steps, S source positions, K particles.
 """
@@ -45,19 +45,6 @@ class Record(NamedTuple):
 
 
 class Program(Protocol):
-    """A model or guide: calling it on a batch runs its sample statements."""
+    """A model or guide: calling it, on a batch or on whatever it takes, runs its sample statements."""
 
-    def __call__(self, batch: Any) -> Any: ...
-
-
-class Objective(Protocol):
-    """A training objective; every one of ours is a `pyro.infer.ELBO`."""
-
-    name: str
-    unbiased: bool  # is the gradient's expectation the gradient of `bound`?
-    bound: str  # "elbo", "iw", "exact" or "none" (no bound on log p)
-    trains_guide: bool  # does it send gradients to the guide?
-
-    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate: ...
-
-    def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

@@ -13,7 +13,7 @@ single steps where steps are a plate (`log_weight_step` holds them), else of the
 Shapes: K draws, B data, T steps, S source positions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -25,9 +25,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SampledObjective, particle_trace
 from hardpp.inference.weight_table import per_instance_sum, tabulate
-from hardpp.types import TransductionBatch
-
-Run = Callable[..., Any]
+from hardpp.types import Program, TransductionBatch
 
 
 class AlignmentDraws(NamedTuple):
@@ -50,7 +48,14 @@ class AlignmentDraws(NamedTuple):
 
 
 def draw_alignments(
-    model: Run, guide: Run, batch: TransductionBatch, *, site: str, draws: int, at_once: int, exact: bool
+    model: Program,
+    guide: Program,
+    batch: TransductionBatch,
+    *,
+    site: str,
+    draws: int,
+    at_once: int,
+    exact: bool,
 ) -> AlignmentDraws:
     """Runs the guide `draws` times and scores what it drew under the model.
 
@@ -115,7 +120,7 @@ class _Chunk(NamedTuple):
     guide: Tensor  # (B, T, S)
 
 
-def _chunk(model: Run, guide: Run, batch: TransductionBatch, site: str, k: int) -> _Chunk:
+def _chunk(model: Program, guide: Program, batch: TransductionBatch, site: str, k: int) -> _Chunk:
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})

@@ -24,10 +24,10 @@ import numpy as np
 import xarray as xr
 
 from hardpp import __version__
-from hardpp.diagnostics.draws import AlignmentDraws, Run, draw_alignments, seeded
+from hardpp.diagnostics.draws import AlignmentDraws, draw_alignments, seeded
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.labels import Array, Rows, Sentences, Variable, dataset, placed
-from hardpp.types import TransductionBatch
+from hardpp.types import Program, TransductionBatch
 from hardpp.whole_files import replacing
 
 FILL = -1  # in integer arrays, where there is no step
@@ -35,8 +35,8 @@ _NATS = {"units": "nats"}
 
 
 def sample_posterior(
-    model: Run,
-    guide: Run,
+    model: Program,
+    guide: Program,
     batches: Iterable[tuple[Rows, TransductionBatch]],
     sentences: Sentences,
     *,

@@ -15,12 +15,12 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import Run
 from hardpp.inference.weight_table import sample_sites, site_log_prob
 from hardpp.ops.marginal import Factor, spread, without
+from hardpp.types import Program
 
 
-def enumerated_trace(program: Run, args: Any, kwargs: Any) -> Trace:
+def enumerated_trace(program: Program, args: Any, kwargs: Any) -> Trace:
     """A trace in which every latent holds all its values in a dim of its own, packed.
 
     Raises:

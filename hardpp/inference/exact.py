@@ -29,10 +29,10 @@ from hardpp.inference.enumeration import (
     to_data,
     variables_of,
 )
-from hardpp.inference.objective import Run, SurrogateObjective
+from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.weight_table import check_same_latents, common_scale, sample_sites
 from hardpp.ops.marginal import Factor, align, eliminate, spread, without
-from hardpp.types import Estimate
+from hardpp.types import Estimate, Program
 
 
 class ExactMarginal(SurrogateObjective):
@@ -49,13 +49,13 @@ class ExactMarginal(SurrogateObjective):
     def __init__(self, *, max_plate_nesting: float = float("inf")):
         super().__init__(max_plate_nesting=max_plate_nesting)
 
-    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
         trace = self._enumerated(model, guide, args, kwargs)
         log_p = _contract(trace, factors_of(trace))
         return Estimate(log_p.detach(), log_p.sum(), None, {})
 
-    def posterior(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+    def posterior(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked.
 
         A marginal is the gradient of log p(y) with respect to the log-probability of the value.
@@ -85,7 +85,7 @@ class ExactMarginal(SurrogateObjective):
             out[name] = spread(probability, dims) * kept
         return out
 
-    def _enumerated(self, model: Run, guide: Run, args: Any, kwargs: Any) -> Trace:
+    def _enumerated(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Trace:
         nesting = self.program_nesting(model, guide, args, kwargs)
         with EnumMessenger(-1 - nesting):
             return enumerated_trace(model, args, kwargs)
@@ -104,7 +104,7 @@ class EnumeratedELBO(SurrogateObjective):
     def __init__(self, *, max_plate_nesting: float = float("inf")):
         super().__init__(max_plate_nesting=max_plate_nesting)
 
-    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The bound of each datum; the surrogate is its sum."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         with EnumMessenger(-1 - nesting):

@@ -7,7 +7,6 @@ Pyro programs. A sampled objective is one formula over a weight table.
 Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weight_table`).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pyro
@@ -19,9 +18,7 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.weight_table import PARTICLES, WeightTable, per_instance_sum, tabulate
-from hardpp.types import Estimate
-
-Run = Callable[..., Any]
+from hardpp.types import Estimate, Program
 
 
 class SurrogateObjective(ELBO):
@@ -39,27 +36,27 @@ class SurrogateObjective(ELBO):
     bound = "none"
     trains_guide = True
 
-    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         raise NotImplementedError
 
-    def differentiable_loss(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Tensor:
+    def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
         """Minus the bound in value, minus the surrogate in gradient; summed over the batch, in nats."""
         estimate = self.estimate(model, guide, *args, **kwargs)
         return estimate.surrogate.detach() - estimate.surrogate - estimate.bound.sum()
 
-    def loss(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> float:
+    def loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> float:
         """Minus the bound, summed over the batch, in nats."""
         with torch.no_grad():
             return -self.estimate(model, guide, *args, **kwargs).bound.sum().item()
 
-    def loss_and_grads(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> float:
+    def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> float:
         """Like `loss`, and adds the estimator to the gradients: what `pyro.infer.SVI` calls."""
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         loss.backward()
         return loss.item()
 
-    def program_nesting(self, model: Run, guide: Run, args: Any, kwargs: Any) -> int:
+    def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
         """How many dims the programs' plates take: given, declared by the model, or found by one run."""
         if self.max_plate_nesting == float("inf"):
             declared = getattr(model, "max_plate_nesting", None)
@@ -68,7 +65,7 @@ class SurrogateObjective(ELBO):
             self._guess_max_plate_nesting(model, guide, args, kwargs)
         return int(self.max_plate_nesting)
 
-    def _get_trace(self, model: Run, guide: Run, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
         guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
         return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs), guide_trace
 
@@ -94,19 +91,19 @@ class SampledObjective(SurrogateObjective):
         """The formula: detached bounds (*I), and a scalar whose gradient is the estimator."""
         raise NotImplementedError
 
-    def weight_table(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> WeightTable:
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
         model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
         return tabulate(model_trace, guide_trace, self.num_particles, nesting)
 
-    def scored(self, model: Run, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
+    def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
         """The model's trace at the guide's draws; more rows than K may follow the particles."""
         replayed = poutine.replay(model, trace=guide_trace)
         return particle_trace(replayed, self.num_particles, nesting, args, kwargs)
 
-    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         table = self.weight_table(model, guide, *args, **kwargs)
         bound, surrogate = self.surrogate(table)
@@ -119,7 +116,7 @@ class SampledObjective(SurrogateObjective):
         )
 
 
-def particle_trace(program: Run, particles: int, nesting: int, args: Any, kwargs: Any) -> Trace:
+def particle_trace(program: Program, particles: int, nesting: int, args: Any, kwargs: Any) -> Trace:
     """Runs a program under a plate of particles, outermost of all (no plate for one particle)."""
     if particles > 1:
         program = pyro.plate(PARTICLES, particles, dim=-1 - nesting)(program)

@@ -18,8 +18,9 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import Run, SampledObjective, particle_trace
+from hardpp.inference.objective import SampledObjective, particle_trace
 from hardpp.inference.weight_table import WeightTable, tabulate
+from hardpp.types import Program
 
 
 class ExpectedLatents(Messenger):
@@ -76,7 +77,7 @@ class SoftAttention(SampledObjective):
     bound = "none"
     trains_guide = False
 
-    def weight_table(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> WeightTable:
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """One row: the model's observations at the expected latents."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         return tabulate(

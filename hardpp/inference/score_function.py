@@ -22,11 +22,11 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import Run, SampledObjective, SurrogateObjective, particle_trace
+from hardpp.inference.objective import SampledObjective, SurrogateObjective, particle_trace
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
 from hardpp.ops.weights import mean_of_others, suffix_sums
-from hardpp.types import Estimate
+from hardpp.types import Estimate, Program
 
 Credit = Literal["causal", "global"]
 Baseline = Literal["leave-one-out", "soft-attention"]
@@ -88,7 +88,7 @@ class ScoreFunctionELBO(SampledObjective):
     def _returns(self, terms: Tensor) -> Tensor:
         return suffix_sums(terms) if self.credit == "causal" else terms.sum(-1, keepdim=True)
 
-    def scored(self, model: Run, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
+    def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
         """The model at the guide's draws and, for the soft-attention baseline, at the expected latents."""
         if self.baseline != "soft-attention":
             return super().scored(model, guide_trace, nesting, args, kwargs)
@@ -113,7 +113,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         self._extra = int(num_particles > 1)  # Pyro counts its particle plate as nesting
         self._given = max_plate_nesting != float("inf")
 
-    def program_nesting(self, model: Run, guide: Run, args: Any, kwargs: Any) -> int:
+    def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
         """As for every objective; Pyro's own count includes the particle plate."""
         declared = getattr(model, "max_plate_nesting", None)
         if declared is not None and not self._given:
@@ -122,7 +122,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
             self._guess_max_plate_nesting(model, guide, args, kwargs)
         return int(self.max_plate_nesting) - self._extra
 
-    def estimate(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Estimate:
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         model_trace, guide_trace = next(self._get_traces(model, guide, args, kwargs))
@@ -133,7 +133,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         bound = per_instance_sum(log_weights.mean(0) * table.scale, 0)
         return Estimate(bound, -loss / self.num_particles, per_instance_sum(log_weights, 1), {})
 
-    def differentiable_loss(self, model: Run, guide: Run, *args: Any, **kwargs: Any) -> Tensor:
+    def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
         """Pyro's loss in value, Pyro's surrogate in gradient; summed over the batch, in nats."""
         self.program_nesting(model, guide, args, kwargs)
         bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)

@@ -89,11 +89,12 @@ class SequencePairs:
         decoded = decode(run, pairs, beam, keep)
         seconds = time.perf_counter() - began
         rates = error_rates(decoded, [pair.references for pair in pairs])
-        predicted: SurrogateObjective = SoftAttention() if predictive(run) == "expected" else ExactMarginal()
         totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
         for _, batch in batches(run, pairs):
-            totals["nll"] -= _total(predicted, run, batch)
-            totals["kl"] += _total(ExactMarginal(), run, batch) - _total(EnumeratedELBO(), run, batch)
+            exact = _total(ExactMarginal(), run, batch)
+            expected = predictive(run) == "expected"
+            totals["nll"] -= _total(SoftAttention(), run, batch) if expected else exact
+            totals["kl"] += exact - _total(EnumeratedELBO(), run, batch)
             totals["entropy"] += prior_entropy(run, batch)
             totals["symbols"] += float(batch.target_mask.sum())
         return {
