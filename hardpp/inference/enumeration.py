@@ -15,7 +15,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.weight_table import sample_sites, site_log_prob
+from hardpp.inference.sample_sites import sample_sites, site_log_prob
 from hardpp.ops.marginal import Factor, spread, without
 from hardpp.types import Program
 

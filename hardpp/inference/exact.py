@@ -30,7 +30,8 @@ from hardpp.inference.enumeration import (
     variables_of,
 )
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.weight_table import check_same_latents, common_scale, sample_sites
+from hardpp.inference.same_latents import check_same_latents
+from hardpp.inference.sample_sites import common_scale, sample_sites
 from hardpp.ops.marginal import Factor, align, eliminate, spread, without
 from hardpp.types import Estimate, Program
 

@@ -13,11 +13,15 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.infer import ELBO
+from pyro.infer.elbo import ELBOModule
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
-from torch import Tensor
+from torch import Tensor, nn
 
-from hardpp.errors import UsageError
-from hardpp.inference.weight_table import PARTICLES, WeightTable, per_instance_sum, tabulate
+from hardpp.errors import NumericalError, UsageError
+from hardpp.inference.sample_sites import PARTICLES
+from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
+from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Program
 
 
@@ -29,20 +33,40 @@ class SurrogateObjective(ELBO):
         unbiased: is the expected gradient the gradient of `bound`?
         bound: what the value is: "elbo", "iw", "exact", or "none" where it bounds nothing.
         trains_guide: does the guide get a gradient?
+        latest: what `differentiable_loss` estimated last, all detached, for whoever watches the training.
+
+    Parts of an objective that learn or remember (a baseline, running moments) are modules, and become
+    submodules of `OBJ(model, guide)`: its optimiser trains them, its state dict and device are theirs, and
+    what they remember is updated in training mode only.
     """
 
     name = "objective"
     unbiased = True
     bound = "none"
     trains_guide = True
+    latest: Estimate | None = None
+
+    def __call__(self, model: nn.Module, guide: nn.Module) -> ELBOModule:
+        """A torch module over model, guide and the objective's own modules; calling it gives the loss."""
+        module = super().__call__(model, guide)
+        for name, part in self._modules():
+            module.add_module(name, part)
+        return module
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         raise NotImplementedError
 
     def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
-        """Minus the bound in value, minus the surrogate in gradient; summed over the batch, in nats."""
+        """Minus the bound in value, minus the surrogate in gradient; summed over the batch, in nats.
+
+        Raises:
+            NumericalError: a bound is not finite; asked for only while Pyro's validation is on.
+        """
         estimate = self.estimate(model, guide, *args, **kwargs)
+        self.latest = estimate._replace(surrogate=estimate.surrogate.detach())
+        if is_validation_enabled():
+            check_finite(estimate)
         return estimate.surrogate.detach() - estimate.surrogate - estimate.bound.sum()
 
     def loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> float:
@@ -52,6 +76,8 @@ class SurrogateObjective(ELBO):
 
     def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> float:
         """Like `loss`, and adds the estimator to the gradients: what `pyro.infer.SVI` calls."""
+        for name, part in self._modules():
+            pyro.module(f"{self.name}.{name}", part)  # SVI optimises what is in the trace of parameters
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
         loss.backward()
         return loss.item()
@@ -64,6 +90,9 @@ class SurrogateObjective(ELBO):
                 return int(declared)
             self._guess_max_plate_nesting(model, guide, args, kwargs)
         return int(self.max_plate_nesting)
+
+    def _modules(self) -> list[tuple[str, nn.Module]]:
+        return [(name, part) for name, part in vars(self).items() if isinstance(part, nn.Module)]
 
     def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
         guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
@@ -107,12 +136,27 @@ class SampledObjective(SurrogateObjective):
         """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         table = self.weight_table(model, guide, *args, **kwargs)
         bound, surrogate = self.surrogate(table)
-        log_weights = (table.log_p[: self.num_particles] - table.log_q).detach().sum(-1)  # (K, *I)
+        log_weights = per_instance_sum(table.log_weights, 1)  # (K, B)
+        diagnostics = {"ess": effective_sample_size(log_weights)} if self.num_particles > 1 else {}
         return Estimate(
-            per_instance_sum(bound * table.scale, 0),
-            surrogate * table.scale,
-            per_instance_sum(log_weights, 1),
-            {},
+            per_instance_sum(bound * table.scale, 0), surrogate * table.scale, log_weights, diagnostics
+        )
+
+
+def check_finite(estimate: Estimate) -> None:
+    """Asks the host whether every bound is a finite number.
+
+    Raises:
+        NumericalError: one is not; the message names the datum by its place in the batch.
+    """
+    fault = (~estimate.bound.isfinite()).nonzero()
+    if len(fault):
+        datum = int(fault[0])
+        weights = (
+            "" if estimate.log_weights is None else f"; log weights {estimate.log_weights[:, datum].tolist()}"
+        )
+        raise NumericalError(
+            f"datum {datum} of the batch has a bound of {float(estimate.bound[datum])} nats{weights}"
         )
 
 

@@ -6,21 +6,54 @@ the s-th latent of the guide up to the next one. A term of an earlier stage cann
 latent (a program runs forwards), so sums over stages >= s are all that the s-th latent is to be
 credited with: the causal credit of `pyro.infer.TraceGraph_ELBO`, without its provenance.
 
+A `StepIndependent` site is as many latents as it has steps, so it fills a block of stages; a
+`StepIndependent` observation of as many steps after it is spread over the same block.
+
 Source: Schulman et al. (2015), Gradient Estimation Using Stochastic Computation Graphs.
 Shapes: K particles, I instances (the vectorised plates that all sites of both programs share; the
-outermost is the data plate), N stages.
+outermost is the data plate), N stages, T steps of a `StepIndependent` site.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from pyro.poutine import Trace
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.same_latents import check_same_latents
+from hardpp.inference.sample_sites import PARTICLES, Site, common_scale, sample_sites, site_log_prob, steps_of
 
-PARTICLES = "num_particles_vectorized"  # Pyro's own name for the plate over particles
+
+class Layout(NamedTuple):
+    """How log-probabilities of sites become (K, *I): what the programs' plates are."""
+
+    nesting: int  # dims that plates take
+    instances: list[int]  # negative dims of the plates that all sites share
+
+    def place(self, terms: Tensor, steps: bool = False) -> Tensor:
+        """Sums the plates that only some sites share out of (..., *plates): (K or 1, *I).
+
+        With `steps` the terms have a step dim to the right of the plates, which stays.
+        """
+        dims = self.nesting + steps
+        if terms.dim() < dims + 1:
+            terms = terms.reshape((1,) * (dims + 1 - terms.dim()) + terms.shape)
+        summed = [dim - steps for dim in range(-self.nesting, 0) if dim not in self.instances]
+        return terms.sum(summed) if summed else terms
+
+    def term(self, site: Site) -> Tensor:
+        """A site's log-probability, (K or 1, *I), or (K or 1, *I, T) by step."""
+        return self.place(site_log_prob(site, steps=True), steps_of(site) is not None)
+
+
+class Latent(NamedTuple):
+    """A latent site, as both programs have it."""
+
+    guide: Site
+    model: Site
+    log_p: Tensor  # the model's own term: (K or 1, *I), or (K or 1, *I, T) if it is stepwise there
 
 
 class WeightTable(NamedTuple):
@@ -30,6 +63,58 @@ class WeightTable(NamedTuple):
     log_q: Tensor  # (K, *I, N) guide terms, column s of the s-th latent
     score: Tensor  # (K, *I, N) log q of the latents that are not reparameterised, else 0
     scale: float | Tensor  # what plates and poutine.scale multiply every term with
+    latents: tuple[Latent, ...]  # in the guide's order
+    layout: Layout
+
+    @property
+    def log_weights(self) -> Tensor:
+        """log p - log q of every particle of the guide, detached: (K, *I)."""
+        return (self.log_p[: len(self.log_q)] - self.log_q).detach().sum(-1)
+
+    @property
+    def log_prior(self) -> Tensor:
+        """log p(z), the model's own terms of its latents: (K, *I)."""
+        none = self.log_p.new_zeros(()).expand(self.log_p.shape[:-1])
+        return sum((_total(latent.log_p, latent.model) for latent in self.latents), none)
+
+    @property
+    def live(self) -> Tensor:
+        """Is there an unmasked latent in a stage? Bool (K or 1, *I, N), False in stage 0."""
+        none = self.log_p.new_zeros((1,) * self.log_p.dim()) > 0
+        columns = [none, *(self._live(latent.guide) for latent in self.latents)]
+        shape = torch.broadcast_shapes(*(column.shape[:-1] for column in columns))
+        return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
+
+    @property
+    def values(self) -> Tensor:
+        """What the latents are, by stage from the first: (K, *I, N - 1).
+
+        Raises:
+            UsageError: a latent has event dims, or is in a plate that other sites do not share.
+        """
+        columns = []
+        for latent in self.latents:
+            site, stepwise = latent.guide, steps_of(latent.guide) is not None
+            events = len(site["fn"].event_shape) - stepwise
+            if events or not set(_plate_dims(site)) <= set(self.layout.instances):
+                raise UsageError(
+                    f"latent site {site['name']!r} has {events} event dims in plates {_plate_dims(site)}: "
+                    f"a scalar in plates {self.layout.instances}, which all sites share, is wanted"
+                )
+            value = self.layout.place(site["value"], stepwise)
+            columns.append(value if stepwise else value.unsqueeze(-1))
+        shape = self.log_q.shape[:-1]
+        return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
+
+    def _live(self, site: Site) -> Tensor:
+        steps, device = steps_of(site), self.log_p.device
+        mask = torch.as_tensor(True if site["mask"] is None else site["mask"], device=device)
+        live = (self.layout.place(mask.long()) > 0).unsqueeze(-1)
+        if steps is not None:
+            each = torch.as_tensor(site["fn"].step_mask(), device=device)
+            each = each.expand(*(each.shape[:-1] or (1,)), steps)
+            live = live & (self.layout.place(each.long(), True) > 0)
+        return live
 
 
 def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: int) -> WeightTable:
@@ -41,90 +126,76 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     """
     model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
     check_same_latents(model_sites, guide_sites)
-    latents = list(guide_sites)
     sites = [*model_sites.values(), *guide_sites.values()]
-    instances = _common_dims(sites)
-    guide_terms = {name: _term(guide_sites[name], nesting, instances) for name in latents}
-    stages = {name: stage for stage, name in enumerate(latents, start=1)}
-    columns: list[list[Tensor]] = [[] for _ in range(len(latents) + 1)]
-    reached = 0
+    layout = Layout(nesting, _common_dims(sites))
+    of_model = {name: layout.term(site) for name, site in model_sites.items()}
+    of_guide = {name: layout.term(site) for name, site in guide_sites.items()}
+    totals = [_total(of_model[name], site) for name, site in model_sites.items()]
+    totals += [_total(of_guide[name], site) for name, site in guide_sites.items()]
+    rows = max(total.shape[0] for total in totals)
+    none = totals[-1].new_zeros(()).expand(rows, *totals[0].shape[1:])
+    segments = _Segments(guide_sites)
     for name, site in model_sites.items():
-        reached = max(reached, stages.get(name, 0))
-        columns[reached].append(_term(site, nesting, instances))
-    shapes = [term.shape for column in columns for term in column]
-    zero = guide_terms[latents[0]].new_zeros(()) if latents else columns[0][0].new_zeros(())
-    none = zero.expand(max(shape[0] for shape in shapes), *shapes[0][1:])
-    log_p = torch.stack([sum(column, none) for column in columns], -1)
+        segments.add(name, site, of_model[name])
+    log_p = _stacked(segments.sums(none), none.dim())
     none = none[:particles]
-    log_q = [guide_terms[name].expand_as(none) for name in latents]
+    log_q = [term.expand(*none.shape, *term.shape[none.dim() :]) for term in of_guide.values()]
     score = [
-        none if _is_reparameterised(guide_sites[name]) else term
-        for name, term in zip(latents, log_q, strict=True)
+        term.new_zeros(()).expand_as(term) if getattr(site["fn"], "has_rsample", False) else term
+        for site, term in zip(guide_sites.values(), log_q, strict=True)
     ]
+    latents = tuple(Latent(site, model_sites[name], of_model[name]) for name, site in guide_sites.items())
     return WeightTable(
-        log_p, torch.stack([none, *log_q], -1), torch.stack([none, *score], -1), common_scale(sites)
+        log_p,
+        _stacked([none, *log_q], none.dim()),
+        _stacked([none, *score], none.dim()),
+        common_scale(sites),
+        latents,
+        layout,
     )
 
 
-def check_same_latents(
-    model_sites: dict[str, dict[str, Any]], guide_sites: dict[str, dict[str, Any]]
-) -> None:
-    """Both programs must draw the same latents in the same plates, and the guide nothing else.
+class _Segments:
+    """Model terms by the latent that they come after: a segment is a stage, or a block of T stages."""
 
-    Raises:
-        UsageError: they do not; the message names the site.
-    """
-    for name, site in guide_sites.items():
-        if site["is_observed"]:
-            raise UsageError(f"the guide observes site {name!r}, but a guide only draws latents")
-    latents = guide_sites
-    for name, site in model_sites.items():
-        if not site["is_observed"] and name not in latents:
-            raise UsageError(f"the model's latent site {name!r} is missing in the guide")
-    for name, site in latents.items():
-        if name not in model_sites:
-            raise UsageError(f"the guide's site {name!r} is missing in the model")
-        there, here = _plate_shape(model_sites[name]), _plate_shape(site)
-        if there != here:
-            raise UsageError(
-                f"site {name!r} has shape {there} in the model's plates but {here} in the guide's"
-            )
-        outer, inner = _plate_names(model_sites[name]), _plate_names(site)
-        if outer != inner:  # per-datum bounds need to know which plates are the same
-            raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
+    def __init__(self, guide_sites: dict[str, Site]):
+        self.number = {name: i for i, name in enumerate(guide_sites, start=1)}
+        self.steps = [None, *(steps_of(site) for site in guide_sites.values())]
+        self.blocks: list[list[Tensor]] = [[] for _ in self.steps]
+        self.last: list[list[Tensor]] = [[] for _ in self.steps]  # of the last stage of a block
+        self.reached = 0
 
+    def add(self, name: str, site: Site, term: Tensor) -> None:
+        own = self.number.get(name, 0)
+        self.reached = max(self.reached, own)
+        steps, to = steps_of(site), own or self.reached
+        if steps is None:
+            self.last[self.reached].append(term)
+        elif steps == self.steps[to]:
+            self.blocks[to].append(term)
+        else:
+            self.last[self.reached].append(term.sum(-1))
 
-def _plate_shape(site: dict[str, Any]) -> tuple[int, ...]:
-    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
-    # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
-    sizes = {f.dim: f.full_size or f.size for f in frames}
-    return tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
+    def sums(self, none: Tensor) -> list[Tensor]:
+        out = []
+        for steps, block, last in zip(self.steps, self.blocks, self.last, strict=True):
+            total = sum(last, none)
+            if steps is not None:
+                each = sum(block, none.unsqueeze(-1).expand(*none.shape, steps))
+                total = torch.cat([each[..., :-1], (each[..., -1] + total).unsqueeze(-1)], -1)
+            out.append(total)
+        return out
 
 
-def _plate_names(site: dict[str, Any]) -> tuple[str, ...]:
-    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
-    return tuple(frame.name for frame in sorted(frames, key=lambda frame: frame.dim))
+# Columns (rows, *I) and blocks (rows, *I, T) side by side.
+def _stacked(columns: Sequence[Tensor], dims: int) -> Tensor:
+    if all(column.dim() == dims for column in columns):
+        return torch.stack(list(columns), -1)
+    return torch.cat([column if column.dim() > dims else column.unsqueeze(-1) for column in columns], -1)
 
 
-def _is_reparameterised(site: dict[str, Any]) -> bool:
-    return bool(getattr(site["fn"], "has_rsample", False))
-
-
-def common_scale(sites: list[dict[str, Any]]) -> float | Tensor:
-    """The one scale that plates and poutine.scale give to all sites.
-
-    Raises:
-        UsageError: two sites have different scales.
-    """
-    first = sites[0]
-    for site in sites[1:]:
-        if site["scale"] is not first["scale"] and site["scale"] != first["scale"]:
-            raise UsageError(
-                f"site {site['name']!r} is scaled by {float(site['scale'])} but site {first['name']!r} by "
-                f"{float(first['scale'])}; all sites must share one poutine.scale and subsampling factor"
-            )
-    scale: float | Tensor = first["scale"]
-    return scale
+def _total(term: Tensor, site: Site) -> Tensor:
+    return term if steps_of(site) is None else term.sum(-1)
 
 
 def per_instance_sum(terms: Tensor, leading: int) -> Tensor:
@@ -132,40 +203,10 @@ def per_instance_sum(terms: Tensor, leading: int) -> Tensor:
     return terms.flatten(leading + 1).sum(-1) if terms.dim() > leading + 1 else terms
 
 
-def site_log_prob(site: dict[str, Any]) -> Tensor:
-    """A site's log-probability in nats, masked, unscaled, and never narrower than float32."""
-    log_prob: Tensor = site["fn"].log_prob(site["value"])
-    if log_prob.dtype in (torch.bfloat16, torch.float16):
-        log_prob = log_prob.float()
-    mask = site["mask"]
-    if mask is None or mask is True:
-        return log_prob
-    if mask is False:
-        return torch.zeros_like(log_prob)
-    return log_prob.where(mask, log_prob.new_zeros(()))
-
-
-def sample_sites(trace: Trace) -> dict[str, dict[str, Any]]:
-    """The sites that carry probability, by name, in program order."""
-    return {
-        name: site
-        for name, site in trace.nodes.items()
-        if site["type"] == "sample"
-        and not site_is_subsample(site)
-        and not site["infer"].get("_deterministic")
-    }
-
-
-def _common_dims(sites: list[dict[str, Any]]) -> list[int]:
+def _common_dims(sites: list[Site]) -> list[int]:
     frames = [{(f.name, f.dim) for f in site["cond_indep_stack"] if f.vectorized} for site in sites]
     return sorted(dim for name, dim in set.intersection(*frames) if name != PARTICLES)
 
 
-# (K, *I): the particle dim comes first whether or not the site has one; plates that only some
-# sites share are summed out.
-def _term(site: dict[str, Any], nesting: int, instances: list[int]) -> Tensor:
-    log_prob = site_log_prob(site)
-    if log_prob.dim() < nesting + 1:
-        log_prob = log_prob.reshape((1,) * (nesting + 1 - log_prob.dim()) + log_prob.shape)
-    summed = [dim for dim in range(-nesting, 0) if dim not in instances]
-    return log_prob.sum(summed) if summed else log_prob
+def _plate_dims(site: Site) -> list[int]:
+    return [f.dim for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]

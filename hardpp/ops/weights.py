@@ -1,7 +1,9 @@
-"""Sums and means over stages and particles.
+"""Sums over stages, and averages over particles.
 
 Shapes: K particles, N stages; ... = instances.
 """
+
+from math import log
 
 from torch import Tensor
 
@@ -19,3 +21,16 @@ def mean_of_others(terms: Tensor) -> Tensor:
     K = terms.shape[0]
     centre = terms.mean(0, keepdim=True)
     return centre - (terms - centre) / (K - 1)
+
+
+def log_mean_exp(log_weights: Tensor) -> Tensor:
+    """log mean_k exp(log_weights[k]): (K, ...) -> (...)."""
+    return log_weights.logsumexp(0) - log(log_weights.shape[0])
+
+
+def effective_sample_size(log_weights: Tensor) -> Tensor:
+    """(sum_k w)^2 / sum_k w^2 of weights in nats, between 1 and K: (K, ...) -> (...).
+
+    Source: Kong (1992).
+    """
+    return 1 / log_weights.softmax(0).square().sum(0)

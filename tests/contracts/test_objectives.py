@@ -18,8 +18,8 @@ from hardpp import sites
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective, particle_trace
 from hardpp.inference.relaxed import SoftAttention
+from hardpp.inference.sample_sites import sample_sites
 from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
-from hardpp.inference.weight_table import sample_sites
 from hardpp.types import Estimate, TransductionBatch
 
 OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {

@@ -1,0 +1,55 @@
+"""One site that holds a whole sequence: T steps, drawn at once, credited one by one.
+
+    z[..., t] ~ base[..., t],    t = 0 .. T-1, independent given the data
+
+To Pyro this is `Independent(base, 1)`, one event with one log-probability. Our objectives ask
+`step_log_prob` for the terms of the steps, so that each step is a latent with a return of its own, at
+the price of one site: a loop of T sites costs T times the overhead.
+
+The step dim is *causal*: by observing a `StepIndependent` of as many steps after a latent one, a program
+states that step t of the observation depends on steps 0 .. t of the latent only (a decoder that reads
+z[..., : t + 1] to predict y[..., t]). Score-function objectives then credit z[t] with the observed steps
+t and later; a program that breaks the promise gets a biased gradient. `dist.Unit(log_factor)` is a base
+too: a step may carry any factor, p(z[t] given z[t - 1]) against the distribution it was drawn from.
+
+Shapes: ... = plates, T steps.
+"""
+
+from typing import Any
+
+import torch
+from pyro.distributions.torch import Independent
+from torch import Tensor
+
+
+class StepIndependent(Independent):
+    """T independent steps as one event whose steps can be told apart.
+
+    Args:
+        base: a distribution of batch shape (..., T), without event dims or with some to the right of T.
+            `base.mask(mask)` with a (..., T) bool mask takes steps out.
+
+    Raises:
+        ValueError: the base has no batch dim to hold the steps.
+    """
+
+    def __init__(self, base: Any, *, validate_args: bool | None = None):
+        if not base.batch_shape:
+            raise ValueError(f"the last batch dim holds the steps, but {type(base).__name__} has none")
+        super().__init__(base, 1, validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "StepIndependent":
+        """The same steps in more plates: batch shape (...)."""
+        return StepIndependent(
+            self.base_dist.expand(torch.Size(batch_shape) + self.base_dist.batch_shape[-1:])
+        )
+
+    def step_log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of every step, (..., T), in nats; `log_prob` is its sum."""
+        log_prob: Tensor = self.base_dist.log_prob(value)
+        return log_prob
+
+    def step_mask(self) -> Tensor | bool:
+        """Which steps count, (..., T): what `base.mask` was given, True without one."""
+        mask: Tensor | bool = getattr(self.base_dist, "_mask", True)
+        return mask
