@@ -1,0 +1,45 @@
+"""The others' average future, from where they had got as far as this particle has.
+
+A particle's future should be compared with futures that have as much left to do. With O(t) what a
+particle has emitted after its first t latents, the future of particle j seen from the s-th latent of
+particle i starts at the first t at which j has emitted as much as i had before that latent:
+
+    e[i, j, s] = min {t >= 0 : O[j](t) >= O[i](s - 1)}
+    out[i, s]  = mean over j != i of sum over stages t > e[i, j, s] of terms[j, t]
+
+It depends on particle i through its latents before the s-th alone, so whatever is built of it, the other
+particles and i's own past is a control variate for the s-th latent.
+
+Source: Lawson et al. (2017), equation 7.
+Shapes: K particles, ... = instances, N stages (stage 0 comes before the first latent).
+"""
+
+import torch
+from torch import Tensor
+
+from hardpp.ops.weights import suffix_sums
+
+
+def mean_of_others_at_same_progress(terms: Tensor, progress: Tensor) -> Tensor:
+    """The equation above; the column of stage 0 is the mean of the others' totals.
+
+    Args:
+        terms: (K, ..., N) by stage, in nats, -inf allowed; K >= 2.
+        progress: (K, ..., N - 1), how much has been emitted after each latent: nowhere negative, never
+            falling. The future of a particle that never gets as far is empty.
+
+    Returns:
+        (K, ..., N)
+    """
+    K, N = terms.shape[0], terms.shape[-1]
+    none = terms.new_zeros(()).expand(*terms.shape[:-1], 1)
+    futures = suffix_sums(torch.cat([terms, none], -1))  # (K, ..., N + 1), from each stage on, last empty
+    emitted = torch.cat([none.to(progress.dtype), progress], -1).contiguous()  # O(0) .. O(N - 1)
+    before = emitted[..., :-1].movedim(0, -2).flatten(-2)  # (..., K * (N - 1)), of the particles i
+    reached = torch.searchsorted(emitted, before.expand(K, *before.shape).contiguous())  # of particle j: e
+    ahead = futures.gather(-1, (reached + 1).clamp(max=N)).unflatten(-1, (K, N - 1))
+    total = futures[..., :1].unsqueeze(-2).expand(*ahead.shape[:-1], 1)
+    own = torch.eye(K, dtype=torch.bool, device=terms.device)
+    own = own.reshape(K, *(1,) * (terms.dim() - 2), K, 1)
+    others = torch.cat([total, ahead], -1).masked_fill(own, 0.0)  # (K, ..., K, N): j first, i last but one
+    return others.sum(0).movedim(-2, 0) / (K - 1)
