@@ -23,7 +23,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.inference.objective import SampledObjective, particle_trace
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import per_instance_sum, tabulate
 from hardpp.types import Program, TransductionBatch
 

@@ -10,11 +10,11 @@ Shapes: B data, S source positions, T steps; ... = dims inference adds on the le
 """
 
 import pyro
-import pyro.distributions as dist
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
+from hardpp.distributions.categorical import Categorical
 from hardpp.nn.attention import Scorer
 from hardpp.types import TransductionBatch
 
@@ -50,4 +50,4 @@ class StepwiseAlignment(PyroModule):
         target = self.target_reader(self.target_embedding(batch.target), batch.target_mask)  # (B, T, .)
         scores = self.scorer(target, self.scorer.keys(source), batch.source_mask)  # (B, T, S)
         with sites.output_steps(batch.target_mask):
-            return pyro.sample(sites.ALIGNMENT, dist.Categorical(logits=scores))
+            return pyro.sample(sites.ALIGNMENT, Categorical(logits=scores))

@@ -19,7 +19,7 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
-from hardpp.inference.sample_sites import PARTICLES
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Program
@@ -158,10 +158,3 @@ def check_finite(estimate: Estimate) -> None:
         raise NumericalError(
             f"datum {datum} of the batch has a bound of {float(estimate.bound[datum])} nats{weights}"
         )
-
-
-def particle_trace(program: Program, particles: int, nesting: int, args: Any, kwargs: Any) -> Trace:
-    """Runs a program under a plate of particles, outermost of all (no plate for one particle)."""
-    if particles > 1:
-        program = pyro.plate(PARTICLES, particles, dim=-1 - nesting)(program)
-    return poutine.trace(program).get_trace(*args, **kwargs)

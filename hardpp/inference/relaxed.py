@@ -18,7 +18,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective, particle_trace
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import WeightTable, tabulate
 from hardpp.types import Program
 

@@ -38,12 +38,18 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
 
 
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
+    if _frames(model_site) == _frames(guide_site):
+        return
     wanted, got = _plate_shape(model_site), _plate_shape(guide_site)
     if wanted != got:
         raise UsageError(f"site {name!r} has shape {wanted} in the model's plates but {got} in the guide's")
     outer, inner = _plate_names(model_site), _plate_names(guide_site)
     if outer != inner:  # per-datum bounds need to know which plates are the same
         raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
+
+
+def _frames(site: Site) -> list[tuple[Any, ...]]:
+    return [(f.name, f.dim, f.size, f.full_size) for f in site["cond_indep_stack"] if f.name != PARTICLES]
 
 
 def _plate_shape(site: Site) -> tuple[int, ...]:

@@ -22,7 +22,8 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective, SurrogateObjective, particle_trace
+from hardpp.inference.objective import SampledObjective, SurrogateObjective
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
 from hardpp.ops.weights import mean_of_others, suffix_sums

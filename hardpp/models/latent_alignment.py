@@ -15,11 +15,11 @@ Shapes: B data, S source positions, T steps, M memory features, Q query features
 from typing import NamedTuple
 
 import pyro
-import pyro.distributions as dist
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
+from hardpp.distributions.categorical import Categorical
 from hardpp.nn.decoder import DecoderState, InputFeedingDecoder
 from hardpp.ops.attention import attend
 from hardpp.types import TransductionBatch
@@ -70,9 +70,9 @@ class LatentAlignment(PyroModule):
         previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)
         query, scores = self.decoder(previous, memory, batch.source_mask)  # (B, T, Q), (B, T, S)
         with sites.output_steps(batch.target_mask):
-            alignment = pyro.sample(sites.ALIGNMENT, dist.Categorical(logits=scores))
+            alignment = pyro.sample(sites.ALIGNMENT, Categorical(logits=scores))
             logits = self.readout(attend(memory, alignment), query)  # (..., B, T, V)
-            pyro.sample(sites.SYMBOL, dist.Categorical(logits=logits), obs=batch.target)
+            pyro.sample(sites.SYMBOL, Categorical(logits=logits), obs=batch.target)
         return alignment
 
     def read(self, source: Tensor, mask: Tensor) -> tuple[Source, DecoderState]:

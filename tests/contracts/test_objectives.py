@@ -16,7 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hardpp import sites
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.objective import SurrogateObjective, particle_trace
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.sample_sites import sample_sites
 from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph

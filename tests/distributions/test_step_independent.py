@@ -8,7 +8,7 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
-from hardpp.inference.objective import particle_trace
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import WeightTable, tabulate
 
 B, T, S, K = 2, 3, 4, 2

@@ -11,7 +11,7 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import particle_trace
+from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import ExpectedLatents, SoftAttention
 from hardpp.inference.score_function import ScoreFunctionELBO
 

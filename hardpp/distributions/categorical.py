@@ -1,0 +1,46 @@
+"""The categorical distribution at the price of its softmax.
+
+Torch's own normalises logits by `logits - logsumexp(logits)`: two passes and six operations backward, at
+every site of every step. Here it is one `log_softmax`, and a plate that asks for the batch shape that is
+there already gets the same object back. Log-probabilities are float32 or wider, also under autocast.
+
+Shapes: ... = batch, S values.
+"""
+
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+
+class Categorical(dist.Categorical):
+    """Integers 0 .. S-1 with (unnormalised) log-probabilities `logits`, (..., S); -inf is impossible.
+
+    Raises:
+        ValueError: the logits have no dim, or (validating) hold a NaN.
+    """
+
+    def __init__(self, logits: Tensor, *, validate_args: bool | None = None):
+        if logits.dim() == 0:
+            raise ValueError("logits have one dim of values at least, got a scalar")
+        half = logits.dtype in (torch.bfloat16, torch.float16)
+        self.logits = self._param = logits.log_softmax(-1, dtype=torch.float32 if half else None)
+        self._num_events = logits.shape[-1]
+        torch.distributions.Distribution.__init__(self, logits.shape[:-1], validate_args=validate_args)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Categorical":
+        """The same distribution in more plates."""
+        if torch.Size(batch_shape) == self.batch_shape:
+            return self
+        wide: Categorical = super().expand(batch_shape, self.__new__(type(self)))
+        return wide
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-probabilities of values that broadcast with the batch, in nats."""
+        if hasattr(value, "_pyro_categorical_support") or self._validate_args:
+            found: Tensor = super().log_prob(value)
+            return found
+        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        index = value.long().expand(shape).unsqueeze(-1)
+        return self.logits.expand(*shape, self._num_events).gather(-1, index).squeeze(-1)
