@@ -9,6 +9,7 @@ Shapes: C tuples, B data, T steps, S values of a latent, V symbols, K particles,
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -75,6 +76,16 @@ def bound_per_datum(twin: Twin) -> Tensor:
     """E_q[log p(y, z) - log q(z)], (B,)."""
     log_p, log_q = twin.joint(tuples(twin.latents))
     return (log_q.sum(-1, keepdim=True).exp() * (log_p - log_q)).sum(0)
+
+
+def iw_bound_per_datum(twin: Twin, particles: int) -> Tensor:
+    """E[log mean_k w_k] over K draws of the guide, (B,)."""
+    log_p, log_q = twin.joint(tuples(twin.latents))
+    every = torch.arange(len(log_q))
+    chosen = torch.cartesian_prod(*[every] * particles).reshape(-1, particles)  # (C^K, K)
+    probability = log_q.sum(-1)[chosen].sum(-1).exp()
+    log_mean = (log_p - log_q)[chosen].logsumexp(1) - math.log(particles)  # (C^K, B)
+    return (probability.unsqueeze(-1) * log_mean).sum(0)
 
 
 def posterior(twin: Twin) -> dict[str, Tensor]:
