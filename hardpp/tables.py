@@ -10,6 +10,7 @@ from typing import Any
 def table(rows: list[dict[str, Any]], style: str) -> str:
     """Rows with the same keys as an aligned table, JSON (a list of objects) or CSV; no rows, no text.
 
+    None is a cell left blank.
     JSON has no word for a number that is not finite: it becomes null.
     """
     if style == "json":
@@ -22,14 +23,20 @@ def table(rows: list[dict[str, Any]], style: str) -> str:
         writer.writeheader()
         writer.writerows(rows)
         return out.getvalue().rstrip("\n")
-    shown = [
-        {key: f"{value:.4f}" if isinstance(value, float) else str(value) for key, value in row.items()}
-        for row in rows
-    ]
+    shown = [{key: _text(value) for key, value in row.items()} for row in rows]
     widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in shown[0]}
     lines = ["  ".join(key.ljust(width) for key, width in widths.items())]
     lines += ["  ".join(row[key].ljust(width) for key, width in widths.items()) for row in shown]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    usual = value == 0 or 1e-3 <= abs(value) < 1e5 or not math.isfinite(value)
+    return f"{value:.4f}" if usual else f"{value:.3g}"
 
 
 def finite(row: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardpp.checkpoint import Checkpoint
 from hardpp.errors import CheckpointError, NumericalError
+from hardpp.soundness import Soundness
 from hardpp.types import Record, TransductionBatch
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -51,11 +52,10 @@ class Trainer:
         device: where batches and parameters live.
         max_epochs: passes over the data.
         patience: epochs without a better dev bound before stopping.
+        soundness: what is done about steps that are not finite; left out, they end the training.
 
     Raises:
-        NumericalError: a step's loss or gradient, or a dev bound, is not finite; the loss and gradient are
-            asked for by `check()`, so before every look and checkpoint, since asking costs a host
-            synchronisation.
+        NumericalError: a step's loss or gradient (see `Soundness`), or a dev bound, is not finite.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Trainer:
         device: torch.device,
         max_epochs: int,
         patience: int,
+        soundness: Soundness | None = None,
     ):
         self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
@@ -78,7 +79,7 @@ class Trainer:
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.step, self.epoch, self.position = 0, 0, 0
         self.looked = 0  # the step of the last look at the dev part
-        self.faulty = torch.tensor(math.inf, device=device)  # the first step that was not finite
+        self.soundness = soundness or Soundness(device)
         self.best, self.epochs_since_best = -math.inf, 0
 
     @property
@@ -93,7 +94,7 @@ class Trainer:
             batches = self.epoch_batches(self.epoch)
             self.objective.train()
             while self.position < len(batches) and self.step < self.schedule.total_steps:
-                bound, values = self._update(batches[self.position]().to(self.device))
+                bound, values = self._update(batches[self.position])
                 self.position += 1
                 self.step += 1
                 yield Record("train", self.step, self.epoch, bound, values)
@@ -101,8 +102,8 @@ class Trainer:
                 self.epoch, self.position = self.epoch + 1, 0
             yield self._look()
 
-    def _update(self, batch: TransductionBatch) -> tuple[Tensor, dict[str, float]]:
-        rate = self.schedule.rate(self.step)
+    def _update(self, make: Callable[[], TransductionBatch]) -> tuple[Tensor, dict[str, float]]:
+        batch, rate = make().to(self.device), self.schedule.rate(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -110,11 +111,12 @@ class Trainer:
             loss = self.objective(batch)
         (loss / batch.target.shape[0]).backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
-        finite = torch.isfinite(loss.detach() + norm)
-        self.faulty = torch.where(finite, self.faulty, self.faulty.clamp(max=self.step + 1))
+        bound = -loss.detach() / batch.target_mask.sum()
+        if not self.soundness.passes(self.step + 1, make, loss.detach() + norm):
+            return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()
         self.averaged.update_parameters(self.objective)
-        return -loss.detach() / batch.target_mask.sum(), {"learning_rate": rate}
+        return bound, {"learning_rate": rate}
 
     def check(self) -> None:
         """Makes sure that every step so far was sound.
@@ -122,11 +124,7 @@ class Trainer:
         Raises:
             NumericalError: one was not; the message names the first.
         """
-        if math.isfinite(step := float(self.faulty)):
-            raise NumericalError(
-                f"the loss or its gradient stopped being finite at step {step:.0f}",
-                "lower optimiser.learning_rate or optimiser.clip_norm; the checkpoints are older than that",
-            )
+        self.soundness.check()
 
     # Nothing can be drawn from probabilities that are no numbers: torch raises, long before a check is due.
     @contextmanager

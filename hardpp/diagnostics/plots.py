@@ -5,7 +5,8 @@ Figures are made without pyplot, so they need no window and leave no state; `sav
 Shapes: T steps, S source positions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -181,11 +182,22 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
     Raises:
         UsageError: another suffix, or the file exists and `force` is not given.
     """
+    with picture(path, force=force) as draw:
+        draw(figure)
+
+
+@contextmanager
+def picture(path: Path, *, force: bool = False) -> Iterator[Callable[[Figure], None]]:
+    """Refuses, before any work is done, a picture that `save` would not write; then writes it.
+
+    Raises:
+        UsageError: as `save`.
+    """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise UsageError(f"{path} should end in one of {', '.join('.' + known for known in FORMATS)}")
     with replacing(path, force=force) as part:
-        figure.savefig(part, format=kind, dpi=200)
+        yield lambda figure: figure.savefig(part, format=kind, dpi=200)
 
 
 # Inches a cell and points a label: large for a word, still legible for forty tokens.

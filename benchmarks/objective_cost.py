@@ -1,0 +1,248 @@
+"""What an objective costs beside the same mathematics written by hand in torch.
+
+    python benchmarks/objective_cost.py [--rounds 40] [--quick]
+
+One program: a latent a step, chosen among S = 20 positions given the last choice, and a symbol of V = 100
+that it emits; T = 30 steps, a batch of B = 32, K = 8 particles. One step is forward and backward, on one
+thread; each round runs everything once in a new order, and ratios are taken within a round. The hand-written
+twins know the program: no sites, no traces, one loop. The last table is linear growth in T, beside Pyro's
+TraceGraph_ELBO, with one particle. Validation is off, as in training.
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from math import log
+from statistics import median
+from typing import Any, NamedTuple
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.infer import TraceGraph_ELBO
+from torch import Tensor, nn
+
+from hardpp.distributions.categorical import Categorical
+from hardpp.inference.importance_weighted import IWAE, VIMCO
+from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.wake_sleep import ReweightedWakeSleep
+
+B, S, H, V = 32, 20, 64, 100
+
+
+class Networks(nn.Module):
+    """What the model and the guide compute with, in both ways of writing them."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.memory, self.states = torch.randn(B, S, H), torch.randn(B, steps, H)
+        self.symbols = torch.randint(0, V, (B, steps))
+        self.prior, self.posterior = nn.Linear(H, H), nn.Linear(2 * H, H)
+        self.emission, self.embedding = nn.Linear(2 * H, V), nn.Embedding(V, H)
+        self.rows = torch.arange(B)
+
+    def read(self, z: Tensor) -> Tensor:
+        return self.memory[self.rows, z]
+
+    def prior_scores(self, t: int, context: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.states[:, t] + 0.1 * context
+        return (self.memory @ self.prior(state).unsqueeze(-1)).squeeze(-1), state
+
+    def posterior_scores(self, t: int, context: Tensor) -> Tensor:
+        state = self.states[:, t] + 0.1 * context
+        both = torch.cat([state, self.embedding(self.symbols[:, t]).expand_as(state)], -1)
+        return (self.memory @ self.posterior(both).unsqueeze(-1)).squeeze(-1)
+
+    def symbol_scores(self, state: Tensor, context: Tensor) -> Tensor:
+        return self.emission(torch.cat([state.expand_as(context), context], -1))
+
+
+class Model(nn.Module):
+    """The program, with the categorical it is given."""
+
+    max_plate_nesting = 1
+
+    def __init__(self, networks: Networks, categorical: Any):
+        super().__init__()
+        self.networks, self.categorical = networks, categorical
+
+    def forward(self) -> None:
+        net = self.networks
+        context = torch.zeros(B, H)
+        with pyro.plate("data", B, dim=-1):
+            for t in range(net.symbols.shape[1]):
+                scores, state = net.prior_scores(t, context)
+                context = net.read(pyro.sample(f"z_{t}", self.categorical(logits=scores)))
+                symbol = self.categorical(logits=net.symbol_scores(state, context))
+                pyro.sample(f"y_{t}", symbol, obs=net.symbols[:, t])
+
+
+class Guide(Model):
+    """Its guide: reads the symbol too."""
+
+    def forward(self) -> None:
+        net = self.networks
+        context = torch.zeros(B, H)
+        with pyro.plate("data", B, dim=-1):
+            for t in range(net.symbols.shape[1]):
+                scores = net.posterior_scores(t, context)
+                context = net.read(pyro.sample(f"z_{t}", self.categorical(logits=scores)))
+
+
+class Terms(NamedTuple):
+    """Log-probabilities of every particle and step, (K, B, T)."""
+
+    prior: Tensor
+    likelihood: Tensor
+    guide: Tensor
+
+
+def by_hand(net: Networks, K: int) -> Terms:
+    """K particles of the guide and their terms, without Pyro."""
+    shape, T = (K, B), net.symbols.shape[1]
+    context, draws, log_q = torch.zeros(B, H), [], []
+    for t in range(T):
+        q = net.posterior_scores(t, context).log_softmax(-1).expand(*shape, S)
+        z = q.detach().exp().reshape(-1, S).multinomial(1).reshape(shape)
+        log_q.append(q.gather(-1, z.unsqueeze(-1)).squeeze(-1))
+        draws.append(z)
+        context = net.read(z)
+    context, prior, likelihood = torch.zeros(B, H), [], []
+    for t, z in enumerate(draws):
+        scores, state = net.prior_scores(t, context)
+        p = scores.log_softmax(-1).expand(*shape, S)
+        prior.append(p.gather(-1, z.unsqueeze(-1)).squeeze(-1))
+        context = net.read(z)
+        y = net.symbol_scores(state, context).log_softmax(-1)
+        likelihood.append(y.gather(-1, net.symbols[:, t].expand(shape).unsqueeze(-1)).squeeze(-1))
+    return Terms(*(torch.stack(terms, -1) for terms in (prior, likelihood, log_q)))
+
+
+def suffixes(terms: Tensor) -> Tensor:
+    return terms.flip(-1).cumsum(-1).flip(-1)
+
+
+def others(terms: Tensor) -> Tensor:
+    return (terms.sum(0, keepdim=True) - terms) / (terms.shape[0] - 1)
+
+
+def elbo(terms: Terms, causal: bool, leave_one_out: bool) -> Tensor:
+    log_p = terms.prior + terms.likelihood
+    gained = (log_p - terms.guide).detach()
+    returns = suffixes(gained) if causal else gained.sum(-1, keepdim=True)
+    signal = returns - others(returns) if leave_one_out else returns
+    return -(log_p.sum() + (terms.guide * signal).sum()) / len(log_p)
+
+
+def importance_weighted(terms: Terms, sequential: bool) -> Tensor:
+    gained = terms.prior + terms.likelihood - terms.guide
+    log_w = gained.sum(-1)
+    fixed, K = log_w.detach(), len(log_w)
+    bound = fixed.logsumexp(0) - log(K)
+    signal = bound.unsqueeze(-1)
+    if sequential:
+        future = suffixes(gained.detach())
+        replaced = fixed.unsqueeze(-1) - future + others(future)
+        own = torch.eye(K, dtype=torch.bool).unsqueeze(-1)
+        rest = fixed.unsqueeze(0).masked_fill(own, -torch.inf).logsumexp(1).unsqueeze(-1)
+        signal = signal - (torch.logaddexp(rest, replaced) - log(K)) + 1 / K
+    return -((fixed.softmax(0) * log_w).sum() + (terms.guide * signal).sum())
+
+
+def wake_sleep(terms: Terms) -> Tensor:
+    prior, likelihood, log_q = (term.sum(-1) for term in terms)
+    weights = (prior + likelihood - log_q).detach().softmax(0)
+    control = (prior - log_q).detach().softmax(0)
+    of_model = weights * likelihood + (weights - control) * prior
+    return -(of_model + (weights - 1 / len(weights)) * log_q).sum()
+
+
+TWINS: dict[str, tuple[Callable[[int], Any], Callable[[Terms], Tensor]]] = {
+    "reinforce": (REINFORCE, partial(elbo, causal=False, leave_one_out=False)),
+    "elbo": (ScoreFunctionELBO, partial(elbo, causal=True, leave_one_out=False)),
+    "rloo": (RLOO, partial(elbo, causal=True, leave_one_out=True)),
+    "iwae": (IWAE, partial(importance_weighted, sequential=False)),
+    "vimco": (VIMCO, partial(importance_weighted, sequential=True)),
+    "rws": (ReweightedWakeSleep, wake_sleep),
+}
+
+
+def seconds(steps: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every step in every round."""
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(rounds + 2):
+        for name in random.sample(list(steps), len(steps)):
+            began = time.perf_counter()
+            steps[name]().backward()
+            if number > 1:
+                found[name].append(time.perf_counter() - began)
+    return found
+
+
+def ratio(values: list[float], reference: list[float]) -> str:
+    """Median and quartiles of the ratio within a round."""
+    ratios = sorted(a / b for a, b in zip(values, reference, strict=True))
+    n = len(ratios)
+    return f"{median(ratios):.2f} | {ratios[n // 4]:.2f}..{ratios[(3 * n) // 4]:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--quick", action="store_true", help="two rounds: only to see that it runs")
+    options = parser.parse_args()
+    rounds, K = 2 if options.quick else options.rounds, 8
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    random.seed(0)
+    pyro.enable_validation(False)
+
+    net = Networks(30)
+    kinds = {"our Categorical": Categorical, "Pyro's": dist.Categorical}
+    steps: dict[str, Callable[[], Tensor]] = {}
+    for name, (make, formula) in TWINS.items():
+        steps[f"{name} by hand"] = partial(lambda formula: formula(by_hand(net, K)), formula)
+        for title, kind in kinds.items():
+            steps[f"{name}, {title}"] = make(K)(Model(net, kind), Guide(net, kind))
+    for title, kind in kinds.items():
+        steps[f"nvil, {title}"] = NVIL(K)(Model(net, kind), Guide(net, kind))
+    found = seconds(steps, rounds)
+    print(f"\nB={B}, T=30, S={S}, V={V}, K={K}\n")
+    print("| objective | by hand, ms | ours, ms | ratio | quartiles | with Pyro's Categorical | quartiles |")
+    print("|---|---|---|---|---|---|---|")
+    for name in [*TWINS, "nvil"]:
+        hand = found[f"{name} by hand" if name in TWINS else "rloo by hand"]
+        ours, pyros = (found[f"{name}, {title}"] for title in kinds)
+        shown = f"{1e3 * median(hand):.1f}" if name in TWINS else "(rloo's)"
+        print(f"| {name} | {shown} | {1e3 * median(ours):.1f} | {ratio(ours, hand)} | {ratio(pyros, hand)} |")
+
+    print("\nOne particle, growing T\n")
+    print("| T | by hand, ms | elbo, ms | TraceGraph_ELBO, ms | TraceGraph / elbo | quartiles |")
+    print("|---|---|---|---|---|---|")
+    for T in (10, 30, 60, 120):
+        net = Networks(T)
+        model, guide = Model(net, Categorical), Guide(net, Categorical)
+        graph = TraceGraph_ELBO(max_plate_nesting=1)
+        plain = Model(net, dist.Categorical), Guide(net, dist.Categorical)
+        with_pyro: Callable[[], Tensor] = partial(_tracegraph, graph, *plain)
+        run = {
+            "hand": partial(lambda net: elbo(by_hand(net, 1), causal=True, leave_one_out=False), net),
+            "elbo": ScoreFunctionELBO()(model, guide),
+            "tracegraph": with_pyro,
+        }
+        took = seconds(run, max(rounds * 10 // T, 2))
+        cells = " | ".join(f"{1e3 * median(took[name]):.1f}" for name in run)
+        print(f"| {T} | {cells} | {ratio(took['tracegraph'], took['elbo'])} |")
+
+
+def _tracegraph(objective: TraceGraph_ELBO, model: nn.Module, guide: nn.Module) -> Tensor:
+    _, loss = objective._loss_and_surrogate_loss(model, guide, (), {})
+    return loss
+
+
+if __name__ == "__main__":
+    main()
