@@ -1,97 +1,101 @@
-"""Programs with every latent enumerated, as factors over named dims.
+"""Programs with every latent enumerated.
 
-Each latent holds all its values in a dim of its own, left of the plates; its log-probability and every
-term that depends on it become factors whose dims are letters: one a plate, one a latent.
-
-Shapes: plates as in the program, the data plate outermost; S values of a latent.
+Each latent holds all its values at once, in a dim of its own left of the plates, and whatever depends on
+it gets that dim too. `hardpp.inference.factor_graph` gives the dims names.
 """
 
 from typing import Any
 
 import torch
 from pyro import poutine
-from pyro.infer import config_enumerate
+from pyro.distributions import MaskedDistribution
 from pyro.poutine import Trace
-from torch import Tensor
+from pyro.poutine.enum_messenger import EnumMessenger
+from pyro.poutine.messenger import Messenger
 
 from hardpp.errors import UsageError
-from hardpp.inference.sample_sites import sample_sites, site_log_prob
-from hardpp.ops.marginal import Factor, spread, without
+from hardpp.inference.sample_sites import Site
 from hardpp.types import Program
 
+MOST_DIMS = 64  # of a tensor in torch
 
-def enumerated_trace(program: Program, args: Any, kwargs: Any) -> Trace:
-    """A trace in which every latent holds all its values in a dim of its own, packed.
+
+def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> Trace:
+    """Runs a program with every latent enumerated; plates take `nesting` dims.
 
     Raises:
-        UsageError: a latent that cannot be enumerated.
+        UsageError: a latent whose values cannot be listed, or more latents outside `pyro.markov` than a
+            tensor has dims.
     """
-    trace = poutine.trace(config_enumerate(program)).get_trace(*args, **kwargs)
-    for site in samples(trace):
-        if not site["is_observed"] and "_enumerate_dim" not in site["infer"]:
+    every = _EveryValue(nesting)
+    with EnumMessenger(-1 - nesting):
+        try:
+            return poutine.trace(every(program)).get_trace(*args, **kwargs)
+        except NotImplementedError as fault:
+            if every.latest is None or _lists_values(every.latest["fn"]):
+                raise  # not the latent's fault
+            raise _not_enumerable(every.latest) from fault
+
+
+def replayed_trace(program: Program, guide_trace: Trace, args: Any, kwargs: Any) -> Trace:
+    """Runs a model at the enumerated latents of a guide."""
+    # A messenger of its own keeps the model's pyro.markov apart from the guide's.
+    replayed = poutine.replay(EnumMessenger()(program), trace=guide_trace)
+    return poutine.trace(replayed).get_trace(*args, **kwargs)
+
+
+class _EveryValue(Messenger):
+    """Asks for all values of every latent; refuses a latent that has no list of them."""
+
+    def __init__(self, nesting: int):
+        super().__init__()
+        self.dims = nesting + 1  # Categorical holds its probabilities in one dim more
+        self.latest: Site | None = None
+
+    def _pyro_sample(self, site: Site) -> None:
+        if site["is_observed"] or type(site["fn"]).__name__ == "_Subsample":
+            return
+        if not getattr(site["fn"], "has_enumerate_support", False):
+            raise _not_enumerable(site)
+        if "_markov_scope" not in site["infer"]:  # a dim that is never used again
+            self.dims += 1
+        if self.dims > MOST_DIMS:
             raise UsageError(
-                f"site {site['name']!r} is {type(site['fn']).__name__} and cannot be enumerated: "
-                "exact and enum need discrete latents"
+                f"site {site['name']!r} is one latent too many: a tensor has at most {MOST_DIMS} dims, and "
+                "every latent takes one unless the loop over steps is written with pyro.markov"
             )
-    pack(trace, None)
-    return trace
+        # Nothing is drawn, whatever else the program may have asked for.
+        site["infer"].update({"enumerate": "parallel", "num_samples": None})
+        self.latest = site
 
 
-def pack(trace: Trace, plate_to_symbol: dict[str, str] | None) -> None:
-    """Names the dims of every log-probability (masked, unscaled); letters of plates may be given.
-
-    A latent that is masked out is pinned to its first value, so that its sum is exactly one.
-    """
-    for site in samples(trace):
-        log_prob = site_log_prob(site)
-        mask, dim = site["mask"], site["infer"].get("_enumerate_dim")
-        if dim is not None and mask is not None and mask is not True:
-            pin = log_prob.new_full((log_prob.shape[dim],) + (1,) * (-1 - dim), -torch.inf)
-            pin[0] = 0.0
-            log_prob = log_prob.where(torch.as_tensor(mask, device=log_prob.device), pin)
-        site["log_prob"] = site["unscaled_log_prob"] = log_prob
-    trace.pack_tensors(plate_to_symbol)
+def _lists_values(fn: Any) -> bool:
+    try:
+        fn.enumerate_support(expand=False)
+    except NotImplementedError:
+        return False
+    return True
 
 
-def samples(trace: Trace) -> list[dict[str, Any]]:
-    """The sites that carry probability, in program order."""
-    return list(sample_sites(trace).values())
+def _not_enumerable(site: Site) -> UsageError:
+    fn, plates = site["fn"], tuple(f.name for f in site["cond_indep_stack"] if f.vectorized)
+    wanted = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
+    base = _unmasked(fn)
+    if isinstance(base, torch.distributions.Independent):
+        wanted = "each of its elements in a plate or a step of pyro.markov, and none in an event dim"
+    events = f" with event shape {tuple(fn.event_shape)}" if fn.event_shape else ""
+    where = f"in the plates {plates}" if plates else "in no plate"
+    return UsageError(
+        f"site {site['name']!r} is {_kind(base)}{events} {where}, whose values cannot be enumerated: "
+        f"exact and enum want {wanted}"
+    )
 
 
-def factors_of(trace: Trace) -> dict[str, Factor]:
-    """The log-probability of every site, by name."""
-    packed = {site["name"]: site["packed"]["log_prob"] for site in samples(trace)}
-    return {name: Factor(value, value._pyro_dims) for name, value in packed.items()}
+def _kind(fn: Any) -> str:
+    name = type(fn).__name__
+    inside = isinstance(fn, torch.distributions.Independent)
+    return f"{name} of {_kind(_unmasked(fn.base_dist))}" if inside else name
 
 
-def variables_of(trace: Trace) -> dict[str, str]:
-    """The letter of every enumerated site, in program order."""
-    sites = [site for site in samples(trace) if "_enumerate_symbol" in site["infer"]]
-    return {site["name"]: site["infer"]["_enumerate_symbol"] for site in sites}
-
-
-def plates_of(trace: Trace, name: str) -> frozenset[str]:
-    """The letters of the plates a site is in."""
-    frames = trace.nodes[name]["cond_indep_stack"]
-    return frozenset(trace.plate_to_symbol[frame.name] for frame in frames if frame.vectorized)
-
-
-def plate_dim(trace: Trace, letter: str) -> int:
-    """Where a plate stands in the program, a negative dim.
-
-    Raises:
-        KeyError: no site is in that plate.
-    """
-    for site in samples(trace):
-        for frame in site["cond_indep_stack"]:
-            if frame.vectorized and trace.plate_to_symbol[frame.name] == letter:
-                return int(frame.dim)
-    raise KeyError(letter)
-
-
-def to_data(trace: Trace, factor: Factor) -> Tensor:
-    """Sums a factor over all plates but the data plate, the outermost that all sites share: (B,)."""
-    shared = frozenset.intersection(*(plates_of(trace, site["name"]) for site in samples(trace)))
-    data = min(shared, key=lambda d: plate_dim(trace, d)) if shared else ""
-    per_datum = without(factor, [d for d in factor.dims if d != data], log_space=False)
-    return spread(per_datum, data)  # packing drops a plate of size 1
+def _unmasked(fn: Any) -> Any:
+    return _unmasked(fn.base_dist) if isinstance(fn, MaskedDistribution) else fn

@@ -4,35 +4,31 @@
 in `pyro.markov`), `EnumeratedELBO` the expectation E_q[log p(y, z) - log q(z)] with q enumerated.
 Both are deterministic, and their difference is KL(q || p(z | y)): the judges of all other objectives.
 
-The sum is contracted in program order with logsumexp (`hardpp.ops.marginal`), not by Pyro's
-log-einsum, whose gradient vanishes on peaked models.
+One pass of `hardpp.ops.elimination` sums the latents out in program order, by logsumexp: on a chain the
+forward recursion. (Pyro's log-einsum has no gradient on peaked models.) The same pass gives
 
-Shapes: plates as in the program, the data plate outermost; S values of a latent.
+- marginals p(z = s | y): the gradient of log p(y) with respect to log p(z = s | its parents);
+- draws from p(z | y): every latent given those that were summed out after it, in reverse (forward
+  filtering, backward sampling);
+- the mode argmax_z p(z, y): the same with max in place of sum (Viterbi);
+- and, with the guide's factors summed out, expectations of the bound's terms.
+
+Shapes: plates as in the program, the data plate outermost; S values of a latent, K draws.
 """
 
 from typing import Any
 
 import torch
-from pyro import poutine
-from pyro.poutine import Trace
-from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
 
-from hardpp.errors import UsageError
-from hardpp.inference.enumeration import (
-    enumerated_trace,
-    factors_of,
-    pack,
-    plate_dim,
-    plates_of,
-    samples,
-    to_data,
-    variables_of,
-)
+from hardpp.errors import NumericalError, UsageError
+from hardpp.inference.enumeration import enumerated_trace, replayed_trace
+from hardpp.inference.factor_graph import FactorGraph, factor_graph
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.same_latents import check_same_latents
 from hardpp.inference.sample_sites import common_scale, sample_sites
-from hardpp.ops.marginal import Factor, align, eliminate, spread, without
+from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_back
+from hardpp.ops.marginal import Factor, spread, without
 from hardpp.types import Estimate, Program
 
 
@@ -40,7 +36,8 @@ class ExactMarginal(SurrogateObjective):
     """log p(y), every latent of the model summed out; the guide is not used.
 
     Raises:
-        UsageError: a latent that cannot be enumerated.
+        UsageError: a latent that cannot be enumerated (see `hardpp.inference.enumeration`), or latents
+            in plates over which the sum does not factorise (see `hardpp.inference.factor_graph`).
     """
 
     name = "exact"
@@ -52,51 +49,86 @@ class ExactMarginal(SurrogateObjective):
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
-        trace = self._enumerated(model, guide, args, kwargs)
-        log_p = _contract(trace, factors_of(trace))
+        graph = self._graph(model, guide, args, kwargs)
+        log_p = graph.per_datum(graph.eliminate().left) * graph.scale
         return Estimate(log_p.detach(), log_p.sum(), None, {})
 
     def posterior(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked.
-
-        A marginal is the gradient of log p(y) with respect to the log-probability of the value.
-        """
+        """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked."""
+        with torch.no_grad():
+            graph = self._graph(model, guide, args, kwargs)
         with torch.enable_grad():
-            trace = self._enumerated(model, guide, args, kwargs)
-            factors = factors_of(trace)
-            leaves = {
-                name: torch.zeros_like(factors[name].log_value, requires_grad=True)
-                for name in variables_of(trace)
-            }
-            for name, leaf in leaves.items():
-                factors[name] = Factor(factors[name].log_value.detach() + leaf, factors[name].dims)
-            total = _contract(trace, factors).sum() / common_scale(samples(trace))
-            marginals = torch.autograd.grad(total, list(leaves.values()))
-        out = {}
-        for (name, variable), marginal in zip(variables_of(trace).items(), marginals, strict=True):
-            own = plates_of(trace, name)
-            dims = "".join(sorted(own, key=lambda d: plate_dim(trace, d))) + variable
-            other = set(factors[name].dims) - set(dims)
-            probability = without(Factor(marginal, factors[name].dims), other, log_space=False)
-            mask = trace.nodes[name]["packed"]["mask"]
-            if hasattr(mask, "_pyro_dims"):
-                kept: float | Tensor = spread(Factor(mask, mask._pyro_dims), dims)
-            else:  # None, True or False, as poutine.mask allows
-                kept = float(mask is not False)
-            out[name] = spread(probability, dims) * kept
-        return out
+            leaves = [graph.factors[name].log_value.detach().requires_grad_() for name in graph.latents]
+            for name, leaf in zip(graph.latents, leaves, strict=True):
+                graph.factors[name] = Factor(leaf, graph.factors[name].dims)
+            total = graph.per_datum(graph.eliminate().left).sum()
+            gradients = torch.autograd.grad(total, leaves) if leaves else ()
+        found = {}
+        for (name, variable), gradient in zip(graph.latents.items(), gradients, strict=True):
+            dims = graph.plates_in_order(name) + variable
+            marginal = Factor(gradient, graph.factors[name].dims)
+            marginal = without(marginal, set(marginal.dims) - set(dims))
+            found[name] = spread(marginal, dims).to(graph.dtype)
+            if name in graph.masks:
+                found[name] = found[name] * spread(graph.masks[name], dims)
+        return found
 
-    def _enumerated(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Trace:
+    def sample_posterior(
+        self, model: Program, guide: Program, *args: Any, num_samples: int = 1, **kwargs: Any
+    ) -> dict[str, Tensor]:
+        """Exact draws from p(z | y), all latents together.
+
+        Args:
+            model, guide: as for `estimate`.
+            args, kwargs: what the programs take.
+            num_samples: K.
+
+        Returns:
+            For every latent site the drawn values, by their place in the list of its values, which for
+            Categorical, Bernoulli and Binomial is the value itself: (K, *plates) int64. Where the site is
+            masked they are 0.
+
+        Raises:
+            UsageError: as for `estimate`, or fewer than one sample.
+            NumericalError: the data are impossible under the model.
+        """
+        if num_samples < 1:
+            raise UsageError(f"at least 1 sample is needed, got {num_samples}")
+        with torch.no_grad():
+            graph = self._graph(model, guide, args, kwargs)
+            steps, left = graph.eliminate()
+            _check_possible(graph.per_datum(left))
+            values = trace_back(steps, drawn(graph.plates, graph.sizes | {DRAWS: num_samples}))
+        return {name: _values(graph, name, values, (num_samples,)) for name in graph.latents}
+
+    def mode(
+        self, model: Program, guide: Program, *args: Any, **kwargs: Any
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The latents that are jointly most probable given y, and how probable they and y are.
+
+        They need not be the most probable values one by one, which `posterior` has.
+
+        Returns:
+            argmax_z p(z, y), for every latent site (*plates) int64 as in `sample_posterior`; and
+            log p(z, y) of each datum, scaled as the bound is, (B,).
+        """
+        with torch.no_grad():
+            graph = self._graph(model, guide, args, kwargs)
+            steps, left = graph.eliminate(torch.amax)
+            values = trace_back(steps, largest)
+            log_joint = graph.per_datum(left) * graph.scale
+        return {name: _values(graph, name, values) for name in graph.latents}, log_joint
+
+    def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph:
         nesting = self.program_nesting(model, guide, args, kwargs)
-        with EnumMessenger(-1 - nesting):
-            return enumerated_trace(model, args, kwargs)
+        return factor_graph(enumerated_trace(model, nesting, args, kwargs))
 
 
 class EnumeratedELBO(SurrogateObjective):
     """E_q[log p(y, z) - log q(z)], every latent of the guide summed out.
 
     Raises:
-        UsageError: a latent that cannot be enumerated, or a term outside the plates of its latents.
+        UsageError: as for `ExactMarginal`, of the guide; or the programs' latents differ.
     """
 
     name = "enum"
@@ -108,56 +140,33 @@ class EnumeratedELBO(SurrogateObjective):
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The bound of each datum; the surrogate is its sum."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        with EnumMessenger(-1 - nesting):
-            guide_trace = enumerated_trace(guide, args, kwargs)
-        # A messenger of its own keeps the model's pyro.markov apart from the guide's.
-        replayed = poutine.replay(EnumMessenger()(model), trace=guide_trace)
-        model_trace = poutine.trace(replayed).get_trace(*args, **kwargs)
-        check_same_latents(sample_sites(model_trace), sample_sites(guide_trace))
-        pack(model_trace, guide_trace.plate_to_symbol)
-        sources = factors_of(guide_trace)
-        variables = variables_of(guide_trace)
-        terms = [(1.0, term) for term in factors_of(model_trace).values()]
-        terms += [(-1.0, term) for term in sources.values()]
-        total = None
-        for sign, term in terms:
-            expected = sign * to_data(guide_trace, _expectation(term, sources, variables))
-            total = expected if total is None else total + expected
-        if total is None:
-            raise UsageError("the programs have no sample sites")
-        bound = total * common_scale([*samples(model_trace), *samples(guide_trace)])
+        guide_trace = enumerated_trace(guide, nesting, args, kwargs)
+        model_trace = replayed_trace(model, guide_trace, args, kwargs)
+        guide_sites, model_sites = sample_sites(guide_trace), sample_sites(model_trace)
+        check_same_latents(model_sites, guide_sites)
+        q = factor_graph(guide_trace)
+        p = factor_graph(model_trace, dict(guide_trace.plate_to_symbol))
+        terms = [*p.factors.values(), *(Factor(-log_q, dims) for log_q, dims in q.factors.values())]
+        means = expectation(q.eliminate().steps, terms, q.plates)
+        both = p._replace(shared=p.shared & q.shared, dtype=torch.promote_types(p.dtype, q.dtype))
+        bound = both.per_datum(means) * common_scale([*model_sites.values(), *guide_sites.values()])
         return Estimate(bound.detach(), bound.sum(), None, {})
 
 
-def _contract(trace: Trace, factors: dict[str, Factor]) -> Tensor:
-    plates = frozenset(trace.plate_to_symbol.values())
-    remaining = list(factors.values())
-    # Innermost plates first; `sorted` keeps program order within a level.
-    for name, variable in sorted(
-        variables_of(trace).items(), key=lambda item: -len(plates_of(trace, item[0]))
-    ):
-        remaining = eliminate(remaining, variable, plates - plates_of(trace, name))
-    total = sum((to_data(trace, factor) for factor in remaining[1:]), to_data(trace, remaining[0]))
-    return total * common_scale(samples(trace))
+# The chosen values of a site as its plates stand in the program; one that no factor knows has one value.
+def _values(graph: FactorGraph, name: str, values: dict[str, Factor], draws: tuple[int, ...] = ()) -> Tensor:
+    dims = graph.plates_in_order(name)
+    shape = (*draws, *(graph.sizes[d] for d in dims))
+    found = values.get(graph.latents[name])
+    if found is None:
+        return torch.zeros(shape, dtype=torch.int64, device=graph.factors[name].log_value.device)
+    return spread(found, DRAWS * len(draws) + dims).expand(shape).contiguous()
 
 
-# E_q of a term: only the sources of its variables and their ancestors matter, all others sum to 1.
-def _expectation(term: Factor, sources: dict[str, Factor], variables: dict[str, str]) -> Factor:
-    letters = set(variables.values())
-    needed = set(term.dims) & letters
-    used: list[Factor] = []
-    for name, variable in reversed(variables.items()):
-        if variable in needed:
-            used.append(sources[name])
-            needed |= set(sources[name].dims) & letters
-    if not used:
-        return term
-    if {d for source in used for d in source.dims} - letters - set(term.dims):
-        raise UsageError("a term outside a plate depends on an enumerated latent inside it")
-    for variable in variables.values():  # in program order: a chain stays linear in its length
-        if variable in needed and variable not in term.dims:
-            used = eliminate(used, variable, frozenset())
-    weight = spread(align(used), term.dims).exp()
-    # A value of probability zero adds nothing, however impossible the model finds it.
-    value = term.log_value.where(weight > 0, term.log_value.new_zeros(()))
-    return without(Factor(weight * value, term.dims), letters, log_space=False)
+def _check_possible(log_p: Tensor) -> None:
+    fault = (~log_p.isfinite()).reshape(-1).nonzero()
+    if len(fault):
+        datum = int(fault[0])
+        raise NumericalError(
+            f"datum {datum} of the batch has log p(y) = {float(log_p.reshape(-1)[datum])} and no posterior"
+        )

@@ -1,16 +1,23 @@
-"""Sums of products over discrete variables, in log space.
+"""Factors: tables of log values whose dims are named by letters.
 
-A factor is a tensor of log values whose dims are named by letters. Variables are eliminated one by
-one with `logsumexp`, in the order given: on a chain in program order that is the forward recursion,
-and its gradient stays right however far the factors disagree. (Multiplying in linear space, as a
-log-einsum does, loses the gradient once factors of one variable differ by 16 nats in float32.)
+A factor over discrete variables is what a sample site says about them. Factors multiply (`align`: log
+values add), a variable is summed out of one (`without`), and one is read off at given values (`at`).
+`hardpp.ops.elimination` builds the sum over all variables from these.
+
+Everything stays in log space. A log-einsum multiplies in linear space, and loses the gradient once
+factors of one variable differ by 16 nats in float32.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+# Stands for log 0 inside sums: minus infinity less minus infinity would be no number, and this is zero.
+IMPOSSIBLE = -1e30
+
+Reduce = Callable[[Tensor, list[int]], Tensor]  # (log values, dims to drop) -> log values
 
 
 class Factor(NamedTuple):
@@ -22,48 +29,72 @@ class Factor(NamedTuple):
 
 def spread(factor: Factor, dims: str) -> Tensor:
     """The factor's values with one dim a letter of dims, of size 1 where the factor has none."""
-    value = factor.log_value.permute([factor.dims.index(d) for d in dims if d in factor.dims])
-    return value[tuple(slice(None) if d in factor.dims else None for d in dims)]
+    value, held = factor
+    if held == dims:
+        return value
+    order = [held.index(d) for d in dims if d in held]
+    if order != sorted(order):
+        value = value.permute(order)
+    if len(held) < len(dims):
+        value = value[tuple([slice(None) if d in held else None for d in dims])]
+    return value
 
 
 def align(factors: Iterable[Factor]) -> Factor:
-    """The sum of the log values: a product of factors, over the union of their dims."""
-    factors = list(factors)
-    dims = "".join(sorted({d for factor in factors for d in factor.dims}))
-    total: Tensor | None = None
-    for factor in factors:
-        value = spread(factor, dims)
-        total = value if total is None else total + value
-    if total is None:
+    """The sum of the log values: a product of factors, over the union of their dims.
+
+    Raises:
+        ValueError: there are no factors.
+    """
+    factors = sorted(factors, key=lambda factor: len(factor.dims))  # the sum stays small for long
+    if not factors:
         raise ValueError("a product of no factors")
+    # The order of the largest factor: a table whose dims stay where they are is read fastest.
+    dims = factors[-1].dims
+    dims = "".join(sorted({d for factor in factors for d in factor.dims if d not in dims})) + dims
+    total = spread(factors[0], dims)
+    for factor in factors[1:]:
+        total = total + spread(factor, dims)
     return Factor(total, dims)
 
 
-def without(factor: Factor, dims: Iterable[str], *, log_space: bool) -> Factor:
-    """Sums dims out of a factor: its values (`log_space`) or its log values (a product over a plate)."""
+def without(factor: Factor, dims: Iterable[str], reduce: Reduce = torch.sum) -> Factor:
+    """Takes dims out of a factor: the product over a plate, or with `log_sum` the sum over a variable."""
     axes = [factor.dims.index(d) for d in dims if d in factor.dims]
     if not axes:
         return factor
-    value = _log_sum(factor.log_value, axes) if log_space else factor.log_value.sum(axes)
-    return Factor(value, "".join(d for i, d in enumerate(factor.dims) if i not in axes))
+    kept = "".join([d for i, d in enumerate(factor.dims) if i not in axes])
+    return Factor(reduce(factor.log_value, axes), kept)
 
 
-# `logsumexp` of nothing but minus infinity has a gradient of NaN; an impossible sum has none.
-def _log_sum(value: Tensor, axes: list[int]) -> Tensor:
-    impossible = value.detach().amax(axes, keepdim=True) == -torch.inf
-    total = value.masked_fill(impossible, 0.0).logsumexp(axes, keepdim=True)
-    return total.masked_fill(impossible, -torch.inf).squeeze(axes)
+def log_sum(value: Tensor, axes: list[int]) -> Tensor:
+    """logsumexp, which of nothing but log 0 is `IMPOSSIBLE` or less, and has a gradient even there."""
+    return value.clamp_min(IMPOSSIBLE).logsumexp(axes)
 
 
-def eliminate(factors: list[Factor], variable: str, plates: frozenset[str]) -> list[Factor]:
-    """Sums one variable out of the product of the factors that hold it.
+def infinite(value: Tensor) -> Tensor:
+    """Gives what `log_sum` found to be impossible its true value, minus infinity, without a gradient."""
+    return value.masked_fill(value < IMPOSSIBLE / 2, -torch.inf)
+
+
+def at(factor: Factor, values: Mapping[str, Factor]) -> Factor:
+    """Reads a factor off at values of some of its variables.
 
     Args:
-        factors: the factors of a model.
-        variable: the letter of the variable.
-        plates: letters of the plates the variable is outside of; factors inside them are first
-            multiplied over the plate.
+        factor: over variables and plates.
+        values: by variable, an index tensor over plates (and draws, or whatever the values differ by).
+
+    Returns:
+        A factor over what is left of the factor's dims and the dims of those values, sorted.
     """
-    holding = [without(f, plates, log_space=False) for f in factors if variable in f.dims]
-    others = [f for f in factors if variable not in f.dims]
-    return [*others, without(align(holding), variable, log_space=True)] if holding else others
+    if not any(d in values for d in factor.dims):
+        return factor
+    dims = {d for d in factor.dims if d not in values}
+    dims.update(*[values[d].dims for d in factor.dims if d in values])
+    sorted_dims = "".join(sorted(dims))
+    where = factor.log_value.device
+    index = [
+        spread(values.get(d) or Factor(torch.arange(size, device=where), d), sorted_dims)
+        for d, size in zip(factor.dims, factor.log_value.shape, strict=True)
+    ]
+    return Factor(factor.log_value[tuple(index)], sorted_dims)

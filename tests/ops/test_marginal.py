@@ -1,87 +1,31 @@
-"""Elimination against the sum written out."""
-
-import itertools
+"""Factors: products, sums and reading off."""
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
-from hardpp.ops.marginal import Factor, align, eliminate, spread, without
-
-SIZES = {"a": 2, "b": 3, "c": 2, "x": 2, "y": 3}
-LETTERS = st.sets(st.sampled_from("abc"), min_size=1)
+from hardpp.ops.marginal import IMPOSSIBLE, Factor, align, at, infinite, log_sum, spread, without
 
 
-def brute_force(factors: list[Factor], letters: str) -> Tensor:
-    """logsumexp over every assignment of the letters."""
-    total = []
-    for values in itertools.product(*(range(SIZES[letter]) for letter in letters)):
-        index = dict(zip(letters, values, strict=True))
-        total.append(sum(f.log_value[tuple(index[d] for d in f.dims)] for f in factors))
-    return torch.stack(total).logsumexp(0)
-
-
-def random_factor(dims: str, generator: torch.Generator) -> Factor:
-    return Factor(
-        torch.randn(*(SIZES[d] for d in dims), generator=generator, dtype=torch.float64).requires_grad_(),
-        dims,
-    )
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    groups=st.lists(LETTERS, min_size=1, max_size=4), order=st.permutations("abc"), seed=st.integers(0, 999)
-)
-def test_any_order_of_elimination(groups: list[set[str]], order: list[str], seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    factors = [random_factor("".join(sorted(group, key=order.index)), generator) for group in groups]
-    held = "".join(sorted({d for f in factors for d in f.dims}))
-    remaining = factors
-    for letter in order:
-        remaining = eliminate(remaining, letter, frozenset())
-    assert all(f.dims == "" for f in remaining)
-    total = sum(f.log_value for f in remaining)
-    exact = brute_force(factors, held)
-    torch.testing.assert_close(total, exact, rtol=0, atol=1e-12)
-    leaves = [f.log_value for f in factors]
-    found, expected = torch.autograd.grad(total, leaves), torch.autograd.grad(exact, leaves)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-
-
-def test_factors_in_a_plate_multiply_before_a_variable_outside_is_summed() -> None:
-    prior = torch.randn(2, dtype=torch.float64)
-    terms = torch.randn(3, 2, dtype=torch.float64)  # a plate y of 3, a variable a of 2
-    (left,) = eliminate([Factor(prior, "a"), Factor(terms, "ya")], "a", frozenset("y"))
-    assert left.dims == ""
-    torch.testing.assert_close(left.log_value, (prior + terms.sum(0)).logsumexp(0))
-
-
-def test_a_variable_inside_a_plate_keeps_the_plate() -> None:
-    terms = torch.randn(3, 2, dtype=torch.float64)
-    (left,) = eliminate([Factor(terms, "ya")], "a", frozenset())
-    assert left.dims == "y"
-    torch.testing.assert_close(left.log_value, terms.logsumexp(-1))
-
-
-def test_a_variable_that_no_factor_holds_leaves_them_alone() -> None:
-    factors = [Factor(torch.zeros(2), "a")]
-    assert eliminate(factors, "b", frozenset()) is not None
-    assert eliminate(factors, "b", frozenset())[0] is factors[0]
-
-
-def test_impossible_sums_have_no_gradient() -> None:
-    never = torch.full((2, 3), -torch.inf, dtype=torch.float64)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_impossible_sums_have_no_gradient(dtype: torch.dtype) -> None:
+    never = torch.full((2, 3), -torch.inf, dtype=dtype)
     never[0, 1] = 0.5
     value = never.requires_grad_()
-    total = without(Factor(value, "ab"), "b", log_space=True)
-    assert total.log_value[1] == -torch.inf
-    torch.testing.assert_close(total.log_value[0].detach(), torch.tensor(0.5, dtype=torch.float64))
-    (gradient,) = torch.autograd.grad(total.log_value.exp().sum(), [value])
-    expected = torch.zeros(2, 3, dtype=torch.float64)
-    expected[0, 1] = torch.tensor(0.5, dtype=torch.float64).exp()
+    total = infinite(without(Factor(value, "ab"), "b", log_sum).log_value)
+    assert total.tolist() == [0.5, -torch.inf]
+    (gradient,) = torch.autograd.grad(total.exp().sum(), [value])
+    expected = torch.zeros(2, 3, dtype=dtype)
+    expected[0, 1] = torch.tensor(0.5, dtype=dtype).exp()
     torch.testing.assert_close(gradient, expected)
+
+
+def test_impossible_stays_impossible_in_products() -> None:
+    never = torch.full((2,), -torch.inf).logsumexp(0)
+    sums = [log_sum(torch.full((2,), value), [0]) for value in (-torch.inf, IMPOSSIBLE)]
+    total = sums[0] + sums[1] + 40.0
+    assert total < -1e29
+    assert infinite(total) == never
+    assert infinite(torch.tensor(-1e6)) == -1e6
 
 
 @pytest.mark.parametrize(("dims", "shape"), [("ba", (3, 2)), ("bxa", (3, 1, 2)), ("xab", (1, 2, 3))])
@@ -93,12 +37,39 @@ def test_spread_moves_and_adds_dims(dims: str, shape: tuple[int, ...]) -> None:
 
 
 def test_align_is_the_product_over_the_union() -> None:
-    a, ab = torch.randn(2), torch.randn(3, 2)
-    out = align([Factor(a, "a"), Factor(ab, "ba")])
-    assert out.dims == "ab"
-    torch.testing.assert_close(out.log_value, a.unsqueeze(-1) + ab.T)
+    a, ba, c = torch.randn(2), torch.randn(3, 2), torch.randn(4)
+    out = align([Factor(a, "a"), Factor(ba, "ba"), Factor(c, "c")])
+    assert sorted(out.dims) == ["a", "b", "c"]
+    torch.testing.assert_close(spread(out, "bac"), (a + ba).unsqueeze(-1) + c)
 
 
 def test_no_factors_have_no_product() -> None:
     with pytest.raises(ValueError, match="no factors"):
         align([])
+
+
+def test_without_is_a_product_over_a_plate_or_a_sum_over_a_variable() -> None:
+    value = torch.randn(2, 3, 4)
+    product = without(Factor(value, "abc"), "cz")
+    assert product.dims == "ab"
+    torch.testing.assert_close(product.log_value, value.sum(-1))
+    total = without(Factor(value, "abc"), "ca", log_sum)
+    assert total.dims == "b"
+    torch.testing.assert_close(total.log_value, value.logsumexp((0, 2)))
+    assert without(product, "c") is product
+
+
+def test_at_reads_a_factor_off() -> None:
+    """f(a, b, plate p) at a value of a that differs by draw, and one of b by draw and plate."""
+    f = torch.randn(2, 3, 4)
+    a, b = torch.tensor([1, 0, 1, 1, 0]), torch.randint(3, (4, 5))
+    out = at(Factor(f, "abp"), {"a": Factor(a, "*"), "b": Factor(b, "p*"), "c": Factor(a, "*")})
+    assert out.dims == "*p"
+    for k in range(5):
+        for p in range(4):
+            assert out.log_value[k, p] == f[a[k], b[p, k], p]
+    kept = at(Factor(f, "abp"), {"a": Factor(a, "*")})
+    assert kept.dims == "*bp"
+    torch.testing.assert_close(kept.log_value, f[a])
+    factor = Factor(f, "abp")
+    assert at(factor, {"c": Factor(a, "*")}) is factor
