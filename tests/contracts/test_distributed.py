@@ -1,0 +1,76 @@
+"""DistributedDataParallel over an objective: two processes, one gradient."""
+
+import os
+import socket
+from pathlib import Path
+
+import cases
+import pyro
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from hardpp.inference.exact import EnumeratedELBO
+from hardpp.inference.importance_weighted import VIMCO
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.types import TransductionBatch
+
+RANKS = 2
+
+
+def objective(name: str) -> SurrogateObjective:
+    return EnumeratedELBO() if name == "enum" else VIMCO(4)
+
+
+def whole() -> TransductionBatch:
+    return cases.alignment_batch((3, 2, 3, 2), (2, 3, 1, 2))
+
+
+def loss_module(name: str) -> nn.Module:
+    model = cases.latent_alignment()
+    return objective(name)(model, cases.ALIGNMENT_GUIDES["variational"](model))
+
+
+def train(rank: int, port: int, name: str, folder: str) -> None:
+    """Three steps on this rank's half of the batch; leaves gradients of the first, and weights."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    pyro.settings.set(module_local_params=True)
+    dist.init_process_group("gloo", rank=rank, world_size=RANKS)
+    pyro.set_rng_seed(rank)
+    module = loss_module(name)
+    half = TransductionBatch(*(part[2 * rank : 2 * rank + 2] for part in whole()))
+    parallel = DistributedDataParallel(module)
+    optimiser = torch.optim.SGD(parallel.parameters(), lr=0.01)
+    report = {"noise": torch.rand(4)}
+    for step in range(3):
+        optimiser.zero_grad()
+        parallel(half).backward()
+        if step == 0:
+            report |= {f"gradient.{n}": p.grad.clone() for n, p in module.named_parameters()}
+        optimiser.step()
+    report |= {f"weight.{n}": p.detach() for n, p in module.named_parameters()}
+    torch.save(report, Path(folder) / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", ["enum", "vimco"])
+def test_ranks_share_gradients_and_not_noise(name: str, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(train, args=(port, name, str(tmp_path)), nprocs=RANKS)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(RANKS))
+    assert first.keys() == second.keys()
+    for key in first.keys() - {"noise"}:
+        assert torch.equal(first[key], second[key]), key
+    assert not torch.equal(first["noise"], second["noise"])
+    if name == "enum":  # deterministic: the mean over ranks is half the gradient of the whole batch
+        module = loss_module(name)
+        module(whole()).backward()
+        for parameter_name, parameter in module.named_parameters():
+            expected = parameter.grad / RANKS
+            torch.testing.assert_close(first[f"gradient.{parameter_name}"], expected, rtol=0, atol=1e-12)
