@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from hardpp.distributions.step_independent import StepIndependent
+from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
@@ -127,6 +128,75 @@ def coin(nats: float = 0.0) -> Case:
     return Case(model, guide, (symbols,), oracles.Twin(latents, joint))
 
 
+class Online(cases.PyroModule):
+    """At every step emit the next of n tokens or consume the next of m inputs, until neither is left.
+
+    A step that has no choice is masked out, and what is drawn there is not looked at.
+    """
+
+    def __init__(self, m: int, n: int, observed: bool, seed: int):
+        super().__init__()
+        self.m, self.n, self.observed = m, n, observed
+        self.logits = cases.normal(m + n, n + 1, seed=seed)
+        if observed:
+            self.says = cases.normal(m + 1, n, seed=seed + 1)
+
+    def forward(self, data: Tensor) -> None:
+        with pyro.plate("data", len(data), dim=-1):
+            emitted = consumed = torch.zeros(len(data), dtype=torch.int64)
+            for t in range(self.m + self.n):
+                free = (emitted < self.n) & (consumed < self.m)
+                with poutine.mask(mask=free):
+                    drawn = pyro.sample(f"emits_{t}", dist.Bernoulli(logits=self.logits[t][emitted]))
+                emits = torch.where(free, drawn > 0, emitted < self.n)
+                if self.observed:
+                    said = self.says[consumed, emitted.clamp(max=self.n - 1)]
+                    pyro.factor(f"y_{t}", said.where(emits, 0.0))
+                emitted, consumed = emitted + emits, consumed + ~emits
+
+    def progress(self, values: Tensor) -> Tensor:
+        """Tokens emitted after each step, where values hold 0 at the steps that had no choice."""
+        steps = torch.arange(1, self.m + self.n + 1)
+        return values.cumsum(-1).maximum(steps - self.m).long()
+
+
+def online(m: int, n: int) -> Case:
+    """Its twin has one latent, which path, out of all in which n steps emit and m consume."""
+    model, guide = Online(m, n, True, 100), Online(m, n, False, 105)
+    paths = list(itertools.combinations(range(m + n), n))  # the steps that emit
+
+    def along(path: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        log_p = log_q = torch.zeros((), dtype=torch.float64)
+        for t in range(m + n):
+            emitted, emits = sum(step < t for step in path), t in path
+            if emitted < n and t - emitted < m:
+                side = 1 if emits else -1
+                log_p = log_p + (side * model.logits[t, emitted]).sigmoid().log()
+                log_q = log_q + (side * guide.logits[t, emitted]).sigmoid().log()
+            if emits:
+                log_p = log_p + model.says[t - emitted, emitted]
+        return log_p, log_q
+
+    def joint(values: oracles.Values) -> tuple[Tensor, Tensor]:
+        log_p, log_q = zip(*map(along, paths), strict=True)
+        return torch.stack(log_p)[values["path"]], torch.stack(log_q)[values["path"]]
+
+    latents = {"path": oracles.Latent(len(paths), torch.ones(1, dtype=torch.bool))}
+    return Case(model, guide, (torch.zeros(1),), oracles.Twin(latents, joint))
+
+
+def decisions(case: Case, fill: int) -> oracles.Values:
+    """The values of all sites along every path of `online`, (C, 1)."""
+    m, n = case.model.m, case.model.n
+    rows = []
+    for path in itertools.combinations(range(m + n), n):
+        emitted = [sum(step < t for step in path) for t in range(m + n)]
+        free = [e < n and t - e < m for t, e in enumerate(emitted)]
+        rows.append([float(t in path) if free[t] else float(fill) for t in range(m + n)])
+    table = torch.tensor(rows, dtype=torch.float64)
+    return {f"emits_{t}": table[:, t : t + 1] for t in range(m + n)}
+
+
 PAIRS: dict[str, Callable[[], Case]] = {
     name: (lambda make=make: by_step(make())) if name.startswith("alignment") else make
     for name, make in CASES.items()
@@ -154,6 +224,8 @@ def every_draw(case: Case, fill: int = 0) -> tuple[Tensor, Rows]:
     """The probability of every tuple of latents, (C,), and its row of the weight table: one run for all."""
     values = oracles.tuples(case.twin.latents, fill)
     (log_q,) = case.twin.joint(values)[1:]
+    if "path" in values:
+        values = decisions(case, fill)
     with oracles.Force({name: lambda fn, value=value: value for name, value in values.items()}):
         table = IWAE(len(log_q)).weight_table(case.model, case.guide, *case.args)
     rows = Rows(*table)
@@ -325,6 +397,44 @@ def test_a_discrete_latent_beside_a_reparameterised_one(setting: str) -> None:
         expected = oracles.flat_gradient(exact, parameters)
         assert expected.abs().max() > 1e-2
         assert_close(oracles.flat_gradient(surrogate, parameters), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("fill", [0, 1])
+@pytest.mark.parametrize(("m", "n", "particles"), [(3, 2, 2), (2, 2, 3)])
+def test_online_alignments(m: int, n: int, particles: int, fill: int) -> None:
+    """Decisions to emit, with steps that have no choice: what the temporal control is for."""
+    case = online(m, n)
+    exact = oracles.iw_bound_per_datum(case.twin, particles)
+    options = itertools.product(CONTROLS, [True, False], [None, case.model.progress])
+    objectives = [
+        VIMCO(particles, control=control, center=center, progress=progress)
+        for control, center, progress in options
+        if control == "temporal" or progress is None
+    ]
+    totals = [torch.zeros(())] * len(objectives)
+    for probability, table in tables(case, particles, fill):
+        surrogates = [objective.surrogate(table)[1] for objective in objectives]
+        totals = [old + probability * new for old, new in zip(totals, surrogates, strict=True)]
+    for total in totals:
+        for parameters in (case.of_model, case.of_guide):
+            expected = oracles.flat_gradient(exact.sum(), parameters)
+            assert expected.abs().max() > 1e-2
+            assert_close(oracles.flat_gradient(total, parameters), expected, **CLOSE)
+
+
+def test_progress_sees_nothing_of_what_is_drawn_without_a_choice() -> None:
+    case, seen = online(3, 2), []
+
+    def progress(values: Tensor) -> Tensor:
+        seen.append(case.model.progress(values))
+        return seen[-1]
+
+    for fill in (0, 1):
+        _, rows = every_draw(case, fill)
+        VIMCO(len(rows.log_q), control="temporal", progress=progress).surrogate(rows)
+    emits = torch.tensor([[t in path for t in range(5)] for path in itertools.combinations(range(5), 2)])
+    for each in seen:
+        assert torch.equal(each[:, 0], emits.cumsum(-1))
 
 
 # --- signals, against loops -------------------------------------------------------------------------
@@ -550,3 +660,28 @@ def test_a_common_factor_does_not_enter_the_variance() -> None:
         assert_close(now, before, rtol=1e-9, atol=0)
         assert before > 1e-6
         assert 100 * now < plain
+
+
+# --- refusals ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: IWAE(0), "iwae needs at least 1 particle, got 0"),
+        (lambda: IWAE(2, control="vimco"), "control is 'none' or 'prefix', not 'vimco'"),
+        (lambda: VIMCO(1), "vimco holds a particle out: it needs at least 2, got 1"),
+        (lambda: VIMCO(2, control="mean"), "'sequential' or 'temporal', not 'mean'"),
+        (lambda: VIMCO(2, progress=Tensor.cumsum), "control 'temporal' only, not to 'sequential'"),
+    ],
+)
+def test_options_that_do_not_go_together(make: Callable[[], SampledObjective], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_progress_of_another_shape() -> None:
+    case = cases.chain((3,))
+    objective = VIMCO(2, control="temporal", progress=lambda values: values.sum(-1))
+    with pytest.raises(UsageError, match=r"shape of the latents' values, \(2, 1, 3\), got \(2, 1\)"):
+        objective.estimate(case.model, case.guide, *case.args)
