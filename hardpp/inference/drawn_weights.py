@@ -1,0 +1,146 @@
+"""Objectives whose latents are drawn as weights over their values, by handlers outside the programs.
+
+Weights (..., S) are differentiable where an index (...) is not, so no score function is needed:
+
+    value = mean_k log p(y | weights[k]) - sum over latents of D(q || p),    weights[k] ~ a relaxation of q
+
+with the divergence D in closed form. In a sequential program q and p of a latent depend on the weights
+before it, and the gradient runs through them too; programs must take weights where they wrote an index
+(`hardpp.ops.attention.attend` does). The value is about the relaxed programs: it bounds nothing on the
+discrete ones.
+
+Source: Deng et al. (2018), section 3, where relaxations stand beside the score function.
+Shapes: K particles, I instances, ... = particles and plates, S values of a latent.
+"""
+
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from hardpp.errors import UsageError
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.particles import particle_trace
+from hardpp.inference.weight_table import WeightTable, tabulate
+from hardpp.types import Estimate, Program
+
+
+class RelaxedObjective(SampledObjective):
+    """The value above, and its gradient as it stands; a masked latent adds exactly zero to both.
+
+    Subclasses say how weights are drawn and what D is, given normalised log-probabilities (..., S) of
+    float32 or wider: minus infinity at impossible values, such as padding. A latent that is masked out is
+    pinned to its first value, the only possible one.
+
+    Raises:
+        UsageError: a latent that is not categorical, or has other values or plates in the other program.
+    """
+
+    unbiased = False
+    bound = "none"
+
+    def noise(self, log_q: Tensor) -> Any:
+        """The distribution, of batch shape (...), of all that is random about the weights."""
+        raise NotImplementedError
+
+    def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
+        """Weights (..., S) made of a draw of the noise: they sum to 1, and are 0 at impossible values."""
+        raise NotImplementedError
+
+    def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
+        """D(q || p) of every latent, (...), in nats."""
+        raise NotImplementedError
+
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
+        """Draws weights and scores them: a latent's model term is -D, its guide term 0."""
+        nesting = self.program_nesting(model, guide, args, kwargs)
+        drawn = DrawnWeights(self)
+        with drawn:  # outside the plate of particles: each has noise of its own
+            guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
+        with ScoredWeights(self, drawn.log_q):
+            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
+        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
+
+    def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
+        """The value (*I), detached, and its sum, which is differentiated as it stands."""
+        value = table.log_p.sum(-1).mean(0)
+        return value.detach(), value.sum()
+
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
+        """Value and surrogate of one batch; relaxed draws have no importance weights."""
+        estimate = super().estimate(model, guide, *args, **kwargs)
+        return estimate._replace(log_weights=None, diagnostics={})
+
+
+class DrawnWeights(Messenger):
+    """Runs a guide with weights (..., S) in place of its categorical latents, and keeps every log q.
+
+    The noise is a draw like any other: handlers further out may fix it.
+    """
+
+    def __init__(self, objective: RelaxedObjective):
+        super().__init__()
+        self.objective = objective
+        self.log_q: dict[str, Tensor] = {}
+        self.dtype: dict[str, torch.dtype] = {}
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if not msg["is_observed"] and not site_is_subsample(msg):
+            self.log_q[name] = log_probs(msg)
+            self.dtype[name] = msg["fn"].logits.dtype
+            msg["fn"] = self.objective.noise(self.log_q[name])
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if name in self.log_q:
+            weights = self.objective.weights(self.log_q[name], msg["value"]).to(self.dtype[name])
+            msg["value"], msg["fn"] = weights, dist.Delta(weights, event_dim=1)
+
+
+class ScoredWeights(Messenger):
+    """Gives each latent of a model that is replayed at drawn weights the log density -D(q || p)."""
+
+    def __init__(self, objective: RelaxedObjective, log_q: dict[str, Tensor]):
+        super().__init__()
+        self.objective, self.log_q = objective, log_q
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if msg["is_observed"] or name not in self.log_q:
+            return
+        log_q, log_p = self.log_q[name], log_probs(msg)
+        if log_q.shape[-log_p.dim() :] != log_p.shape:  # what depends on no weights has no particles
+            raise UsageError(
+                f"site {name!r} is drawn as weights of shape {tuple(log_q.shape)} by the guide "
+                f"but takes {tuple(log_p.shape)} in the model"
+            )
+        density = -self.objective.divergence(log_q, log_p)
+        msg["fn"] = dist.Delta(msg["value"], log_density=density, event_dim=1)
+
+
+def log_probs(site: Any) -> Tensor:
+    """Log-probabilities (..., S) of a Categorical site's values, as `RelaxedObjective` wants them.
+
+    Raises:
+        UsageError: the site is not categorical.
+    """
+    fn, mask = site["fn"], site["mask"]
+    if not isinstance(fn, torch.distributions.Categorical):
+        raise UsageError(
+            f"site {site['name']!r} is {type(fn).__name__}: only a Categorical can be drawn as weights"
+        )
+    wide = fn.logits
+    if wide.dtype in (torch.bfloat16, torch.float16):
+        wide = wide.log_softmax(-1, dtype=torch.float32)
+    if "probs" in vars(fn):  # torch clamps the logit of a probability that was given as zero
+        impossible = (fn.probs == 0) & (wide.exp() > 0)
+        wide = wide.masked_fill(impossible, -torch.inf).log_softmax(-1)
+    if mask is None or mask is True:
+        return wide
+    first = wide.new_full(wide.shape[-1:], -torch.inf)
+    first[0] = 0.0
+    return wide.where(torch.as_tensor(mask, device=wide.device).unsqueeze(-1), first)

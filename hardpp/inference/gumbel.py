@@ -1,0 +1,162 @@
+"""Gumbel-softmax and straight-through weights: gradients through a discrete draw, all of them biased.
+
+The index argmax(log q + g), g standard Gumbel noise, is a draw from q. Three ways to differentiate it:
+
+    Gumbel-softmax     weights = softmax((log q + g) / temperature)
+    straight-through   weights = onehot(z) + soft - [soft],               soft = softmax(log q / temperature)
+    ReinMax            weights = onehot(z) + 2 step((onehot(z) + soft) / 2) - 1/2 step(softmax(log q))
+
+with z ~ q, [.] a constant, and step(pi) of value zero and the gradient of a softmax whose value is pi,
+d step(pi) = (diag(pi) - pi pi^T) d log q. Gumbel-softmax weights are relaxed in the forward pass too:
+hot, they are smooth and far from an index; cold, they are nearly one and their gradients explode. The
+other two stay indices, so programs see what they see at test time, and replace the differences
+f(i) - f(j) in the exact gradient by a slope: at one end, f'(i), which is exact for a linear f (Euler), or
+the mean of both ends, (f'(i) + f'(j)) / 2, which is exact for a quadratic f (Heun), at temperature 1.
+
+Each latent's KL(q || p) is a sum over its values, not a draw, and is differentiated in q and p.
+
+Sources: Jang et al. (2017) and Maddison et al. (2017), Gumbel-softmax; Bengio et al. (2013),
+straight-through; Liu et al. (2023), Bridging Discrete and Backpropagation, algorithm 2 (ReinMax);
+Deng et al. (2018), section 3, for the analytic KL.
+Shapes: ... = particles and plates, S values of a latent.
+"""
+
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor, nn
+
+from hardpp.errors import UsageError
+from hardpp.inference.drawn_weights import RelaxedObjective
+from hardpp.inference.weight_table import WeightTable
+from hardpp.types import Program
+
+
+class GumbelSoftmax(RelaxedObjective):
+    """mean_k log p(y | weights[k]) - sum over latents of KL(q || p), by a relaxation of the draws.
+
+    Args:
+        num_particles: K.
+        temperature: of the softmax that is differentiated; towards 0 it becomes an index.
+        final_temperature: where an exponential decay of the temperature ends; None for no decay.
+        anneal_steps: how many training estimates (one an optimiser step) the decay takes; our guess.
+        straight_through: indices forwards, backwards the softmax of log q. (Not of log q + g, the
+            straight-through Gumbel-softmax, which is biased even for linear functions.)
+        reinmax: indices forwards, backwards the second-order estimator; it wants a temperature of 1 or more.
+        max_plate_nesting: see `SampledObjective`.
+
+    Attributes:
+        schedule: the decay, a module whose count of estimates is part of `OBJ(model, guide)`'s state;
+            None without a final temperature.
+
+    Raises:
+        UsageError: a temperature that is not positive, no step to anneal in, or both estimators at once.
+    """
+
+    name = "gumbel"
+
+    def __init__(
+        self,
+        num_particles: int = 1,
+        *,
+        temperature: float = 1.0,
+        final_temperature: float | None = None,
+        anneal_steps: int = 10_000,
+        straight_through: bool = False,
+        reinmax: bool = False,
+        max_plate_nesting: float = float("inf"),
+    ):
+        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        for each in (temperature, final_temperature):
+            if each is not None and not each > 0:
+                raise UsageError(f"a temperature is positive, got {each}")
+        if anneal_steps < 1:
+            raise UsageError(f"the temperature is annealed over at least 1 step, got {anneal_steps}")
+        if straight_through and reinmax:
+            raise UsageError("straight_through and reinmax are two estimators: choose one")
+        self.straight_through, self.reinmax = straight_through, reinmax
+        self.temperature = temperature
+        self.schedule = (
+            None
+            if final_temperature is None
+            else TemperatureSchedule(temperature, final_temperature, anneal_steps)
+        )
+
+    def noise(self, log_q: Tensor) -> Any:
+        """Gumbel noise (..., S), or an index (...)."""
+        if self.straight_through or self.reinmax:
+            return dist.Categorical(logits=log_q)
+        return dist.Gumbel(torch.zeros_like(log_q), torch.ones_like(log_q)).to_event(1)
+
+    def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
+        """Weights (..., S): one-hot in value for the straight-through estimators."""
+        temperature = self.temperature if self.schedule is None else self.schedule()
+        if self.straight_through:
+            return straight_through(log_q, noise, temperature)
+        if self.reinmax:
+            return reinmax(log_q, noise, temperature)
+        return ((log_q + noise) / temperature).softmax(-1)
+
+    def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
+        """KL(q || p) between categoricals, (...), in nats; a value that q never takes adds nothing."""
+        q = log_q.exp()
+        ratio = (log_q - log_p).where(q > 0, q.new_zeros(()))
+        return (q * ratio).sum(-1)
+
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
+        """Draws weights at one temperature and scores them; a schedule then takes its step."""
+        table = super().weight_table(model, guide, *args, **kwargs)
+        if self.schedule is not None:
+            self.schedule.advance()
+        return table
+
+
+class TemperatureSchedule(nn.Module):
+    """temperature = initial (final / initial)^(n / steps) after n training estimates, final from then on.
+
+    The count is a buffer: it is saved, restored and moved with the module that holds it.
+    """
+
+    estimates: Tensor
+
+    def __init__(self, initial: float, final: float, steps: int):
+        super().__init__()
+        self.initial, self.final, self.steps = initial, final, steps
+        self.register_buffer("estimates", torch.zeros((), dtype=torch.int64))
+
+    def forward(self) -> Tensor:
+        """The temperature now, a scalar on the module's device."""
+        done: Tensor = (self.estimates / self.steps).clamp(max=1.0)
+        return self.initial * (self.final / self.initial) ** done
+
+    def advance(self) -> None:
+        """Counts one estimate, if it was made for training: in training mode and with gradients."""
+        if self.training and torch.is_grad_enabled():
+            self.estimates += 1
+
+
+def straight_through(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:
+    """One-hot weights (..., S) of an index (...), with the gradient of softmax(log q / temperature)."""
+    soft = (log_q / temperature).softmax(-1)
+    return _one_hot(index, soft) + (soft - soft.detach())
+
+
+def reinmax(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:
+    """One-hot weights (..., S) of an index (...), with the gradient of Liu et al. (2023), algorithm 2."""
+    hard = _one_hot(index, log_q)
+    soft = (log_q.detach() / temperature).softmax(-1)
+    return hard + (2 * _step((hard + soft) / 2, log_q) - _step(log_q.detach().exp(), log_q) / 2)
+
+
+# Zero in value, (diag(pi) - pi pi^T) d log q in gradient.
+def _step(pi: Tensor, log_q: Tensor) -> Tensor:
+    possible = log_q > -torch.inf  # minus infinity less itself is no number
+    moved = log_q.where(possible, log_q.new_zeros(()))
+    share = pi * (moved - moved.detach())
+    return share - pi * share.sum(-1, keepdim=True)
+
+
+def _one_hot(index: Tensor, like: Tensor) -> Tensor:
+    values = torch.arange(like.shape[-1], device=like.device)
+    return (index.unsqueeze(-1) == values).to(like.dtype)  # functional.one_hot would ask the host
