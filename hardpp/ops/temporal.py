@@ -8,7 +8,8 @@ particle i starts at the first t at which j has emitted as much as i had before 
     out[i, s]  = mean over j != i of sum over stages t > e[i, j, s] of terms[j, t]
 
 It depends on particle i through its latents before the s-th alone, so whatever is built of it, the other
-particles and i's own past is a control variate for the s-th latent.
+particles and i's own past is a control variate for the s-th latent. Every pair of particles has its own
+starts: time and memory are K^2 N an instance.
 
 Source: Lawson et al. (2017), equation 7.
 Shapes: K particles, ... = instances, N stages (stage 0 comes before the first latent).
