@@ -1,0 +1,137 @@
+"""Reweighted wake-sleep: the model learns from weighted draws, the guide from them and from dreams.
+
+    wn[k] = softmax_k(log w[k]),  log w = log p(y, z) - log q~(z),  z[k] ~ q~, detached
+
+    wake-theta   sum_k wn[k] grad log p(y, z[k])
+    wake-phi     sum_k wn[k] grad log q(z[k])            towards min KL(p(z | y) || q)
+    sleep-phi    grad log q(z | x, y'),  z, y' dreamt    towards min E_p[KL(p(z | y') || q)]
+
+q~ is the guide q or a flatter proposal (`hardpp.inference.proposals`). Weights are normalised per instance,
+never over a minibatch, which is a collection of inferences and not one. The control variates of WS-RAM
+take off what is zero in expectation, the mean score of a distribution under itself:
+
+    wake-theta   sum_k wn[k] grad log p(y | z[k]) + (wn[k] - vn[k]) grad log p(z[k])
+    wake-phi     sum_k (wn[k] - q(z[k]) / (K q~(z[k]))) grad log q(z[k])
+
+with vn = softmax_k(log p(z[k]) - log q~(z[k])), the same draws weighted towards the prior. The second is
+exactly mean-zero; the first, self-normalised, has a bias of order 1/K, and vn = 1/K where q~ = p(z).
+
+Source: Bornschein and Bengio (2015), Reweighted Wake-Sleep; Le et al. (2019); Ba, Salakhutdinov, Grosse
+and Frey (2015), Learning Wake-Sleep Recurrent Attention Models, for the control variates.
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hardpp.errors import UsageError
+from hardpp.inference.dreams import Dreamer, Dreamt, dream, sleep_phi
+from hardpp.inference.proposals import Proposal, ProposalObjective
+from hardpp.inference.weight_table import WeightTable
+from hardpp.ops.weights import log_mean_exp
+from hardpp.types import Estimate, Program
+
+
+class ReweightedWakeSleep(ProposalObjective):
+    """Wake-theta for the model, insomnia * wake-phi + (1 - insomnia) * sleep-phi for the guide.
+
+    The bound is the importance-weighted one, log mean_k w[k] per instance; without control variates
+    wake-theta is its gradient. A parameter that both programs use gets the terms of both, added up. A
+    guide that is the model's own prior has no others: with `train_guide=False` that is WS-RAM without an
+    inference network.
+
+    Args:
+        num_particles: K, at least 2.
+        insomnia: the share of wake-phi, from 0 to 1; at 1 nothing is dreamt.
+        control_variates: whether to subtract them, as above.
+        train_guide: False leaves out wake-phi and sleep-phi.
+        proposal: None, "temperature" or "mixture": what draws the particles, see `ProposalObjective`.
+        temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
+        mixture: the share of the uniform distribution in the proposal "mixture".
+        dreamt: puts dreamt observations into the guide's arguments, see `hardpp.inference.dreams.dream`;
+            needed where the tensors that the model observes are not its arguments.
+        dream: draws the whole dream, (model, args, kwargs) -> `hardpp.inference.dreams.Dream`; needed
+            where observations depend on one another, as in a teacher-forced program, whose default
+            dream is one of single steps given the real symbols before them.
+        max_plate_nesting: see `SampledObjective`.
+
+    Raises:
+        UsageError: fewer than two particles, insomnia outside [0, 1], both `dream` and `dreamt`, or
+            a proposal that is refused.
+    """
+
+    name = "rws"
+
+    def __init__(
+        self,
+        num_particles: int,
+        *,
+        insomnia: float = 1.0,
+        control_variates: bool = True,
+        train_guide: bool = True,
+        proposal: Proposal | None = None,
+        temperature: float = 2.0,
+        mixture: float = 0.1,
+        dreamt: Dreamt | None = None,
+        dream: Dreamer | None = None,
+        max_plate_nesting: float = float("inf"),
+    ):
+        super().__init__(
+            num_particles,
+            proposal=proposal,
+            temperature=temperature,
+            mixture=mixture,
+            max_plate_nesting=max_plate_nesting,
+        )
+        if num_particles < 2:
+            raise UsageError(f"{self.name} compares particles: it needs at least 2, got {num_particles}")
+        if not 0 <= insomnia <= 1:
+            raise UsageError(f"insomnia is between 0 and 1, not {insomnia}")
+        if dream is not None and dreamt is not None:
+            raise UsageError("dream places what it dreams itself: give either dream or dreamt")
+        self.insomnia, self.control_variates = insomnia, control_variates
+        self.trains_guide = train_guide
+        self.dreamt, self.dream = dreamt, dream
+
+    def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
+        """Bound (*I) and surrogate of the wake terms; the dream is added by `estimate`."""
+        total = wake_theta(table, self.control_variates)
+        if self.trains_guide and self.insomnia > 0:
+            total = total + self.insomnia * wake_phi(table, self.control_variates)
+        return log_mean_exp(table.log_weights), total
+
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
+        """Bound, surrogate and log weights of one batch; no dream where no gradient is asked for."""
+        estimate = super().estimate(model, guide, *args, **kwargs)
+        if not self.trains_guide or self.insomnia == 1 or not torch.is_grad_enabled():
+            return estimate
+        dreamer = self.dream
+        dreamt = dream(model, args, kwargs, self.dreamt) if dreamer is None else dreamer(model, args, kwargs)
+        sleep = (1 - self.insomnia) * sleep_phi(guide, dreamt)
+        return estimate._replace(surrogate=estimate.surrogate + sleep)
+
+
+def wake_theta(table: WeightTable, control_variates: bool = False) -> Tensor:
+    """A scalar with the gradient of wake-theta, for a table of detached draws (see `by_proposal`)."""
+    log_p, log_prior = table.log_p.sum(-1), table.log_prior  # (K, *I)
+    total = _weighted(table.log_weights.softmax(0), log_p)
+    if control_variates:
+        towards_prior = (log_prior.detach() - table.log_q.sum(-1)).softmax(0)
+        total = total - _weighted(towards_prior, log_prior)
+    return total
+
+
+def wake_phi(table: WeightTable, control_variates: bool = False) -> Tensor:
+    """A scalar with the gradient of wake-phi, for a table of detached draws (see `by_proposal`)."""
+    log_q = table.score.sum(-1)  # (K, *I)
+    weights = table.log_weights.softmax(0)
+    if control_variates:
+        weights = weights - (log_q.detach() - table.log_q.sum(-1)).exp() / len(log_q)
+    return _weighted(weights, log_q)
+
+
+# A particle of weight zero adds nothing, however impossible the model finds it.
+def _weighted(weights: Tensor, terms: Tensor) -> Tensor:
+    return (weights * terms.where(weights != 0, torch.zeros_like(terms))).sum()
