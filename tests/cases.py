@@ -114,7 +114,7 @@ class ChainGuide(PyroModule):
             z = torch.full((B,), self.S)
             for t in pyro.markov(range(self.T)):
                 with poutine.mask(mask=mask[:, t]):
-                    z = pyro.sample(f"z_{t}", dist.Categorical(logits=self.table[t][z]))
+                    z = pyro.sample(f"z_{t}", dist.Categorical(logits=pick(self.table[t], z)))
 
 
 def chain(lengths: tuple[int, ...] = (3,), S: int = 2, V: int = 3, style: str = "tensor") -> Case:

@@ -46,7 +46,7 @@ class TrajectoryBalance(ProposalObjective):
         UsageError: an unknown log_partition, too few particles, or a proposal that is refused.
     """
 
-    name = "tb"
+    name = "trajectory-balance"
 
     def __init__(
         self,

@@ -20,6 +20,6 @@ def attend(memory: Tensor, alignment: Tensor) -> Tensor:
         (..., B, T, H).
     """
     if alignment.is_floating_point():
-        return alignment @ memory
+        return alignment.to(memory.dtype) @ memory
     row = torch.arange(memory.shape[0], device=memory.device).unsqueeze(-1)  # (B, 1)
     return memory[row, alignment]

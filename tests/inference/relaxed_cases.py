@@ -9,7 +9,6 @@ from typing import Any
 
 import cases
 import oracles
-import pyro
 import pyro.distributions as dist
 import torch
 from cases import Case
@@ -26,32 +25,6 @@ OBJECTIVES: dict[str, Callable[..., RelaxedObjective]] = {
     "reinmax": lambda K=1, **kw: GumbelSoftmax(K, reinmax=True, **kw),
     "dirichlet": lambda K=1, **kw: ImplicitDirichlet(K, total=4.0, **kw),
 }
-
-
-class WeightChainGuide(cases.ChainGuide):
-    """The guide of the chains, for indices and for weights."""
-
-    def forward(self, symbols: Tensor, mask: Tensor) -> None:
-        B = symbols.shape[0]
-        with pyro.plate("data", B, dim=-1):
-            z = torch.full((B,), self.S)
-            for t in pyro.markov(range(self.T)):
-                with poutine.mask(mask=mask[:, t]):
-                    logits = cases.pick(self.table[t], z)
-                    z = pyro.sample(f"z_{t}", dist.Categorical(logits=logits))
-
-
-def relaxable(case: Case) -> Case:
-    """The case with a guide that takes weights; the tables stay those of the twin."""
-    if not isinstance(case.guide, cases.ChainGuide):
-        return case
-    guide = WeightChainGuide(case.guide.T, case.guide.S)
-    guide.table = case.guide.table
-    return case._replace(guide=guide)
-
-
-def make(name: str) -> Case:
-    return relaxable(cases.CASES[name]())
 
 
 def uniforms(case: Case, particles: int = 1, seed: int = 4) -> dict[str, Tensor]:

@@ -112,7 +112,7 @@ def test_a_single_possible_value_has_all_the_weight(values: int, dtype: torch.dt
 @pytest.mark.parametrize("program", cases.TAKES_RELAXED)
 def test_the_value_and_its_gradient_by_hand(program: str, total: float, particles: int) -> None:
     """Of given gamma draws, which move with their concentrations as implicit differentiation says."""
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     us = uniforms(case, particles)
 
     def weigh(log_q: Tensor, u: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ every_case = pytest.mark.parametrize("program", cases.TAKES_RELAXED)
 @every_case
 @every_objective
 def test_weights_are_weights(name: str, program: str) -> None:
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     table = OBJECTIVES[name](20).weight_table(case.model, case.guide, *case.args)
     for latent in table.latents:
         weights = latent.guide["value"]
@@ -45,7 +45,7 @@ def test_weights_are_weights(name: str, program: str) -> None:
 @every_case
 @every_objective
 def test_what_is_reported(name: str, program: str) -> None:
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     objective = OBJECTIVES[name](2)
     estimate = objective.estimate(case.model, case.guide, *case.args)
     B = next(iter(case.twin.latents.values())).mask.shape[0]
@@ -58,7 +58,7 @@ def test_what_is_reported(name: str, program: str) -> None:
 
 @every_objective
 def test_three_entrances(name: str) -> None:
-    case = relaxed_cases.make("alignment-variational")
+    case = cases.CASES["alignment-variational"]()
     objective = OBJECTIVES[name](2)
     us = uniforms(case, 2)
     bound, gradient = evaluate(objective, case, us)
@@ -83,7 +83,7 @@ def test_three_entrances(name: str) -> None:
 @every_case
 @every_objective
 def test_particles_are_averaged(name: str, program: str) -> None:
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     us = uniforms(case, 3)
     together, gradient = evaluate(OBJECTIVES[name](3), case, us)
     each = [evaluate(OBJECTIVES[name](), case, {n: u[k : k + 1] for n, u in us.items()}) for k in range(3)]
@@ -132,7 +132,7 @@ def test_a_batch_is_the_sum_of_its_data(name: str, guide: str) -> None:
 @pytest.mark.parametrize("program", ["chain-ragged", "alignment-variational", "alignment-prior"])
 @every_objective
 def test_noise_at_masked_elements_is_indifferent(name: str, program: str) -> None:
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     us, other = uniforms(case), uniforms(case, seed=5)
     changed = {
         n: u.where(case.twin.latents[n].mask.unsqueeze(-1), other[n]) for n, u in us.items()
@@ -176,7 +176,7 @@ def test_a_masked_latent_has_no_gradient_even_where_it_is_read(name: str, mask: 
 @every_case
 @every_objective
 def test_a_scale_multiplies(name: str, program: str) -> None:
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     us, nesting = uniforms(case, 2), next(iter(case.twin.latents.values())).mask.dim()
     objective = OBJECTIVES[name](2, max_plate_nesting=nesting)
     value, gradient = evaluate(objective, case, us)
@@ -321,7 +321,7 @@ class Asked(TorchDispatchMode):
 
 @pytest.mark.parametrize("objective", [*OBJECTIVES, "annealed"])
 def test_no_step_waits_for_the_device(objective: str) -> None:
-    case = relaxed_cases.make("alignment-variational")
+    case = cases.CASES["alignment-variational"]()
     make = OBJECTIVES.get(objective, lambda K: GumbelSoftmax(K, final_temperature=0.1))
     with pyro.validation_enabled(False), Asked() as asked:
         make(2).differentiable_loss(case.model, case.guide, *case.args).backward()

@@ -35,7 +35,7 @@ def kl(log_q: Tensor, log_p: Tensor) -> Tensor:
 @pytest.mark.parametrize("temperature", [0.3, 2.0])
 @pytest.mark.parametrize("program", cases.TAKES_RELAXED)
 def test_the_value_and_its_gradient_by_hand(program: str, temperature: float, particles: int) -> None:
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     us = uniforms(case, particles)
 
     def weigh(log_q: Tensor, u: Tensor) -> Tensor:
@@ -197,7 +197,7 @@ def test_reinmax_takes_the_mean_slope_of_both_ends() -> None:
 @pytest.mark.parametrize("program", cases.TAKES_RELAXED)
 def test_their_values_are_those_of_indices(program: str, estimator: str, particles: int) -> None:
     """Only the guide's gradient is biased: the expected value is the bound, the model's gradient its own."""
-    case = relaxed_cases.make(program)
+    case = cases.CASES[program]()
     objective = hard(estimator, particles=particles)
 
     def run() -> tuple[Tensor, Tensor]:
@@ -243,7 +243,7 @@ def annealed() -> GumbelSoftmax:
 
 
 def test_only_training_estimates_count_and_each_once() -> None:
-    case = relaxed_cases.make("chain")
+    case = cases.CASES["chain"]()
     objective = annealed()
     module = objective(case.model, case.guide)
     count = objective.schedule.estimates
@@ -264,7 +264,7 @@ def test_only_training_estimates_count_and_each_once() -> None:
 
 
 def test_an_estimate_is_made_at_the_temperature_of_its_time() -> None:
-    case = relaxed_cases.make("chain-ragged")
+    case = cases.CASES["chain-ragged"]()
     objective, us = annealed(), uniforms(case, 2)
     for temperature in (2.0, 2**0.5, 1.0):
         plain = GumbelSoftmax(2, temperature=temperature)
@@ -275,7 +275,7 @@ def test_an_estimate_is_made_at_the_temperature_of_its_time() -> None:
 
 
 def test_the_schedule_is_saved_with_the_module() -> None:
-    case = relaxed_cases.make("chain")
+    case = cases.CASES["chain"]()
     module = annealed()(case.model, case.guide)
     for _ in range(3):
         module(*case.args)
@@ -285,7 +285,7 @@ def test_the_schedule_is_saved_with_the_module() -> None:
 
 
 def test_without_a_schedule_nothing_is_counted_or_saved() -> None:
-    case = relaxed_cases.make("chain")
+    case = cases.CASES["chain"]()
     module = GumbelSoftmax()(case.model, case.guide)
     saved = {name for name in module.state_dict() if not name.startswith(("model.", "guide."))}
     assert saved == set()

@@ -1,0 +1,82 @@
+"""Every objective, in settings that differ in what they compute; what each says of itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from hardpp.inference.dreams import Dream
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.gumbel import GumbelSoftmax
+from hardpp.inference.importance_weighted import IWAE, VIMCO
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.ovis import OVIS
+from hardpp.inference.relaxed import SoftAttention
+from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
+from hardpp.inference.trajectory_balance import TrajectoryBalance
+from hardpp.inference.wake_sleep import ReweightedWakeSleep
+from hardpp.types import TransductionBatch
+
+
+def dreamer(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Dream:
+    """A dream that is a function of the datum alone, the same for any padding."""
+    if not args:
+        return Dream({"z": torch.tensor([1, 0])}, args, kwargs)
+    if not isinstance(args[0], TransductionBatch):  # the chain
+        return Dream({f"z_{t}": args[0][:, t] % 2 for t in range(args[0].shape[1])}, args, kwargs)
+    (data,) = args
+    z = data.target % data.source_mask.sum(-1, keepdim=True)
+    return Dream({"alignment": z}, (data._replace(target=(data.target + 1) % 4),), kwargs)
+
+
+OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
+    "elbo": ScoreFunctionELBO,
+    "elbo-two": lambda **kw: ScoreFunctionELBO(2, **kw),
+    "elbo-global": lambda **kw: ScoreFunctionELBO(credit="global", **kw),
+    "leave-one-out": lambda **kw: ScoreFunctionELBO(2, baseline="leave-one-out", **kw),
+    "leave-one-out-global": lambda **kw: ScoreFunctionELBO(
+        3, credit="global", baseline="leave-one-out", **kw
+    ),
+    "soft-attention": lambda **kw: ScoreFunctionELBO(baseline="soft-attention", **kw),
+    "soft-attention-two": lambda **kw: ScoreFunctionELBO(2, baseline="soft-attention", **kw),
+    "iwae": lambda **kw: IWAE(2, **kw),
+    "iwae-one": lambda **kw: IWAE(1, **kw),
+    "iwae-prefix": lambda **kw: IWAE(3, control="prefix", **kw),
+    "vimco": lambda **kw: VIMCO(2, **kw),
+    "vimco-geometric": lambda **kw: VIMCO(3, control="geometric", center=False, **kw),
+    "vimco-arithmetic": lambda **kw: VIMCO(3, control="arithmetic", **kw),
+    "vimco-temporal": lambda **kw: VIMCO(3, control="temporal", **kw),
+    "ovis": lambda **kw: OVIS(3, **kw),
+    "ovis-unbiased": lambda **kw: OVIS(3, gamma=0.0, **kw),
+    "rws": lambda **kw: ReweightedWakeSleep(2, **kw),
+    "rws-plain": lambda **kw: ReweightedWakeSleep(3, control_variates=False, **kw),
+    "rws-temperature": lambda **kw: ReweightedWakeSleep(2, proposal="temperature", **kw),
+    "rws-mixture": lambda **kw: ReweightedWakeSleep(2, proposal="mixture", **kw),
+    "rws-dream": lambda **kw: ReweightedWakeSleep(2, insomnia=0.5, dream=dreamer, **kw),
+    "trajectory-balance": lambda **kw: TrajectoryBalance(2, **kw),
+    "trajectory-balance-learned": lambda **kw: TrajectoryBalance(1, log_partition="learned", **kw),
+    "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal="mixture", **kw),
+    "straight-through": lambda **kw: GumbelSoftmax(2, straight_through=True, **kw),
+    "reinmax": lambda **kw: GumbelSoftmax(1, reinmax=True, **kw),
+    "tracegraph": TraceGraph,
+    "tracegraph-two": lambda **kw: TraceGraph(2, **kw),
+    "exact": ExactMarginal,
+    "enum": EnumeratedELBO,
+    "soft": lambda **kw: SoftAttention(**kw),
+}
+
+# By class, or by setting where it differs: name, bound, unbiased.
+EXPECTED: dict[Any, tuple[str, str, bool]] = {
+    ScoreFunctionELBO: ("elbo", "elbo", True),
+    TraceGraph: ("tracegraph", "elbo", True),
+    IWAE: ("iwae", "iw", True),
+    VIMCO: ("vimco", "iw", True),
+    OVIS: ("ovis", "iw", False),
+    "ovis-unbiased": ("ovis", "iw", True),
+    ReweightedWakeSleep: ("rws", "iw", False),
+    TrajectoryBalance: ("trajectory-balance", "iw", False),
+    GumbelSoftmax: ("gumbel", "none", False),
+    ExactMarginal: ("exact", "exact", True),
+    EnumeratedELBO: ("enum", "elbo", True),
+    SoftAttention: ("soft", "none", False),
+}
