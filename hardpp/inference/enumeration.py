@@ -2,6 +2,10 @@
 
 Each latent holds all its values at once, in a dim of its own left of the plates, and whatever depends on
 it gets that dim too. `hardpp.inference.factor_graph` gives the dims names.
+
+In `pyro.markov` a latent gets the dim of one that is out of reach. Its `history` is taken at its word: a
+step that looks back further is refused where it meets its own dim, h + 1 steps back for a history of h, but
+not everywhere.
 """
 
 from typing import Any
@@ -30,7 +34,7 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
     every = _EveryValue(nesting)
     with EnumMessenger(-1 - nesting):
         try:
-            return poutine.trace(every(program)).get_trace(*args, **kwargs)
+            return poutine.trace(every(_InSight()(program))).get_trace(*args, **kwargs)
         except NotImplementedError as fault:
             if every.latest is None or _lists_values(every.latest["fn"]):
                 raise  # not the latent's fault
@@ -40,8 +44,22 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
 def replayed_trace(program: Program, guide_trace: Trace, args: Any, kwargs: Any) -> Trace:
     """Runs a model at the enumerated latents of a guide."""
     # A messenger of its own keeps the model's pyro.markov apart from the guide's.
-    replayed = poutine.replay(EnumMessenger()(program), trace=guide_trace)
+    replayed = poutine.replay(EnumMessenger()(_InSight()(program)), trace=guide_trace)
     return poutine.trace(replayed).get_trace(*args, **kwargs)
+
+
+class _InSight(Messenger):
+    """Takes sites that a poutine.block hides out of the reach of later steps: no enumeration knows them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def _pyro_sample(self, site: Site) -> None:
+        reach = site["infer"].get("_markov_scope", {})
+        for name in [name for name in reach if name not in self.names]:
+            del reach[name]
+        self.names.add(site["name"])
 
 
 class _EveryValue(Messenger):

@@ -148,7 +148,7 @@ class EnumeratedELBO(SurrogateObjective):
         p = factor_graph(model_trace, dict(guide_trace.plate_to_symbol))
         terms = [*p.factors.values(), *(Factor(-log_q, dims) for log_q, dims in q.factors.values())]
         means = expectation(q.eliminate().steps, terms, q.plates)
-        both = p._replace(shared=p.shared & q.shared, dtype=torch.promote_types(p.dtype, q.dtype))
+        both = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
         bound = both.per_datum(means) * common_scale([*model_sites.values(), *guide_sites.values()])
         return Estimate(bound.detach(), bound.sum(), None, {})
 

@@ -172,6 +172,12 @@ def test_what_much_depends_on_waits() -> None:
     assert "".join(elimination_order(ladder, dict.fromkeys("zabcdefgh", NONE)))[:6] == "abcdef"
 
 
+def test_a_sum_ties_its_neighbours() -> None:
+    """A ring: with a gone, p and s are neighbours, and have no fewer than q."""
+    ring = [Factor(torch.zeros(()), pair) for pair in ("ap", "pq", "qr", "rs", "sa")]
+    assert "".join(elimination_order(ring, dict.fromkeys("aqprs", NONE))) == "aqprs"
+
+
 def test_a_variable_that_no_factor_holds_leaves_them_alone() -> None:
     factor = Factor(torch.zeros(2), "y")
     steps, left = eliminate([factor], {"b": NONE})
