@@ -4,6 +4,9 @@ Torch's own normalises logits by `logits - logsumexp(logits)`: two passes and si
 every site of every step. Here it is one `log_softmax`, and a plate that asks for the batch shape that is
 there already gets the same object back. Log-probabilities are float32 or wider, also under autocast.
 
+Draws invert the distribution function, with one uniform number each; torch's own race S exponential
+variables and check the probabilities on the host.
+
 Shapes: ... = batch, S values.
 """
 
@@ -36,6 +39,13 @@ class Categorical(dist.Categorical):
         wide: Categorical = super().expand(batch_shape, self.__new__(type(self)))
         return wide
 
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Independent draws, int64 (*sample_shape, ...)."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        uniform = torch.rand(shape, dtype=torch.float64, device=self.logits.device)
+        return inverse_distribution(self.logits, uniform)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-probabilities of values that broadcast with the batch, in nats."""
         if hasattr(value, "_pyro_categorical_support") or self._validate_args:
@@ -44,3 +54,18 @@ class Categorical(dist.Categorical):
         shape = torch.broadcast_shapes(value.shape, self.batch_shape)
         index = value.long().expand(shape).unsqueeze(-1)
         return self.logits.expand(*shape, self._num_events).gather(-1, index).squeeze(-1)
+
+
+def inverse_distribution(log_probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """The first value whose cumulative probability exceeds a number in [0, 1).
+
+    Args:
+        log_probabilities: (..., S), normalised; a value of -inf is never the answer.
+        uniform: (*more, ...), float64.
+
+    Returns:
+        int64 (*more, ...).
+    """
+    reached = log_probabilities.detach().exp().cumsum(-1, dtype=torch.float64)
+    threshold = uniform * reached[..., -1]  # the sum is 1 up to rounding
+    return (reached <= threshold.unsqueeze(-1)).sum(-1)
