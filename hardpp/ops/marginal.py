@@ -85,16 +85,16 @@ def at(factor: Factor, values: Mapping[str, Factor]) -> Factor:
         values: by variable, an index tensor over plates (and draws, or whatever the values differ by).
 
     Returns:
-        A factor over what is left of the factor's dims and the dims of those values, sorted.
+        A factor over the dims of those values, and what is left of the factor's.
     """
     if not any(d in values for d in factor.dims):
         return factor
-    dims = {d for d in factor.dims if d not in values}
-    dims.update(*[values[d].dims for d in factor.dims if d in values])
-    sorted_dims = "".join(sorted(dims))
-    where = factor.log_value.device
+    shared = "".join(sorted(set().union(*[values[d].dims for d in factor.dims if d in values])))
+    read = [d for d in factor.dims if d in values or d in shared]
+    kept = "".join([d for d in factor.dims if d not in read])
+    table = spread(factor, "".join(read) + kept)
     index = [
-        spread(values.get(d) or Factor(torch.arange(size, device=where), d), sorted_dims)
-        for d, size in zip(factor.dims, factor.log_value.shape, strict=True)
+        spread(values.get(d) or Factor(torch.arange(size, device=table.device), d), shared)
+        for d, size in zip(read, table.shape, strict=False)
     ]
-    return Factor(factor.log_value[tuple(index)], sorted_dims)
+    return Factor(table[tuple(index)], shared + kept)
