@@ -176,7 +176,7 @@ def expectation(steps: list[Step], terms: Iterable[Factor], plates: Plates) -> l
     """The mean of a sum of terms under the distribution that was eliminated.
 
     Args:
-        steps: of the elimination of normalised log-probabilities, with `log_sum`.
+        steps: of an elimination with `log_sum`.
         terms: what to average, values and not their logarithms; they add up over plates.
         plates: as for `eliminate`.
 
