@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.ops.elimination import DRAWS, trace_back
-from hardpp.ops.marginal import Factor, at, without
+from hardpp.ops.marginal import IMPOSSIBLE, Factor, at, without
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 RANDOM = small(100)
@@ -62,7 +62,7 @@ def log_conditionals(values: Values, model: Callable[..., Any], *args: Any) -> T
         )
 
     def choose(variable: str, factor: Factor) -> Factor:
-        log_p = factor.log_value.log_softmax(factor.dims.index(variable))
+        log_p = factor.log_value.clamp_min(IMPOSSIBLE).log_softmax(factor.dims.index(variable))
         term = at(Factor(log_p, factor.dims), {variable: forced[variable]})
         terms.append(without(term, set(term.dims) - {DRAWS}).log_value)
         return forced[variable]
