@@ -12,7 +12,8 @@ from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
 from hardpp.inference.relaxed import SoftAttention
-from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
+from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.types import TransductionBatch

@@ -125,7 +125,8 @@ class SampledObjective(SurrogateObjective):
         nesting = self.program_nesting(model, guide, args, kwargs)
         guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
         model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
+        table = tabulate(model_trace, guide_trace, self.num_particles, nesting)
+        return table._replace(args=args, kwargs=kwargs)
 
     def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
         """The model's trace at the guide's draws; more rows than K may follow the particles."""

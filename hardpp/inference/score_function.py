@@ -8,29 +8,34 @@ The return of the s-th latent is what the program adds to log w from that latent
 latents) or all of log w (`credit="global"`: REINFORCE). A baseline must not depend on the latent
 it judges; then it changes the variance and not the expectation.
 
-Sources: Williams (1992); Schulman et al. (2015); Mnih and Gregor (2014), section 2.3; Kool et al.
-(2019) for leave-one-out; Deng et al. (2018), equation 1, for the soft-attention baseline.
+Sources: Williams (1992); Schulman et al. (2015); Mnih and Gregor (2014), section 2.3, for baselines that
+learn and for normalised signals; Kool et al. (2019) for leave-one-out; Deng et al. (2018), equation 1, for
+the soft-attention baseline; Lawson et al. (2017), equation 7, for the temporal one.
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
 """
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
-import torch
-from pyro.infer import TraceGraph_ELBO
-from pyro.ops.provenance import detach_provenance
 from pyro.poutine import Trace
-from torch import Tensor
+from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective, SurrogateObjective
+from hardpp.inference.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
+from hardpp.inference.history import history_of, in_program_order
+from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import ExpectedLatents
-from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
+from hardpp.inference.running_moments import RunningMoments
+from hardpp.inference.tracegraph import TraceGraph as TraceGraph  # where some still import it from
+from hardpp.inference.weight_table import WeightTable
+from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
-from hardpp.types import Estimate, Program
+from hardpp.types import Program
 
 Credit = Literal["causal", "global"]
-Baseline = Literal["leave-one-out", "soft-attention"]
+BaselineName = Literal["leave-one-out", "soft-attention", "temporal", "average", "learned"]
+Progress = Callable[[Tensor], Tensor]
 
 
 class ScoreFunctionELBO(SampledObjective):
@@ -38,14 +43,30 @@ class ScoreFunctionELBO(SampledObjective):
 
     Args:
         num_particles: K.
-        credit: "causal" or "global", what a latent's return is made of.
-        baseline: None; "leave-one-out", the mean return of the other particles (K >= 2); or
-            "soft-attention", the return of one more particle whose latents are at their expected
-            value under the model's prior. The model must then take relaxed latents.
+        credit: "causal" or "global", what a latent's return is made of. (With the temporal baseline the two
+            are one: a particle's past is its own.)
+        baseline: what returns are compared with: None; "leave-one-out", the mean return of the other
+            particles (K >= 2); "temporal", the mean of their futures from the same point of progress
+            (K >= 2); "soft-attention", the return of one more particle whose latents are at their expected
+            value under the model's prior (the model must take relaxed latents); "average", the decaying
+            average of a stage's returns; "learned", a small network of what was drawn before; or a module of
+            your own (see `hardpp.inference.baselines.Baseline`). A module is trained along with the programs
+            and moves to the device where they compute.
+        normalize: centre the signal (return - baseline) by its running mean, and divide it by its running
+            standard deviation where that is above 1; a module regresses in that unit too. The expected
+            score-function part of the gradient is then right up to that one known number, the same for all
+            parameters (the pathwise part is as without), so `unbiased` is False.
+        progress: for the temporal baseline, how much a particle has emitted after each latent,
+            (K, *I, N - 1), of the latents' values (K, *I, N - 1), 0 where masked; it must not look ahead.
+            By default their running sum.
         max_plate_nesting: see `SampledObjective`.
 
+    Attributes:
+        baseline: as it was given; "average" and "learned" have become the module.
+
     Raises:
-        UsageError: an unknown credit or baseline, or leave-one-out with one particle.
+        UsageError: an unknown credit or baseline, a comparison of particles with one particle, or progress
+            for another baseline than the temporal one.
     """
 
     name = "elbo"
@@ -56,88 +77,186 @@ class ScoreFunctionELBO(SampledObjective):
         num_particles: int = 1,
         *,
         credit: Credit = "causal",
-        baseline: Baseline | None = None,
+        baseline: BaselineName | nn.Module | None = None,
+        normalize: bool = False,
+        progress: Progress | None = None,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
-        if credit not in ("causal", "global"):
+        if credit not in get_args(Credit):
             raise UsageError(f"credit is 'causal' or 'global', not {credit!r}")
-        if baseline not in (None, "leave-one-out", "soft-attention"):
-            raise UsageError(f"baseline is 'leave-one-out', 'soft-attention' or None, not {baseline!r}")
-        if baseline == "leave-one-out" and num_particles < 2:
+        if not (baseline is None or isinstance(baseline, nn.Module) or baseline in get_args(BaselineName)):
+            names = ", ".join(repr(name) for name in get_args(BaselineName))
+            raise UsageError(f"baseline is {names}, a module or None, not {baseline!r}")
+        if baseline in ("leave-one-out", "temporal") and num_particles < 2:
             raise UsageError(
-                f"a leave-one-out baseline compares particles: it needs at least 2, got {num_particles}"
+                f"a {baseline} baseline compares particles: it needs at least 2, got {num_particles}"
             )
-        self.credit, self.baseline = credit, baseline
+        if progress is not None and baseline != "temporal":
+            raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
+        made = {"average": AverageBaseline, "learned": LearnedBaseline}.get(str(baseline))
+        self.baseline = baseline if made is None else made()
+        self.credit, self.progress = credit, progress
+        self.moments = RunningMoments() if normalize else None
+        self.unbiased = not normalize
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
+        """Bound (*I) and surrogate of the estimator above, less the regression of a baseline that learns."""
         K = self.num_particles
         log_p = table.log_p[:K]
-        log_w = (log_p - table.log_q).detach()  # (K, *I, N)
-        returns = self._returns(log_w)
-        if self.baseline == "leave-one-out":
-            signal = returns - mean_of_others(returns)
-        elif self.baseline == "soft-attention":
-            signal = returns - self._returns(table.log_p[K:].detach())
-        else:
-            signal = returns
+        terms = (log_p - table.log_q).detach()  # (K, *I, N)
+        for _, module in self._modules():
+            follow(module, terms.device)
+        signal, regression = self._signal(table, terms)
         pathwise = log_p - (table.log_q - table.score)
         surrogate = (pathwise + table.score * signal).sum() / K
-        return log_w.sum(-1).mean(0), surrogate
+        return terms.sum(-1).mean(0), surrogate if regression is None else surrogate - regression
+
+    # The signal (K, *I, N or 1), detached, and the regression of a baseline that is a module.
+    def _signal(self, table: WeightTable, terms: Tensor) -> tuple[Tensor, Tensor | None]:
+        returns = self._returns(terms)
+        if not isinstance(self.baseline, nn.Module):
+            signal, _ = self._normalised(returns - self._comparison(table, terms, returns), table)
+            return signal, None
+        history = history_of(table)
+        surprise = returns - predicted(self.baseline, history, table)
+        signal, unit = self._normalised(surprise.detach(), table)
+        if isinstance(self.baseline, Baseline):
+            self.baseline.update(history, returns.expand_as(terms))
+        if not surprise.requires_grad:
+            return signal, None
+        errors = (surprise / unit).where(history.live, surprise.new_zeros(()))
+        return signal, errors.square().sum() / self.num_particles
 
     def _returns(self, terms: Tensor) -> Tensor:
-        return suffix_sums(terms) if self.credit == "causal" else terms.sum(-1, keepdim=True)
+        causal = self.credit == "causal" or self.baseline == "temporal"
+        return suffix_sums(terms) if causal else terms.sum(-1, keepdim=True)
+
+    def _comparison(self, table: WeightTable, terms: Tensor, returns: Tensor) -> float | Tensor:
+        if self.baseline == "leave-one-out":
+            return mean_of_others(returns)
+        if self.baseline == "soft-attention":
+            return self._returns(table.log_p[self.num_particles :].detach())
+        if self.baseline == "temporal":
+            values = table.values
+            emitted = values.where(table.live[..., 1:], values.new_zeros(()))
+            progress = emitted.cumsum(-1) if self.progress is None else self.progress(emitted)
+            return mean_of_others_at_same_progress(terms, progress)
+        return 0.0
+
+    # The signal, and the unit (in nats) that it is in now.
+    def _normalised(self, signal: Tensor, table: WeightTable) -> tuple[Tensor, float | Tensor]:
+        if self.moments is None:
+            return signal, 1.0
+        centre, deviation = (moment.to(signal.dtype) for moment in self.moments(1))
+        self.moments.update(signal.expand_as(table.log_q), table.live)
+        unit = deviation.clamp(min=1.0)
+        return (signal - centre) / unit, unit
 
     def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
         """The model at the guide's draws and, for the soft-attention baseline, at the expected latents."""
         if self.baseline != "soft-attention":
-            return super().scored(model, guide_trace, nesting, args, kwargs)
+            return in_program_order(super().scored(model, guide_trace, nesting, args, kwargs))
         relaxed = ExpectedLatents(guide_trace, plates=nesting)(model)
         return particle_trace(relaxed, self.num_particles + 1, nesting, args, kwargs)
 
 
-class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
-    """Pyro's own `TraceGraph_ELBO`, with the loss a torch optimiser needs; kept as the reference.
+class REINFORCE(ScoreFunctionELBO):
+    """All of log w as the return of every latent, compared with nothing unless told so: Williams (1992).
 
-    Quadratic in the number of latents, and silently biased where a program stores a latent in a
-    buffer: prefer `ScoreFunctionELBO`.
+    Args:
+        num_particles: K.
+        credit: see `ScoreFunctionELBO`, as all that follow.
+        baseline: what returns are compared with.
+        normalize: centre and scale the signal by its running moments.
+        progress: for the temporal baseline.
+        max_plate_nesting: see `SampledObjective`.
+
+    Raises:
+        UsageError: as `ScoreFunctionELBO` does.
     """
 
-    name = "tracegraph"
-    bound = "elbo"
+    name = "reinforce"
 
-    def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
-        TraceGraph_ELBO.__init__(
-            self, num_particles, max_plate_nesting=max_plate_nesting, vectorize_particles=True
+    def __init__(
+        self,
+        num_particles: int = 1,
+        *,
+        credit: Credit = "global",
+        baseline: BaselineName | nn.Module | None = None,
+        normalize: bool = False,
+        progress: Progress | None = None,
+        max_plate_nesting: float = float("inf"),
+    ):
+        super().__init__(
+            num_particles,
+            credit=credit,
+            baseline=baseline,
+            normalize=normalize,
+            progress=progress,
+            max_plate_nesting=max_plate_nesting,
         )
-        self._extra = int(num_particles > 1)  # Pyro counts its particle plate as nesting
-        self._given = max_plate_nesting != float("inf")
 
-    def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
-        """As for every objective; Pyro's own count includes the particle plate."""
-        declared = getattr(model, "max_plate_nesting", None)
-        if declared is not None and not self._given:
-            self.max_plate_nesting = declared + self._extra
-        elif self.max_plate_nesting == float("inf"):
-            self._guess_max_plate_nesting(model, guide, args, kwargs)
-        return int(self.max_plate_nesting) - self._extra
 
-    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
-        nesting = self.program_nesting(model, guide, args, kwargs)
-        model_trace, guide_trace = next(self._get_traces(model, guide, args, kwargs))
-        _, loss = self._loss_and_surrogate_loss_particle(model_trace, guide_trace)
-        with torch.no_grad():
-            table = tabulate(model_trace, guide_trace, self.num_particles, nesting)
-            log_weights = detach_provenance((table.log_p - table.log_q).sum(-1))  # (K, *I)
-        bound = per_instance_sum(log_weights.mean(0) * table.scale, 0)
-        return Estimate(bound, -loss / self.num_particles, per_instance_sum(log_weights, 1), {})
+class RLOO(ScoreFunctionELBO):
+    """Each particle compared with the mean of the others: Kool et al. (2019).
 
-    def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
-        """Pyro's loss in value, Pyro's surrogate in gradient; summed over the batch, in nats."""
-        self.program_nesting(model, guide, args, kwargs)
-        bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)
-        return loss - loss.detach() - bound.detach()
+    Args:
+        num_particles: K, at least 2.
+        credit: see `ScoreFunctionELBO`.
+        max_plate_nesting: see `SampledObjective`.
 
-    _get_trace = TraceGraph_ELBO._get_trace
+    Raises:
+        UsageError: as `ScoreFunctionELBO` does.
+    """
+
+    name = "rloo"
+
+    def __init__(
+        self,
+        num_particles: int = 2,
+        *,
+        credit: Credit = "causal",
+        max_plate_nesting: float = float("inf"),
+    ):
+        super().__init__(
+            num_particles, credit=credit, baseline="leave-one-out", max_plate_nesting=max_plate_nesting
+        )
+
+
+class NVIL(ScoreFunctionELBO):
+    """A baseline that is learned along with the programs, and a normalised signal: Mnih and Gregor (2014).
+
+    The expected gradient of the guide by the score function is right up to one positive factor, that of
+    `normalize`; without normalising it is right.
+
+    Args:
+        num_particles: K.
+        credit: see `ScoreFunctionELBO`, as all that follow.
+        baseline: "learned", "average" or a module.
+        normalize: centre and scale the signal by its running moments.
+        max_plate_nesting: see `SampledObjective`.
+
+    Raises:
+        UsageError: as `ScoreFunctionELBO` does.
+    """
+
+    name = "nvil"
+    unbiased = False
+
+    def __init__(
+        self,
+        num_particles: int = 1,
+        *,
+        credit: Credit = "causal",
+        baseline: Literal["learned", "average"] | nn.Module = "learned",
+        normalize: bool = True,
+        max_plate_nesting: float = float("inf"),
+    ):
+        super().__init__(
+            num_particles,
+            credit=credit,
+            baseline=baseline,
+            normalize=normalize,
+            max_plate_nesting=max_plate_nesting,
+        )

@@ -14,8 +14,9 @@ Shapes: K particles, I instances (the vectorised plates that all sites of both p
 outermost is the data plate), N stages, T steps of a `StepIndependent` site.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from pyro.poutine import Trace
@@ -65,6 +66,8 @@ class WeightTable(NamedTuple):
     scale: float | Tensor  # what plates and poutine.scale multiply every term with
     latents: tuple[Latent, ...]  # in the guide's order
     layout: Layout
+    args: tuple[Any, ...] = ()  # what the programs were called with
+    kwargs: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def log_weights(self) -> Tensor:

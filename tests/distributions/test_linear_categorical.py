@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
+from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.tracegraph import TraceGraph
 
 H, V = 3, 5
 DOUBLE = torch.float64

@@ -1,6 +1,7 @@
 """Expectations and variances of the score-function estimators, summed over every draw of the guide."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cases
 import oracles
@@ -8,10 +9,13 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import CASES, Case
-from torch import Tensor
+from torch import Tensor, nn
 
+from hardpp.errors import UsageError
+from hardpp.inference.baselines import LearnedBaseline
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
+from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.tracegraph import TraceGraph
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 PROVENANCE_IS_LOST = ["chain-buffer", "chain-int"]
@@ -66,6 +70,65 @@ def test_soft_attention(name: str, credit: str, particles: int) -> None:
     check_expectation(CASES[name](), objective, particles)
 
 
+@pytest.mark.parametrize("credit", ["causal", "global"])
+@pytest.mark.parametrize("name", CASES)
+def test_temporal(name: str, credit: str) -> None:
+    check_expectation(CASES[name](), ScoreFunctionELBO(2, credit=credit, baseline="temporal"), 2)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: cases.chain((2,)), lambda: cases.history(2)], ids=["chain", "history"]
+)
+def test_temporal_of_three(make: Callable[[], Case]) -> None:
+    check_expectation(make(), ScoreFunctionELBO(3, baseline="temporal"), 3)
+
+
+def gradient(case: Case, objective: SurrogateObjective, value: Tensor) -> Tensor:
+    """At given draws (T, K, B) of a chain."""
+    with oracles.Force({f"z_{t}": z for t, z in enumerate(value)}):
+        estimate = objective.estimate(case.model, case.guide, *case.args)
+    return oracles.flat_gradient(estimate.surrogate, [*case.of_model, *case.of_guide])
+
+
+def test_temporal_by_the_clock_is_leave_one_out() -> None:
+    """Who counts steps instead of what they emit compares futures of the same step."""
+    case, value = cases.chain((4, 2)), torch.randint(0, 2, (4, 3, 2))
+
+    def clock(values: Tensor) -> Tensor:
+        return torch.ones_like(values).cumsum(-1)
+
+    by_clock = gradient(case, ScoreFunctionELBO(3, baseline="temporal", progress=clock), value)
+    same = gradient(case, ScoreFunctionELBO(3, baseline="leave-one-out"), value)
+    torch.testing.assert_close(by_clock, same, rtol=1e-12, atol=1e-12)
+    by_values = gradient(case, ScoreFunctionELBO(3, baseline="temporal"), value)
+    assert (by_values - same).abs().max() > 1e-2
+
+
+def test_progress_sees_nothing_of_what_is_masked() -> None:
+    case, seen = cases.chain((3, 1)), []
+
+    def watch(values: Tensor) -> Tensor:
+        seen.append(values)
+        return values.cumsum(-1)
+
+    gradient(case, ScoreFunctionELBO(2, baseline="temporal", progress=watch), torch.ones(3, 2, 2).long())
+    assert seen[0].tolist() == [[[1, 1, 1], [1, 0, 0]]] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"baseline": "temporal"}, "a temporal baseline compares particles: it needs at least 2, got 1"),
+        ({"progress": torch.cumsum}, "progress is for baseline 'temporal', not for None"),
+        ({"baseline": "median"}, "'learned', a module or None, not 'median'"),
+        ({"baseline": ["average"]}, "a module or None, not"),
+    ],
+)
+def test_impossible_options(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ScoreFunctionELBO(1, **arguments)
+
+
 @pytest.mark.parametrize("particles", [1, 2])
 @pytest.mark.parametrize("name", [name for name in CASES if name not in PROVENANCE_IS_LOST])
 def test_tracegraph(name: str, particles: int) -> None:
@@ -73,7 +136,7 @@ def test_tracegraph(name: str, particles: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["chain-ragged", "alignment-variational"])
-@pytest.mark.parametrize("baseline", [None, "leave-one-out", "soft-attention"])
+@pytest.mark.parametrize("baseline", [None, "leave-one-out", "soft-attention", "temporal"])
 def test_what_is_drawn_at_masked_elements_is_indifferent(name: str, baseline: str | None) -> None:
     check_expectation(CASES[name](), ScoreFunctionELBO(2, baseline=baseline), 2, fill=1)
 
@@ -139,15 +202,22 @@ def test_baselines_lower_the_variance(make: str) -> None:
     assert variance(case, ScoreFunctionELBO(2, baseline=make), 2).sum() < plain
 
 
+def crooked(module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    return module.eval()
+
+
 @pytest.mark.parametrize(
     ("objective", "particles"),
     [
         (ScoreFunctionELBO(), 1),
         (ScoreFunctionELBO(credit="global"), 1),
         (ScoreFunctionELBO(2, baseline="leave-one-out"), 2),
+        (ScoreFunctionELBO(baseline=crooked(LearnedBaseline())), 1),
         (TraceGraph(), 1),
     ],
-    ids=["causal", "global", "leave-one-out", "tracegraph"],
+    ids=["causal", "global", "leave-one-out", "learned", "tracegraph"],
 )
 def test_a_discrete_latent_beside_a_reparameterised_one(
     objective: SurrogateObjective, particles: int
