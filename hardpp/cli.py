@@ -14,13 +14,9 @@ import click
 from hardpp import __version__
 from hardpp.exits import Verbs, report
 from hardpp.tables import table
-
-
-def style_option(*styles: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--format`; the first style is the default."""
-    return click.option(
-        "--format", "style", type=click.Choice(styles), default=styles[0], show_default=True, help="Style."
-    )
+from hardpp.verbs.comparing import compare
+from hardpp.verbs.listing import data, doctor, guides, models, objectives
+from hardpp.verbs.options import style_option
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -219,77 +215,8 @@ def plot(
         click.echo(path)
 
 
-@main.group()
-def data() -> None:
-    """List and fetch public data sets."""
-
-
-@data.command("list")
-@style_option("table", "json", "csv")
-def data_list(style: str) -> None:
-    """List the data sets, and which of them are in the cache."""
-    from hardpp.data.sources import listing
-
-    click.echo(table([dict(zip(row._fields, map(str, row), strict=True)) for row in listing()], style))
-
-
-@data.command("fetch")
-@click.argument("names", nargs=-1, required=True)
-@click.option("--verify", is_flag=True, help="Check every SHA-256 again.")
-def data_fetch(names: tuple[str, ...], verify: bool) -> None:
-    """Fetch data sets into the cache ($HARDPP_DATA, or the user's cache folder) and verify them."""
-    from hardpp.data.sources import fetch
-
-    for name in names:
-        click.echo(fetch(name, report, verify=verify))
-
-
-@main.command()
-def models() -> None:
-    """List the model families."""
-    from hardpp.tasks.catalogue import TASKS
-
-    click.echo(table([{"model": name, "what": kind.summary} for name, kind in TASKS.items()], "table"))
-
-
-@main.command()
-@click.option("--model", default="alignment", show_default=True, help="Of which family.")
-def guides(model: str) -> None:
-    """List the guides of a model family."""
-    from hardpp.tasks.catalogue import task
-
-    click.echo(table([{"guide": name, "what": what} for name, what in task(model).guides.items()], "table"))
-
-
-@main.command()
-def objectives() -> None:
-    """List the objectives and what they bound."""
-    from hardpp.tasks.catalogue import OBJECTIVES
-
-    rows = [
-        {
-            "objective": name,
-            "bounds": kind.bound,
-            "unbiased": "yes" if kind.unbiased else "no",
-            "trains the guide": "yes" if kind.trains_guide else "no",
-            "what": (kind.__doc__ or "").strip().split("\n")[0].rstrip("."),
-        }
-        for name, kind in OBJECTIVES.items()
-    ]
-    click.echo(table(rows, "table"))
-
-
-@main.command()
-def doctor() -> None:
-    """Print versions, device and cache folder."""
-    import torch
-
-    from hardpp.data.sources import cache_folder
-    from hardpp.tasks.runs import choose_device, versions
-
-    rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
-    rows["cache"] = str(cache_folder())
-    click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
+for _verb in (compare, data, models, guides, objectives, doctor):
+    main.add_command(_verb)
 
 
 def _given(tables: dict[str, Any]) -> dict[str, Any]:

@@ -34,15 +34,6 @@ class DataConfig(Section):
     train_limit: int | None = Field(None, ge=1, description="train on the first so many pairs")
 
 
-class InferenceConfig(Section):
-    """Options of the objective."""
-
-    particles: int | None = Field(None, ge=1, description="draws of the guide; left out: 4 where it samples")
-    baseline: Literal["auto", "none", "leave-one-out", "soft-attention"] = Field(
-        "auto", description="compares returns; auto: leave-one-out, or soft-attention for 1 particle"
-    )
-
-
 class OptimiserConfig(Section):
     """AdamW with warm-up, a cosine decay to zero, and a running average of the weights."""
 
@@ -64,6 +55,9 @@ class TrainingConfig(Section):
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
     checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
     log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
+    on_nonfinite: Literal["stop", "skip"] = Field(
+        "stop", description="a step whose loss or gradient is not finite: end the run, or leave the step out"
+    )
 
 
 class RunConfig(Section):
@@ -80,7 +74,9 @@ class RunConfig(Section):
     network: dict[str, Any] = Field(
         default_factory=dict, description="sizes; the model family has the schema"
     )
-    inference: InferenceConfig = InferenceConfig()
+    inference: dict[str, Any] = Field(
+        default_factory=dict, description="options; the objective has the schema: hardpp objectives NAME"
+    )
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
 

@@ -33,16 +33,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": LEAVES,
     "config": LEAVES,
     "checkpoint": {"whole_files"} | LEAVES,
-    "train": {"checkpoint"} | LEAVES,
+    "soundness": LEAVES,
+    "train": {"checkpoint", "soundness"} | LEAVES,
     "progress": LEAVES,
     "exits": LEAVES,
     "signals": set(),
     "tables": set(),
     "whole_files": {"errors"},
     "tasks": set(),
+    "verbs": set(),
     "cli": set(),
 }
-MAY_IMPORT["tasks"] = set(MAY_IMPORT) - {"cli", "__main__"}
+MAY_IMPORT["tasks"] = set(MAY_IMPORT) - {"cli", "verbs", "__main__"}
+MAY_IMPORT["verbs"] = set(MAY_IMPORT) - {"cli", "__main__"}
 MAY_IMPORT["cli"] = set(MAY_IMPORT) - {"__main__"}
 
 # Room -> the third parties it may import; rooms not listed may import any.

@@ -16,6 +16,7 @@ from hardpp import __version__
 from hardpp.cli import main
 from hardpp.errors import ResourceError
 from hardpp.exits import mendable
+from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device"]
@@ -29,6 +30,10 @@ OPTIONS = {
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
     "align": [*READ, "--format", "--of", "--out", "--force"],
     "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
+    "compare gradients": [
+        *("--objectives", "--particles", "--draws", "--data", "--part", "--limit", "--seed", "--device"),
+        *("--out", "--force", "--format"),
+    ],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": [],
@@ -247,6 +252,10 @@ def test_a_run_that_is_none(verb: str, tmp_path: Path) -> None:
         ["--objective", "enum", "--guide", "prior"],
         ["--objective", "exact"],
         ["--objective", "soft"],
+        *(["--objective", name] for name in OBJECTIVES if name not in ("elbo", "enum", "exact", "soft")),
+        ["--objective", "nvil", "--particles", "1", "--set", "inference.normalize=false"],
+        ["--objective", "rws", "--set", "inference.insomnia=0.5", "--set", "inference.proposal=mixture"],
+        ["--objective", "gumbel", "--set", "inference.straight_through=true"],
         ["--set", "network.scorer=additive", "--set", "network.decoder_layers=2"],
     ],
     ids=" ".join,
@@ -267,9 +276,37 @@ def test_lists() -> None:
     assert "did you mean 'alignment'" in fail(2, "guides", "--model", "alignmen")
     head, *rows = succeed("objectives").splitlines()
     assert head.split()[:3] == ["objective", "bounds", "unbiased"]
-    assert [row.split()[0] for row in rows] == ["elbo", "tracegraph", "enum", "exact", "soft"]
+    assert [row.split()[0] for row in rows] == list(OBJECTIVES)
     assert {row.split()[0]: row.split()[2] for row in rows}["soft"] == "no"
     assert "torch" in succeed("doctor")
+
+
+def test_the_options_of_an_objective() -> None:
+    told = succeed("objectives", "vimco")
+    assert "Mnih and Rezende" in told or "leave-one-out" in told
+    options = {line.split()[0]: line for line in told.splitlines() if line}
+    assert options["control"].split()[-1] == "sequential"
+    assert options["particles"].split()[-1] == "4"
+    assert "did you mean 'vimco'" in fail(2, "objectives", "vimcoo")
+
+
+def test_gradients_are_compared(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    succeed(*train_command(corpus, out, "--max-steps", "2"))
+    words = ["compare", "gradients", out, "--draws", "20", "--limit", "2", "--format", "json"]
+    rows = json.loads(succeed(*words))
+    named = [row["objective"] for row in rows]
+    assert set(named) == set(OBJECTIVES)
+    for row in rows:
+        kind = OBJECTIVES[row["objective"]].kind
+        assert (row["bias^2"] is None) == (kind.bound not in ("elbo", "exact"))
+        if row["objective"] in ("enum", "exact", "soft"):
+            assert row["variance"] == 0
+        else:
+            assert row["variance"] > 0
+    assert (out / "plots" / "gradients.png").stat().st_size > 10_000
+    assert "exists" in fail(2, *words)
+    assert "no objective 'elb'" in fail(2, *words, "--objectives", "elb", "--force")
 
 
 def test_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,8 +88,8 @@ class EstimatorReport(NamedTuple):
 
 def examine(
     objective: SurrogateObjective,
-    model: Program,
-    guide: Program,
+    model: nn.Module,
+    guide: nn.Module,
     args: Sequence[Any],
     groups: dict[str, list[nn.Parameter]],
     *,

@@ -11,26 +11,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from hardpp.config import DataConfig, InferenceConfig, RunConfig, merge, nearest, problems
+from hardpp.config import DataConfig, RunConfig, merge, nearest, problems
 from hardpp.errors import UsageError
-from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.relaxed import SoftAttention
-from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
 from hardpp.tasks.alignment import AlignmentTask
+from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
 from hardpp.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {"alignment": AlignmentTask}
-
-PARTICLES = 4  # draws of a sampled objective, where no number is given
-
-OBJECTIVES: dict[str, type[SurrogateObjective]] = {
-    "elbo": ScoreFunctionELBO,
-    "tracegraph": TraceGraph,
-    "enum": EnumeratedELBO,
-    "exact": ExactMarginal,
-    "soft": SoftAttention,
-}
 
 
 def task(name: str) -> Task:
@@ -45,29 +33,13 @@ def task(name: str) -> Task:
     return kind()
 
 
-def objective(name: str, config: InferenceConfig) -> SurrogateObjective:
-    """The objective of that name, with its options.
+def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
+    """The objective of that name, with the options of a resolved configuration.
 
     Raises:
-        UsageError: there is none, or it does not take these options.
+        UsageError: there is none, or its options do not go together.
     """
-    kind = _kind(name)
-    particles = config.particles or PARTICLES
-    if issubclass(kind, ScoreFunctionELBO):
-        if config.baseline == "auto":
-            return kind(particles, baseline="leave-one-out" if particles > 1 else "soft-attention")
-        return kind(particles, baseline=None if config.baseline == "none" else config.baseline)
-    if config.baseline != "auto":
-        raise UsageError(
-            f"objective {name!r} has no baseline, so inference.baseline cannot be {config.baseline!r}"
-        )
-    if issubclass(kind, TraceGraph):
-        return kind(particles)
-    if config.particles is not None:
-        raise UsageError(
-            f"objective {name!r} draws no particles, so inference.particles cannot be {config.particles}"
-        )
-    return kind()
+    return build(offer(name), options)
 
 
 def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
@@ -88,7 +60,8 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
             tables = merge([family.presets[preset], tables])
         else:
             found.append(_unknown("preset", preset, family.presets))
-    kind = _try(found, lambda: _kind(_name(tables, "objective")))
+    chosen = _try(found, lambda: offer(_name(tables, "objective")))
+    kind = None if chosen is None else chosen.kind
     if kind is not None and "guide" not in tables:
         tables["guide"] = "variational" if kind.trains_guide else "prior"
     if family is not None:
@@ -101,13 +74,15 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
                 f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}"
             )
         found += _data_problems(str(_table(tables, "data").get("name", DataConfig().name)), family)
-    if kind is not None and not problems(InferenceConfig, _table(tables, "inference")):
-        options = InferenceConfig(**_table(tables, "inference"))
-        _try(found, lambda: objective(_name(tables, "objective"), options))
+    if chosen is not None:
+        options = with_settings(chosen, _table(tables, "inference"))
+        wrong = option_problems(_name(tables, "objective"), chosen, options)
+        found += wrong
+        if not wrong:
+            _try(found, lambda: build(chosen, options))
+            tables["inference"] = options_of(chosen)(**options).model_dump(exclude_none=True)
     if found:
         raise UsageError("; ".join(dict.fromkeys(found)))
-    if kind is not None and issubclass(kind, ScoreFunctionELBO | TraceGraph):
-        tables = merge([{"inference": {"particles": PARTICLES}}, tables])
     data = _table(tables, "data")
     if family is not None and "name" in data and data["name"] not in family.data:
         tables = merge([tables, {"data": {"name": str(Path(data["name"]).absolute())}}])
@@ -143,11 +118,18 @@ def _data_problems(name: str, family: Task) -> list[str]:
     return [_unknown("data set, file or folder", name, family.data)]
 
 
-def _kind(name: str) -> type[SurrogateObjective]:
-    kind = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
-    if not (isinstance(kind, type) and issubclass(kind, SurrogateObjective)):
+def offer(name: str) -> Offer:
+    """What is on offer under an objective's name.
+
+    Raises:
+        UsageError: nothing, or something that is no objective.
+    """
+    found = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
+    if isinstance(found, Offer):
+        return found
+    if not (isinstance(found, type) and issubclass(found, SurrogateObjective)):
         raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
-    return kind
+    return Offer(found, {})
 
 
 def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:

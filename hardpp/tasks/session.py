@@ -14,6 +14,7 @@ from hardpp.config import RunConfig
 from hardpp.errors import Interrupted, UsageError
 from hardpp.progress import TrainingProgress
 from hardpp.signals import Signals
+from hardpp.soundness import Soundness
 from hardpp.tables import finite
 from hardpp.tasks import catalogue
 from hardpp.tasks.runs import (
@@ -64,15 +65,29 @@ class Session:
         schedule = Schedule(
             **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
         )
+        soundness = Soundness(
+            self.device,
+            config.training.on_nonfinite,
+            latest=lambda: self.objective.latest,
+            describe=lambda batch, row: self.task.label(self.description, batch, row),
+        )
         return Trainer(
-            self.objective(*self.programs),
+            self.objective(*self.programs).to(self.device),
             batches,
             self.dev_bound,
             schedule,
             device=self.device,
             max_epochs=config.training.max_epochs,
             patience=config.training.patience,
+            soundness=soundness,
         )
+
+    def monitors(self, record: Record) -> dict[str, float]:
+        """What the objective says of the last training step besides its bound: the mean over its data."""
+        latest = self.objective.latest
+        if record.split != "train" or latest is None:
+            return {}
+        return {name: float(value.float().mean()) for name, value in latest.diagnostics.items()}
 
     @torch.no_grad()
     def dev_bound(self, module: Any = None) -> float:
@@ -117,7 +132,7 @@ def run_in_folder(
         report(f"going on from step {trainer.step}")
     began = time.monotonic()
     with Signals() as caught, TrainingProgress(trainer.schedule.total_steps, trainer.step) as progress:
-        train(session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show)
+        train(session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show, report=report)
     if caught.number:
         raise Interrupted(caught.number, "the same command goes on from here")
     report(f"trained for {time.monotonic() - began:.0f} s")
@@ -134,6 +149,7 @@ def train(
     *,
     stop: Callable[[], bool],
     watch: Callable[[Record], None],
+    report: Callable[[str], None],
 ) -> None:
     """Trains to the end in a run folder, or until told to stop.
 
@@ -146,6 +162,7 @@ def train(
         folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
+        report: told of every step that is left out.
 
     Raises:
         NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
@@ -160,9 +177,13 @@ def train(
         for record in trainer.records():
             pyro.enable_validation(False)
             watch(record)
-            if record.split == "dev" or record.step % training.log_every == 0:
+            extra: dict[str, Any] = {"time": round(time.time(), 3)}
+            if "skipped" in record.values:
+                extra["why"] = trainer.soundness.forgive()
+                report(f"left out: {extra['why']}")
+            if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
                 trainer.check()
-                metrics.write(json.dumps(dump(record, time=round(time.time(), 3))) + "\n")
+                metrics.write(json.dumps(dump(record, **session.monitors(record), **extra)) + "\n")
                 metrics.flush()
             at_interval = (
                 training.checkpoint_every is not None and record.step % training.checkpoint_every == 0

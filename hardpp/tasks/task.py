@@ -68,10 +68,16 @@ class Task(Protocol):
     ) -> list[TransductionBatch]:
         """The dev part, for the bound that stops training."""
 
+    def label(self, description: Mapping[str, Any], batch: Any, row: int) -> str:
+        """How to speak of a datum of a training batch: what the user would find in the data."""
+
     def select(
         self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
     ) -> Any:
         """What a verb is asked about: part of the run's data, or of other data read the same way."""
+
+    def batch(self, run: Run, items: Any) -> Any:
+        """What `select` gave, as one batch for the run's programs, on its device."""
 
     def evaluate(self, run: Run, items: Any, beam: int = 5, keep: int | None = None) -> dict[str, Any]:
         """Figures of the run on items that `select` gave."""

@@ -6,6 +6,7 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hardpp.config import DataConfig
 from hardpp.data import tsv
 from hardpp.data.batches import collate, encode, in_order
 from hardpp.data.transduction import Corpus, Pair
-from hardpp.data.vocabulary import Vocabulary
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
 from hardpp.decoding.predictive import Predictive
@@ -73,6 +74,24 @@ class SequencePairs:
         if part == "all":
             return [*corpus.train, *corpus.dev, *corpus.test][:limit]
         return getattr(corpus, part or "test")[:limit]
+
+    def label(self, description: Mapping[str, Any], batch: TransductionBatch, row: int) -> str:
+        """The pair as text, without its end marks."""
+        texts = []
+        for side, vocabulary in zip(("source", "target"), vocabularies(description), strict=True):
+            symbols = takewhile(lambda symbol: symbol != BOUNDARY, getattr(batch, side)[row].tolist())
+            texts.append(description[f"{side}_separator"].join(vocabulary.decode(symbols)))
+        return f"the pair {texts[0]!r} -> {texts[1]!r}"
+
+    def batch(self, run: Run, pairs: Sequence[Pair]) -> TransductionBatch:
+        """The pairs as one batch on the run's device.
+
+        Raises:
+            DataError: there are no pairs.
+        """
+        if not pairs:
+            raise DataError("there are no pairs in this part of the data")
+        return collate(encode(pairs, *vocabularies(run.description))).to(run.device)
 
     def evaluate(
         self, run: Run, pairs: Sequence[Pair], beam: int = 5, keep: int | None = None

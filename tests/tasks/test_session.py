@@ -62,7 +62,7 @@ def leg(config: Any, folder: Path, stop: Stop = never, watch: Callable[[Record],
         create(folder, config, session.description)
     else:
         trainer.restore(checkpoint.load(newest))
-    train(session, trainer, folder, stop=stop, watch=watch or (lambda record: None))
+    train(session, trainer, folder, stop=stop, watch=watch or (lambda record: None), report=print)
 
 
 def best(folder: Path) -> str:
@@ -219,7 +219,14 @@ def test_the_logged_steps_are_where_it_is_noticed(corpus: Path, tmp_path: Path) 
     trainer, shown = session.trainer(), []
     trainer.parameters[0].register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(NumericalError, match="at step 1"):
-        train(session, trainer, tmp_path / "run", stop=never, watch=lambda record: shown.append(record.step))
+        train(
+            session,
+            trainer,
+            tmp_path / "run",
+            stop=never,
+            watch=lambda record: shown.append(record.step),
+            report=print,
+        )
     assert shown == [1, 2, 3]
 
 

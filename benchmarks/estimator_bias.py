@@ -1,0 +1,140 @@
+"""Exact bias and variance of every estimator on a tiny chain, by summing over all that can be drawn.
+
+    python benchmarks/estimator_bias.py [--particles 3] [--quick]
+
+The chain has T = 3 steps of S = 2 values, z[t] given z[t - 1] and y[t] given z[t]; the guide knows z[t - 1].
+All K-tuples of its 8 paths are weighed with their probability, so there is no Monte Carlo error but for the
+relaxations, whose draws are not discrete. Bias is the largest component of E[gradient] - target, where the
+target is the gradient of the bound that the objective names (the ELBO for those that name none); it stands
+beside the target's own largest component. Variance is the trace of the covariance.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import cases
+import oracles
+
+from hardpp.inference.dirichlet import ImplicitDirichlet
+from hardpp.inference.gumbel import GumbelSoftmax
+from hardpp.inference.importance_weighted import IWAE, VIMCO
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.ovis import OVIS
+from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.tracegraph import TraceGraph
+from hardpp.inference.trajectory_balance import TrajectoryBalance
+from hardpp.inference.wake_sleep import ReweightedWakeSleep
+
+Make = Callable[[int], SurrogateObjective]
+
+DISCRETE: dict[str, Make] = {
+    "tracegraph": TraceGraph,
+    "elbo, no baseline": ScoreFunctionELBO,
+    "elbo, leave-one-out": lambda K: ScoreFunctionELBO(K, baseline="leave-one-out"),
+    "elbo, temporal": lambda K: ScoreFunctionELBO(K, baseline="temporal"),
+    "elbo, soft-attention": lambda K: ScoreFunctionELBO(K, baseline="soft-attention"),
+    "reinforce": REINFORCE,
+    "rloo": RLOO,
+    "nvil, not normalised": lambda K: NVIL(K, normalize=False),
+    "iwae": IWAE,
+    "iwae, prefix": lambda K: IWAE(K, control="prefix"),
+    "vimco, geometric": lambda K: VIMCO(K, control="geometric"),
+    "vimco, geometric, not centred": lambda K: VIMCO(K, control="geometric", center=False),
+    "vimco, arithmetic": lambda K: VIMCO(K, control="arithmetic"),
+    "vimco": VIMCO,
+    "vimco, temporal": lambda K: VIMCO(K, control="temporal"),
+    "ovis, gamma 0": lambda K: OVIS(K, gamma=0.0),
+    "ovis": OVIS,
+    "rws": ReweightedWakeSleep,
+    "rws, no control variates": lambda K: ReweightedWakeSleep(K, control_variates=False),
+    "trajectory-balance": TrajectoryBalance,
+    "gumbel, straight-through": lambda K: GumbelSoftmax(K, straight_through=True),
+    "gumbel, reinmax": lambda K: GumbelSoftmax(K, reinmax=True),
+}
+RELAXED: dict[str, Make] = {
+    "gumbel, temperature 1": GumbelSoftmax,
+    "gumbel, temperature 0.3": lambda K: GumbelSoftmax(K, temperature=0.3),
+    "dirichlet": ImplicitDirichlet,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--particles", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=4000, help="of the relaxations")
+    parser.add_argument("--quick", action="store_true", help="two particles: only to see that it runs")
+    options = parser.parse_args()
+    K, draws = (2, 100) if options.quick else (options.particles, options.draws)
+    torch.manual_seed(0)
+    case = cases.chain((3,))
+    case.model.max_plate_nesting = 1
+    groups = {"model": case.of_model, "guide": case.of_guide}
+    targets = {}
+    for bound, value in (
+        ("elbo", oracles.bound_per_datum(case.twin)),
+        ("iw", oracles.iw_bound_per_datum(case.twin, K)),
+    ):
+        targets[bound] = {name: oracles.flat_gradient(value.sum(), part) for name, part in groups.items()}
+    print(f"K={K}; largest component of the exact gradient:")
+    for bound, gradient in targets.items():
+        sizes = ", ".join(f"{float(g.abs().max()):.3f} ({name})" for name, g in gradient.items())
+        print(f"- {bound}: {sizes}")
+    print("\n| objective | says unbiased | target | bias, model | bias, guide | variance, model | guide |")
+    print("|---|---|---|---|---|---|---|")
+    for name, make in DISCRETE.items():
+        objective = make(K)
+        first, second = moments(case, objective, groups, oracles.draws(case.twin, K))
+        row(name, objective, targets, first, second)
+    for name, make in RELAXED.items():
+        objective = make(K)
+        sampled = ((torch.tensor(1 / draws), {}) for _ in range(draws))
+        first, second = moments(case, objective, groups, sampled)
+        row(f"{name} (Monte Carlo)", objective, targets, first, second, draws)
+
+
+def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]
+    """First and second moments of the gradient of each group of parameters."""
+    first = {name: torch.zeros(()) for name in groups}
+    second = dict(first)
+    for probability, values in draws:
+        with oracles.Force(values):
+            surrogate = objective.estimate(case.model, case.guide, *case.args).surrogate
+        for name, part in groups.items():
+            gradient = oracles.flat_gradient(surrogate, part)
+            first[name] = first[name] + probability * gradient
+            second[name] = second[name] + probability * gradient**2
+    return first, second
+
+
+def row(
+    name: str,
+    objective: SurrogateObjective,
+    targets: dict[str, dict[str, Tensor]],
+    first: dict[str, Tensor],
+    second: dict[str, Tensor],
+    draws: int | None = None,
+) -> None:
+    bound = objective.bound if objective.bound in targets else "elbo"
+    cells = []
+    for group, target in targets[bound].items():
+        off = float((first[group] - target).abs().max())
+        noise = ""
+        if draws:
+            noise = f" +- {float(((second[group] - first[group] ** 2) / draws).max().sqrt()):.3f}"
+        cells.append(("0" if off < 1e-9 else f"{off:.3f}") + noise)
+    variances = [f"{float((second[g] - first[g] ** 2).sum()):.3f}" for g in targets[bound]]
+    told = "yes" if objective.unbiased else "no"
+    print(f"| {name} | {told} | {bound} | {' | '.join([*cells, *variances])} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Every objective's gradient on the same programs and batch, beside the exact one."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pyro
+from torch import Tensor, nn
+
+from hardpp.diagnostics.gradients import (
+    GradientStatistics,
+    examine,
+    fit_modules,
+    parameter_groups,
+    surrogate_gradient,
+)
+from hardpp.errors import UsageError
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks import catalogue
+from hardpp.tasks.objectives import OBJECTIVES, build, options_of, with_settings
+from hardpp.tasks.task import Run
+
+FITTING = 200  # steps in which a learned baseline may get to know the run's programs
+
+
+def chosen(names: str) -> list[str]:
+    """Names of objectives, separated by commas; "all" is all on offer.
+
+    Raises:
+        UsageError: one of them is not on offer.
+    """
+    found = list(OBJECTIVES) if names == "all" else [name.strip() for name in names.split(",")]
+    for name in found:
+        catalogue.offer(name)
+    return found
+
+
+def compare_gradients(
+    run: Run,
+    batch: Any,
+    names: Sequence[str],
+    *,
+    particles: int | None,
+    draws: int,
+    seed: int,
+    report: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """One row an objective and group of parameters (the model's, and the guide's own).
+
+    Bias is measured where the exact gradient of the objective's own bound is known: the enumerated ELBO
+    or the enumerated marginal. `cosine` is that of the mean gradient with the gradient of log p(y) for the
+    model's parameters, and with that of the exact ELBO for the guide's.
+
+    Args:
+        run: the trained run.
+        batch: what its programs take, on the run's device.
+        names: the objectives, with their settings on the command line.
+        particles: how many for all that draw some; None: what the command line takes.
+        draws: how often each is drawn.
+        seed: of the draws.
+        report: told in a few words what is going on, and which objective refuses these programs.
+    """
+    model, guide = run.programs
+    groups = parameter_groups(model, guide)
+    exact = {
+        bound: surrogate_gradient(kind(), model, guide, (batch,), groups)
+        for bound, kind in (("exact", ExactMarginal), ("elbo", EnumeratedELBO))
+    }
+    log_p = float(exact["exact"][0].bound.mean())
+    toward = {"model": exact["exact"][1]["model"], "guide": exact["elbo"][1].get("guide")}
+    rows = []
+    for name in names:
+        try:
+            objective = _objective(name, particles)
+            pyro.set_rng_seed(seed)
+            loss = partial(objective.differentiable_loss, model, guide, batch)
+            with pyro.validation_enabled(True):
+                loss()
+            fit_modules(objective, loss, FITTING)
+            target = exact[objective.bound][1] if objective.bound in exact else None
+            found = examine(objective, model, guide, (batch,), groups, draws=draws, target=target)
+        except UsageError as error:
+            report(f"{name}: {error}")
+            continue
+        report(f"{name}: {draws} draws of {1e3 * found.seconds:.1f} ms")
+        for group, statistics in found.groups.items():
+            if group == "guide" and not objective.trains_guide:
+                continue
+            rows.append(
+                {"objective": name, "parameters": group, "gap": log_p - found.bound, "ess": found.ess}
+                | _figures(statistics, toward[group], found.seconds)
+            )
+    return rows
+
+
+def _figures(found: GradientStatistics, toward: Tensor | None, seconds: float) -> dict[str, Any]:
+    cosine = None
+    if toward is not None and found.norm:
+        cosine = float(nn.functional.cosine_similarity(found.mean, toward.double(), dim=0))
+    return {
+        "norm": found.norm,
+        "bias^2": found.squared_bias,
+        "+-": found.squared_bias_error,
+        "cosine": cosine,
+        "variance": found.variance,
+        "snr": found.signal_to_noise,
+        "ms": 1e3 * seconds,
+        "variance x s": found.variance * seconds,
+    }
+
+
+def _objective(name: str, particles: int | None) -> SurrogateObjective:
+    offer = catalogue.offer(name)
+    taken = "particles" in options_of(offer).model_fields
+    options: dict[str, Any] = {"particles": particles} if particles is not None and taken else {}
+    return build(offer, with_settings(offer, options))

@@ -1,0 +1,1 @@
+"""Groups of verbs that the command line is put together from."""

@@ -1,0 +1,79 @@
+"""`hardpp compare`: figures side by side."""
+
+from pathlib import Path
+
+import click
+
+from hardpp.exits import report
+from hardpp.tables import table
+
+
+@click.group()
+def compare() -> None:
+    """Compare estimators on a run."""
+
+
+@compare.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--objectives", "names", default="all", show_default=True, help="Names, separated by commas, or all."
+)
+@click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
+@click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
+@click.option("--data", help="Other data than the run's own.")
+@click.option("--part", type=click.Choice(["train", "dev", "test"]), default="dev", show_default=True)
+@click.option("--limit", type=click.IntRange(1), default=16, show_default=True, help="Data in the batch.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Picture [RUN/plots/gradients.png].")
+@click.option("--force", is_flag=True, help="Overwrite the picture.")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+def gradients(
+    run: Path,
+    names: str,
+    particles: int | None,
+    draws: int,
+    data: str | None,
+    part: str,
+    limit: int,
+    seed: int,
+    device: str,
+    out: Path | None,
+    force: bool,
+    style: str,
+) -> None:
+    """Draw every objective's gradient at a run's parameters: bias, variance, seconds.
+
+    \b
+    gap           exact log p(y) minus the mean bound, nats a datum
+    ess           effective sample size of the particles, per datum
+    norm          length of the expected gradient (sum over the batch)
+    bias^2, +-    squared bias, relative to the exact gradient of the same bound, and its standard error;
+                  blank where that gradient is not known
+    cosine        of the expected gradient with the exact one: of log p(y) for the model's parameters,
+                  of the ELBO for the guide's
+    variance      trace of the covariance; snr is norm / sqrt(variance)
+    variance x s  what a trainer pays
+
+    Draws are made with dropout off. A learned baseline first gets 200 steps to know the programs.
+    """
+    from hardpp.diagnostics.gradient_plot import gradient_figure
+    from hardpp.diagnostics.plots import picture
+    from hardpp.tasks.gradients import chosen, compare_gradients
+    from hardpp.tasks.runs import open_run
+
+    wanted = chosen(names)
+    opened = open_run(run, device)
+    batch = opened.task.batch(opened, opened.task.select(opened, data, part, limit, report))
+    path = out or run / "plots" / "gradients.png"
+    with picture(path, force=force) as draw:
+        rows = compare_gradients(
+            opened, batch, wanted, particles=particles, draws=draws, seed=seed, report=report
+        )
+        draw(gradient_figure(rows, title=f"{run.name}: {limit} data, {draws} draws"))
+    click.echo(table(rows, style))
+    report(str(path))
