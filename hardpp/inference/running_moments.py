@@ -62,7 +62,7 @@ class RunningMoments(nn.Module):
             seen = count > 0
             variance = (self.variance + part * (square - self.variance) - (part * mean).square()).clamp(min=0)
             self.weight.copy_(weight.where(seen, self.weight))
-            self.mean.copy_((self.mean + part * mean).where(seen, self.mean))
+            self.mean.copy_(self.mean + part * mean)
             self.variance.copy_(variance.where(seen, self.variance))
 
     # Sums (..., N) to (M).

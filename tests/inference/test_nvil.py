@@ -84,6 +84,19 @@ def test_normalising_serves_every_baseline(baseline: str | None) -> None:
     check_expectation(cases.chain((2, 1)), objective, 2, 4.0)
 
 
+def test_the_centre_is_a_baseline_for_all() -> None:
+    case, gradients = cases.chain((3, 1)), []
+    centred = ScoreFunctionELBO(2, normalize=True)
+    assert centred.moments is not None
+    centred.moments.mean.fill_(-2.5)
+    centred.moments.variance.fill_(4.0)
+    for objective in (centred, ScoreFunctionELBO(2, baseline=Given(torch.tensor(-2.5)))):
+        with oracles.Force({f"z_{t}": torch.tensor([[0, 1], [1, 1]]) for t in range(3)}):
+            surrogate = objective.estimate(case.model, case.guide, *case.args).surrogate
+        gradients.append(oracles.flat_gradient(surrogate, case.of_guide))
+    torch.testing.assert_close(gradients[0], gradients[1] / 2, rtol=1e-12, atol=1e-12)
+
+
 def test_small_signals_are_not_blown_up() -> None:
     objective = trained_somehow(NVIL())
     assert objective.moments is not None
