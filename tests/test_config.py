@@ -138,7 +138,10 @@ def test_what_is_wrong_with_a_configuration(tables: dict[str, Any], part: str) -
         ({"objective": "enum", "inference": {"particles": 3}}, "'enum' has no option 'particles'"),
         ({"objective": "exact", "inference": {"particles": 3}}, "'exact' has no option 'particles'"),
         ({"objective": "exact", "inference": {"baseline": "none"}}, "'exact' has no option 'baseline'"),
-        ({"objective": "tracegraph", "inference": {"baseline": "soft-attention"}}, "has no option 'baseline'"),
+        (
+            {"objective": "tracegraph", "inference": {"baseline": "soft-attention"}},
+            "has no option 'baseline'",
+        ),
     ],
 )
 def test_impossible_pairs(tables: dict[str, Any], part: str, tmp_path: Path) -> None:

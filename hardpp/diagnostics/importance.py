@@ -56,7 +56,8 @@ def pareto_k(log_weights: Floats) -> Floats:
     tail, below = ordered[-size:], ordered[-size - 1]
     fits = ((tail > below).sum(0) >= 5) & (tail[-1] > tail[0]) & np.isfinite(ordered[-1])
     if fits.any():
-        with np.errstate(over="ignore"):  # ArviZ weighs candidates by 1 / sum(exp): an overflow is a zero
+        # ArviZ weighs candidates by 1 / sum(exp): an overflow is a zero, and 0 / 0 no candidate.
+        with np.errstate(over="ignore", invalid="ignore"):
             out[fits] = _fitted(log_weights[:, fits].astype(np.float64))
     return out
 

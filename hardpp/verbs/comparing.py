@@ -6,6 +6,7 @@ import click
 
 from hardpp.exits import report
 from hardpp.tables import table
+from hardpp.verbs.options import style_option
 
 
 @click.group()
@@ -21,7 +22,13 @@ def compare() -> None:
 @click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
 @click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
 @click.option("--data", help="Other data than the run's own.")
-@click.option("--part", type=click.Choice(["train", "dev", "test"]), default="dev", show_default=True)
+@click.option(
+    "--part",
+    type=click.Choice(["train", "dev", "test"]),
+    default="dev",
+    show_default=True,
+    help="Part of the data.",
+)
 @click.option("--limit", type=click.IntRange(1), default=16, show_default=True, help="Data in the batch.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @click.option(
@@ -29,9 +36,7 @@ def compare() -> None:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Picture [RUN/plots/gradients.png].")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
-@click.option(
-    "--format", "style", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
-)
+@style_option("table", "json", "csv")
 def gradients(
     run: Path,
     names: str,
