@@ -103,6 +103,7 @@ def main() -> None:
 
 def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]
     """First and second moments of the gradient of each group of parameters."""
+    objective(case.model, case.guide).eval()  # what an objective remembers stays as it is
     first = {name: torch.zeros(()) for name in groups}
     second = dict(first)
     for probability, values in draws:

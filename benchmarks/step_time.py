@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.relaxed import SoftAttention
-from hardpp.inference.score_function import ScoreFunctionELBO, TraceGraph
+from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.tracegraph import TraceGraph
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.session import Session

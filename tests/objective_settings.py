@@ -12,7 +12,8 @@ from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
 from hardpp.inference.relaxed import SoftAttention
-from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.running_moments import RunningMoments
+from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
@@ -30,6 +31,22 @@ def dreamer(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Dream:
     return Dream({"alignment": z}, (data._replace(target=(data.target + 1) % 4),), kwargs)
 
 
+def half_trained(objective: ScoreFunctionELBO) -> ScoreFunctionELBO:
+    """With weights and moments that training may have left behind, and no more training."""
+    generator = torch.Generator().manual_seed(4)
+    for module in (objective.baseline, objective.moments):
+        if isinstance(module, torch.nn.Module):
+            module.double().eval()
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator))
+                for part in module.modules():
+                    if isinstance(part, RunningMoments):
+                        part.mean.copy_(torch.randn(part.mean.shape, generator=generator))
+                        part.variance.copy_(1 + 4 * torch.rand(part.variance.shape, generator=generator))
+    return objective
+
+
 OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "elbo": ScoreFunctionELBO,
     "elbo-two": lambda **kw: ScoreFunctionELBO(2, **kw),
@@ -40,6 +57,12 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     ),
     "soft-attention": lambda **kw: ScoreFunctionELBO(baseline="soft-attention", **kw),
     "soft-attention-two": lambda **kw: ScoreFunctionELBO(2, baseline="soft-attention", **kw),
+    "temporal": lambda **kw: ScoreFunctionELBO(3, baseline="temporal", **kw),
+    "average": lambda **kw: half_trained(ScoreFunctionELBO(2, baseline="average", **kw)),
+    "learned": lambda **kw: half_trained(ScoreFunctionELBO(baseline="learned", **kw)),
+    "reinforce": lambda **kw: REINFORCE(2, **kw),
+    "rloo": lambda **kw: RLOO(3, **kw),
+    "nvil": lambda **kw: half_trained(NVIL(2, **kw)),
     "iwae": lambda **kw: IWAE(2, **kw),
     "iwae-one": lambda **kw: IWAE(1, **kw),
     "iwae-prefix": lambda **kw: IWAE(3, control="prefix", **kw),
@@ -69,6 +92,9 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
 # By class, or by setting where it differs: name, bound, unbiased.
 EXPECTED: dict[Any, tuple[str, str, bool]] = {
     ScoreFunctionELBO: ("elbo", "elbo", True),
+    REINFORCE: ("reinforce", "elbo", True),
+    RLOO: ("rloo", "elbo", True),
+    NVIL: ("nvil", "elbo", False),
     TraceGraph: ("tracegraph", "elbo", True),
     IWAE: ("iwae", "iw", True),
     VIMCO: ("vimco", "iw", True),

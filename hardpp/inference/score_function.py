@@ -27,7 +27,6 @@ from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.running_moments import RunningMoments
-from hardpp.inference.tracegraph import TraceGraph as TraceGraph  # where some still import it from
 from hardpp.inference.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
