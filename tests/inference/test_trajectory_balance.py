@@ -166,8 +166,12 @@ def test_log_z_is_the_objectives_own_parameter() -> None:
 @pytest.mark.parametrize(
     ("particles", "arguments", "message"),
     [
-        (1, {}, "tb compares particles: it needs at least 2 with log_partition 'mean', got 1"),
-        (0, {"log_partition": "learned"}, "tb needs at least 1 particle, got 0"),
+        (
+            1,
+            {},
+            "trajectory-balance compares particles: it needs at least 2 with log_partition 'mean', got 1",
+        ),
+        (0, {"log_partition": "learned"}, "trajectory-balance needs at least 1 particle, got 0"),
         (2, {"log_partition": "exact"}, "'mean' or 'learned', not 'exact'"),
         (2, {"mixture": -1.0}, "not -1.0"),
     ],
