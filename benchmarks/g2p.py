@@ -22,7 +22,7 @@ from typing import Any
 
 from hardpp.data import cmudict
 from hardpp.data.sources import fetch
-from hardpp.metrics import error_rates
+from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.session import Session

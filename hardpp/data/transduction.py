@@ -17,6 +17,23 @@ class Pair(NamedTuple):
     source: tuple[str, ...]
     target: tuple[str, ...]  # the one that trains
     references: tuple[tuple[str, ...], ...]  # every right answer, `target` among them, no duplicates
+    links: tuple[tuple[int, int], ...] = ()  # known (source word, target word), from 0, sorted
+
+
+class TextPair(NamedTuple):
+    """Two texts that mean the same, each one line."""
+
+    source: str
+    target: str
+
+
+class Bitext(NamedTuple):
+    """Three lists of texts, not yet cut into tokens."""
+
+    name: str
+    train: list[TextPair]
+    dev: list[TextPair]
+    test: list[TextPair]
 
 
 class Corpus(NamedTuple):

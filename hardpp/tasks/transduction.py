@@ -27,7 +27,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.relaxed import SoftAttention
-from hardpp.metrics import error_rates
+from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.task import Run
 from hardpp.types import TransductionBatch
 

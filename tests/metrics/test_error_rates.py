@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from hardpp.metrics import ErrorRates, error_rates
+from hardpp.metrics.error_rates import ErrorRates, error_rates
 
 
 def test_hand_checked_rates():
