@@ -1,6 +1,6 @@
 """Names of the random variables, and the plates, that models and guides share.
 
-Shapes: B data, T output steps.
+Shapes: B data, T output steps or questions.
 """
 
 from collections.abc import Iterator
@@ -12,13 +12,28 @@ from torch import Tensor
 
 ALIGNMENT = "alignment"  # which source position an output symbol looks at
 SYMBOL = "symbol"  # the output symbol itself
+REGION = "region"  # which region of an image a question is answered from
+ANSWER = "answer"  # the answer itself
 
 
 @contextmanager
 def output_steps(mask: Tensor) -> Iterator[None]:
     """Plates data (outermost) and steps for a (B, T) bool mask; padded steps carry no probability."""
+    with _plates("data", "steps", mask):
+        yield
+
+
+@contextmanager
+def questions(mask: Tensor) -> Iterator[None]:
+    """Plates images (outermost) and questions for a (B, T) bool mask; where it is False nothing is asked."""
+    with _plates("images", "questions", mask):
+        yield
+
+
+@contextmanager
+def _plates(outer: str, inner: str, mask: Tensor) -> Iterator[None]:
     B, T = mask.shape
-    data = pyro.plate("data", B, dim=-2, device=str(mask.device))
-    steps = pyro.plate("steps", T, dim=-1, device=str(mask.device))
-    with data, steps, poutine.mask(mask=mask):
+    rows = pyro.plate(outer, B, dim=-2, device=str(mask.device))
+    columns = pyro.plate(inner, T, dim=-1, device=str(mask.device))
+    with rows, columns, poutine.mask(mask=mask):
         yield

@@ -1,6 +1,6 @@
 """Batches, what objectives and training report of them, and the protocol of programs.
 
-Shapes: B data, T output steps, S source positions, K particles.
+Shapes: B data, T output steps or questions, S source positions or regions, L words, F features, K particles.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,35 @@ class TransductionBatch(NamedTuple):
     def to(self, where: device | str) -> "TransductionBatch":
         """The same batch on another device."""
         return TransductionBatch(*(part.to(where) for part in self))
+
+
+class QuestionBatch(NamedTuple):
+    """Images with the questions asked about each and their answers; questions are padded on the right.
+
+    An image stands here as it was taken (pixels) or as the regions that somebody else found in it.
+    Where `target_mask` is False there is no question, or none whose answer is known.
+    """
+
+    source: Tensor  # (B, 3, height, width) uint8 pixels, or (B, S, F) features of regions
+    source_mask: Tensor  # (B, S) bool, which regions are there; at least one True a row
+    question: Tensor  # (B, T, L) int64
+    question_mask: Tensor  # (B, T, L) bool
+    target: Tensor  # (B, T) int64, the answers
+    target_mask: Tensor  # (B, T) bool
+
+    def to(self, where: device | str) -> "QuestionBatch":
+        """The same batch on another device."""
+        return QuestionBatch(*(part.to(where) for part in self))
+
+    @property
+    def size(self) -> int:
+        """How many images."""
+        return self.target.shape[0]
+
+    @property
+    def symbols(self) -> Tensor:
+        """How many answers are predicted, which bounds are divided by."""
+        return self.target_mask.sum()
 
 
 class Estimate(NamedTuple):
