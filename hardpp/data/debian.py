@@ -1,0 +1,134 @@
+"""Files out of Debian packages: read where they are installed, or downloaded with apt and unpacked.
+
+Nothing is installed and no root is needed. apt keeps its package lists in a folder of ours when the
+machine's own do not know the package, so the machine's apt stays as it was.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hardpp.data.members import found, pin
+from hardpp.errors import DataError, ResourceError
+
+_PATIENCE = 1800  # seconds a download may take
+_ROOT = Path("/")  # where packages are installed
+
+
+def collect(
+    package: str,
+    version: str,
+    sha256: str,
+    members: Mapping[str, str],
+    into: Path,
+    workspace: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Write members of Debian packages below `into`; the caller verifies them.
+
+    Args:
+        package: The names of the packages, with blanks between them.
+        version: Ignored: which version there is depends on the release, what is in it on the members' pins.
+        sha256: Ignored, as a release may pack the same files anew.
+        members: Members of the packages -> their pins (`hardpp.data.members`); paths are kept below `into`.
+        into: An existing, empty folder.
+        workspace: An existing folder for what is thrown away afterwards.
+        report: Told in a few words what is going on.
+
+    Raises:
+        DataError: There is no apt, no network or no such package, or a package lacks a member.
+        ResourceError: The disk is full.
+    """
+    if _installed(members):
+        report(f"copying from the installed package {package}")
+        _copy(_ROOT, members, into, package)
+        return
+    report(f"downloading {package} with apt")
+    unpacked = workspace / "unpacked"
+    for archive in download(package.split(), workspace):
+        _run(["dpkg-deb", "--extract", str(archive), str(unpacked)], f"{archive.name} could not be unpacked")
+    _copy(unpacked, members, into, package)
+
+
+def download(packages: list[str], workspace: Path) -> list[Path]:
+    """Let apt put packages into a folder below `workspace`; returns the files.
+
+    Raises:
+        DataError: There is no apt, no network or no such package.
+        ResourceError: The disk is full.
+    """
+    into = workspace / "packages"
+    into.mkdir()
+    complaint = f"{' and '.join(packages)} could not be downloaded"
+    try:
+        _run(["apt-get", "download", *packages], complaint, into)
+    except DataError:
+        # The lists of a small machine or a container are old or were deleted.
+        lists = private_lists(workspace, "none")
+        _run(["apt-get", *lists, "download", *packages], complaint, into)
+    return sorted(into.glob("*.deb"))
+
+
+def private_lists(workspace: Path, languages: str) -> list[str]:
+    """Package lists of our own below `workspace`, just updated; returns the options that make apt use them.
+
+    Args:
+        workspace: An existing folder.
+        languages: Of which languages descriptions are wanted, with commas between them, or "none".
+
+    Raises:
+        DataError: There is no apt or no network.
+        ResourceError: The disk is full.
+    """
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (workspace / folder).mkdir(parents=True, exist_ok=True)
+    options = [f"Dir::State::lists={workspace / 'lists'}", f"Dir::Cache={workspace / 'cache'}"]
+    # Plain files, whatever the machine keeps for itself.
+    options += [f"Acquire::Languages={languages}", "Acquire::GzipIndexes=false"]
+    arguments = [argument for option in options for argument in ("-o", option)]
+    _run(["apt-get", *arguments, "update"], "the package lists could not be updated")
+    return arguments
+
+
+def _installed(members: Mapping[str, str]) -> bool:
+    try:
+        return all(pinned and pin(_ROOT, member) == pinned for member, pinned in members.items())
+    except OSError:
+        return False
+
+
+def _copy(origin: Path, members: Mapping[str, str], into: Path, package: str) -> None:
+    for member in members:
+        try:
+            names = found(origin, member)
+        except OSError:
+            names = []
+        if not names:
+            raise DataError(f"{package}: the package lacks {member}", "another release of Debian may have it")
+        for name in names:
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin / name, into / name)
+
+
+def _run(command: list[str], complaint: str, folder: Path | None = None) -> None:
+    hint = "it comes from Debian's archive: it needs apt-get and a network, or the folder from another cache"
+    try:
+        outcome = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DataError(f"{complaint}: {command[0]} took over {_PATIENCE} s", hint) from error
+    except OSError as error:
+        raise DataError(f"{complaint}: {command[0]} cannot be started ({error.strerror})", hint) from error
+    if outcome.returncode != 0:
+        if "No space left on device" in outcome.stderr:
+            raise ResourceError(f"{complaint}: no space left")
+        said = [line.strip() for line in outcome.stderr.split("\n") if line.startswith("E: ")]
+        raise DataError(f"{complaint}: {said[0] if said else f'{command[0]} failed'}", hint)
