@@ -1,0 +1,140 @@
+"""The Greek New Testament and an English one (BSB), every verse aligned word by word by hand.
+
+Three files: tables of Greek and English words, one word a line, and records of which belong together.
+Verses that both sides have make pairs (7,936 in version 0.4.2); English punctuation is left out, as no
+record speaks of it, and so are the records that cross verses (4). The task is frozen: books split it, Mark
+(41) is test, Titus to Jude (56 to 65) are dev, the rest is train. Training reads no link.
+
+Source: Clear Bible, Alignments (SBLGNT to BSB), CC BY 4.0, as packed in PyPI `bible-alignments`.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from hardpp.data.tokens import Words
+from hardpp.data.transduction import Corpus, Pair
+from hardpp.errors import DataError
+
+GREEK = "data/sources/SBLGNT.tsv"  # where the files lie in the fetched folder
+ENGLISH = "data/eng/targets/BSB/nt_BSB.tsv"
+RECORDS = "data/eng/alignments/BSB/SBLGNT-BSB-manual.json"
+MEMBERS = (GREEK, ENGLISH, RECORDS)
+
+_TEST, _DEV = {41}, set(range(56, 66))  # numbers of books
+_HINT = "hardpp data fetch bible-alignments"
+
+_Verses = dict[str, list[tuple[str, str]]]  # verse -> (id, word) in order
+
+
+def corpus(
+    folder: Path | str,
+    *,
+    greek: Literal["forms", "lemmas"] = "lemmas",
+    lower_case: bool = True,
+    reverse: bool = False,
+) -> Corpus:
+    """Greek to English words, or the reverse, with the links made by hand.
+
+    Args:
+        folder: What `fetch("bible-alignments")` returned.
+        greek: Words as they stand (18,619 forms, case and accents kept) or their lemmas (5,468).
+        lower_case: Write English words, and Greek forms, in lower case.
+        reverse: English is the source and Greek the target, links turned with them.
+
+    Raises:
+        DataError: A file cannot be read or is not what it should be (the message names file and line), or
+            a part is empty.
+        ValueError: `greek` is neither "forms" nor "lemmas".
+    """
+    if greek not in ("forms", "lemmas"):
+        raise ValueError(f"expected greek 'forms' or 'lemmas', got {greek!r}")
+    folder = Path(folder)
+    source = _greek(folder / GREEK, "lemma" if greek == "lemmas" else "text", lower_case)
+    target = _english(folder / ENGLISH, lower_case)
+    verses = sorted(source.keys() & target.keys())
+    links = _links(folder / RECORDS, source, target)
+    parts: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
+    for verse in verses:
+        book = int(verse[:2])
+        part = "test" if book in _TEST else "dev" if book in _DEV else "train"
+        sides = [tuple(word for _, word in words[verse]) for words in (source, target)]
+        found = links.get(verse, set())
+        if reverse:
+            sides.reverse()
+            found = {(english, greek_word) for greek_word, english in found}
+        parts[part].append(Pair(sides[0], sides[1], (sides[1],), tuple(sorted(found))))
+    if empty := [name for name, pairs in parts.items() if not pairs]:
+        raise DataError(f"{folder}: no verse of both sides falls into the {' and '.join(empty)} part")
+    return Corpus("bible-alignments", parts["train"], parts["dev"], parts["test"], Words(), Words())
+
+
+def _greek(path: Path, column: str, lower_case: bool) -> _Verses:
+    verses: _Verses = {}
+    for place, row in _rows(path, ("id", column)):
+        if not (row["id"].startswith("n") and _is_id(row["id"][1:])):
+            raise DataError(f"{place}: expected an id of n and 11 digits, got {row['id'][:30]!r}")
+        verse, word = row["id"][1:9], _word(place, row[column], lower_case and column == "text")
+        verses.setdefault(verse, []).append((row["id"], word))
+    return verses
+
+
+def _english(path: Path, lower_case: bool) -> _Verses:
+    verses: _Verses = {}
+    for place, row in _rows(path, ("id", "text", "source_verse", "exclude")):
+        if not (_is_id(row["id"]) and row["source_verse"].isdecimal() and len(row["source_verse"]) == 8):
+            raise DataError(f"{place}: expected an id of 11 digits and a verse of 8, got {row['id'][:30]!r}")
+        if row["exclude"] != "y":
+            word = _word(place, row["text"], lower_case)
+            verses.setdefault(row["source_verse"], []).append((row["id"], word))
+    return verses
+
+
+def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    # Quotation marks are data here. A place is file:line.
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if missing := [name for name in wanted if name not in (table.fieldnames or ())]:
+                raise DataError(f"{path}:1: there is no column {' nor '.join(missing)}", _HINT)
+            for row in table:
+                place = f"{path}:{table.line_num}"
+                if any(row[name] is None for name in wanted):
+                    raise DataError(f"{place}: the line lacks columns")
+                yield place, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error})", _HINT) from error
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 11 and text.isdecimal()
+
+
+def _word(place: str, text: str, lower_case: bool) -> str:
+    if not text or text.split() != [text]:
+        raise DataError(f"{place}: expected one word, got {text[:30]!r}")
+    return text.lower() if lower_case else text
+
+
+def _links(path: Path, source: _Verses, target: _Verses) -> dict[str, set[tuple[int, int]]]:
+    positions = [
+        {id: (verse, position) for verse in words for position, (id, _) in enumerate(words[verse])}
+        for words in (source, target)
+    ]
+    links: dict[str, set[tuple[int, int]]] = {}
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))["records"]
+        for record in records:
+            greek, english = (
+                [place[id] for id in record[side] if id in place]
+                for place, side in zip(positions, ("source", "target"), strict=True)
+            )
+            for verse, i in greek:
+                links.setdefault(verse, set()).update((i, j) for other, j in english if other == verse)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", _HINT) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: expected records of source and target ids ({error!r})", _HINT) from error
+    return links

@@ -1,0 +1,106 @@
+"""Links: which source word each target word belongs to, read off weights over source positions.
+
+A link is (source, target), both counted from 0. Of the weights of a target step the best position makes
+the link; the position after the last word, the end mark, stands for none. Models of pieces of words link
+pieces, and a word is linked when any piece of it is.
+
+In files links stand in Pharaoh's format, one line a pair: `0-0 1-2`, or with probabilities `0-0:0.9731`.
+
+Shapes: T steps and S source positions, the end mark last in both.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from hardpp.errors import DataError
+
+_LINK = re.compile(r"([0-9]+)-([0-9]+)(?::([0-9.]+(?:[eE][-+]?[0-9]+)?))?", re.ASCII)
+
+
+class Link(NamedTuple):
+    """A source word and a target word that belong together."""
+
+    source: int
+    target: int
+    probability: float = 1.0
+
+
+def best_links(weights: Tensor, sources: int, targets: int, *, always: bool = False) -> list[Link]:
+    """The best source position of every target word, in the order of the target.
+
+    Args:
+        weights: (T, S), p(position) of every step; what lies beyond the words (end marks, padding) may
+            be there or not.
+        sources: How many source words there are; positions from there on stand for none.
+        targets: How many target words there are; steps from there on are left out.
+        always: Link every target word to its best word, even where the end mark is likelier.
+
+    Raises:
+        ValueError: The weights are not those of so many words.
+    """
+    if weights.dim() != 2 or weights.shape[0] < targets or weights.shape[1] < max(sources, 1):
+        wanted = f"at least {targets} steps and {sources} positions"
+        raise ValueError(f"expected weights of {wanted}, got {tuple(weights.shape)}")
+    weights = weights[:targets, :sources] if always else weights[:targets]
+    if not weights.numel():
+        return []
+    probability, position = (part.tolist() for part in weights.max(-1))
+    return [
+        Link(source, target, p)
+        for target, (source, p) in enumerate(zip(position, probability, strict=True))
+        if source < sources
+    ]
+
+
+def word_links(
+    links: Iterable[Link], source_word_of: Sequence[int], target_word_of: Sequence[int]
+) -> list[Link]:
+    """Links of words from links of their pieces, sorted; of several pieces' links the likeliest counts.
+
+    Args:
+        links: Of pieces.
+        source_word_of: The word that each source piece is in.
+        target_word_of: The word that each target piece is in.
+    """
+    best: dict[tuple[int, int], float] = {}
+    for source, target, probability in links:
+        words = source_word_of[source], target_word_of[target]
+        best[words] = max(best.get(words, probability), probability)
+    return [Link(*words, probability) for words, probability in sorted(best.items())]
+
+
+def reversed_links(links: Iterable[Link]) -> list[Link]:
+    """The same links seen from the other side, sorted: those of a model from target to source."""
+    return sorted(Link(link.target, link.source, link.probability) for link in links)
+
+
+def pharaoh(links: Iterable[Link], probabilities: bool = False) -> str:
+    """A line of links, in their order."""
+    return " ".join(
+        f"{link.source}-{link.target}" + (f":{link.probability:.4f}" if probabilities else "")
+        for link in links
+    )
+
+
+def parse_pharaoh(line: str) -> list[Link]:
+    """The links of a line, in its order; an empty line has none.
+
+    Raises:
+        DataError: Something in it is no link.
+    """
+    links = []
+    for cell in line.split():
+        match = _LINK.fullmatch(cell)
+        try:
+            if match is None:
+                raise ValueError(cell)
+            source, target, probability = match.groups()
+            links.append(Link(int(source), int(target), float(probability or 1.0)))
+        except ValueError as error:
+            raise DataError(
+                f"{cell[:30]!r} is no link", "links are written as 0-0, or with a probability 0-0:0.97"
+            ) from error
+    return links

