@@ -1,7 +1,7 @@
 """Every objective, in settings that differ in what they compute; what each says of itself."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.types import TransductionBatch
+
+FOREVER = 2**60  # steps
 
 
 def dreamer(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Dream:
@@ -47,6 +49,16 @@ def half_trained(objective: ScoreFunctionELBO) -> ScoreFunctionELBO:
     return objective
 
 
+Objective = TypeVar("Objective", ScoreFunctionELBO, GumbelSoftmax)
+
+
+def half_warm(objective: Objective) -> Objective:
+    """In the midst of a warm-up too slow for a few estimates to be noticed."""
+    assert objective.kl_weight is not None
+    objective.kl_weight.estimates.fill_(FOREVER // 2)
+    return objective
+
+
 OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "elbo": ScoreFunctionELBO,
     "elbo-two": lambda **kw: ScoreFunctionELBO(2, **kw),
@@ -59,6 +71,9 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "soft-attention-two": lambda **kw: ScoreFunctionELBO(2, baseline="soft-attention", **kw),
     "temporal": lambda **kw: ScoreFunctionELBO(3, baseline="temporal", **kw),
     "average": lambda **kw: half_trained(ScoreFunctionELBO(2, baseline="average", **kw)),
+    "warm-up": lambda **kw: half_warm(
+        ScoreFunctionELBO(2, baseline="leave-one-out", kl_warmup=FOREVER, **kw)
+    ),
     "learned": lambda **kw: half_trained(ScoreFunctionELBO(baseline="learned", **kw)),
     "reinforce": lambda **kw: REINFORCE(2, **kw),
     "rloo": lambda **kw: RLOO(3, **kw),
@@ -81,6 +96,9 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "trajectory-balance-learned": lambda **kw: TrajectoryBalance(1, log_partition="learned", **kw),
     "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal="mixture", **kw),
     "straight-through": lambda **kw: GumbelSoftmax(2, straight_through=True, **kw),
+    "straight-through-warm-up": lambda **kw: half_warm(
+        GumbelSoftmax(2, straight_through=True, kl_warmup=FOREVER, **kw)
+    ),
     "reinmax": lambda **kw: GumbelSoftmax(1, reinmax=True, **kw),
     "tracegraph": TraceGraph,
     "tracegraph-two": lambda **kw: TraceGraph(2, **kw),

@@ -42,6 +42,8 @@ class ImplicitDirichlet(RelaxedObjective):
     Args:
         num_particles: K.
         total: sum of the concentrations of each latent, as a count of draws; 10 is a guess.
+        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -51,9 +53,14 @@ class ImplicitDirichlet(RelaxedObjective):
     name = "dirichlet"
 
     def __init__(
-        self, num_particles: int = 1, *, total: float = 10.0, max_plate_nesting: float = float("inf")
+        self,
+        num_particles: int = 1,
+        *,
+        total: float = 10.0,
+        kl_warmup: int = 0,
+        max_plate_nesting: float = float("inf"),
     ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        super().__init__(num_particles, kl_warmup=kl_warmup, max_plate_nesting=max_plate_nesting)
         if not total > 0:
             raise UsageError(f"the total of a Dirichlet's concentrations is positive, got {total}")
         self.total = total

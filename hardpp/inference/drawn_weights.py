@@ -24,6 +24,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
+from hardpp.inference.schedules import kl_warm_up
 from hardpp.inference.weight_table import WeightTable, tabulate
 from hardpp.types import Estimate, Program
 
@@ -35,12 +36,24 @@ class RelaxedObjective(SampledObjective):
     float32 or wider: minus infinity at impossible values, such as padding. A latent that is masked out is
     pinned to its first value, the only possible one.
 
+    Args:
+        num_particles: K.
+        kl_warmup: training steps over which the weight of D rises from 0 to 1 in the gradient (the value
+            keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+        max_plate_nesting: see `SampledObjective`.
+
     Raises:
         UsageError: a latent that is not categorical, or has other values or plates in the other program.
     """
 
     unbiased = False
     bound = "none"
+
+    def __init__(
+        self, num_particles: int = 1, *, kl_warmup: int = 0, max_plate_nesting: float = float("inf")
+    ):
+        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        self.kl_weight = kl_warm_up(kl_warmup)
 
     def noise(self, log_q: Tensor) -> Any:
         """The distribution, of batch shape (...), of all that is random about the weights."""
@@ -65,9 +78,12 @@ class RelaxedObjective(SampledObjective):
         return tabulate(model_trace, guide_trace, self.num_particles, nesting)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The value (*I), detached, and its sum, which is differentiated as it stands."""
-        value = table.log_p.sum(-1).mean(0)
-        return value.detach(), value.sum()
+        """The value (*I), detached, and its sum, which is differentiated as it stands but for a warm-up."""
+        value = table.log_p.sum(-1)  # (K, *I)
+        weighed = value
+        if self.kl_weight is not None:
+            weighed = self.kl_weight.weighed(value, table.log_prior.sum(-1))
+        return value.detach().mean(0), weighed.mean(0).sum()
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Value and surrogate of one batch; relaxed draws have no importance weights."""

@@ -25,12 +25,11 @@ from typing import Any
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.drawn_weights import RelaxedObjective
-from hardpp.inference.weight_table import WeightTable
-from hardpp.types import Program
+from hardpp.inference.schedules import TemperatureSchedule
 
 
 class GumbelSoftmax(RelaxedObjective):
@@ -40,10 +39,12 @@ class GumbelSoftmax(RelaxedObjective):
         num_particles: K.
         temperature: of the softmax that is differentiated; towards 0 it becomes an index.
         final_temperature: where an exponential decay of the temperature ends; None for no decay.
-        anneal_steps: how many training estimates (one an optimiser step) the decay takes; our guess.
+        anneal_steps: how many training steps the decay takes; our guess.
         straight_through: indices forwards, backwards the softmax of log q. (Not of log q + g, the
             straight-through Gumbel-softmax, which is biased even for linear functions.)
         reinmax: indices forwards, backwards the second-order estimator; it wants a temperature of 1 or more.
+        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
         max_plate_nesting: see `SampledObjective`.
 
     Attributes:
@@ -65,9 +66,10 @@ class GumbelSoftmax(RelaxedObjective):
         anneal_steps: int = 10_000,
         straight_through: bool = False,
         reinmax: bool = False,
+        kl_warmup: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        super().__init__(num_particles, kl_warmup=kl_warmup, max_plate_nesting=max_plate_nesting)
         for each in (temperature, final_temperature):
             if each is not None and not each > 0:
                 raise UsageError(f"a temperature is positive, got {each}")
@@ -103,37 +105,6 @@ class GumbelSoftmax(RelaxedObjective):
         q = log_q.exp()
         ratio = (log_q - log_p).where(q > 0, q.new_zeros(()))
         return (q * ratio).sum(-1)
-
-    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        """Draws weights at one temperature and scores them; a schedule then takes its step."""
-        table = super().weight_table(model, guide, *args, **kwargs)
-        if self.schedule is not None:
-            self.schedule.advance()
-        return table
-
-
-class TemperatureSchedule(nn.Module):
-    """temperature = initial (final / initial)^(n / steps) after n training estimates, final from then on.
-
-    The count is a buffer: it is saved, restored and moved with the module that holds it.
-    """
-
-    estimates: Tensor
-
-    def __init__(self, initial: float, final: float, steps: int):
-        super().__init__()
-        self.initial, self.final, self.steps = initial, final, steps
-        self.register_buffer("estimates", torch.zeros((), dtype=torch.int64))
-
-    def forward(self) -> Tensor:
-        """The temperature now, a scalar on the module's device."""
-        done: Tensor = (self.estimates / self.steps).clamp(max=1.0)
-        return self.initial * (self.final / self.initial) ** done
-
-    def advance(self) -> None:
-        """Counts one estimate, if it was made for training: in training mode and with gradients."""
-        if self.training and torch.is_grad_enabled():
-            self.estimates += 1
 
 
 def straight_through(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:

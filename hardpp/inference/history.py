@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro.distributions import MaskedDistribution
-from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from hardpp.distributions.step_independent import StepIndependent
-from hardpp.inference.sample_sites import Site, sample_sites, steps_of
+from hardpp.inference.sample_sites import Site, steps_of
 from hardpp.inference.weight_table import Latent, WeightTable
 
 
@@ -35,13 +34,6 @@ class History(NamedTuple):
     kl: Tensor  # (K, *I, N) of the guide's distribution of it from the model's; 0 likewise
     drawn: Tensor  # (K, *I, N) how many live latents came before
     live: Tensor  # (K, *I, N) bool, does the latent count?
-
-
-def in_program_order(model_trace: Trace) -> Trace:
-    """Numbers the sites of a model's trace; a table without these numbers has no kl in its history."""
-    for order, site in enumerate(sample_sites(model_trace).values()):
-        site["order"] = order
-    return model_trace
 
 
 @torch.no_grad()
@@ -75,10 +67,9 @@ def history_of(table: WeightTable) -> History:
 def _known(latents: Sequence[Latent]) -> set[str]:
     known, least = set(), float("inf")
     for latent in reversed(latents):
-        order = latent.model.get("order", float("inf"))
-        if order < least:
+        if latent.order < least:
             known.add(latent.guide["name"])
-        least = min(least, order)
+        least = min(least, latent.order)
     return known
 
 

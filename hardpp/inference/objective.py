@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.particles import particle_trace
+from hardpp.inference.schedules import TrainingSchedule
 from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Program
@@ -30,7 +31,7 @@ class SurrogateObjective(ELBO):
 
     Attributes:
         name: what the command line calls it.
-        unbiased: is the expected gradient the gradient of `bound`?
+        unbiased: is the expected gradient the gradient of `bound`, once a warm-up is over?
         bound: what the value is: "elbo", "iw", "exact", or "none" where it bounds nothing.
         trains_guide: does the guide get a gradient?
         latest: what `differentiable_loss` estimated last, all detached, for whoever watches the training.
@@ -94,6 +95,12 @@ class SurrogateObjective(ELBO):
     def _modules(self) -> list[tuple[str, nn.Module]]:
         return [(name, part) for name, part in vars(self).items() if isinstance(part, nn.Module)]
 
+    def _advance(self) -> None:
+        """Counts an estimate that was made for training; what implements `estimate` calls it at the end."""
+        for _, part in self._modules():
+            if isinstance(part, TrainingSchedule):
+                part.advance()
+
     def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
         guide_trace = poutine.trace(guide).get_trace(*args, **kwargs)
         return poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args, **kwargs), guide_trace
@@ -138,6 +145,7 @@ class SampledObjective(SurrogateObjective):
         table = self.weight_table(model, guide, *args, **kwargs)
         bound, surrogate = self.surrogate(table)
         log_weights = per_instance_sum(table.log_weights, 1)  # (K, B)
+        self._advance()
         diagnostics = {"ess": effective_sample_size(log_weights)} if self.num_particles > 1 else {}
         return Estimate(
             per_instance_sum(bound * table.scale, 0), surrogate * table.scale, log_weights, diagnostics

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
-from hardpp.inference.history import history_of, in_program_order
+from hardpp.inference.history import history_of
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.running_moments import RunningMoments
+from hardpp.inference.schedules import kl_warm_up
 from hardpp.inference.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
@@ -58,6 +59,8 @@ class ScoreFunctionELBO(SampledObjective):
         progress: for the temporal baseline, how much a particle has emitted after each latent,
             (K, *I, N - 1), of the latents' values (K, *I, N - 1), 0 where masked; it must not look ahead.
             By default their running sum.
+        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
         max_plate_nesting: see `SampledObjective`.
 
     Attributes:
@@ -79,6 +82,7 @@ class ScoreFunctionELBO(SampledObjective):
         baseline: BaselineName | nn.Module | None = None,
         normalize: bool = False,
         progress: Progress | None = None,
+        kl_warmup: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
@@ -97,19 +101,21 @@ class ScoreFunctionELBO(SampledObjective):
         self.baseline = baseline if made is None else made()
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
+        self.kl_weight = kl_warm_up(kl_warmup)
         self.unbiased = not normalize
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """Bound (*I) and surrogate of the estimator above, less the regression of a baseline that learns."""
-        K = self.num_particles
-        log_p = table.log_p[:K]
-        terms = (log_p - table.log_q).detach()  # (K, *I, N)
         for _, module in self._modules():
-            follow(module, terms.device)
-        signal, regression = self._signal(table, terms)
-        pathwise = log_p - (table.log_q - table.score)
-        surrogate = (pathwise + table.score * signal).sum() / K
-        return terms.sum(-1).mean(0), surrogate if regression is None else surrogate - regression
+            follow(module, table.log_q.device)
+        gain, beta = table.log_p[: self.num_particles] - table.log_q, 1.0  # (K, *I, N), and its KL weight
+        if self.kl_weight is not None:
+            beta = self.kl_weight()
+            gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
+        signal, regression = self._signal(table, gain.detach())
+        pathwise = gain + beta * table.score
+        surrogate = (pathwise + table.score * signal).sum() / self.num_particles
+        return table.log_weights.mean(0), surrogate if regression is None else surrogate - regression
 
     # The signal (K, *I, N or 1), detached, and the regression of a baseline that is a module.
     def _signal(self, table: WeightTable, terms: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -155,7 +161,7 @@ class ScoreFunctionELBO(SampledObjective):
     def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
         """The model at the guide's draws and, for the soft-attention baseline, at the expected latents."""
         if self.baseline != "soft-attention":
-            return in_program_order(super().scored(model, guide_trace, nesting, args, kwargs))
+            return super().scored(model, guide_trace, nesting, args, kwargs)
         relaxed = ExpectedLatents(guide_trace, plates=nesting)(model)
         return particle_trace(relaxed, self.num_particles + 1, nesting, args, kwargs)
 
@@ -169,6 +175,7 @@ class REINFORCE(ScoreFunctionELBO):
         baseline: what returns are compared with.
         normalize: centre and scale the signal by its running moments.
         progress: for the temporal baseline.
+        kl_warmup: steps over which the weight of the KL term rises.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -185,6 +192,7 @@ class REINFORCE(ScoreFunctionELBO):
         baseline: BaselineName | nn.Module | None = None,
         normalize: bool = False,
         progress: Progress | None = None,
+        kl_warmup: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -193,6 +201,7 @@ class REINFORCE(ScoreFunctionELBO):
             baseline=baseline,
             normalize=normalize,
             progress=progress,
+            kl_warmup=kl_warmup,
             max_plate_nesting=max_plate_nesting,
         )
 
@@ -202,7 +211,8 @@ class RLOO(ScoreFunctionELBO):
 
     Args:
         num_particles: K, at least 2.
-        credit: see `ScoreFunctionELBO`.
+        credit: see `ScoreFunctionELBO`, as kl_warmup.
+        kl_warmup: steps over which the weight of the KL term rises.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -216,10 +226,15 @@ class RLOO(ScoreFunctionELBO):
         num_particles: int = 2,
         *,
         credit: Credit = "causal",
+        kl_warmup: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
-            num_particles, credit=credit, baseline="leave-one-out", max_plate_nesting=max_plate_nesting
+            num_particles,
+            credit=credit,
+            baseline="leave-one-out",
+            kl_warmup=kl_warmup,
+            max_plate_nesting=max_plate_nesting,
         )
 
 
@@ -234,6 +249,7 @@ class NVIL(ScoreFunctionELBO):
         credit: see `ScoreFunctionELBO`, as all that follow.
         baseline: "learned", "average" or a module.
         normalize: centre and scale the signal by its running moments.
+        kl_warmup: steps over which the weight of the KL term rises.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -250,6 +266,7 @@ class NVIL(ScoreFunctionELBO):
         credit: Credit = "causal",
         baseline: Literal["learned", "average"] | nn.Module = "learned",
         normalize: bool = True,
+        kl_warmup: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -257,5 +274,6 @@ class NVIL(ScoreFunctionELBO):
             credit=credit,
             baseline=baseline,
             normalize=normalize,
+            kl_warmup=kl_warmup,
             max_plate_nesting=max_plate_nesting,
         )

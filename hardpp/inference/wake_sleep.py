@@ -115,7 +115,7 @@ class ReweightedWakeSleep(ProposalObjective):
 
 def wake_theta(table: WeightTable, control_variates: bool = False) -> Tensor:
     """A scalar with the gradient of wake-theta, for a table of detached draws (see `by_proposal`)."""
-    log_p, log_prior = table.log_p.sum(-1), table.log_prior  # (K, *I)
+    log_p, log_prior = table.log_p.sum(-1), table.log_prior.sum(-1)  # (K, *I)
     total = _weighted(table.log_weights.softmax(0), log_p)
     if control_variates:
         towards_prior = (log_prior.detach() - table.log_q.sum(-1)).softmax(0)

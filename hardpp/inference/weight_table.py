@@ -55,6 +55,7 @@ class Latent(NamedTuple):
     guide: Site
     model: Site
     log_p: Tensor  # the model's own term: (K or 1, *I), or (K or 1, *I, T) if it is stepwise there
+    order: int  # its place among the model's sites
 
 
 class WeightTable(NamedTuple):
@@ -76,9 +77,12 @@ class WeightTable(NamedTuple):
 
     @property
     def log_prior(self) -> Tensor:
-        """log p(z), the model's own terms of its latents: (K, *I)."""
+        """log p(z), what is in `log_p` of the model's own terms of its latents: (K, *I, N)."""
+        segments = _Segments({latent.guide["name"]: latent.guide for latent in self.latents})
+        for latent in sorted(self.latents, key=lambda latent: latent.order):
+            segments.add(latent.guide["name"], latent.model, latent.log_p)
         none = self.log_p.new_zeros(()).expand(self.log_p.shape[:-1])
-        return sum((_total(latent.log_p, latent.model) for latent in self.latents), none)
+        return _stacked(segments.sums(none), none.dim())
 
     @property
     def live(self) -> Tensor:
@@ -147,7 +151,10 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
         term.new_zeros(()).expand_as(term) if getattr(site["fn"], "has_rsample", False) else term
         for site, term in zip(guide_sites.values(), log_q, strict=True)
     ]
-    latents = tuple(Latent(site, model_sites[name], of_model[name]) for name, site in guide_sites.items())
+    order = {name: place for place, name in enumerate(model_sites)}
+    latents = tuple(
+        Latent(site, model_sites[name], of_model[name], order[name]) for name, site in guide_sites.items()
+    )
     return WeightTable(
         log_p,
         _stacked([none, *log_q], none.dim()),

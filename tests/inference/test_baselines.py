@@ -258,10 +258,7 @@ def test_history_is_what_is_known_before_the_draw(name: str) -> None:
 
 def test_a_history_that_tells_is_noticed() -> None:
     def pretend(table: WeightTable) -> WeightTable:
-        ordered = [
-            latent._replace(model={**latent.model, "order": order})
-            for order, latent in enumerate(table.latents)
-        ]
+        ordered = (latent._replace(order=order) for order, latent in enumerate(table.latents))
         return table._replace(latents=tuple(ordered))
 
     assert leak(out_of_order(), pretend) > 1e-2

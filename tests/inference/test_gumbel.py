@@ -12,12 +12,10 @@ from cases import Case
 from inference import relaxed_cases
 from inference.relaxed_cases import evaluate, gumbel, uniforms
 from oracles import Latent, Twin
-from pyro.infer import SVI
-from pyro.optim import SGD
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.gumbel import GumbelSoftmax, TemperatureSchedule
+from hardpp.inference.gumbel import GumbelSoftmax
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 DOUBLE = torch.float64
@@ -229,38 +227,8 @@ def test_forward_weights_are_one_hot(estimator: str) -> None:
 # --- temperature ------------------------------------------------------------------------------------
 
 
-def test_the_temperature_decays_exponentially_and_then_stays() -> None:
-    schedule = TemperatureSchedule(2.0, 0.5, 4)
-    found = []
-    for _ in range(6):
-        found.append(float(schedule()))
-        schedule.advance()
-    assert found == pytest.approx([2.0, 2**0.5, 1.0, 0.5**0.5, 0.5, 0.5])
-
-
 def annealed() -> GumbelSoftmax:
     return GumbelSoftmax(2, temperature=2.0, final_temperature=0.5, anneal_steps=4)
-
-
-def test_only_training_estimates_count_and_each_once() -> None:
-    case = cases.CASES["chain"]()
-    objective = annealed()
-    module = objective(case.model, case.guide)
-    count = objective.schedule.estimates
-    module(*case.args).backward()
-    assert count == 1
-    with torch.no_grad():
-        module(*case.args)
-    objective.loss(case.model, case.guide, *case.args)
-    module.eval()
-    module(*case.args)
-    assert count == 1
-    module.train()
-    with pyro.settings.context(module_local_params=False):
-        svi = SVI(case.model, case.guide, SGD({"lr": 0.1}), loss=objective)
-        svi.step(*case.args)
-        svi.evaluate_loss(*case.args)
-    assert count == 2
 
 
 def test_an_estimate_is_made_at_the_temperature_of_its_time() -> None:
@@ -272,16 +240,6 @@ def test_an_estimate_is_made_at_the_temperature_of_its_time() -> None:
         value, found = evaluate(objective, case, us)
         torch.testing.assert_close(value, expected, rtol=0, atol=1e-6)
         torch.testing.assert_close(found, gradient, rtol=0, atol=1e-5)
-
-
-def test_the_schedule_is_saved_with_the_module() -> None:
-    case = cases.CASES["chain"]()
-    module = annealed()(case.model, case.guide)
-    for _ in range(3):
-        module(*case.args)
-    other = annealed()
-    other(case.model, case.guide).load_state_dict(module.state_dict())
-    assert float(other.schedule()) == pytest.approx(0.5**0.5)
 
 
 def test_without_a_schedule_nothing_is_counted_or_saved() -> None:

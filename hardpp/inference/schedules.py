@@ -1,0 +1,93 @@
+"""Numbers that change while training goes on: the weight of the KL term, the temperature of relaxed draws.
+
+    share        = min(n / steps, 1)                          after n training estimates
+    beta         = share                                      of the KL term; 1 where nothing is trained
+    temperature  = initial (final / initial)^share
+
+A training estimate is one made in training mode with gradients, so one an optimiser step; its objective
+counts it when it is done (`SurrogateObjective`), whatever becomes of the step. The count is a buffer: it is
+saved, restored and moved with `OBJ(model, guide)`, and a run that resumes goes on where it stopped.
+
+A warm-up of the KL term trains
+
+    E_q[f],   f = log p(y | z) + beta (log p(z) - log q(z))
+
+which lets a model use its latents before they have to pay for it. Below 1 it bounds nothing, so the bound
+that objectives report keeps beta = 1: only gradients are weighed.
+
+Source: Bowman et al. (2016), section 3.1, for the warm-up (there a sigmoid; linear here).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from hardpp.errors import UsageError
+
+
+class TrainingSchedule(nn.Module):
+    """Counts training estimates, towards so many.
+
+    Args:
+        steps: after how many the schedule is over.
+    """
+
+    estimates: Tensor
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+        self.register_buffer("estimates", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def share(self) -> Tensor:
+        """How much of the schedule is over, 0 to 1: a scalar on the module's device."""
+        return (self.estimates / self.steps).clamp(max=1.0)
+
+    def advance(self) -> None:
+        """Counts one estimate, if it was made for training: in training mode and with gradients."""
+        if self.training and torch.is_grad_enabled():
+            self.estimates += 1
+
+
+class TemperatureSchedule(TrainingSchedule):
+    """A temperature that decays exponentially from initial to final, and then stays."""
+
+    def __init__(self, initial: float, final: float, steps: int):
+        super().__init__(steps)
+        self.initial, self.final = initial, final
+
+    def forward(self) -> Tensor:
+        """The temperature now, a scalar on the module's device."""
+        return self.initial * (self.final / self.initial) ** self.share
+
+
+class KLWarmUp(TrainingSchedule):
+    """The weight beta of the KL term, from 0 to 1."""
+
+    def forward(self) -> Tensor:
+        """beta now: 1 in evaluation mode and without gradients."""
+        share = self.share
+        return share if self.training and torch.is_grad_enabled() else torch.ones_like(share)
+
+    def weighed(self, bound: Tensor, ratio: Tensor) -> Tensor:
+        """A bound, or parts of it, with beta on the part of it that is log p(z) - log q(z).
+
+        Args:
+            bound: in nats, of any shape.
+            ratio: what of it is to be weighed, of that shape; where it is infinite the bound stays as it is.
+
+        Returns:
+            The shape of `bound`.
+        """
+        return bound - ((1 - self()) * ratio).where(ratio.isfinite(), ratio.new_zeros(()))
+
+
+def kl_warm_up(steps: int) -> KLWarmUp | None:
+    """The warm-up that an objective's option `kl_warmup` asks for; None for 0 steps.
+
+    Raises:
+        UsageError: a negative number of steps.
+    """
+    if steps < 0:
+        raise UsageError(f"kl_warmup is a number of steps, 0 or more, not {steps}")
+    return KLWarmUp(steps) if steps else None
