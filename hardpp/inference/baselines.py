@@ -99,9 +99,10 @@ class LearnedBaseline(Baseline):
         return mean + deviation * said
 
     def update(self, history: History, returns: Tensor) -> None:
-        """Moments of returns and features over the live elements."""
+        """Moments of returns and features over the live elements; of neither if a return is not finite."""
         self.returns.update(returns, history.live)
-        self.features.update(_features(history), history.live.unsqueeze(-1))
+        sound = returns.isfinite().all()  # features are clamped: they would not tell
+        self.features.update(_features(history), (history.live & sound).unsqueeze(-1))
 
 
 def _features(history: History) -> Tensor:

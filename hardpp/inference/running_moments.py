@@ -6,6 +6,9 @@ a = (1 - decay) / (1 - decay^n) for the n-th batch, so that the first one counts
     mean     <- (1 - a) mean + a m
     variance <- (1 - a) variance + a v + a (1 - a) (m - mean)^2
 
+A batch in which a number that counts is not finite is not mixed in: a training step that is left out for
+its numbers leaves no trace here.
+
 Shapes: N columns of what is watched, M streams that are remembered; ... = particles and instances.
 """
 
@@ -46,13 +49,15 @@ class RunningMoments(nn.Module):
 
         Args:
             values: (..., N).
-            live: which of them count, bool, broadcast to (..., N); a stream without any stays as it is.
+            live: which of them count, bool, broadcast to (..., N); a stream without any stays as it is, and
+                all streams do if one that counts is not finite.
         """
         if not (self.training and torch.is_grad_enabled()):
             return
         with torch.no_grad():
             known, _ = self(values.shape[-1])
             zero = values.new_zeros(())
+            live = live & values.where(live, zero).isfinite().all()
             off = (values - known).where(live, zero).to(self.mean.dtype)  # no large common part to cancel
             count = self._streams(live.expand_as(off).to(off.dtype))
             mean = self._streams(off) / count.clamp(min=1)

@@ -569,3 +569,47 @@ def test_a_baseline_of_ones_own_is_told_the_returns() -> None:
         returns = seen_by(objective, case)
         wanted = returns if credit == "causal" else returns[..., :1].expand_as(returns)
         torch.testing.assert_close(objective.baseline.heard, wanted, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("baseline", ["average", "learned", "leave-one-out"])
+def test_a_step_that_is_not_finite_is_not_remembered(baseline: str, bad: float) -> None:
+    """Training may leave the step out: nothing of it is to be found in the state, nor in later gradients."""
+    case, gradients = cases.chain((3, 1)), []
+    for poisoned in (False, True):
+        objective = ScoreFunctionELBO(2, baseline=baseline, normalize=True)
+        module = objective(case.model, case.guide)
+        if isinstance(objective.baseline, nn.Module):
+            filled(objective.baseline).train()
+        seen_by(objective, case)
+        before = {name: part.clone() for name, part in module.state_dict().items()}
+        if poisoned:
+            with force(case, 2, 1):
+                table = objective.weight_table(case.model, case.guide, *case.args)
+            table.log_p.data[0, 0, 2] = bad
+            bound, _ = objective.surrogate(table)
+            assert not bound[0].isfinite()
+            assert all(torch.equal(part, before[name]) for name, part in module.state_dict().items())
+        with force(case, 2, 2):
+            surrogate = objective.estimate(case.model, case.guide, *case.args).surrogate
+        assert any(not torch.equal(part, before[name]) for name, part in module.state_dict().items())
+        gradients.append(oracles.flat_gradient(surrogate, case.of_guide))
+    assert torch.equal(*gradients)
+    assert gradients[0].isfinite().all()
+
+
+def test_a_prediction_that_is_not_finite_does_not_reach_the_moments_of_the_signal() -> None:
+    case, module = cases.chain((3, 1)), OneEach(4)
+    objective = ScoreFunctionELBO(2, baseline=module, normalize=True)
+    seen_by(objective, case)
+    before = {name: part.clone() for name, part in objective.moments.state_dict().items()}
+    module.table.data[2] = math.nan
+    seen_by(objective, case, 1)
+    assert all(torch.equal(part, before[name]) for name, part in objective.moments.state_dict().items())
+
+
+def test_what_is_masked_may_be_anything() -> None:
+    moments = RunningMoments(2)
+    live = torch.tensor([[True, True], [True, False]])
+    moments.update(torch.tensor([[1.0, 4.0], [3.0, math.nan]]), live)
+    assert moments(2)[0].tolist() == [2.0, 4.0]
