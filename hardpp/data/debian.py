@@ -107,7 +107,9 @@ def download(packages: list[str], workspace: Path) -> list[Path]:
     complaint = f"{' and '.join(packages)} could not be downloaded"
     try:
         _run(["apt-get", "download", *packages], complaint, into)
-    except DataError:
+    except DataError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # there is no apt at all
         # The lists of a small machine or a container are old or were deleted.
         lists = private_lists(workspace, "none")
         _run(["apt-get", *lists, "download", *packages], complaint, into)
