@@ -1,0 +1,86 @@
+"""Lines of a user's own text file, and what happens to bad ones.
+
+Lines end at `\\n` (or `\\r\\n`) and nowhere else, so U+2028 and U+0085 are data. One `\\n` at the end of
+the file closes the last line; a second one is an empty line, and counts. A byte order mark is dropped.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from hardpp.errors import DataError
+
+OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
+
+_SHOWN = 5  # bad lines named in one message
+
+
+class BadLine(NamedTuple):
+    """A line that cannot be used."""
+
+    path: Path
+    number: int  # from 1
+    reason: str
+
+
+def read(path: Path, wanted: str) -> list[bytes]:
+    """The lines of a file without their ends.
+
+    Args:
+        path: The file.
+        wanted: What its lines should be, for the hint when there are none.
+
+    Raises:
+        DataError: The file is missing, cannot be read, or is empty.
+    """
+    try:
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file or folder") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if not content:
+        raise DataError(f"{path}: the file is empty", f"it needs {wanted}")
+    return [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
+
+
+def decoded(line: bytes) -> str:
+    """The text of a line.
+
+    Raises:
+        ValueError: It says what is wrong with the line: not UTF-8, empty, or a NUL character in it.
+    """
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 (byte 0x{line[error.start]:02x} at byte {error.start + 1})") from error
+    if not text:
+        raise ValueError("empty line")
+    if "\0" in text:
+        raise ValueError("holds a NUL character")
+    return text
+
+
+def settle(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], None], wanted: str) -> None:
+    """Refuses data with bad lines, or tells how many were left out and which came first.
+
+    Args:
+        bad: The bad lines of one file, or of two that belong together, in order; there may be none.
+        on_bad: "stop" or "skip".
+        report: Told what is left out.
+        wanted: What a line should be, for the hint.
+
+    Raises:
+        DataError: There are bad lines and `on_bad` is "stop"; the message names file and lines.
+    """
+    if not bad:
+        return
+    first, others = bad[0], bad[1:]
+    message = f"{first.path}:{first.number}: {first.reason}"
+    if others:
+        numbers = ", ".join(str(line.number) for line in others[: _SHOWN - 1])
+        more = ", ..." if len(others) > _SHOWN - 1 else ""
+        message += f" (and {len(others)} more bad {'line' if len(others) == 1 else 'lines'}: {numbers}{more})"
+    if on_bad == "stop":
+        raise DataError(message, wanted)
+    report(f"left out: {message}")

@@ -1,0 +1,76 @@
+import pytest
+
+from hardpp.data.lines import BadLine, decoded, read, settle
+from hardpp.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"a\nb\n", [b"a", b"b"]),
+        (b"a\nb", [b"a", b"b"]),
+        (b"a\r\nb\r\n", [b"a", b"b"]),
+        (b"\xef\xbb\xbfa\nb\n", [b"a", b"b"]),
+        (b"a\n\n", [b"a", b""]),
+        (b"a\n\nb\n\n\n", [b"a", b"", b"b", b"", b""]),
+        (b"\n", [b""]),
+        (b"a\rb\n", [b"a\rb"]),
+        ("a\u2028b\x85c\x0bd\x0ce\x1cf\n".encode(), ["a\u2028b\x85c\x0bd\x0ce\x1cf".encode()]),
+    ],
+)
+def test_only_a_newline_ends_a_line_and_only_one_closes_the_last(tmp_path, content, lines):
+    (tmp_path / "f").write_bytes(content)
+    assert read(tmp_path / "f", "x") == lines
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_refused(tmp_path, content):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(DataError, match=r"f: the file is empty$") as caught:
+        read(tmp_path / "f", "lines")
+    assert caught.value.hint == "it needs lines"
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="f: there is no such file or folder"):
+        read(tmp_path / "f", "x")
+    with pytest.raises(DataError, match="cannot be read"):
+        read(tmp_path, "x")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"", "empty line"),
+        (b"a\0b", "holds a NUL character"),
+        (b"ab\xff", r"not UTF-8 \(byte 0xff at byte 3\)"),
+    ],
+)
+def test_a_bad_line_says_what_is_wrong(line, reason):
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        decoded(line)
+    assert decoded("ä\u2028".encode()) == "ä\u2028"
+
+
+SENTENCES = [
+    ([3], "f:3: odd"),
+    ([3, 7], "f:3: odd (and 1 more bad line: 7)"),
+    ([3, 7, 9], "f:3: odd (and 2 more bad lines: 7, 9)"),
+    ([1, 2, 3, 4, 5, 6], "f:1: odd (and 5 more bad lines: 2, 3, 4, 5, ...)"),
+]
+
+
+@pytest.mark.parametrize(("numbers", "sentence"), SENTENCES)
+def test_bad_lines_are_refused_or_left_out_in_one_sentence(numbers, sentence):
+    bad = [BadLine("f", number, "odd") for number in numbers]
+    with pytest.raises(DataError) as caught:
+        settle(bad, "stop", pytest.fail, "good lines")
+    assert (str(caught.value), caught.value.hint) == (sentence, "good lines")
+    told = []
+    settle(bad, "skip", told.append, "good lines")
+    assert told == [f"left out: {sentence}"]
+
+
+@pytest.mark.parametrize("on_bad", ["stop", "skip"])
+def test_good_lines_are_no_matter(on_bad):
+    settle([], on_bad, pytest.fail, "good lines")
