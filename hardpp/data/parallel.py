@@ -14,7 +14,8 @@ from pathlib import Path
 from hardpp.data.languages import direction
 from hardpp.data.lines import OnBad, read
 from hardpp.data.pairing import paired, short, unescaped
-from hardpp.data.transduction import Bitext, TextPair, bucket
+from hardpp.data.parts import by_checksum
+from hardpp.data.transduction import Bitext, TextPair
 from hardpp.errors import DataError
 
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
@@ -58,7 +59,7 @@ def bitext(
         part: texts(*sides, on_bad=on_bad, unescape=unescape, report=report) for part, sides in files.items()
     }
     if "all" in parts:
-        parts = _split(parts["all"], path)
+        parts = by_checksum(parts["all"], path, _OWN_SPLIT)
     parts["train"] = short(parts["train"], max_tokens, report)
     return Bitext(name, parts["train"], parts["dev"], parts["test"])
 
@@ -133,19 +134,3 @@ def _files(path: Path, source: str | None, target: str | None) -> tuple[str, dic
         raise DataError(f"{path}: there is no such file or folder")
     sides = direction(str(stem), known, source, target)
     return stem.name, {"all": (Path(f"{stem}.{sides[0]}"), Path(f"{stem}.{sides[1]}"))}
-
-
-def _split(pairs: list[TextPair], path: Path) -> dict[str, list[TextPair]]:
-    parts: dict[str, list[TextPair]] = {part: [] for part in _PARTS}
-    for pair in pairs:
-        # Doubled blanks must not put one source into two parts.
-        single = " ".join(word for word in pair.source.split(" ") if word)
-        parts[{0: "test", 1: "dev"}.get(bucket(single), "train")].append(pair)
-    empty = [part for part in _PARTS if not parts[part]]
-    if empty:
-        raise DataError(
-            f"{path}: the {' and '.join(empty)} {'part is' if len(empty) == 1 else 'parts are'} empty after "
-            f"splitting {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} by checksum of the source",
-            _OWN_SPLIT,
-        )
-    return parts

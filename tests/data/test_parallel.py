@@ -241,7 +241,7 @@ def test_doubled_blanks_do_not_put_one_source_into_two_parts(write):
 
 
 def test_a_part_that_is_empty_after_splitting_is_refused(pair):
-    with pytest.raises(DataError, match=r"parts are empty after splitting 1 pair by checksum") as caught:
+    with pytest.raises(DataError, match=r"parts are empty after splitting 1 line by checksum") as caught:
         parallel.bitext(pair(count=1))
     assert "bring a folder" in caught.value.hint
 

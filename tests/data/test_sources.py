@@ -428,6 +428,6 @@ def test_every_real_source_is_pinned(name):
 
 def test_readers_and_sources_do_not_wait_for_torch():
     program = "import sys; from hardpp.data import {}; sys.exit('torch' in sys.modules)"
-    quick = program.format("cmudict, sources, transduction, tsv, vocabulary, wheels")
+    quick = program.format("bitexts, cmudict, iwslt, parallel, sources, transduction, tsv, vocabulary")
     assert subprocess.run([sys.executable, "-c", quick], cwd=ROOT).returncode == 0
     assert subprocess.run([sys.executable, "-c", program.format("batches")], cwd=ROOT).returncode == 1
