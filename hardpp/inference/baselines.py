@@ -107,7 +107,7 @@ class LearnedBaseline(Baseline):
 
 def _features(history: History) -> Tensor:
     parts = [history.log_weight, history.entropy, history.kl, history.drawn]
-    return torch.stack(parts, -1).clamp(-1e6, 1e6)
+    return torch.stack(parts).clamp(-1e6, 1e6).movedim(0, -1)  # in memory each feature by itself
 
 
 def follow(module: nn.Module, device: torch.device) -> None:

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.closed_forms import categorical_kl
 from hardpp.inference.drawn_weights import RelaxedObjective
 from hardpp.inference.schedules import TemperatureSchedule
 
@@ -101,10 +102,8 @@ class GumbelSoftmax(RelaxedObjective):
         return ((log_q + noise) / temperature).softmax(-1)
 
     def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
-        """KL(q || p) between categoricals, (...), in nats; a value that q never takes adds nothing."""
-        q = log_q.exp()
-        ratio = (log_q - log_p).where(q > 0, q.new_zeros(()))
-        return (q * ratio).sum(-1)
+        """KL(q || p) between categoricals, (...), in nats."""
+        return categorical_kl(log_q, log_p)
 
 
 def straight_through(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:

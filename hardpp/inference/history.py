@@ -8,16 +8,15 @@ latent itself: its distributions under guide and model, which depend on earlier 
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from pyro.distributions import MaskedDistribution
 from torch import Tensor
-from torch.distributions import kl_divergence
 
 from hardpp.distributions.step_independent import StepIndependent
+from hardpp.inference.closed_forms import divergences, entropies
 from hardpp.inference.sample_sites import Site, steps_of
 from hardpp.inference.weight_table import Latent, WeightTable
 
@@ -42,62 +41,48 @@ def history_of(table: WeightTable) -> History:
     terms = table.log_p[: len(table.log_q)] - table.log_q
     live = table.live.expand_as(terms)
     none = terms.new_zeros(()).expand(*terms.shape[:-1], 1)
+    guide, known = [_elements(latent.guide) for latent in table.latents], _known(table.latents)
+    pairs = [
+        (q, _elements(latent.model)[0]) if latent.guide["name"] in known else None
+        for latent, (q, _) in zip(table.latents, guide, strict=True)
+    ]
 
-    def by_stage(quantity: Callable[[Latent], Tensor]) -> Tensor:
+    def by_stage(quantities: Sequence[Tensor | None]) -> Tensor:
         columns = [none]
-        for latent in table.latents:
-            stepwise = steps_of(latent.guide) is not None
-            value = table.layout.place(quantity(latent).to(none.dtype), stepwise)
-            columns.append((value if stepwise else value.unsqueeze(-1)).expand(*none.shape[:-1], -1))
+        for latent, (_, counts), found in zip(table.latents, guide, quantities, strict=True):
+            steps = steps_of(latent.guide)
+            value = terms.new_zeros(() if steps is None else steps) if found is None else found
+            if counts is not None:
+                value = value.where(counts, value.new_zeros(()))
+            value = table.layout.place(value.to(terms.dtype), steps is not None)
+            columns.append((value.unsqueeze(-1) if steps is None else value).expand(*none.shape[:-1], -1))
         return torch.cat(columns, -1)
 
     def before(amounts: Tensor) -> Tensor:
         return torch.cat([none, amounts.to(none.dtype).cumsum(-1)[..., :-1]], -1)
 
-    known = _known(table.latents)
-
-    def kl(latent: Latent) -> Tensor:
-        return _kl(latent, latent.guide["name"] in known)
-
-    return History(before(terms), by_stage(_entropy), by_stage(kl), before(live), live)
+    entropy, kl = by_stage(entropies([q for q, _ in guide])), by_stage(divergences(pairs))
+    return History(before(terms), entropy, kl, before(live), live)
 
 
-# Latents before which the model draws none that the guide draws later: had it, its distribution of them
-# could tell of what follows.
+# Latents as many steps in both programs, and before which the model draws none that the guide draws later:
+# had it, its distribution of them could tell of what follows.
 def _known(latents: Sequence[Latent]) -> set[str]:
     known, least = set(), float("inf")
     for latent in reversed(latents):
-        if latent.order < least:
+        if latent.order < least and steps_of(latent.guide) == steps_of(latent.model):
             known.add(latent.guide["name"])
         least = min(least, latent.order)
     return known
 
 
-def _entropy(latent: Latent) -> Tensor:
-    fn, live = _elements(latent.guide)
-    try:
-        entropy: Tensor = fn.entropy()
-    except NotImplementedError:
-        entropy = torch.zeros(fn.batch_shape, device=live.device)
-    return entropy.where(live, entropy.new_zeros(()))
-
-
-def _kl(latent: Latent, known: bool) -> Tensor:
-    q, live = _elements(latent.guide)
-    p, _ = _elements(latent.model)
-    kl = torch.zeros(q.batch_shape, device=live.device)
-    if known and steps_of(latent.guide) == steps_of(latent.model):
-        with suppress(NotImplementedError):
-            kl = kl_divergence(q, p)
-    return kl.where(live, kl.new_zeros(()))
-
-
-# The distribution of each element, or of each step, and which of them count.
-def _elements(site: Site) -> tuple[Any, Tensor]:
-    fn, mask = site["fn"], True if site["mask"] is None else site["mask"]
-    live = torch.as_tensor(mask, device=site["value"].device)
+# The distribution of each element, or of each step, and which of them count (None: all).
+def _elements(site: Site) -> tuple[Any, Tensor | None]:
+    fn, mask = site["fn"], site["mask"]
+    live = None if mask is None or mask is True else torch.as_tensor(mask, device=site["value"].device)
     if isinstance(fn, StepIndependent):
-        fn, live = fn.base_dist, live.unsqueeze(-1)
+        fn, live = fn.base_dist, None if live is None else live.unsqueeze(-1)
     while isinstance(fn, MaskedDistribution):
-        live, fn = live & fn._mask, fn.base_dist
+        own = torch.as_tensor(fn._mask, device=site["value"].device)
+        live, fn = own if live is None else live & own, fn.base_dist
     return fn, live

@@ -41,8 +41,7 @@ class RunningMoments(nn.Module):
 
     def forward(self, columns: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of so many columns, (N) each."""
-        stream = torch.arange(columns, device=self.mean.device).clamp(max=len(self.mean) - 1)
-        return self.mean[stream], self.variance[stream].sqrt()
+        return self._by_column(self.mean, columns), self._by_column(self.variance, columns).sqrt()
 
     def update(self, values: Tensor, live: Tensor) -> None:
         """Mixes in a batch, in training mode and with gradients enabled; else nothing is remembered.
@@ -55,13 +54,13 @@ class RunningMoments(nn.Module):
         if not (self.training and torch.is_grad_enabled()):
             return
         with torch.no_grad():
-            known, _ = self(values.shape[-1])
-            zero = values.new_zeros(())
-            live = live & values.where(live, zero).isfinite().all()
-            off = (values - known).where(live, zero).to(self.mean.dtype)  # no large common part to cancel
-            count = self._streams(live.expand_as(off).to(off.dtype))
-            mean = self._streams(off) / count.clamp(min=1)
-            square = self._streams(off.square()) / count.clamp(min=1)
+            known = self._by_column(self.mean, values.shape[-1])
+            off = (values - known).where(live, values.new_zeros(()))  # no large common part to cancel
+            live = live & off.isfinite().all()
+            off = off.where(live, off.new_zeros(())).to(self.mean.dtype).flatten(0, -2)
+            count = live.expand_as(values).flatten(0, -2).sum(0)
+            sums = self._by_stream(torch.stack([count.to(off.dtype), off.sum(0), off.square().sum(0)]))
+            count, mean, square = sums[0], *(sums[1:] / sums[0].clamp(min=1))
             weight = self.decay * self.weight + (1 - self.decay)
             part = (1 - self.decay) / weight
             seen = count > 0
@@ -70,9 +69,14 @@ class RunningMoments(nn.Module):
             self.mean.copy_(self.mean + part * mean)
             self.variance.copy_(variance.where(seen, self.variance))
 
-    # Sums (..., N) to (M).
-    def _streams(self, terms: Tensor) -> Tensor:
-        columns = terms.flatten(0, -2).sum(0)
-        own = len(self.mean) - 1
-        none = columns.new_zeros(max(0, own - len(columns)))
-        return torch.cat([columns[:own], none, columns[own:].sum(0, keepdim=True)])
+    # (M) to (N): a stream's number for each of its columns.
+    def _by_column(self, state: Tensor, columns: int) -> Tensor:
+        more = columns - len(state)
+        return state[:columns] if more <= 0 else torch.cat([state, state[-1:].expand(more)])
+
+    # (..., N) to (..., M): the sum over each stream's columns.
+    def _by_stream(self, terms: Tensor) -> Tensor:
+        own, missing = len(self.mean) - 1, len(self.mean) - terms.shape[-1]
+        if missing >= 0:
+            return nn.functional.pad(terms, (0, missing))
+        return torch.cat([terms[..., :own], terms[..., own:].sum(-1, keepdim=True)], -1)

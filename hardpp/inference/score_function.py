@@ -17,6 +17,7 @@ Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`)
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
+import torch
 from pyro.poutine import Trace
 from torch import Tensor, nn
 
@@ -121,11 +122,11 @@ class ScoreFunctionELBO(SampledObjective):
     def _signal(self, table: WeightTable, terms: Tensor) -> tuple[Tensor, Tensor | None]:
         returns = self._returns(terms)
         if not isinstance(self.baseline, nn.Module):
-            signal, _ = self._normalised(returns - self._comparison(table, terms, returns), table)
-            return signal, None
+            signal = returns - self._comparison(table, terms, returns)
+            return (signal if self.moments is None else self._normalised(signal, table.live)[0]), None
         history = history_of(table)
         surprise = returns - predicted(self.baseline, history, table)
-        signal, unit = self._normalised(surprise.detach(), table)
+        signal, unit = self._normalised(surprise.detach(), history.live)
         if isinstance(self.baseline, Baseline):
             self.baseline.update(history, returns.expand_as(terms))
         if not surprise.requires_grad:
@@ -150,11 +151,11 @@ class ScoreFunctionELBO(SampledObjective):
         return 0.0
 
     # The signal, and the unit (in nats) that it is in now.
-    def _normalised(self, signal: Tensor, table: WeightTable) -> tuple[Tensor, float | Tensor]:
+    def _normalised(self, signal: Tensor, live: Tensor) -> tuple[Tensor, float | Tensor]:
         if self.moments is None:
             return signal, 1.0
         centre, deviation = (moment.to(signal.dtype) for moment in self.moments(1))
-        self.moments.update(signal.expand_as(table.log_q), table.live)
+        self.moments.update(*torch.broadcast_tensors(signal, live))
         unit = deviation.clamp(min=1.0)
         return (signal - centre) / unit, unit
 

@@ -88,7 +88,10 @@ class WeightTable(NamedTuple):
     def live(self) -> Tensor:
         """Is there an unmasked latent in a stage? Bool (K or 1, *I, N), False in stage 0."""
         none = self.log_p.new_zeros((1,) * self.log_p.dim()) > 0
-        columns = [none, *(self._live(latent.guide) for latent in self.latents)]
+        columns = [none]
+        for latent in self.latents:
+            masked = latent.guide["mask"] is not None or steps_of(latent.guide) is not None
+            columns.append(self._live(latent.guide) if masked else ~none)
         shape = torch.broadcast_shapes(*(column.shape[:-1] for column in columns))
         return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
 
