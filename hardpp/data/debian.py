@@ -14,6 +14,7 @@ from hardpp.data.members import found, pin
 from hardpp.errors import DataError, ResourceError
 
 _PATIENCE = 1800  # seconds a download may take
+_HINT = "it comes from Debian's archive: it needs apt-get and a network, or the folder from another cache"
 _ROOT = Path("/")  # where packages are installed
 
 
@@ -133,7 +134,11 @@ def private_lists(workspace: Path, languages: str) -> list[str]:
     # Plain files, whatever the machine keeps for itself.
     options += [f"Acquire::Languages={languages}", "Acquire::GzipIndexes=false"]
     arguments = [argument for option in options for argument in ("-o", option)]
-    _run(["apt-get", *arguments, "update"], "the package lists could not be updated")
+    complaint = "the package lists could not be updated"
+    _run(["apt-get", *arguments, "update"], complaint)
+    if next((workspace / "lists").glob("*Release"), None) is None:
+        # apt only warns when it reaches nobody.
+        raise DataError(f"{complaint}: apt-get reached no archive", _HINT)
     return arguments
 
 
@@ -168,7 +173,6 @@ def _copy(origin: Path, members: Mapping[str, str], into: Path, package: str) ->
 
 
 def _run(command: list[str], complaint: str, folder: Path | None = None) -> None:
-    hint = "it comes from Debian's archive: it needs apt-get and a network, or the folder from another cache"
     try:
         outcome = subprocess.run(
             command,
@@ -180,11 +184,11 @@ def _run(command: list[str], complaint: str, folder: Path | None = None) -> None
             timeout=_PATIENCE,
         )
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"{complaint}: {command[0]} took over {_PATIENCE} s", hint) from error
+        raise DataError(f"{complaint}: {command[0]} took over {_PATIENCE} s", _HINT) from error
     except OSError as error:
-        raise DataError(f"{complaint}: {command[0]} cannot be started ({error.strerror})", hint) from error
+        raise DataError(f"{complaint}: {command[0]} cannot be started ({error.strerror})", _HINT) from error
     if outcome.returncode != 0:
         if "No space left on device" in outcome.stderr:
             raise ResourceError(f"{complaint}: no space left")
         said = [line.strip() for line in outcome.stderr.split("\n") if line.startswith("E: ")]
-        raise DataError(f"{complaint}: {said[0] if said else f'{command[0]} failed'}", hint)
+        raise DataError(f"{complaint}: {said[0] if said else f'{command[0]} failed'}", _HINT)

@@ -229,5 +229,19 @@ def test_an_archive_without_a_language_is_refused(apt, monkeypatch, language):
 
 def test_a_state_without_a_release_file_is_unknown(apt, monkeypatch):
     apt.lists = {name: text for name, text in LISTS.items() if not name.endswith("InRelease")}
+    apt.lists["host_dists_stable_Release"] = "Codename: unsigned\n"
     source(monkeypatch, TRANSLATIONS, "translations", "de en")
     assert (sources.fetch("toy") / "Release").read_text() == "unknown\n"
+
+
+@pytest.mark.parametrize(
+    ("members", "kind"), [({"usr/share/toy/words": WORDS}, "apt"), (TRANSLATIONS, "translations")]
+)
+def test_an_archive_that_is_not_reached_is_told_though_apt_only_warns(apt, monkeypatch, members, kind):
+    apt.failures["download"] = "E: Unable to locate package toy\n"
+    apt.lists = {}
+    source(monkeypatch, members, kind)
+    with pytest.raises(
+        DataError, match=r"^the package lists could not be updated: apt-get reached no archive$"
+    ):
+        sources.fetch("toy")
