@@ -26,7 +26,7 @@ from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import per_instance_sum, tabulate
-from hardpp.types import Program, TransductionBatch
+from hardpp.types import Program, QuestionBatch, TransductionBatch
 
 
 class AlignmentDraws(NamedTuple):
@@ -51,7 +51,7 @@ class AlignmentDraws(NamedTuple):
 def draw_alignments(
     model: Program,
     guide: Program,
-    batch: TransductionBatch,
+    batch: TransductionBatch | QuestionBatch,
     *,
     site: str,
     draws: int,
@@ -62,7 +62,7 @@ def draw_alignments(
 
     Args:
         model, guide: Pyro programs in evaluation mode, over the same latent sites.
-        batch: B sentences.
+        batch: B sentences, or images with T questions each.
         site: the alignment's name; a Categorical over S positions at each of (B, T).
         draws: K.
         at_once: how many of them share a run, which is what memory grows with.
@@ -121,13 +121,15 @@ class _Chunk(NamedTuple):
     guide: Tensor  # (B, T, S)
 
 
-def _chunk(model: Program, guide: Program, batch: TransductionBatch, site: str, k: int) -> _Chunk:
+def _chunk(
+    model: Program, guide: Program, batch: TransductionBatch | QuestionBatch, site: str, k: int
+) -> _Chunk:
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})
     model_trace = objective.scored(model, guide_trace, nesting, (batch,), {})
     table = tabulate(model_trace, guide_trace, k, nesting)
-    shape = (*batch.target.shape, batch.source.shape[1])
+    shape = (*batch.target.shape, batch.source_mask.shape[1])
     prior = _probabilities(model_trace, site, "model", shape)
     guided = _probabilities(guide_trace, site, "guide", shape)
     alignment = guide_trace.nodes[site]["value"].reshape(-1, *batch.target.shape).expand(k, -1, -1)

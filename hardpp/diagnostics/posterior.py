@@ -156,10 +156,11 @@ def _tree(
     }
     nodes = {f"/{name}": dataset(sentences, variables) for name, variables in groups.items()}
     nodes["/sample_stats"].attrs["draws"] = "iid from guide"
-    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=_provenance(attributes)), **nodes})
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=provenance(attributes)), **nodes})
 
 
-def _provenance(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
+def provenance(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Attributes of a file: what made it and when, and those given, as texts and numbers."""
     attributes = {
         "inference_library": "hardpp",
         "inference_library_version": __version__,
