@@ -24,10 +24,10 @@ from hardpp.data import cmudict
 from hardpp.data.sources import fetch
 from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.decoded import decode
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
-from hardpp.tasks.transduction import decode
 
 # Published or measured elsewhere on the same split and one core: (seconds, PER, WER).
 OTHERS = {
@@ -59,7 +59,7 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         print(f"{objective} {seed} epoch {record.epoch} {used:.0f} s PER {rates.symbol:.4f}", flush=True)
         began = time.process_time()
     run = run._replace(programs=best)
-    greedy, beam = (session.task.evaluate(run, test, beam=width) for width in (1, 5))
+    greedy, beam = (session.task.evaluate(run, test, {"beam": width}) for width in (1, 5))
     per_thousand = 1000 * used / (words * trainer.step / len(session.trainer().epoch_batches(0)))
     return {
         "objective": objective,
@@ -118,7 +118,7 @@ def unseen(folder: Path) -> None:
     run = open_run(folder)
     words = cmudict.corpus(fetch("cmudict"), test_words=None).test[1_000:]
     print(f"{len(words)} other test words, beam 5")
-    print(json.dumps(run.task.evaluate(run, words), indent=1))
+    print(json.dumps(run.task.evaluate(run, words, {}), indent=1))
 
 
 def main() -> None:

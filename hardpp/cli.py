@@ -70,7 +70,7 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
 @click.option("--guide", help="Guide [variational; prior if none is trained]; see `hardpp guides`.")
 @click.option("--objective", help="Objective [elbo]; see `hardpp objectives`.")
-@click.option("--data", help="Data set, TSV file, or folder of train, dev and test.tsv [cmudict].")
+@click.option("--data", help="Data set, or file or folder of your own [the model's: cmudict].")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
@@ -90,6 +90,8 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Go on with a run?",
 )
+@click.option("--init-from", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
+@click.option("--on-bad", help="A line that cannot be used: stop, or skip the pair and say so [stop].")
 @click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:
@@ -99,15 +101,22 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     goes on with a run that was interrupted. Settings are merged in this order, later ones win: preset,
     --config, --set, the options above.
 
-    Your own pairs are lines of source TAB target. A column that has blanks anywhere is cut at blanks, else
-    into characters; a single file is split by the CRC-32 of the source (1/20 test, 1/20 dev).
+    \b
+    Your own pairs are one of
+      a TSV file, lines of source TAB target; or a folder with train.tsv, dev.tsv and test.tsv
+      a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line
+    A single file is split by the CRC-32 of the source (1/20 test, 1/20 dev). Each side is cut by
+    data.source_tokens and data.target_tokens: characters, words (at blanks), bpe (words with @@ marks),
+    pieces (learnt from the training text); auto: words where a TSV column has blanks anywhere, else
+    characters; pieces for parallel text.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.tasks.catalogue import resolve
     from hardpp.tasks.session import Session, run_in_folder
 
     flags = {name: options[name] for name in ("model", "guide", "objective", "preset", "seed", "device")}
-    flags["data"] = {"name": options["data"]}
+    flags["data"] = {"name": options["data"], "on_bad": options["on_bad"]}
+    flags["init_from"] = options["init_from"] and str(options["init_from"].absolute())
     flags["inference"] = {"particles": options["particles"]}
     flags["training"] = {name: options[name] for name in ("max_steps", "max_epochs", "checkpoint_every")}
     layers = [read_toml(config_file)] if config_file else []
@@ -126,19 +135,18 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
 
 @main.command()
 @read_options
-@click.option(
-    "--beam", type=click.IntRange(1), default=5, show_default=True, help="Width of the beam; 1 is greedy."
-)
+@click.option("--beam", type=click.IntRange(1), help="Width of the beam; 1 is greedy [the run's, 5].")
 @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
+@click.option("--length-penalty", type=click.FloatRange(0), help="GNMT length penalty [the run's].")
 @style_option("table", "json", "csv")
-def evaluate(run: Any, items: Any, beam: int, keep: int | None, style: str) -> None:
-    """Measure error rates, likelihood, and the gap of the guide.
+def evaluate(run: Any, items: Any, style: str, **decoding: Any) -> None:
+    """Measure error rates or BLEU, likelihood, and the gap of the guide.
 
-    PER and WER count edits to the nearest reference. nll, entropy (of the prior over positions) and kl
-    (of the guide to the exact posterior) are nats per symbol, the end mark included; seconds are those of
-    decoding 1,000 pairs.
+    PER and WER count edits to the nearest reference; of sentences BLEU is printed instead, with sacreBLEU's
+    signature. nll (PPL is its exponential), entropy (of the prior over positions) and kl (of the guide to the
+    exact posterior) are nats per symbol, the end mark included; seconds are those of decoding 1,000 pairs.
     """
-    click.echo(table([run.task.evaluate(run, items, beam=beam, keep=keep)], style))
+    click.echo(table([run.task.evaluate(run, items, _given(decoding))], style))
 
 
 @main.command()

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hardpp.errors import UsageError
 
-Tokens = Literal["auto", "characters", "words"]
+Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
@@ -26,12 +26,20 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which pairs, and how their fields are cut into symbols."""
+    """Which data, and how they are cut into symbols."""
 
-    name: str = Field("cmudict", description="a fetchable data set, or the path of your own pairs")
-    source_tokens: Tokens = Field("auto", description="cut sources at blanks (words) or not; own pairs only")
-    target_tokens: Tokens = Field("auto", description="cut targets at blanks (words) or not; own pairs only")
+    name: str = Field("", description="a fetchable data set, or the path of your own; left out: the model's")
+    source_tokens: Tokens = Field("auto", description="how sources are cut: see `hardpp train --help`")
+    target_tokens: Tokens = Field("auto", description="how targets are cut")
+    pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
+    max_length: int = Field(100, ge=1, description="symbols; longer training pairs are left out")
     train_limit: int | None = Field(None, ge=1, description="train on the first so many pairs")
+    source_language: str | None = Field(None, description="ending of the source files: train.de is de")
+    target_language: str | None = Field(None, description="ending of the target files")
+    reverse: bool = Field(False, description="swap source and target")
+    on_bad: Literal["stop", "skip"] = Field(
+        "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
+    )
 
 
 class OptimiserConfig(Section):
@@ -70,12 +78,16 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; left out: what torch takes")
+    init_from: str | None = Field(None, description="run folder whose weights come first")
     data: DataConfig = DataConfig()
     network: dict[str, Any] = Field(
         default_factory=dict, description="sizes; the model family has the schema"
     )
     inference: dict[str, Any] = Field(
         default_factory=dict, description="options; the objective has the schema: hardpp objectives NAME"
+    )
+    decoding: dict[str, Any] = Field(
+        default_factory=dict, description="options of evaluate; the model family has the schema"
     )
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()

@@ -5,7 +5,7 @@ minus the bound, summed over the batch), where batches come from, and a dev boun
 files nor prints. Whoever iterates over `records()` may stop between any two steps: `checkpoint()` then
 holds everything, and a trainer restored from it goes on bit for bit on the same machine.
 
-Shapes: batches as the programs take them, with a bool `target_mask`.
+A batch is whatever the programs take (see `hardpp.types.Batch`).
 """
 
 import math
@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from hardpp.checkpoint import Checkpoint
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.soundness import Soundness
-from hardpp.types import Record, TransductionBatch
+from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -61,7 +61,7 @@ class Trainer:
     def __init__(
         self,
         objective: nn.Module,
-        epoch_batches: Callable[[int], Sequence[Callable[[], TransductionBatch]]],
+        epoch_batches: Callable[[int], Sequence[Callable[[], Batch]]],
         dev_bound: Callable[[nn.Module], float],
         schedule: Schedule,
         *,
@@ -102,16 +102,16 @@ class Trainer:
                 self.epoch, self.position = self.epoch + 1, 0
             yield self._look()
 
-    def _update(self, make: Callable[[], TransductionBatch]) -> tuple[Tensor, dict[str, float]]:
+    def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
         batch, rate = make().to(self.device), self.schedule.rate(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         with self._judged():
             loss = self.objective(batch)
-        (loss / batch.target.shape[0]).backward()
+        (loss / batch.size).backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
-        bound = -loss.detach() / batch.target_mask.sum()
+        bound = -loss.detach() / batch.symbols
         if not self.soundness.passes(self.step + 1, make, loss.detach() + norm):
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()

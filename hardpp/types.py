@@ -3,7 +3,7 @@
 Shapes: B data, T output steps or questions, S source positions or regions, L words, F features, K particles.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from torch import Tensor, device
 
@@ -19,6 +19,16 @@ class TransductionBatch(NamedTuple):
     source_mask: Tensor  # (B, S) bool, at least one True a row
     target: Tensor  # (B, T) int64
     target_mask: Tensor  # (B, T) bool, at least one True a row
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    @property
+    def symbols(self) -> Tensor:
+        """Target symbols, end marks included: ()."""
+        return self.target_mask.sum()
 
     def to(self, where: device | str) -> "TransductionBatch":
         """The same batch on another device."""
@@ -52,6 +62,21 @@ class QuestionBatch(NamedTuple):
     def symbols(self) -> Tensor:
         """How many answers are predicted, which bounds are divided by."""
         return self.target_mask.sum()
+
+
+class Batch(Protocol):
+    """What training needs to know of a batch, whatever is in it; programs know its fields."""
+
+    @property
+    def size(self) -> int:
+        """B, how many data there are."""
+
+    @property
+    def symbols(self) -> Tensor:
+        """How many things are predicted, (): what bounds are divided by when they are shown."""
+
+    def to(self, where: device | str) -> Self:
+        """The same batch on another device."""
 
 
 class Estimate(NamedTuple):

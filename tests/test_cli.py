@@ -18,15 +18,15 @@ from hardpp.errors import ResourceError
 from hardpp.exits import mendable
 from hardpp.tasks.objectives import OBJECTIVES
 
-FIGURES = ["PER", "WER", "nll", "entropy", "kl", "pairs", "step", "seconds"]
+FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
         *("--max-steps", "--max-epochs", "--checkpoint-every", "--config", "--set", "--out", "--resume"),
-        *("--dry-run", "--force"),
+        *("--init-from", "--on-bad", "--dry-run", "--force"),
     ],
-    "evaluate": [*READ, "--beam", "--keep", "--format"],
+    "evaluate": [*READ, "--beam", "--keep", "--length-penalty", "--format"],
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
     "align": [*READ, "--format", "--of", "--out", "--force"],
     "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
@@ -311,9 +311,9 @@ def test_gradients_are_compared(corpus: Path, tmp_path: Path) -> None:
 
 def test_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARDPP_DATA", str(tmp_path))
-    (row,) = json.loads(succeed("data", "list", "--format", "json"))
-    assert (row["name"], row["cached"]) == ("cmudict", "False")
-    assert str(tmp_path) in row["path"]
+    rows = {row["name"]: row for row in json.loads(succeed("data", "list", "--format", "json"))}
+    assert {row["cached"] for row in rows.values()} == {"False"}
+    assert str(tmp_path) in rows["cmudict"]["path"]
     assert "cmudict" in succeed("data", "list")
     assert "no data set named 'cmudic'" in fail(2, "data", "fetch", "cmudic")
     assert list(tmp_path.iterdir()) == []

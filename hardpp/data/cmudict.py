@@ -12,6 +12,7 @@ import re
 import zlib
 from pathlib import Path
 
+from hardpp.data.tokens import Characters, Words
 from hardpp.data.transduction import Corpus, Pair, bucket
 from hardpp.errors import DataError
 
@@ -59,7 +60,7 @@ def corpus(
             raise DataError(f"{path}: no word of the letters a to z falls into the {part} part")
         chosen = sorted(words[part], key=lambda word: (zlib.crc32(word.encode()), word))[:number]
         parts[part] = [_pair(word, entries[word]) for word in chosen]
-    return Corpus("cmudict", parts["train"], parts["dev"], parts["test"], "", " ")
+    return Corpus("cmudict", parts["train"], parts["dev"], parts["test"], Characters(), Words())
 
 
 def _entries(path: Path) -> dict[str, list[str]]:

@@ -10,6 +10,8 @@ import json
 import zlib
 from typing import NamedTuple
 
+from hardpp.data.tokens import Tokenizer
+
 
 class Pair(NamedTuple):
     """One source sequence and what it turns into."""
@@ -37,21 +39,21 @@ class Bitext(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """Three lists of pairs; a separator ("" for characters, " " for words) joins tokens back to text."""
+    """Three lists of pairs, and the tokenizers that cut them and can cut more."""
 
     name: str
     train: list[Pair]
     dev: list[Pair]
     test: list[Pair]
-    source_separator: str
-    target_separator: str
+    source: Tokenizer
+    target: Tokenizer
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all pairs in order and the separators, so that a resume can refuse changed data.
+        """SHA-256 (hex) of all pairs in order and the tokenizers, so that a resume can refuse changed data.
 
         The name is left out: data that was moved or renamed is still the same data.
         """
-        digest = hashlib.sha256(json.dumps([self.source_separator, self.target_separator]).encode())
+        digest = hashlib.sha256(json.dumps([self.source.describe(), self.target.describe()]).encode())
         for part in (self.train, self.dev, self.test):
             digest.update(b"\npart\n")
             for pair in part:

@@ -11,9 +11,7 @@ from pydantic import BaseModel, Field
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
-from hardpp.data import cmudict, tsv
 from hardpp.data.batches import collate, encode, length_buckets
-from hardpp.data.sources import fetch
 from hardpp.data.transduction import Corpus
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.errors import UsageError
@@ -24,8 +22,11 @@ from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
+from hardpp.tasks import corpora
+from hardpp.tasks.batching import ordered_batches, vocabularies
+from hardpp.tasks.decoded import ALLOWANCE, SequenceDecoding
 from hardpp.tasks.task import Programs
-from hardpp.tasks.transduction import SequencePairs, ordered_batches, vocabularies
+from hardpp.tasks.transduction import SequencePairs
 from hardpp.types import TransductionBatch
 
 
@@ -74,25 +75,28 @@ class AlignmentTask(SequencePairs):
         "variational": "reads the whole source and target, bilinear score (Deng et al. 2018)",
         "prior": "the model's own latents: hard attention (Xu et al. 2015)",
     }
-    data: Sequence[str] = ("cmudict",)
+    data: Sequence[str] = tuple(corpora.CORPORA)
+    decoding: type[BaseModel] = SequenceDecoding
+
+    def settings(self, data: str) -> Mapping[str, Any]:
+        """What is recommended for a data set, or for a user's files by their layout."""
+        return corpora.settings(data)
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> Corpus:
         """The pairs: a named data set, fetched if need be, or the user's own file or folder."""
-        if config.name == "cmudict":
-            return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
-        corpus = tsv.corpus(
-            config.name, source_tokens=config.source_tokens, target_tokens=config.target_tokens
-        )
-        return corpus._replace(train=corpus.train[: config.train_limit])
+        return corpora.load(config, report)
 
     def describe(self, data: Corpus) -> dict[str, Any]:
-        """Vocabularies of the training part, separators, longest target, and the data's fingerprint."""
+        """Vocabularies of the training part, tokenizers, lengths, and the data's fingerprint."""
         return {
             "source_vocabulary": list(Vocabulary.of(pair.source for pair in data.train).symbols),
             "target_vocabulary": list(Vocabulary.of(pair.target for pair in data.train).symbols),
-            "source_separator": data.source_separator,
-            "target_separator": data.target_separator,
+            "source_tokens": data.source.describe(),
+            "target_tokens": data.target.describe(),
             "longest_target": max(len(pair.target) for pair in data.train),
+            "target_per_source": max(
+                max(1.0, (len(pair.target) - ALLOWANCE) / len(pair.source)) for pair in data.train
+            ),
             "fingerprint": data.fingerprint(),
         }
 

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from hardpp.config import DataConfig, RunConfig, merge, nearest, problems
+from hardpp.config import RunConfig, merge, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.alignment import AlignmentTask
@@ -56,10 +56,12 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     family = _try(found, lambda: task(_name(tables, "model")))
     if family is not None:
         preset = _name(tables, "preset")
-        if preset in family.presets:
-            tables = merge([family.presets[preset], tables])
-        else:
+        if preset not in family.presets:
             found.append(_unknown("preset", preset, family.presets))
+        name = str(_table(tables, "data").get("name") or family.data[0])
+        tables = merge(
+            [family.presets.get(preset, {}), family.settings(name), tables, {"data": {"name": name}}]
+        )
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
     kind = None if chosen is None else chosen.kind
     if kind is not None and "guide" not in tables:
@@ -73,7 +75,8 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
             found.append(
                 f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}"
             )
-        found += _data_problems(str(_table(tables, "data").get("name", DataConfig().name)), family)
+        found += problems(family.decoding, _table(tables, "decoding"), "decoding")
+        found += _data_problems(name, family)
     if chosen is not None:
         options = with_settings(chosen, _table(tables, "inference"))
         wrong = option_problems(_name(tables, "objective"), chosen, options)
@@ -88,6 +91,8 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         tables = merge([tables, {"data": {"name": str(Path(data["name"]).absolute())}}])
     if family is not None:
         tables["network"] = family.network(**_table(tables, "network")).model_dump()
+        decoding = family.decoding(**_table(tables, "decoding"))
+        tables["decoding"] = decoding.model_dump(exclude_none=True)
     return RunConfig(**tables)
 
 

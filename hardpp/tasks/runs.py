@@ -137,6 +137,25 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
     )
 
 
+def initialise(programs: Programs, description: dict[str, Any], folder: Path, guide: str) -> None:
+    """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
+
+    Raises:
+        UsageError: the other run has other symbols, or networks of other sizes.
+        CheckpointError: it is no run.
+    """
+    other = open_run(folder, "cpu")
+    apart = {"fingerprint", "longest_target"}  # data may grow as long as symbols keep their numbers
+    if any(other.description.get(key) != value for key, value in description.items() if key not in apart):
+        raise UsageError(f"--init-from {folder}: that run has other symbols", "train it on the same data")
+    try:
+        programs.model.load_state_dict(other.programs.model.state_dict())
+        if guide == other.config.guide:
+            programs.guide.load_state_dict(other.programs.guide.state_dict())
+    except RuntimeError as error:
+        raise UsageError(f"--init-from {folder}: that run has another network ({error})") from error
+
+
 def choose_device(name: str) -> torch.device:
     """The torch device of `auto` (cuda when there is one), `cpu` or `cuda`.
 

@@ -23,6 +23,7 @@ from hardpp.tasks.runs import (
     choose_device,
     create,
     holds_run,
+    initialise,
     open_run,
     write_json,
 )
@@ -51,7 +52,10 @@ class Session:
         self.data = self.task.load(config.data, report)
         self.description = self.task.describe(self.data)
         pyro.set_rng_seed(config.seed)
-        self.programs = Programs(*(p.to(self.device) for p in self.task.build(config, self.description)))
+        programs = self.task.build(config, self.description)
+        if config.init_from is not None:
+            initialise(programs, self.description, Path(config.init_from), config.guide)
+        self.programs = Programs(*(program.to(self.device) for program in programs))
         self.objective = catalogue.objective(config.objective, config.inference)
         self.dev = [
             batch.to(self.device) for batch in self.task.dev_batches(config, self.data, self.description)
@@ -95,7 +99,7 @@ class Session:
         if module is None:
             module = self.objective(*self.programs).eval()
         bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
-        return float(torch.stack(bounds).sum() / sum(batch.target_mask.sum() for batch in self.dev))
+        return float(torch.stack(bounds).sum() / sum(batch.symbols for batch in self.dev))
 
 
 def run_in_folder(
@@ -137,7 +141,7 @@ def run_in_folder(
         raise Interrupted(caught.number, "the same command goes on from here")
     report(f"trained for {time.monotonic() - began:.0f} s")
     run = open_run(folder, config.device)
-    figures = run.task.evaluate(run, run.task.select(run, None, None, None, report))
+    figures = run.task.evaluate(run, run.task.select(run, None, None, None, report), {})
     write_json(folder / "summary.json", finite(figures))
     return figures
 

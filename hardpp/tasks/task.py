@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig
-from hardpp.types import TransductionBatch
+from hardpp.types import Batch
 
 
 class Programs(NamedTuple):
@@ -47,7 +47,13 @@ class Task(Protocol):
     network: type[BaseModel]  # schema of the configuration's [network]
     presets: Mapping[str, Mapping[str, Any]]  # name -> tables laid under everything else
     guides: Mapping[str, str]  # name -> one line for `hardpp guides`
-    data: Sequence[str]  # names that `--data` takes, besides paths
+    data: Sequence[
+        str
+    ]  # names that `--data` takes, besides paths; the first is what is taken if none is given
+    decoding: type[BaseModel]  # schema of the options of `evaluate`
+
+    def settings(self, data: str) -> Mapping[str, Any]:
+        """What is recommended for a data set: tables laid over the preset, under all else."""
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:
         """Reads the data, fetching it where needed."""
@@ -60,12 +66,10 @@ class Task(Protocol):
 
     def epoch_batches(
         self, config: RunConfig, data: Any, description: Mapping[str, Any]
-    ) -> Callable[[int], Sequence[Callable[[], TransductionBatch]]]:
+    ) -> Callable[[int], Sequence[Callable[[], Batch]]]:
         """Training batches of an epoch, each made when it is asked for."""
 
-    def dev_batches(
-        self, config: RunConfig, data: Any, description: Mapping[str, Any]
-    ) -> list[TransductionBatch]:
+    def dev_batches(self, config: RunConfig, data: Any, description: Mapping[str, Any]) -> Sequence[Batch]:
         """The dev part, for the bound that stops training."""
 
     def label(self, description: Mapping[str, Any], batch: Any, row: int) -> str:
@@ -79,8 +83,8 @@ class Task(Protocol):
     def batch(self, run: Run, items: Any) -> Any:
         """What `select` gave, as one batch for the run's programs, on its device."""
 
-    def evaluate(self, run: Run, items: Any, beam: int = 5, keep: int | None = None) -> dict[str, Any]:
-        """Figures of the run on items that `select` gave."""
+    def evaluate(self, run: Run, items: Any, decoding: Mapping[str, Any]) -> dict[str, Any]:
+        """Figures of the run on items that `select` gave; options of `decoding` left out are the schema's."""
 
     def posterior(self, run: Run, items: Any, *, draws: int, exact: bool, seed: int) -> Any:
         """Draws and marginals of the latents, an `xarray.DataTree` with the data's own names."""

@@ -3,31 +3,22 @@
 Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from pyro import poutine
-from torch import Tensor
-
 from hardpp import sites
-from hardpp.config import DataConfig
-from hardpp.data import tsv
-from hardpp.data.batches import collate, encode, in_order
-from hardpp.data.transduction import Corpus, Pair
-from hardpp.data.vocabulary import BOUNDARY, Vocabulary
-from hardpp.decoding.beam import beam_search
-from hardpp.decoding.greedy import greedy
-from hardpp.decoding.predictive import Predictive
+from hardpp.config import problems
+from hardpp.data.batches import collate, encode
+from hardpp.data.transduction import Pair
+from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
-from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.relaxed import SoftAttention
-from hardpp.metrics.error_rates import error_rates
+from hardpp.tasks import corpora
+from hardpp.tasks.batching import END, batches, positions, tokenizers, vocabularies
+from hardpp.tasks.decoded import SequenceDecoding
+from hardpp.tasks.figures import figures
+from hardpp.tasks.looks import position_weights
 from hardpp.tasks.task import Run
 from hardpp.types import TransductionBatch
 
@@ -35,16 +26,9 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
     from matplotlib.figure import Figure
 
-BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
-END = "</s>"
-
 
 class SequencePairs:
     """The verbs of runs on sequence pairs; families of such models inherit them."""
-
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> Corpus:
-        """Reads the pairs; each family knows its own data sets."""
-        raise NotImplementedError
 
     def select(
         self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
@@ -61,16 +45,12 @@ class SequencePairs:
         Raises:
             DataError: the data cannot be read, or the part is empty.
         """
-        config = run.config.data
+        config, cut = run.config.data, tokenizers(run.description)
         if data is not None:
-            cut: Any = {
-                f"{side}_tokens": "words" if run.description[f"{side}_separator"] else "characters"
-                for side in ("source", "target")
-            }
-            if part is None and Path(data).is_file():
-                return tsv.pairs(data, **cut)[:limit]
-            config = config.model_copy(update={"name": data, "train_limit": None, **cut})
-        corpus = self.load(config, report)
+            config = config.model_copy(update={"name": data, "train_limit": None})
+            if part is None and corpora.is_single(data):
+                return corpora.single(config, cut)[:limit]
+        corpus = corpora.load(config, report, cut)
         if part == "all":
             return [*corpus.train, *corpus.dev, *corpus.test][:limit]
         return getattr(corpus, part or "test")[:limit]
@@ -78,9 +58,10 @@ class SequencePairs:
     def label(self, description: Mapping[str, Any], batch: TransductionBatch, row: int) -> str:
         """The pair as text, without its end marks."""
         texts = []
-        for side, vocabulary in zip(("source", "target"), vocabularies(description), strict=True):
+        cutters, known = tokenizers(description), vocabularies(description)
+        for side, cutter, vocabulary in zip(("source", "target"), cutters, known, strict=True):
             symbols = takewhile(lambda symbol: symbol != BOUNDARY, getattr(batch, side)[row].tolist())
-            texts.append(description[f"{side}_separator"].join(vocabulary.decode(symbols)))
+            texts.append(cutter.join(vocabulary.decode(symbols)))
         return f"the pair {texts[0]!r} -> {texts[1]!r}"
 
     def batch(self, run: Run, pairs: Sequence[Pair]) -> TransductionBatch:
@@ -93,37 +74,19 @@ class SequencePairs:
             raise DataError("there are no pairs in this part of the data")
         return collate(encode(pairs, *vocabularies(run.description))).to(run.device)
 
-    def evaluate(
-        self, run: Run, pairs: Sequence[Pair], beam: int = 5, keep: int | None = None
-    ) -> dict[str, Any]:
-        """Error rates of the decoded symbols, and what the model and guide make of the right ones.
+    def evaluate(self, run: Run, pairs: Sequence[Pair], decoding: Mapping[str, Any]) -> dict[str, Any]:
+        """Figures of what is decoded, and of what the programs make of the right targets.
 
         Returns:
-            PER and WER against the nearest reference; `nll`, -log p(target | source) as the run
-            predicts it; `entropy` of the prior over positions; `kl`, KL(guide || exact posterior); all
-            nats per symbol of the first reference, its end mark included; `seconds` of decoding per
-            1,000 pairs.
+            see `hardpp.tasks.figures`.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
         """
-        began = time.perf_counter()
-        decoded = decode(run, pairs, beam, keep)
-        seconds = time.perf_counter() - began
-        rates = error_rates(decoded, [pair.references for pair in pairs])
-        totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
-        for _, batch in batches(run, pairs):
-            exact = _total(ExactMarginal(), run, batch)
-            expected = predictive(run) == "expected"
-            totals["nll"] -= _total(SoftAttention(), run, batch) if expected else exact
-            totals["kl"] += exact - _total(EnumeratedELBO(), run, batch)
-            totals["entropy"] += prior_entropy(run, batch)
-            totals["symbols"] += float(batch.target_mask.sum())
-        return {
-            "PER": rates.symbol,
-            "WER": rates.sequence,
-            **{name: totals[name] / totals["symbols"] for name in ("nll", "entropy", "kl")},
-            "pairs": len(pairs),
-            "step": run.step,
-            "seconds": 1000 * seconds / len(pairs),
-        }
+        options = {**run.config.decoding, **decoding}
+        if found := problems(SequenceDecoding, options):
+            raise UsageError("; ".join(found))
+        return figures(run, pairs, SequenceDecoding(**options))
 
     def posterior(
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
@@ -132,7 +95,8 @@ class SequencePairs:
         from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
-        names = _distinct([run.description["source_separator"].join(pair.source) for pair in pairs])
+        cutter, _ = tokenizers(run.description)
+        names = _distinct([cutter.join(pair.source) for pair in pairs])
         sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
         attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_posterior(
@@ -185,104 +149,18 @@ class SequencePairs:
         """
         from hardpp.diagnostics.plots import alignment_figure
 
-        separator = run.description["source_separator"]
-        named = {separator.join(pair.source): pair for pair in reversed(pairs)}
+        cutter, _ = tokenizers(run.description)
+        named = {cutter.join(pair.source): pair for pair in reversed(pairs)}
         for source in sources:
             if source not in named:
                 raise UsageError(f"{source!r} is not among these {len(pairs)} pairs")
         chosen = [named[source] for source in sources] or list(pairs[:count])
         panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
-        titles = [separator.join(pair.source) for pair in chosen]
+        titles = [cutter.join(pair.source) for pair in chosen]
         names = _distinct(["".join(c if c.isalnum() else "-" for c in title)[:40] for title in titles])
         for index, (pair, title) in enumerate(zip(chosen, titles, strict=True)):
             rows = [(which, weights[index].numpy()) for which, weights in panels.items()]
             yield names[index], alignment_figure(rows, positions(pair), (*pair.target, END), title=title)
-
-
-def positions(pair: Pair) -> tuple[str, ...]:
-    """What stands at every source position of a pair, the end mark last."""
-    return (*pair.source, END)
-
-
-def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary]:
-    """Source and target vocabulary of a run's description."""
-    source, target = (tuple(description[f"{side}_vocabulary"]) for side in ("source", "target"))
-    return Vocabulary(source), Vocabulary(target)
-
-
-def ordered_batches(
-    pairs: Sequence[Pair], description: Mapping[str, Any], batch_size: int
-) -> Iterator[tuple[list[int], TransductionBatch]]:
-    """All pairs in batches of like length, each with the indices of its pairs."""
-    items = encode(pairs, *vocabularies(description))
-    for indices in in_order([len(item.source) for item in items], batch_size):
-        yield indices, collate([items[index] for index in indices])
-
-
-def batches(run: Run, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], TransductionBatch]]:
-    """All pairs in batches on the run's device, with the indices of each batch.
-
-    Raises:
-        DataError: there are no pairs.
-    """
-    if not pairs:
-        raise DataError("there are no pairs in this part of the data")
-    for indices, batch in ordered_batches(pairs, run.description, BATCH):
-        yield indices, batch.to(run.device)
-
-
-def predictive(run: Run) -> Predictive:
-    """How the run's model predicts: "expected" if it was trained on expected alignments, else "marginal"."""
-    return "expected" if run.config.objective == SoftAttention.name else "marginal"
-
-
-def decode(run: Run, pairs: Sequence[Pair], beam: int = 1, keep: int | None = None) -> list[list[str]]:
-    """The most probable target of every source: greedy, or the best of a beam."""
-    out: list[list[str]] = [[] for _ in pairs]
-    _, vocabulary = vocabularies(run.description)
-    model: Any = run.programs.model  # any program with `read`, `step` and `readout`
-    for indices, batch in batches(run, pairs):
-        options: dict[str, Any] = {
-            "max_steps": 2 * max(run.description["longest_target"], batch.source.shape[1]) + 1,
-            "predictive": predictive(run),
-            "keep": keep,
-        }
-        if beam == 1:
-            best = greedy(model, batch.source, batch.source_mask, **options)
-        else:
-            ranked = beam_search(model, batch.source, batch.source_mask, width=beam, **options)
-            best = [hypotheses[0].symbols for hypotheses in ranked]
-        for index, symbols in zip(indices, best, strict=True):
-            out[index] = vocabulary.decode(symbols)
-    return out
-
-
-def position_weights(run: Run, pairs: Sequence[Pair], which: str) -> list[Tensor]:
-    """p(position) of every step of every pair under the prior, guide or posterior: (T, S) each."""
-    from hardpp.diagnostics.draws import draw_alignments
-
-    out: list[Tensor] = [torch.empty(0) for _ in pairs]
-    for indices, batch in batches(run, pairs):
-        known = draw_alignments(
-            *run.programs, batch, site=sites.ALIGNMENT, draws=1, at_once=1, exact=which == "posterior"
-        )
-        weights: Any = {"prior": known.prior, "guide": known.guide, "posterior": known.exact}[which]
-        for index, weight in zip(indices, weights.cpu(), strict=True):
-            out[index] = weight[: len(pairs[index].target) + 1, : len(pairs[index].source) + 1]
-    return out
-
-
-@torch.no_grad()
-def prior_entropy(run: Run, batch: TransductionBatch) -> float:
-    """Entropy of p(position | source, symbols before), nats, summed over the batch's symbols."""
-    site = poutine.trace(run.programs.model).get_trace(batch).nodes[sites.ALIGNMENT]
-    entropy: Tensor = site["fn"].entropy()  # (B, T)
-    return float((entropy * batch.target_mask).sum())
-
-
-@torch.no_grad()
-def _total(objective: SurrogateObjective, run: Run, batch: TransductionBatch) -> float:
-    return float(objective.estimate(*run.programs, batch).bound.sum())
 
 
 def _distinct(names: list[str]) -> list[str]:

@@ -34,7 +34,7 @@ def test_alternates_are_references_in_order_without_stress_or_duplicates(tmp_pat
     assert pair.source == tuple(TRAIN)
     assert pair.references == (("AH", "B"), ("AE", "B"), ("B",))
     assert pair.target == ("AH", "B")
-    assert (corpus.source_separator, corpus.target_separator) == ("", " ")
+    assert (corpus.source.kind, corpus.target.kind) == ("characters", "words")
 
 
 def test_words_fall_into_the_part_of_their_bucket_in_the_order_of_their_checksum(tmp_path):
@@ -106,7 +106,7 @@ def test_the_real_dictionary_gives_the_frozen_task_quickly(fetched):
     corpus = cmudict.corpus(fetched)
     assert time.process_time() - start < 2  # usually 0.3 s
     assert (len(corpus.train), len(corpus.dev), len(corpus.test)) == (10_000, 1_000, 1_000)
-    assert corpus.fingerprint() == "b01ea92d465fee447a4b4da2ad503c17ba756e2a3ad4bd95233f8136ab268ad4"
+    assert corpus.fingerprint() == "2bb4d5bb4d3fd3d0c61861216275c506867fc100b41a5674fe3780822d62fdf8"
 
 
 def test_the_real_dictionary_has_117493_words_and_39_phones(fetched):

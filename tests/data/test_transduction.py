@@ -1,5 +1,6 @@
 import pytest
 
+from hardpp.data.tokens import Characters, Words
 from hardpp.data.transduction import Corpus, Pair, bucket
 
 PAIR = Pair(("a", "b"), ("x",), (("x",), ("y",)))
@@ -23,7 +24,7 @@ def test_all_buckets_occur_about_equally_often():
     assert max(counts) < 280
 
 
-CORPUS = Corpus("name", [PAIR, OTHER], [PAIR], [OTHER], "", " ")
+CORPUS = Corpus("name", [PAIR, OTHER], [PAIR], [OTHER], Characters(), Words())
 
 
 def test_the_fingerprint_does_not_depend_on_the_name():
@@ -41,8 +42,8 @@ def test_the_fingerprint_does_not_depend_on_the_name():
         {"dev": [PAIR._replace(target=("y",))]},
         {"dev": [PAIR._replace(references=(("x",),))]},
         {"test": []},
-        {"source_separator": " "},
-        {"target_separator": ""},
+        {"source": Words()},
+        {"target": Characters()},
     ],
     ids=str,
 )

@@ -1,4 +1,5 @@
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,10 +11,12 @@ from corpora import TINY, succeed, train_command, write_corpus
 from hardpp.data.transduction import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.tasks import catalogue, transduction
+from hardpp.tasks import batching, catalogue
+from hardpp.tasks.batching import ordered_batches
+from hardpp.tasks.decoded import SequenceDecoding, decode
+from hardpp.tasks.looks import position_weights
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.task import Run
-from hardpp.tasks.transduction import decode, ordered_batches, position_weights
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +63,8 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
             kl += exact - float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())
             symbols += len(pair.target) + 1
     for size in (2, 100):
-        monkeypatch.setattr(transduction, "BATCH", size)
-        found = run.task.evaluate(run, pairs)
+        monkeypatch.setattr(batching, "BATCH", size)
+        found = run.task.evaluate(run, pairs, {})
         assert found["nll"] == pytest.approx(nll / symbols, rel=1e-4)
         assert found["kl"] == pytest.approx(kl / symbols, abs=1e-4)
         assert found["pairs"] == len(pairs)
@@ -71,18 +74,19 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
 def test_decoded_words_belong_to_their_pairs(
     run: Run, pairs: list[Pair], beam: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = [decode(run, [pair], beam)[0] for pair in pairs]
+    how = SequenceDecoding(beam=beam)
+    alone = [decode(run, [pair], how)[0] for pair in pairs]
     assert len(set(map(tuple, alone))) > 1
-    monkeypatch.setattr(transduction, "BATCH", 3)
-    assert decode(run, pairs, beam) == alone
-    assert decode(run, pairs[::-1], beam) == alone[::-1]
+    monkeypatch.setattr(batching, "BATCH", 3)
+    assert decode(run, pairs, how) == alone
+    assert decode(run, pairs[::-1], how) == alone[::-1]
 
 
 @pytest.mark.parametrize("which", ["posterior", "guide", "prior"])
 def test_positions_belong_to_their_pairs(
     run: Run, pairs: list[Pair], which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transduction, "BATCH", 3)
+    monkeypatch.setattr(batching, "BATCH", 3)
     for pair, together in zip(pairs, position_weights(run, pairs, which), strict=True):
         (alone,) = position_weights(run, [pair], which)
         assert together.shape == (len(pair.target) + 1, len(pair.source) + 1)
@@ -91,9 +95,9 @@ def test_positions_belong_to_their_pairs(
 
 
 def test_no_pairs_are_refused(run: Run) -> None:
-    for question in (run.task.evaluate, lambda run, pairs: decode(run, pairs)):
+    for question in (partial(run.task.evaluate, run, [], {}), partial(decode, run, [])):
         with pytest.raises(DataError, match="no pairs"):
-            question(run, [])
+            question()
 
 
 class Strangers(EnumeratedELBO):

@@ -1,0 +1,111 @@
+"""Pieces of words, learnt from text by byte-pair encoding, so that a small vocabulary spells everything.
+
+Texts are not normalised: pieces put together again are the text, letter by letter, but for doubled blanks.
+A blank is part of the piece it precedes, written as U+2581. The learnt model is sentencepiece's own format,
+a protocol buffer, which holds no code.
+
+Sources: Sennrich et al. (2016), Neural Machine Translation of Rare Words with Subword Units; Kudo and
+Richardson (2018), SentencePiece.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from hardpp.errors import DataError, UsageError
+
+BLANK = "\u2581"
+
+
+class Pieces:
+    """Text as pieces of words.
+
+    Args:
+        model: a sentencepiece model, serialised.
+    """
+
+    kind: str = "pieces"
+
+    def __init__(self, model: bytes):
+        self.model = model
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], size: int) -> "Pieces":
+        """Learns about `size` pieces from texts; fewer where the texts have not so many.
+
+        Raises:
+            DataError: nothing can be learnt from these texts.
+            UsageError: sentencepiece is not installed.
+        """
+        trainer, found = _sentencepiece().SentencePieceTrainer, io.BytesIO()
+        lines = list(texts)
+        characters = len({character for line in lines for character in line})
+        options = {
+            "model_type": "bpe",
+            "character_coverage": 1.0,
+            "normalization_rule_name": "identity",
+            "bos_id": -1,
+            "eos_id": -1,
+            "num_threads": 1,
+            "max_sentence_length": 1 << 20,
+            "minloglevel": 2,
+        }
+        size = max(size, characters + 3)  # every character, the blank and the unknown at least
+        for _ in range(2):
+            try:
+                trainer.train(sentence_iterator=iter(lines), model_writer=found, vocab_size=size, **options)
+                return cls(found.getvalue())
+            except RuntimeError as error:
+                if (most := re.search(r"<= (\d+)", str(error))) is None:
+                    raise DataError(f"no pieces can be learnt from {len(lines)} texts ({error})") from error
+                size = int(most[1])
+        raise DataError(f"no {size} pieces can be learnt from {len(lines)} texts")
+
+    @classmethod
+    def described(cls, described: Mapping[str, Any]) -> "Pieces":
+        """What `describe` gave, made pieces again.
+
+        Raises:
+            KeyError, ValueError: it is not what `describe` gave.
+        """
+        return cls(base64.b64decode(described["model"], validate=True))
+
+    def describe(self) -> dict[str, Any]:
+        """The kind and the model, base64."""
+        return {"kind": self.kind, "model": base64.b64encode(self.model).decode("ascii")}
+
+    def cut(self, text: str) -> tuple[str, ...]:
+        """The pieces of a text; a character that was never seen is a piece of its own."""
+        return tuple(self._processor.encode(text, out_type=str))
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The pieces' text."""
+        return "".join(tokens).replace(BLANK, " ").strip(" ")
+
+    def word_of(self, tokens: Sequence[str]) -> list[int]:
+        """A piece that begins with a blank begins a word."""
+        words, word = [], -1
+        for token in tokens:
+            word += token.startswith(BLANK) or word < 0
+            words.append(word)
+        return words
+
+    @cached_property
+    def _processor(self) -> Any:
+        try:
+            return _sentencepiece().SentencePieceProcessor(model_proto=self.model)
+        except RuntimeError as error:
+            raise ValueError(f"not a sentencepiece model ({error})") from error
+
+
+def _sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise UsageError(
+            "cutting sentences into pieces needs sentencepiece", "pip install 'hardpp[text]'"
+        ) from error
+    return sentencepiece

@@ -1,0 +1,112 @@
+"""Which pairs train an alignment model: the data sets by name, the user's files by their layout.
+
+A reader gives texts (`Bitext`), which are cut here, or a corpus that is cut already. Another data set is one
+line in `CORPORA`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hardpp.config import DataConfig
+from hardpp.data import bible_alignments, cmudict, ding, tsv
+from hardpp.data.sources import fetch
+from hardpp.data.tokenised import pairs, reversed_corpus, reversed_pair, tokenised, tokenizers
+from hardpp.data.tokens import SENTENCES, Tokenizer
+from hardpp.data.transduction import Bitext, Corpus, Pair
+
+Report = Callable[[str], None]
+Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets
+
+
+class Known(NamedTuple):
+    """A data set that has a name."""
+
+    read: Callable[[DataConfig, Report], Bitext | Corpus]
+    settings: Mapping[str, Any]  # what is recommended for it
+
+
+def _cmudict(config: DataConfig, report: Report) -> Corpus:
+    return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
+
+
+# More symbols, fewer passes, and wider beams that are paid for by length.
+TRANSLATION: Mapping[str, Any] = {
+    "data": {"source_tokens": "pieces", "target_tokens": "pieces"},
+    "network": {"embedding": 192, "encoder": 192, "decoder": 256, "guide": 96, "dropout": 0.3},
+    "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.1},
+    "training": {"batch_size": 64, "max_epochs": 14},
+    "decoding": {"length_penalty": 1.0},
+}
+
+# Few verses and many rare words: each word by itself, and nothing about sound or spelling.
+WORDS: Mapping[str, Any] = {"training": {"max_epochs": 20}}
+
+CORPORA: dict[str, Known] = {
+    "cmudict": Known(_cmudict, {}),
+    "ding": Known(lambda config, report: ding.bitext(fetch("ding", report)), TRANSLATION),
+    "bible-alignments": Known(
+        lambda config, report: bible_alignments.corpus(fetch("bible-alignments", report)), WORDS
+    ),
+}
+
+
+def settings(name: str) -> Mapping[str, Any]:
+    """What is recommended for a data set or for a user's files: tables of the configuration."""
+    if name in CORPORA:
+        return CORPORA[name].settings
+    return {} if _is_tsv(Path(name)) else TRANSLATION
+
+
+def load(config: DataConfig, report: Report, cut: Cut | None = None) -> Corpus:
+    """The pairs: a named data set, fetched if need be, or the user's own file or folder.
+
+    Args:
+        config: which, and how they are cut.
+        report: told in a few words what is going on.
+        cut: how a run cuts its sources and targets, for texts that must be cut the same way.
+
+    Raises:
+        DataError: they cannot be fetched or read.
+    """
+    corpus = _read(config, report)
+    if isinstance(corpus, Bitext):
+        corpus = _cut(config, corpus, report, cut)
+    if config.reverse:
+        corpus = reversed_corpus(corpus)
+    return corpus._replace(train=corpus.train[: config.train_limit])
+
+
+def is_single(name: str) -> bool:
+    """Is this one file, which is not parted?"""
+    return name not in CORPORA and Path(name).is_file()
+
+
+def single(config: DataConfig, cut: Cut) -> list[Pair]:
+    """Every line of one file, in order, cut as a run cuts its sources and targets.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    sides = cut[::-1] if config.reverse else cut
+    read = pairs(tsv.lines(config.name), *sides, pooled=sides[1].kind not in SENTENCES)
+    return [reversed_pair(pair) for pair in read] if config.reverse else read
+
+
+def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
+    if config.name in CORPORA:
+        return CORPORA[config.name].read(config, report)
+    return tsv.bitext(config.name)
+
+
+def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
+    if cut is None:
+        sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces)
+    else:
+        sides = cut[::-1] if config.reverse else cut
+    pooled, limit = sides[1].kind not in SENTENCES, config.max_length
+    return tokenised(bitext, *sides, pooled=pooled, max_length=limit, report=report)
+
+
+def _is_tsv(path: Path) -> bool:
+    return path.suffix == ".tsv" or (path / "train.tsv").exists() or path.is_file()

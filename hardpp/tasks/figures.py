@@ -1,0 +1,79 @@
+"""Figures of a run on sequence pairs: of what it decodes, and of what its programs make of the right targets.
+
+Shapes: B data, T output steps (the end mark included), S source positions.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hardpp.data.tokens import SENTENCES
+from hardpp.data.transduction import Pair
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.relaxed import SoftAttention
+from hardpp.metrics.bleu import bleu
+from hardpp.metrics.error_rates import error_rates
+from hardpp.tasks.batching import batches, tokenizers
+from hardpp.tasks.decoded import SequenceDecoding, decode, predictive
+from hardpp.tasks.looks import prior_entropy
+from hardpp.tasks.task import Run
+from hardpp.types import TransductionBatch
+
+
+def figures(run: Run, pairs: Sequence[Pair], how: SequenceDecoding) -> dict[str, Any]:
+    """Quality of the decoded targets, and likelihoods, of a list of pairs.
+
+    Returns:
+        of `quality`, of `likelihoods`; `pairs`; the run's `step`; `seconds` of decoding per 1,000 pairs.
+    """
+    began = time.perf_counter()
+    decoded = decode(run, pairs, how)
+    seconds = time.perf_counter() - began
+    return {
+        **quality(run, pairs, decoded),
+        **likelihoods(run, pairs),
+        "pairs": len(pairs),
+        "step": run.step,
+        "seconds": 1000 * seconds / len(pairs),
+    }
+
+
+def quality(run: Run, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again."""
+    _, tokenizer = tokenizers(run.description)
+    if tokenizer.kind in SENTENCES:
+        references = [[tokenizer.join(right) for right in pair.references] for pair in pairs]
+        texts = [tokenizer.join(tokens) for tokens in decoded]
+        score, signature = bleu(texts, references, tokenized=tokenizer.kind == "bpe")
+        return {"BLEU": score, "signature": signature}
+    rates = error_rates(decoded, [pair.references for pair in pairs])
+    return {"PER": rates.symbol, "WER": rates.sequence}
+
+
+def likelihoods(run: Run, pairs: Sequence[Pair]) -> dict[str, float]:
+    """Nats per symbol of the targets, end marks included.
+
+    Returns:
+        `nll`, -log p(target | source) as the run predicts it; `PPL`, its exponential; `entropy` of the prior
+        over positions; `kl`, KL(guide || exact posterior).
+    """
+    totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
+    for _, batch in batches(run, pairs):
+        exact = _total(ExactMarginal(), run, batch)
+        expected = predictive(run) == "expected"
+        totals["nll"] -= _total(SoftAttention(), run, batch) if expected else exact
+        totals["kl"] += exact - _total(EnumeratedELBO(), run, batch)
+        totals["entropy"] += prior_entropy(run, batch)
+        totals["symbols"] += float(batch.symbols)
+    symbols = totals.pop("symbols")
+    means = {name: total / symbols for name, total in totals.items()}
+    return {"PPL": math.exp(min(means["nll"], 700.0)), **means}
+
+
+@torch.no_grad()
+def _total(objective: SurrogateObjective, run: Run, batch: TransductionBatch) -> float:
+    return float(objective.estimate(*run.programs, batch).bound.sum())
