@@ -3,7 +3,9 @@
     value ~ Categorical(logits=features weight^T + bias)        # 0 .. V-1
 
 Scoring V symbols at S enumerated positions takes (S, B, T, V) logits; here it takes a chunk of them
-(`hardpp.ops.linear_log_softmax`), and training skips the rows that hardly count in the posterior.
+(`hardpp.ops.linear_log_softmax`). Inference that knows how much the positions weigh has only those
+normalised that can count (`hardpp.ops.linear_mixture`), and training skips the rows that hardly count in the
+posterior.
 
 Shapes: H features, V symbols; ... = batch dims: plates, and what inference adds on their left.
 """
@@ -18,11 +20,15 @@ from torch.distributions.utils import lazy_property
 
 from hardpp.ops.linear_log_softmax import (
     CHUNK_BYTES,
+    KEPT_BYTES,
     NEGLIGIBLE,
     linear_draws,
     linear_log_probs,
     linear_log_softmax,
 )
+from hardpp.ops.linear_mixture import linear_mixture_terms
+
+WRITTEN_OUT = 512
 
 
 class LinearCategorical(TorchDistribution):
@@ -31,18 +37,22 @@ class LinearCategorical(TorchDistribution):
     `log_prob` and `sample` form the logits chunk by chunk, once a row of features, whether a plate
     repeats the row or several values belong to it; `logits` and `probs` hold them all. Log-probabilities
     are float32 or wider. They can be differentiated once, and the backward pass reads from the device
-    which rows it may skip: on CUDA one host synchronisation a site, and none in the forward pass.
+    which rows it may skip: on CUDA one host synchronisation a site or two, and none in the forward pass.
+    A small vocabulary is a plain categorical.
 
     Args:
         features: (..., H).
         weight: (V, H).
         bias: (V,), or None for zeros; minus infinity rules a symbol out.
-        chunk_bytes: size of the log-probabilities (rows, V) held at once, one row at least. A site that
-            fits keeps them for the backward pass.
+        chunk_bytes: size of the log-probabilities (rows, V) worked on at once, one row at least.
+        kept_bytes: size of the probabilities (rows, V) that are kept for the backward pass; those of more
+            rows are formed again.
         negligible: the backward pass skips the rows of smallest incoming gradient, each at most this
             share of the largest and together at most this share of all; the relative error of the
             gradients is of that size, by default about float32's own. 0 skips only the rows without
             any gradient and is exact.
+        written_out: a vocabulary of at most so many symbols holds all its logits, which is then faster;
+            the options above have no meaning there.
         validate_args: whether to check arguments and values, as in torch.
 
     Raises:
@@ -63,7 +73,9 @@ class LinearCategorical(TorchDistribution):
         bias: Tensor | None = None,
         *,
         chunk_bytes: int = CHUNK_BYTES,
+        kept_bytes: int = KEPT_BYTES,
         negligible: float = NEGLIGIBLE,
+        written_out: int = WRITTEN_OUT,
         validate_args: bool | None = None,
     ):
         if weight.dim() != 2:
@@ -81,7 +93,12 @@ class LinearCategorical(TorchDistribution):
                 f"bias must have shape ({V},) with a weight of shape {(V, H)}, got {tuple(bias.shape)}"
             )
         self.features, self.weight, self.bias = features, weight, bias
-        self.chunk_bytes, self.negligible = chunk_bytes, negligible
+        self.written_out = written_out
+        self.options: dict[str, Any] = {
+            "chunk_bytes": chunk_bytes,
+            "kept_bytes": kept_bytes,
+            "negligible": negligible,
+        }
         super().__init__(features.shape[:-1], validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "LinearCategorical":
@@ -93,7 +110,7 @@ class LinearCategorical(TorchDistribution):
             )
         # The features stay as they are: a repeated row is still one product.
         new.features, new.weight, new.bias = self.features, self.weight, self.bias
-        new.chunk_bytes, new.negligible = self.chunk_bytes, self.negligible
+        new.options, new.written_out = self.options, self.written_out
         super(LinearCategorical, new).__init__(batch_shape, validate_args=False)
         new._validate_args = self._validate_args
         return new
@@ -118,20 +135,49 @@ class LinearCategorical(TorchDistribution):
         """Log-probabilities in nats, of the shape that value and batch shape broadcast to."""
         if self._validate_args:
             self._validate_sample(value)
-        found = linear_log_softmax(
+        shape = torch.broadcast_shapes(self.batch_shape, value.shape)
+        if len(self.weight) <= self.written_out:
+            index = value.long().expand(shape).unsqueeze(-1)
+            return self.logits.expand(*shape, len(self.weight)).gather(-1, index).squeeze(-1)
+        found = linear_log_softmax(self.features, self.weight, self.bias, value.long(), **self.options)
+        return found.expand(shape)
+
+    def mixture_terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float) -> Tensor:
+        """`log_prob` of the terms of mixtures, without those that cannot count.
+
+        In log p(y) = log sum exp(log_weight + log_prob(y)) over `dim`, those terms may come out as minus
+        infinity that make log p(y) no more than `tolerance` too low, all together.
+
+        Args:
+            value: the same for all terms of a mixture.
+            log_weight: of the terms, in nats, broadcasting with the batch shape; a constant.
+            dim: of the batch shape, negative.
+            tolerance: nats.
+
+        Returns:
+            Log-probabilities of the shape that value, weights and batch shape broadcast to.
+        """
+        if len(self.weight) <= self.written_out:
+            return self.log_prob(value)
+        if self._validate_args:
+            self._validate_sample(value)
+        return linear_mixture_terms(
             self.features,
             self.weight,
             self.bias,
             value.long(),
-            chunk_bytes=self.chunk_bytes,
-            negligible=self.negligible,
+            log_weight,
+            dim,
+            tolerance=tolerance,
+            **self.options,
         )
-        return found.expand(torch.broadcast_shapes(self.batch_shape, value.shape))
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent draws, int64 (*sample_shape, ...), without gradient."""
         shape = self._extended_shape(torch.Size(sample_shape))
-        return linear_draws(self.features, self.weight, self.bias, shape, chunk_bytes=self.chunk_bytes)
+        return linear_draws(
+            self.features, self.weight, self.bias, shape, chunk_bytes=self.options["chunk_bytes"]
+        )
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """The symbols along a dim of their own on the left, (V, ...) or, not expanded, (V, 1, ...)."""

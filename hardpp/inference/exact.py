@@ -35,17 +35,27 @@ from hardpp.types import Estimate, Program
 class ExactMarginal(SurrogateObjective):
     """log p(y), every latent of the model summed out; the guide is not used.
 
+    Args:
+        tolerance: nats, by which log p(y) may come out too low for each element of the plates that a latent
+            is in (and posterior probabilities be off), where a distribution saves time by it: see
+            `hardpp.inference.mixtures`. With 0 nothing is left out.
+        max_plate_nesting: how many dims the plates of the model take; see `SampledObjective`.
+
     Raises:
-        UsageError: a latent that cannot be enumerated (see `hardpp.inference.enumeration`), or latents
-            in plates over which the sum does not factorise (see `hardpp.inference.factor_graph`).
+        UsageError: a tolerance that is negative or not below 1, a latent that cannot be enumerated (see
+            `hardpp.inference.enumeration`), or latents in plates over which the sum does not factorise (see
+            `hardpp.inference.factor_graph`).
     """
 
     name = "exact"
     bound = "exact"
     trains_guide = False
 
-    def __init__(self, *, max_plate_nesting: float = float("inf")):
+    def __init__(self, *, tolerance: float = 1e-6, max_plate_nesting: float = float("inf")):
+        if not 0 <= tolerance < 1:
+            raise UsageError(f"tolerance is at least 0 and below 1 nat, not {tolerance}")
         super().__init__(max_plate_nesting=max_plate_nesting)
+        self.tolerance = tolerance
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
@@ -121,7 +131,7 @@ class ExactMarginal(SurrogateObjective):
 
     def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph:
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return factor_graph(enumerated_trace(model, nesting, args, kwargs))
+        return factor_graph(enumerated_trace(model, nesting, args, kwargs), tolerance=self.tolerance)
 
 
 class EnumeratedELBO(SurrogateObjective):

@@ -18,6 +18,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.mixtures import latent_in_sight, mixture_terms
 from hardpp.inference.sample_sites import Site, common_scale, sample_sites, site_log_prob
 from hardpp.ops.elimination import CrossedPlates, Elimination, eliminate
 from hardpp.ops.marginal import Factor, Reduce, infinite, log_sum, spread, without
@@ -67,10 +68,14 @@ class FactorGraph(NamedTuple):
         return infinite(total).to(self.dtype)
 
 
-def factor_graph(trace: Trace, plate_to_symbol: dict[str, str] | None = None) -> FactorGraph:
+def factor_graph(
+    trace: Trace, plate_to_symbol: dict[str, str] | None = None, tolerance: float = 0.0
+) -> FactorGraph:
     """Names the dims of every site; the letters of plates may be given.
 
-    A latent that is masked out is pinned to its first value, so that its sum is exactly one.
+    A latent that is masked out is pinned to its first value, so that its sum is exactly one. With a
+    tolerance, in nats, terms that add next to nothing to the sum over a latent may be left out (see
+    `hardpp.inference.mixtures`).
 
     Raises:
         UsageError: there are no sites, a `pyro.markov` of too short a history, a dim that belongs to no
@@ -84,11 +89,21 @@ def factor_graph(trace: Trace, plate_to_symbol: dict[str, str] | None = None) ->
     own = {name: frozenset(letters[f.name] for f in _frames(site)) for name, site in sites.items()}
     latents = {n: s["infer"]["_enumerate_symbol"] for n, s in sites.items() if "_enumerate_dim" in s["infer"]}
     name_of = {letter: name for name, letter in latents.items()}
-    factors, dtype = {}, torch.float32
-    for name, site in sites.items():
+    in_sight = {name: latent_in_sight(site, name_of) for name, site in sites.items()}
+    # Dear observations last, each latent's last one when all else is known of the latent.
+    asked = {letter: name for name, letter in in_sight.items() if letter and tolerance > 0}
+    factors: dict[str, Factor] = {}
+    dtype = torch.float32
+    for name in sorted(sites, key=lambda name: name in asked.values()):
+        site = sites[name]
         if name in latents:
             _check_history(site)
-        log_prob = _pinned(site)
+        log_prob = None
+        letter = in_sight[name]
+        if letter is not None and asked.get(letter) == name and own[name_of[letter]] == own[name]:
+            log_prob = mixture_terms(site, letter, factors, own[name], tolerance)
+        if log_prob is None:
+            log_prob = _pinned(site)
         dtype = torch.promote_types(dtype, log_prob.dtype)
         factors[name] = factor = _named(site, _wide(log_prob))
         for letter in factor.dims:
@@ -98,7 +113,7 @@ def factor_graph(trace: Trace, plate_to_symbol: dict[str, str] | None = None) ->
                 )
     frames = {letters[f.name]: f for site in sites.values() for f in _frames(site)}
     return FactorGraph(
-        factors,
+        {name: factors[name] for name in sites},
         latents,
         {name: _where(sites[name]) for name in latents if _mask(sites[name]) is not True},
         {letter: own[name] for name, letter in latents.items()},

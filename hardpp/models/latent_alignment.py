@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
+from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.nn.decoder import DecoderState, InputFeedingDecoder
+from hardpp.nn.readout import Readout
 from hardpp.ops.attention import attend
 from hardpp.types import TransductionBatch
 
@@ -45,19 +47,21 @@ class LatentAlignment(PyroModule):
         encoder: embedded source and its mask -> memory (B, S, M).
         decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S); decoding
             also takes it a step at a time.
-        readout: attended memory (..., M) and query (..., Q) -> logits (..., V).
+        readout: attended memory (..., M) and query (..., Q) -> logits (..., V), or the features they are
+            linear in.
         boundary: the symbol that stands before the first one and ends every target.
     """
 
     max_plate_nesting = 2  # data, steps
     decoder: InputFeedingDecoder
+    readout: Readout
 
     def __init__(
         self,
         embedding: nn.Module,
         encoder: nn.Module,
         decoder: InputFeedingDecoder,
-        readout: nn.Module,
+        readout: Readout,
         boundary: int = 0,
     ):
         super().__init__()
@@ -71,8 +75,9 @@ class LatentAlignment(PyroModule):
         query, scores = self.decoder(previous, memory, batch.source_mask)  # (B, T, Q), (B, T, S)
         with sites.output_steps(batch.target_mask):
             alignment = pyro.sample(sites.ALIGNMENT, Categorical(logits=scores))
-            logits = self.readout(attend(memory, alignment), query)  # (..., B, T, V)
-            pyro.sample(sites.SYMBOL, Categorical(logits=logits), obs=batch.target)
+            features = self.readout.features(attend(memory, alignment), query)  # (..., B, T, H)
+            last = self.readout.symbols
+            pyro.sample(sites.SYMBOL, LinearCategorical(features, last.weight, last.bias), obs=batch.target)
         return alignment
 
     def read(self, source: Tensor, mask: Tensor) -> tuple[Source, DecoderState]:

@@ -21,6 +21,10 @@ class Readout(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.symbols = nn.Linear(hidden, symbols)
 
+    def features(self, attended: Tensor, query: Tensor) -> Tensor:
+        """What the logits are linear in, (..., H), of attended (..., M) and query (..., Q)."""
+        return self.dropout(torch.tanh(self.attended(attended) + self.query(query)))
+
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
         """Logits (..., V) of attended (..., M) and query (..., Q); the leading dims broadcast."""
-        return self.symbols(self.dropout(torch.tanh(self.attended(attended) + self.query(query))))
+        return self.symbols(self.features(attended, query))

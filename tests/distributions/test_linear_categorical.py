@@ -29,7 +29,7 @@ def normal(*shape: int, seed: int) -> nn.Parameter:
 
 def pair(*leading: int, **options: Any) -> tuple[LinearCategorical, dist.Categorical]:
     features, weight, bias = normal(*leading, H, seed=1), normal(V, H, seed=2), normal(V, seed=3)
-    return LinearCategorical(features, weight, bias, **options), dist.Categorical(
+    return LinearCategorical(features, weight, bias, **{"written_out": 0, **options}), dist.Categorical(
         logits=features @ weight.T + bias
     )
 
@@ -37,9 +37,10 @@ def pair(*leading: int, **options: Any) -> tuple[LinearCategorical, dist.Categor
 # --- a distribution ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("written_out", [V - 1, V])
 @pytest.mark.parametrize("leading", [(), (4,), (2, 1, 4)])
-def test_what_a_categorical_says(leading: tuple[int, ...]) -> None:
-    ours, theirs = pair(*leading)
+def test_what_a_categorical_says(leading: tuple[int, ...], written_out: int) -> None:
+    ours, theirs = pair(*leading, written_out=written_out)
     assert ours.batch_shape == theirs.batch_shape
     assert ours.event_shape == theirs.event_shape == ()
     assert (ours.support.lower_bound, ours.support.upper_bound) == (0, V - 1)
@@ -67,12 +68,14 @@ def test_without_bias() -> None:
     assert weight.grad is not None
 
 
+@pytest.mark.parametrize("written_out", [0, V])
 @pytest.mark.parametrize("shape", [(4,), (2, 4), (3, 2, 4), (3, 1, 1), ()])
-def test_expanded(shape: tuple[int, ...]) -> None:
-    ours, theirs = (each.expand((2, 4)) for each in pair(1, chunk_bytes=1, negligible=0.5))
+def test_expanded(shape: tuple[int, ...], written_out: int) -> None:
+    options = {"chunk_bytes": 1, "negligible": 0.5, "written_out": written_out}
+    ours, theirs = (each.expand((2, 4)) for each in pair(1, **options))
     assert ours.batch_shape == (2, 4)
     assert ours.features.shape == (1, H)
-    assert (ours.chunk_bytes, ours.negligible) == (1, 0.5)
+    assert (ours.options["chunk_bytes"], ours.options["negligible"]) == (1, 0.5)
     value = torch.randint(V, shape)
     torch.testing.assert_close(ours.log_prob(value), theirs.log_prob(value), **CLOSE)
     torch.testing.assert_close(ours.logits, theirs.logits, **CLOSE)
@@ -192,7 +195,7 @@ def naive(features: Tensor, weight: Tensor, bias: Tensor) -> dist.Categorical:
 
 def linear(features: Tensor, weight: Tensor, bias: Tensor) -> LinearCategorical:
     return LinearCategorical(
-        features, weight, bias, chunk_bytes=2 * 8 * V, negligible=0.0, validate_args=False
+        features, weight, bias, chunk_bytes=16 * V, negligible=0.0, written_out=0, validate_args=False
     )
 
 

@@ -1,0 +1,152 @@
+"""Softmaxes of chosen rows of a linear readout, a chunk of logits at a time, and their gradients.
+
+    logits[n] = weight features[n] + bias
+    d logits  = g (onehot(value) - probs)
+    d features = d logits weight        d weight += d logits^T features        d bias += d logits
+
+Rows are normalised when they are asked for. As many as there is room for keep their probabilities; the
+others are formed once more in the backward pass. Written out, the first gradient is
+
+    d features = sum_r g[r] weight[value[r]] - (sum_r g[r]) mean_weight,        mean_weight = probs weight
+
+so a row whose mean weight is known needs no product for it.
+
+Shapes: N rows of features, R values a row, H features, V symbols; n rows of a chunk.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Room(NamedTuple):
+    """How much may be held at once, and in which dtype the products run."""
+
+    dtype: torch.dtype
+    chunk: int  # rows of logits
+    kept: int  # rows whose probabilities are kept for the backward pass, if no more than these want to be
+
+
+class Kept(NamedTuple):
+    """What the forward pass leaves to the backward pass."""
+
+    probs: Tensor  # (room, V), the first so many slots filled
+    slot: Tensor  # (N) int64, where a row is, or -1
+    mean_weight: Tensor  # (m, H) of the first m slots
+
+
+class RowSoftmax:
+    """Normalises rows of a readout on demand.
+
+    Attributes:
+        out: (N, R) log-probabilities of the values; minus infinity where none was asked for.
+        kept: see `Kept`.
+    """
+
+    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, index: Tensor, room: Room):
+        self.features, self.index, self.chunk = features, index, room.chunk
+        self.weight, self.bias = weight.to(room.dtype), bias.to(room.dtype)
+        N, V, dtype = len(index), len(weight), wide(room.dtype)
+        self.out = features.new_full(index.shape, -torch.inf, dtype=dtype)
+        self.kept = Kept(
+            features.new_empty(min(room.kept, N), V, dtype=dtype),
+            index.new_full((N,), -1),
+            features.new_empty(0, weight.shape[1], dtype=dtype),
+        )
+        self.logits = features.new_empty(min(room.chunk, N), V, dtype=room.dtype)
+        self.scratch = self.out.new_empty(0 if room.kept >= N else len(self.logits), V)
+        self.used = 0
+
+    def normalise(self, rows: Tensor | None = None) -> Tensor:
+        """Fills in the log-probabilities of rows (n,), or of all; returns their log normalisers (n,)."""
+        n = len(self.index) if rows is None else len(rows)
+        log_z = self.out.new_empty(n)
+        for chunk in chunks(n, self.chunk):
+            row = chunk if rows is None else rows[chunk]
+            x = self.features[row].to(self.weight.dtype)
+            logits = self.logits[: len(x)]
+            torch.addmm(self.bias, x, self.weight.T, out=logits)
+            probs = self._place(row, len(x))
+            torch.softmax(logits, -1, probs.dtype, out=probs)
+            # The largest logit and its probability give the normaliser without another pass of exponentials.
+            log_z[chunk] = logits.amax(-1).to(probs.dtype) - probs.amax(-1).log()
+            chosen = logits.gather(1, self.index[row]).to(probs.dtype)
+            self.out[row] = chosen - log_z[chunk].unsqueeze(1)
+        return log_z
+
+    def find_mean_weights(self) -> Tensor:
+        """The mean weight (m, H) of the m rows kept so far."""
+        means = self.kept.mean_weight.new_empty(self.used, self.weight.shape[1])
+        for chunk in chunks(self.used, self.chunk):
+            means[chunk] = self.kept.probs[chunk].to(self.weight.dtype) @ self.weight
+        self.kept = self.kept._replace(mean_weight=means)
+        return means
+
+    # Where probabilities go: to slots of their own while there are some, else where the next chunk's go, too.
+    def _place(self, row: slice | Tensor, n: int) -> Tensor:
+        start = self.used
+        if start + n > len(self.kept.probs):
+            return self.scratch[:n]
+        self.used += n
+        self.kept.slot[row] = torch.arange(start, self.used, device=self.out.device)
+        return self.kept.probs[start : self.used]
+
+
+class RowGradients:
+    """Adds up the gradients of a readout over rows; those not wanted stay None."""
+
+    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, room: Room, wanted: tuple[bool, ...]):
+        dtype = wide(room.dtype)
+        self.d_features = torch.zeros_like(features) if wanted[0] else None
+        self.d_weight = torch.zeros_like(weight, dtype=dtype) if wanted[1] else None
+        self.d_bias = torch.zeros_like(bias, dtype=dtype) if wanted[2] else None
+        self.features, self.room = features, room
+        self.weight, self.bias = weight.to(room.dtype), bias.to(room.dtype)
+
+    def add(
+        self, rows: Tensor, index: Tensor, gradient: Tensor, kept: Kept | None, mean_known: bool = False
+    ) -> None:
+        """Adds rows (n,), of all those with values (N, R) and incoming gradients (N, R).
+
+        Probabilities are taken from what was kept, or formed again; mean weights may be known of all rows.
+        """
+        size = min(self.room.chunk, len(rows))
+        scratch = gradient.new_empty(size, len(self.weight))
+        logits = scratch.new_empty(0 if kept else size, len(self.weight), dtype=self.room.dtype)
+        for chunk in chunks(len(rows), size):
+            row = rows[chunk]
+            i, g, x = index[row], gradient[row], self.features[row].to(self.room.dtype)
+            d_logits = scratch[: len(row)]
+            if kept is None:
+                torch.addmm(self.bias, x, self.weight.T, out=logits[: len(row)])
+                torch.softmax(logits[: len(row)], -1, g.dtype, out=d_logits)
+            else:
+                torch.index_select(kept.probs, 0, kept.slot[row], out=d_logits)
+            total = g.sum(1, keepdim=True)
+            d_logits.mul_(-total).scatter_add_(1, i, g)
+            if self.d_bias is not None:
+                self.d_bias += d_logits.sum(0)
+            d_logits = d_logits.to(self.room.dtype)
+            if self.d_features is not None:
+                if kept is not None and mean_known:
+                    chosen = (g.unsqueeze(-1) * self.weight[i]).sum(1)
+                    d_x = chosen - total * kept.mean_weight[kept.slot[row]]
+                else:
+                    d_x = d_logits @ self.weight
+                self.d_features[row] = d_x.to(self.d_features.dtype)
+            if self.d_weight is not None and self.room.dtype == self.d_weight.dtype:
+                self.d_weight.addmm_(d_logits.T, x)
+            elif self.d_weight is not None:
+                self.d_weight += d_logits.T @ x
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype of softmaxes and of sums over chunks: float32 or wider."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def chunks(n: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that cover n."""
+    return (slice(start, min(start + size, n)) for start in range(0, n, max(size, 1)))
