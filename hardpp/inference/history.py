@@ -9,16 +9,14 @@ Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`)
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pyro.distributions import MaskedDistribution
 from torch import Tensor
 
-from hardpp.distributions.step_independent import StepIndependent
 from hardpp.inference.closed_forms import divergences, entropies
-from hardpp.inference.sample_sites import Site, steps_of
-from hardpp.inference.weight_table import Latent, WeightTable
+from hardpp.inference.sample_sites import steps_of
+from hardpp.inference.weight_table import Latent, WeightTable, elements
 
 
 class History(NamedTuple):
@@ -38,12 +36,12 @@ class History(NamedTuple):
 @torch.no_grad()
 def history_of(table: WeightTable) -> History:
     """Reads off a table and its sites what was known before each draw."""
-    terms = table.log_p[: len(table.log_q)] - table.log_q
+    terms = table.stage_weights
     live = table.live.expand_as(terms)
     none = terms.new_zeros(()).expand(*terms.shape[:-1], 1)
-    guide, known = [_elements(latent.guide) for latent in table.latents], _known(table.latents)
+    guide, known = [elements(latent.guide) for latent in table.latents], _known(table.latents)
     pairs = [
-        (q, _elements(latent.model)[0]) if latent.guide["name"] in known else None
+        (q, elements(latent.model)[0]) if latent.guide["name"] in known else None
         for latent, (q, _) in zip(table.latents, guide, strict=True)
     ]
 
@@ -74,15 +72,3 @@ def _known(latents: Sequence[Latent]) -> set[str]:
             known.add(latent.guide["name"])
         least = min(least, latent.order)
     return known
-
-
-# The distribution of each element, or of each step, and which of them count (None: all).
-def _elements(site: Site) -> tuple[Any, Tensor | None]:
-    fn, mask = site["fn"], site["mask"]
-    live = None if mask is None or mask is True else torch.as_tensor(mask, device=site["value"].device)
-    if isinstance(fn, StepIndependent):
-        fn, live = fn.base_dist, None if live is None else live.unsqueeze(-1)
-    while isinstance(fn, MaskedDistribution):
-        own = torch.as_tensor(fn._mask, device=site["value"].device)
-        live, fn = own if live is None else live & own, fn.base_dist
-    return fn, live

@@ -27,7 +27,6 @@ control (how it enters the bound is not written there: putting equation 6 in its
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -35,6 +34,7 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
+from hardpp.inference.progress import Progress, progress_of
 from hardpp.inference.weight_table import WeightTable
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others, log_mean_of_others
 from hardpp.ops.temporal import mean_of_others_at_same_progress
@@ -42,7 +42,6 @@ from hardpp.ops.weights import log_mean_exp, suffix_sums
 
 Prefix = Literal["none", "prefix"]
 HoldOut = Literal["geometric", "arithmetic", "sequential", "temporal"]
-Progress = Callable[[Tensor], Tensor]
 
 
 class IWAE(SampledObjective):
@@ -74,7 +73,7 @@ class IWAE(SampledObjective):
         """Bound (*I) and surrogate of the estimator above."""
         if self.control == "none":
             return importance_weighted(table, table.log_q.new_zeros(()))
-        return importance_weighted(table, log_mean_exp(own_pasts(stage_weights(table))))
+        return importance_weighted(table, log_mean_exp(own_pasts(table.stage_weights)))
 
 
 class VIMCO(SampledObjective):
@@ -84,10 +83,8 @@ class VIMCO(SampledObjective):
         num_particles: K, at least 2.
         control: "geometric", "arithmetic", "sequential" or "temporal", what stands in for a particle.
         center: take 1/K off the control.
-        progress: for "temporal": how much each particle has emitted after each latent, (K, *I, N - 1),
-            given the latents' values of that shape (0 where a latent is masked out). It must not fall, and
-            must not depend on later latents. Left out, it is the cumulative sum of the values: right for
-            binary decisions to emit.
+        progress: for "temporal": how much each particle has emitted after each latent, given the latents'
+            values, see `hardpp.inference.progress`. By default their cumulative sum.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -129,24 +126,12 @@ class VIMCO(SampledObjective):
             return log_mean_of_others(log_weights).unsqueeze(-1)
         if self.control == "geometric":
             return held_out_bound(log_weights, log_geometric_mean_of_others(log_weights)).unsqueeze(-1)
-        weights = stage_weights(table)
+        weights = table.stage_weights
         if self.control == "sequential":
             futures = log_geometric_mean_of_others(suffix_sums(weights))
         else:
-            futures = mean_of_others_at_same_progress(weights, self._progress(table))
+            futures = mean_of_others_at_same_progress(weights, progress_of(table, self.progress))
         return held_out_bound(log_weights, own_pasts(weights) + futures)
-
-    def _progress(self, table: WeightTable) -> Tensor:
-        values = table.values.masked_fill(~table.live[..., 1:], 0)
-        if self.progress is None:
-            return values.cumsum(-1)
-        progress = self.progress(values)
-        if progress.shape != values.shape:
-            raise UsageError(
-                f"progress must have the shape of the latents' values, {tuple(values.shape)}, "
-                f"got {tuple(progress.shape)}"
-            )
-        return progress
 
 
 def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,11 +145,6 @@ def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Te
     signal = bound.unsqueeze(-1) - control.masked_fill(control == -torch.inf, 0.0)
     signal = signal.masked_fill(impossible.unsqueeze(-1), 0.0)
     return bound, (weights * ratio).sum() + (table.score * signal).sum()
-
-
-def stage_weights(table: WeightTable) -> Tensor:
-    """What each stage adds to the log weight, detached: (K, *I, N)."""
-    return (table.log_p[: len(table.log_q)] - table.log_q).detach()
 
 
 def own_pasts(weights: Tensor) -> Tensor:

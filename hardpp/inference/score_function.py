@@ -14,7 +14,6 @@ the soft-attention baseline; Lawson et al. (2017), equation 7, for the temporal 
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
 """
 
-from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import torch
@@ -26,6 +25,7 @@ from hardpp.inference.baselines import AverageBaseline, Baseline, LearnedBaselin
 from hardpp.inference.history import history_of
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
+from hardpp.inference.progress import Progress, progress_of
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.running_moments import RunningMoments
 from hardpp.inference.schedules import kl_warm_up
@@ -36,7 +36,6 @@ from hardpp.types import Program
 
 Credit = Literal["causal", "global"]
 BaselineName = Literal["leave-one-out", "soft-attention", "temporal", "average", "learned"]
-Progress = Callable[[Tensor], Tensor]
 
 
 class ScoreFunctionELBO(SampledObjective):
@@ -57,9 +56,8 @@ class ScoreFunctionELBO(SampledObjective):
             standard deviation where that is above 1; a module regresses in that unit too. The expected
             score-function part of the gradient is then right up to that one known number, the same for all
             parameters (the pathwise part is as without), so `unbiased` is False.
-        progress: for the temporal baseline, how much a particle has emitted after each latent,
-            (K, *I, N - 1), of the latents' values (K, *I, N - 1), 0 where masked; it must not look ahead.
-            By default their running sum.
+        progress: for the temporal baseline: how much each particle has emitted after each latent, given the
+            latents' values, see `hardpp.inference.progress`. By default their cumulative sum.
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
             bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
         max_plate_nesting: see `SampledObjective`.
@@ -144,10 +142,7 @@ class ScoreFunctionELBO(SampledObjective):
         if self.baseline == "soft-attention":
             return self._returns(table.log_p[self.num_particles :].detach())
         if self.baseline == "temporal":
-            values = table.values
-            emitted = values.where(table.live[..., 1:], values.new_zeros(()))
-            progress = emitted.cumsum(-1) if self.progress is None else self.progress(emitted)
-            return mean_of_others_at_same_progress(terms, progress)
+            return mean_of_others_at_same_progress(terms, progress_of(table, self.progress))
         return 0.0
 
     # The signal, and the unit (in nats) that it is in now.
@@ -212,7 +207,7 @@ class RLOO(ScoreFunctionELBO):
 
     Args:
         num_particles: K, at least 2.
-        credit: see `ScoreFunctionELBO`, as kl_warmup.
+        credit: see `ScoreFunctionELBO`, as all that follow.
         kl_warmup: steps over which the weight of the KL term rises.
         max_plate_nesting: see `SampledObjective`.
 

@@ -19,9 +19,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
+from pyro.distributions import MaskedDistribution
 from pyro.poutine import Trace
 from torch import Tensor
 
+from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.inference.same_latents import check_same_latents
 from hardpp.inference.sample_sites import PARTICLES, Site, common_scale, sample_sites, site_log_prob, steps_of
@@ -71,9 +73,14 @@ class WeightTable(NamedTuple):
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
     @property
+    def stage_weights(self) -> Tensor:
+        """What each stage adds to log p - log q of every particle of the guide, detached: (K, *I, N)."""
+        return (self.log_p[: len(self.log_q)] - self.log_q).detach()
+
+    @property
     def log_weights(self) -> Tensor:
         """log p - log q of every particle of the guide, detached: (K, *I)."""
-        return (self.log_p[: len(self.log_q)] - self.log_q).detach().sum(-1)
+        return self.stage_weights.sum(-1)
 
     @property
     def log_prior(self) -> Tensor:
@@ -88,10 +95,7 @@ class WeightTable(NamedTuple):
     def live(self) -> Tensor:
         """Is there an unmasked latent in a stage? Bool (K or 1, *I, N), False in stage 0."""
         none = self.log_p.new_zeros((1,) * self.log_p.dim()) > 0
-        columns = [none]
-        for latent in self.latents:
-            masked = latent.guide["mask"] is not None or steps_of(latent.guide) is not None
-            columns.append(self._live(latent.guide) if masked else ~none)
+        columns = [none, *(self._live(latent.guide, ~none) for latent in self.latents)]
         shape = torch.broadcast_shapes(*(column.shape[:-1] for column in columns))
         return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
 
@@ -116,15 +120,25 @@ class WeightTable(NamedTuple):
         shape = self.log_q.shape[:-1]
         return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
 
-    def _live(self, site: Site) -> Tensor:
-        steps, device = steps_of(site), self.log_p.device
-        mask = torch.as_tensor(True if site["mask"] is None else site["mask"], device=device)
-        live = (self.layout.place(mask.long()) > 0).unsqueeze(-1)
-        if steps is not None:
-            each = torch.as_tensor(site["fn"].step_mask(), device=device)
-            each = each.expand(*(each.shape[:-1] or (1,)), steps)
-            live = live & (self.layout.place(each.long(), True) > 0)
-        return live
+    def _live(self, site: Site, every: Tensor) -> Tensor:
+        (_, counts), steps = elements(site), steps_of(site)
+        if counts is None:
+            return every.expand(*every.shape[:-1], steps or 1)
+        if steps is None:
+            return (self.layout.place(counts.long()) > 0).unsqueeze(-1)
+        return self.layout.place(counts.expand(*counts.shape[:-1], steps).long(), True) > 0
+
+
+def elements(site: Site) -> tuple[Any, Tensor | None]:
+    """The distribution of each element of a site, or of each step, and which of them count (None: all)."""
+    fn, mask, device = site["fn"], site["mask"], site["value"].device
+    counts = None if mask is None or mask is True else torch.as_tensor(mask, device=device)
+    if isinstance(fn, StepIndependent):
+        fn, counts = fn.base_dist, None if counts is None else counts.unsqueeze(-1)
+    while isinstance(fn, MaskedDistribution):
+        own = torch.as_tensor(fn._mask, device=device)
+        counts, fn = own if counts is None else counts & own, fn.base_dist
+    return fn, counts
 
 
 def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: int) -> WeightTable:

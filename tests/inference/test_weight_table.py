@@ -210,3 +210,24 @@ def test_a_plate_that_only_some_sites_share_is_summed_out() -> None:
         bound = ScoreFunctionELBO().estimate(model, guide).bound
     log_p = COIN.log_softmax(0)[z[:, 0]] + SAYS.log_softmax(-1)[z, symbols].sum(-1)
     torch.testing.assert_close(bound, log_p - (-COIN).log_softmax(0)[z[:, 0]])
+
+
+@pytest.mark.parametrize("how", ["poutine", "distribution", "both"])
+def test_what_is_masked_is_not_live_however_it_is_masked(how: str) -> None:
+    mask, more = torch.tensor([True, False, True]), torch.tensor([True, True, how != "both"])
+
+    def program() -> None:
+        with pyro.plate("data", 3, dim=-1):
+            pyro.sample("a", dist.Categorical(logits=COIN))
+            fn = dist.Categorical(logits=COIN)
+            if how == "poutine":
+                with poutine.mask(mask=mask):
+                    pyro.sample("b", fn)
+            else:
+                with poutine.mask(mask=more):
+                    pyro.sample("b", fn.expand((3,)).mask(mask))
+
+    table = ScoreFunctionELBO().weight_table(program, program)
+    live = table.live.expand(1, 3, 3)[0]
+    assert live.T.tolist() == [[False] * 3, [True] * 3, (mask & more).tolist()]
+    assert torch.equal(table.log_q[0] != 0, live)
