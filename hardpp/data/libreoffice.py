@@ -20,7 +20,7 @@ from hardpp.errors import DataError
 
 FOLDER = "usr/share/libreoffice/help"  # where the languages lie in the fetched folder
 
-_BLOCK = re.compile(r"<(/?)(?:p|h[1-6])\b([^>]*)>")
+_BLOCK = re.compile(r"</?(?:p|h[1-6])\b([^>]*)>")
 _IDENTITY = re.compile(r'\bid="((?:par|hd)_[^"]*)"')
 _CODE = re.compile(r'\bclass="[^"]*code', re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
@@ -66,8 +66,8 @@ def _paragraphs(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     blocks = list(_BLOCK.finditer(page))
     for block, following in itertools.pairwise(blocks):
-        identity = _IDENTITY.search(block[2])
-        if block[1] or identity is None or _CODE.search(block[2]):
+        identity = _IDENTITY.search(block[1])
+        if identity is None or _CODE.search(block[1]):
             continue
         text = html.unescape(_TAG.sub("", page[block.end() : following.start()])).strip()
         if text:

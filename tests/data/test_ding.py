@@ -5,7 +5,7 @@ from hardpp.data.transduction import bucket
 from hardpp.errors import DataError
 
 PART = {0: "test", 1: "dev"}
-HEAD = "# Version :: of a toy dictionary\n"
+HEAD = "# Das ist ein Kopf. :: This is a head.\n"
 
 
 def read(tmp_path, *lines):
@@ -48,6 +48,10 @@ def test_examples_are_found(tmp_path, line, pair):
         "Er ist (heute) wieder da. :: He is back.",
         "Das ist gut. | Das ist schlecht. :: This is good.",
         "Das ist gut. Ja. Nein. :: Good. Yes.",
+        "Das ist gut. Ja. :: Good. Yes. No.",
+        "Er kommt jetzt; das ist gut. :: He comes now.",
+        "Er kommt jetzt. :: He comes now; that is good.",
+        "Er kommt jetzt; das ist gut. :: He comes now; that is good.",
         "Das ist gut.",
     ],
 )

@@ -57,6 +57,13 @@ def test_names_may_tell_the_pair_of_languages(write):
     assert parallel.bitext(path.parent).test == [("test deutsch", "test english")]
 
 
+def test_other_files_in_the_folder_are_passed_over(prepared, write):
+    folder = prepared()
+    for name in ("train.old.de", "train.tsv", "train.de.gz", "train", "trainer.de", "train.de-en.de.bak"):
+        write(f"iwslt14.tokenized.de-en/{name}", "not to be read\n")
+    assert parallel.bitext(folder).train == list(zip(DE[:3], EN[:3], strict=True))
+
+
 def test_the_direction_can_be_turned(prepared):
     assert parallel.bitext(prepared(), source="en").train[0] == (EN[0], DE[0])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data import sources, wheels
+from hardpp.data import members, sources, wheels
 from hardpp.data.origins import Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
@@ -286,6 +286,22 @@ def test_an_installed_package_is_read_only_when_its_files_are_right(
     sources.fetch("toy")
     assert len(toy.calls) == calls
     assert_whole(cache)
+
+
+def test_a_whole_folder_is_unpacked_or_copied(toy, cache, tmp_path, monkeypatch):
+    tree = tmp_path / "site"
+    for member, content in CONTENT.items():
+        path = tree / member
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    below = {"toy/data/**": members.pin(tree, "toy/data/**")}
+    monkeypatch.setattr(sources, "SOURCES", {"toy": sources.SOURCES["toy"]._replace(members=below)})
+    for calls in (1, 1):
+        folder = sources.fetch("toy")
+        assert {name: text for name, text in held(folder).items() if name != "DONE"} == CONTENT
+        assert len(toy.calls) == calls
+        empty_it(folder)
+        monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed(tree))
 
 
 def test_an_installed_package_without_the_files_is_passed_over(toy, cache, tmp_path, monkeypatch):
