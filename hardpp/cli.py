@@ -4,8 +4,6 @@ Results go to standard output, progress and messages to standard error. Nothing 
 verb runs, so that `--help` answers at once.
 """
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,10 @@ import click
 from hardpp import __version__
 from hardpp.exits import Verbs, report
 from hardpp.tables import table
+from hardpp.verbs.aligning import align
 from hardpp.verbs.comparing import compare
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
-from hardpp.verbs.options import style_option
+from hardpp.verbs.options import read_options, style_option
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,36 +33,6 @@ def main(debug: bool) -> None:
     Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
     6 resources, 130 and 143 signals.
     """
-
-
-def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every verb that reads a run: which pairs, how many, on which device."""
-
-    @click.argument("run", type=click.Path(path_type=Path))
-    @click.option("--data", help="Other pairs than the run's own: a TSV file or folder.")
-    @click.option(
-        "--part",
-        type=click.Choice(["train", "dev", "test", "all"]),
-        help="Part of the data [test; all of a file given by --data].",
-    )
-    @click.option("--limit", type=click.IntRange(1), help="Only the first so many pairs.")
-    @click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where to compute.",
-    )
-    @wraps(command)
-    def wrapped(
-        run: Path, data: str | None, part: str | None, limit: int | None, device: str, **options: Any
-    ) -> Any:
-        from hardpp.tasks.runs import open_run
-
-        opened = open_run(run, device)
-        return command(run=opened, items=opened.task.select(opened, data, part, limit, report), **options)
-
-    return wrapped
 
 
 @main.command()
@@ -174,38 +143,6 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 
 @main.command()
 @read_options
-@style_option("tsv", "pharaoh")
-@click.option(
-    "--of",
-    "which",
-    type=click.Choice(["posterior", "guide", "prior"]),
-    default="posterior",
-    show_default=True,
-    help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
-)
-@click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
-@click.option("--force", is_flag=True, help="Overwrite the file.")
-def align(run: Any, items: Any, style: str, which: str, out: Path | None, force: bool) -> None:
-    """Print the best source position of every symbol.
-
-    \b
-    tsv      pair, step, symbol, position (from 0), source symbol, probability
-    pharaoh  a line a pair of SOURCE-TARGET links from 0, without links of end marks
-    """
-    from hardpp.whole_files import replacing
-
-    lines = run.task.alignments(run, items, which, style)
-    if out is None:
-        for line in lines:
-            click.echo(line)
-        return
-    with replacing(out, force=force) as part:
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    click.echo(out, err=True)
-
-
-@main.command()
-@read_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs.")
 @click.option("--source", "sources", multiple=True, help="Draw the pair of this source instead; repeatable.")
@@ -223,7 +160,7 @@ def plot(
         click.echo(path)
 
 
-for _verb in (compare, data, models, guides, objectives, doctor):
+for _verb in (align, compare, data, models, guides, objectives, doctor):
     main.add_command(_verb)
 
 

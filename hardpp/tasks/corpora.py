@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hardpp.config import DataConfig
-from hardpp.data import bible_alignments, cmudict, ding, tsv
+from hardpp.data import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.sources import fetch
 from hardpp.data.tokenised import pairs, reversed_corpus, reversed_pair, tokenised, tokenizers
 from hardpp.data.tokens import SENTENCES, Tokenizer
@@ -30,6 +30,10 @@ def _cmudict(config: DataConfig, report: Report) -> Corpus:
     return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
 
 
+def _bitext(config: DataConfig, report: Report) -> Bitext:
+    return bitexts.bitext(config.name, report)
+
+
 # More symbols, fewer passes, and wider beams that are paid for by length.
 TRANSLATION: Mapping[str, Any] = {
     "data": {"source_tokens": "pieces", "target_tokens": "pieces"},
@@ -44,10 +48,10 @@ WORDS: Mapping[str, Any] = {"training": {"max_epochs": 20}}
 
 CORPORA: dict[str, Known] = {
     "cmudict": Known(_cmudict, {}),
-    "ding": Known(lambda config, report: ding.bitext(fetch("ding", report)), TRANSLATION),
     "bible-alignments": Known(
         lambda config, report: bible_alignments.corpus(fetch("bible-alignments", report)), WORDS
     ),
+    **{name: Known(_bitext, TRANSLATION) for name in bitexts.BITEXTS},
 }
 
 
@@ -78,8 +82,8 @@ def load(config: DataConfig, report: Report, cut: Cut | None = None) -> Corpus:
 
 
 def is_single(name: str) -> bool:
-    """Is this one file, which is not parted?"""
-    return name not in CORPORA and Path(name).is_file()
+    """Is this one file of pairs, which is not parted?"""
+    return name not in CORPORA and Path(name).is_file() and _is_tsv(Path(name))
 
 
 def single(config: DataConfig, cut: Cut) -> list[Pair]:
@@ -96,7 +100,13 @@ def single(config: DataConfig, cut: Cut) -> list[Pair]:
 def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
     if config.name in CORPORA:
         return CORPORA[config.name].read(config, report)
-    return tsv.bitext(config.name)
+    path = Path(config.name)
+    how: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+    if _is_tsv(path):
+        return tsv.bitext(path, **how)
+    how |= {"source": config.source_language, "target": config.target_language}
+    raw = any(path.glob("train.tags.*")) if path.is_dir() else False
+    return (iwslt if raw else parallel).bitext(path, **how)
 
 
 def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
@@ -108,5 +118,6 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
     return tokenised(bitext, *sides, pooled=pooled, max_length=limit, report=report)
 
 
+# A TSV file, or a folder of three; whatever else is there is parallel text.
 def _is_tsv(path: Path) -> bool:
-    return path.suffix == ".tsv" or (path / "train.tsv").exists() or path.is_file()
+    return (path / "train.tsv").exists() if path.is_dir() else path.suffix in (".tsv", ".txt", "")

@@ -13,6 +13,8 @@ from hardpp.config import problems
 from hardpp.data.batches import collate, encode
 from hardpp.data.transduction import Pair
 from hardpp.data.vocabulary import BOUNDARY
+from hardpp.decoding.links import pharaoh
+from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import corpora
 from hardpp.tasks.batching import END, batches, positions, tokenizers, vocabularies
@@ -20,6 +22,7 @@ from hardpp.tasks.decoded import SequenceDecoding
 from hardpp.tasks.figures import figures
 from hardpp.tasks.looks import position_weights
 from hardpp.tasks.task import Run
+from hardpp.tasks.word_links import both_ways, links, symmetrised
 from hardpp.types import TransductionBatch
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -111,27 +114,37 @@ class SequencePairs:
         )
 
     def alignments(self, run: Run, pairs: Sequence[Pair], which: str, style: str) -> Iterator[str]:
-        """Lines of the best position of every target symbol, in the order of the pairs.
+        """Lines of the best positions, in the order of the pairs.
 
         Args:
             run: the trained run.
             pairs: what to align.
             which: whose alignment: "posterior" (exact), "guide", or "prior" (before the symbol is seen).
-            style: "tsv" (with a header, probabilities and the end mark) or "pharaoh".
+            style: "tsv" (of symbols, with a header, probabilities and the end mark), "pharaoh" or
+                "pharaoh-probabilities" (of words).
         """
-        weights = position_weights(run, pairs, which)
-        if style == "tsv":
-            yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
-        for number, (pair, weight) in enumerate(zip(pairs, weights, strict=True)):
+        if style != "tsv":
+            for found in links(run, pairs, which):
+                yield pharaoh(found, probabilities=style != "pharaoh")
+            return
+        yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
+        for number, (pair, weight) in enumerate(zip(pairs, position_weights(run, pairs, which), strict=True)):
             probability, position = (part.tolist() for part in weight.max(-1))
-            if style == "pharaoh":
-                links = zip(position, range(len(pair.target)), strict=False)
-                yield " ".join(f"{s}-{step}" for s, step in links if s < len(pair.source))
-                continue
             for step, symbol in enumerate((*pair.target, END)):
                 source = positions(pair)[position[step]]
                 cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
                 yield "\t".join(map(str, cells))
+
+    def symmetrised(
+        self, run: Run, backward: Run, pairs: Sequence[Pair], which: str, method: Method, style: str
+    ) -> Iterator[str]:
+        """Lines of links of words by this run and one of the other direction, made one.
+
+        Raises:
+            UsageError: the second run does not go back where the first one came from.
+        """
+        for found in symmetrised(*both_ways(run, backward, pairs, which), method):
+            yield pharaoh(found, probabilities=style != "pharaoh")
 
     def pictures(
         self, run: Run, pairs: Sequence[Pair], count: int, sources: Sequence[str]

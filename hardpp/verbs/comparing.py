@@ -1,17 +1,18 @@
 """`hardpp compare`: figures side by side."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hardpp.exits import report
 from hardpp.tables import table
-from hardpp.verbs.options import style_option
+from hardpp.verbs.options import read_options, style_option
 
 
 @click.group()
 def compare() -> None:
-    """Compare estimators on a run."""
+    """Compare estimators, or alignments with known links."""
 
 
 @compare.command()
@@ -82,3 +83,28 @@ def gradients(
         draw(gradient_figure(rows, title=f"{run.name}: {limit} data, {draws} draws"))
     click.echo(table(rows, style))
     report(str(path))
+
+
+@compare.command()
+@read_options
+@click.option(
+    "--both-ways",
+    "backward",
+    type=click.Path(path_type=Path),
+    help="A run of the other direction (data.reverse=true): adds its links, and those of both.",
+)
+@style_option("table", "json", "csv")
+def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
+    """Hold a run's word links against links made by hand, such as those of bible-alignments.
+
+    \b
+    by         whose positions: the exact posterior, the guide, or the prior, which has not seen the word
+    links      forward, backward, or both made one
+    AER        alignment error rate; precision and recall are of links
+    hit        words whose best source word is a right one
+    """
+    from hardpp.tasks.runs import open_run
+    from hardpp.tasks.word_links import compare_links
+
+    other = None if backward is None else open_run(backward, str(run.device.type))
+    click.echo(table(compare_links(run, other, items), style))

@@ -1,0 +1,73 @@
+"""`hardpp align`: where each symbol, or word, looked."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp.verbs.options import read_options, style_option
+
+_METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
+
+
+@click.command()
+@read_options
+@style_option("tsv", "pharaoh", "pharaoh-probabilities")
+@click.option(
+    "--of",
+    "which",
+    type=click.Choice(["posterior", "guide", "prior"]),
+    default="posterior",
+    show_default=True,
+    help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
+)
+@click.option(
+    "--both-ways",
+    "backward",
+    type=click.Path(path_type=Path),
+    help="A run of the other direction (data.reverse=true); prints Pharaoh links of both together.",
+)
+@click.option(
+    "--symmetrise",
+    "method",
+    type=click.Choice(_METHODS),
+    default="grow-diag-final-and",
+    show_default=True,
+    help="How two directions become one.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def align(
+    run: Any,
+    items: Any,
+    style: str,
+    which: str,
+    backward: Path | None,
+    method: str,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Print the best source position of every symbol, or links of words.
+
+    \b
+    tsv      pair, step, symbol, position (from 0), source symbol, probability
+    pharaoh  a line a pair of SOURCE-TARGET links of words from 0, without links of end marks
+    pharaoh-probabilities  the same as SOURCE-TARGET:PROBABILITY
+    """
+    from hardpp.tasks.runs import open_run
+    from hardpp.whole_files import replacing
+
+    if backward is None:
+        lines = run.task.alignments(run, items, which, style)
+    else:
+        if style == "tsv":
+            raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
+        other = open_run(backward, str(run.device.type))
+        lines = run.task.symmetrised(run, other, items, which, method, style)
+    if out is None:
+        for line in lines:
+            click.echo(line)
+        return
+    with replacing(out, force=force) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    click.echo(out, err=True)
