@@ -1,0 +1,36 @@
+"""Accuracy against several people's answers, as VQA defines it.
+
+    accuracy = mean over people n of min(1, matches among the others / 3)
+
+so that an answer is right if three of ten people gave it, and somebody who repeats one of them is not
+counted for it. Answers are compared as they are given: normalise them before.
+
+Source: Antol et al. (2015), VQA: Visual Question Answering, and its evaluation of 2017.
+"""
+
+from collections.abc import Sequence
+
+_AGREE = 3  # people who make an answer right
+
+
+def vqa_accuracy(predicted: str, answers: Sequence[str]) -> float:
+    """How right one answer is, from 0 to 1.
+
+    With three people or fewer nobody can be left out; the accuracy is then the share of people who gave
+    the answer, so one person's answer is simply right or wrong.
+
+    Args:
+        predicted: the answer.
+        answers: what each person answered.
+
+    Raises:
+        ValueError: nobody answered.
+    """
+    if not answers:
+        raise ValueError("expected the answer of at least one person, got none")
+    matches, people = sum(answer == predicted for answer in answers), len(answers)
+    if people <= _AGREE:
+        return matches / people
+    without_one_of_them = min(1.0, (matches - 1) / _AGREE) if matches else 0.0
+    without_another = min(1.0, matches / _AGREE)
+    return (matches * without_one_of_them + (people - matches) * without_another) / people
