@@ -15,13 +15,14 @@ from hardpp.data.transduction import Pair
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.relaxed import SoftAttention
+from hardpp.inference.truncated import LikeliestValues
 from hardpp.metrics.bleu import bleu
 from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.batching import batches, tokenizers
 from hardpp.tasks.decoded import SequenceDecoding, decode, predictive
 from hardpp.tasks.looks import prior_entropy
 from hardpp.tasks.task import Run
-from hardpp.types import TransductionBatch
+from hardpp.types import Program, TransductionBatch
 
 
 def figures(run: Run, pairs: Sequence[Pair], how: SequenceDecoding) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def figures(run: Run, pairs: Sequence[Pair], how: SequenceDecoding) -> dict[str,
     seconds = time.perf_counter() - began
     return {
         **quality(run, pairs, decoded),
-        **likelihoods(run, pairs),
+        **likelihoods(run, pairs, how.keep),
         "pairs": len(pairs),
         "step": run.step,
         "seconds": 1000 * seconds / len(pairs),
@@ -54,8 +55,13 @@ def quality(run: Run, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -
     return {"PER": rates.symbol, "WER": rates.sequence}
 
 
-def likelihoods(run: Run, pairs: Sequence[Pair]) -> dict[str, float]:
+def likelihoods(run: Run, pairs: Sequence[Pair], keep: int | None = None) -> dict[str, float]:
     """Nats per symbol of the targets, end marks included.
+
+    Args:
+        run: the trained run.
+        pairs: sources and targets.
+        keep: predict from the so many likeliest source positions alone; None for all.
 
     Returns:
         `nll`, -log p(target | source) as the run predicts it; `PPL`, its exponential; `entropy` of the prior
@@ -63,10 +69,14 @@ def likelihoods(run: Run, pairs: Sequence[Pair]) -> dict[str, float]:
     """
     totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
     for _, batch in batches(run, pairs):
-        exact = _total(ExactMarginal(), run, batch)
-        expected = predictive(run) == "expected"
-        totals["nll"] -= _total(SoftAttention(), run, batch) if expected else exact
-        totals["kl"] += exact - _total(EnumeratedELBO(), run, batch)
+        exact = _total(ExactMarginal(), *run.programs, batch)
+        if predictive(run) == "expected" or keep is not None:
+            predicted = SoftAttention() if predictive(run) == "expected" else ExactMarginal()
+            truncated = run.programs.model if keep is None else LikeliestValues(keep)(run.programs.model)
+            totals["nll"] -= _total(predicted, truncated, run.programs.guide, batch)
+        else:
+            totals["nll"] -= exact
+        totals["kl"] += exact - _total(EnumeratedELBO(), *run.programs, batch)
         totals["entropy"] += prior_entropy(run, batch)
         totals["symbols"] += float(batch.symbols)
     symbols = totals.pop("symbols")
@@ -75,5 +85,5 @@ def likelihoods(run: Run, pairs: Sequence[Pair]) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _total(objective: SurrogateObjective, run: Run, batch: TransductionBatch) -> float:
-    return float(objective.estimate(*run.programs, batch).bound.sum())
+def _total(objective: SurrogateObjective, model: Program, guide: Program, batch: TransductionBatch) -> float:
+    return float(objective.estimate(model, guide, batch).bound.sum())
