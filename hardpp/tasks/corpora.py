@@ -105,7 +105,7 @@ def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
     if _is_tsv(path):
         return tsv.bitext(path, **how)
     how |= {"source": config.source_language, "target": config.target_language}
-    raw = any(path.glob("train.tags.*")) if path.is_dir() else False
+    raw = path.is_dir() and iwslt.is_raw(path)
     return (iwslt if raw else parallel).bitext(path, **how)
 
 

@@ -3,10 +3,16 @@ import re
 import pytest
 
 from hardpp.data import tsv
+from hardpp.data.tokenised import tokenised, tokenizers
 from hardpp.data.transduction import bucket
 from hardpp.errors import DataError
 
 PART = {0: "test", 1: "dev"}
+
+
+def corpus_of(path, source_tokens="auto", target_tokens="auto"):
+    bitext = tsv.bitext(path)
+    return tokenised(bitext, *tokenizers(bitext, source_tokens, target_tokens, 1), pooled=True)
 
 
 def words_of(part, count=1):
@@ -45,7 +51,7 @@ def sources(pairs):
 
 
 def test_a_file_is_split_by_the_checksum_of_the_source(write):
-    corpus = tsv.corpus(write("".join(f"w{number}\tx\n" for number in range(300))))
+    corpus = corpus_of(write("".join(f"w{number}\tx\n" for number in range(300))))
     for name in ("train", "dev", "test"):
         expected = [f"w{n}" for n in range(300) if PART.get(bucket(f"w{n}"), "train") == name]
         assert sources(getattr(corpus, name)) == expected
@@ -53,7 +59,7 @@ def test_a_file_is_split_by_the_checksum_of_the_source(write):
 
 
 def test_a_folder_brings_its_own_split(folder):
-    corpus = tsv.corpus(folder())
+    corpus = corpus_of(folder())
     assert (sources(corpus.train), sources(corpus.dev), sources(corpus.test)) == (["a"], ["b"], ["c"])
     assert corpus.name == "mine.v2"
 
@@ -70,20 +76,20 @@ def test_a_folder_brings_its_own_split(folder):
     ids=["plain", "no final newline", "crlf", "bom", "blanks around fields"],
 )
 def test_ways_of_writing_the_same_pairs(write, content):
-    corpus = tsv.corpus(write(content, "other.txt"))
+    corpus = corpus_of(write(content, "other.txt"))
     assert corpus.train[0].source == tuple(TRAIN)
     assert corpus.train[0].target == ("x",)
-    assert corpus.fingerprint() == tsv.corpus(write(GOOD)).fingerprint()
+    assert corpus.fingerprint() == corpus_of(write(GOOD)).fingerprint()
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\r", "\u00a0", "\u3000"])
 def test_only_a_newline_ends_a_line_and_only_a_space_is_a_blank(folder, character):
-    corpus = tsv.corpus(folder(train=f"a{character}b\tx\n"))
+    corpus = corpus_of(folder(train=f"a{character}b\tx\n"))
     assert corpus.train[0].source == ("a", character, "b")
 
 
 def test_only_spaces_are_dropped_around_a_field(folder):
-    corpus = tsv.corpus(folder(train=" \u00a0a \t \x85x\u2028 \n"))
+    corpus = corpus_of(folder(train=" \u00a0a \t \x85x\u2028 \n"))
     assert corpus.train[0].source == ("\u00a0", "a")
     assert corpus.train[0].target == ("\x85", "x", "\u2028")
 
@@ -93,29 +99,29 @@ def test_only_spaces_are_dropped_around_a_field(folder):
     [("auto", ("ab", "c"), " "), ("words", ("ab", "c"), " "), ("characters", tuple("ab  c"), "")],
 )
 def test_a_side_with_a_blank_anywhere_is_words_unless_told_otherwise(folder, how, expected, separator):
-    corpus = tsv.corpus(folder(train="ab  c\txy\n"), source_tokens=how)
+    corpus = corpus_of(folder(train="ab  c\txy\n"), source_tokens=how)
     assert corpus.train[0].source == expected
-    assert corpus.source_separator == separator
+    assert corpus.source.join(["", ""]) == separator
     assert corpus.train[0].target == ("x", "y")
-    assert corpus.target_separator == ""
+    assert corpus.target.kind == "characters"
 
 
 def test_one_blank_in_one_part_makes_the_side_words_in_all_parts(folder):
-    corpus = tsv.corpus(folder(train="ab\txy\n", test="c\tz w\n"))
+    corpus = corpus_of(folder(train="ab\txy\n", test="c\tz w\n"))
     assert corpus.train[0].target == ("xy",)
     assert corpus.test[0].target == ("z", "w")
     assert corpus.train[0].source == ("a", "b")
 
 
 def test_words_can_be_forced_on_a_side_without_blanks(folder):
-    corpus = tsv.corpus(folder(train="ab\txy\n"), target_tokens="words")
+    corpus = corpus_of(folder(train="ab\txy\n"), target_tokens="words")
     assert corpus.train[0].target == ("xy",)
-    assert corpus.target_separator == " "
+    assert corpus.target.kind == "words"
 
 
 def test_doubled_blanks_do_not_put_one_source_into_two_parts(write):
     text = "".join(f"a {n}\tx\na  {n}\ty\n" for n in range(100))
-    corpus = tsv.corpus(write(text))
+    corpus = corpus_of(write(text))
     train, dev, test = ({pair.source for pair in part} for part in corpus[1:4])
     assert not train & dev
     assert not train & test
@@ -124,7 +130,7 @@ def test_doubled_blanks_do_not_put_one_source_into_two_parts(write):
 
 def test_train_keeps_every_line_and_scoring_keeps_every_distinct_source(folder):
     lines = "a\tx\nb\ty\na\tz\na\tx\n"
-    corpus = tsv.corpus(folder(train=lines, dev=lines, test="a\tonly\n"))
+    corpus = corpus_of(folder(train=lines, dev=lines, test="a\tonly\n"))
     assert [(pair.source[0], pair.target[0]) for pair in corpus.train] == [
         ("a", "x"),
         ("b", "y"),
@@ -163,7 +169,7 @@ def test_a_bad_line_is_named(write, line, reason, place):
     lines = GOOD.splitlines()
     path = write(b"\n".join([*lines[:place], line, *lines[place:]]) + b"\n")
     with pytest.raises(DataError) as caught:
-        tsv.corpus(path)
+        corpus_of(path)
     assert str(caught.value) == f"{path}:{place + 1}: {reason}"
 
 
@@ -180,30 +186,52 @@ def test_a_bad_line_is_named(write, line, reason, place):
 def test_several_bad_lines_are_counted_in_one_message(write, bad, expected):
     path = write("".join("a\t\n" if number in bad else "a\tx\n" for number in range(1, 12)))
     with pytest.raises(DataError) as caught:
-        tsv.corpus(path)
+        corpus_of(path)
     assert str(caught.value) == f"{path}:{expected}"
+
+
+def test_bad_lines_are_left_out_on_request_and_told(folder):
+    path = folder(train="a\tx\nb\n\nc\tz\n")
+    told = []
+    bitext = tsv.bitext(path, on_bad="skip", report=told.append)
+    assert bitext.train == [("a", "x"), ("c", "z")]
+    (sentence,) = told
+    assert sentence.startswith(f"left out: {path / 'train.tsv'}:2: missing target column")
+    assert sentence.endswith("(and 1 more bad line: 3)")
+
+
+def test_a_bad_line_of_a_single_file_is_left_out_too(write):
+    told = []
+    path = write(GOOD + b"\ty\n")
+    assert tsv.bitext(path, on_bad="skip", report=told.append) == tsv.bitext(write(GOOD, "good/words.tsv"))
+    assert told == [f"left out: {path}:4: empty source"]
+
+
+def test_a_file_of_bad_lines_only_is_refused(write):
+    with pytest.raises(DataError, match=r"words\.tsv: no line is left$"):
+        tsv.bitext(write("a\nb\n"), on_bad="skip")
 
 
 def test_a_bad_line_in_a_folder_names_the_file_in_it(folder):
     path = folder(dev="b\ty\nb\n")
     with pytest.raises(DataError, match=f"^{re.escape(str(path / 'dev.tsv'))}:2: missing target column"):
-        tsv.corpus(path)
+        corpus_of(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"], ids=["no bytes", "only a bom"])
 def test_an_empty_file_is_refused(write, content):
     with pytest.raises(DataError, match=r"words\.tsv: the file is empty"):
-        tsv.corpus(write(content))
+        corpus_of(write(content))
 
 
 def test_an_empty_part_of_a_folder_is_refused(folder):
     with pytest.raises(DataError, match=r"test\.tsv: the file is empty"):
-        tsv.corpus(folder(test=""))
+        corpus_of(folder(test=""))
 
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.tsv: there is no such file or folder"):
-        tsv.corpus(tmp_path / "none.tsv")
+        corpus_of(tmp_path / "none.tsv")
 
 
 def test_a_folder_that_lacks_parts_is_refused(folder):
@@ -211,7 +239,7 @@ def test_a_folder_that_lacks_parts_is_refused(folder):
     (path / "dev.tsv").unlink()
     (path / "test.tsv").unlink()
     with pytest.raises(DataError, match=r"mine\.v2: the folder lacks dev\.tsv, test\.tsv"):
-        tsv.corpus(path)
+        corpus_of(path)
 
 
 @pytest.mark.parametrize(
@@ -225,11 +253,5 @@ def test_a_folder_that_lacks_parts_is_refused(folder):
 )
 def test_an_empty_part_after_splitting_is_refused_with_a_way_out(write, words, message):
     with pytest.raises(DataError, match=message) as caught:
-        tsv.corpus(write("".join(f"{word}\tx\n" for word in words)))
+        corpus_of(write("".join(f"{word}\tx\n" for word in words)))
     assert "train.tsv, dev.tsv and test.tsv" in caught.value.hint
-
-
-@pytest.mark.parametrize("side", ["source_tokens", "target_tokens"])
-def test_an_unknown_way_to_cut_is_refused(write, side):
-    with pytest.raises(ValueError, match="expected 'auto', 'characters' or 'words', got 'letters'"):
-        tsv.corpus(write(GOOD), **{side: "letters"})
