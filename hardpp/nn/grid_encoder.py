@@ -40,7 +40,6 @@ class GridEncoder(nn.Module):
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d | nn.Linear):  # torch's own start lets signals shrink on their way
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
         self.norm = nn.LayerNorm(hidden)
 
     def forward(self, pixels: Tensor) -> Tensor:
