@@ -16,9 +16,10 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.alignment import AlignmentTask
 from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
+from hardpp.tasks.question_answering import QuestionTask
 from hardpp.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"alignment": AlignmentTask}
+TASKS: dict[str, type[Task]] = {"alignment": AlignmentTask, "question-answering": QuestionTask}
 
 
 def task(name: str) -> Task:

@@ -1,0 +1,144 @@
+"""Question answering: questions about images, each answered from one region.
+
+Sources: Deng et al. (2018) for model and guide; the small preset is ours.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, Field
+from torch import nn
+
+from hardpp.config import DataConfig, RunConfig, Section
+from hardpp.data.answers import drawn_answer
+from hardpp.data.batches import length_buckets
+from hardpp.data.question_batches import by_image, collate
+from hardpp.data.questions import Questions
+from hardpp.errors import UsageError
+from hardpp.guides.prior import Prior
+from hardpp.guides.question_answering import AnswerInformed
+from hardpp.models.question_answering import QuestionAnswering
+from hardpp.nn.answer_readout import AnswerReadout
+from hardpp.nn.attention import AdditiveScorer
+from hardpp.nn.gated_scorer import GatedScorer
+from hardpp.nn.grid_encoder import GridEncoder
+from hardpp.nn.question_reader import QuestionReader
+from hardpp.tasks import question_data
+from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, cell_of
+from hardpp.tasks.question_figures import AnswerChoice
+from hardpp.tasks.question_verbs import QuestionVerbs
+from hardpp.tasks.task import Programs
+from hardpp.types import QuestionBatch
+
+
+class QuestionNetwork(Section):
+    """Sizes of the model's and the guide's networks."""
+
+    cell: int = Field(8, ge=2, description="pixels a side of a region, a power of 2; images of pixels only")
+    image: int = Field(64, ge=1, description="features of a cell; images of pixels only")
+    embedding: int = Field(32, ge=1, description="features of a word")
+    question: int = Field(64, ge=1, description="features of a question")
+    attention: int = Field(64, ge=1, description="hidden features of the scorer")
+    readout: int = Field(128, ge=1, description="hidden features of the readout")
+    answer: int = Field(32, ge=1, description="features of an answer, in the guide")
+    guide: int = Field(64, ge=1, description="hidden features of the guide's scorer")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the readout's hidden features")
+
+
+class QuestionTask(QuestionVerbs):
+    """Questions about images, with hard attention; see `hardpp.tasks.task.Task`."""
+
+    name: str = "question-answering"
+    summary: str = "every question picks one region of its image (Deng et al. 2018)"
+    network: type[BaseModel] = QuestionNetwork
+    presets: Mapping[str, Mapping[str, Any]] = {
+        "small": {},
+        "paper": {
+            "network": {
+                "embedding": 300,
+                "question": 1024,
+                "attention": 1024,
+                "readout": 1024,
+                "answer": 256,
+                "guide": 1024,
+                "dropout": 0.5,
+            },
+            "optimiser": {"learning_rate": 5e-4, "weight_decay": 0.0},
+            "training": {"batch_size": 96, "max_epochs": 50},
+        },
+    }
+    guides: Mapping[str, str] = {
+        "variational": "knows the answer, which gates region and question (Deng et al. 2018)",
+        "prior": "the model's own latents: hard attention (Xu et al. 2015)",
+    }
+    data: Sequence[str] = ("easy-vqa",)
+    decoding: type[BaseModel] = AnswerChoice
+
+    def settings(self, data: str) -> Mapping[str, Any]:
+        """What is recommended for a data set, or for a user's folder by its layout."""
+        if not question_data.is_easy(data):
+            return {"training": {"batch_size": 96}, "optimiser": {"learning_rate": 5e-4, "weight_decay": 0.0}}
+        return {
+            "training": {"batch_size": 8, "max_epochs": 12},
+            "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01},
+        }
+
+    def load(self, config: DataConfig, report: Callable[[str], None]) -> Questions:
+        """The questions: a named data set, fetched if need be, or the user's own folder."""
+        return question_data.load(config, report)
+
+    def describe(self, data: Questions) -> dict[str, Any]:
+        """Words, answers, what images are, and the data's fingerprint."""
+        return question_data.describe(data)
+
+    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
+        """Model and guide; they read images and questions with the same networks."""
+        sizes = QuestionNetwork(**config.network)
+        encoder: nn.Module = nn.Identity()
+        memory = int(description["channels"])
+        if description["images"] == "pixels":
+            encoder = grid = GridEncoder(sizes.cell, sizes.image)
+            memory = grid.features
+        words = nn.Embedding(len(description["words"]) + 2, sizes.embedding)
+        reader = QuestionReader(words, sizes.embedding, sizes.question)
+        scorer = AdditiveScorer(sizes.question, memory, sizes.attention)
+        # At first all questions look at the same regions, so that what one kind learns serves the others.
+        nn.init.zeros_(scorer.query.weight)
+        answers = len(description["answers"])
+        readout = AnswerReadout(memory, sizes.question, sizes.readout, answers, sizes.dropout)
+        model = QuestionAnswering(encoder, reader, scorer, readout)
+        if config.guide == "prior":
+            return Programs(model, Prior(model))
+        if config.guide != "variational":
+            raise UsageError(f"model {self.name} has no guide {config.guide!r}")
+        gated = GatedScorer(memory, sizes.question, sizes.answer, sizes.guide)
+        return Programs(model, AnswerInformed(encoder, reader, nn.Embedding(answers, sizes.answer), gated))
+
+    def epoch_batches(
+        self, config: RunConfig, data: Questions, description: Mapping[str, Any]
+    ) -> Callable[[int], Sequence[Callable[[], QuestionBatch]]]:
+        """Batches of images with all their questions, shuffled, and labels drawn, by seed and epoch."""
+        numbers = Numbers.of(description)
+        answered = [q for q in data.train if any(answer in numbers.classes for answer in q.answers)]
+        groups = by_image(answered)
+        lengths = [len(group.questions) for group in groups]
+
+        def epoch(number: int) -> Sequence[Callable[[], QuestionBatch]]:
+            def make(batch: list[int]) -> QuestionBatch:
+                rows = [groups[index] for index in batch]
+                asked = [answered[place] for row in rows for place in row.questions]
+                labels = [drawn_answer(q, numbers.classes, config.seed, number) for q in asked]
+                return collate(by_image(asked), asked, labels, data.pictures, numbers.words, cell_of(config))
+
+            batches = length_buckets(lengths, lengths, config.training.batch_size, config.seed, number)
+            return [partial(make, batch) for batch in batches]
+
+        return epoch
+
+    def dev_batches(
+        self, config: RunConfig, data: Questions, description: Mapping[str, Any]
+    ) -> list[QuestionBatch]:
+        """The dev part, with the likeliest answers."""
+        chosen = Chosen(data.dev, data.pictures)
+        return [batch for _, batch in asked_batches(chosen, Numbers.of(description), cell_of(config))]

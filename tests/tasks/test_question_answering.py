@@ -1,0 +1,316 @@
+"""The family from the command line, on data made up here: pixels and regions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import arviz
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from corpora import fail, metrics, settings, succeed
+from question_corpora import MODEL, TINY, write_easy, write_vqa
+
+from hardpp.errors import DataError, UsageError
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.metrics.vqa_accuracy import vqa_accuracy
+from hardpp.tasks import catalogue, question_data
+from hardpp.tasks.question_data import Chosen, inside, region_boxes
+from hardpp.tasks.question_figures import answer_log_probs, looks
+from hardpp.tasks.question_verbs import region_weights
+from hardpp.tasks.runs import open_run
+from hardpp.tasks.task import Run
+
+CLOSE = {"rtol": 0, "atol": 1e-5}
+
+
+def command(data: Path, out: Path, *more: str) -> list[str]:
+    words = ["train", "--model", MODEL, "--data", str(data), "--out", str(out), "--device", "cpu"]
+    return [*words, *settings(TINY), *more]
+
+
+@pytest.fixture(scope="module")
+def easy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_easy(tmp_path_factory.mktemp("data") / "easy")
+
+
+@pytest.fixture(scope="module")
+def vqa(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_vqa(tmp_path_factory.mktemp("data") / "vqa")
+
+
+@pytest.fixture(scope="module")
+def run(easy: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("run") / "run"
+    words = ["--objective", "enum", "--max-epochs", "6", "--set", "optimiser.learning_rate=0.03"]
+    succeed(*command(easy, out, *words))
+    return open_run(out, "cpu")
+
+
+@pytest.fixture(scope="module")
+def regions_run(vqa: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("run") / "run"
+    succeed(*command(vqa, out))
+    return open_run(out, "cpu")
+
+
+@pytest.fixture(scope="module")
+def chosen(run: Run) -> Chosen:
+    return run.task.select(run, None, "test", None, print)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "elbo",
+        "tracegraph",
+        "reinforce",
+        "nvil",
+        "vimco",
+        "rws",
+        "exact",
+        "enum",
+        "soft",
+        "gumbel",
+        "dirichlet",
+    ],
+)
+def test_every_objective_trains_from_the_command_line(easy: Path, tmp_path: Path, objective: str) -> None:
+    out = tmp_path / "run"
+    succeed(*command(easy, out, "--objective", objective, "--max-steps", "2"))
+    assert all(record["bound"] is not None for record in metrics(out))
+    summary = json.loads((out / "summary.json").read_text())
+    assert 0 <= summary["accuracy"] <= 1
+    assert summary["questions"] == 8
+
+
+def test_figures_are_those_of_the_questions_taken_one_by_one(
+    run: Run, chosen: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = dict.fromkeys(("accuracy", "nll", "kl", "hit_prior", "hit_posterior", "coverage"), 0.0)
+    answers = run.description["answers"]
+    for question in chosen.questions:
+        ((_, batch),) = question_data.batches(run, Chosen([question], chosen.pictures))
+        with torch.no_grad():
+            exact = float(ExactMarginal().estimate(*run.programs, batch).bound.sum())
+            bound = float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())
+        sums["nll"] -= exact
+        sums["kl"] += exact - bound
+        best = answers[int(answer_log_probs(run, batch)[0, 0].argmax())]
+        sums["accuracy"] += vqa_accuracy(best, question.answers)
+        boxes, gold = region_boxes(run, chosen.pictures, question.image), chosen.pictures.gold(question.image)
+        assert gold is not None
+        within = [inside(box, gold) for box in boxes]
+        sums["coverage"] += sum(within) / len(within)
+        for which in ("prior", "posterior"):
+            sums[f"hit_{which}"] += within[int(getattr(looks(run, batch), which)[0, 0].argmax())]
+    for size in (1, 3, 50):
+        monkeypatch.setattr(question_data, "IMAGES", size)
+        found = run.task.evaluate(run, chosen, {})
+        for name, total in sums.items():
+            assert found[name] == pytest.approx(total / len(chosen.questions), abs=1e-5), name
+    assert found["unknown"] == 0
+    assert found["mass"] <= 1
+
+
+def test_all_regions_kept_is_keeping_all(run: Run, chosen: Chosen) -> None:
+    ((_, batch),) = question_data.batches(run, chosen)
+    everything = answer_log_probs(run, batch)
+    torch.testing.assert_close(everything.exp().sum(-1), torch.ones(everything.shape[:-1]), **CLOSE)
+    torch.testing.assert_close(answer_log_probs(run, batch, keep=16), everything, **CLOSE)
+    memory, query, scores = run.programs.model.read(batch)
+    best = scores.argmax(-1)
+    read = torch.stack([memory[b, best[b]] for b in range(len(best))])
+    alone = run.programs.model.readout(read, query).log_softmax(-1)
+    torch.testing.assert_close(answer_log_probs(run, batch, keep=1), alone, **CLOSE)
+    with pytest.raises(UsageError, match=r"keep"):
+        run.task.evaluate(run, chosen, {"keep": 0})
+
+
+def test_answers_are_the_prior_s_readouts_summed_region_by_region(run: Run, chosen: Chosen) -> None:
+    ((_, batch),) = question_data.batches(run, chosen)
+    memory, query, scores = run.programs.model.read(batch)
+    total = torch.zeros(*batch.target.shape, len(run.description["answers"]))
+    for s in range(scores.shape[-1]):
+        emission = run.programs.model.readout(memory[:, s : s + 1], query).softmax(-1)
+        total = total + scores.softmax(-1)[..., s : s + 1] * emission
+    torch.testing.assert_close(answer_log_probs(run, batch).exp(), total, **CLOSE)
+    soft = run._replace(config=run.config.model_copy(update={"objective": "soft"}))
+    expected = run.programs.model.readout(scores.softmax(-1) @ memory, query).log_softmax(-1)
+    torch.testing.assert_close(answer_log_probs(soft, batch), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("which", ["prior", "guide", "posterior"])
+def test_regions_belong_to_their_questions(
+    run: Run, chosen: Chosen, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question_data, "IMAGES", 3)
+    mixed = Chosen(chosen.questions[::2] + chosen.questions[1::2], chosen.pictures)
+    for question, together in zip(mixed.questions, region_weights(run, mixed, which), strict=True):
+        (alone,) = region_weights(run, Chosen([question], chosen.pictures), which)
+        torch.testing.assert_close(together, alone, **CLOSE)
+        assert float(together.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_align_names_region_and_box(run: Run, chosen: Chosen) -> None:
+    header, *lines = succeed("align", run.path).splitlines()
+    assert header.split("\t") == ["name", "question", "answer", "region", "box", "probability"]
+    weights = region_weights(run, chosen, "posterior")
+    for line, question, weight in zip(lines, chosen.questions, weights, strict=True):
+        name, text, answer, region, box, probability = line.split("\t")
+        assert (name, text, answer) == (question.name, question.text, question.answers[0])
+        assert int(region) == int(weight.argmax())
+        assert [float(side) for side in box.split()] == list(
+            region_boxes(run, chosen.pictures, question.image)[int(region)]
+        )
+        assert float(probability) == pytest.approx(float(weight.max()), abs=1e-4)
+    assert "no form for" in fail(2, "align", run.path, "--format", "pharaoh")
+
+
+def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+    out = tmp_path / "posterior.nc"
+    succeed("posterior", run.path, "--out", out, "--draws", "6", "--exact")
+    N, S = len(chosen.questions), 16
+    with xr.open_datatree(out, engine="h5netcdf") as tree:
+        assert dict(tree["posterior"].sizes) == {"chain": 1, "draw": 6, "question": N}
+        assert dict(tree["attention"].sizes) == {"question": N, "region": S}
+        assert tree["attention"]["question"].values.tolist() == [q.name for q in chosen.questions]
+        assert tree["attention"]["given"].values.tolist() == [q.answers[0] for q in chosen.questions]
+        for which, name in (("prior", "prior"), ("guide", "guide"), ("posterior", "exact")):
+            expected = torch.stack(region_weights(run, chosen, which)).numpy()
+            np.testing.assert_allclose(tree["attention"][name].values, expected, atol=1e-5)
+        answers = [run.description["answers"][number] for number in tree["observed_data"]["answer"].values]
+        assert answers == [q.answers[0] for q in chosen.questions]
+        draws = tree["posterior"]["region"].values[0]  # (K, N)
+        weight = np.exp(tree["sample_stats"]["log_weight"].values[0])
+        for place in range(N):
+            joint = np.zeros(S)
+            np.add.at(joint, draws[:, place], weight[:, place] / weight[:, place].sum())
+            np.testing.assert_allclose(tree["attention"]["marginal"].values[place], joint, atol=1e-5)
+        left = tree["constant_data"]["left"].values[0]
+        assert left.tolist() == [8.0 * (s % 4) for s in range(S)]
+        assert tree.attrs["model"] == MODEL
+    data: Any = arviz.from_netcdf(out)
+    assert dict(data.posterior.sizes) == {"chain": 1, "draw": 6, "question": N}
+
+
+def test_log_weights_are_those_of_the_tables(run: Run, chosen: Chosen) -> None:
+    # log w = log p(answer) + log p(region | answer) - log q(region), and each of these is in the tables.
+    tree = run.task.posterior(run, chosen, draws=5, exact=True, seed=1)
+    drawn = tree["posterior"]["region"].values[0]
+    log_weight = tree["sample_stats"]["log_weight"].values[0]
+    guide, exact = (tree["attention"][name].values for name in ("guide", "exact"))
+    ((rows, batch),) = question_data.batches(run, chosen)
+    likelihood = answer_log_probs(run, batch).gather(-1, batch.target.unsqueeze(-1)).squeeze(-1)
+    for row, column, place in question_data.placed(rows):
+        for k in range(5):
+            region = drawn[k, place]
+            expected = float(likelihood[row, column]) + np.log(exact[place, region] / guide[place, region])
+            assert log_weight[k, place] == pytest.approx(expected, abs=1e-4)
+
+
+def test_pictures_of_several_images_or_of_named_questions(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+    succeed("plot", run.path, "--out", tmp_path, "--count", "2")
+    assert len(list(tmp_path.glob("*.png"))) == 2
+    named = chosen.questions[3]
+    ((name, figure),) = run.task.pictures(run, chosen, 1, [named.name])
+    assert name.startswith("test-3")
+    shown = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert [title.split(":")[0] for title in shown] == ["image", "prior", "guide", "posterior"]
+    with pytest.raises(UsageError, match="'nobody' is not among these 8 questions"):
+        next(run.task.pictures(run, chosen, 1, ["nobody"]))
+
+
+def test_regions_that_somebody_else_found(regions_run: Run, tmp_path: Path) -> None:
+    run = regions_run
+    chosen = run.task.select(run, None, None, None, print)
+    found = run.task.evaluate(run, chosen, {})
+    assert "hit_prior" not in found  # nobody knows where one has to look
+    assert found["questions"] == len(chosen.questions)
+    for question, weights in zip(chosen.questions, region_weights(run, chosen, "prior"), strict=True):
+        assert len(weights) == len(region_boxes(run, chosen.pictures, question.image))
+        assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
+    tree = run.task.posterior(run, chosen, draws=3, exact=True, seed=0)
+    mask = tree["constant_data"]["region_mask"].values
+    np.testing.assert_array_equal(np.isfinite(tree["attention"]["exact"].values), mask)
+    assert not mask.all()
+    assert len(list(run.task.pictures(run, chosen, 2, []))) == 2
+
+
+def test_answers_that_are_no_class_count_as_wrong_and_are_not_scored(run: Run, chosen: Chosen) -> None:
+    strange = chosen.questions[0]._replace(answers=("mauve",))
+    asked = Chosen([strange, *chosen.questions[1:]], chosen.pictures)
+    found, rest = (
+        run.task.evaluate(run, one, {}) for one in (asked, Chosen(chosen.questions[1:], chosen.pictures))
+    )
+    assert found["unknown"] == pytest.approx(1 / 8)
+    assert found["nll"] == pytest.approx(rest["nll"], abs=1e-5)
+    assert found["accuracy"] == pytest.approx(rest["accuracy"] * 7 / 8)
+    for which in ("guide", "posterior"):
+        torch.testing.assert_close(
+            region_weights(run, asked, which)[0], region_weights(run, asked, "prior")[0]
+        )
+    only = run.task.evaluate(run, Chosen([strange], chosen.pictures), {})
+    assert only["nll"] is None
+
+
+def test_votes_are_drawn_again_every_epoch(vqa: Path) -> None:
+    data = {"data": {"name": str(vqa)}, "model": MODEL}
+    config = catalogue.resolve([TINY, data, {"training": {"batch_size": 100}}])
+    task = catalogue.task(MODEL)
+    loaded = task.load(config.data, print)
+    description = task.describe(loaded)
+    epochs = task.epoch_batches(config, loaded, description)
+
+    def labels(epoch: int) -> dict[str, int]:
+        (make,) = epochs(epoch)
+        batch = make()
+        seen = {}
+        for row in range(batch.size):
+            for column in range(int(batch.target_mask[row].sum())):
+                seen[f"{batch.source[row].sum():.4f} {column}"] = int(batch.target[row, column])
+        return seen
+
+    assert labels(0) == labels(0)
+    assert len(labels(0)) == len(loaded.train)
+    assert any(labels(0) != labels(epoch) for epoch in range(1, 20))
+
+
+def test_runs_repeat_and_their_gradients_can_be_compared(easy: Path, tmp_path: Path) -> None:
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    succeed(*command(easy, whole, "--max-epochs", "2"))
+    succeed(*command(easy, again, "--max-epochs", "2"))
+    assert metrics(whole) == metrics(again)
+    table = succeed(
+        "compare", "gradients", whole, "--objectives", "exact,elbo", "--limit", "4", "--draws", "20"
+    )
+    assert "elbo" in table
+
+
+def test_other_data(run: Run, regions_run: Run, easy: Path, tmp_path: Path) -> None:
+    more = write_easy(tmp_path / "more", train=4, test=6)
+    assert len(run.task.select(run, str(more), None, None, print).questions) == 12
+    assert len(run.task.select(run, None, "all", None, print).questions) == 48
+    assert len(run.task.select(run, None, "train", 3, print).questions) == 3
+    with pytest.raises(DataError, match="images are pixels, and this run was trained on regions"):
+        regions_run.task.select(regions_run, str(easy), None, None, print)
+    for question in (run.task.evaluate, run.task.batch):
+        with pytest.raises(DataError, match="no questions"):
+            question(
+                run,
+                Chosen([], run.task.select(run, None, None, 1, print).pictures),
+                *[{}] * (question == run.task.evaluate),
+            )
+
+
+def test_a_datum_is_called_by_its_questions(run: Run, chosen: Chosen) -> None:
+    batch = run.task.batch(run, chosen)
+    assert run.task.label(run.description, batch, 0).startswith("the image of 'is there a ")
+
+
+def test_data_with_one_answer_are_refused(easy: Path, tmp_path: Path) -> None:
+    folder = write_easy(tmp_path / "one")
+    path = folder / "train" / "questions.json"
+    path.write_text(json.dumps([[text, "yes", number] for text, _, number in json.loads(path.read_text())]))
+    assert "1 answers to choose from" in fail(3, *command(folder, tmp_path / "run"))
