@@ -30,11 +30,11 @@ OPTIONS = {
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
     "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
-    "compare alignments": [*READ, "--both-ways", "--format"],
     "compare gradients": [
         *("--objectives", "--particles", "--draws", "--data", "--part", "--limit", "--seed", "--device"),
         *("--out", "--force", "--format"),
     ],
+    "compare alignments": [*READ, "--both-ways", "--format"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": [],
@@ -150,10 +150,17 @@ def read_words(run: Path) -> list[str]:
 def test_beam_keep_and_parts(run: Path) -> None:
     rows = [
         json.loads(succeed("evaluate", run, "--format", "json", *words))[0]
-        for words in (["--beam", "3"], ["--keep", "1"], ["--part", "all", "--limit", "7"], ["--part", "dev"])
+        for words in (
+            ["--beam", "3"],
+            ["--keep", "99", "--length-penalty", "1"],
+            ["--keep", "1"],
+            ["--part", "all", "--limit", "7"],
+            ["--part", "dev"],
+        )
     ]
-    assert [row["pairs"] for row in rows[2:]] == [7, 10]
-    assert rows[0]["nll"] == rows[1]["nll"]  # decoding changes no likelihood
+    assert [row["pairs"] for row in rows[3:]] == [7, 10]
+    assert rows[0]["nll"] == rows[1]["nll"] != rows[2]["nll"]  # of decoding, only K-max changes likelihoods
+    assert rows[0]["kl"] == rows[2]["kl"]
     for words in (["--beam", "0"], ["--part", "rest"], ["--limit", "0"], ["--format", "xml"]):
         fail(2, "evaluate", run, *words)
 

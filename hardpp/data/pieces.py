@@ -78,8 +78,8 @@ class Pieces:
         return {"kind": self.kind, "model": base64.b64encode(self.model).decode("ascii")}
 
     def cut(self, text: str) -> tuple[str, ...]:
-        """The pieces of a text; a character that was never seen is a piece of its own."""
-        return tuple(self._processor.encode(text, out_type=str))
+        """The pieces of a text; what was never seen is a piece of its own, and so is a text of blanks."""
+        return tuple(self._processor.encode(text, out_type=str)) or (text,)
 
     def join(self, tokens: Sequence[str]) -> str:
         """The pieces' text."""
@@ -96,6 +96,8 @@ class Pieces:
     @cached_property
     def _processor(self) -> Any:
         try:
+            if not self.model:  # which the processor takes, to fail later
+                raise RuntimeError("it is empty")
             return _sentencepiece().SentencePieceProcessor(model_proto=self.model)
         except RuntimeError as error:
             raise ValueError(f"not a sentencepiece model ({error})") from error

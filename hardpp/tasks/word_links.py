@@ -52,7 +52,7 @@ def both_ways(
     Raises:
         UsageError: the second run does not go back where the first one came from.
     """
-    if tuple(_cuts(forward)) != tuple(_cuts(backward))[::-1]:
+    if _sides(forward) != _sides(backward)[::-1]:
         raise UsageError(
             f"{backward.path} does not go back from what {forward.path} goes to",
             "train it on the same data with --set data.reverse=true",
@@ -135,5 +135,6 @@ def _likeliest(words: list[Link]) -> list[Link]:
     return sorted(best.values())
 
 
-def _cuts(run: Run) -> list[Any]:
-    return [run.description[f"{side}_tokens"] for side in ("source", "target")]
+def _sides(run: Run) -> list[Any]:
+    about = run.description
+    return [(about[f"{side}_tokens"], about[f"{side}_vocabulary"]) for side in ("source", "target")]

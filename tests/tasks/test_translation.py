@@ -1,0 +1,134 @@
+"""Sentences from the command line: parallel files, pieces, BLEU, links both ways, other runs' weights."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from corpora import fail, settings, succeed
+
+from hardpp.tasks.runs import open_run
+from hardpp.tasks.word_links import both_ways, compare_links, links, symmetrised
+
+WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
+LEARNT = ["--set", "data.pieces=40", "--set", "optimiser.learning_rate=0.02", "--max-epochs", "6"]
+
+
+@pytest.fixture(scope="module")
+def parallel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """German and English sentences, word for word, as users keep them."""
+    folder, draw = tmp_path_factory.mktemp("texts"), random.Random(1)
+    for part, size in {"train": 80, "valid": 10, "test": 10}.items():
+        german = [[draw.choice(list(WORDS)) for _ in range(draw.randint(2, 4))] for _ in range(size)]
+        texts = {"de": german, "en": [[WORDS[word] for word in line] for line in german]}
+        for language, lines in texts.items():
+            text = "".join(" ".join(line) + "\n" for line in lines)
+            (folder / f"{part}.{language}").write_text(text, encoding="utf-8")
+    return folder
+
+
+def trained(parallel: Path, out: Path, *more: str) -> Path:
+    words = ("--data", parallel, "--objective", "enum", "--device", "cpu", "--out", out)
+    succeed("train", *words, *settings(), *LEARNT, *more)
+    return out
+
+
+@pytest.fixture(scope="module")
+def forward(parallel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(parallel, tmp_path_factory.mktemp("runs") / "forward")
+
+
+@pytest.fixture(scope="module")
+def backward(parallel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "backward"
+    return trained(parallel, out, "--set", "data.reverse=true")
+
+
+def test_figures_of_sentences(forward: Path) -> None:
+    (row,) = json.loads(succeed("evaluate", forward, "--format", "json"))
+    assert 0 <= row["BLEU"] <= 100
+    assert "tok:13a" in row["signature"]
+    assert row["pairs"] == 10
+    config = (forward / "config.toml").read_text()
+    assert 'source_tokens = "pieces"' in config
+    assert "length_penalty = 1.0" in config  # recommended for sentences
+
+
+def test_other_files_are_cut_as_the_runs_were(forward: Path, tmp_path: Path) -> None:
+    path = tmp_path / "more.tsv"
+    path.write_text("der hund\tthe dog\nωmega\tdog\n", encoding="utf-8")
+    (row,) = json.loads(succeed("evaluate", forward, "--data", path, "--format", "json"))
+    assert row["pairs"] == 2
+
+
+def test_links_are_of_words(forward: Path, parallel: Path) -> None:
+    lines = succeed("align", forward, "--format", "pharaoh").splitlines()
+    sources = (parallel / "test.de").read_text().splitlines()
+    assert len(lines) == len(sources)
+    for line, source in zip(lines, sources, strict=True):
+        for link in line.split():
+            s, t = map(int, link.split("-"))
+            assert max(s, t) < len(source.split())
+    shown = succeed("align", forward, "--format", "pharaoh-probabilities").splitlines()
+    assert [[link.split(":")[0] for link in line.split()] for line in shown] == [
+        line.split() for line in lines
+    ]
+    assert all(0 <= float(link.split(":")[1]) <= 1 for line in shown for link in line.split())
+
+
+def test_both_directions_made_one(forward: Path, backward: Path) -> None:
+    ahead, back = open_run(forward, "cpu"), open_run(backward, "cpu")
+    pairs = ahead.task.select(ahead, None, None, None, print)
+    one, other = both_ways(ahead, back, pairs, "posterior")
+    both = symmetrised(one, other, "intersection")
+    for x, y, z in zip(one, other, both, strict=True):
+        assert {link[:2] for link in z} == {link[:2] for link in x} & {link[:2] for link in y}
+    told = succeed("align", forward, "--both-ways", backward, "--symmetrise", "union", "--format", "pharaoh")
+    union = [{link[:2] for link in (*x, *y)} for x, y in zip(one, other, strict=True)]
+    assert [
+        {tuple(map(int, link.split("-"))) for link in line.split()} for line in told.splitlines()
+    ] == union
+    assert "does not go back" in fail(2, "align", forward, "--both-ways", forward, "--format", "pharaoh")
+
+
+def test_errors_against_known_links(forward: Path, backward: Path) -> None:
+    ahead, back = open_run(forward, "cpu"), open_run(backward, "cpu")
+    pairs = ahead.task.select(ahead, None, None, None, print)
+    assert "no known links" in fail(3, "compare", "alignments", forward)
+    gold = [
+        pair._replace(links=tuple(link[:2] for link in found))
+        for pair, found in zip(pairs, links(ahead, pairs, "posterior"), strict=True)
+    ]
+    rows = {(row["by"], row["links"]): row for row in compare_links(ahead, back, gold)}
+    assert rows["posterior", "forward"]["AER"] == 0
+    assert rows["posterior", "intersection"]["precision"] == 1
+    assert rows["posterior", "union"]["recall"] == 1
+    assert rows["prior", "backward"]["hit"] is not None
+    assert rows["prior", "union"]["hit"] is None
+
+
+def test_beginning_with_another_runs_weights(forward: Path, parallel: Path, tmp_path: Path) -> None:
+    words = ("train", "--data", parallel, "--device", "cpu", *settings(), *LEARNT, "--objective", "exact")
+    bound = float(succeed(*words, "--init-from", forward, "--dry-run").split(":")[1].split()[0])
+    begun = float(succeed(*words, "--dry-run").split(":")[1].split()[0])
+    records = [json.loads(line) for line in (forward / "metrics.jsonl").read_text().splitlines()]
+    best = max(record["bound"] for record in records if record["split"] == "dev")
+    assert bound >= best > begun  # the exact marginal of the same weights lies above their ELBO
+    other = ("--set", "network.decoder=9", "--init-from", forward, "--dry-run")
+    assert "another network" in fail(2, *words, *other)
+    assert "other symbols" in fail(2, *words, "--set", "data.pieces=45", "--init-from", forward, "--dry-run")
+    assert "not a run folder" in fail(4, *words, "--init-from", tmp_path, "--dry-run")
+
+
+def test_bad_lines_stop_or_are_left_out(parallel: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    for path in parallel.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    lines = (folder / "train.en").read_text().split("\n")
+    (folder / "train.en").write_text("\n".join([lines[0], "", *lines[2:]]))
+    words = ("train", "--data", folder, "--device", "cpu", *settings(), "--dry-run")
+    assert "train.en:2" in fail(3, *words)
+    succeed(*words, "--on-bad", "skip")
+    (folder / "train.en").write_text("\n".join(lines[:-2]) + "\n")
+    assert "80" in fail(3, *words, "--on-bad", "skip")
