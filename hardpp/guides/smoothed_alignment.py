@@ -1,0 +1,57 @@
+"""The chain's own posterior as guide: where each symbol came from, given the whole target.
+
+    q(alignment[b, t] | source, target) = smoothed[b, t]
+
+For a model whose steps believe where they stand (`hardpp.nn.chain_decoder`) the exact posterior of a step
+knows the symbols up to it. The chain that has the same likelihood has a posterior that knows all of them,
+and this guide draws from its marginals: nothing is trained, and word alignments by it are far better.
+
+Source: forward-backward smoothing, `hardpp.ops.chain`.
+Shapes: B data, S source positions, T steps.
+"""
+
+from typing import Protocol
+
+import pyro
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from hardpp import sites
+from hardpp.distributions.categorical import Categorical
+from hardpp.types import TransductionBatch
+
+
+class Smoothing(Protocol):
+    """A decoder that knows where each symbol of a whole target came from."""
+
+    def smoothed(
+        self, target: Tensor, target_mask: Tensor, memory: Tensor, mask: Tensor, boundary: int
+    ) -> Tensor:
+        """Log-probabilities (B, T, S)."""
+
+
+class SmoothedAlignment(PyroModule):
+    """alignment[b, t] ~ the smoothed position of step t; all networks are the model's, without gradient.
+
+    Args:
+        embedding: source symbols (B, S) -> (B, S, E).
+        encoder: embedded source and its mask -> memory (B, S, M).
+        decoder: of the model, `smoothed` by itself.
+        boundary: the symbol that stands before the first one.
+    """
+
+    max_plate_nesting = 2  # data, steps
+    decoder: Smoothing
+
+    def __init__(self, embedding: nn.Module, encoder: nn.Module, decoder: Smoothing, boundary: int = 0):
+        super().__init__()
+        self.embedding, self.encoder, self.decoder = embedding, encoder, decoder
+        self.boundary = boundary
+
+    def forward(self, batch: TransductionBatch) -> Tensor:
+        """Runs the guide; returns the alignments, (..., B, T)."""
+        memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
+        parts = batch.target, batch.target_mask, memory, batch.source_mask
+        scores = self.decoder.smoothed(*parts, self.boundary).detach()  # (B, T, S)
+        with sites.output_steps(batch.target_mask):
+            return pyro.sample(sites.ALIGNMENT, Categorical(logits=scores))

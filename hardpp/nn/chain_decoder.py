@@ -1,0 +1,158 @@
+"""A decoder that believes where it stands in the source, and moves on from there.
+
+    A[t, r, s] ~ exp(leave[r, s - r] + arrive[s] + history[t, s - r])      from place r to position s
+    scores[t]  = log sum_r belief[t, r] A[t, r, .]
+
+The belief is the exact posterior of the chain given the symbols so far (`hardpp.ops.chain`), so each step's
+scores depend on earlier symbols only and a program that draws them step by step has the likelihood of the
+hidden Markov model. What moves it: the word it leaves, the word it goes to, how far that is (distances beyond
+the reach count as the reach), and the two symbols before. The end mark keeps the place.
+
+Source: Vogel, Ney and Tillmann (1996), HMM-Based Word Alignment; with scores by networks, Wang et al. (2018),
+Neural Hidden Markov Model for Machine Translation. Seeing the past through its posterior is Shankar and
+Sarawagi (2018), Posterior Attention Models.
+
+Shapes: B data, T steps, S source positions, R = 1 + S places (the first before the source), J = 2 reach + 1
+distances, M memory features, V symbols.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from hardpp.nn.lexical import LexicalReadout
+from hardpp.ops import chain
+from hardpp.ops.linear_log_softmax import linear_log_softmax
+from hardpp.ops.marginal import IMPOSSIBLE
+
+
+class ChainState(NamedTuple):
+    """What one step hands to the next; every part has B rows."""
+
+    belief: Tensor  # (B, R) before the last step
+    transition: Tensor | None  # (B, R, S) of the last step; None before the first
+    last: Tensor  # (B,) the symbol before the last step
+
+    def select(self, rows: Tensor) -> "ChainState":
+        """The same state for other rows, (N,) int64: how a beam reorders its hypotheses."""
+        transition = None if self.transition is None else self.transition[rows]
+        return ChainState(self.belief[rows], transition, self.last[rows])
+
+
+class MoveScorer(nn.Module):
+    """leave[s, distance] and arrive[s] of every memory; zero at first, so that all moves are alike."""
+
+    def __init__(self, memory: int, distances: int):
+        super().__init__()
+        self.key = nn.Linear(memory, distances + 1)
+        self.before = nn.Parameter(torch.zeros(distances))  # leave of the place before the source
+        nn.init.zeros_(self.key.weight)
+        nn.init.zeros_(self.key.bias)
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """What moves need of the memory (B, S, M): (B, S, J + 1), the last of them for arrivals."""
+        return self.key(memory)
+
+    def leave(self, keys: Tensor) -> Tensor:
+        """The scores of leaving every place by every distance, (B, R, J)."""
+        return torch.cat([self.before.expand(keys.shape[0], 1, -1), keys[..., :-1]], 1)
+
+
+class ChainDecoder(nn.Module):
+    """Scores of source positions by a chain of moves; the query is the history of symbols.
+
+    Args:
+        symbols: V.
+        readout: what is emitted at a position; it must not look at the query.
+        memory: M.
+        reach: distances of moves that are told apart, in both directions.
+        history: features of a previous symbol.
+        dropout: of whole previous symbols.
+    """
+
+    scorer: MoveScorer
+
+    def __init__(
+        self, symbols: int, readout: LexicalReadout, memory: int, reach: int, history: int, dropout: float
+    ):
+        super().__init__()
+        self.embedding = nn.Identity()  # steps take the symbols as they are
+        self.scorer = MoveScorer(memory, 2 * reach + 1)
+        self.readout = readout
+        self.symbol = nn.Embedding(symbols, history)
+        self.move = nn.Linear(2 * history, 2 * reach + 1, bias=False)
+        nn.init.zeros_(self.move.weight)
+        self.dropout = nn.Dropout1d(dropout)
+        self.reach = reach
+
+    def start(self, memory: Tensor) -> ChainState:
+        """The state before the first symbol, for a memory (B, S, M)."""
+        B = memory.shape[0]
+        nowhere = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
+        belief = chain.start(nowhere).to(memory.dtype)
+        return ChainState(belief, None, torch.zeros(B, dtype=torch.int64, device=memory.device))
+
+    def step(
+        self, symbol: Tensor, memory: Tensor, keys: Tensor, mask: Tensor, state: ChainState
+    ) -> tuple[Tensor, Tensor, ChainState]:
+        """One symbol further: previous symbols (B,) -> query (B, Q), scores (B, S), next state."""
+        belief = state.belief
+        if state.transition is not None:
+            emission = self.emission(symbol.unsqueeze(-1), memory, mask).squeeze(1)
+            belief = chain.updated(belief, state.transition, emission, end_mark(mask))
+        last = state.last if state.transition is not None else symbol
+        query = self._history(torch.stack([last, symbol], 1))[:, 1:]  # (B, 1, Q)
+        transition = self._transition(query, keys, mask)[:, 0]
+        scores = chain.prior(belief, transition).masked_fill(~mask, -torch.inf)
+        return query.squeeze(1), scores, ChainState(belief, transition, symbol)
+
+    def forward(self, previous: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """All steps of known previous symbols (B, T): queries (B, T, Q) and scores (B, T, S)."""
+        query = self._history(previous)
+        transition = self._transition(query, self.scorer.keys(memory), mask)
+        emission = self.emission(previous[:, 1:], memory, mask)
+        scores, _ = chain.filtered(transition, emission, end_mark(mask))
+        return query, scores.masked_fill(~mask.unsqueeze(-2), -torch.inf)
+
+    def smoothed(
+        self, target: Tensor, target_mask: Tensor, memory: Tensor, mask: Tensor, boundary: int
+    ) -> Tensor:
+        """Where each symbol of a whole target (B, T) came from: log-probabilities (B, T, S)."""
+        query = self._history(pad(target[:, :-1], (1, 0), value=boundary))
+        transition = self._transition(query, self.scorer.keys(memory), mask)
+        emission = self.emission(target, memory, mask).masked_fill(~target_mask.unsqueeze(-1), 0.0)
+        return chain.smoothed(transition, emission, end_mark(mask)).masked_fill(
+            ~mask.unsqueeze(-2), -torch.inf
+        )
+
+    def emission(self, symbols: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+        """log p(symbol | position) of symbols (B, N), all positions: (B, N, S), 0 at padding."""
+        last = self.readout.symbols
+        features = self.readout.features(memory, memory).unsqueeze(-2)  # (B, S, 1, H)
+        found = linear_log_softmax(features, last.weight, last.bias, symbols.unsqueeze(-2))  # (B, S, N)
+        return found.transpose(-1, -2).masked_fill(~mask.unsqueeze(-2), 0.0)
+
+    # The features of the symbol before each step and of the one before that, (B, T, Q).
+    def _history(self, previous: Tensor) -> Tensor:
+        features = self.dropout(self.symbol(previous))
+        return torch.cat([features, torch.cat([features[:, :1], features[:, :-1]], 1)], -1)
+
+    # Log-probabilities of moves (B, T, R, S).
+    def _transition(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        S = mask.shape[-1]
+        place = torch.arange(-1, S, device=mask.device).unsqueeze(-1)  # (R, 1)
+        distance = torch.arange(S, device=mask.device) - place  # (R, S)
+        distance = distance.clamp(-self.reach, self.reach) + self.reach
+        B, T = query.shape[:2]
+        shape = B, T, *distance.shape
+        by_word = self.scorer.leave(keys).gather(-1, distance.expand(B, -1, -1))  # (B, R, S)
+        by_history = self.move(query)[..., distance.flatten()].reshape(shape)
+        scores = (by_word + keys[..., -1:].transpose(-1, -2)).unsqueeze(1) + by_history
+        return scores.masked_fill(~mask[:, None, None], IMPOSSIBLE).log_softmax(-1)
+
+
+def end_mark(mask: Tensor) -> Tensor:
+    """The last position of every source, (B, S) bool, of its right-padded mask."""
+    return mask & ~pad(mask[:, 1:], (0, 1))
