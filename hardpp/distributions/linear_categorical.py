@@ -93,7 +93,7 @@ class LinearCategorical(TorchDistribution):
                 f"bias must have shape ({V},) with a weight of shape {(V, H)}, got {tuple(bias.shape)}"
             )
         self.features, self.weight, self.bias = features, weight, bias
-        self.written_out = written_out
+        self.written_out, self.constant = written_out, 0
         self.options: dict[str, Any] = {
             "chunk_bytes": chunk_bytes,
             "kept_bytes": kept_bytes,
@@ -110,7 +110,7 @@ class LinearCategorical(TorchDistribution):
             )
         # The features stay as they are: a repeated row is still one product.
         new.features, new.weight, new.bias = self.features, self.weight, self.bias
-        new.options, new.written_out = self.options, self.written_out
+        new.options, new.written_out, new.constant = self.options, self.written_out, self.constant
         super(LinearCategorical, new).__init__(batch_shape, validate_args=False)
         new._validate_args = self._validate_args
         return new
@@ -139,8 +139,23 @@ class LinearCategorical(TorchDistribution):
         if len(self.weight) <= self.written_out:
             index = value.long().expand(shape).unsqueeze(-1)
             return self.logits.expand(*shape, len(self.weight)).gather(-1, index).squeeze(-1)
-        found = linear_log_softmax(self.features, self.weight, self.bias, value.long(), **self.options)
+        if self.constant and value.dim() < len(self.batch_shape) == self.features.dim() - 1:
+            learnt, constant = self.features.tensor_split([-self.constant])
+            with torch.no_grad():
+                compared = self._chosen(constant, value)
+            found = torch.cat([self._chosen(learnt, value), compared])
+        else:
+            found = self._chosen(self.features, value)
         return found.expand(shape)
+
+    def last_constant(self, rows: int) -> "LinearCategorical":
+        """The same, but nothing is learnt from the last so many rows of the leftmost batch dim.
+
+        `log_prob` then saves what only a gradient needs, where it can tell those rows apart.
+        """
+        new = self.expand(self.batch_shape)
+        new.constant = rows
+        return new
 
     def mixture_terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float) -> Tensor:
         """`log_prob` of the terms of mixtures, without those that cannot count.
@@ -157,20 +172,24 @@ class LinearCategorical(TorchDistribution):
         Returns:
             Log-probabilities of the shape that value, weights and batch shape broadcast to.
         """
-        if len(self.weight) <= self.written_out:
-            return self.log_prob(value)
-        if self._validate_args:
-            self._validate_sample(value)
-        return linear_mixture_terms(
-            self.features,
-            self.weight,
-            self.bias,
-            value.long(),
-            log_weight,
-            dim,
-            tolerance=tolerance,
-            **self.options,
-        )
+        return self._terms(value, log_weight, dim, tolerance, average=False)
+
+    def mean_terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float) -> Tensor:
+        """`log_prob` of the terms of means, without those that cannot count.
+
+        In the mean, sum exp(log_weight) log_prob(y) over `dim`, those terms may come out as 0 that change it
+        by no more than `tolerance`, all together.
+
+        Args:
+            value: the same for all terms of a mean.
+            log_weight: of the terms, in nats, broadcasting with the batch shape; a constant.
+            dim: of the batch shape, negative.
+            tolerance: nats.
+
+        Returns:
+            Log-probabilities of the shape that value, weights and batch shape broadcast to.
+        """
+        return self._terms(value, log_weight, dim, tolerance, average=True)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent draws, int64 (*sample_shape, ...), without gradient."""
@@ -184,3 +203,23 @@ class LinearCategorical(TorchDistribution):
         symbols = torch.arange(len(self.weight), device=self.features.device)
         symbols = symbols.reshape(-1, *(1,) * len(self.batch_shape))
         return symbols.expand(-1, *self.batch_shape) if expand else symbols
+
+    def _chosen(self, features: Tensor, value: Tensor) -> Tensor:
+        return linear_log_softmax(features, self.weight, self.bias, value.long(), **self.options)
+
+    def _terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float, average: bool) -> Tensor:
+        if len(self.weight) <= self.written_out:
+            return self.log_prob(value)
+        if self._validate_args:
+            self._validate_sample(value)
+        return linear_mixture_terms(
+            self.features,
+            self.weight,
+            self.bias,
+            value.long(),
+            log_weight,
+            dim,
+            tolerance=tolerance,
+            average=average,
+            **self.options,
+        )

@@ -31,6 +31,8 @@ from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_bac
 from hardpp.ops.marginal import Factor, spread, without
 from hardpp.types import Estimate, Program
 
+TOLERANCE = 1e-5  # far below what a batch's gradient tells
+
 
 class ExactMarginal(SurrogateObjective):
     """log p(y), every latent of the model summed out; the guide is not used.
@@ -51,11 +53,9 @@ class ExactMarginal(SurrogateObjective):
     bound = "exact"
     trains_guide = False
 
-    def __init__(self, *, tolerance: float = 1e-6, max_plate_nesting: float = float("inf")):
-        if not 0 <= tolerance < 1:
-            raise UsageError(f"tolerance is at least 0 and below 1 nat, not {tolerance}")
+    def __init__(self, *, tolerance: float = TOLERANCE, max_plate_nesting: float = float("inf")):
         super().__init__(max_plate_nesting=max_plate_nesting)
-        self.tolerance = tolerance
+        self.tolerance = _checked(tolerance)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
@@ -137,6 +137,12 @@ class ExactMarginal(SurrogateObjective):
 class EnumeratedELBO(SurrogateObjective):
     """E_q[log p(y, z) - log q(z)], every latent of the guide summed out.
 
+    Args:
+        tolerance: nats, by which the bound may be off for each element of the plates that a latent is in,
+            where a distribution saves time by it: see `hardpp.inference.mixtures`. With 0 nothing is left
+            out.
+        max_plate_nesting: how many dims the plates of the programs take; see `SampledObjective`.
+
     Raises:
         UsageError: as for `ExactMarginal`, of the guide; or the programs' latents differ.
     """
@@ -144,8 +150,9 @@ class EnumeratedELBO(SurrogateObjective):
     name = "enum"
     bound = "elbo"
 
-    def __init__(self, *, max_plate_nesting: float = float("inf")):
+    def __init__(self, *, tolerance: float = TOLERANCE, max_plate_nesting: float = float("inf")):
         super().__init__(max_plate_nesting=max_plate_nesting)
+        self.tolerance = _checked(tolerance)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The bound of each datum; the surrogate is its sum."""
@@ -155,12 +162,19 @@ class EnumeratedELBO(SurrogateObjective):
         guide_sites, model_sites = sample_sites(guide_trace), sample_sites(model_trace)
         check_same_latents(model_sites, guide_sites)
         q = factor_graph(guide_trace)
-        p = factor_graph(model_trace, dict(guide_trace.plate_to_symbol))
+        letters = dict(guide_trace.plate_to_symbol)
+        p = factor_graph(model_trace, letters, tolerance=self.tolerance, guide=q.factors)
         terms = [*p.factors.values(), *(Factor(-log_q, dims) for log_q, dims in q.factors.values())]
         means = expectation(q.eliminate().steps, terms, q.plates)
         both = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
         bound = both.per_datum(means) * common_scale([*model_sites.values(), *guide_sites.values()])
         return Estimate(bound.detach(), bound.sum(), None, {})
+
+
+def _checked(tolerance: float) -> float:
+    if not 0 <= tolerance < 1:
+        raise UsageError(f"tolerance is at least 0 and below 1 nat, not {tolerance}")
+    return tolerance
 
 
 # The chosen values of a site as its plates stand in the program; one that no factor knows has one value.

@@ -10,6 +10,7 @@ to the program.
 Shapes: plates as in the program, the data plate outermost; S values of a latent.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.mixtures import latent_in_sight, mixture_terms
+from hardpp.inference.mixtures import Sum, latent_in_sight, log_weight, terms_that_count
 from hardpp.inference.sample_sites import Site, common_scale, sample_sites, site_log_prob
 from hardpp.ops.elimination import CrossedPlates, Elimination, eliminate
 from hardpp.ops.marginal import Factor, Reduce, infinite, log_sum, spread, without
@@ -69,13 +70,23 @@ class FactorGraph(NamedTuple):
 
 
 def factor_graph(
-    trace: Trace, plate_to_symbol: dict[str, str] | None = None, tolerance: float = 0.0
+    trace: Trace,
+    plate_to_symbol: dict[str, str] | None = None,
+    *,
+    tolerance: float = 0.0,
+    guide: Mapping[str, Factor] | None = None,
 ) -> FactorGraph:
     """Names the dims of every site; the letters of plates may be given.
 
-    A latent that is masked out is pinned to its first value, so that its sum is exactly one. With a
-    tolerance, in nats, terms that add next to nothing to the sum over a latent may be left out (see
-    `hardpp.inference.mixtures`).
+    A latent that is masked out is pinned to its first value, so that its sum is exactly one.
+
+    Args:
+        trace: of a program with every latent enumerated.
+        plate_to_symbol: letters of plates.
+        tolerance: nats, by which terms may change the sum over a latent that are left out where a
+            distribution can tell (see `hardpp.inference.mixtures`).
+        guide: the factors of a guide by site, where not the factors are summed over the latents but their
+            mean under the guide is wanted.
 
     Raises:
         UsageError: there are no sites, a `pyro.markov` of too short a history, a dim that belongs to no
@@ -89,20 +100,23 @@ def factor_graph(
     own = {name: frozenset(letters[f.name] for f in _frames(site)) for name, site in sites.items()}
     latents = {n: s["infer"]["_enumerate_symbol"] for n, s in sites.items() if "_enumerate_dim" in s["infer"]}
     name_of = {letter: name for name, letter in latents.items()}
-    in_sight = {name: latent_in_sight(site, name_of) for name, site in sites.items()}
-    # Dear observations last, each latent's last one when all else is known of the latent.
-    asked = {letter: name for name, letter in in_sight.items() if letter and tolerance > 0}
+    kind: Sum = "mixture_terms" if guide is None else "mean_terms"
+    # By site, the latent whose terms are dear; the site is asked when all else is known of the latent.
+    dear = {name: latent_in_sight(site, name_of, kind) for name, site in sites.items() if tolerance > 0}
+    last = {letter: name for name, letter in dear.items() if letter and own[name_of[letter]] == own[name]}
     factors: dict[str, Factor] = {}
     dtype = torch.float32
-    for name in sorted(sites, key=lambda name: name in asked.values()):
-        site = sites[name]
+    for name in sorted(sites, key=lambda name: last.get(dear.get(name) or "") == name):
+        site, letter = sites[name], dear.get(name)
         if name in latents:
             _check_history(site)
-        log_prob = None
-        letter = in_sight[name]
-        if letter is not None and asked.get(letter) == name and own[name_of[letter]] == own[name]:
-            log_prob = mixture_terms(site, letter, factors, own[name], tolerance)
-        if log_prob is None:
+        weight = None
+        if letter and last.get(letter) == name:
+            known = factors.values() if guide is None else [guide[name_of[letter]]]
+            weight = log_weight(letter, known, own[name])
+        if letter and weight:
+            log_prob = terms_that_count(site, letter, weight, kind, tolerance)
+        else:
             log_prob = _pinned(site)
         dtype = torch.promote_types(dtype, log_prob.dtype)
         factors[name] = factor = _named(site, _wide(log_prob))

@@ -1,20 +1,27 @@
 """Observations that need not say how probable they are under every value of a latent.
 
-    log p(y) = log sum_s exp(log_weight[s]) p(y | z = s)
+    log p(y) = log sum_s exp(log_weight[s]) p(y | z = s)            exact marginals
+    mean     = sum_s exp(log_weight[s]) log p(y | z = s)            bounds, with a guide's probabilities
 
-A distribution whose log-probabilities are dear may have a method
+Most values of a latent hardly count in either. A distribution whose log-probabilities are dear may have the
+methods
 
     mixture_terms(value, log_weight, dim, tolerance) -> Tensor
+    mean_terms(value, log_weight, dim, tolerance) -> Tensor
 
-which is `log_prob(value)`, save that terms of the sum over `dim` may be minus infinity that together make
-log p(y) no more than `tolerance` nats too low (`hardpp.distributions.linear_categorical` has one).
-It is asked where everything else that is said of the latent is known: the other factors that hold it (its
-prior, other observations) hold no other latent, and are in plates that the observation is in, too.
+which are `log_prob(value)`, save that terms of the sum over `dim` may be left out that together change log
+p(y), or the mean, by no more than `tolerance` nats. A term that is left out is minus infinity in a mixture
+and 0 in a mean. (`hardpp.distributions.linear_categorical` has both; p(y | z) must not exceed 1.)
+
+A mixture's weights are the product of all other factors that hold the latent, so it is asked when those are
+known, and only if they hold no other latent and no plate that the observation is outside of. A mean's weights
+are the guide's probabilities, if they depend on no other latent.
 
 Shapes: ... = plates, and one dim of S values of the latent on their left.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,10 +29,12 @@ from torch import Tensor
 from hardpp.inference.sample_sites import Site
 from hardpp.ops.marginal import Factor, align, spread
 
+Sum = Literal["mixture_terms", "mean_terms"]  # which sum is taken over the latent
 
-def latent_in_sight(site: Site, latents: Collection[str]) -> str | None:
-    """The letter of the one latent that an observation with `mixture_terms` depends on, or None."""
-    if not site["is_observed"] or not hasattr(site["fn"], "mixture_terms"):
+
+def latent_in_sight(site: Site, latents: Collection[str], kind: Sum) -> str | None:
+    """The letter of the one latent that an observation with such a method depends on, or None."""
+    if not site["is_observed"] or not hasattr(site["fn"], kind):
         return None
     shape, letters = site["fn"].batch_shape, site["infer"]["_dim_to_symbol"]
     held = [letters.get(i - len(shape)) for i, size in enumerate(shape) if size > 1]
@@ -33,31 +42,33 @@ def latent_in_sight(site: Site, latents: Collection[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def mixture_terms(
-    site: Site, latent: str, factors: Mapping[str, Factor], plates: frozenset[str], tolerance: float
-) -> Tensor | None:
-    """The observation's log-probability, masked, (S, ...); None where too little is known of the latent.
+def log_weight(latent: str, factors: Iterable[Factor], plates: frozenset[str]) -> Factor | None:
+    """The product of the factors that hold a latent, if they hold nothing else but these plates."""
+    held = [factor for factor in factors if latent in factor.dims]
+    if not held or not all(set(factor.dims) <= plates | {latent} for factor in held):
+        return None
+    return align(held)
+
+
+def terms_that_count(site: Site, latent: str, weight: Factor, kind: Sum, tolerance: float) -> Tensor:
+    """An observation's log-probability, masked, (S, ...), without the terms that do not count.
 
     Args:
-        site: an observation.
-        latent: the letter of the latent it depends on.
-        factors: of all other sites.
-        plates: the letters of the observation's plates, which must be the latent's.
+        site: the observation.
+        latent: the letter of the latent that it depends on.
+        weight: log weights of the latent's values, over plates of the observation.
+        kind: the method of the site's distribution.
         tolerance: nats.
     """
-    others = [factor for factor in factors.values() if latent in factor.dims]
-    if not others or not all(set(factor.dims) <= plates | {latent} for factor in others):
-        return None
     dim_of = {letter: dim for dim, letter in site["infer"]["_dim_to_symbol"].items()}
-    weight = align(others)
     held = sorted(weight.dims, key=dim_of.__getitem__)
     value = spread(weight, "".join(held)).detach()
     shape = [1] * -dim_of[held[0]]
     for letter, size in zip(held, value.shape, strict=True):
         shape[dim_of[letter]] = size
-    log_weight, mask = value.reshape(shape), site["mask"]
+    value, mask = value.reshape(shape), site["mask"]
     if mask is not None:
         mask = torch.as_tensor(mask, device=value.device)
-        log_weight = log_weight.masked_fill(~mask, -torch.inf)
-    terms: Tensor = site["fn"].mixture_terms(site["value"], log_weight, dim_of[latent], tolerance)
+        value = value.masked_fill(~mask, -torch.inf)
+    terms: Tensor = getattr(site["fn"], kind)(site["value"], value, dim_of[latent], tolerance)
     return terms if mask is None else terms.where(mask, terms.new_zeros(()))

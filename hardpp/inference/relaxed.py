@@ -29,7 +29,9 @@ class ExpectedLatents(Messenger):
 
     Without draws the latent carries no probability of its own. With a guide's trace the guide's
     draws come first, as one-hot weights that carry their log-probability, and the expected value
-    follows as one more particle: (K + 1, ..., S), so that one run of the program scores both.
+    follows as one more particle: (K + 1, ..., S), so that one run of the program scores both. That particle
+    is for comparison: an observation whose distribution has a method `last_constant` is told that nothing
+    is learnt from it.
 
     Raises:
         UsageError: a latent that is not categorical.
@@ -42,6 +44,8 @@ class ExpectedLatents(Messenger):
     def _pyro_sample(self, msg: Any) -> None:
         fn = msg["fn"]
         if msg["is_observed"]:
+            if self.draws is not None and len(fn.batch_shape) == self.plates + 1:
+                msg["fn"] = fn.last_constant(1) if hasattr(fn, "last_constant") else fn
             return
         if site_is_subsample(msg):
             if self.draws is not None and msg["name"] in self.draws:  # the data the draws belong to

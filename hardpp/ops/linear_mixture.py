@@ -1,6 +1,7 @@
 """The terms of a mixture over a large vocabulary, of which only those that count are normalised.
 
     log p(y) = log sum_s exp(log_weight[s]) f_s(y),      f_s = softmax(features[s] weight^T + bias)
+    mean     = sum_s exp(log_weight[s]) log f_s(y)
 
 A normaliser costs a product with all V symbols, and most of the S terms add next to nothing. The log
 normaliser is convex in the features, so it lies above its tangent at any other features h0,
@@ -14,6 +15,10 @@ one of which has likely looked at the same position). The terms are left out who
 most `tolerance` of the first term, so log p(y) comes out too low by at most that many nats, and a posterior
 probability is off by no more than that. A tangent is no loss of time: the gradient of the term of
 largest weight has the same product in it.
+
+A mean needs a bound from below, and any will do, as it enters by its size and not exponentially:
+
+    log f(y) >= logit[y] - log sum_v exp(bias[v]) - max_v |weight[v]| |h|
 
 Shapes: N = I S terms of I mixtures, H features, V symbols; T neighbours.
 """
@@ -48,6 +53,7 @@ def linear_mixture_terms(
     dim: int,
     *,
     tolerance: float,
+    average: bool = False,
     chunk_bytes: int = CHUNK_BYTES,
     kept_bytes: int = KEPT_BYTES,
     negligible: float = NEGLIGIBLE,
@@ -66,7 +72,8 @@ def linear_mixture_terms(
             out. Taken as a constant.
         dim: the dim of the terms, negative, not counting H. The dim right of all others, if it is another
             one, is that of the neighbours.
-        tolerance: nats, by which log p(y) may be too low.
+        tolerance: nats, by which log p(y) may be too low, or the mean be off.
+        average: whether the mean is wanted; the weights must then sum to one, and terms left out are 0.
         chunk_bytes: see `linear_log_softmax`, as the following.
         kept_bytes: room for probabilities.
         negligible: what the backward pass may skip; at least the tolerance.
@@ -77,7 +84,7 @@ def linear_mixture_terms(
     tensors = (features, weight, bias, value, log_weight)
     options: dict[str, Any] = {"chunk_bytes": chunk_bytes, "kept_bytes": kept_bytes}
     if has_torch_function(tensors):
-        options |= {"tolerance": tolerance, "negligible": negligible}
+        options |= {"tolerance": tolerance, "average": average, "negligible": negligible}
         return handle_torch_function(linear_mixture_terms, tensors, *tensors, dim, **options)
     shape = torch.broadcast_shapes(features.shape[:-1], value.shape, log_weight.shape)
     varies = value.dim() >= -dim and value.shape[dim] > 1
@@ -86,7 +93,7 @@ def linear_mixture_terms(
     index = value.expand(shape).reshape(-1, 1)
     flat = features.reshape(len(index), -1)
     terms = _Terms(shape, dim, log_weight.detach().expand(shape))
-    visit = partial(_visit, terms=terms, tolerance=tolerance)
+    visit = partial(_visit_mean if average else _visit_mixture, terms=terms, tolerance=tolerance)
     room = room_for(flat, weight, bias, chunk_bytes, kept_bytes)
     out = chosen_log_softmax(flat, weight, bias, index, visit, room, max(negligible, tolerance))
     return out.reshape(shape)
@@ -111,8 +118,8 @@ class _Terms:
         return each.reshape(*others, each.shape[-1])
 
 
-def _visit(softmax: RowSoftmax, terms: _Terms, tolerance: float) -> None:
-    log_weight = terms.log_weight
+def _visit_mixture(softmax: RowSoftmax, terms: _Terms, tolerance: float) -> None:
+    log_weight = terms.log_weight.to(torch.promote_types(terms.log_weight.dtype, softmax.out.dtype))
     largest, first = log_weight.max(1)
     mixture = (largest > -torch.inf).nonzero().squeeze(1)
     row = terms.row.gather(1, first.unsqueeze(1)).squeeze(1)[mixture]
@@ -122,12 +129,25 @@ def _visit(softmax: RowSoftmax, terms: _Terms, tolerance: float) -> None:
     bound = torch.zeros_like(softmax.out[:, 0])  # nothing is more probable than certain
     if tolerance > 0 and softmax.used == len(row):
         bound = _bounds(softmax, terms, mixture, row, log_z)
-    rest = log_weight + terms.by_mixture(bound)
+    rest = (log_weight + terms.by_mixture(bound)).masked_fill(log_weight == -torch.inf, -torch.inf)
     rest = rest.scatter(1, first.unsqueeze(1), -torch.inf)
     rest, order = rest.sort(1)
     left_out = rest.logcumsumexp(1) <= found.unsqueeze(1) + (log(tolerance) if tolerance else -torch.inf)
     counts = (left_out | (rest == -torch.inf)).logical_not_()
     # The largest of every mixture first: there may not be room to keep the probabilities of all.
+    softmax.normalise(terms.row.gather(1, order).T.flip(0)[counts.T.flip(0)])
+
+
+def _visit_mean(softmax: RowSoftmax, terms: _Terms, tolerance: float) -> None:
+    softmax.out.zero_()
+    dtype = softmax.out.dtype
+    weight, bias = softmax.weight.to(dtype), softmax.bias.to(dtype)
+    features = softmax.features.reshape(*terms.shape, -1).to(dtype)
+    reach = weight.norm(dim=1).amax() * features.norm(dim=-1) + bias.logsumexp(0)
+    lowest = (_logits(softmax, terms, features) - reach).reshape(-1)
+    share = terms.log_weight.exp() * -terms.by_mixture(lowest)
+    share, order = share.masked_fill(terms.log_weight == -torch.inf, 0.0).sort(1)
+    counts = (share.cumsum(1) > tolerance) | share.isnan()
     softmax.normalise(terms.row.gather(1, order).T.flip(0)[counts.T.flip(0)])
 
 
@@ -144,8 +164,12 @@ def _bounds(softmax: RowSoftmax, terms: _Terms, mixture: Tensor, row: Tensor, lo
     slope, intercept = terms.of_mixtures(slope), terms.of_mixtures(intercept)
     every = slice(None, None, -(-slope.shape[-2] // TANGENTS))
     tangents = features @ slope[..., every, :].mT + intercept[..., every, :].mT  # (..., T)
+    return (_logits(softmax, terms, features) - tangents.amax(-1)).clamp(max=0).reshape(-1)
+
+
+# The logits of the symbols, as the rows stand.
+def _logits(softmax: RowSoftmax, terms: _Terms, features: Tensor) -> Tensor:
     symbol = terms.by_mixture(softmax.index)[:, 0]  # (I)
-    chosen = terms.of_mixtures(softmax.weight[symbol].to(dtype))
-    offset = terms.of_mixtures(softmax.bias[symbol].to(dtype).unsqueeze(1)).squeeze(-1)
-    logit = (features * chosen).sum(-1) + offset
-    return (logit - tangents.amax(-1)).clamp(max=0).reshape(-1)
+    chosen = terms.of_mixtures(softmax.weight[symbol].to(features.dtype))
+    offset = terms.of_mixtures(softmax.bias[symbol].to(features.dtype).unsqueeze(1)).squeeze(-1)
+    return (features * chosen).sum(-1) + offset

@@ -41,7 +41,7 @@ class RowSoftmax:
     """Normalises rows of a readout on demand.
 
     Attributes:
-        out: (N, R) log-probabilities of the values; minus infinity where none was asked for.
+        out: (N, R) log-probabilities of the values; minus infinity, at first, where none was asked for.
         kept: see `Kept`.
     """
 

@@ -98,6 +98,40 @@ def test_options_reach_the_backward_pass() -> None:
     assert not ours.features.grad[1].any()
 
 
+@pytest.mark.parametrize("value", [(), (4,), (1, 4), (3, 4), (2, 3, 4)])
+def test_nothing_is_learnt_from_the_last_rows(value: tuple[int, ...]) -> None:
+    ours, theirs = pair(3, 4)
+    constant = ours.last_constant(1).expand((3, 4))
+    index = torch.randint(V, value)
+    found = constant.log_prob(index)
+    torch.testing.assert_close(found, theirs.log_prob(index), **CLOSE)
+    leaves = [ours.features, ours.weight, ours.bias]
+    given = torch.randn(found.shape, dtype=DOUBLE)
+    if len(value) < 2:  # else rows of features are not told apart by the leftmost dim of the result
+        learnt = torch.autograd.grad(found, leaves, given)
+        given[-1] = 0.0
+        for g, exact in zip(learnt, torch.autograd.grad(theirs.log_prob(index), leaves, given), strict=True):
+            torch.testing.assert_close(g, exact, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["mixture_terms", "mean_terms"])
+@pytest.mark.parametrize("written_out", [V - 1, V])
+def test_terms_of_a_sum(method: str, written_out: int) -> None:
+    ours, theirs = pair(4, 2, written_out=written_out)
+    value = torch.randint(V, (2,))
+    log_weight = torch.full((4, 1), -1000.0, dtype=DOUBLE)
+    log_weight[1] = 0.0
+    found = getattr(ours, method)(value, log_weight, -2, 1e-6)
+    expected = theirs.log_prob(value)
+    if written_out < V:
+        left_out = {"mixture_terms": -torch.inf, "mean_terms": 0.0}[method]
+        expected[[0, 2, 3]] = left_out
+    torch.testing.assert_close(found, expected, **CLOSE)
+    checked = LinearCategorical(ours.features, ours.weight, written_out=written_out, validate_args=True)
+    with pytest.raises(ValueError, match="support"):
+        getattr(checked, method)(torch.full((2,), V), log_weight, -2, 1e-6)
+
+
 def test_readable() -> None:
     ours, _ = pair(4)
     assert repr(ours) == (
@@ -150,6 +184,10 @@ def test_provenance_is_kept() -> None:
     told = LinearCategorical(track_provenance(ours.features.detach(), frozenset({"z"})), ours.weight)
     assert get_provenance(told.log_prob(torch.zeros(4, dtype=torch.int64))) == {"z"}
     assert get_provenance(told.expand((2, 4)).sample()) == {"z"}
+    told = told.expand((4,))
+    told.written_out = 0
+    terms = told.mixture_terms(torch.zeros((), dtype=torch.int64), torch.zeros(4), -1, 1e-3)
+    assert get_provenance(terms) == {"z"}
 
 
 # --- in programs -------------------------------------------------------------------------------------
