@@ -27,6 +27,9 @@ from hardpp.ops import chain
 from hardpp.ops.linear_log_softmax import linear_log_softmax
 from hardpp.ops.marginal import IMPOSSIBLE
 
+NEARER = 0.3  # nats that a position loses at first for each one it is further away
+END = -4.0  # nats of the end mark at first
+
 
 class ChainState(NamedTuple):
     """What one step hands to the next; every part has B rows."""
@@ -42,18 +45,29 @@ class ChainState(NamedTuple):
 
 
 class MoveScorer(nn.Module):
-    """leave[s, distance] and arrive[s] of every memory; zero at first, so that all moves are alike."""
+    """leave[s, distance] and arrive[s] of every memory.
 
-    def __init__(self, memory: int, distances: int):
+    At first all words are alike, near ones are likelier than far ones, and the end mark is unlikely: else
+    it would explain everything before words have been told apart.
+    """
+
+    def __init__(self, memory: int, reach: int):
         super().__init__()
-        self.key = nn.Linear(memory, distances + 1)
-        self.before = nn.Parameter(torch.zeros(distances))  # leave of the place before the source
-        nn.init.zeros_(self.key.weight)
-        nn.init.zeros_(self.key.bias)
+        near = -NEARER * (torch.arange(-reach, reach + 1) - 1).abs()  # the next position is likeliest
+        self.key = nn.Linear(memory, len(near) + 1)
+        self.before = nn.Parameter(near.clone())  # leave of the place before the source
+        self.end = nn.Parameter(torch.tensor(END))
+        with torch.no_grad():
+            self.key.weight.zero_()
+            self.key.bias.copy_(pad(near, (0, 1)))
 
     def keys(self, memory: Tensor) -> Tensor:
         """What moves need of the memory (B, S, M): (B, S, J + 1), the last of them for arrivals."""
         return self.key(memory)
+
+    def arrive(self, keys: Tensor, mask: Tensor) -> Tensor:
+        """The scores of going to every position, (B, S)."""
+        return keys[..., -1] + self.end * end_mark(mask)
 
     def leave(self, keys: Tensor) -> Tensor:
         """The scores of leaving every place by every distance, (B, R, J)."""
@@ -79,7 +93,7 @@ class ChainDecoder(nn.Module):
     ):
         super().__init__()
         self.embedding = nn.Identity()  # steps take the symbols as they are
-        self.scorer = MoveScorer(memory, 2 * reach + 1)
+        self.scorer = MoveScorer(memory, reach)
         self.readout = readout
         self.symbol = nn.Embedding(symbols, history)
         self.move = nn.Linear(2 * history, 2 * reach + 1, bias=False)
@@ -149,7 +163,8 @@ class ChainDecoder(nn.Module):
         shape = B, T, *distance.shape
         by_word = self.scorer.leave(keys).gather(-1, distance.expand(B, -1, -1))  # (B, R, S)
         by_history = self.move(query)[..., distance.flatten()].reshape(shape)
-        scores = (by_word + keys[..., -1:].transpose(-1, -2)).unsqueeze(1) + by_history
+        by_word = by_word + self.scorer.arrive(keys, mask).unsqueeze(-2)
+        scores = by_word.unsqueeze(1) + by_history
         return scores.masked_fill(~mask[:, None, None], IMPOSSIBLE).log_softmax(-1)
 
 

@@ -9,16 +9,16 @@ from hardpp.data.bible_alignments import ENGLISH, GREEK, RECORDS
 from hardpp.data.sources import SOURCES, fetch
 from hardpp.errors import DataError
 
-GREEK_HEAD = "id\taltId\ttext\tlemma"
+GREEK_HEAD = "id\taltId\ttext\tlemma\tmorph"
 ENGLISH_HEAD = "id\tsource_verse\ttext\tskip_space_after\texclude"
 GREEK_LINES = [
-    "n40001001001\tx\tΒίβλος\tβίβλος",
-    "n40001001002\tx\tγενέσεως\tγένεσις",
-    "n41001001001\tx\tἈρχὴ\tἀρχή",
-    "n56001001001\tx\tΠαῦλος\tΠαῦλος",
-    'n65001001001\tx\t"δοῦλος\tδοῦλος',
-    "n66001001001\tx\tκαὶ\tκαί",
-    "n66001002001\tx\tκαὶ\tκαί",  # a verse that English lacks
+    "n40001001001\tx\tΒίβλος\tβίβλος\tN-NSM",
+    "n40001001002\tx\tγενέσεως\tγένεσις\tN-GSF",
+    "n41001001001\tx\tἈρχὴ\tἀρχή\tN-NSM",
+    "n56001001001\tx\tΠαῦλος\tΠαῦλος\tN-NSM",
+    'n65001001001\tx\t"δοῦλος\tδοῦλος\tN-NSM',
+    "n66001001001\tx\tκαὶ\tκαί\tN-NSM",
+    "n66001002001\tx\tκαὶ\tκαί\tN-NSM",  # a verse that English lacks
 ]
 ENGLISH_LINES = [
     "40001001001\t40001001\tThe\t\t",
@@ -74,8 +74,61 @@ def test_forms_or_lemmas_and_the_case_of_both_sides(tmp_path):
         assert (pair.source[0], pair.target[0]) == (greek, english)
     assert bible_alignments.corpus(folder, greek="forms", lower_case=False).dev[1].source == ('"δοῦλος',)
     assert bible_alignments.corpus(folder).dev[0].source == ("Παῦλος",)  # lemmas keep the case of names
-    with pytest.raises(ValueError, match="'forms' or 'lemmas', got 'roots'"):
+    with pytest.raises(ValueError, match="'lemmas' or 'analysed', got 'roots'"):
         bible_alignments.corpus(folder, greek="roots")
+
+
+def test_analysed_greek_shows_endings(tmp_path):
+    corpus = bible_alignments.corpus(write(tmp_path), greek="analysed")
+    assert corpus.train[0].source == ("βίβλος|NNS", "γένεσις|NGS")
+
+
+@pytest.mark.parametrize(
+    ("morph", "shown"),
+    [
+        ("N-GSM", "NGS"),
+        ("A-APN", "AAP"),
+        ("N-PRI", "NPRI"),  # a name that is not declined
+        ("P-1GS", "P1GS"),
+        ("P-GSM", "PGS"),
+        ("T-NSM", ""),
+        ("CONJ", ""),
+        ("PRT-N", ""),
+        ("V-PAI-3S", "VI3SP"),
+        ("V-2AAI-3S", "VI3SA"),
+        ("V-API-3S", "VIP3SA"),
+        ("V-PNI-3S", "VI3SP"),  # middle in form, active in meaning
+        ("V-PAP-NSM", "VPNSP"),
+        ("V-APP-GPN", "VPPGPA"),
+        ("V-PAN", "VNP"),
+    ],
+)
+def test_analyses_by_hand(morph, shown):
+    assert bible_alignments.analysis(morph) == shown
+
+
+def test_an_analysis_that_train_lacks_is_the_nearest_that_it_has(tmp_path):
+    book = {"train": "40", "test": "41", "dev": "56"}
+    words = [
+        ("train", "a", "N-NSM"),
+        ("train", "a", "N-GPM"),
+        ("train", "a", "N-DSM"),
+        ("train", "a", "N-DSM"),
+        ("train", "c", "CONJ"),
+        ("test", "a", "N-GSM"),  # like NGP and like NNS and NDS, and NDS is the most frequent
+        ("test", "a", "N-DSF"),
+        ("test", "b", "N-GSM"),  # of no lemma that is known
+        ("dev", "a", "N-GPF"),
+        ("dev", "c", "N-GSM"),
+    ]
+    lines = [
+        f"n{book[part]}001001{n:03}\tx\tX\t{lemma}\t{morph}" for n, (part, lemma, morph) in enumerate(words)
+    ]
+    english = [f"{number}001001001\t{number}001001\tX\t\t" for number in book.values()]
+    corpus = bible_alignments.corpus(write(tmp_path, lines, english), greek="analysed")
+    assert corpus.train[0].source == ("a|NNS", "a|NGP", "a|NDS", "a|NDS", "c")
+    assert corpus.test[0].source == ("a|NDS", "a|NDS", "b|NGS")
+    assert corpus.dev[0].source == ("a|NGP", "c")
 
 
 def test_the_reverse_turns_pairs_and_links(tmp_path):
@@ -92,7 +145,7 @@ def test_the_reverse_turns_pairs_and_links(tmp_path):
     [
         ("greek", "40001001001\tx\ta\tb", "expected an id of n and 11 digits, got '40001001001'"),
         ("greek", "n4000100100\tx\ta\tb", "expected an id of n and 11 digits"),
-        ("greek", "n40001001003\tx\ta\t", "expected one word, got ''"),
+        ("greek", "n40001001003\tx\ta\t\tN-NSM", "expected one word, got ''"),
         ("greek", "n40001001003\tx\ta", "lacks columns"),
         ("english", "4000100100\t40001001\ta\t\t", "expected an id of 11 digits and a verse of 8"),
         ("english", "40001001004\t4000100\ta\t\t", "expected an id of 11 digits and a verse of 8"),
@@ -144,3 +197,9 @@ def test_the_real_verses_give_the_frozen_task():
     pairs = corpus.train + corpus.dev + corpus.test
     assert sum(len(pair.links) for pair in pairs) == 189_473
     assert len({word for pair in pairs for word in pair.source}) == 5468
+    corpus = bible_alignments.corpus(folder, greek="analysed")
+    known = {word for pair in corpus.train for word in pair.source}
+    lemmas = {word.split(bible_alignments.MARK)[0] for word in known}
+    assert len(known) == 15_079
+    strange = {word for pair in (*corpus.dev, *corpus.test) for word in pair.source} - known
+    assert not {word.split(bible_alignments.MARK)[0] for word in strange} & lemmas

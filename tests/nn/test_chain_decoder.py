@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hardpp.nn.chain_decoder import ChainDecoder, end_mark
+from hardpp.nn.chain_decoder import END, NEARER, ChainDecoder, end_mark
 from hardpp.nn.lexical import LexicalReadout
 
 M, V, T = 4, 6, 5
@@ -45,7 +45,8 @@ def test_the_first_steps_by_hand() -> None:
         """Probabilities of going from a place to every position."""
         bias = leave + net.move.weight @ history  # (J,)
         distance = [max(-2, min(2, s - place)) + 2 for s in range(n)]
-        return torch.stack([bias[d] + keys[b, s, -1] for s, d in enumerate(distance)]).softmax(-1)
+        arrive = keys[b, :n, -1] + torch.tensor([0, 0, 1]) * net.scorer.end
+        return torch.stack([bias[d] + arrive[s] for s, d in enumerate(distance)]).softmax(-1)
 
     start = moves(net.scorer.before, -1, torch.cat([first, first]))
     torch.testing.assert_close(scores[b, 0].exp()[:n], start, **CLOSE)
@@ -57,12 +58,13 @@ def test_the_first_steps_by_hand() -> None:
     torch.testing.assert_close(scores[b, 1].exp()[:n], expected, **CLOSE)
 
 
-def test_at_first_only_the_number_of_positions_matters() -> None:
+def test_at_first_the_next_word_is_likeliest_and_the_end_mark_least_likely() -> None:
     net = ChainDecoder(V, LexicalReadout(M, V), M, 2, 3, dropout=0.0).double()
     previous, memory, mask = inputs()
     _, scores = net(previous, memory, mask)
-    expected = mask.double() / mask.sum(-1, keepdim=True)
-    torch.testing.assert_close(scores.exp(), expected.unsqueeze(1).expand(-1, T, -1), **CLOSE)
+    first = torch.tensor([0.0, -NEARER, -NEARER, END - NEARER]).double().log_softmax(-1)  # the reach is 2
+    torch.testing.assert_close(scores[0, 0], first, rtol=0, atol=1e-6)
+    assert (scores.argmin(-1)[0] == 3).all()
 
 
 def test_no_step_sees_later_symbols_and_later_steps_see_them() -> None:
