@@ -7,8 +7,8 @@ record speaks of it, and so are the records that cross verses (4). The task is f
 
 Greek says by endings what English says by words of its own: a genitive is "of", a verb ending is "he". So a
 word can be written as lemma and analysis, `λόγος|NGS` (noun, genitive, singular) or `λέγω|VI3SA` (verb,
-indicative, third singular, aorist), without gender. An analysis in dev or test that train has not seen with its
-lemma is replaced by the nearest one that it has; no English word is looked at for it.
+indicative, third singular, aorist), without gender. An analysis in dev or test that train lacks is replaced
+by the nearest one of its lemma that train has; no English word is looked at for it.
 
 Source: Clear Bible, Alignments (SBLGNT to BSB), CC BY 4.0, as packed in PyPI `bible-alignments`.
 """

@@ -10,10 +10,10 @@ network: rare words share what their features share.
 Shapes: B data, S source positions, E embedding features, H features, V symbols.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
+
+from hardpp.nn.factors import FactoredLinear
 
 
 class LexicalEncoder(nn.Module):
@@ -31,11 +31,32 @@ class LexicalEncoder(nn.Module):
 
 
 class LexicalReadout(nn.Module):
-    """logits = U attended, whatever the query."""
+    """logits = U attended, whatever the query.
 
-    def __init__(self, memory: int, symbols: int):
+    Args:
+        symbols: the product with U, of V rows `weight` (V, H) and `bias` (V,).
+    """
+
+    symbols: nn.Linear | FactoredLinear
+
+    def __init__(self, symbols: nn.Linear | FactoredLinear):
         super().__init__()
-        self.symbols = nn.Linear(memory, symbols)
+        self.symbols = symbols
+
+    def start(self, counts: Tensor) -> None:
+        """Sets the bias to log frequencies, so that positions are not needed to tell frequent from rare.
+
+        Alignments come from what positions explain beyond that: started from nothing, a chain spends its
+        first epochs on frequencies and settles where every position explains every symbol alike.
+
+        Args:
+            counts: how often each symbol occurs, (V,) float; at least something each.
+        """
+        if isinstance(self.symbols, FactoredLinear):
+            self.symbols.start(counts)
+            return
+        with torch.no_grad():
+            self.symbols.bias.copy_((counts / counts.sum()).log())
 
     def features(self, attended: Tensor, query: Tensor) -> Tensor:
         """What the logits are linear in: the attended memory (..., H)."""
@@ -44,34 +65,3 @@ class LexicalReadout(nn.Module):
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
         """Logits (..., V) of attended (..., H)."""
         return self.symbols(attended)
-
-
-class FactoredEmbedding(nn.Module):
-    """A symbol's features are the sum of its factors': a lemma and its case, number or person.
-
-    Args:
-        vocabulary: the symbols; one of factors has them joined by the mark.
-        features: E.
-        mark: what joins factors.
-    """
-
-    parts: Tensor
-
-    def __init__(self, vocabulary: Sequence[str], features: int, mark: str = "|"):
-        super().__init__()
-        cut = [symbol.split(mark) if symbol.strip(mark) else [symbol] for symbol in vocabulary]
-        # A factor is known by its place, too: a lemma is not a case of the same spelling.
-        factors: dict[tuple[int, str], int] = {}
-        for symbol in cut:
-            for place, factor in enumerate(symbol):
-                factors.setdefault((place, factor), 1 + len(factors))
-        rows = torch.zeros(len(cut), max(map(len, cut)), dtype=torch.int64)  # 0 is no factor
-        for row, symbol in enumerate(cut):
-            rows[row, : len(symbol)] = torch.tensor([factors[item] for item in enumerate(symbol)])
-        self.register_buffer("parts", rows, persistent=False)
-        self.factors = nn.Embedding(1 + len(factors), features, padding_idx=0)
-        self.num_embeddings, self.embedding_dim = len(cut), features
-
-    def forward(self, symbols: Tensor) -> Tensor:
-        """Features (..., E) of int64 symbols (...)."""
-        return self.factors(self.parts[symbols]).sum(-2)

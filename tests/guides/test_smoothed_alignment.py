@@ -24,7 +24,11 @@ CLOSE = {"rtol": 0, "atol": 1e-9}
 @pytest.fixture
 def programs():
     torch.manual_seed(0)
-    embedding, encoder, readout = nn.Embedding(6, 2), LexicalEncoder(2, M, 0.0), LexicalReadout(M, V)
+    embedding, encoder, readout = (
+        nn.Embedding(6, 2),
+        LexicalEncoder(2, M, 0.0),
+        LexicalReadout(nn.Linear(M, V)),
+    )
     decoder = ChainDecoder(V, readout, M, 2, 2, 0.0)
     model = LatentAlignment(embedding, encoder, decoder, readout).double()
     with torch.no_grad():

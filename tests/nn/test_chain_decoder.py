@@ -3,7 +3,7 @@
 import cases
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hardpp.nn.chain_decoder import END, NEARER, ChainDecoder, end_mark
 from hardpp.nn.lexical import LexicalReadout
@@ -13,7 +13,7 @@ CLOSE = {"rtol": 0, "atol": 1e-12}
 
 
 def decoder(reach: int = 2) -> ChainDecoder:
-    net = ChainDecoder(V, LexicalReadout(M, V), M, reach, 3, dropout=0.0).double()
+    net = ChainDecoder(V, LexicalReadout(nn.Linear(M, V)), M, reach, 3, dropout=0.0).double()
     with torch.no_grad():  # moves start alike
         for parameter in net.parameters():
             parameter.copy_(torch.randn_like(parameter))
@@ -59,7 +59,7 @@ def test_the_first_steps_by_hand() -> None:
 
 
 def test_at_first_the_next_word_is_likeliest_and_the_end_mark_least_likely() -> None:
-    net = ChainDecoder(V, LexicalReadout(M, V), M, 2, 3, dropout=0.0).double()
+    net = ChainDecoder(V, LexicalReadout(nn.Linear(M, V)), M, 2, 3, dropout=0.0).double()
     previous, memory, mask = inputs()
     _, scores = net(previous, memory, mask)
     first = torch.tensor([0.0, -NEARER, -NEARER, END - NEARER]).double().log_softmax(-1)  # the reach is 2
