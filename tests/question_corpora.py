@@ -25,6 +25,7 @@ MODEL = "question-answering"
 COLOURS = {"red": (200, 0, 0), "blue": (0, 0, 200)}
 TINY = {
     "network": {
+        "kernels": [2, 2, 2],
         "image": 6,
         "embedding": 4,
         "question": 6,

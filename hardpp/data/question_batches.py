@@ -3,7 +3,7 @@
 Shapes: B images, T questions of an image, L words, S regions, F features.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ def collate(
     labels: Sequence[int | None],
     pictures: Pictures,
     words: Mapping[str, int],
-    cell: int,
+    regions: Callable[[int, int], int],
 ) -> QuestionBatch:
     """One batch.
 
@@ -56,7 +56,7 @@ def collate(
         labels: an answer for each place; None where no class is the answer, which leaves it unscored.
         pictures: gives the images.
         words: numbers of the words, from 2.
-        cell: pixels a side of the cells that pixels are cut into.
+        regions: how many an image of pixels of some height and width is cut into.
 
     Raises:
         ValueError: there are no images, or images of pixels differ in size.
@@ -85,7 +85,7 @@ def collate(
             raise ValueError(f"expected images of one size a batch, got {sorted(sizes)}")
         _, height, width = sizes.pop()
         source = np.stack(read)
-        source_mask = np.ones((B, (height // cell) * (width // cell)), dtype=bool)
+        source_mask = np.ones((B, regions(height, width)), dtype=bool)
     else:
         S = max(len(image) for image in read)
         source = np.zeros((B, S, read[0].shape[-1]), dtype=np.float32)

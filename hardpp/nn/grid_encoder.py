@@ -1,70 +1,68 @@
-"""An image as a grid of square cells, each described by what lies in it and by nothing else.
+"""An image as a grid of square regions, each described by what lies in it and by nothing else.
 
-A small convolutional network reads every cell by itself, as if it were an image of its own. So a model that
-answers from one cell answers from what can be seen there, and attention to cells means something; in a
-network over the whole image the receptive fields would let a cell report on its neighbours.
+Convolutions of stride 2 without padding: with kernels k1, k2, ... of n layers, neighbouring regions are
+2^n pixels apart and a region sees a window of 1 + (k1 - 1) + 2 (k2 - 1) + 4 (k3 - 1) + ... pixels a side,
+which is its box. Kernels 4, 3, 3 make windows of 16 pixels every 8, kernels 2, 2, 2 cells of 8 that do not
+overlap. So a model that answers from one region answers from what can be seen there, and attention to
+regions means something; padded or deeper networks let a region report on its neighbours.
 
-Shapes: B images, S cells (rows from the top, each from the left), C pixels a side of a cell, H hidden,
-M memory features.
+Shapes: B images, S regions (rows from the top, each from the left), H hidden, M memory features.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, the last two exclusive
+
 
 class GridEncoder(nn.Module):
-    """Pixels (B, 3, height, width) -> cells (B, S, M), of which the last two features are where it is.
+    """Pixels (B, 3, height, width) -> regions (B, S, M), of which the last two features are where it is.
 
     Args:
-        cell: C, even.
+        kernels: sides of the convolutions' kernels.
         hidden: H.
 
     Raises:
-        ValueError: `cell` is odd or below 2.
+        ValueError: no kernel, or one below 2, which would leave pixels out.
     """
 
-    def __init__(self, cell: int, hidden: int):
+    def __init__(self, kernels: Sequence[int], hidden: int):
         super().__init__()
-        if cell < 2 or cell % 2:
-            raise ValueError(f"expected cells of an even number of pixels a side, got {cell}")
-        self.cell, self.features = cell, hidden + 2
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, hidden // 2 + 1, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(hidden // 2 + 1, hidden, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(hidden * (cell // 2) ** 2, hidden),
-            nn.ReLU(),
-        )
+        if not kernels or min(kernels) < 2:
+            raise ValueError(f"expected kernels of 2 and more, got {list(kernels)}")
+        self.features = hidden + 2
+        layers: list[nn.Module] = []
+        for place, kernel in enumerate(kernels):
+            layers += [nn.Conv2d(hidden if place else 3, hidden, kernel, stride=2), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(hidden, hidden, 1), nn.ReLU())
         for layer in self.layers:
-            if isinstance(layer, nn.Conv2d | nn.Linear):  # torch's own start lets signals shrink on their way
+            if isinstance(layer, nn.Conv2d):  # torch's own start lets signals shrink on their way
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        self.norm = nn.LayerNorm(hidden)
+        self.norm = nn.LayerNorm(hidden)  # of each region by itself
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Cells (B, S, M) of pixels: uint8, or floating from 0 to 1; sides that no cell fills are cut."""
+        """Regions (B, S, M) of pixels: uint8, or floating from 0 to 1."""
         weight = self.norm.weight
         scaled = pixels.to(weight.dtype) / (1 if pixels.is_floating_point() else 255)
-        tiles = scaled.unfold(2, self.cell, self.cell).unfold(3, self.cell, self.cell)  # (B, 3, ., ., C, C)
-        B, _, rows, columns = tiles.shape[:4]
-        cells = tiles.movedim(1, 3).reshape(-1, 3, self.cell, self.cell)  # (B S, 3, C, C)
-        seen = self.norm(self.layers(2 * cells - 1)).reshape(B, rows * columns, -1)
-        return torch.cat([seen, _middles(rows, columns, seen).expand(B, -1, -1)], -1)
+        seen = self.norm(self.layers(2 * scaled - 1).movedim(1, -1))  # (B, rows, columns, H)
+        B, rows, columns, _ = seen.shape
+        down, across = (
+            torch.linspace(-1, 1, n, device=seen.device, dtype=seen.dtype) for n in (rows, columns)
+        )
+        place = torch.stack([across.expand(rows, columns), down.unsqueeze(-1).expand(rows, columns)], -1)
+        return torch.cat([seen, place.expand(B, -1, -1, -1)], -1).flatten(1, 2)
 
 
-def cell_boxes(height: int, width: int, cell: int) -> list[tuple[int, int, int, int]]:
-    """Left, top, right and bottom (the last two exclusive) of every cell, in the encoder's order."""
-    return [
-        (column * cell, row * cell, (column + 1) * cell, (row + 1) * cell)
-        for row in range(height // cell)
-        for column in range(width // cell)
-    ]
-
-
-# The middle of each cell, from -1 to 1, across and down: (S, 2).
-def _middles(rows: int, columns: int, like: Tensor) -> Tensor:
-    down, across = (
-        (2 * torch.arange(n, device=like.device, dtype=like.dtype) + 1) / n - 1 for n in (rows, columns)
+def grid_boxes(height: int, width: int, kernels: Sequence[int]) -> list[Box]:
+    """What each region of an image sees, in the encoder's order; none if the image is smaller than one."""
+    window, apart = (
+        1 + sum((kernel - 1) * 2**place for place, kernel in enumerate(kernels)),
+        2 ** len(kernels),
     )
-    return torch.stack([across.expand(rows, columns), down.unsqueeze(-1).expand(rows, columns)], -1).flatten(0, 1)
+    return [
+        (float(left), float(top), float(left + window), float(top + window))
+        for top in range(0, height - window + 1, apart)
+        for left in range(0, width - window + 1, apart)
+    ]

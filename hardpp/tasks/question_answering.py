@@ -25,7 +25,7 @@ from hardpp.nn.gated_scorer import GatedScorer
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.question_reader import QuestionReader
 from hardpp.tasks import question_data
-from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, cell_of
+from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, grid
 from hardpp.tasks.question_figures import AnswerChoice
 from hardpp.tasks.question_verbs import QuestionVerbs
 from hardpp.tasks.task import Programs
@@ -35,8 +35,8 @@ from hardpp.types import QuestionBatch
 class QuestionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    cell: int = Field(8, ge=2, description="pixels a side of a region, a power of 2; images of pixels only")
-    image: int = Field(64, ge=1, description="features of a cell; images of pixels only")
+    kernels: list[int] = Field([4, 3, 3], description="see GridEncoder: regions of 16 pixels, 8 apart")
+    image: int = Field(64, ge=1, description="features of a region of pixels")
     embedding: int = Field(32, ge=1, description="features of a word")
     question: int = Field(64, ge=1, description="features of a question")
     attention: int = Field(64, ge=1, description="hidden features of the scorer")
@@ -98,7 +98,7 @@ class QuestionTask(QuestionVerbs):
         encoder: nn.Module = nn.Identity()
         memory = int(description["channels"])
         if description["images"] == "pixels":
-            encoder = grid = GridEncoder(sizes.cell, sizes.image)
+            encoder = grid = GridEncoder(sizes.kernels, sizes.image)
             memory = grid.features
         words = nn.Embedding(len(description["words"]) + 2, sizes.embedding)
         reader = QuestionReader(words, sizes.embedding, sizes.question)
@@ -129,7 +129,7 @@ class QuestionTask(QuestionVerbs):
                 rows = [groups[index] for index in batch]
                 asked = [answered[place] for row in rows for place in row.questions]
                 labels = [drawn_answer(q, numbers.classes, config.seed, number) for q in asked]
-                return collate(by_image(asked), asked, labels, data.pictures, numbers.words, cell_of(config))
+                return collate(by_image(asked), asked, labels, data.pictures, numbers.words, grid(config))
 
             batches = length_buckets(lengths, lengths, config.training.batch_size, config.seed, number)
             return [partial(make, batch) for batch in batches]
@@ -141,4 +141,4 @@ class QuestionTask(QuestionVerbs):
     ) -> list[QuestionBatch]:
         """The dev part, with the likeliest answers."""
         chosen = Chosen(data.dev, data.pictures)
-        return [batch for _, batch in asked_batches(chosen, Numbers.of(description), cell_of(config))]
+        return [batch for _, batch in asked_batches(chosen, Numbers.of(description), grid(config))]

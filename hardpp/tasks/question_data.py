@@ -14,7 +14,7 @@ from hardpp.data.question_batches import Asked, by_image, collate, numbered, wor
 from hardpp.data.questions import Box, Pictures, Question, Questions
 from hardpp.data.sources import fetch
 from hardpp.errors import DataError
-from hardpp.nn.grid_encoder import cell_boxes
+from hardpp.nn.grid_encoder import grid_boxes
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 
@@ -82,7 +82,7 @@ def describe(data: Questions) -> dict[str, Any]:
 
 
 def asked_batches(
-    chosen: Chosen, numbers: Numbers, cell: int, images: int = IMAGES
+    chosen: Chosen, numbers: Numbers, regions: Callable[[int, int], int], images: int = IMAGES
 ) -> Iterator[tuple[list[Asked], QuestionBatch]]:
     """All questions in batches, with what each row of a batch asks; labels are people's likeliest answers."""
     questions, pictures = chosen
@@ -90,7 +90,7 @@ def asked_batches(
     groups = by_image(questions)
     for start in range(0, len(groups), images):
         rows = groups[start : start + images]
-        yield rows, collate(rows, questions, labels, pictures, numbers.words, cell)
+        yield rows, collate(rows, questions, labels, pictures, numbers.words, regions)
 
 
 def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[Asked], QuestionBatch]]:
@@ -101,7 +101,7 @@ def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[Asked], QuestionBat
     """
     if not chosen.questions:
         raise DataError("there are no questions in this part of the data")
-    for rows, batch in asked_batches(chosen, Numbers.of(run.description), cell_of(run.config)):
+    for rows, batch in asked_batches(chosen, Numbers.of(run.description), grid(run.config)):
         yield rows, batch.to(run.device)
 
 
@@ -112,9 +112,20 @@ def placed(rows: Sequence[Asked]) -> Iterator[tuple[int, int, int]]:
             yield row, column, place
 
 
-def cell_of(config: RunConfig) -> int:
-    """Pixels a side of the cells that a run's model cuts pixels into."""
-    return int(config.network["cell"])
+def grid(config: RunConfig) -> Callable[[int, int], int]:
+    """How many regions a run's network cuts pixels into, by height and width.
+
+    Raises (when called):
+        DataError: the pixels are fewer than those of one region.
+    """
+
+    def regions(height: int, width: int) -> int:
+        found = len(grid_boxes(height, width, config.network["kernels"]))
+        if not found:
+            raise DataError(f"images of {height} x {width} pixels are smaller than a region of the network")
+        return found
+
+    return regions
 
 
 def region_boxes(run: Run, pictures: Pictures, image: str) -> list[Box]:
@@ -123,10 +134,7 @@ def region_boxes(run: Run, pictures: Pictures, image: str) -> list[Box]:
     if found is not None:
         return found
     _, height, width = pictures.read(image).shape
-    return [
-        (float(left), float(top), float(right), float(bottom))
-        for left, top, right, bottom in cell_boxes(height, width, cell_of(run.config))
-    ]
+    return grid_boxes(height, width, run.config.network["kernels"])
 
 
 def inside(box: Box, gold: Box) -> bool:

@@ -14,7 +14,7 @@ from hardpp.config import problems
 from hardpp.data.questions import Question
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import question_data
-from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, cell_of, placed, region_boxes
+from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, grid, placed, region_boxes
 from hardpp.tasks.question_figures import AnswerChoice, Looks, figures, looks
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
@@ -62,7 +62,7 @@ class QuestionVerbs:
         """
         if not items.questions:
             raise DataError("there are no questions in this part of the data")
-        found = asked_batches(items, Numbers.of(run.description), cell_of(run.config), len(items.questions))
+        found = asked_batches(items, Numbers.of(run.description), grid(run.config), len(items.questions))
         return next(found)[1].to(run.device)
 
     def evaluate(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> dict[str, Any]:

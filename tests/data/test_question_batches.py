@@ -10,6 +10,10 @@ from hardpp.data.question_batches import Asked, by_image, collate, numbered, wor
 from hardpp.data.questions import Question, Questions
 
 
+def cells(height: int, width: int) -> int:
+    return (height // 8) * (width // 8)
+
+
 @pytest.fixture
 def easy(tmp_path: Path) -> Questions:
     return easy_vqa.questions(question_corpora.write_easy(tmp_path / "easy"))
@@ -30,7 +34,7 @@ def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
     ]
     words = word_vocabulary(easy.train)
     labels = [1, 0, None, 2, 3]
-    batch = collate(rows, asked, labels, easy.pictures, numbered(words, 2), 8)
+    batch = collate(rows, asked, labels, easy.pictures, numbered(words, 2), cells)
     assert batch.size == 3
     assert batch.target.tolist() == [[1, 0], [0, 2], [3, 0]]
     assert batch.target_mask.tolist() == [[True, False], [True, True], [True, False]]
@@ -49,13 +53,13 @@ def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
 def test_words_that_training_had_not(easy: Questions) -> None:
     strange = Question("s", "what colossus?", easy.train[0].image, ("red",))
     words = numbered(word_vocabulary(easy.train), 2)
-    batch = collate(by_image([strange]), [strange], [0], easy.pictures, words, 8)
+    batch = collate(by_image([strange]), [strange], [0], easy.pictures, words, cells)
     assert batch.question[0, 0].tolist() == [words["what"], 1, words["?"]]
 
 
 def test_regions_are_padded_and_masked(regions: Questions) -> None:
     asked = regions.train[:4]  # of images 100 and 101, with 2 and 3 regions
-    batch = collate(by_image(asked), asked, [0] * 4, regions.pictures, {}, 8)
+    batch = collate(by_image(asked), asked, [0] * 4, regions.pictures, {}, cells)
     assert batch.source.shape == (2, 3, 3)
     assert batch.source.dtype == torch.float32
     assert batch.source_mask.tolist() == [[True, True, False], [True, True, True]]
@@ -66,4 +70,4 @@ def test_regions_are_padded_and_masked(regions: Questions) -> None:
 
 def test_no_images_make_no_batch(easy: Questions) -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        collate([], [], [], easy.pictures, {}, 8)
+        collate([], [], [], easy.pictures, {}, cells)
