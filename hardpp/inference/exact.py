@@ -27,6 +27,7 @@ from hardpp.inference.factor_graph import FactorGraph, factor_graph
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.same_latents import check_same_latents
 from hardpp.inference.sample_sites import common_scale, sample_sites
+from hardpp.inference.schedules import kl_warm_up
 from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_back
 from hardpp.ops.marginal import Factor, spread, without
 from hardpp.types import Estimate, Program
@@ -141,7 +142,9 @@ class EnumeratedELBO(SurrogateObjective):
         tolerance: nats, by which the bound may be off for each element of the plates that a latent is in,
             where a distribution saves time by it: see `hardpp.inference.mixtures`. With 0 nothing is left
             out.
-        max_plate_nesting: how many dims the plates of the programs take; see `SampledObjective`.
+        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+        max_plate_nesting: see `SampledObjective`.
 
     Raises:
         UsageError: as for `ExactMarginal`, of the guide; or the programs' latents differ.
@@ -150,12 +153,14 @@ class EnumeratedELBO(SurrogateObjective):
     name = "enum"
     bound = "elbo"
 
-    def __init__(self, *, tolerance: float = TOLERANCE, max_plate_nesting: float = float("inf")):
+    def __init__(
+        self, *, tolerance: float = TOLERANCE, kl_warmup: int = 0, max_plate_nesting: float = float("inf")
+    ):
         super().__init__(max_plate_nesting=max_plate_nesting)
-        self.tolerance = _checked(tolerance)
+        self.tolerance, self.kl_weight = _checked(tolerance), kl_warm_up(kl_warmup)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """The bound of each datum; the surrogate is its sum."""
+        """The bound of each datum; the surrogate is its sum, or that of the weighed one."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         guide_trace = enumerated_trace(guide, nesting, args, kwargs)
         model_trace = replayed_trace(model, guide_trace, args, kwargs)
@@ -164,11 +169,23 @@ class EnumeratedELBO(SurrogateObjective):
         q = factor_graph(guide_trace)
         letters = dict(guide_trace.plate_to_symbol)
         p = factor_graph(model_trace, letters, tolerance=self.tolerance, guide=q.factors)
-        terms = [*p.factors.values(), *(Factor(-log_q, dims) for log_q, dims in q.factors.values())]
-        means = expectation(q.eliminate().steps, terms, q.plates)
+        steps, scale = q.eliminate().steps, common_scale([*model_sites.values(), *guide_sites.values()])
         both = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
-        bound = both.per_datum(means) * common_scale([*model_sites.values(), *guide_sites.values()])
-        return Estimate(bound.detach(), bound.sum(), None, {})
+
+        def mean(terms: list[Factor]) -> Tensor:
+            return both.per_datum(expectation(steps, terms, q.plates)) * scale
+
+        ratio = [p.factors[name] for name in q.factors]  # log p(z) - log q(z)
+        ratio += [Factor(-log_q, dims) for log_q, dims in q.factors.values()]
+        observed = [factor for name, factor in p.factors.items() if name not in q.factors]
+        if self.kl_weight is None:
+            bound = weighed = mean(observed + ratio)
+        else:
+            kl = mean(ratio)
+            bound = kl + mean(observed) if observed else kl
+            weighed = self.kl_weight.weighed(bound, kl)
+        self._advance()
+        return Estimate(bound.detach(), weighed.sum(), None, {})
 
 
 def _checked(tolerance: float) -> float:

@@ -22,6 +22,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.baselines import LearnedBaseline
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.drawn_weights import RelaxedObjective
+from hardpp.inference.exact import EnumeratedELBO
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.schedules import KLWarmUp, TemperatureSchedule
@@ -318,3 +319,17 @@ def test_a_warm_up_of_relaxed_draws(
     weighed = relaxed_cases.by_hand(case, us, weigh, lambda q, p: beta * diverge(q, p))
     expected = oracles.flat_gradient(weighed.sum(), relaxed_cases.parameters(case))
     torch.testing.assert_close(gradient, expected, **CLOSE)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("name", cases.ENUMERABLE)
+def test_a_warm_up_with_the_guide_summed_out(name: str, beta: float) -> None:
+    case, objective = CASES[name](), EnumeratedELBO(kl_warmup=8)
+    assert objective.kl_weight is not None
+    objective.kl_weight.estimates.fill_(int(8 * beta))
+    estimate = objective.estimate(case.model, case.guide, *case.args)
+    torch.testing.assert_close(estimate.bound, oracles.bound_per_datum(case.twin).detach(), **CLOSE)
+    parameters = [*case.of_model, *case.of_guide]
+    expected = oracles.flat_gradient(weighed_bound(case, beta), parameters)
+    torch.testing.assert_close(oracles.flat_gradient(estimate.surrogate, parameters), expected, **CLOSE)
+    assert objective.kl_weight.estimates == int(8 * beta) + 1
