@@ -86,20 +86,29 @@ class ChainDecoder(nn.Module):
         dropout: of whole previous symbols.
     """
 
-    scorer: MoveScorer
-
     def __init__(
         self, symbols: int, readout: LexicalReadout, memory: int, reach: int, history: int, dropout: float
     ):
         super().__init__()
         self.embedding = nn.Identity()  # steps take the symbols as they are
-        self.scorer = MoveScorer(memory, reach)
+        self.moves = MoveScorer(memory, reach)
         self.readout = readout
         self.symbol = nn.Embedding(symbols, history)
         self.move = nn.Linear(2 * history, 2 * reach + 1, bias=False)
         nn.init.zeros_(self.move.weight)
         self.dropout = nn.Dropout1d(dropout)
         self.reach = reach
+
+    @property
+    def scorer(self) -> "ChainDecoder":
+        """What has the keys of a memory: this decoder."""
+        return self
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """What steps need of the memory (B, S, M), once for all: (B, S, J + 2), log normalisers at last."""
+        first = torch.zeros(memory.shape[0], 1, dtype=torch.int64, device=memory.device)
+        normaliser = self._logits(first, memory) - self._log_probs(first, memory)  # (B, S, 1)
+        return torch.cat([self.moves.keys(memory), normaliser], -1)
 
     def start(self, memory: Tensor) -> ChainState:
         """The state before the first symbol, for a memory (B, S, M)."""
@@ -114,18 +123,19 @@ class ChainDecoder(nn.Module):
         """One symbol further: previous symbols (B,) -> query (B, Q), scores (B, S), next state."""
         belief = state.belief
         if state.transition is not None:
-            emission = self.emission(symbol.unsqueeze(-1), memory, mask).squeeze(1)
+            emission = (self._logits(symbol.unsqueeze(-1), memory) - keys[..., -1:]).squeeze(-1)
+            emission = emission.masked_fill(~mask, 0.0)
             belief = chain.updated(belief, state.transition, emission, end_mark(mask))
         last = state.last if state.transition is not None else symbol
         query = self._history(torch.stack([last, symbol], 1))[:, 1:]  # (B, 1, Q)
-        transition = self._transition(query, keys, mask)[:, 0]
+        transition = self._transition(query, keys[..., :-1], mask)[:, 0]
         scores = chain.prior(belief, transition).masked_fill(~mask, -torch.inf)
         return query.squeeze(1), scores, ChainState(belief, transition, symbol)
 
     def forward(self, previous: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """All steps of known previous symbols (B, T): queries (B, T, Q) and scores (B, T, S)."""
         query = self._history(previous)
-        transition = self._transition(query, self.scorer.keys(memory), mask)
+        transition = self._transition(query, self.moves.keys(memory), mask)
         emission = self.emission(previous[:, 1:], memory, mask)
         scores, _ = chain.filtered(transition, emission, end_mark(mask))
         return query, scores.masked_fill(~mask.unsqueeze(-2), -torch.inf)
@@ -135,7 +145,7 @@ class ChainDecoder(nn.Module):
     ) -> Tensor:
         """Where each symbol of a whole target (B, T) came from: log-probabilities (B, T, S)."""
         query = self._history(pad(target[:, :-1], (1, 0), value=boundary))
-        transition = self._transition(query, self.scorer.keys(memory), mask)
+        transition = self._transition(query, self.moves.keys(memory), mask)
         emission = self.emission(target, memory, mask).masked_fill(~target_mask.unsqueeze(-1), 0.0)
         return chain.smoothed(transition, emission, end_mark(mask)).masked_fill(
             ~mask.unsqueeze(-2), -torch.inf
@@ -143,10 +153,17 @@ class ChainDecoder(nn.Module):
 
     def emission(self, symbols: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
         """log p(symbol | position) of symbols (B, N), all positions: (B, N, S), 0 at padding."""
-        last = self.readout.symbols
-        features = self.readout.features(memory, memory).unsqueeze(-2)  # (B, S, 1, H)
-        found = linear_log_softmax(features, last.weight, last.bias, symbols.unsqueeze(-2))  # (B, S, N)
-        return found.transpose(-1, -2).masked_fill(~mask.unsqueeze(-2), 0.0)
+        found = self._log_probs(symbols, memory).transpose(-1, -2)
+        return found.masked_fill(~mask.unsqueeze(-2), 0.0)
+
+    # log p(symbol | position) and its logit, of symbols (B, N): (B, S, N).
+    def _log_probs(self, symbols: Tensor, memory: Tensor) -> Tensor:
+        features, last = self.readout.features(memory, memory).unsqueeze(-2), self.readout.symbols
+        return linear_log_softmax(features, last.weight, last.bias, symbols.unsqueeze(-2))
+
+    def _logits(self, symbols: Tensor, memory: Tensor) -> Tensor:
+        features, last = self.readout.features(memory, memory), self.readout.symbols
+        return features @ last.weight[symbols].transpose(-1, -2) + last.bias[symbols].unsqueeze(-2)
 
     # The features of the symbol before each step and of the one before that, (B, T, Q).
     def _history(self, previous: Tensor) -> Tensor:
@@ -161,9 +178,9 @@ class ChainDecoder(nn.Module):
         distance = distance.clamp(-self.reach, self.reach) + self.reach
         B, T = query.shape[:2]
         shape = B, T, *distance.shape
-        by_word = self.scorer.leave(keys).gather(-1, distance.expand(B, -1, -1))  # (B, R, S)
+        by_word = self.moves.leave(keys).gather(-1, distance.expand(B, -1, -1))  # (B, R, S)
         by_history = self.move(query)[..., distance.flatten()].reshape(shape)
-        by_word = by_word + self.scorer.arrive(keys, mask).unsqueeze(-2)
+        by_word = by_word + self.moves.arrive(keys, mask).unsqueeze(-2)
         scores = by_word.unsqueeze(1) + by_history
         return scores.masked_fill(~mask[:, None, None], IMPOSSIBLE).log_softmax(-1)
 

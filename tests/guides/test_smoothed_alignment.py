@@ -46,7 +46,7 @@ def chains(model, batch, row):
     emitted = model.readout(memory, memory).log_softmax(-1)[0]  # (S, V)
     previous = torch.tensor([[model.boundary, *target[:-1]]])
     query, _ = model.decoder(previous, memory, mask)
-    keys = model.decoder.scorer.keys(memory)
+    keys = model.decoder.moves.keys(memory)
     moves = model.decoder._transition(query, keys, mask)[0]  # (T, R, S)
     found = {}
     for z in itertools.product(range(S), repeat=steps):

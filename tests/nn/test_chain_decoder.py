@@ -37,7 +37,7 @@ def test_forward_is_step_after_step() -> None:
 def test_the_first_steps_by_hand() -> None:
     net, (previous, memory, mask) = decoder(), inputs()
     _, scores = net(previous, memory, mask)
-    keys = net.scorer.keys(memory)
+    keys = net.moves.keys(memory)
     b, n = 1, 3  # two words and the end mark
     first, second = (net.symbol.weight[previous[b, t]] for t in range(2))
 
@@ -45,15 +45,15 @@ def test_the_first_steps_by_hand() -> None:
         """Probabilities of going from a place to every position."""
         bias = leave + net.move.weight @ history  # (J,)
         distance = [max(-2, min(2, s - place)) + 2 for s in range(n)]
-        arrive = keys[b, :n, -1] + torch.tensor([0, 0, 1]) * net.scorer.end
+        arrive = keys[b, :n, -1] + torch.tensor([0, 0, 1]) * net.moves.end
         return torch.stack([bias[d] + arrive[s] for s, d in enumerate(distance)]).softmax(-1)
 
-    start = moves(net.scorer.before, -1, torch.cat([first, first]))
+    start = moves(net.moves.before, -1, torch.cat([first, first]))
     torch.testing.assert_close(scores[b, 0].exp()[:n], start, **CLOSE)
     emitted = net.readout(memory[b, :n], memory[b, :n]).softmax(-1)[:, previous[b, 1]]
     stands = start * emitted / (start * emitted).sum()
     history = torch.cat([second, first])
-    places = [(-1, net.scorer.before, stands[2]), *((s, keys[b, s, :-1], stands[s]) for s in range(2))]
+    places = [(-1, net.moves.before, stands[2]), *((s, keys[b, s, :-1], stands[s]) for s in range(2))]
     expected = sum(share * moves(leave, place, history) for place, leave, share in places)
     torch.testing.assert_close(scores[b, 1].exp()[:n], expected, **CLOSE)
 
