@@ -20,10 +20,10 @@ from hardpp.guides.prior import Prior
 from hardpp.guides.question_answering import AnswerInformed
 from hardpp.models.question_answering import QuestionAnswering
 from hardpp.nn.answer_readout import AnswerReadout
-from hardpp.nn.attention import AdditiveScorer
 from hardpp.nn.gated_scorer import GatedScorer
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.question_reader import QuestionReader
+from hardpp.nn.region_scorer import RegionScorer
 from hardpp.tasks import question_data
 from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, grid
 from hardpp.tasks.question_figures import AnswerChoice
@@ -102,9 +102,7 @@ class QuestionTask(QuestionVerbs):
             memory = grid.features
         words = nn.Embedding(len(description["words"]) + 2, sizes.embedding)
         reader = QuestionReader(words, sizes.embedding, sizes.question)
-        scorer = AdditiveScorer(sizes.question, memory, sizes.attention)
-        # At first all questions look at the same regions, so that what one kind learns serves the others.
-        nn.init.zeros_(scorer.query.weight)
+        scorer = RegionScorer(sizes.question, memory, sizes.attention)
         answers = len(description["answers"])
         readout = AnswerReadout(memory, sizes.question, sizes.readout, answers, sizes.dropout)
         model = QuestionAnswering(encoder, reader, scorer, readout)
