@@ -32,6 +32,7 @@ COLUMNS = {  # title -> figure, decimals
     "hit, prior": ("hit_prior", 4),
     "hit, guide": ("hit_guide", 4),
     "hit, posterior": ("hit_posterior", 4),
+    "middle": ("middle_prior", 4),
     "mass in box": ("mass", 4),
     "CPU s": ("training_seconds", 0),
 }

@@ -137,7 +137,16 @@ def region_boxes(run: Run, pictures: Pictures, image: str) -> list[Box]:
     return grid_boxes(height, width, run.config.network["kernels"])
 
 
-def inside(box: Box, gold: Box) -> bool:
-    """Is the middle of a box within another?"""
+def half_apart(config: RunConfig) -> float:
+    """Half the pixels between neighbouring regions of a run's grid: as finely as it can point."""
+    apart: int = 2 ** len(config.network["kernels"])
+    return apart / 2
+
+
+def inside(box: Box, gold: Box, tolerance: float = 0.0) -> bool:
+    """Is the middle of a box within another, give or take so many pixels?"""
     across, down = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return gold[0] <= across <= gold[2] and gold[1] <= down <= gold[3]
+    return (
+        gold[0] - tolerance < across < gold[2] + tolerance
+        and gold[1] - tolerance < down < gold[3] + tolerance
+    )

@@ -16,7 +16,7 @@ from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import SoftAttention
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
-from hardpp.tasks.question_data import Chosen, batches, inside, region_boxes
+from hardpp.tasks.question_data import Chosen, batches, half_apart, inside, region_boxes
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 
@@ -83,14 +83,17 @@ def figures(run: Run, chosen: Chosen, how: AnswerChoice) -> dict[str, Any]:
         the prior over regions; `kl`, KL(guide || exact posterior); nats per question. `unknown`, the
         share of questions of which no person's answer is a class. Where it is known what a question is
         about: `hit_prior`, `hit_guide` and `hit_posterior`, how often the middle of the likeliest
-        region lies in its box; `mass`, the prior probability of such regions; and `coverage`, their
+        region lies in its box, give or take half the distance between regions; `middle_prior`, the same
+        without that tolerance; `mass`, the prior probability of regions that hit; and `coverage`, their
         share of all regions, which is the hit rate of a guess. `questions`, the run's `step`, and
         `seconds` of answering 1,000 questions.
     """
     answers = run.description["answers"]
     right, seconds = 0.0, 0.0
     totals = dict.fromkeys(("answered", "nll", "entropy", "kl"), 0.0)
-    boxed = dict.fromkeys(("about", *(f"hit_{name}" for name in Looks._fields), "mass", "coverage"), 0.0)
+    boxed = dict.fromkeys(
+        ("about", *(f"hit_{name}" for name in Looks._fields), "middle_prior", "mass", "coverage"), 0.0
+    )
     for rows, batch in batches(run, chosen):
         began = time.perf_counter()
         predicted = answer_log_probs(run, batch, how.keep)  # (B, T, V)
@@ -113,12 +116,14 @@ def figures(run: Run, chosen: Chosen, how: AnswerChoice) -> dict[str, Any]:
             gold = chosen.pictures.gold(one.image)
             if gold is None:
                 continue
-            within = [inside(box, gold) for box in region_boxes(run, chosen.pictures, one.image)]
+            boxes, tolerance = region_boxes(run, chosen.pictures, one.image), half_apart(run.config)
+            within = [inside(box, gold, tolerance) for box in boxes]
             mass = seen.prior[row].cpu()[:, torch.tensor(within).nonzero().squeeze(-1)].sum(-1)  # (T,)
             for column in range(len(one.questions)):
                 boxed["about"] += 1
                 for name, region in attended.items():
                     boxed[f"hit_{name}"] += within[region[row][column]]
+                boxed["middle_prior"] += inside(boxes[attended["prior"][row][column]], gold)
                 boxed["mass"] += float(mass[column])
                 boxed["coverage"] += sum(within) / len(within)
     count, answered, about = len(chosen.questions), totals.pop("answered"), boxed.pop("about")

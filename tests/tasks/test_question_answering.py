@@ -88,7 +88,9 @@ def test_every_objective_trains_from_the_command_line(easy: Path, tmp_path: Path
 def test_figures_are_those_of_the_questions_taken_one_by_one(
     run: Run, chosen: Chosen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sums = dict.fromkeys(("accuracy", "nll", "kl", "hit_prior", "hit_posterior", "coverage"), 0.0)
+    sums = dict.fromkeys(
+        ("accuracy", "nll", "kl", "hit_prior", "hit_posterior", "middle_prior", "coverage"), 0.0
+    )
     answers = run.description["answers"]
     for question in chosen.questions:
         ((_, batch),) = question_data.batches(run, Chosen([question], chosen.pictures))
@@ -101,8 +103,9 @@ def test_figures_are_those_of_the_questions_taken_one_by_one(
         sums["accuracy"] += vqa_accuracy(best, question.answers)
         boxes, gold = region_boxes(run, chosen.pictures, question.image), chosen.pictures.gold(question.image)
         assert gold is not None
-        within = [inside(box, gold) for box in boxes]
+        within = [inside(box, gold, 4.0) for box in boxes]
         sums["coverage"] += sum(within) / len(within)
+        sums["middle_prior"] += inside(boxes[int(looks(run, batch).prior[0, 0].argmax())], gold)
         for which in ("prior", "posterior"):
             sums[f"hit_{which}"] += within[int(getattr(looks(run, batch), which)[0, 0].argmax())]
     for size in (1, 3, 50):
@@ -112,6 +115,14 @@ def test_figures_are_those_of_the_questions_taken_one_by_one(
             assert found[name] == pytest.approx(total / len(chosen.questions), abs=1e-5), name
     assert found["unknown"] == 0
     assert found["mass"] <= 1
+
+
+def test_what_is_inside() -> None:
+    gold = (8.0, 8.0, 18.0, 18.0)
+    assert inside((8.0, 8.0, 16.0, 16.0), gold)
+    for box, outside in (((0.0, 8.0, 8.0, 16.0), 4.0), ((16.0, 16.0, 40.0, 24.0), 10.0)):
+        assert not inside(box, gold, outside)
+        assert inside(box, gold, outside + 0.5)
 
 
 def test_all_regions_kept_is_keeping_all(run: Run, chosen: Chosen) -> None:
