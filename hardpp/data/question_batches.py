@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hardpp.data.questions import Pictures, Question
+from hardpp.errors import DataError
 from hardpp.types import QuestionBatch
 
 PADDING, UNKNOWN = 0, 1  # words; those of the vocabulary follow
@@ -59,8 +60,8 @@ def collate(
         regions: how many an image of pixels of some height and width is cut into.
 
     Raises:
-        ValueError: there are no images, or images of pixels differ in size.
-        DataError: an image cannot be read.
+        ValueError: there are no images.
+        DataError: an image cannot be read, or images of pixels differ in size.
     """
     if not asked:
         raise ValueError("expected at least one image a batch, got none")
@@ -80,10 +81,13 @@ def collate(
             if label is not None:
                 target[row, column], target_mask[row, column] = label, True
     if pictures.kind == "pixels":
-        sizes = {image.shape for image in read}
-        if len(sizes) > 1:
-            raise ValueError(f"expected images of one size a batch, got {sorted(sizes)}")
-        _, height, width = sizes.pop()
+        _, height, width = read[0].shape
+        for one, image in zip(asked, read, strict=True):
+            if image.shape != read[0].shape:
+                raise DataError(
+                    f"image {one.image} has {image.shape[1]} x {image.shape[2]} pixels and image "
+                    f"{asked[0].image} {height} x {width}: images have to be of one size"
+                )
         source = np.stack(read)
         source_mask = np.ones((B, regions(height, width)), dtype=bool)
     else:

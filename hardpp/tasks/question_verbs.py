@@ -115,6 +115,14 @@ class QuestionVerbs:
             cells = (question.name, question.text, question.answers[0], int(region))
             yield "\t".join(map(str, (*cells, " ".join(f"{side:g}" for side in box), f"{probability:.4f}")))
 
+    def symmetrised(self, *args: Any) -> Iterator[str]:
+        """There is no other direction.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError("questions about images have no other direction to be made one with")
+
     def pictures(
         self, run: Run, items: Chosen, count: int, sources: Sequence[str]
     ) -> Iterator[tuple[str, "Figure"]]:

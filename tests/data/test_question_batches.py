@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import question_corpora
 import torch
+from PIL import Image
 
 from hardpp.data import easy_vqa, vqa
 from hardpp.data.question_batches import Asked, by_image, collate, numbered, word_vocabulary
 from hardpp.data.questions import Question, Questions
+from hardpp.errors import DataError
 
 
 def cells(height: int, width: int) -> int:
@@ -66,6 +68,13 @@ def test_regions_are_padded_and_masked(regions: Questions) -> None:
     for row, (image, count) in enumerate((("100", 2), ("101", 3))):
         np.testing.assert_array_equal(batch.source[row, :count].numpy(), regions.pictures.read(image))
     assert (batch.source[0, 2] == 0).all()
+
+
+def test_images_of_two_sizes_are_refused(easy: Questions, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 24)).save(tmp_path / "easy" / "train" / "images" / "1.png")
+    asked = [question for question in easy.train if question.image in ("train/0", "train/1")]
+    with pytest.raises(DataError, match="image train/0 has 32 x 32 pixels and image train/1 24 x 32"):
+        collate(by_image(asked), asked, [0] * 4, easy.pictures, {}, cells)
 
 
 def test_no_images_make_no_batch(easy: Questions) -> None:

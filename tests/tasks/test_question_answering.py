@@ -177,6 +177,8 @@ def test_align_names_region_and_box(run: Run, chosen: Chosen) -> None:
         )
         assert float(probability) == pytest.approx(float(weight.max()), abs=1e-4)
     assert "no form for" in fail(2, "align", run.path, "--format", "pharaoh")
+    both = ["--format", "pharaoh", "--both-ways", str(run.path)]
+    assert "no other direction" in fail(2, "align", run.path, *both)
 
 
 def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:
