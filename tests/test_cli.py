@@ -280,7 +280,12 @@ def test_every_objective_trains_and_evaluates(words: list[str], corpus: Path, tm
 
 def test_lists() -> None:
     assert succeed("models").splitlines()[1].startswith("alignment")
-    assert [line.split()[0] for line in succeed("guides").splitlines()] == ["guide", "variational", "prior"]
+    assert [line.split()[0] for line in succeed("guides").splitlines()] == [
+        "guide",
+        "variational",
+        "prior",
+        "smoothed",
+    ]
     assert "did you mean 'alignment'" in fail(2, "guides", "--model", "alignmen")
     head, *rows = succeed("objectives").splitlines()
     assert head.split()[:3] == ["objective", "bounds", "unbiased"]

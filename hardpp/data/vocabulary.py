@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 BOUNDARY = 0
 UNKNOWN = 1
+FACTORS = "|"  # joins the factors of a symbol
 
 _RESERVED = ("</s>", "<unk>")
 
@@ -57,8 +58,11 @@ class Vocabulary:
         return cls(_RESERVED + tuple(sorted(seen)))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Ids of `tokens`; `UNKNOWN` for a token the vocabulary lacks. Adds no boundary."""
-        return [self._ids.get(token, UNKNOWN) for token in tokens]
+        """Ids of `tokens`, without a boundary; a token the vocabulary lacks is taken for its first factor.
+
+        `λόγος|NGS` counts as `λόγος` where only that is known; what is not known either is `UNKNOWN`.
+        """
+        return [self._ids.get(token, self._ids.get(token.partition(FACTORS)[0], UNKNOWN)) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Symbols of `ids`, reserved ones included; the caller cuts at `BOUNDARY`.

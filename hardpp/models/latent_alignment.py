@@ -12,7 +12,7 @@ Shapes: B data, S source positions, T steps, M memory features, Q query features
 ... = dims inference adds on the left.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pyro
 from pyro.nn import PyroModule
@@ -21,8 +21,6 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.linear_categorical import LinearCategorical
-from hardpp.nn.decoder import DecoderState, InputFeedingDecoder
-from hardpp.nn.readout import Readout
 from hardpp.ops.attention import attend
 from hardpp.types import TransductionBatch
 
@@ -39,6 +37,40 @@ class Source(NamedTuple):
         return Source(self.memory[rows], self.keys[rows], self.mask[rows])
 
 
+class Decoder(Protocol):
+    """Reads the symbols before a step and scores the source positions; states are its own."""
+
+    @property
+    def scorer(self) -> Any: ...  # has keys(memory)
+
+    @property
+    def embedding(self) -> nn.Module: ...  # what a step takes of previous symbols
+
+    def start(self, memory: Tensor) -> Any:
+        """The state before the first symbol."""
+
+    def step(
+        self, embedded: Tensor, memory: Tensor, keys: Tensor, mask: Tensor, state: Any
+    ) -> tuple[Tensor, Tensor, Any]:
+        """One symbol further: query (B, Q), scores (B, S), next state."""
+
+    def __call__(self, previous: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """All steps of known previous symbols (B, T): queries (B, T, Q) and scores (B, T, S)."""
+
+
+class Features(Protocol):
+    """From what was attended to what logits are linear in."""
+
+    @property
+    def symbols(self) -> Any: ...  # weight (V, H) and bias (V,)
+
+    def features(self, attended: Tensor, query: Tensor) -> Tensor:
+        """(..., H) of attended (..., M) and query (..., Q)."""
+
+    def __call__(self, attended: Tensor, query: Tensor) -> Tensor:
+        """Logits (..., V)."""
+
+
 class LatentAlignment(PyroModule):
     """p(symbol, alignment | source), from parts that are given rather than built.
 
@@ -53,15 +85,15 @@ class LatentAlignment(PyroModule):
     """
 
     max_plate_nesting = 2  # data, steps
-    decoder: InputFeedingDecoder
-    readout: Readout
+    decoder: Decoder
+    readout: Features
 
     def __init__(
         self,
         embedding: nn.Module,
         encoder: nn.Module,
-        decoder: InputFeedingDecoder,
-        readout: Readout,
+        decoder: Decoder,
+        readout: Features,
         boundary: int = 0,
     ):
         super().__init__()
@@ -80,14 +112,12 @@ class LatentAlignment(PyroModule):
             pyro.sample(sites.SYMBOL, LinearCategorical(features, last.weight, last.bias), obs=batch.target)
         return alignment
 
-    def read(self, source: Tensor, mask: Tensor) -> tuple[Source, DecoderState]:
+    def read(self, source: Tensor, mask: Tensor) -> tuple[Source, Any]:
         """Opens sources (B, S) for decoding: what every step needs, and the state before the first."""
         memory = self.encoder(self.embedding(source), mask)
         return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
 
-    def step(
-        self, source: Source, state: DecoderState, previous: Tensor
-    ) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, source: Source, state: Any, previous: Tensor) -> tuple[Tensor, Tensor, Any]:
         """One decoding step after the symbols `previous` (B,).
 
         Returns:

@@ -5,12 +5,12 @@ Sources: Deng et al. (2018) for model and guide; the presets are ours.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from torch import nn
 
-from hardpp.config import DataConfig, RunConfig, Section
+from hardpp.config import DataConfig, RunConfig
 from hardpp.data.batches import collate, encode, length_buckets
 from hardpp.data.transduction import Corpus
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
@@ -23,27 +23,13 @@ from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.tasks import corpora
+from hardpp.tasks.alignment_network import AlignmentNetwork
 from hardpp.tasks.batching import ordered_batches, vocabularies
+from hardpp.tasks.chain_alignment import chain_programs, target_counts
 from hardpp.tasks.decoded import ALLOWANCE, SequenceDecoding
 from hardpp.tasks.task import Programs
 from hardpp.tasks.transduction import SequencePairs
 from hardpp.types import TransductionBatch
-
-
-class AlignmentNetwork(Section):
-    """Sizes of the model's and the guide's networks."""
-
-    embedding: int = Field(128, ge=1, description="features of a symbol")
-    encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
-    encoder_layers: int = Field(1, ge=1)
-    decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
-    decoder_layers: int = Field(1, ge=1)
-    scorer: Literal["bilinear", "additive"] = "bilinear"
-    guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
-    dropout: float = Field(0.45, ge=0, lt=1, description="of the model's hidden features")
-    embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
-    symbol_dropout: float = Field(0.1, ge=0, lt=1, description="of whole previous symbols")
-    guide_dropout: float = Field(0.1, ge=0, lt=1, description="of the guide's hidden features")
 
 
 class AlignmentTask(SequencePairs):
@@ -74,6 +60,7 @@ class AlignmentTask(SequencePairs):
     guides: Mapping[str, str] = {
         "variational": "reads the whole source and target, bilinear score (Deng et al. 2018)",
         "prior": "the model's own latents: hard attention (Xu et al. 2015)",
+        "smoothed": "of a chain, where symbols came from given all of them: nothing to train",
     }
     data: Sequence[str] = tuple(corpora.CORPORA)
     decoding: type[BaseModel] = SequenceDecoding
@@ -88,9 +75,11 @@ class AlignmentTask(SequencePairs):
 
     def describe(self, data: Corpus) -> dict[str, Any]:
         """Vocabularies of the training part, tokenizers, lengths, and the data's fingerprint."""
+        target = Vocabulary.of(pair.target for pair in data.train)
         return {
             "source_vocabulary": list(Vocabulary.of(pair.source for pair in data.train).symbols),
-            "target_vocabulary": list(Vocabulary.of(pair.target for pair in data.train).symbols),
+            "target_vocabulary": list(target.symbols),
+            "target_counts": target_counts(data.train, target),
             "source_tokens": data.source.describe(),
             "target_tokens": data.target.describe(),
             "longest_target": max(len(pair.target) for pair in data.train),
@@ -103,6 +92,10 @@ class AlignmentTask(SequencePairs):
     def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
         """Model and guide; they share the embeddings of the symbols, and drop out on their own."""
         sizes = AlignmentNetwork(**config.network)
+        if sizes.looks == "chain":
+            return chain_programs(sizes, config.guide, description)
+        if config.guide == "smoothed":
+            raise UsageError("guide 'smoothed' is that of a chain", "add --set network.looks=chain")
         source, target = (
             nn.Embedding(len(description[f"{side}_vocabulary"]), sizes.embedding)
             for side in ("source", "target")

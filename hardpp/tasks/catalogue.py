@@ -19,6 +19,7 @@ from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, o
 from hardpp.tasks.question_answering import QuestionTask
 from hardpp.tasks.task import Task
 
+UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own
 TASKS: dict[str, type[Task]] = {"alignment": AlignmentTask, "question-answering": QuestionTask}
 
 
@@ -72,7 +73,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         guide = _name(tables, "guide")
         if guide not in family.guides:
             found.append(_unknown("guide", guide, family.guides))
-        elif kind is not None and not kind.trains_guide and guide != "prior":
+        elif kind is not None and not kind.trains_guide and guide not in UNTRAINED:
             found.append(
                 f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}"
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from hardpp.data.tokenised import reversed_pair
 from hardpp.data.transduction import Pair
+from hardpp.data.vocabulary import FACTORS
 from hardpp.decoding.links import Link, best_links, reversed_links, word_links
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
 from hardpp.errors import DataError, UsageError
@@ -137,4 +138,8 @@ def _likeliest(words: list[Link]) -> list[Link]:
 
 def _sides(run: Run) -> list[Any]:
     about = run.description
-    return [(about[f"{side}_tokens"], about[f"{side}_vocabulary"]) for side in ("source", "target")]
+    # One direction may know the factors of symbols where the other knows the first of them alone.
+    return [
+        (about[f"{side}_tokens"], {symbol.partition(FACTORS)[0] for symbol in about[f"{side}_vocabulary"]})
+        for side in ("source", "target")
+    ]
