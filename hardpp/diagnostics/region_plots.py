@@ -1,4 +1,6 @@
-"""Pictures of an image with the weight of each of its regions laid over it.
+"""Pictures of an image with what is looked at of it, and how probably, laid over it.
+
+A point of an image is seen with probability sum_s p(s) [the point lies in region s]; regions may overlap.
 
 Shapes: S regions.
 """
@@ -9,14 +11,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from hardpp.errors import UsageError
 
-_INK, _MARK, _GOLD = "#333333", "#e66101", "#2c7a2c"
+_INK, _MARK, _GOLD, _SHADE = "#333333", "#e66101", "#2c7a2c", "#08306b"
 _PANEL = 2.6  # inches a side
 
 
@@ -30,7 +32,7 @@ def region_figure(
 ) -> Figure:
     """The image by itself, then several views of where a question looks, under one scale.
 
-    A region that is not looked at is dimmed, one that is looked at alone is seen as it is; the likeliest
+    What is never looked at is dimmed, what surely is looked at is seen as it is; the likeliest region
     has a frame, and a broken line stands around what the question is about.
 
     Args:
@@ -59,19 +61,46 @@ def region_figure(
             raise ValueError(f"expected weights of shape {(len(boxes),)} (regions), got {weights.shape}")
         best = int(np.nanargmax(weights))
         _ground(axis, pixels, extent, f"{name}: {weights[best]:.2f} at {best}")
-        for box, weight in sorted(zip(boxes, weights, strict=True), key=lambda one: one[1]):
-            _draw(axis, box, facecolor="#08306b", alpha=0.75 * (1 - weight) if pixels is not None else weight)
+        shown = seen(weights, boxes, extent)
+        shade = np.tile(to_rgba(_SHADE), (*shown.shape, 1))
+        shade[..., 3] = shown if pixels is None else 0.8 * (1 - shown)
+        axis.imshow(shade, extent=(0, extent[0], extent[1], 0), interpolation="nearest")
         if gold is not None:
             _draw(axis, gold, facecolor="none", edgecolor=_GOLD, linestyle="--", linewidth=1.4)
         _draw(axis, boxes[best], facecolor="none", edgecolor=_MARK, linewidth=2.2)
-    scale = ScalarMappable(Normalize(0, 1), "Blues_r" if pixels is not None else "Blues")
+    ends = [to_rgba(_SHADE, 0.8), to_rgba(_SHADE, 0.0)] if pixels is not None else ["white", _SHADE]
+    scale = ScalarMappable(Normalize(0, 1), LinearSegmentedColormap.from_list("seen", ends))
     bar = figure.colorbar(scale, ax=list(axes), fraction=0.03, pad=0.02, shrink=0.8)
-    bar.set_label("probability", color=_INK)
+    bar.set_label("probability of being seen", color=_INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=_INK, length=2, labelsize=8)
     if title:
         figure.suptitle(title, fontsize=12, color=_INK, parse_math=False)
     return figure
+
+
+def seen(
+    weights: ArrayLike, boxes: Sequence[tuple[float, float, float, float]], extent: tuple[float, float]
+) -> NDArray[Any]:
+    """The probability that a region which is looked at shows a point, on a raster over the image.
+
+    Args:
+        weights: (S) probabilities; NaN counts as none.
+        boxes: S regions.
+        extent: width and height of the image.
+
+    Returns:
+        (height, width), or at most 256 rows and columns of a larger image.
+    """
+    counts = (min(256, max(1, round(size))) for size in extent)
+    across, down = ((np.arange(n) + 0.5) * size / n for size, n in zip(extent, counts, strict=True))
+    total = np.zeros((len(down), len(across)))
+    for weight, (left, top, right, bottom) in zip(
+        np.nan_to_num(np.asarray(weights, float)), boxes, strict=True
+    ):
+        inside = ((down >= top) & (down < bottom))[:, None] & ((across >= left) & (across < right))
+        total += weight * inside
+    return np.clip(total, 0.0, 1.0)
 
 
 def _ground(axis: Axes, pixels: NDArray[Any] | None, extent: tuple[float, float], title: str) -> None:

@@ -152,7 +152,7 @@ class QuestionVerbs:
                 boxes,
                 pixels=items.pictures.shown(question.image),
                 gold=items.pictures.gold(question.image),
-                title=f"{question.text}  {question.answers[0]}",
+                title=f"{question.text} \N{EM DASH} {question.answers[0]}",
             )
             name = "".join(c if c.isalnum() else "-" for c in f"{question.name} {question.text}")
             yield name.strip("-")[:60], figure

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from hardpp.diagnostics.region_plots import region_figure
+from hardpp.diagnostics.region_plots import region_figure, seen
 from hardpp.errors import UsageError
 
 BOXES = [(0.0, 0.0, 8.0, 8.0), (8.0, 0.0, 16.0, 8.0), (0.0, 8.0, 8.0, 16.0)]
@@ -17,7 +17,17 @@ def frames(axis, colour):
     ]
 
 
-def test_the_likeliest_region_is_framed_and_the_others_dimmed():
+def test_points_are_seen_through_all_regions_that_show_them():
+    overlapping = [(0, 0, 4, 4), (2, 0, 6, 4), (0, 2, 4, 6)]
+    found = seen([0.5, 0.3, np.nan], overlapping, (8, 6))
+    expected = np.zeros((6, 8))
+    expected[:4, :4] += 0.5
+    expected[:4, 2:6] += 0.3
+    np.testing.assert_allclose(found, expected)
+    assert seen([1.0, 0.0, 0.0], overlapping, (4000, 20)).shape == (20, 256)
+
+
+def test_the_likeliest_region_is_framed_and_what_is_not_seen_dimmed():
     weights = [0.1, 0.7, 0.2]
     figure = region_figure(
         [("prior", weights)], BOXES, pixels=PIXELS, gold=(1.0, 2.0, 5.0, 9.0), title="what?"
@@ -27,8 +37,10 @@ def test_the_likeliest_region_is_framed_and_the_others_dimmed():
     orange, green = ((230 / 255, 97 / 255, 1 / 255), (44 / 255, 122 / 255, 44 / 255))
     assert frames(panel, orange) == [(8.0, 0.0, 8.0, 8.0)]
     assert frames(panel, green) == [(1.0, 2.0, 4.0, 7.0)]
-    dim = {(p.get_x(), p.get_y()): p.get_alpha() for p in panel.patches if p.get_alpha() is not None}
-    assert dim[8.0, 0.0] < dim[0.0, 8.0] < dim[0.0, 0.0]
+    _, shade = panel.images
+    dimmed = shade.get_array()[..., 3]
+    np.testing.assert_allclose(dimmed[[0, 0, 12], [0, 12, 0]], 0.8 * (1 - np.array(weights)))
+    np.testing.assert_allclose(dimmed[12, 12], 0.8)
     figure.canvas.draw()
 
 
