@@ -61,9 +61,10 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         if preset not in family.presets:
             found.append(_unknown("preset", preset, family.presets))
         name = str(_table(tables, "data").get("name") or family.data[0])
-        tables = merge(
-            [family.presets.get(preset, {}), family.settings(name), tables, {"data": {"name": name}}]
-        )
+        recommended = dict(family.settings(name))
+        if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED:
+            recommended.pop("objective", None)  # it may not train the guide that was asked for
+        tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
     kind = None if chosen is None else chosen.kind
     if kind is not None and "guide" not in tables:

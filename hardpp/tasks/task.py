@@ -53,7 +53,7 @@ class Task(Protocol):
     decoding: type[BaseModel]  # schema of the options of `evaluate`
 
     def settings(self, data: str) -> Mapping[str, Any]:
-        """What is recommended for a data set: tables laid over the preset, under all else."""
+        """What is recommended for a data set: tables laid under everything else, the preset too."""
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:
         """Reads the data, fetching it where needed."""
