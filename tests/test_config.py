@@ -99,7 +99,7 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"inference": {"particles": 0}}, "inference.particles: input should be greater than or equal to 1"),
         ({"inference": {"basline": "none"}}, "'elbo' has no option 'basline'; did you mean 'baseline'?"),
         ({"model": "alignmnt"}, "there is no model 'alignmnt'; did you mean 'alignment'?"),
-        ({"model": "zzz"}, "there is no model 'zzz' (there are: alignment)"),
+        ({"model": "zzz"}, "there is no model 'zzz' (there are: alignment, "),
         ({"model": "no_such_module:Task"}, "model 'no_such_module:Task' cannot be imported"),
         ({"model": ":Task"}, "cannot be imported"),
         ({"objective": "json:JSONDecoder"}, "is no subclass of SurrogateObjective"),
@@ -121,7 +121,7 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
             {"data": {"name": "cmudic"}},
             "there is no data set, file or folder 'cmudic'; did you mean 'cmudict'?",
         ),
-        ({"data": {"name": "zzz"}}, "there is no data set, file or folder 'zzz' (there are: cmudict)"),
+        ({"data": {"name": "zzz"}}, "there is no data set, file or folder 'zzz' (there are: cmudict, "),
         ({"data": {"name": "no/words.tsv"}}, "there is no file or folder 'no/words.tsv'"),
     ],
 )
