@@ -131,4 +131,4 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
 
 # A TSV file, or a folder of three; whatever else is there is parallel text.
 def _is_tsv(path: Path) -> bool:
-    return (path / "train.tsv").exists() if path.is_dir() else path.suffix in (".tsv", ".txt", "")
+    return any(path.glob("*.tsv")) if path.is_dir() else path.suffix in (".tsv", ".txt", "")

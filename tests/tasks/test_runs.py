@@ -75,8 +75,9 @@ def test_a_bad_line_ends_in_3_with_file_and_line(
 
 def test_data_that_is_not_there(tmp_path: Path) -> None:
     assert "there is no file or folder" in fail(2, *train_command(tmp_path / "none.tsv", tmp_path / "run"))
-    assert "the folder lacks train.tsv" in fail(3, *train_command(tmp_path, tmp_path / "run"))
+    assert "like train.tsv, or like train.de" in fail(3, *train_command(tmp_path, tmp_path / "run"))
     (tmp_path / "empty.tsv").touch()
+    assert "the folder lacks train.tsv" in fail(3, *train_command(tmp_path, tmp_path / "run"))
     assert "the file is empty" in fail(3, *train_command(tmp_path / "empty.tsv", tmp_path / "run"))
     (tmp_path / "two.tsv").write_text("a\tb\nc\td\n")
     assert "empty after splitting 2 lines" in fail(3, *train_command(tmp_path / "two.tsv", tmp_path / "run"))
