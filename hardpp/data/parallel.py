@@ -96,7 +96,8 @@ def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tup
             found[part][ending] = file
     if not any(found.values()):
         raise DataError(
-            f"{path}: the folder has no train, dev and test", "it needs files like train.tsv, or like train.de and train.en"
+            f"{path}: the folder has no train, dev and test",
+            "it needs files like train.tsv, or like train.de and train.en",
         )
     languages = direction(str(path), set().union(*found.values()), source, target)
     missing = [f"{part}.{side}" for part in _PARTS for side in languages if side not in found[part]]
