@@ -1,11 +1,11 @@
-"""Seconds of a training step over a vocabulary of V = 8,000, per objective, in units of soft attention.
+"""Time of a training step over a vocabulary of V = 8,000, by objective, in units of soft attention.
 
     python benchmarks/translation_step_time.py [--rounds 15] [--state FILE] [--quick]
 
 The alignment model in its small sizes (embeddings 128, encoder 2 x 128, decoder and readout 320) with the
 variational guide; B = 32 pairs of S = 25 source and T = 25 target symbols, forward and backward. Each round
 runs every objective once, in a new order, on one thread, so that a slower moment of the machine hits all
-alike; ratios are taken within a round. Pyro's validation is off and nothing is dropped out.
+alike; ratios are taken within a round, of processor time. Pyro's validation is off and nothing is dropped out.
 
 Two states: at initialisation, where every position counts, and after training on pairs that are generated:
 the target is the source, put in a slightly different order, and every tenth symbol is one of the twenty most
@@ -153,10 +153,10 @@ def report(
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds + 1):
         for name in random.sample(list(steps), len(steps)):
-            began = time.perf_counter()
+            began = time.thread_time()
             steps[name]().backward()
             if number:  # the first round warms up
-                seconds[name].append(time.perf_counter() - began)
+                seconds[name].append(time.thread_time() - began)
     posterior = ExactMarginal(tolerance=0).posterior(model, guide, batch)[sites.ALIGNMENT]
     counts = ", ".join(
         f"{(posterior > p).sum(-1).double().mean():.1f} above {p:g}" for p in (1e-2, 1e-4, 1e-6)
@@ -164,7 +164,7 @@ def report(
     print(
         f"\n{title}: prior entropy {entropy(model, batch):.2f} nats; of {S} positions {counts} a posteriori\n"
     )
-    print("| | median ms | / soft | min..max of the ratio |\n|---|---|---|---|")
+    print("| | median CPU ms | / soft | min..max of the ratio |\n|---|---|---|---|")
     for name, values in seconds.items():
         ratios = [a / b for a, b in zip(values, seconds["soft"], strict=True)]
         spread = f"{min(ratios):.2f}..{max(ratios):.2f}"

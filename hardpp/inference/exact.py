@@ -32,7 +32,7 @@ from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_bac
 from hardpp.ops.marginal import Factor, spread, without
 from hardpp.types import Estimate, Program
 
-TOLERANCE = 1e-5  # far below what a batch's gradient tells
+TOLERANCE = 1e-5  # nats
 
 
 class ExactMarginal(SurrogateObjective):
@@ -40,8 +40,9 @@ class ExactMarginal(SurrogateObjective):
 
     Args:
         tolerance: nats, by which log p(y) may come out too low for each element of the plates that a latent
-            is in (and posterior probabilities be off), where a distribution saves time by it: see
-            `hardpp.inference.mixtures`. With 0 nothing is left out.
+            is in, where a distribution saves time by it (see `hardpp.inference.mixtures`). Posterior
+            probabilities are off by no more, gradients by ten times that, relatively. With 0 nothing is
+            left out.
         max_plate_nesting: how many dims the plates of the model take; see `SampledObjective`.
 
     Raises:
@@ -140,10 +141,7 @@ class EnumeratedELBO(SurrogateObjective):
 
     Args:
         tolerance: nats, by which the bound may be off for each element of the plates that a latent is in,
-            where a distribution saves time by it: see `hardpp.inference.mixtures`. With 0 nothing is left
-            out.
-        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+            as for `ExactMarginal`.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:

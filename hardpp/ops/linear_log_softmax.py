@@ -29,6 +29,7 @@ from hardpp.ops.row_softmax import Kept, Room, RowGradients, RowSoftmax, chunks,
 CHUNK_BYTES = 8 * 2**20
 KEPT_BYTES = 128 * 2**20
 NEGLIGIBLE = 1e-6
+FORESEEN = 1e-6  # relative, in sum: how far gradients may be from what was foreseen
 
 
 def linear_log_softmax(
@@ -75,8 +76,8 @@ def linear_log_softmax(
     order, N, R = _rows_first(features.shape[:-1], shape)
     index = value.expand(shape).permute(order).reshape(N, R)
     flat = features.reshape(N, features.shape[-1])
-    room = room_for(flat, weight, bias, chunk_bytes, kept_bytes)
-    out = chosen_log_softmax(flat, weight, bias, index, RowSoftmax.normalise, room, negligible)
+    room = room_for(flat, weight, bias, chunk_bytes, kept_bytes if learns(flat, weight, bias) else 0)
+    out = chosen_log_softmax(flat, weight, bias, index, _normalise_all, room, negligible)
     return _restored(out, order, shape)
 
 
@@ -119,22 +120,34 @@ def linear_log_probs(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return logits.log_softmax(-1, dtype=wide(dtype))
 
 
+# Normalises rows, and may add up gradients that it foresees, up to one factor common to all rows: it then
+# says which incoming gradients (N, R) it has taken for granted.
+Visit = Callable[[RowSoftmax, RowGradients | None], Tensor | None]
+
+
 def chosen_log_softmax(
     features: Tensor,
     weight: Tensor,
     bias: Tensor,
     index: Tensor,
-    visit: Callable[[RowSoftmax], object],
+    visit: Visit,
     room: Room,
     negligible: float,
 ) -> Tensor:
     """Log-probabilities (N, R) of values (N, R) for those rows (N, H) that `visit` normalises."""
-    learns = torch.is_grad_enabled() and any(t.requires_grad for t in (features, weight, bias))
-    room = room if learns else room._replace(kept=0)
     out: Tensor = _ChosenLogSoftmax.apply(  # type: ignore[no-untyped-call]
-        features, weight, bias, index, visit, room, negligible
+        features, weight, bias, index, visit, room, negligible, learns(features, weight, bias)
     )
     return out
+
+
+def learns(*tensors: Tensor) -> bool:
+    """Whether a gradient may be asked for."""
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def _normalise_all(softmax: RowSoftmax, sums: RowGradients | None) -> None:
+    softmax.normalise()
 
 
 def room_for(features: Tensor, weight: Tensor, bias: Tensor, chunk_bytes: int, kept_bytes: int) -> Room:
@@ -152,14 +165,17 @@ class _ChosenLogSoftmax(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         index: Tensor,
-        visit: Callable[[RowSoftmax], object],
+        visit: Visit,
         room: Room,
         negligible: float,
+        foresee: bool,
     ) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
             softmax = RowSoftmax(features, weight, bias, index, room)
-            visit(softmax)
-        ctx.save_for_backward(features, weight, bias, index, *softmax.kept)
+            sums = RowGradients(features, weight, bias, room, ctx.needs_input_grad[:3]) if foresee else None
+            foreseen = visit(softmax, sums)
+        known = (None,) * 4 if foreseen is None or sums is None else (foreseen, *sums.found)
+        ctx.save_for_backward(features, weight, bias, index, *softmax.kept, *known)
         ctx.room, ctx.negligible, ctx.used = room, negligible, softmax.used
         return softmax.out
 
@@ -167,20 +183,40 @@ class _ChosenLogSoftmax(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, bias, index, *rest = ctx.saved_tensors
-        kept = Kept(*rest)
-        matter = _rows_that_matter(gradient, ctx.negligible)
-        sums = RowGradients(features, weight, bias, ctx.room, ctx.needs_input_grad[:3])
-        with torch.autocast(features.device.type, enabled=False):
-            if not ctx.used or (ctx.used == len(index) and not len(kept.mean_weight)):
-                sums.add(_places(matter), index, gradient, kept if ctx.used else None)
-            else:
-                slot, known = kept.slot, len(kept.mean_weight)
-                if known:
-                    rows = _places(matter & (slot >= 0) & (slot < known))
-                    sums.add(rows, index, gradient, kept, mean_known=True)
-                sums.add(_places(matter & (slot >= known)), index, gradient, kept)
-                sums.add(_places(matter & (slot < 0)), index, gradient, None)
-        return sums.d_features, _as(sums.d_weight, weight), _as(sums.d_bias, bias), None, None, None, None
+        kept, (foreseen, *found) = Kept(*rest[:3]), rest[3:]
+        factor = None if foreseen is None else _common_factor(gradient, foreseen)
+        if factor is None:
+            matter = _rows_that_matter(gradient, ctx.negligible)
+            sums = RowGradients(features, weight, bias, ctx.room, ctx.needs_input_grad[:3])
+            with torch.autocast(features.device.type, enabled=False):
+                _add_up(sums, matter, index, gradient, kept, ctx.used)
+            found = sums.found
+        else:
+            found = [None if d is None else d * factor for d in found]
+        of_inputs = [
+            None if d is None else d.to(t.dtype) for d, t in zip(found, ctx.saved_tensors[:3], strict=True)
+        ]
+        return *of_inputs, None, None, None, None, None
+
+
+# What all foreseen gradients are to be multiplied with; None if it is not one number after all.
+def _common_factor(gradient: Tensor, foreseen: Tensor) -> Tensor | None:
+    factor = gradient.sum() / foreseen.sum()
+    off = (gradient - factor * foreseen).abs().sum()
+    return factor if bool(off <= FORESEEN * gradient.abs().sum()) else None
+
+
+def _add_up(
+    sums: RowGradients, matter: Tensor, index: Tensor, gradient: Tensor, kept: Kept, used: int
+) -> None:
+    slot, known = kept.slot, len(kept.mean_weight)
+    if not used or (used == len(index) and not known):
+        sums.add(_places(matter), index, gradient, kept if used else None)
+        return
+    if known:
+        sums.add(_places(matter & (slot >= 0) & (slot < known)), index, gradient, kept, mean_known=True)
+    sums.add(_places(matter & (slot >= known)), index, gradient, kept)
+    sums.add(_places(matter & (slot < 0)), index, gradient, None)
 
 
 # A gradient of nan or infinity must come through: nan compares false, and no finite sum reaches the rest.
@@ -193,10 +229,6 @@ def _rows_that_matter(gradient: Tensor, negligible: float) -> Tensor:
 
 def _places(mask: Tensor) -> Tensor:
     return mask.nonzero().squeeze(1)
-
-
-def _as(gradient: Tensor | None, like: Tensor) -> Tensor | None:
-    return None if gradient is None else gradient.to(like.dtype)
 
 
 def _product_dtype(features: Tensor, weight: Tensor, bias: Tensor) -> torch.dtype:

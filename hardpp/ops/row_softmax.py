@@ -65,15 +65,20 @@ class RowSoftmax:
         log_z = self.out.new_empty(n)
         for chunk in chunks(n, self.chunk):
             row = chunk if rows is None else rows[chunk]
-            x = self.features[row].to(self.weight.dtype)
-            logits = self.logits[: len(x)]
-            torch.addmm(self.bias, x, self.weight.T, out=logits)
-            probs = self._place(row, len(x))
-            torch.softmax(logits, -1, probs.dtype, out=probs)
-            # The largest logit and its probability give the normaliser without another pass of exponentials.
-            log_z[chunk] = logits.amax(-1).to(probs.dtype) - probs.amax(-1).log()
-            chosen = logits.gather(1, self.index[row]).to(probs.dtype)
-            self.out[row] = chosen - log_z[chunk].unsqueeze(1)
+            log_z[chunk] = self.normalise_chunk(row, self._place(row, chunk.stop - chunk.start))
+        return log_z
+
+    def normalise_chunk(self, row: slice | Tensor, probs: Tensor) -> Tensor:
+        """The same for n rows at once, whose probabilities (n, V) go where they are told to."""
+        x = self.features[row].to(self.weight.dtype)
+        if len(x) > len(self.logits):
+            self.logits = self.logits.new_empty(len(x), len(self.weight))
+        logits = self.logits[: len(x)]
+        torch.addmm(self.bias, x, self.weight.T, out=logits)
+        torch.softmax(logits, -1, probs.dtype, out=probs)
+        # The largest logit and its probability give the normaliser without another pass of exponentials.
+        log_z = logits.amax(-1).to(probs.dtype) - probs.amax(-1).log()
+        self.out[row] = logits.gather(1, self.index[row]).to(probs.dtype) - log_z.unsqueeze(1)
         return log_z
 
     def find_mean_weights(self) -> Tensor:
@@ -105,6 +110,11 @@ class RowGradients:
         self.features, self.room = features, room
         self.weight, self.bias = weight.to(room.dtype), bias.to(room.dtype)
 
+    @property
+    def found(self) -> list[Tensor | None]:
+        """The gradients of features, weight and bias."""
+        return [self.d_features, self.d_weight, self.d_bias]
+
     def add(
         self, rows: Tensor, index: Tensor, gradient: Tensor, kept: Kept | None, mean_known: bool = False
     ) -> None:
@@ -117,29 +127,35 @@ class RowGradients:
         logits = scratch.new_empty(0 if kept else size, len(self.weight), dtype=self.room.dtype)
         for chunk in chunks(len(rows), size):
             row = rows[chunk]
-            i, g, x = index[row], gradient[row], self.features[row].to(self.room.dtype)
-            d_logits = scratch[: len(row)]
+            probs, mean = scratch[: len(row)], None
             if kept is None:
+                x = self.features[row].to(self.room.dtype)
                 torch.addmm(self.bias, x, self.weight.T, out=logits[: len(row)])
-                torch.softmax(logits[: len(row)], -1, g.dtype, out=d_logits)
+                torch.softmax(logits[: len(row)], -1, probs.dtype, out=probs)
             else:
-                torch.index_select(kept.probs, 0, kept.slot[row], out=d_logits)
-            total = g.sum(1, keepdim=True)
-            d_logits.mul_(-total).scatter_add_(1, i, g)
-            if self.d_bias is not None:
-                self.d_bias += d_logits.sum(0)
-            d_logits = d_logits.to(self.room.dtype)
-            if self.d_features is not None:
-                if kept is not None and mean_known:
-                    chosen = (g.unsqueeze(-1) * self.weight[i]).sum(1)
-                    d_x = chosen - total * kept.mean_weight[kept.slot[row]]
-                else:
-                    d_x = d_logits @ self.weight
-                self.d_features[row] = d_x.to(self.d_features.dtype)
-            if self.d_weight is not None and self.room.dtype == self.d_weight.dtype:
-                self.d_weight.addmm_(d_logits.T, x)
-            elif self.d_weight is not None:
-                self.d_weight += d_logits.T @ x
+                torch.index_select(kept.probs, 0, kept.slot[row], out=probs)
+                mean = kept.mean_weight[kept.slot[row]] if mean_known else None
+            self.add_chunk(row, index[row], gradient[row], probs, mean)
+
+    def add_chunk(
+        self, row: Tensor, index: Tensor, gradient: Tensor, probs: Tensor, mean_weight: Tensor | None = None
+    ) -> None:
+        """Adds rows (n,) with values and incoming gradients (n, R); probabilities (n, V) are written over."""
+        x, total = self.features[row].to(self.room.dtype), gradient.sum(1, keepdim=True)
+        d_logits = probs.mul_(-total).scatter_add_(1, index, gradient)
+        if self.d_bias is not None:
+            self.d_bias += d_logits.sum(0)
+        d_logits = d_logits.to(self.room.dtype)
+        if self.d_features is not None:
+            if mean_weight is None:
+                d_x = d_logits @ self.weight
+            else:
+                d_x = (gradient.unsqueeze(-1) * self.weight[index]).sum(1) - total * mean_weight
+            self.d_features[row] = d_x.to(self.d_features.dtype)
+        if self.d_weight is not None and self.room.dtype == self.d_weight.dtype:
+            self.d_weight.addmm_(d_logits.T, x)
+        elif self.d_weight is not None:
+            self.d_weight += d_logits.T @ x
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
