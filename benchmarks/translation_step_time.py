@@ -5,7 +5,7 @@
 The alignment model in its small sizes (embeddings 128, encoder 2 x 128, decoder and readout 320) with the
 variational guide; B = 32 pairs of S = 25 source and T = 25 target symbols, forward and backward. Each round
 runs every objective once, in a new order, on one thread, so that a slower moment of the machine hits all
-alike; ratios are taken within a round, of processor time. Pyro's validation is off and nothing is dropped out.
+alike; ratios are of processor time, within a round. Pyro's validation is off and nothing is dropped out.
 
 Two states: at initialisation, where every position counts, and after training on pairs that are generated:
 the target is the source, put in a slightly different order, and every tenth symbol is one of the twenty most
