@@ -2,7 +2,7 @@
 
 Convolutions of stride 2 without padding: with kernels k1, k2, ... of n layers, neighbouring regions are
 2^n pixels apart and a region sees a window of 1 + (k1 - 1) + 2 (k2 - 1) + 4 (k3 - 1) + ... pixels a side,
-which is its box. Kernels 4, 3, 3 make windows of 16 pixels every 8, kernels 2, 2, 2 cells of 8 that do not
+which is its box. Kernels 4, 3, 2 make windows of 12 pixels every 8, kernels 2, 2, 2 cells of 8 that do not
 overlap. So a model that answers from one region answers from what can be seen there, and attention to
 regions means something; padded or deeper networks let a region report on its neighbours.
 

@@ -35,7 +35,7 @@ from hardpp.types import QuestionBatch
 class QuestionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    kernels: list[int] = Field([4, 3, 3], description="see GridEncoder: regions of 16 pixels, 8 apart")
+    kernels: list[int] = Field([4, 3, 2], description="see GridEncoder: regions of 12 pixels, 8 apart")
     image: int = Field(64, ge=1, description="features of a region of pixels")
     embedding: int = Field(32, ge=1, description="features of a word")
     question: int = Field(64, ge=1, description="features of a question")
