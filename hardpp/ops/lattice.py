@@ -1,0 +1,200 @@
+"""Sums over the paths of a ladder: at every step a path stays on its rung or climbs a few.
+
+    path            s[0] = 0,  s[t + 1] = s[t] + j[t],  0 <= j < J
+    weight          = sum_t arcs[t, s[t], j[t]] + end[s[N]]
+    alpha[t + 1, s] = log sum_j exp(alpha[t, s - j] + arcs[t, s - j, j])                      (forward)
+    beta[t, s]      = log sum_j exp(arcs[t, s, j] + beta[t + 1, s + j]),   beta[N] = end     (backward)
+    log total       = log sum_s exp(alpha[N, s] + end[s])
+    p(arc)          = exp(alpha[t, s] + arcs[t, s, j] + beta[t + 1, s + j]) / total
+
+All alignments that move one way are such ladders (`hardpp.ops.lattice_grid`, `hardpp.ops.lattice_ctc`). The
+loop is over steps only, whose rungs and data go together. The gradient of the log total is p(arc) by one
+backward pass; it is exactly zero where nothing is possible. Messages are centred at every step and arcs
+normalised step by step, so float32 does not drift however many steps there are.
+
+Source: Rabiner (1989), A Tutorial on Hidden Markov Models, section III; Graves (2012), Sequence Transduction
+with Recurrent Neural Networks, for the ladder of a transducer.
+Shapes: ... = data, N steps, S rungs, J jumps, K draws. Minus infinity is an arc that does not exist.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
+
+
+class BestPath(NamedTuple):
+    """A path of the greatest weight."""
+
+    jumps: Tensor  # (..., N) int64
+    weight: Tensor  # (...), in nats
+
+
+class DrawnPaths(NamedTuple):
+    """Independent draws of paths."""
+
+    jumps: Tensor  # (K, ..., N) int64
+    log_prob: Tensor  # (K, ...), in nats, given that there is a path
+
+
+def log_total(arcs: Tensor, end: Tensor) -> Tensor:
+    """The log of the sum over all paths; it can be differentiated once, with respect to the arcs.
+
+    Args:
+        arcs: (..., N, S, J), in nats.
+        end: (..., S), 0 or another weight at rungs where a path may end, minus infinity elsewhere.
+
+    Returns:
+        (...), minus infinity where no path exists.
+    """
+    total: Tensor = _LogTotal.apply(arcs, end)  # type: ignore[no-untyped-call]
+    return total
+
+
+def arc_probabilities(arcs: Tensor, end: Tensor) -> Tensor:
+    """How probable it is that a path takes an arc, (..., N, S, J); all zeros where no path exists."""
+    with torch.no_grad():
+        by_step = _by_step(arcs)
+        alpha, _ = _forward(by_step, _plus)
+        return _by_datum(_marginals(by_step, alpha, end))
+
+
+@torch.no_grad()
+def best_path(arcs: Tensor, end: Tensor) -> BestPath:
+    """A path of the greatest weight; of equals one. Arguments as for `log_total`."""
+    by_step = _by_step(arcs)
+    alpha, centres = _forward(by_step, torch.maximum)
+    weight, rung = (alpha[-1] + end).max(-1)
+    taken = []
+    for before, weights in zip(reversed(alpha[:-1]), reversed(by_step), strict=True):
+        ways = _incoming(before, weights).gather(-2, _at(rung, len(weights))).squeeze(-2)  # (..., J)
+        taken.append(ways.argmax(-1))
+        rung = (rung - taken[-1]).clamp(min=0)
+    return BestPath(torch.stack(taken[::-1], -1), weight + centres.sum(0))
+
+
+@torch.no_grad()
+def draw_paths(arcs: Tensor, end: Tensor, draws: int) -> DrawnPaths:
+    """Independent paths, each in proportion to its weight: forward filtering, backward sampling.
+
+    Arguments as for `log_total`, and K. Where no path exists what is drawn means nothing.
+    """
+    by_step = _by_step(arcs)
+    alpha, _ = _forward(by_step, _plus)
+    shape = (draws, *end.shape[:-1], len(by_step) + 1)
+    uniform = torch.rand(shape, dtype=arcs.dtype, device=arcs.device)
+    rung, log_prob = _chosen((alpha[-1] + end).expand(*shape[:-1], -1), uniform[..., -1])
+    taken = []
+    for t in reversed(range(len(by_step))):
+        ways = _incoming(alpha[t], by_step[t]).expand(*shape[:-1], -1, -1)
+        ways = ways.gather(-2, _at(rung, ways.shape[-1])).squeeze(-2)  # (K, ..., J)
+        jump, found = _chosen(ways, uniform[..., t])
+        taken.append(jump)
+        log_prob, rung = log_prob + found, (rung - jump).clamp(min=0)
+    return DrawnPaths(torch.stack(taken[::-1], -1), log_prob)
+
+
+def path_weight(arcs: Tensor, end: Tensor, jumps: Tensor) -> Tensor:
+    """The weight of given paths, (K, ..., N) of jumps: (K, ...), minus infinity where an arc is missing."""
+    S = arcs.shape[-2]
+    rungs = pad(jumps.cumsum(-1), (1, 0))
+    over = rungs[..., -1] >= S
+    place = (rungs[..., :-1].clamp(max=S - 1) * arcs.shape[-1] + jumps).unsqueeze(-1)
+    flat = arcs.flatten(-2)
+    taken = flat.expand(*jumps.shape, -1).gather(-1, place).squeeze(-1).sum(-1)
+    last = end.expand(*jumps.shape[:-1], -1).gather(-1, rungs[..., -1:].clamp(max=S - 1)).squeeze(-1)
+    return (taken + last).masked_fill(over, -torch.inf)
+
+
+class _LogTotal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, arcs: Tensor, end: Tensor) -> Tensor:
+        by_step = _by_step(arcs)
+        alpha, centres = _forward(by_step, _plus)
+        ctx.save_for_backward(by_step, alpha, end)
+        return (alpha[-1] + end).logsumexp(-1) + centres.sum(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        found = _marginals(*ctx.saved_tensors)
+        return _by_datum(found * gradient.unsqueeze(-1)), None
+
+
+# Steps and jumps first, so that what one step reads lies together: (N, J, ..., S).
+def _by_step(arcs: Tensor) -> Tensor:
+    return arcs.detach().movedim(-3, 0).movedim(-1, 1).contiguous()
+
+
+def _by_datum(by_step: Tensor) -> Tensor:
+    return by_step.movedim(1, -1).movedim(0, -3)
+
+
+Plus = Callable[[Tensor, Tensor], Tensor]
+
+
+def _plus(left: Tensor, right: Tensor) -> Tensor:
+    return torch.logaddexp(left, right)
+
+
+# Messages (N + 1, ..., S) whose largest is 0, and what was taken off each of them, (N + 1, ...).
+def _forward(by_step: Tensor, plus: Plus) -> tuple[Tensor, Tensor]:
+    alpha = by_step.new_full(by_step.shape[2:], -torch.inf)
+    alpha[..., 0] = 0.0
+    messages, centres = [alpha], [by_step.new_zeros(alpha.shape[:-1])]
+    for weights in by_step:
+        arriving = alpha + weights  # (J, ..., S) by the rung that is left
+        alpha = reduce(plus, [_climbed(each, j) for j, each in enumerate(arriving)])
+        centre = alpha.amax(-1)
+        centre = centre.masked_fill(centre == -torch.inf, 0.0)
+        alpha = alpha - centre.unsqueeze(-1)
+        messages.append(alpha)
+        centres.append(centre)
+    return torch.stack(messages), torch.stack(centres)
+
+
+# Probabilities of arcs (N, J, ..., S), by the messages that the forward pass left.
+def _marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
+    beta = end
+    onward = []  # (J, ..., S) by the rung that is left
+    for weights in reversed(by_step):
+        ahead = torch.stack([weight + _ahead(beta, j) for j, weight in enumerate(weights)])
+        onward.append(ahead)
+        beta = ahead.logsumexp(0)
+        centre = beta.amax(-1, keepdim=True)
+        beta = beta - centre.masked_fill(centre == -torch.inf, 0.0)
+    joint = alpha[:-1].unsqueeze(1) + torch.stack(onward[::-1])  # (N, J, ..., S)
+    largest = joint.amax((1, -1), keepdim=True)
+    joint = (joint - largest.masked_fill(largest == -torch.inf, 0.0)).exp()
+    return joint / joint.sum((1, -1), keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny)
+
+
+# What arrives j rungs higher.
+def _climbed(weights: Tensor, j: int) -> Tensor:
+    return pad(weights[..., : weights.shape[-1] - j], (j, 0), value=-torch.inf) if j else weights
+
+
+# What waits j rungs higher.
+def _ahead(weights: Tensor, j: int) -> Tensor:
+    return pad(weights[..., j:], (0, j), value=-torch.inf) if j else weights
+
+
+# The ways to arrive at every rung, (..., S, J).
+def _incoming(alpha: Tensor, weights: Tensor) -> Tensor:
+    return torch.stack([_climbed(each, j) for j, each in enumerate(alpha + weights)], -1)
+
+
+def _at(rung: Tensor, jumps: int) -> Tensor:
+    return rung[..., None, None].expand(*rung.shape, 1, jumps)
+
+
+# One of the last dim in proportion to its weight, by a number in [0, 1), and its log-probability.
+def _chosen(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    log_probs = weights.log_softmax(-1).nan_to_num(nan=0.0, posinf=0.0, neginf=-torch.inf)
+    reached = log_probs.exp().cumsum(-1)
+    choice = (reached <= uniform.unsqueeze(-1) * reached[..., -1:]).sum(-1)
+    return choice, log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)

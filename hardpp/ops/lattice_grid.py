@@ -1,0 +1,151 @@
+"""Decisions to emit or to consume, as paths through the grid of frames and tokens.
+
+A path starts with no frame consumed and no token emitted (i = 0, o = 0) and ends with all m frames consumed
+and all n tokens emitted. One binary decision a step:
+
+    dwell      1: emit a token and stay at the frame;  0: consume the frame     m + n steps, C(m + n, n) paths
+    no dwell   1: emit a token and consume the frame;  0: consume the frame     m steps, C(m, n) paths
+
+Where only one decision leads to the end it is *forced*: its probability is one, its logit is not read. After
+the end nothing is decided, and the weight of staying there is 0.
+
+As a ladder (`hardpp.ops.lattice`) a rung is a number of tokens emitted, a jump is a decision, and a step is
+an anti-diagonal i + o = t of the grid (dwell) or a frame i = t (no dwell).
+
+Source: Lawson et al. (2017), section 2.1; Luo et al. (2016), section 2, without dwelling, and for forcing.
+Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the left.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+
+class Path(NamedTuple):
+    """Where decisions lead; all (..., B, N)."""
+
+    consumed: Tensor  # int64 frames before each step, 0 .. S
+    emitted: Tensor  # int64 tokens before each step, 0 .. T
+    last: Tensor  # int64 the decision before each step, 0 before the first
+    may_emit: Tensor  # bool
+    may_consume: Tensor  # bool; decisions that may both be made are free
+    within: Tensor  # bool, is the step before the end? (B, N), the same for all paths
+
+
+class Grid(NamedTuple):
+    """How many frames and tokens each datum has, and how a path goes."""
+
+    frames: Tensor  # (B,) int64 m
+    tokens: Tensor  # (B,) int64 n
+    S: int  # at least every m
+    T: int  # at least every n
+    dwell: bool
+
+    @property
+    def steps(self) -> int:
+        """N, which no path is longer than."""
+        return self.S + self.T if self.dwell else self.S
+
+    @property
+    def length(self) -> Tensor:
+        """How many steps a path has, (B,)."""
+        return self.frames + self.tokens if self.dwell else self.frames
+
+    def may(self, consumed: Tensor, emitted: Tensor, dims: int = 0) -> tuple[Tensor, Tensor]:
+        """May a path that is here emit, may it consume? Bool, with `dims` dims to the right of the data."""
+        frames, tokens = (each[(..., *[None] * dims)] for each in (self.frames, self.tokens))
+        left = frames - consumed
+        if self.dwell:
+            return emitted < tokens, left > 0
+        return (emitted < tokens) & (left > 0), left > (tokens - emitted).clamp(min=0)
+
+    def path(self, decisions: Tensor) -> Path:
+        """Where decisions (..., B, N), 0 or 1, lead; what stands after the end is not read."""
+        within = torch.arange(self.steps, device=decisions.device) < self.length.unsqueeze(-1)
+        each = torch.where(within, decisions.long(), 0)
+        emitted = each.cumsum(-1) - each
+        if self.dwell:
+            left = torch.where(within, 1 - each, 0)
+            consumed = (left.cumsum(-1) - left).clamp(max=self.S)
+        else:
+            consumed = torch.arange(self.steps, device=each.device).minimum(self.frames.unsqueeze(-1))
+            consumed = consumed.expand_as(emitted)
+        last = torch.nn.functional.pad(each[..., :-1], (1, 0))
+        return Path(consumed, emitted.clamp(max=self.T), last, *self.may(consumed, emitted, dims=1), within)
+
+    def emission_steps(self, decisions: Tensor) -> Tensor:
+        """At which step each token is emitted, (..., B, T) int64; N if it never is."""
+        within = torch.arange(self.steps, device=decisions.device) < self.length.unsqueeze(-1)
+        count = torch.where(within, decisions.long(), 0).cumsum(-1).contiguous()
+        each = torch.arange(1, self.T + 1, device=decisions.device)
+        return torch.searchsorted(count, each.expand(*count.shape[:-1], -1).contiguous())
+
+    def arcs(self, logits: Tensor) -> Tensor:
+        """Log-probabilities of decisions as arcs of the ladder.
+
+        Args:
+            logits: (B, S + 1, T + 1) of emitting rather than consuming, by frames consumed and tokens
+                emitted.
+
+        Returns:
+            (B, N, T + 1, 2).
+        """
+        frames, tokens = logits.shape[-2:]
+        consumed = torch.arange(frames, device=logits.device).unsqueeze(-1)
+        emitted = torch.arange(tokens, device=logits.device)
+        may_emit, may_consume = self.may(consumed, emitted, dims=2)
+        both = torch.stack(decision_log_probs(logits, may_emit, may_consume), -1)
+        arcs = self._by_step(both, -torch.inf)
+        step = torch.arange(self.steps, device=logits.device).unsqueeze(-1)
+        over = (step >= self.length[:, None, None]) & (emitted == self.tokens[:, None, None])
+        stay = torch.tensor([0.0, -torch.inf], dtype=arcs.dtype, device=arcs.device)
+        return torch.where(over.unsqueeze(-1), stay, arcs)
+
+    def token_arcs(self, log_likelihood: Tensor) -> Tensor:
+        """Log-likelihoods (B, S + 1, T) of each token after so many frames, as arcs (B, N, T + 1, 2)."""
+        padded = torch.nn.functional.pad(log_likelihood, (0, 1))
+        return self._by_step(torch.stack([torch.zeros_like(padded), padded], -1), 0.0)
+
+    def end(self, like: Tensor) -> Tensor:
+        """The weights of ending at each rung, (B, T + 1): 0 with all tokens emitted."""
+        rung = torch.arange(self.T + 1, device=like.device) == self.tokens.unsqueeze(-1)
+        return torch.where(rung, 0.0, -torch.inf).to(like.dtype)
+
+    def emission_frames(self, arc_probabilities: Tensor) -> Tensor:
+        """How probable it is that each token is emitted after so many frames, (B, T, S + 1).
+
+        Args:
+            arc_probabilities: (B, N, T + 1, 2).
+        """
+        emits = arc_probabilities[..., :-1, 1].transpose(-1, -2)  # (B, T, N)
+        if not self.dwell:
+            return torch.nn.functional.pad(emits, (0, 1))
+        token = torch.arange(self.T, device=emits.device).unsqueeze(-1)
+        step = torch.arange(self.S + 1, device=emits.device) + token  # (T, S + 1)
+        inside = step < self.steps
+        return emits.gather(-1, step.clamp(max=self.steps - 1).expand(*emits.shape[:-1], -1)) * inside
+
+    # Values (B, S + 1, T + 1, 2) of the grid by step and rung, (B, N, T + 1, 2).
+    def _by_step(self, values: Tensor, elsewhere: float) -> Tensor:
+        if not self.dwell:
+            return values[:, : self.S]
+        step = torch.arange(self.steps, device=values.device).unsqueeze(-1)
+        consumed = step - torch.arange(self.T + 1, device=values.device)  # (N, T + 1)
+        inside = (consumed >= 0) & (consumed <= self.S)
+        index = consumed.clamp(0, self.S)[..., None].expand(len(values), -1, -1, values.shape[-1])
+        return values.gather(1, index).masked_fill(~inside.unsqueeze(-1), elsewhere)
+
+
+def decision_log_probs(logits: Tensor, may_emit: Tensor, may_consume: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of consuming (0) and emitting (1), never narrower than float32.
+
+    Exactly 0 and without gradient where the decision is forced, minus infinity where it may not be made.
+    """
+    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    free = may_emit & may_consume
+    zero = wide.new_zeros(())
+    consume = torch.where(free, logsigmoid(-wide), zero).masked_fill(~may_consume, -torch.inf)
+    emit = torch.where(free, logsigmoid(wide), zero).masked_fill(~may_emit, -torch.inf)
+    return consume, emit
