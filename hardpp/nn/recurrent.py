@@ -12,19 +12,23 @@ class BidirectionalLSTM(nn.Module):
 
     Each direction starts at its own end of every sequence (the backward one at the last symbol
     that is not padding), so outputs do not depend on how far a batch is padded. Lengths stay on
-    the device: packing would move them to the host.
+    the device: packing would move them to the host. With `skip` each output also holds its own
+    input: what a symbol is by itself, beside what it is in its sequence.
     """
 
-    def __init__(self, inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0):
+    def __init__(
+        self, inputs: int, hidden: int, layers: int = 1, dropout: float = 0.0, *, skip: bool = False
+    ):
         super().__init__()
         sizes = [inputs] + [2 * hidden] * (layers - 1)
         self.forwards = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
         self.backwards = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
         self.dropout = nn.Dropout(dropout)
-        self.features = 2 * hidden
+        self.skip = skip
+        self.features = 2 * hidden + (inputs if skip else 0)
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Maps (B, N, E) and a right-padded (B, N) bool mask to (B, N, 2H)."""
+        """Maps (B, N, E) and a right-padded (B, N) bool mask to (B, N, 2H), with `skip` (B, N, 2H + E)."""
         reversal = reversed_positions(mask).unsqueeze(-1)  # (B, N, 1)
         hidden = inputs
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
@@ -32,7 +36,7 @@ class BidirectionalLSTM(nn.Module):
             left, _ = ahead(hidden)
             right, _ = back(flipped)
             hidden = self.dropout(torch.cat([left, right.gather(1, reversal.expand_as(right))], -1))
-        return hidden
+        return torch.cat([hidden, inputs], -1) if self.skip else hidden
 
 
 def reversed_positions(mask: Tensor) -> Tensor:

@@ -100,7 +100,9 @@ class AlignmentTask(SequencePairs):
             nn.Embedding(len(description[f"{side}_vocabulary"]), sizes.embedding)
             for side in ("source", "target")
         )
-        encoder = BidirectionalLSTM(sizes.embedding, sizes.encoder, sizes.encoder_layers, sizes.dropout)
+        encoder = BidirectionalLSTM(
+            sizes.embedding, sizes.encoder, sizes.encoder_layers, sizes.dropout, skip=sizes.skip
+        )
         memory = encoder.features
         scorer: Scorer = (
             BilinearScorer(sizes.decoder, memory)

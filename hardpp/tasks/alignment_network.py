@@ -13,6 +13,7 @@ class AlignmentNetwork(Section):
     embedding: int = Field(128, ge=1, description="features of a symbol")
     encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
     encoder_layers: int = Field(1, ge=1)
+    skip: bool = Field(False, description="attended positions also hold the features of their own symbol")
     decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
     decoder_layers: int = Field(1, ge=1)
     scorer: Literal["bilinear", "additive"] = "bilinear"

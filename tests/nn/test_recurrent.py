@@ -46,6 +46,16 @@ def test_padding_is_never_read(device: torch.device) -> None:
     torch.testing.assert_close(found[mask], reader(inputs, mask)[mask], rtol=0, atol=1e-12)
 
 
+def test_a_skip_adds_the_inputs_themselves() -> None:
+    reader = BidirectionalLSTM(INPUTS, HIDDEN, 2, skip=True).double()
+    mask, inputs = cases.ragged([3, 2]), torch.randn(2, 3, INPUTS, dtype=torch.float64)
+    found = reader(inputs, mask)
+    assert found.shape[-1] == reader.features == 2 * HIDDEN + INPUTS
+    torch.testing.assert_close(found[..., 2 * HIDDEN :], inputs, rtol=0, atol=0)
+    reader.skip = False
+    torch.testing.assert_close(found[..., : 2 * HIDDEN], reader(inputs, mask), rtol=0, atol=0)
+
+
 def test_every_position_sees_the_whole_sequence() -> None:
     reader = BidirectionalLSTM(INPUTS, HIDDEN).double()
     inputs = torch.randn(1, 4, INPUTS, dtype=torch.float64, requires_grad=True)
