@@ -14,6 +14,7 @@ ALIGNMENT = "alignment"  # which source position an output symbol looks at
 SYMBOL = "symbol"  # the output symbol itself
 REGION = "region"  # which region of an image a question is answered from
 ANSWER = "answer"  # the answer itself
+DECISIONS = "decisions"  # all decisions of an utterance to emit a token or to consume a frame
 
 
 @contextmanager
@@ -27,6 +28,13 @@ def output_steps(mask: Tensor) -> Iterator[None]:
 def questions(mask: Tensor) -> Iterator[None]:
     """Plates images (outermost) and questions for a (B, T) bool mask; where it is False nothing is asked."""
     with _plates("images", "questions", mask):
+        yield
+
+
+@contextmanager
+def utterances(size: int, device: str) -> Iterator[None]:
+    """Plate utterances, of so many data; what an utterance holds is in the events of its sites."""
+    with pyro.plate("utterances", size, dim=-1, device=device):
         yield
 
 

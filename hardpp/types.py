@@ -1,6 +1,7 @@
 """Batches, what objectives and training report of them, and the protocol of programs.
 
-Shapes: B data, T output steps or questions, S source positions or regions, L words, F features, K particles.
+Shapes: B data, T output steps or questions, S source positions, regions or frames, L words, F features,
+K particles.
 """
 
 from typing import Any, NamedTuple, Protocol, Self
@@ -62,6 +63,33 @@ class QuestionBatch(NamedTuple):
     def symbols(self) -> Tensor:
         """How many answers are predicted, which bounds are divided by."""
         return self.target_mask.sum()
+
+
+class UtteranceBatch(NamedTuple):
+    """Frames of speech and the tokens that were said, padded on the right.
+
+    Targets end with the boundary symbol, 0, which is also what stands before the first token: emitting it
+    ends an utterance. Padding is never read: the masks are what counts.
+    """
+
+    source: Tensor  # (B, S, F) float32 frames
+    source_mask: Tensor  # (B, S) bool, at least one True a row
+    target: Tensor  # (B, T) int64
+    target_mask: Tensor  # (B, T) bool, at least one True a row
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    @property
+    def symbols(self) -> Tensor:
+        """Tokens, end marks included: ()."""
+        return self.target_mask.sum()
+
+    def to(self, where: device | str) -> "UtteranceBatch":
+        """The same batch on another device."""
+        return UtteranceBatch(*(part.to(where) for part in self))
 
 
 class Batch(Protocol):

@@ -13,6 +13,8 @@ forward recursion. (Pyro's log-einsum has no gradient on peaked models.) The sam
 - the mode argmax_z p(z, y): the same with max in place of sum (Viterbi);
 - and, with the guide's factors summed out, expectations of the bound's terms.
 
+A latent that holds all decisions of a path is summed out by `hardpp.inference.lattice_marginal` instead.
+
 Shapes: plates as in the program, the data plate outermost; S values of a latent, K draws.
 """
 
@@ -24,6 +26,7 @@ from torch import Tensor
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.enumeration import enumerated_trace, replayed_trace
 from hardpp.inference.factor_graph import FactorGraph, factor_graph
+from hardpp.inference.lattice_marginal import AnyPath, Ladder, ladder_of
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.same_latents import check_same_latents
 from hardpp.inference.sample_sites import common_scale, sample_sites
@@ -62,13 +65,21 @@ class ExactMarginal(SurrogateObjective):
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
         graph = self._graph(model, guide, args, kwargs)
-        log_p = graph.per_datum(graph.eliminate().left) * graph.scale
+        if isinstance(graph, Ladder):
+            log_p = graph.log_marginal()
+        else:
+            log_p = graph.per_datum(graph.eliminate().left) * graph.scale
         return Estimate(log_p.detach(), log_p.sum(), None, {})
 
     def posterior(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
-        """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked."""
+        """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked.
+
+        Of decisions those of every step, (*plates, N, 2).
+        """
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
+        if isinstance(graph, Ladder):
+            return graph.posterior()
         with torch.enable_grad():
             leaves = [graph.factors[name].log_value.detach().requires_grad_() for name in graph.latents]
             for name, leaf in zip(graph.latents, leaves, strict=True):
@@ -108,6 +119,8 @@ class ExactMarginal(SurrogateObjective):
             raise UsageError(f"at least 1 sample is needed, got {num_samples}")
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
+            if isinstance(graph, Ladder):
+                return graph.sample(num_samples)
             steps, left = graph.eliminate()
             _check_possible(graph.per_datum(left))
             values = trace_back(steps, drawn(graph.plates, graph.sizes | {DRAWS: num_samples}))
@@ -126,14 +139,17 @@ class ExactMarginal(SurrogateObjective):
         """
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
+            if isinstance(graph, Ladder):
+                return graph.mode()
             steps, left = graph.eliminate(torch.amax)
             values = trace_back(steps, largest)
             log_joint = graph.per_datum(left) * graph.scale
         return {name: _values(graph, name, values) for name in graph.latents}, log_joint
 
-    def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph:
+    def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph | Ladder:
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return factor_graph(enumerated_trace(model, nesting, args, kwargs), tolerance=self.tolerance)
+        trace = enumerated_trace(AnyPath()(model), nesting, args, kwargs)
+        return ladder_of(trace) or factor_graph(trace, tolerance=self.tolerance)
 
 
 class EnumeratedELBO(SurrogateObjective):

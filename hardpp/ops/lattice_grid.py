@@ -43,6 +43,12 @@ class Grid(NamedTuple):
     T: int  # at least every n
     dwell: bool
 
+    @classmethod
+    def of(cls, source_mask: Tensor, target_mask: Tensor, dwell: bool) -> "Grid":
+        """The grid of right-padded frames (B, S) and tokens (B, T), bool masks."""
+        S, T = source_mask.shape[-1], target_mask.shape[-1]
+        return cls(source_mask.sum(-1), target_mask.sum(-1), S, T, dwell)
+
     @property
     def steps(self) -> int:
         """N, which no path is longer than."""

@@ -1,0 +1,180 @@
+"""All decisions of an utterance as one draw: to emit the next token, or to consume the frame.
+
+    b[t] ~ Bernoulli(sigmoid(logit(b[0 .. t-1])))   where both decisions are free, and is forced elsewhere
+
+with exactly as many emissions and consumptions as the grid has tokens and frames (`hardpp.ops.lattice_grid`).
+Forced decisions have log-probability 0 and no gradient, so probabilities of the legal paths sum to one.
+
+A logit may depend on all decisions before it. Drawing is therefore a loop over steps; scoring given decisions
+is not, for then whatever the logits depend on is known at once. What makes logits is a `Decider`, which does
+both. Where logits depend on nothing but how many frames were consumed and how many tokens emitted, paths meet
+again (`GridDecisions`), and sums over all of them are cheap (`hardpp.ops.lattice`).
+
+Steps are credited one by one, as those of `hardpp.distributions.step_independent`, though they are not
+independent. Source: Lawson et al. (2017), section 2.1.
+Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the left.
+"""
+
+from copy import copy
+from typing import Any, Protocol
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+from hardpp.distributions.categorical import Categorical
+from hardpp.distributions.step_independent import StepIndependent
+from hardpp.ops.lattice_grid import Grid, decision_log_probs
+
+
+class Decider(Protocol):
+    """What makes logits of emitting, rather than consuming, from the decisions before."""
+
+    def logits(self, decisions: Tensor) -> Tensor:
+        """The logits of every step (..., B, N), given all decisions (..., B, N), int64."""
+
+    def start(self, rows: torch.Size) -> Any:
+        """The state before the first decision, for paths (..., B)."""
+
+    def step(self, state: Any, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, Any]:
+        """The logits (..., B) of the next decision, and the next state.
+
+        Args:
+            state: before.
+            last: (..., B) int64 the decision before, 0 before the first.
+            consumed: (..., B) int64 frames consumed so far.
+            emitted: (..., B) int64 tokens emitted so far.
+        """
+
+
+class Decisions(StepIndependent):
+    """Decisions (..., B, N), int64: 1 emits, 0 consumes, and 0 after the end.
+
+    Args:
+        grid: how many frames and tokens there are.
+        decider: where logits come from.
+    """
+
+    has_rsample = False
+    has_enumerate_support = False
+
+    def __init__(self, grid: Grid, decider: Decider):
+        self.grid, self.decider = grid, decider
+        self._scored: Tensor | None = None
+        dist.TorchDistribution.__init__(
+            self, grid.frames.shape, torch.Size([grid.steps]), validate_args=False
+        )
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Decisions":
+        """The same decisions, drawn for more rows."""
+        new = copy(self)
+        new._batch_shape, new._scored = torch.Size(batch_shape), None
+        return new
+
+    @property
+    def support(self) -> Any:
+        """Zeros and ones."""
+        return constraints.independent(constraints.boolean, 1)
+
+    @property
+    def base_dist(self) -> Any:
+        """Each step given the steps before it, of the path that was scored last: two log-probabilities.
+
+        Before any path was scored no step has a distribution to be told: a `Unit`.
+        """
+        if self._scored is None:
+            return dist.Unit(torch.zeros(self.batch_shape + self.event_shape))
+        return Categorical(logits=self._scored).mask(self.step_mask())
+
+    def step_mask(self) -> Tensor:
+        """Which steps are before the end, (B, N)."""
+        return torch.arange(self.grid.steps, device=self.grid.frames.device) < self.grid.length.unsqueeze(-1)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Independent paths, (*sample_shape, ..., B, N)."""
+        return self._draw(torch.Size(sample_shape), score=False)[0]
+
+    def draw(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+        """Independent paths, and the log-probability of every step as it was drawn, in nats."""
+        return self._draw(torch.Size(sample_shape), score=True)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of paths, (..., B), in nats; minus infinity if they are not legal."""
+        return self.step_log_prob(value).sum(-1)
+
+    def step_log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of every step given those before it, (..., B, N), in nats."""
+        path = self.grid.path(value)
+        both = decision_log_probs(self.decider.logits(value), path.may_emit, path.may_consume)
+        consume, emit = (each.masked_fill(~path.within, 0.0) for each in both)
+        self._scored = torch.stack(
+            [consume.detach(), emit.detach().masked_fill(~path.within, -torch.inf)], -1
+        )
+        return torch.where(value.bool(), emit, consume)
+
+    @torch.no_grad()
+    def _draw(self, sample_shape: torch.Size, score: bool) -> tuple[Tensor, Tensor]:
+        rows, grid = sample_shape + self.batch_shape, self.grid
+        device = grid.frames.device
+        uniform = torch.rand(
+            (grid.steps, *rows), dtype=None if device.type == "mps" else torch.float64, device=device
+        )
+        none = torch.zeros(rows, dtype=torch.int64, device=device)
+        last, consumed, emitted, state = none, none, none, self.decider.start(rows)
+        decisions, log_probs = [], []
+        for threshold in uniform:
+            logits, state = self.decider.step(state, last, consumed, emitted)
+            may_emit, may_consume = grid.may(consumed, emitted)
+            emits = may_emit & ((threshold < logits.sigmoid()) | ~may_consume)
+            if score:
+                consume, emit = decision_log_probs(logits, may_emit, may_consume)
+                made = torch.where(emits, emit, consume)
+                log_probs.append(made.masked_fill(~(may_emit | may_consume), 0.0))
+            last = emits.long()
+            emitted = emitted + last
+            leaves = may_consume & ~emits if grid.dwell else may_emit | may_consume
+            consumed = consumed + leaves.long()
+            decisions.append(last)
+        found = torch.stack(decisions, -1)
+        return found, torch.stack(log_probs, -1) if score else found
+
+
+class GridDecisions(Decisions):
+    """Decisions whose logits depend on how many frames and tokens have gone by only.
+
+    Args:
+        grid: how many frames and tokens there are.
+        table: logits (B, S + 1, T + 1), by frames consumed and tokens emitted.
+    """
+
+    def __init__(self, grid: Grid, table: Tensor):
+        super().__init__(grid, _Table(grid, table))
+        self.table = table
+
+    def arcs(self) -> Tensor:
+        """The log-probabilities of decisions as arcs of a ladder, (B, N, T + 1, 2)."""
+        return self.grid.arcs(self.table)
+
+    def end(self) -> Tensor:
+        """The weights of ending at each rung of the ladder, (B, T + 1)."""
+        return self.grid.end(self.table)
+
+
+class _Table:
+    def __init__(self, grid: Grid, table: Tensor):
+        self.grid, self.table = grid, table
+
+    def logits(self, decisions: Tensor) -> Tensor:
+        path = self.grid.path(decisions)
+        return self._at(path.consumed, path.emitted)
+
+    def start(self, rows: torch.Size) -> None:
+        return None
+
+    def step(self, state: None, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, None]:
+        return self._at(consumed.unsqueeze(-1), emitted.unsqueeze(-1)).squeeze(-1), None
+
+    def _at(self, consumed: Tensor, emitted: Tensor) -> Tensor:
+        place = consumed * (self.grid.T + 1) + emitted
+        return self.table.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)

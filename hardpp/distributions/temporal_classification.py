@@ -1,0 +1,63 @@
+"""Connectionist temporal classification: the tokens of an utterance, all alignments summed out.
+
+    p(y) = sum over labellings of the frames that join to y, of prod_t p(label[t] | frames)
+
+The end of an utterance is the end of its frames, so the end mark is not said, and its symbol serves as the
+blank.
+
+Source: Graves, Fernandez, Gomez and Schmidhuber (2006), Connectionist Temporal Classification.
+Shapes: B data, S frames, T tokens with the end mark, V symbols.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+from torch.distributions import constraints
+
+from hardpp.ops.lattice import arc_probabilities, log_total
+from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
+
+
+class TemporalClassification(TorchDistribution):
+    """Token sequences (B, T) that end with the boundary symbol.
+
+    Args:
+        logits: (B, S, V) of every frame; normalised here.
+        frames: (B,) int64, how many frames there are.
+        tokens: (B,) int64, how many tokens the value has, end mark included: at least 1.
+        boundary: the end mark, which is also the blank.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, logits: Tensor, frames: Tensor, tokens: Tensor, boundary: int = 0):
+        half = logits.dtype in (torch.bfloat16, torch.float16)
+        self.log_probs = logits.log_softmax(-1, dtype=torch.float32 if half else None)
+        self.frames, self.said, self.boundary = frames, tokens - 1, boundary
+        super().__init__(frames.shape, torch.Size([1]), validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """Whole numbers."""
+        return constraints.independent(constraints.nonnegative_integer, 1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log p(tokens), (B,), in nats; minus infinity if the frames are too few."""
+        arcs = self._arcs(value)
+        return log_total(arcs, self._end(arcs))
+
+    def token_frames(self, value: Tensor) -> Tensor:
+        """How probable it is that a frame says each token, (B, T - 1, S); without gradient."""
+        arcs = self._arcs(value)
+        taken = arc_probabilities(arcs, self._end(arcs))  # by the rung that is left
+        shifted = [torch.nn.functional.pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in range(3)]
+        within = torch.arange(taken.shape[1], device=taken.device) < self.frames.unsqueeze(-1)
+        return (sum(shifted) * within.unsqueeze(-1))[..., 1::2].transpose(-1, -2)
+
+    def _arcs(self, value: Tensor) -> Tensor:
+        return ctc_arcs(self.log_probs, self.frames, value[:, :-1], self.boundary)
+
+    def _end(self, arcs: Tensor) -> Tensor:
+        return ctc_end(self.said, arcs.shape[-2], arcs.dtype)

@@ -1,0 +1,65 @@
+"""The guide that knows all frames, and the token to be said: q(decisions | frames, tokens).
+
+    decision[t] ~ Bernoulli(emission(LSTM(reader(frames) at hand, decision[t - 1], token to come)))
+
+For the models of online alignment, whatever their state: it draws the same decisions, forced where theirs
+are. A posterior knows all of the tokens; those further ahead were found not to help.
+
+Source: Lawson et al. (2018), section 2.2.
+Shapes: B data, N decisions, S frames, T tokens, F features of a frame, E of a token; ... = dims inference
+adds on the left.
+"""
+
+import pyro
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from hardpp import sites
+from hardpp.distributions.decisions import Decisions
+from hardpp.nn.path_reader import PathReader
+from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.ops.lattice_grid import Grid
+from hardpp.types import UtteranceBatch
+
+
+class TargetInformed(PyroModule):
+    """Decisions as above, from parts that are given rather than built.
+
+    Args:
+        reader: frames (B, S, F) and their right-padded mask -> (B, S, .), from both ends.
+        embedding: symbols (...) -> (..., E); of the guide's own, or the model's.
+        recurrence: over the reader's features, 1 and E inputs.
+        emission: its features (..., H) -> (..., 1), the logit of emitting.
+        dwell: as the model's.
+        boundary: what is to come after the last token.
+    """
+
+    max_plate_nesting = 1  # utterances
+    recurrence: StepwiseLSTM
+
+    def __init__(
+        self,
+        reader: nn.Module,
+        embedding: nn.Module,
+        recurrence: StepwiseLSTM,
+        emission: nn.Module,
+        *,
+        dwell: bool = True,
+        boundary: int = 0,
+    ):
+        super().__init__()
+        self.reader, self.embedding = reader, embedding
+        self.recurrence, self.emission = recurrence, emission
+        self.dwell, self.boundary = dwell, boundary
+
+    def forward(self, batch: UtteranceBatch) -> Tensor:
+        """Runs the guide; returns the decisions, (..., B, N)."""
+        grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
+        mask = batch.source_mask.unsqueeze(-1)
+        states = self.reader(batch.source.where(mask, batch.source.new_zeros(())), batch.source_mask)
+        frames = pad(states.where(mask, states.new_zeros(())), (0, 0, 0, 1))  # (B, S + 1, .)
+        tokens = self.embedding(pad(batch.target, (0, 1), value=self.boundary))  # (B, T + 1, E)
+        reader = PathReader(grid, frames, tokens, self.recurrence, self.emission)
+        with sites.utterances(batch.size, str(frames.device)):
+            return pyro.sample(sites.DECISIONS, Decisions(grid, reader))

@@ -1,0 +1,127 @@
+"""Online hard alignment whose decisions know how far they are, and not how they got there.
+
+    decision[t] ~ Bernoulli(emission(h))                      # 1: emit a token, 0: consume the frame
+    token[o]    ~ Categorical(readout(h))                     # where decision t emits the o-th token
+    h           = joint(frames[i], tokens[o])                 # i frames consumed, o tokens emitted before t
+
+The same sites as `hardpp.models.online_alignment`. Paths that have consumed and emitted as much go on alike,
+so the sum over all of them is a recursion over the grid of i and o, and any guide can be judged by it. It is
+a recurrent neural network transducer whose blank and tokens are decided upon one after the other.
+
+Source: Graves (2012), Sequence Transduction with Recurrent Neural Networks; the factorised blank is that of
+Variani, Rybach, Allauzen and Riley (2020), Hybrid Autoregressive Transducer.
+Shapes: B data, N decisions, S frames, T tokens, F features of a frame, H of the joint, V symbols, R rows of
+decoding; ... = dims inference adds on the left.
+"""
+
+from typing import NamedTuple
+
+import pyro
+import torch
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from hardpp import sites
+from hardpp.distributions.decisions import GridDecisions
+from hardpp.distributions.emissions import GridEmissions
+from hardpp.distributions.linear_categorical import LinearCategorical
+from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, choose, select
+from hardpp.ops.lattice_grid import Grid
+from hardpp.types import UtteranceBatch
+
+
+class TransducerState(NamedTuple):
+    """What decoding remembers between decisions; every part has R rows."""
+
+    cells: Cells  # of the tokens emitted
+    tokens: Tensor  # (R, .) what is known of them
+
+    def select(self, rows: Tensor) -> "TransducerState":
+        """The same state for other rows, (R',) int64."""
+        return TransducerState(select(self.cells, rows), self.tokens[rows])
+
+
+class TransducerAlignment(PyroModule):
+    """p(token, decisions | frames), from parts that are given rather than built.
+
+    To decode, `read` the frames; then for every decision `step` at the frame at hand, decide, and `follow`
+    the decision. If `frames` is a `hardpp.nn.stepwise_lstm.StepwiseLSTM` it can read them one by one as they
+    come, by its own `start` and `step`, with the same result.
+
+    Args:
+        frames: frames (B, N, F) and a right-padded mask (B, N) -> (B, N, .); one that reads forwards only
+            makes the model an online one.
+        embedding: symbols (...) -> (..., E).
+        tokens: over E inputs.
+        joint: features of frames and of tokens, which broadcast -> (..., H).
+        emission: (..., H) -> (..., 1), the logit of emitting.
+        readout: a linear layer, (..., H) -> logits (..., V).
+        dwell: does an emission stay at its frame?
+        boundary: the symbol before the first token, and the end mark.
+    """
+
+    max_plate_nesting = 1  # utterances
+    tokens: StepwiseLSTM
+
+    def __init__(
+        self,
+        frames: nn.Module,
+        embedding: nn.Module,
+        tokens: StepwiseLSTM,
+        joint: nn.Module,
+        emission: nn.Module,
+        readout: nn.Linear,
+        *,
+        dwell: bool = True,
+        boundary: int = 0,
+    ):
+        super().__init__()
+        self.frames, self.embedding, self.tokens = frames, embedding, tokens
+        self.joint, self.emission, self.readout = joint, emission, readout
+        self.dwell, self.boundary = dwell, boundary
+
+    def forward(self, batch: UtteranceBatch) -> Tensor:
+        """Runs the program; returns the decisions, (..., B, N)."""
+        grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
+        frames = self.read(batch.source, batch.source_mask)  # (B, S + 1, .)
+        tokens = self.tokens(self.embedding(pad(batch.target, (1, 0), value=self.boundary)))  # (B, T + 1, .)
+        joint = self.joint(frames.unsqueeze(2), tokens.unsqueeze(1))  # (B, S + 1, T + 1, H)
+        said = LinearCategorical(joint[:, :, :-1], self.readout.weight, self.readout.bias)
+        with sites.utterances(batch.size, str(frames.device)):
+            table = self.emission(joint).squeeze(-1)
+            decisions = pyro.sample(sites.DECISIONS, GridDecisions(grid, table))
+            pyro.sample(sites.SYMBOL, GridEmissions(grid, decisions, said), obs=batch.target)
+        return decisions
+
+    def read(self, source: Tensor, mask: Tensor) -> Tensor:
+        """What is known after so many frames (B, S, F) were consumed: (B, S + 1, .).
+
+        After the last one that is what a frame of zeros, the end of the utterance, adds.
+        """
+        frames = pad(source.where(mask.unsqueeze(-1), source.new_zeros(())), (0, 0, 0, 1))
+        known: Tensor = self.frames(frames, pad(mask, (1, 0), value=True))
+        return known
+
+    def start(self, rows: int) -> TransducerState:
+        """The state before the first decision, of so many rows."""
+        device = next(self.parameters()).device
+        boundary = torch.full((rows,), self.boundary, device=device)
+        tokens, cells = self.tokens.step(self.embedding(boundary), self.tokens.start(torch.Size([rows])))
+        return TransducerState(cells, tokens)
+
+    def step(self, frame: Tensor, state: TransducerState) -> tuple[Tensor, Tensor, TransducerState]:
+        """Looks at what is at hand, (R, .) of what `read` returns.
+
+        Returns:
+            The logits of emitting (R,), the logits of what would be emitted (R, V), and the state to `follow`
+            the decision with.
+        """
+        joint = self.joint(frame, state.tokens)
+        return self.emission(joint).squeeze(-1), self.readout(joint), state
+
+    def follow(self, state: TransducerState, emits: Tensor, token: Tensor) -> TransducerState:
+        """The state after decisions (R,) bool; tokens (R,) int64 are read where one is emitted."""
+        tokens, cells = self.tokens.step(self.embedding(token), state.cells)
+        known = torch.where(emits.unsqueeze(-1), tokens, state.tokens)
+        return TransducerState(choose(emits, cells, state.cells), known)

@@ -1,0 +1,76 @@
+"""Reads along a path of decisions: the frame it stands at, the last decision, a token.
+
+    state[t] = LSTM(frame[consumed before t], decision[t - 1], token[emitted before t])
+    logit[t] = w state[t]
+
+Given the decisions all inputs are known, so all states come from one run over the path, of all paths
+together; step by step it reads what it is told as it goes. Model and guide differ in what frames and tokens
+are: the model's are those up to now, the guide's may know of all frames and of the token to come.
+
+Source: Lawson et al. (2017), section 2.1 and figure 1.
+Shapes: B data, N steps, S frames, T tokens, F frame features, E token features, H features; ... = dims
+inference adds on the left.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM
+from hardpp.ops.lattice_grid import Grid
+
+
+class PathReader:
+    """One batch, to be read along any paths; a `hardpp.distributions.decisions.Decider`.
+
+    Args:
+        grid: how many frames and tokens there are.
+        frames: (B, S + 1, F), the last one of each datum (by its own number) for when all are consumed.
+        tokens: (B, T + 1, E), by how many tokens have been emitted.
+        recurrence: of F + 1 + E inputs.
+        emission: states (..., H) -> (..., 1), the logit of emitting.
+    """
+
+    def __init__(
+        self, grid: Grid, frames: Tensor, tokens: Tensor, recurrence: StepwiseLSTM, emission: nn.Module
+    ):
+        self.grid, self.frames, self.tokens = grid, frames, tokens
+        self.recurrence, self.emission = recurrence, emission
+        self._read: tuple[Tensor, Tensor] | None = None  # decisions and their states
+
+    def states(self, decisions: Tensor) -> Tensor:
+        """What is known before each decision, (..., B, N, H); those of the same tensor are read once."""
+        if self._read is not None and self._read[0] is decisions:
+            states = self._read[1]
+            if states.requires_grad or not torch.is_grad_enabled():
+                return states
+        path = self.grid.path(decisions)
+        states = self.recurrence(self._inputs(path.last, path.consumed, path.emitted))
+        self._read = decisions, states
+        return states
+
+    def logits(self, decisions: Tensor) -> Tensor:
+        """Of emitting at each step, (..., B, N)."""
+        return self.emission(self.states(decisions)).squeeze(-1)
+
+    def start(self, rows: torch.Size) -> Cells:
+        """The state before the first decision, for paths (..., B)."""
+        return self.recurrence.start(rows)
+
+    def step(self, state: Cells, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, Cells]:
+        """The logits (..., B) of the next decision, and the next state."""
+        inputs = self._inputs(*(each.unsqueeze(-1) for each in (last, consumed, emitted)))
+        features, state = self.recurrence.step(inputs.squeeze(-2), state)
+        return self.emission(features).squeeze(-1), state
+
+    # (..., B, N, F + 1 + E) of indices (..., B, N).
+    def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:
+        frames, tokens = _rows(self.frames, consumed), _rows(self.tokens, emitted)
+        return torch.cat([frames, last.unsqueeze(-1).to(frames.dtype), tokens.to(frames.dtype)], -1)
+
+
+# table[b, index[..., b, n]], (..., B, N, F): a look-up, whose gradient is summed without sorting.
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    B, length = table.shape[:2]
+    offset = torch.arange(B, device=table.device).unsqueeze(-1) * length
+    return embedding(index + offset, table.flatten(0, 1))
