@@ -25,18 +25,28 @@ class TemporalClassification(TorchDistribution):
 
     Args:
         logits: (B, S, V) of every frame; normalised here.
-        frames: (B,) int64, how many frames there are.
-        tokens: (B,) int64, how many tokens the value has, end mark included: at least 1.
+        source_mask: (B, S) bool, which frames are there; right-padded.
+        target_mask: (B, T) bool, which tokens are, end mark included; right-padded, at least one a row.
         boundary: the end mark, which is also the blank.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, logits: Tensor, frames: Tensor, tokens: Tensor, boundary: int = 0):
+    def __init__(self, logits: Tensor, source_mask: Tensor, target_mask: Tensor, boundary: int = 0):
         half = logits.dtype in (torch.bfloat16, torch.float16)
         self.log_probs = logits.log_softmax(-1, dtype=torch.float32 if half else None)
-        self.frames, self.said, self.boundary = frames, tokens - 1, boundary
-        super().__init__(frames.shape, torch.Size([1]), validate_args=False)
+        self.frames, self.said, self.boundary = source_mask.sum(-1), target_mask.sum(-1) - 1, boundary
+        super().__init__(target_mask.shape[:-1], target_mask.shape[-1:], validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "TemporalClassification":
+        """The same tokens, in as many plates.
+
+        Raises:
+            ValueError: more plates than the logits have.
+        """
+        if torch.Size(batch_shape) != self.batch_shape:
+            raise ValueError(f"tokens in plates {tuple(self.batch_shape)} are not in {tuple(batch_shape)}")
+        return self
 
     @property
     def support(self) -> Any:

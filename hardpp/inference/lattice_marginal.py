@@ -78,8 +78,8 @@ class AnyPath(Messenger):
         if not hasattr(fn, "arcs"):
             raise UsageError(
                 f"site {msg['name']!r} has decisions that depend on all decisions before them, so there "
-                "is no recursion over its paths: exact wants them to depend on how many frames were consumed and "
-                "how many tokens emitted only, as in the transducer form"
+                "is no recursion over its paths: exact wants them to depend on how many frames were consumed "
+                "and how many tokens emitted only, as in the transducer form"
             )
         steps = fn.event_shape
         msg["value"] = torch.zeros(fn.batch_shape + steps, dtype=torch.int64, device=fn.grid.frames.device)

@@ -36,8 +36,7 @@ class TemporalClassifier(PyroModule):
     def forward(self, batch: UtteranceBatch) -> None:
         """Runs the program."""
         logits = self.read(batch.source, batch.source_mask)
-        frames, tokens = batch.source_mask.sum(-1), batch.target_mask.sum(-1)
-        said = TemporalClassification(logits, frames, tokens, self.boundary)
+        said = TemporalClassification(logits, batch.source_mask, batch.target_mask, self.boundary)
         with sites.utterances(batch.size, str(logits.device)):
             pyro.sample(sites.SYMBOL, said, obs=batch.target)
 
