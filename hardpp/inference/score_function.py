@@ -28,7 +28,7 @@ from hardpp.inference.particles import particle_trace
 from hardpp.inference.progress import Progress, progress_of
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.running_moments import RunningMoments
-from hardpp.inference.schedules import kl_warm_up
+from hardpp.inference.schedules import EntropyBonus, kl_warm_up
 from hardpp.inference.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
@@ -60,6 +60,7 @@ class ScoreFunctionELBO(SampledObjective):
             latents' values, see `hardpp.inference.progress`. By default their cumulative sum.
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
             bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+        entropy_bonus: the schedule of a weight of the guide's entropy that is added in the gradient.
         max_plate_nesting: see `SampledObjective`.
 
     Attributes:
@@ -82,6 +83,7 @@ class ScoreFunctionELBO(SampledObjective):
         normalize: bool = False,
         progress: Progress | None = None,
         kl_warmup: int = 0,
+        entropy_bonus: EntropyBonus | None = None,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
@@ -100,7 +102,7 @@ class ScoreFunctionELBO(SampledObjective):
         self.baseline = baseline if made is None else made()
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
-        self.kl_weight = kl_warm_up(kl_warmup)
+        self.kl_weight, self.entropy_bonus = kl_warm_up(kl_warmup), entropy_bonus
         self.unbiased = not normalize
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
@@ -111,6 +113,9 @@ class ScoreFunctionELBO(SampledObjective):
         if self.kl_weight is not None:
             beta = self.kl_weight()
             gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
+        if self.entropy_bonus is not None:
+            bonus = self.entropy_bonus()
+            gain, beta = gain - bonus * table.log_q, beta + bonus
         signal, regression = self._signal(table, gain.detach())
         pathwise = gain + beta * table.score
         surrogate = (pathwise + table.score * signal).sum() / self.num_particles
@@ -172,6 +177,7 @@ class REINFORCE(ScoreFunctionELBO):
         normalize: centre and scale the signal by its running moments.
         progress: for the temporal baseline.
         kl_warmup: steps over which the weight of the KL term rises.
+        entropy_bonus: the schedule of the weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -189,6 +195,7 @@ class REINFORCE(ScoreFunctionELBO):
         normalize: bool = False,
         progress: Progress | None = None,
         kl_warmup: int = 0,
+        entropy_bonus: EntropyBonus | None = None,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -198,6 +205,7 @@ class REINFORCE(ScoreFunctionELBO):
             normalize=normalize,
             progress=progress,
             kl_warmup=kl_warmup,
+            entropy_bonus=entropy_bonus,
             max_plate_nesting=max_plate_nesting,
         )
 
@@ -209,6 +217,7 @@ class RLOO(ScoreFunctionELBO):
         num_particles: K, at least 2.
         credit: see `ScoreFunctionELBO`, as all that follow.
         kl_warmup: steps over which the weight of the KL term rises.
+        entropy_bonus: the schedule of the weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -223,6 +232,7 @@ class RLOO(ScoreFunctionELBO):
         *,
         credit: Credit = "causal",
         kl_warmup: int = 0,
+        entropy_bonus: EntropyBonus | None = None,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -230,6 +240,7 @@ class RLOO(ScoreFunctionELBO):
             credit=credit,
             baseline="leave-one-out",
             kl_warmup=kl_warmup,
+            entropy_bonus=entropy_bonus,
             max_plate_nesting=max_plate_nesting,
         )
 
@@ -246,6 +257,7 @@ class NVIL(ScoreFunctionELBO):
         baseline: "learned", "average" or a module.
         normalize: centre and scale the signal by its running moments.
         kl_warmup: steps over which the weight of the KL term rises.
+        entropy_bonus: the schedule of the weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -263,6 +275,7 @@ class NVIL(ScoreFunctionELBO):
         baseline: Literal["learned", "average"] | nn.Module = "learned",
         normalize: bool = True,
         kl_warmup: int = 0,
+        entropy_bonus: EntropyBonus | None = None,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -271,5 +284,6 @@ class NVIL(ScoreFunctionELBO):
             baseline=baseline,
             normalize=normalize,
             kl_warmup=kl_warmup,
+            entropy_bonus=entropy_bonus,
             max_plate_nesting=max_plate_nesting,
         )

@@ -13,6 +13,7 @@ import torch
 from cases import CASES, Case
 from inference import relaxed_cases
 from inference.relaxed_cases import gumbel, uniforms
+from objective_settings import half_trained
 from pyro.infer import SVI
 from pyro.optim import SGD
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ from hardpp.inference.drawn_weights import RelaxedObjective
 from hardpp.inference.exact import EnumeratedELBO
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.schedules import KLWarmUp, TemperatureSchedule
+from hardpp.inference.schedules import EntropyBonus, KLWarmUp, TemperatureSchedule
 from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -52,6 +53,21 @@ def test_the_kl_weight_rises_linearly_and_then_stays() -> None:
         assert weight() == 1
     assert weight() == 0.25
     assert weight.eval()() == 1
+
+
+def test_the_entropy_bonus_is_held_falls_linearly_and_then_stays() -> None:
+    bonus, found = EntropyBonus(1.0, 0.2, hold=2, steps=6), []
+    for _ in range(8):
+        found.append(float(bonus()))
+        bonus.advance()
+    assert found == pytest.approx([1.0, 1.0, 1.0, 0.8, 0.6, 0.4, 0.2, 0.2])
+    with torch.no_grad():
+        assert bonus() == 0
+    assert bonus.eval()() == 0
+    with pytest.raises(UsageError, match="weights of 0 or more"):
+        EntropyBonus(1.0, -0.1)
+    with pytest.raises(UsageError, match="held for 0 steps or more and below 5"):
+        EntropyBonus(hold=5, steps=5)
 
 
 def count(objective: Any) -> list[int]:
@@ -333,3 +349,36 @@ def test_a_warm_up_with_the_guide_summed_out(name: str, beta: float) -> None:
     expected = oracles.flat_gradient(weighed_bound(case, beta), parameters)
     torch.testing.assert_close(oracles.flat_gradient(estimate.surrogate, parameters), expected, **CLOSE)
     assert objective.kl_weight.estimates == int(8 * beta) + 1
+
+
+BONUSES: dict[str, tuple[int, Callable[..., ScoreFunctionELBO]]] = {
+    "causal": (1, ScoreFunctionELBO),
+    "reinforce": (1, REINFORCE),
+    "rloo": (2, lambda **kw: RLOO(2, **kw)),
+    "temporal": (2, lambda **kw: ScoreFunctionELBO(2, baseline="temporal", **kw)),
+    "learned": (1, lambda **kw: half_trained(NVIL(normalize=False, **kw))),
+    "warm-up": (1, lambda **kw: ScoreFunctionELBO(kl_warmup=2**60, **kw)),
+}
+
+
+@pytest.mark.parametrize("name", BONUSES)
+def test_an_entropy_bonus_trains_bound_and_entropy(name: str) -> None:
+    """The expected gradient over all draws; the bound stays without the bonus."""
+    case, (particles, make) = CASES["chain-ragged"](), BONUSES[name]
+    bonus = EntropyBonus(0.7, 0.1, hold=2**59, steps=2**60)
+    objective = make(entropy_bonus=bonus)
+
+    def run() -> tuple[Tensor, Tensor]:
+        estimate = objective.estimate(case.model, case.guide, *case.args)
+        return estimate.bound, estimate.surrogate
+
+    bound, surrogate = oracles.expectation(case.twin, particles, run)
+    torch.testing.assert_close(bound, oracles.bound_per_datum(case.twin).detach(), **CLOSE)
+    assert bonus.estimates > 1
+    _, log_q = case.twin.joint(oracles.tuples(case.twin.latents))
+    entropy = -(log_q.sum(-1).exp() * log_q.sum(-1)).sum()
+    elbo = oracles.bound_per_datum(case.twin).sum() if name != "warm-up" else weighed_bound(case, 0.0)
+    for parameters in (case.of_model, case.of_guide):
+        expected = oracles.flat_gradient(elbo + 0.7 * entropy, parameters)
+        assert expected.abs().max() > 1e-2
+        torch.testing.assert_close(oracles.flat_gradient(surrogate, parameters), expected, **CLOSE)
