@@ -1,7 +1,7 @@
 """Folders of the cache that hold what was computed, not fetched: speech that was made, features of sound.
 
 A folder is built beside its place and renamed into it, so it is whole or absent, whatever happens and
-whoever else builds it at the same time. Its name says what it was computed from, so it never goes stale.
+whoever else builds it at the same time. Its name says what it was computed from, and by which version.
 """
 
 import errno

@@ -46,9 +46,8 @@ def recordings(folder: Path) -> dict[str, list[Recording]]:
         found.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments))
     tenth = len(found) // 10
     if not tenth:
-        raise DataError(
-            f"{folder}: has {len(found)} recordings of 10 at least", "hardpp data fetch festvox-ru"
-        )
+        message = f"{folder}: 10 recordings at least are needed, {len(found)} were found"
+        raise DataError(message, "hardpp data fetch festvox-ru")
     ends = [0, len(found) - 2 * tenth, len(found) - tenth, len(found)]
     parts = [found[start:end] for start, end in pairwise(ends)]
     return dict(zip(("train", "dev", "test"), parts, strict=True))

@@ -78,15 +78,13 @@ def recordings(path: Path) -> list[Digit]:
         DataError: The file cannot be read, or is not as described.
     """
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             X, y, lengths = kept["X"], kept["y"], kept["lengths"]
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not the recordings ({error})", "hardpp data fetch spoken-digits") from error
     shapes = X.ndim == 2 and y.ndim == 1 and y.shape == lengths.shape
     if not shapes or lengths.sum() != len(X) or lengths.min(initial=1) < 1 or not np.isfinite(X).all():
-        raise DataError(
-            f"{path}: frames {X.shape}, digits {y.shape} and lengths {lengths.shape} do not agree"
-        )
+        raise DataError(f"{path}: frames {X.shape}, digits {y.shape} and lengths {lengths.shape} disagree")
     if not np.isin(y, range(len(DIGITS))).all():
         raise DataError(f"{path}: holds recordings of something else than digits")
     frames = torch.from_numpy(X.astype(np.float32)).split(lengths.tolist())

@@ -9,6 +9,8 @@ and pitch differ from sentence to sentence and follow from the sentence too.
     dev            60     400
     test           60     192
 
+Another release of flite may say things differently; what was said is told apart by the corpus's fingerprint.
+
 Sources: flite (`hardpp.data.flite`); the Ding word list of Frank Richter (`hardpp.data.ding`).
 """
 
@@ -116,10 +118,14 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
     rows = []
     # flite is a process of its own; a thread only waits for it.
     with ThreadPoolExecutor() as pool:
-        for number, row in enumerate(pool.map(say, every), start=1):
-            rows.append(row)
-            if number % _REPORTED == 0:
-                report(f"made {number} of {len(every)} utterances")
+        try:
+            for number, row in enumerate(pool.map(say, every), start=1):
+                rows.append(row)
+                if number % _REPORTED == 0:
+                    report(f"made {number} of {len(every)} utterances")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what is stopped should not go on for minutes
+            raise
     (folder / _LIST).write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
