@@ -58,6 +58,8 @@ class Decisions(StepIndependent):
 
     has_rsample = False
     has_enumerate_support = False
+    reinterpreted_batch_ndims = 1
+    _validate_args = False  # a plain attribute: there is no base to hand it on to
 
     def __init__(self, grid: Grid, decider: Decider):
         self.grid, self.decider = grid, decider

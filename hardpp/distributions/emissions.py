@@ -32,6 +32,8 @@ class Emissions(StepIndependent):
 
     has_rsample = False
     has_enumerate_support = False
+    reinterpreted_batch_ndims = 1
+    _validate_args = False  # a plain attribute: there is no base to hand it on to
 
     def __init__(self, grid: Grid, decisions: Tensor, tokens: Any):
         self.grid, self.decisions, self.tokens = grid, decisions, tokens
