@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hardpp.config import DataConfig
+from hardpp.config import DataConfig, merge
 from hardpp.data import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.sources import fetch
 from hardpp.data.tokenised import pairs, reversed_corpus, reversed_pair, tokenised, tokenizers
@@ -40,14 +40,32 @@ def _bitext(config: DataConfig, report: Report) -> Bitext:
     return bitexts.bitext(config.name, report)
 
 
-# More symbols, fewer passes, and wider beams that are paid for by length.
+# More symbols, fewer passes, and wider beams that are paid for by length. Much dropout and fast steps let
+# attention settle on one position for good before it has learnt where to look.
 TRANSLATION: Mapping[str, Any] = {
     "data": {"source_tokens": "pieces", "target_tokens": "pieces"},
-    "network": {"embedding": 192, "encoder": 192, "decoder": 256, "guide": 96, "dropout": 0.3},
-    "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.1},
-    "training": {"batch_size": 64, "max_epochs": 14},
+    "network": {
+        "embedding": 192,
+        "encoder": 128,
+        "skip": True,
+        "decoder": 256,
+        "scorer": "additive",
+        "guide": 96,
+        "dropout": 0.2,
+        "embedding_dropout": 0.1,
+        "symbol_dropout": 0.0,
+    },
+    "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.01},
+    "training": {"batch_size": 32, "max_epochs": 6},
     "decoding": {"length_penalty": 1.0},
 }
+
+FEW_SENTENCES: Mapping[str, Any] = merge(
+    [
+        TRANSLATION,
+        {"data": {"pieces": 1000}, "network": {"embedding": 128, "encoder": 96, "decoder": 192, "guide": 64}},
+    ]
+)
 
 # Few verses and many rare words: each word by itself, with its analysis, and moves from one to the next.
 WORDS: Mapping[str, Any] = {
@@ -63,6 +81,7 @@ CORPORA: dict[str, Known] = {
     "cmudict": Known(_cmudict, {}),
     "bible-alignments": Known(_bible_alignments, WORDS),
     **{name: Known(_bitext, TRANSLATION) for name in bitexts.BITEXTS},
+    "ding": Known(_bitext, FEW_SENTENCES),
 }
 
 
