@@ -113,8 +113,7 @@ class GridEmissions(Emissions):
 
     def token_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of every token where it is emitted, (..., B, T), in nats."""
-        at = self.at.clamp(max=self.grid.steps - 1)
-        consumed = self.grid.path(self.decisions).consumed.gather(-1, at).unsqueeze(-2)  # (..., B, 1, T)
+        consumed = self.grid.emitted_at(self.decisions).unsqueeze(-2)  # (..., B, 1, T)
         table = self._table(value)
         return table.expand(*consumed.shape[:-2], -1, -1).gather(-2, consumed).squeeze(-2)
 

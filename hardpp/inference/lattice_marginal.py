@@ -15,6 +15,7 @@ Shapes: B data, N steps, S rungs, J jumps (2: a jump is a decision), K draws.
 from typing import Any, NamedTuple
 
 import torch
+from pyro import poutine
 from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
@@ -23,6 +24,8 @@ from hardpp.distributions.decisions import Decisions
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.sample_sites import Site, common_scale, sample_sites
 from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_total
+from hardpp.ops.lattice_grid import Grid
+from hardpp.types import Program
 
 LADDER = "ladder"  # marks a site whose value stands for all paths
 
@@ -31,6 +34,7 @@ class Ladder(NamedTuple):
     """All paths of a model's one latent, given its observations."""
 
     site: str
+    grid: Grid  # what a rung and a step are
     arcs: Tensor  # (B, N, S, J)
     end: Tensor  # (B, S)
     scale: float | Tensor  # what plates and poutine.scale multiply log-probabilities with
@@ -42,6 +46,10 @@ class Ladder(NamedTuple):
     def posterior(self) -> dict[str, Tensor]:
         """How probable each decision is at each step, (B, N, J)."""
         return {self.site: arc_probabilities(self.arcs, self.end).sum(-2)}
+
+    def emission_frames(self) -> Tensor:
+        """How probable it is that each token is emitted after so many frames, (B, T, S + 1 frames)."""
+        return self.grid.emission_frames(arc_probabilities(self.arcs, self.end))
 
     def sample(self, draws: int) -> dict[str, Tensor]:
         """Draws of all decisions, (K, B, N) int64.
@@ -86,6 +94,26 @@ class AnyPath(Messenger):
         msg["is_observed"], msg["infer"] = True, msg["infer"] | {LADDER: True}
 
 
+@torch.no_grad()
+def emission_frames(model: Program, *args: Any, **kwargs: Any) -> Tensor:
+    """How probable it is that each token is emitted after so many frames, given all frames and tokens.
+
+    Args:
+        model: a program with decisions that have arcs.
+        args, kwargs: what it takes.
+
+    Returns:
+        (B, T, S + 1), S frames; all zeros at padding and where no path is possible.
+
+    Raises:
+        UsageError: as `ladder_of` does, or there are no decisions to sum over.
+    """
+    ladder = ladder_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
+    if ladder is None:
+        raise UsageError("the program has no decisions whose paths could be summed over")
+    return ladder.emission_frames()
+
+
 def ladder_of(trace: Trace) -> Ladder | None:
     """The ladder of a model that was run within `AnyPath`; None if there is none.
 
@@ -109,7 +137,7 @@ def ladder_of(trace: Trace) -> Ladder | None:
                 f"on the paths of {name!r}: an observation with arcs is wanted"
             )
         arcs = arcs + _masked(site, site["fn"].arc_log_prob(site["value"]))
-    return Ladder(name, arcs, end, common_scale([latent, *sites.values()]))
+    return Ladder(name, latent["fn"].grid, arcs, end, common_scale([latent, *sites.values()]))
 
 
 def _masked(site: Site, arcs: Tensor) -> Tensor:

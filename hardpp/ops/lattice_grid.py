@@ -59,6 +59,11 @@ class Grid(NamedTuple):
         """How many steps a path has, (B,)."""
         return self.frames + self.tokens if self.dwell else self.frames
 
+    @property
+    def fits(self) -> Tensor:
+        """Is there any path? (B,) bool: without dwelling there are as many frames as tokens at least."""
+        return self.frames >= (1 if self.dwell else self.tokens.clamp(min=1))
+
     def may(self, consumed: Tensor, emitted: Tensor, dims: int = 0) -> tuple[Tensor, Tensor]:
         """May a path that is here emit, may it consume? Bool, with `dims` dims to the right of the data."""
         frames, tokens = (each[(..., *[None] * dims)] for each in (self.frames, self.tokens))
@@ -87,6 +92,11 @@ class Grid(NamedTuple):
         count = torch.where(within, decisions.long(), 0).cumsum(-1).contiguous()
         each = torch.arange(1, self.T + 1, device=decisions.device)
         return torch.searchsorted(count, each.expand(*count.shape[:-1], -1).contiguous())
+
+    def emitted_at(self, decisions: Tensor) -> Tensor:
+        """After how many frames each token is emitted, (..., B, T) int64; anything for one that never is."""
+        at = self.emission_steps(decisions).clamp(max=self.steps - 1)
+        return self.path(decisions).consumed.gather(-1, at)
 
     def arcs(self, logits: Tensor) -> Tensor:
         """Log-probabilities of decisions as arcs of the ladder.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_total, path_weight
-from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
+from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end, ctc_frames
 from hardpp.ops.lattice_grid import Grid
 
 CASES = 500
@@ -295,3 +295,25 @@ def test_grids_without_a_path() -> None:
     assert (arc_probabilities(arcs, grid.end(arcs)) == 0).all()
     assert best_path(arcs, grid.end(arcs)).weight.item() == IMPOSSIBLE
     assert not draw_paths(arcs, grid.end(arcs), 2).log_prob.isnan().any()
+
+
+def test_what_fits() -> None:
+    """Exactly where a sum over paths is not empty."""
+    m, n = torch.cartesian_prod(torch.arange(1, 5), torch.arange(4)).T
+    for dwell in (True, False):
+        grid = Grid(m, n, 4, 3, dwell)
+        arcs = grid.arcs(torch.zeros(len(m), 5, 4))
+        assert torch.equal(grid.fits, log_total(arcs, grid.end(arcs)) > IMPOSSIBLE)
+    for target in ([1, 1, 2], [1, 2, 2], [1, 2, 3], [2, 2, 2]):
+        rows = torch.tensor(target).expand(len(m), -1)
+        total = log_total(ctc_arcs(torch.zeros(len(m), 4, 4), m, rows, 0), ctc_end(n, 7, torch.float32))
+        assert torch.equal(m >= ctc_frames(rows, n), total > IMPOSSIBLE)
+
+
+@pytest.mark.parametrize("dwell", [True, False])
+def test_frames_of_emissions_on_a_path(dwell: bool) -> None:
+    grid = Grid(torch.tensor([3, 2]), torch.tensor([2, 1]), 3, 2, dwell)
+    path = [[0, 1, 0, 0, 1], [1, 0, 0, 0, 0]] if dwell else [[0, 1, 1], [0, 1, 0]]
+    found = grid.emitted_at(torch.tensor(path))
+    assert found[0].tolist() == ([1, 3] if dwell else [1, 2])
+    assert found[1, 0] == (0 if dwell else 1)
