@@ -36,7 +36,7 @@ class AlignmentDraws(NamedTuple):
     log_p: Tensor  # (K, B) model, observations included
     log_q: Tensor  # (K, B) guide
     log_weight_step: Tensor | None  # (K, B, T) log p - log q of a step, where steps are independent
-    prior: Tensor  # (B, T, S)
+    prior: Tensor | None  # (B, T, S), where the model has one before it sees the symbol
     guide: Tensor  # (B, T, S)
     marginal: Tensor  # (B, T, S)
     exact: Tensor | None  # (B, T, S)

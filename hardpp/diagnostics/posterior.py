@@ -4,7 +4,8 @@
     sample_stats   log_weight, log_p, log_q (chain, draw, sentence); ess, pareto_k (sentence);
                    log_weight_step (chain, draw, sentence, step) where steps are independent
     alignment      prior, guide, marginal, exact (sentence, step, source): four answers to "where does
-                   this step look" (see `hardpp.diagnostics.draws`); log_marginal (sentence)
+                   this step look" (see `hardpp.diagnostics.draws`), or those of utterances
+                   (`hardpp.diagnostics.emissions`); log_marginal (sentence)
     observed_data  target (sentence, step), -1 where padded
     constant_data  source_length, target_length (sentence); source_mask, step_mask
 
@@ -15,7 +16,7 @@ independent, and several chains would claim several trained runs.
 Shapes: K draws, N sentences, B of them a batch, T steps, S source positions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ import numpy as np
 import xarray as xr
 
 from hardpp import __version__
-from hardpp.diagnostics.draws import AlignmentDraws, draw_alignments, seeded
+from hardpp.diagnostics.draws import AlignmentDraws, seeded
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.labels import Array, Rows, Sentences, Variable, dataset, placed
-from hardpp.types import Program, TransductionBatch
+from hardpp.types import Program
 from hardpp.whole_files import replacing
 
 FILL = -1  # in integer arrays, where there is no step
@@ -37,10 +38,10 @@ _NATS = {"units": "nats"}
 def sample_posterior(
     model: Program,
     guide: Program,
-    batches: Iterable[tuple[Rows, TransductionBatch]],
+    batches: Iterable[tuple[Rows, Any]],
     sentences: Sentences,
     *,
-    site: str,
+    draw: Callable[..., AlignmentDraws],
     draws: int,
     seed: int,
     exact: bool = False,
@@ -54,7 +55,7 @@ def sample_posterior(
         batches: the sentences a batch holds (B numbers from 0 to N - 1) and the batch itself, on the
             programs' device; together they hold every sentence once.
         sentences: names and tokens of all N sentences.
-        site: the alignment's name in the programs.
+        draw: what runs the programs on a batch: `draw_alignments` with its site, or `draw_emissions`.
         draws: K.
         seed: of the draws; the global random state is left alone.
         exact: also enumerate the model's posterior.
@@ -73,9 +74,7 @@ def sample_posterior(
         # A stream for each batch: whatever is random in making the next batch stays out of it.
         stream = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
         with seeded(stream, batch.source.device):
-            result = draw_alignments(
-                model, guide, batch, site=site, draws=draws, at_once=at_once, exact=exact
-            )
+            result = draw(model, guide, batch, draws=draws, at_once=at_once, exact=exact)
         found.append((rows, result.cpu()))
         targets.append((rows, batch.target.cpu().numpy().astype(np.int32)))
     sentences.check_all_seen(row for rows, _ in found for row in rows)
@@ -130,7 +129,7 @@ def _tree(
     if stepwise:
         steps = gather("log_weight_step", step_mask, (draws,))  # (K, N, T)
         statistics["log_weight_step"] = (f"{per_draw} step", steps[None], _NATS)
-    looks = ["prior", "guide", "marginal"] + ["exact"] * (first.exact is not None)
+    looks = [name for name in ("prior", "guide", "marginal", "exact") if getattr(first, name) is not None]
     views: dict[str, Variable] = {}
     for name in looks:
         attrs = {"units": "probability"}

@@ -5,6 +5,7 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,7 @@ class SequencePairs:
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
     ) -> "xr.DataTree":
         """Draws and marginals of the alignments, labelled with the pairs' tokens."""
+        from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
@@ -106,7 +108,7 @@ class SequencePairs:
             *run.programs,
             batches(run, pairs),
             sentences,
-            site=sites.ALIGNMENT,
+            draw=partial(draw_alignments, site=sites.ALIGNMENT),
             draws=draws,
             seed=seed,
             exact=exact,

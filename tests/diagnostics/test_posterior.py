@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import nn
 
 import hardpp
 from hardpp import sites
+from hardpp.diagnostics.draws import draw_alignments
 from hardpp.diagnostics.labels import Sentences
 from hardpp.diagnostics.posterior import FILL, sample_posterior, write
 from hardpp.errors import UsageError
@@ -22,6 +24,7 @@ from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.types import TransductionBatch
 from tests.decoding.tiny import LETTERS, SYMBOLS, padded, tiny_model
 
+DRAW = partial(draw_alignments, site=sites.ALIGNMENT)
 LETTER = ["", "", "a", "é", "ŋ", "$"]
 PHONE = ["</s>", "<unk>", "AH0", "", "ʃ"]  # an empty token is a token
 SOURCES = [[2, 3, 4], [5, 2], [4, 4, 2, 3, 5], [3]]
@@ -60,7 +63,7 @@ def sampled(guide, draws=40, seed=3, split=BATCHES, **options):
         guide,
         given,
         SENTENCES,
-        site=sites.ALIGNMENT,
+        draw=DRAW,
         draws=draws,
         seed=seed,
         **options,
@@ -251,7 +254,7 @@ def test_weights_are_per_sentence_where_steps_are_no_plate():
         lambda given: program(given, False),
         batches(),
         SENTENCES,
-        site=sites.ALIGNMENT,
+        draw=DRAW,
         draws=30,
         seed=0,
     )
@@ -347,7 +350,7 @@ def test_batches_must_fit_their_sentences(rows, message):
             tiny_guide(),
             [(rows, batch([2, 0]))],
             SENTENCES,
-            site=sites.ALIGNMENT,
+            draw=DRAW,
             draws=2,
             seed=0,
         )
@@ -363,13 +366,19 @@ def test_batches_must_fit_their_sentences(rows, message):
 )
 def test_sentences_must_be_told_apart(sentences, message):
     with pytest.raises(ValueError, match=message):
-        sample_posterior(tiny_model(), tiny_guide(), [], sentences, site=sites.ALIGNMENT, draws=2, seed=0)
+        sample_posterior(tiny_model(), tiny_guide(), [], sentences, draw=DRAW, draws=2, seed=0)
 
 
 @pytest.mark.parametrize(
-    "options", [{"site": "glimpse"}, {"draws": 0}, {"at_once": 0}, {"site": sites.SYMBOL}]
+    "options",
+    [
+        {"draw": partial(draw_alignments, site="glimpse")},
+        {"draws": 0},
+        {"at_once": 0},
+        {"draw": partial(draw_alignments, site=sites.SYMBOL)},
+    ],
 )
 def test_refuses_what_the_programs_do_not_have(options):
-    options = {"site": sites.ALIGNMENT, "draws": 2, "seed": 0, **options}
+    options = {"draw": DRAW, "draws": 2, "seed": 0, **options}
     with pytest.raises(UsageError):
         sample_posterior(tiny_model(), tiny_guide(), batches(), SENTENCES, **options)
