@@ -97,8 +97,11 @@ def _test_part(speaker: str) -> str | None:
 
 def _root(folder: Path) -> Path | None:
     for candidate in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
-        if candidate.is_dir() and {"train", "test"} <= {path.name.lower() for path in candidate.iterdir()}:
-            return candidate
+        try:
+            if {"train", "test"} <= {path.name.lower() for path in candidate.iterdir()}:
+                return candidate
+        except OSError:  # a file, or a folder of somebody else's
+            continue
     return None
 
 

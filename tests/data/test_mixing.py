@@ -1,4 +1,5 @@
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 import speech_files
@@ -45,6 +46,9 @@ def test_pairs_are_fixed_and_of_both_sexes() -> None:
         assert sexes[after.sound.second] != before.sex
         seconds.append(after.sound.second)
     assert sorted(seconds[:5].count(one) for one in set(seconds[:5])) == [2, 3]  # evenly
+    women = sorted((one for one in recordings if one.sex == "f"), key=lambda one: crc32(one.name.encode()))
+    assert [one.name for one in women] == ["f1", "f0"]  # so that the order of the names is not theirs
+    assert seconds[:5] == [women[n % 2].sound for n in range(5)]
     assert len(set(seconds[5:])) == 2
     assert paired(recordings, 0.25, "train") == found
     # Which level it is changes nothing about who speaks.

@@ -89,6 +89,16 @@ def test_a_folder_of_timit(tmp_path: Path) -> None:
     assert mixed.fingerprint() != speech_corpora.corpus(str(folder), options._replace(mixed=0)).fingerprint()
 
 
+def test_silences_in_a_row_may_be_one(tmp_path: Path) -> None:
+    folder = speech_files.write_timit(tmp_path / "TIMIT")
+    for path in folder.rglob("*.PHN"):
+        speech_files.write_labels(path, [(0, 800, "h#"), (800, 1600, "pau"), (1600, 2400, "aa")])
+    options = SpeechOptions(phones=39)
+    assert speech_corpora.corpus(str(folder), options).train[0].tokens == ("sil", "sil", "aa")
+    merged = options._replace(merged=("sil",))
+    assert speech_corpora.corpus(str(folder), merged).train[0].tokens == ("sil", "aa")
+
+
 def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no corpus of speech named 'synthetic'") as error:
         speech_corpora.corpus("synthetic")
