@@ -38,7 +38,8 @@ def ctc_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, blank: int) -> T
     skips = (rungs != blank) & (after != blank) & (after != rungs)
     allowed = torch.stack([torch.ones_like(skips), torch.ones_like(skips), skips], -1).unsqueeze(1)
     over = torch.arange(log_probs.shape[1], device=frames.device) >= frames.unsqueeze(-1)
-    stay = torch.tensor([0.0, -torch.inf, -torch.inf], dtype=arcs.dtype, device=arcs.device)
+    stay = arcs.new_full((3,), -torch.inf)
+    stay[0] = 0.0
     return torch.where(over[..., None, None], stay, arcs.masked_fill(~allowed, -torch.inf))
 
 

@@ -116,7 +116,8 @@ class Grid(NamedTuple):
         arcs = self._by_step(both, -torch.inf)
         step = torch.arange(self.steps, device=logits.device).unsqueeze(-1)
         over = (step >= self.length[:, None, None]) & (emitted == self.tokens[:, None, None])
-        stay = torch.tensor([0.0, -torch.inf], dtype=arcs.dtype, device=arcs.device)
+        stay = arcs.new_full((2,), -torch.inf)
+        stay[0] = 0.0
         return torch.where(over.unsqueeze(-1), stay, arcs)
 
     def token_arcs(self, log_likelihood: Tensor) -> Tensor:
