@@ -24,6 +24,9 @@ from torch.nn.functional import logsigmoid
 from hardpp.errors import UsageError
 
 
+_NEGLIGIBLE = 14.0  # nats below the best: a millionth of its probability
+
+
 class OnlineModel(Protocol):
     """What decoding needs of a model; states are the model's own, with `select(rows)`."""
 
@@ -63,8 +66,11 @@ class _Rows(NamedTuple):
     state: Any
 
     def select(self, rows: Tensor) -> "_Rows":
-        *parts, state = self
-        return _Rows(*(part[rows] for part in parts), state.select(rows))
+        chosen = {
+            name: getattr(self, name).select(rows) if name == "state" else getattr(self, name)[rows]
+            for name in self._fields
+        }
+        return _Rows(**chosen)
 
 
 def decode(
@@ -119,9 +125,10 @@ def beam(
     first = torch.arange(B * width, device=source.device) % width == 0
     rows = rows._replace(log_prob=rows.log_prob.masked_fill(~first, -torch.inf))
     for _ in range(source.shape[1] + most + 1):
-        best_over = rows.log_prob.masked_fill(~rows.over, -torch.inf).view(B, width).amax(-1)
-        best_open = rows.log_prob.masked_fill(rows.over, -torch.inf).view(B, width).amax(-1)
-        if bool((best_open <= best_over).all()):  # whatever is still open can only lose
+        over = rows.log_prob.masked_fill(~rows.over, -torch.inf).view(B, width).amax(-1)
+        still = rows.log_prob.masked_fill(rows.over, -torch.inf).view(B, width)
+        # Alone, what is still open can only lose; what is merged may yet add up.
+        if bool(((still.logsumexp(-1) + _NEGLIGIBLE if merge else still.amax(-1)) <= over).all()):
             break
         rows = _extended(model, rows, most, B, width)
         if merge:

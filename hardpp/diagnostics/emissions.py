@@ -17,7 +17,6 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from hardpp import sites
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.errors import UsageError
 from hardpp.inference.lattice_marginal import AnyPath, ladder_of
@@ -31,13 +30,14 @@ from hardpp.types import UtteranceBatch
 
 @torch.no_grad()
 def draw_emissions(
-    model: Any, guide: Any, batch: UtteranceBatch, *, draws: int, at_once: int, exact: bool
+    model: Any, guide: Any, batch: UtteranceBatch, *, site: str, draws: int, at_once: int, exact: bool
 ) -> AlignmentDraws:
     """Runs the guide `draws` times and scores what it drew under the model.
 
     Args:
         model, guide: programs of decisions, in evaluation mode.
         batch: B utterances.
+        site: the decisions' name.
         draws: K.
         at_once: how many of them share a run, which is what memory grows with.
         exact: also sum over all paths, which the model's decisions must allow.
@@ -49,7 +49,7 @@ def draw_emissions(
         raise UsageError(f"at least 1 draw is needed, and 1 at once, got {draws} and {at_once}")
     grid = Grid.of(batch.source_mask, batch.target_mask, model.dwell)
     sizes = [min(at_once, draws - start) for start in range(0, draws, at_once)]
-    chunks = [_chunk(model, guide, batch, grid, k) for k in sizes]
+    chunks = [_chunk(model, guide, batch, grid, site, k) for k in sizes]
     frames, log_p, log_q = (torch.cat(parts) for parts in zip(*chunks, strict=True))
     S = batch.source.shape[1]
     weights = (log_p - log_q).softmax(0)
@@ -80,7 +80,7 @@ def exact_emissions(model: Any, batch: UtteranceBatch) -> tuple[Tensor, Tensor]:
     with AnyPath():
         ladder = ladder_of(poutine.trace(model).get_trace(batch))
     if ladder is None:
-        raise UsageError(f"the model has no site {sites.DECISIONS!r} whose paths can be summed over")
+        raise UsageError("the model has no decisions whose paths can be summed over")
     grid = Grid.of(batch.source_mask, batch.target_mask, model.dwell)
     found = grid.emission_frames(arc_probabilities(ladder.arcs, ladder.end))  # (B, T, S + 1)
     S = batch.source.shape[1]
@@ -90,14 +90,14 @@ def exact_emissions(model: Any, batch: UtteranceBatch) -> tuple[Tensor, Tensor]:
 
 
 def _chunk(
-    model: Any, guide: Any, batch: UtteranceBatch, grid: Grid, k: int
+    model: Any, guide: Any, batch: UtteranceBatch, grid: Grid, site: str, k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})
     model_trace = objective.scored(model, guide_trace, nesting, (batch,), {})
     table = tabulate(model_trace, guide_trace, k, nesting)
-    decisions = guide_trace.nodes[sites.DECISIONS]["value"].reshape(k, batch.size, -1)
+    decisions = guide_trace.nodes[site]["value"].reshape(k, batch.size, -1)
     at = grid.emitted_at(decisions).minimum((grid.frames - 1).unsqueeze(-1))
     log_p, log_q = (per_instance_sum(part.sum(-1), 1) for part in (table.log_p, table.log_q))
     return at, log_p, log_q
