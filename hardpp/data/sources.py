@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hardpp.data import debian, wheels
+from hardpp.data import debian, npm, wheels
 from hardpp.data.members import pin, size
 from hardpp.data.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
@@ -50,6 +50,7 @@ class _Collect(Protocol):
 
 _COLLECT: dict[str, _Collect] = {
     "pip": wheels.collect,
+    "npm": npm.collect,
     "apt": debian.collect,
     "translations": debian.collect_translations,
 }
