@@ -1,0 +1,61 @@
+"""Small images laid out as users and publishers hold them."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from hardpp.data.images import Held, LabelledImages
+from hardpp.data.uniforms import integers, uniforms
+
+
+def digits(count: int, key: str = "digits", side: int = 28) -> NDArray[np.uint8]:
+    """Blots of ink (count, side, side) with a margin, no two of which are alike."""
+    blots = np.zeros((count, side, side), np.uint8)
+    inner = integers(uniforms(key, count, side // 2, side // 3), 1, 255)
+    blots[:, side // 4 : side // 4 + side // 2, side // 3 : side // 3 + side // 3] = inner
+    return blots
+
+
+def held(count: int, key: str = "digits", side: int = 28) -> Held:
+    """Blots in memory, labelled 0 to 9 in turn."""
+    return Held(torch.from_numpy(digits(count, key, side)).unsqueeze(1), torch.arange(count) % 10)
+
+
+def labelled(train: int = 30, dev: int = 10, test: int = 10) -> LabelledImages:
+    """Three parts of blots."""
+    parts = [held(count, name) for name, count in (("train", train), ("dev", dev), ("test", test))]
+    return LabelledImages("blots", *parts, tuple("0123456789"))
+
+
+def idx_bytes(array: NDArray[np.uint8]) -> bytes:
+    """An array as an IDX file."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write_idx(
+    folder: Path, train: int = 40, test: int = 10, compressed: bool = False, side: int = 28
+) -> Path:
+    """The four files of MNIST."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", train), ("t10k", test)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        for name, array in (("images-idx3", digits(count, part, side)), ("labels-idx1", labels)):
+            content, path = idx_bytes(array), folder / f"{part}-{name}-ubyte"
+            if compressed:
+                content, path = gzip.compress(content), path.with_name(path.name + ".gz")
+            path.write_bytes(content)
+    return folder
+
+
+def write_picture(
+    path: Path, colour: tuple[int, ...] | int = 0, size: tuple[int, int] = (6, 5), mode: str = "RGB"
+) -> Path:
+    """A plain picture, (width, height); the ending decides the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)
+    return path
