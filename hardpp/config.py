@@ -40,6 +40,11 @@ class DataConfig(Section):
     on_bad: Literal["stop", "skip"] = Field(
         "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
     )
+    size: Literal["small", "full"] = Field("small", description="of speech that is made")
+    phones: Literal[61, 48, 39] = Field(61, description="kinds of phones in TIMIT to train on")
+    merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
+    mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
+    stacked: int = Field(3, ge=1, description="frames of 10 ms of speech that become one")
 
 
 class OptimiserConfig(Section):
@@ -62,6 +67,8 @@ class TrainingConfig(Section):
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
     checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
+    weight_noise: float = Field(0.0, ge=0, description="deviation of noise added to the weights of a step")
+    weight_noise_steps: int = Field(0, ge=0, description="over which that noise grows from none")
     log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
     on_nonfinite: Literal["stop", "skip"] = Field(
         "stop", description="a step whose loss or gradient is not finite: end the run, or leave the step out"

@@ -53,6 +53,9 @@ class Trainer:
         max_epochs: passes over the data.
         patience: epochs without a better dev bound before stopping.
         soundness: what is done about steps that are not finite; left out, they end the training.
+        weight_noise: deviation of Gaussian noise that is added to all weights for the length of a step, and
+            that the gradient is taken at (Graves 2011, adaptive noise left out); 0 for none.
+        weight_noise_steps: steps over which the deviation grows from 0.
 
     Raises:
         NumericalError: a step's loss or gradient (see `Soundness`), or a dev bound, is not finite.
@@ -69,9 +72,12 @@ class Trainer:
         max_epochs: int,
         patience: int,
         soundness: Soundness | None = None,
+        weight_noise: float = 0.0,
+        weight_noise_steps: int = 0,
     ):
         self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
+        self.weight_noise, self.weight_noise_steps = weight_noise, weight_noise_steps
         self.parameters = list(objective.parameters())
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -107,9 +113,10 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        with self._judged():
-            loss = self.objective(batch)
-        (loss / batch.size).backward()
+        with self._noise():
+            with self._judged():
+                loss = self.objective(batch)
+            (loss / batch.size).backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         bound = -loss.detach() / batch.symbols
         if not self.soundness.passes(self.step + 1, make, loss.detach() + norm):
@@ -117,6 +124,23 @@ class Trainer:
         self.optimiser.step()
         self.averaged.update_parameters(self.objective)
         return bound, {"learning_rate": rate}
+
+    @contextmanager
+    def _noise(self) -> Iterator[None]:
+        share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
+        if not self.weight_noise:
+            yield
+            return
+        with torch.no_grad():
+            quiet = [parameter.clone() for parameter in self.parameters]
+            for parameter in self.parameters:
+                parameter.add_(torch.randn_like(parameter), alpha=share * self.weight_noise)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, value in zip(self.parameters, quiet, strict=True):
+                    parameter.copy_(value)
 
     def check(self) -> None:
         """Makes sure that every step so far was sound.

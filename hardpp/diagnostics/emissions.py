@@ -23,7 +23,6 @@ from hardpp.inference.lattice_marginal import AnyPath, ladder_of
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import per_instance_sum, tabulate
-from hardpp.ops.lattice import arc_probabilities
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import UtteranceBatch
 
@@ -77,12 +76,10 @@ def exact_emissions(model: Any, batch: UtteranceBatch) -> tuple[Tensor, Tensor]:
     Raises:
         UsageError: the model's decisions depend on all decisions before them.
     """
-    with AnyPath():
-        ladder = ladder_of(poutine.trace(model).get_trace(batch))
+    ladder = ladder_of(poutine.trace(AnyPath()(model)).get_trace(batch))
     if ladder is None:
         raise UsageError("the model has no decisions whose paths can be summed over")
-    grid = Grid.of(batch.source_mask, batch.target_mask, model.dwell)
-    found = grid.emission_frames(arc_probabilities(ladder.arcs, ladder.end))  # (B, T, S + 1)
+    grid, found = ladder.grid, ladder.emission_frames()  # (B, T, S + 1)
     S = batch.source.shape[1]
     frame = torch.arange(S + 1, device=found.device).minimum((grid.frames - 1).unsqueeze(-1))  # (B, S + 1)
     index = frame.unsqueeze(1).expand_as(found)

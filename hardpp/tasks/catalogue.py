@@ -16,11 +16,16 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.alignment import AlignmentTask
 from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
+from hardpp.tasks.online_alignment import OnlineAlignmentTask
 from hardpp.tasks.question_answering import QuestionTask
 from hardpp.tasks.task import Task
 
 UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own
-TASKS: dict[str, type[Task]] = {"alignment": AlignmentTask, "question-answering": QuestionTask}
+TASKS: dict[str, type[Task]] = {
+    "alignment": AlignmentTask,
+    "online-alignment": OnlineAlignmentTask,
+    "question-answering": QuestionTask,
+}
 
 
 def task(name: str) -> Task:
@@ -64,6 +69,8 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         recommended = dict(family.settings(name))
         if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED:
             recommended.pop("objective", None)  # it may not train the guide that was asked for
+        if _name(merge([recommended, tables]), "objective") != recommended.get("objective"):
+            recommended.pop("inference", None)  # options of the recommended objective
         tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
     kind = None if chosen is None else chosen.kind

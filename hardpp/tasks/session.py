@@ -84,6 +84,8 @@ class Session:
             max_epochs=config.training.max_epochs,
             patience=config.training.patience,
             soundness=soundness,
+            weight_noise=config.training.weight_noise,
+            weight_noise_steps=config.training.weight_noise_steps,
         )
 
     def monitors(self, record: Record) -> dict[str, float]:

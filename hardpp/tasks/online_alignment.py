@@ -1,0 +1,101 @@
+"""Online alignment: frames of speech, read in order, and the tokens said as they come.
+
+Sources: Lawson et al. (2018) for model and guide; the presets `small` and the settings are ours.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from hardpp.config import DataConfig, RunConfig
+from hardpp.data import speech_corpora
+from hardpp.data.utterance_batches import buckets, check_lengths, collate
+from hardpp.data.utterances import SpeechCorpus
+from hardpp.tasks import speech_data
+from hardpp.tasks.online_network import OnlineNetwork, programs
+from hardpp.tasks.recognition import OnlineDecoding
+from hardpp.tasks.speech_verbs import SpeechVerbs
+from hardpp.tasks.task import Programs
+from hardpp.types import UtteranceBatch
+
+
+class OnlineAlignmentTask(SpeechVerbs):
+    """Recognition with hard monotonic alignments; see `hardpp.tasks.task.Task`."""
+
+    name: str = "online-alignment"
+    summary: str = "tokens of speech, each said at a frame that is decided online (Lawson et al. 2017)"
+    network: type[BaseModel] = OnlineNetwork
+    presets: Mapping[str, Mapping[str, Any]] = {
+        "small": {},
+        "paper": {
+            "network": {
+                "hidden": 256,
+                "layers": 2,
+                "reader": 256,
+                "reader_layers": 4,
+                "guide": 256,
+                "guide_layers": 2,
+            },
+            "optimiser": {"learning_rate": 7e-5, "weight_decay": 1e-3},
+            "training": {"weight_noise": 0.15, "weight_noise_steps": 200_000},
+        },
+    }
+    guides: Mapping[str, str] = {
+        "variational": "has heard all frames, and knows the token to be said (Lawson et al. 2017)",
+        "prior": "the model's own decisions: REINFORCE (Luo et al. 2016)",
+    }
+    data: Sequence[str] = speech_corpora.NAMES
+    decoding: type[BaseModel] = OnlineDecoding
+
+    def settings(self, data: str) -> Mapping[str, Any]:
+        """What is recommended for speech."""
+        return {
+            "objective": "vimco",
+            "inference": {"particles": 4, "control": "geometric"},
+            "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01, "average": 0.99},
+            "training": {"batch_size": 16, "max_epochs": 20},
+        }
+
+    def load(self, config: DataConfig, report: Callable[[str], None]) -> SpeechCorpus:
+        """The utterances: a named corpus, fetched or made if need be, or the user's own TIMIT."""
+        return speech_data.load(config, report)
+
+    def describe(self, data: SpeechCorpus) -> dict[str, Any]:
+        """Tokens, frames, how tokens are scored, and the data's fingerprint."""
+        return speech_data.describe(data)
+
+    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
+        """Model and guide."""
+        return programs(OnlineNetwork(**config.network), config.guide, description)
+
+    def epoch_batches(
+        self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]
+    ) -> Callable[[int], Sequence[Callable[[], UtteranceBatch]]]:
+        """Length-bucketed batches of the training part, shuffled by the seed and the epoch.
+
+        Raises:
+            DataError: an utterance has more tokens than the topology allows for its frames.
+        """
+        known, sizes = speech_data.vocabulary(description), OnlineNetwork(**config.network)
+        for part in (data.train, data.dev):
+            check_lengths(part, known, _topology(sizes))
+
+        def epoch(number: int) -> Sequence[Callable[[], UtteranceBatch]]:
+            found = buckets(data.train, config.training.batch_size, config.seed, number)
+            return [partial(collate, [data.train[row] for row in rows], known) for rows in found]
+
+        return epoch
+
+    def dev_batches(
+        self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]
+    ) -> list[UtteranceBatch]:
+        """The dev part by length."""
+        return [batch for _, batch in speech_data.ordered_batches(data.dev, description)]
+
+
+def _topology(sizes: OnlineNetwork) -> Any:
+    if sizes.form == "ctc":
+        return "ctc"
+    return "dwell" if sizes.dwell else "no-dwell"

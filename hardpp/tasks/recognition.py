@@ -1,0 +1,80 @@
+"""What a run on speech recognises: tokens, and the frames they are said at.
+
+Shapes: B utterances, S frames, T tokens, V symbols.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from hardpp.config import Section
+from hardpp.data.utterances import Utterance
+from hardpp.data.vocabulary import BOUNDARY
+from hardpp.decoding.online import beam, decode, draw
+from hardpp.tasks.online_network import OnlineNetwork
+from hardpp.tasks.speech_data import batches, most_tokens, vocabulary
+from hardpp.tasks.task import Run
+
+
+class OnlineDecoding(Section):
+    """How utterances are recognised."""
+
+    search: Literal["greedy", "beam", "sample"] = Field("greedy", description="CTC knows greedy only")
+    beam: int = Field(5, ge=1, description="hypotheses kept by a beam")
+    threshold: float = Field(0.5, ge=0, le=1, description="greedy: emit above this probability")
+
+
+class Said(NamedTuple):
+    """What was recognised in an utterance."""
+
+    tokens: list[str]
+    times: list[float]  # when each was said, seconds: the end of the frame at hand
+
+
+def recognise(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> list[Said]:
+    """Tokens and times of every utterance, frames read in order."""
+    known, seconds = vocabulary(run.description), float(run.description["frame_seconds"])
+    out = [Said([], [])] * len(utterances)
+    for rows, batch in batches(run, utterances):
+        found = _recognise(run, batch.source, batch.source_mask, how)
+        lengths = batch.source_mask.sum(-1).tolist()
+        for row, length, (ids, frames) in zip(rows, lengths, found, strict=True):
+            times = [min(frame + 1, length) * seconds for frame in frames]
+            out[row] = Said(known.decode(ids), times)
+    return out
+
+
+def _recognise(
+    run: Run, source: Tensor, mask: Tensor, how: OnlineDecoding
+) -> list[tuple[list[int], list[int]]]:
+    model: Any = run.programs.model
+    form = OnlineNetwork(**run.config.network).form
+    if form == "ctc":
+        return _collapsed(model, source, mask)
+    most = most_tokens(run.description, source.shape[1])
+    if how.search == "beam":
+        found = beam(model, source, mask, most=most, width=how.beam, merge=form == "transducer")
+    elif how.search == "sample":
+        found = draw(model, source, mask, most=most)
+    else:
+        found = decode(model, source, mask, most=most, threshold=how.threshold)
+    return [(result.tokens, result.frames) for result in found]
+
+
+# The likeliest labelling of the frames: runs are joined and said at their first frame, blanks left out.
+@torch.no_grad()
+def _collapsed(model: Any, source: Tensor, mask: Tensor) -> list[tuple[list[int], list[int]]]:
+    best = model.read(source, mask).argmax(-1).masked_fill(~mask, BOUNDARY).tolist()
+    out = []
+    for labels in best:
+        heard = [
+            (label, frame)
+            for frame, (before, label) in enumerate(pairwise([BOUNDARY, *labels]))
+            if label not in (before, BOUNDARY)
+        ]
+        out.append(([label for label, _ in heard], [frame for _, frame in heard]))
+    return out

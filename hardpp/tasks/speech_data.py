@@ -1,0 +1,81 @@
+"""Which utterances train a model of speech, and how they become batches.
+
+Shapes: B utterances, S frames, T tokens (the end mark included).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
+from hardpp.data.speech_corpora import SpeechOptions, corpus
+from hardpp.data.utterance_batches import collate, token_vocabulary
+from hardpp.data.utterances import SpeechCorpus, Utterance
+from hardpp.data.vocabulary import Vocabulary
+from hardpp.errors import DataError
+from hardpp.tasks.task import Run
+from hardpp.types import UtteranceBatch
+
+ROWS = 50  # utterances read at once when a run is asked about them
+
+
+def load(config: DataConfig, report: Callable[[str], None]) -> SpeechCorpus:
+    """The utterances: a named corpus, fetched or made, or the user's own TIMIT.
+
+    Raises:
+        DataError: they cannot be fetched, made or read.
+    """
+    chosen = SpeechOptions(
+        size=config.size,
+        phones=config.phones,
+        merged=tuple(config.merged),
+        mixed=config.mixed,
+        stacked=config.stacked,
+    )
+    found = corpus(config.name, chosen, report)
+    return found._replace(train=found.train[: config.train_limit])
+
+
+def describe(data: SpeechCorpus) -> dict[str, Any]:
+    """Tokens, frames, how tokens are scored, and the data's fingerprint."""
+    first = data.train[0].read()
+    return {
+        "tokens": list(token_vocabulary(data).symbols),
+        "features": first.shape[-1],
+        "frame_seconds": data.frame_seconds,
+        "folding": dict(data.folding),
+        "tokens_per_frame": max(len(one.tokens) / one.length for one in data.train),
+        "fingerprint": data.fingerprint(),
+    }
+
+
+def vocabulary(description: Mapping[str, Any]) -> Vocabulary:
+    """The tokens a run knows, the end mark first."""
+    return Vocabulary(tuple(description["tokens"]))
+
+
+def most_tokens(description: Mapping[str, Any], frames: int) -> int:
+    """As many as any utterance of so many frames is likely to have."""
+    return 2 + ceil(1.2 * float(description["tokens_per_frame"]) * frames)
+
+
+def ordered_batches(
+    utterances: Sequence[Utterance], description: Mapping[str, Any]
+) -> Iterator[tuple[list[int], UtteranceBatch]]:
+    """All utterances in batches of like length, each with the places of its utterances.
+
+    Raises:
+        DataError: there are no utterances.
+    """
+    if not utterances:
+        raise DataError("there are no utterances in this part of the data")
+    known = vocabulary(description)
+    for rows in in_order([one.length for one in utterances], ROWS):
+        yield rows, collate([utterances[row] for row in rows], known)
+
+
+def batches(run: Run, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], UtteranceBatch]]:
+    """The same on the run's device."""
+    for rows, batch in ordered_batches(utterances, run.description):
+        yield rows, batch.to(run.device)

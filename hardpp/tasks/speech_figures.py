@@ -1,0 +1,98 @@
+"""Figures of a run on speech: errors and delays of what it recognises, likelihoods, and times of tokens."""
+
+import time
+from collections.abc import Sequence
+from statistics import mean
+from typing import Any
+
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from hardpp.data.utterances import Utterance
+from hardpp.inference.exact import ExactMarginal
+from hardpp.inference.importance_weighted import IWAE
+from hardpp.metrics.boundary_error import boundary_errors, coverage
+from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.tasks.emission_times import token_times
+from hardpp.tasks.online_network import OnlineNetwork
+from hardpp.tasks.recognition import OnlineDecoding, Said, recognise
+from hardpp.tasks.speech_data import batches
+from hardpp.tasks.task import Run
+
+PARTICLES = 16  # of the bound, where log p is no recursion
+
+
+def figures(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> dict[str, Any]:
+    """What the run makes of utterances.
+
+    Returns:
+        `PER`, edits over tokens, both folded as the corpus says; `WER`, utterances with any; `nll` in nats
+        per token (the end mark counts as one), exact, or of a bound of `PARTICLES` importance weights from
+        the guide, as `nll_is` says. Where it is known when tokens were said: `delay`, mean
+        milliseconds between a token's end and its recognition, over tokens recognised rightly; and of the
+        posterior given the right tokens, `boundary`, mean milliseconds from its median to the token's end;
+        `boundary_bias`, the same with signs; `coverage`, how many ends lie in the 89 % intervals, and
+        `interval`, how long they are in milliseconds. `utterances`, the run's `step`, and `seconds` of
+        recognising 1,000 utterances.
+    """
+    began = time.perf_counter()
+    said = recognise(run, utterances, how)
+    seconds = time.perf_counter() - began
+    folding = run.description["folding"]
+    rates = phone_error_rate([one.tokens for one in said], [one.tokens for one in utterances], folding)
+    return {
+        "PER": rates.symbol,
+        "WER": rates.sequence,
+        **likelihood(run, utterances),
+        **delays(said, utterances),
+        **timing(run, utterances),
+        "utterances": len(utterances),
+        "step": run.step,
+        "seconds": 1000 * seconds / len(utterances),
+    }
+
+
+@torch.no_grad()
+def likelihood(run: Run, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    """`nll` in nats per token, and what it is."""
+    summed_out = OnlineNetwork(**run.config.network).form != "online"
+    objective: Any = ExactMarginal() if summed_out else IWAE(PARTICLES)
+    bound = symbols = 0.0
+    for _, batch in batches(run, utterances):
+        bound += float(objective.estimate(*run.programs, batch).bound.sum())
+        symbols += float(batch.symbols)
+    return {"nll": -bound / symbols, "nll_is": "exact" if summed_out else f"bound of {PARTICLES}"}
+
+
+def delays(said: Sequence[Said], utterances: Sequence[Utterance]) -> dict[str, float]:
+    """`delay` in milliseconds of tokens recognised rightly; nothing where no times are known."""
+    late = [
+        1000 * (found.times[here] - utterance.segments[there].end)
+        for found, utterance in zip(said, utterances, strict=True)
+        if utterance.segments
+        for here, there in _matches(found.tokens, utterance.tokens)
+    ]
+    return {"delay": mean(late)} if late else {}
+
+
+def timing(run: Run, utterances: Sequence[Utterance]) -> dict[str, float]:
+    """How far the posterior of when tokens were said is from when they ended, where that is known."""
+    timed = [utterance for utterance in utterances if utterance.segments]
+    if not timed:
+        return {}
+    found = [known.boundaries for known in token_times(run, timed, "posterior")]
+    gold = [[segment.end for segment in utterance.segments] for utterance in timed]
+    errors = boundary_errors([[one.time for one in row] for row in found], gold)
+    low, high = ([[getattr(one, side) for one in row] for row in found] for side in ("low", "high"))
+    held = coverage(low, high, gold)
+    return {
+        "boundary": errors.mean,
+        "boundary_bias": errors.bias,
+        "coverage": held.rate,
+        "interval": held.width,
+    }
+
+
+def _matches(found: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
+    blocks = Levenshtein.opcodes(list(found), list(right)).as_matching_blocks()
+    return [(block.a + n, block.b + n) for block in blocks for n in range(block.size)]
