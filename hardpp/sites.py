@@ -14,6 +14,8 @@ ALIGNMENT = "alignment"  # which source position an output symbol looks at
 SYMBOL = "symbol"  # the output symbol itself
 REGION = "region"  # which region of an image a question is answered from
 ANSWER = "answer"  # the answer itself
+LOCATION = "location"  # where, and at which scale, all glimpses of an image are
+LABEL = "label"  # what an image shows
 DECISIONS = "decisions"  # all decisions of an utterance to emit a token or to consume a frame
 
 
@@ -35,6 +37,13 @@ def questions(mask: Tensor) -> Iterator[None]:
 def utterances(size: int, device: str) -> Iterator[None]:
     """Plate utterances, of so many data; what an utterance holds is in the events of its sites."""
     with pyro.plate("utterances", size, dim=-1, device=device):
+        yield
+
+
+@contextmanager
+def images(size: int, device: str) -> Iterator[None]:
+    """Plate images, of so many data; all glimpses of an image are in the event of their site."""
+    with pyro.plate("images", size, dim=-1, device=device):
         yield
 
 

@@ -6,6 +6,7 @@ K particles.
 
 from typing import Any, NamedTuple, Protocol, Self
 
+import torch
 from torch import Tensor, device
 
 
@@ -90,6 +91,53 @@ class UtteranceBatch(NamedTuple):
     def to(self, where: device | str) -> "UtteranceBatch":
         """The same batch on another device."""
         return UtteranceBatch(*(part.to(where) for part in self))
+
+
+class ImageBatch(NamedTuple):
+    """Images of one size, and what each of them shows."""
+
+    source: Tensor  # (B, C, height, width) uint8
+    target: Tensor  # (B,) int64 labels
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    @property
+    def symbols(self) -> Tensor:
+        """Labels predicted, one an image: ()."""
+        return torch.full((), self.size, device=self.target.device)
+
+    def to(self, where: device | str) -> "ImageBatch":
+        """The same batch on another device."""
+        return ImageBatch(*(part.to(where) for part in self))
+
+
+class CaptionBatch(NamedTuple):
+    """Images, or the regions that somebody else found in them, and a sentence about each.
+
+    Sentences are padded on the right and end with the boundary symbol, 0.
+    """
+
+    source: Tensor  # (B, C, height, width) uint8 pixels, or (B, S, F) features of regions
+    source_mask: Tensor  # (B, S) bool, which regions are there; at least one True a row
+    target: Tensor  # (B, T) int64
+    target_mask: Tensor  # (B, T) bool, at least one True a row
+
+    @property
+    def size(self) -> int:
+        """B."""
+        return self.target.shape[0]
+
+    @property
+    def symbols(self) -> Tensor:
+        """Words, end marks included: ()."""
+        return self.target_mask.sum()
+
+    def to(self, where: device | str) -> "CaptionBatch":
+        """The same batch on another device."""
+        return CaptionBatch(*(part.to(where) for part in self))
 
 
 class Batch(Protocol):

@@ -1,0 +1,130 @@
+"""All glimpses of an image as one draw, each placed by what the ones before have shown.
+
+    place[t] ~ space.distribution(parameters(place[0 .. t-1])),    t = 0 .. T-1
+
+Drawing is a loop over glimpses; scoring given places is not, for then everything that the parameters depend
+on is known at once. What makes parameters is a `Policy`, which does both. Glimpses are credited one by one,
+as the steps of `hardpp.distributions.step_independent`, though they are not independent.
+
+Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models.
+Shapes: B data, T glimpses, A actions; ... = dims inference adds on the left.
+"""
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Protocol
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+from hardpp.distributions.categorical import Categorical
+from hardpp.distributions.location_spaces import Space
+from hardpp.distributions.step_independent import StepIndependent
+
+
+class Policy(Protocol):
+    """What makes parameters of the next place from the glimpses before."""
+
+    def parameters(self, value: Tensor) -> Tensor:
+        """The parameters of every glimpse (..., B, T, outputs), given all places (..., B, T, *event)."""
+
+    def start(self, rows: torch.Size) -> Any:
+        """The state before the first glimpse, for rows (..., B)."""
+
+    def step(self, state: Any, last: Tensor | None) -> tuple[Tensor, Any]:
+        """The parameters (..., B, outputs) of the next glimpse, and the next state.
+
+        Args:
+            state: before.
+            last: (..., B, *event) the place of the glimpse before, None before the first.
+        """
+
+
+class Glimpses(StepIndependent):
+    """Places (..., B, T, *event): actions, int64, in a `GridSpace`, points in a `ContinuousSpace`.
+
+    Args:
+        policy: where parameters come from.
+        space: what they parametrise.
+        glimpses: T.
+        size: B.
+    """
+
+    has_rsample = False
+    has_enumerate_support = False
+    _validate_args = False  # a plain attribute: there is no base to hand it on to
+
+    def __init__(self, policy: Policy, space: Space, glimpses: int, size: int):
+        self.policy, self.space, self.glimpses = policy, space, glimpses
+        self.reinterpreted_batch_ndims = 1
+        self._scored: Any = None
+        self._flatten: Callable[[Tensor], Tensor] | None = None
+        event = torch.Size([glimpses]) + space.event_shape
+        dist.TorchDistribution.__init__(self, torch.Size([size]), event, validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Glimpses":
+        """The same glimpses, drawn for more rows."""
+        new = copy(self)
+        new._batch_shape, new._scored = torch.Size(batch_shape), None
+        return new
+
+    def flattened(self, flatten: Callable[[Tensor], Tensor]) -> "Glimpses":
+        """The same glimpses from flatter distributions, each given those before; they have no gradient.
+
+        Args:
+            flatten: log-probabilities (..., A) to logits.
+
+        Raises:
+            TypeError: there are no probabilities to flatten in a continuous space.
+        """
+        if self.space.event_shape:
+            raise TypeError("a continuous space has no probabilities to flatten")
+        new = copy(self)
+        new._flatten, new._scored = flatten, None
+        return new
+
+    @property
+    def support(self) -> Any:
+        """Actions, or points."""
+        discrete = not self.space.event_shape
+        each = constraints.nonnegative_integer if discrete else constraints.real
+        return constraints.independent(each, len(self.event_shape))
+
+    @property
+    def base_dist(self) -> Any:
+        """Each glimpse given those before it, as they were scored last; before that, a `Unit`."""
+        if self._scored is None:
+            return dist.Unit(torch.zeros(self.batch_shape + self.event_shape[:1]))
+        return self._scored
+
+    def step_mask(self) -> bool:
+        """Every glimpse counts."""
+        return True
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Independent glimpses, (*sample_shape, ..., B, T, *event)."""
+        rows = torch.Size(sample_shape) + self.batch_shape
+        state, last, drawn = self.policy.start(rows), None, []
+        for _ in range(self.glimpses):
+            parameters, state = self.policy.step(state, last)
+            last = self._distribution(parameters).expand(rows).sample()
+            drawn.append(last)
+        return torch.stack(drawn, -1 - len(self.space.event_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of all glimpses, (..., B), in nats."""
+        return self.step_log_prob(value).sum(-1)
+
+    def step_log_prob(self, value: Tensor) -> Tensor:
+        """The log-probability of every glimpse given those before it, (..., B, T), in nats."""
+        with torch.set_grad_enabled(self._flatten is None and torch.is_grad_enabled()):
+            self._scored = self._distribution(self.policy.parameters(value))
+            found: Tensor = self._scored.log_prob(value)
+        return found
+
+    def _distribution(self, parameters: Tensor) -> Any:
+        found = self.space.distribution(parameters)
+        return found if self._flatten is None else Categorical(logits=self._flatten(found.logits))

@@ -1,0 +1,74 @@
+"""A normal distribution of what lies in an interval, with the density that goes with it.
+
+    p(x) = N(x; loc, scale) / (Phi((high - loc) / scale) - Phi((low - loc) / scale)),    low <= x <= high
+
+Clamping a normal draw instead piles up probability at the ends, which a normal density does not know of:
+scored before or after clamping, a score-function gradient is then one of another distribution.
+
+Shapes: ... = plates.
+"""
+
+from math import log, pi, sqrt
+from typing import Any, ClassVar
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+
+class TruncatedNormal(dist.TorchDistribution):
+    """Normal(loc, scale) given that it lies in [low, high]; `loc` does, so that no difference cancels.
+
+    Draws are not reparameterised: what is looked up at a place has no derivative in the place.
+
+    Args:
+        loc: (...), between `low` and `high`.
+        scale: of the normal that is cut, above 0.
+        low, high: the ends.
+
+    Raises:
+        ValueError: the interval is empty, or the scale is not above 0.
+    """
+
+    has_rsample = False
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, loc: Tensor, scale: float, low: float = -1.0, high: float = 1.0):
+        if not (low < high and scale > 0):
+            raise ValueError(f"expected low < high and scale > 0, got {low}, {high} and {scale}")
+        half = loc.dtype in (torch.bfloat16, torch.float16)
+        self.loc = loc.float() if half else loc
+        self.scale, self.low, self.high = scale, low, high
+        super().__init__(loc.shape, validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "TruncatedNormal":
+        """The same distribution in more plates."""
+        return TruncatedNormal(self.loc.expand(batch_shape), self.scale, self.low, self.high)
+
+    @property
+    def support(self) -> Any:
+        """The interval."""
+        return constraints.interval(self.low, self.high)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The log-density, in nats a unit of length; minus infinity outside of the interval."""
+        found = -0.5 * ((value - self.loc) / self.scale) ** 2 - log(self.scale * sqrt(2 * pi))
+        below, above = self._ends(self.loc)
+        found = found - ((above - below) / 2).log()
+        return found.masked_fill((value < self.low) | (value > self.high), -torch.inf)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Independent draws, (*sample_shape, ...): the inverse of the distribution function."""
+        shape = torch.Size(sample_shape) + self.batch_shape
+        wide = self.loc if self.loc.device.type == "mps" else self.loc.double()
+        below, above = self._ends(wide)
+        level = below + torch.rand(shape, dtype=wide.dtype, device=wide.device) * (above - below)
+        drawn = wide + self.scale * sqrt(2) * torch.erfinv(level)
+        return drawn.clamp(self.low, self.high).to(self.loc.dtype)
+
+    # erf at both ends: one is not above 0 and the other not below, so that their difference is exact.
+    def _ends(self, loc: Tensor) -> tuple[Tensor, Tensor]:
+        unit = self.scale * sqrt(2)
+        return torch.erf((self.low - loc) / unit), torch.erf((self.high - loc) / unit)

@@ -1,0 +1,73 @@
+"""The guide that knows the label: q(places | image, label), one glimpse after the other.
+
+    place[t] ~ space.distribution(head(state[t - 1], clue(context, embedding(label))))
+    state[t] = core(glimpse(image, place[t]), state[t - 1])
+
+It looks where a model of glimpses could have looked to find that label, and is used in training only. Its
+networks may be its own or the model's; the label is known before the first glimpse.
+
+Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models.
+Shapes: B data, T glimpses, E features of a label, M of the context; ... = dims inference adds on the left.
+"""
+
+import pyro
+import torch
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from hardpp import sites
+from hardpp.distributions.glimpses import Glimpses
+from hardpp.distributions.location_spaces import Space
+from hardpp.nn.glimpse_network import GlimpseNetwork
+from hardpp.nn.glimpse_reader import Core, GlimpseReader
+from hardpp.ops.patches import Sensor
+from hardpp.types import ImageBatch
+
+
+class LabelInformed(PyroModule):
+    """Places as above, from parts that are given rather than built.
+
+    Args:
+        sensor: as the model's.
+        space: as the model's.
+        network: patches and places -> features.
+        core: the recurrence over glimpses, H features.
+        head: states (..., H) and what `clue` makes (..., .) -> parameters of the space.
+        embedding: labels (B,) -> (B, E).
+        clue: context and embedded label, (B, M + E), or (B, E) without a context -> (B, .).
+        glimpses: T, as the model's.
+        context: images -> (B, M), None for none.
+    """
+
+    max_plate_nesting = 1  # images
+    network: GlimpseNetwork
+    core: Core
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        space: Space,
+        network: GlimpseNetwork,
+        core: Core,
+        head: nn.Module,
+        embedding: nn.Module,
+        clue: nn.Module,
+        glimpses: int,
+        *,
+        context: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.sensor, self.space, self.glimpses = sensor, space, glimpses
+        self.network, self.core, self.head = network, core, head
+        self.embedding, self.clue, self.context = embedding, clue, context
+
+    def forward(self, batch: ImageBatch) -> Tensor:
+        """Runs the guide; returns the places, (..., B, T, *event)."""
+        known = self.embedding(batch.target)
+        if self.context is not None:
+            known = torch.cat([self.context(batch.source), known], -1)
+        reader = GlimpseReader(
+            batch.source, self.sensor, self.space, self.network, self.core, self.head, self.clue(known)
+        )
+        with sites.images(batch.size, str(batch.source.device)):
+            return pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size))
