@@ -15,13 +15,19 @@ from torch import nn
 class Prior(PyroModule):
     """q = the model's program with its observations left unscored.
 
-    The model is run a second time: where it drops units out, the two runs drop their own.
+    Objectives that score the model at its own draws run it once and not twice (`prior_of` tells them). Where
+    it is run a second time, and drops units out, the two runs drop their own.
     """
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
         self.max_plate_nesting = getattr(model, "max_plate_nesting", None)
+
+    @property
+    def prior_of(self) -> nn.Module:
+        """The model."""
+        return self.model
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the model; only its latent sites are seen from outside."""

@@ -118,6 +118,8 @@ class SampledObjective(SurrogateObjective):
         UsageError: fewer than one particle.
     """
 
+    scores_draws = True  # is what `scored` runs the model at the guide's draws, and nothing else?
+
     def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
         if num_particles < 1:
             raise UsageError(f"{self.name} needs at least 1 particle, got {num_particles}")
@@ -130,10 +132,18 @@ class SampledObjective(SurrogateObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
-        model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
+        if self.runs_once(model, guide):
+            model_trace = particle_trace(model, self.num_particles, nesting, args, kwargs)
+            guide_trace = without_observations(model_trace)
+        else:
+            guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
+            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
         table = tabulate(model_trace, guide_trace, self.num_particles, nesting)
         return table._replace(args=args, kwargs=kwargs)
+
+    def runs_once(self, model: Program, guide: Program) -> bool:
+        """Does one run of the model draw what the guide draws, and score it? So if the guide is its prior."""
+        return self.scores_draws and getattr(guide, "prior_of", None) is model
 
     def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
         """The model's trace at the guide's draws; more rows than K may follow the particles."""
@@ -150,6 +160,15 @@ class SampledObjective(SurrogateObjective):
         return Estimate(
             per_instance_sum(bound * table.scale, 0), surrogate * table.scale, log_weights, diagnostics
         )
+
+
+def without_observations(trace: Trace) -> Trace:
+    """What is left of a model's trace if its prior is the guide."""
+    kept = trace.copy()
+    for name, site in trace.nodes.items():
+        if site["type"] == "sample" and site["is_observed"]:
+            kept.remove_node(name)
+    return kept
 
 
 def check_finite(estimate: Estimate) -> None:

@@ -25,9 +25,10 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.distributions.categorical import Categorical
+from hardpp.distributions.glimpses import Glimpses
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import SampledObjective, without_observations
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.sample_sites import steps_of
 from hardpp.inference.weight_table import WeightTable, tabulate
@@ -77,9 +78,13 @@ class ProposalObjective(SampledObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """A table whose `log_q` is that of q~, detached, and whose `score` is log q of every latent."""
         nesting = self.program_nesting(model, guide, args, kwargs)
+        once = self.runs_once(model, guide)
         with DetachedDraws(self._flatten()):
-            guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
-        model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
+            guide_trace = particle_trace(model if once else guide, self.num_particles, nesting, args, kwargs)
+        if once:
+            model_trace, guide_trace = guide_trace, without_observations(guide_trace)
+        else:
+            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
         return by_proposal(tabulate(model_trace, guide_trace, self.num_particles, nesting))
 
     def _flatten(self) -> Flatten | None:
@@ -134,6 +139,8 @@ def flattened(name: str, fn: Any, flatten: Flatten) -> Any:
     Raises:
         UsageError: neither a Categorical nor a Bernoulli is at the bottom of it.
     """
+    if isinstance(fn, Glimpses):
+        return fn.flattened(flatten)
     if isinstance(fn, StepIndependent):
         return StepIndependent(flattened(name, fn.base_dist, flatten))
     if isinstance(fn, dist.Independent):

@@ -100,6 +100,7 @@ class ScoreFunctionELBO(SampledObjective):
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
         made = {"average": AverageBaseline, "learned": LearnedBaseline}.get(str(baseline))
         self.baseline = baseline if made is None else made()
+        self.scores_draws = baseline != "soft-attention"
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
         self.kl_weight, self.entropy_bonus = kl_warm_up(kl_warmup), entropy_bonus

@@ -71,6 +71,7 @@ class GlimpseReader:
         every = space.every(images.device)
         self.table = None if every is None else network.place(every.at, every.scale)  # (A, F)
         self._read: tuple[Tensor, Tensor] | None = None  # places and their states
+        self._made: tuple[Tensor, Tensor] | None = None  # these states and the parameters made of them
 
     def states(self, value: Tensor) -> Tensor:
         """What is known after each glimpse, (..., B, T, H); those of the same tensor are read once."""
@@ -85,8 +86,11 @@ class GlimpseReader:
     def parameters(self, value: Tensor) -> Tensor:
         """Of every place (..., B, T, *event) given those before it, (..., B, T, outputs)."""
         states = self.states(value)
-        before = pad(states[..., :-1, :], (0, 0, 1, 0))
-        return self._next(before, None if self.context is None else self.context.unsqueeze(-2))
+        if self._made is None or self._made[0] is not states:
+            before = pad(states[..., :-1, :], (0, 0, 1, 0))
+            context = None if self.context is None else self.context.unsqueeze(-2)
+            self._made = states, self._next(before, context)
+        return self._made[1]
 
     def start(self, rows: torch.Size) -> tuple[Tensor, Any]:
         """The state before the first glimpse, for rows (..., B)."""
