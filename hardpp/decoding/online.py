@@ -23,7 +23,6 @@ from torch.nn.functional import logsigmoid
 
 from hardpp.errors import UsageError
 
-
 _NEGLIGIBLE = 14.0  # nats below the best: a millionth of its probability
 
 

@@ -17,7 +17,7 @@ from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.emissions import draw_emissions
 from hardpp.distributions.temporal_classification import TemporalClassification
 from hardpp.errors import UsageError
-from hardpp.tasks.online_network import OnlineNetwork
+from hardpp.tasks.online_network import form
 from hardpp.tasks.speech_data import batches
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
@@ -39,10 +39,9 @@ def _emissions(run: Run, batch: UtteranceBatch, *, draws: int = DRAWS, exact: bo
     Raises:
         UsageError: CTC has no decisions to draw.
     """
-    form = _form(run)
-    if form == "ctc":
+    if form(run.config) == "ctc":
         raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
-    exact = exact and form == "transducer"
+    exact = exact and form(run.config) == "transducer"
     return draw_emissions(*run.programs, batch, site=sites.DECISIONS, draws=draws, at_once=16, exact=exact)
 
 
@@ -57,7 +56,7 @@ def token_frames(run: Run, batch: UtteranceBatch, which: str) -> Tensor:
             "before tokens are known a model of decisions has no times for them", "give --of posterior"
         )
     model: Any = run.programs.model
-    if _form(run) == "ctc":
+    if form(run.config) == "ctc":
         if which == "guide":
             raise UsageError("CTC has no guide", "give --of posterior")
         return _ctc_frames(model, batch)
@@ -102,7 +101,3 @@ def _ctc_frames(model: Any, batch: UtteranceBatch) -> Tensor:
         frames = said.token_frames(batch.target)  # (B, T - 1, S)
     frames = frames / frames.sum(-1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)
     return torch.nn.functional.pad(frames, (0, 0, 0, 1))
-
-
-def _form(run: Run) -> str:
-    return OnlineNetwork(**run.config.network).form

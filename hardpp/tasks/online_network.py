@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import nn
 
-from hardpp.config import Section
+from hardpp.config import RunConfig, Section
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.guides.online_alignment import TargetInformed
@@ -19,11 +19,13 @@ from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.nn.stepwise_lstm import StepwiseLSTM
 from hardpp.tasks.task import Programs
 
+Form = Literal["online", "transducer", "ctc"]
+
 
 class OnlineNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    form: Literal["online", "transducer", "ctc"] = Field(
+    form: Form = Field(
         "online",
         description="what decisions depend on: all before them (Lawson et al.); only on how many frames and "
         "tokens have gone by, so that sums over alignments are exact (RNN-T); or CTC",
@@ -36,6 +38,11 @@ class OnlineNetwork(Section):
     reader_layers: int = Field(1, ge=1)
     guide: int = Field(64, ge=1, description="features of the guide's LSTM over decisions")
     guide_layers: int = Field(1, ge=1)
+
+
+def form(config: RunConfig) -> Form:
+    """What the decisions of a run's model depend on."""
+    return OnlineNetwork(**config.network).form
 
 
 def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -> Programs:

@@ -5,7 +5,7 @@ Shapes: B utterances, S frames, T tokens, V symbols.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,7 +15,7 @@ from hardpp.config import Section
 from hardpp.data.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.online import beam, decode, draw
-from hardpp.tasks.online_network import OnlineNetwork
+from hardpp.tasks.online_network import form
 from hardpp.tasks.speech_data import batches, most_tokens, vocabulary
 from hardpp.tasks.task import Run
 
@@ -23,9 +23,9 @@ from hardpp.tasks.task import Run
 class OnlineDecoding(Section):
     """How utterances are recognised."""
 
-    search: Literal["greedy", "beam", "sample"] = Field("greedy", description="CTC knows greedy only")
-    beam: int = Field(5, ge=1, description="hypotheses kept by a beam")
+    beam: int = Field(1, ge=1, description="hypotheses kept by the beam; 1: greedy, as CTC always is")
     threshold: float = Field(0.5, ge=0, le=1, description="greedy: emit above this probability")
+    sample: bool = Field(False, description="draw decisions and tokens, without a beam")
 
 
 class Said(NamedTuple):
@@ -52,14 +52,14 @@ def _recognise(
     run: Run, source: Tensor, mask: Tensor, how: OnlineDecoding
 ) -> list[tuple[list[int], list[int]]]:
     model: Any = run.programs.model
-    form = OnlineNetwork(**run.config.network).form
-    if form == "ctc":
+    kind = form(run.config)
+    if kind == "ctc":
         return _collapsed(model, source, mask)
     most = most_tokens(run.description, source.shape[1])
-    if how.search == "beam":
-        found = beam(model, source, mask, most=most, width=how.beam, merge=form == "transducer")
-    elif how.search == "sample":
+    if how.sample:
         found = draw(model, source, mask, most=most)
+    elif how.beam > 1:
+        found = beam(model, source, mask, most=most, width=how.beam, merge=kind == "transducer")
     else:
         found = decode(model, source, mask, most=most, threshold=how.threshold)
     return [(result.tokens, result.frames) for result in found]

@@ -14,7 +14,7 @@ from hardpp.inference.importance_weighted import IWAE
 from hardpp.metrics.boundary_error import boundary_errors, coverage
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.tasks.emission_times import token_times
-from hardpp.tasks.online_network import OnlineNetwork
+from hardpp.tasks.online_network import form
 from hardpp.tasks.recognition import OnlineDecoding, Said, recognise
 from hardpp.tasks.speech_data import batches
 from hardpp.tasks.task import Run
@@ -28,12 +28,13 @@ def figures(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> d
     Returns:
         `PER`, edits over tokens, both folded as the corpus says; `WER`, utterances with any; `nll` in nats
         per token (the end mark counts as one), exact, or of a bound of `PARTICLES` importance weights from
-        the guide, as `nll_is` says. Where it is known when tokens were said: `delay`, mean
-        milliseconds between a token's end and its recognition, over tokens recognised rightly; and of the
-        posterior given the right tokens, `boundary`, mean milliseconds from its median to the token's end;
-        `boundary_bias`, the same with signs; `coverage`, how many ends lie in the 89 % intervals, and
-        `interval`, how long they are in milliseconds. `utterances`, the run's `step`, and `seconds` of
-        recognising 1,000 utterances.
+        the guide, as `nll_is` says. Where it is known when tokens were said, all in milliseconds: `delay`,
+        from a token's end to its recognition, over tokens recognised rightly; and of the posterior given
+        the right tokens, `boundary`, how far its median is from a token's end, `interval`, how long the
+        89 % intervals are, and `coverage`, the share of ends that they hold. A model says a token once it
+        is sure, which need not be at its end: `lag` is the mean of median minus end, and `boundary_aligned`
+        and `coverage_aligned` are what is left when that one number is taken off. `utterances`, the run's
+        `step`, and `seconds` of recognising 1,000 utterances.
     """
     began = time.perf_counter()
     said = recognise(run, utterances, how)
@@ -55,7 +56,7 @@ def figures(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> d
 @torch.no_grad()
 def likelihood(run: Run, utterances: Sequence[Utterance]) -> dict[str, Any]:
     """`nll` in nats per token, and what it is."""
-    summed_out = OnlineNetwork(**run.config.network).form != "online"
+    summed_out = form(run.config) != "online"
     objective: Any = ExactMarginal() if summed_out else IWAE(PARTICLES)
     bound = symbols = 0.0
     for _, batch in batches(run, utterances):
@@ -82,13 +83,19 @@ def timing(run: Run, utterances: Sequence[Utterance]) -> dict[str, float]:
         return {}
     found = [known.boundaries for known in token_times(run, timed, "posterior")]
     gold = [[segment.end for segment in utterance.segments] for utterance in timed]
-    errors = boundary_errors([[one.time for one in row] for row in found], gold)
-    low, high = ([[getattr(one, side) for one in row] for row in found] for side in ("low", "high"))
-    held = coverage(low, high, gold)
+
+    def side(name: str, lag: float) -> list[list[float]]:
+        return [[getattr(boundary, name) - lag for boundary in row] for row in found]
+
+    raw = boundary_errors(side("time", 0.0), gold)
+    lag = raw.bias / 1000
+    held, aligned = (coverage(side("low", off), side("high", off), gold) for off in (0.0, lag))
     return {
-        "boundary": errors.mean,
-        "boundary_bias": errors.bias,
+        "boundary": raw.mean,
+        "lag": raw.bias,
+        "boundary_aligned": boundary_errors(side("time", lag), gold).mean,
         "coverage": held.rate,
+        "coverage_aligned": aligned.rate,
         "interval": held.width,
     }
 

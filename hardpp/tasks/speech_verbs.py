@@ -15,6 +15,7 @@ from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import speech_data
 from hardpp.tasks.emission_times import TokenTimes, token_frames, token_times
+from hardpp.tasks.online_network import form
 from hardpp.tasks.recognition import OnlineDecoding
 from hardpp.tasks.speech_figures import figures
 from hardpp.tasks.task import Run
@@ -87,7 +88,7 @@ class SpeechVerbs:
         from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
-        if not hasattr(run.programs.model, "dwell"):
+        if form(run.config) == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
         seconds = float(run.description["frame_seconds"])
         starts = [[f"{frame * seconds:.3f}" for frame in range(one.length)] for one in utterances]
@@ -102,7 +103,7 @@ class SpeechVerbs:
             draw=draw,
             draws=draws,
             seed=seed,
-            exact=exact,
+            exact=exact and form(run.config) == "transducer",
             attributes={
                 **attributes,
                 "step": run.step,
@@ -193,7 +194,7 @@ class SpeechVerbs:
         for utterance in [named[source] for source in sources] or list(utterances[:count]):
             batch = self.batch(run, [utterance])
             panels = ["posterior"]
-            if hasattr(run.programs.model, "dwell") and run.config.guide != "prior":
+            if form(run.config) != "ctc" and run.config.guide != "prior":
                 panels = ["guide", "posterior"]
             rows = [(which, token_frames(run, batch, which)[0].cpu().numpy()) for which in panels]
             figure = emission_figure(

@@ -124,7 +124,12 @@ class SequencePairs:
             which: whose alignment: "posterior" (exact), "guide", or "prior" (before the symbol is seen).
             style: "tsv" (of symbols, with a header, probabilities and the end mark), "pharaoh" or
                 "pharaoh-probabilities" (of words).
+
+        Raises:
+            UsageError: a style of times.
         """
+        if style not in ("tsv", "pharaoh", "pharaoh-probabilities"):
+            raise UsageError(f"pairs of sequences have no times, which {style} is for", "give --format tsv")
         if style != "tsv":
             for found in links(run, pairs, which):
                 yield pharaoh(found, probabilities=style != "pharaoh")

@@ -12,7 +12,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
 
 @click.command()
 @read_options
-@style_option("tsv", "pharaoh", "pharaoh-probabilities")
+@style_option("tsv", "pharaoh", "pharaoh-probabilities", "textgrid", "ctm")
 @click.option(
     "--of",
     "which",
@@ -35,8 +35,12 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
     show_default=True,
     help="How two directions become one.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
-@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File to write [standard output]; of textgrid, the folder for its files.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")
 def align(
     run: Any,
     items: Any,
@@ -53,14 +57,30 @@ def align(
     tsv      pair, step, symbol, position (from 0), source symbol, probability
     pharaoh  a line a pair of SOURCE-TARGET links of words from 0, without links of end marks
     pharaoh-probabilities  the same as SOURCE-TARGET:PROBABILITY
+    textgrid  of speech: a file an utterance for Praat, with the 89 % interval of each boundary
+    ctm       of speech: a line a token with its start, duration and probability
+
+    Of speech tsv has utterance, token, when it was said, the 89 % interval (seconds), probability.
     """
     from hardpp.tasks.runs import open_run
     from hardpp.whole_files import replacing
 
+    if style == "textgrid":
+        if out is None:
+            raise click.UsageError("--format textgrid writes a file an utterance: give --out FOLDER")
+        if not hasattr(run.task, "documents"):
+            raise click.UsageError(f"model {run.task.name} has no times: --format textgrid is for speech")
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in run.task.documents(run, items, which, style):
+            with replacing(out / name, force=force) as part:
+                part.write_text(text, encoding="utf-8")
+        click.echo(out, err=True)
+        return
+
     if backward is None:
         lines = run.task.alignments(run, items, which, style)
     else:
-        if style == "tsv":
+        if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
         other = open_run(backward, str(run.device.type))
         lines = run.task.symmetrised(run, other, items, which, method, style)
