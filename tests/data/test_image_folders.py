@@ -140,7 +140,7 @@ def test_bad_folders_are_refused_by_name(tmp_path: Path, change: object, message
 
 
 def test_too_few_images_to_split_and_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="pets: no image is for (dev|test)"):
+    with pytest.raises(DataError, match=r"pets: no image is for (dev|test)"):
         image_folders.labelled_images(write(tmp_path / "pets", ("",), count=2))
     with pytest.raises(DataError, match=r"none: cannot be read \(No such file"):
         image_folders.labelled_images(tmp_path / "none")
