@@ -17,6 +17,7 @@ from torch import Tensor
 from hardpp.inference.closed_forms import divergences, entropies
 from hardpp.inference.sample_sites import steps_of
 from hardpp.inference.weight_table import Latent, WeightTable, elements
+from hardpp.ops.weights import prefix_sums
 
 
 class History(NamedTuple):
@@ -56,11 +57,8 @@ def history_of(table: WeightTable) -> History:
             columns.append((value.unsqueeze(-1) if steps is None else value).expand(*none.shape[:-1], -1))
         return torch.cat(columns, -1)
 
-    def before(amounts: Tensor) -> Tensor:
-        return torch.cat([none, amounts.to(none.dtype).cumsum(-1)[..., :-1]], -1)
-
     entropy, kl = by_stage(entropies([q for q, _ in guide])), by_stage(divergences(pairs))
-    return History(before(terms), entropy, kl, before(live), live)
+    return History(prefix_sums(terms), entropy, kl, prefix_sums(live.to(terms.dtype)), live)
 
 
 # Latents as many steps in both programs, and before which the model draws none that the guide draws later:

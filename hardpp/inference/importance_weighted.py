@@ -38,7 +38,7 @@ from hardpp.inference.progress import Progress, progress_of
 from hardpp.inference.weight_table import WeightTable
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others, log_mean_of_others
 from hardpp.ops.temporal import mean_of_others_at_same_progress
-from hardpp.ops.weights import log_mean_exp, suffix_sums
+from hardpp.ops.weights import log_mean_exp, prefix_sums, suffix_sums
 
 Prefix = Literal["none", "prefix"]
 HoldOut = Literal["geometric", "arithmetic", "sequential", "temporal"]
@@ -73,7 +73,7 @@ class IWAE(SampledObjective):
         """Bound (*I) and surrogate of the estimator above."""
         if self.control == "none":
             return importance_weighted(table, table.log_q.new_zeros(()))
-        return importance_weighted(table, log_mean_exp(own_pasts(table.stage_weights)))
+        return importance_weighted(table, log_mean_exp(prefix_sums(table.stage_weights)))
 
 
 class VIMCO(SampledObjective):
@@ -131,7 +131,7 @@ class VIMCO(SampledObjective):
             futures = log_geometric_mean_of_others(suffix_sums(weights))
         else:
             futures = mean_of_others_at_same_progress(weights, progress_of(table, self.progress))
-        return held_out_bound(log_weights, own_pasts(weights) + futures)
+        return held_out_bound(log_weights, prefix_sums(weights) + futures)
 
 
 def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,8 +145,3 @@ def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Te
     signal = bound.unsqueeze(-1) - control.masked_fill(control == -torch.inf, 0.0)
     signal = signal.masked_fill(impossible.unsqueeze(-1), 0.0)
     return bound, (weights * ratio).sum() + (table.score * signal).sum()
-
-
-def own_pasts(weights: Tensor) -> Tensor:
-    """out[..., s] = sum of weights[..., :s], over the last dim."""
-    return torch.cat([torch.zeros_like(weights[..., :1]), weights[..., :-1].cumsum(-1)], -1)

@@ -5,7 +5,13 @@ Shapes: K particles, N stages; ... = instances.
 
 from math import log
 
+import torch
 from torch import Tensor
+
+
+def prefix_sums(terms: Tensor) -> Tensor:
+    """out[..., s] = sum of terms[..., :s], over the last dim."""
+    return torch.cat([torch.zeros_like(terms[..., :1]), terms[..., :-1].cumsum(-1)], -1)
 
 
 def suffix_sums(terms: Tensor) -> Tensor:
