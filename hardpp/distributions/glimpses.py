@@ -74,13 +74,8 @@ class Glimpses(StepIndependent):
         """The same glimpses from flatter distributions, each given those before; they have no gradient.
 
         Args:
-            flatten: log-probabilities (..., A) to logits.
-
-        Raises:
-            TypeError: there are no probabilities to flatten in a continuous space.
+            flatten: log-probabilities (..., A) to logits; there are none in a continuous space.
         """
-        if self.space.event_shape:
-            raise TypeError("a continuous space has no probabilities to flatten")
         new = copy(self)
         new._flatten, new._scored = flatten, None
         return new

@@ -140,6 +140,8 @@ def flattened(name: str, fn: Any, flatten: Flatten) -> Any:
         UsageError: neither a Categorical nor a Bernoulli is at the bottom of it.
     """
     if isinstance(fn, Glimpses):
+        if fn.space.event_shape:
+            raise UsageError(f"site {name!r} is in a continuous space, which has no probabilities to flatten")
         return fn.flattened(flatten)
     if isinstance(fn, StepIndependent):
         return StepIndependent(flattened(name, fn.base_dist, flatten))

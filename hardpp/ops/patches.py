@@ -81,9 +81,9 @@ class Sensor(NamedTuple):
             height: of the image, in pixels.
             width: likewise.
         """
-        size = torch.tensor([height, width], dtype=torch.float64, device=places.device)
-        centre = (places.to(torch.float64).clamp(-1, 1) + 1) / 2 * size
-        half = self.sides(scale, places.device).to(torch.float64).unsqueeze(-1) / 2  # (..., L, 1)
+        y, x = places.to(torch.float32).clamp(-1, 1).add(1).unbind(-1)
+        centre = torch.stack([y * (height / 2), x * (width / 2)], -1)
+        half = self.sides(scale, places.device).unsqueeze(-1) / 2  # (..., L, 1)
         return (centre.unsqueeze(-2) - half + (0.5 + TIE)).floor().long()
 
     def sides(self, scale: Tensor | None, device: torch.device) -> Tensor:
