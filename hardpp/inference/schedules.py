@@ -125,3 +125,28 @@ def kl_warm_up(steps: int) -> KLWarmUp | None:
     if steps < 0:
         raise UsageError(f"kl_warmup is a number of steps, 0 or more, not {steps}")
     return KLWarmUp(steps) if steps else None
+
+
+def bonus_of_entropy(weight: EntropyBonus | float, steps: int) -> EntropyBonus | None:
+    """The bonus that the options `entropy_bonus` and `entropy_bonus_steps` ask for; None for weight 0.
+
+    Args:
+        weight: at first, or the schedule itself.
+        steps: training estimates over which the weight falls linearly to a tenth; 0: it stays.
+
+    Raises:
+        UsageError: a negative weight, a negative number of steps, or steps that have no weight to fall.
+    """
+    if isinstance(weight, EntropyBonus):
+        if steps:
+            raise UsageError(
+                "entropy_bonus is a schedule, which has steps of its own: no entropy_bonus_steps"
+            )
+        return weight
+    if weight < 0 or steps < 0:
+        raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
+    if not weight:
+        if steps:
+            raise UsageError("entropy_bonus_steps is for an entropy_bonus above 0")
+        return None
+    return EntropyBonus(weight, 0.1 * weight if steps else weight, hold=0, steps=steps or 1)

@@ -28,7 +28,7 @@ from hardpp.inference.particles import particle_trace
 from hardpp.inference.progress import Progress, progress_of
 from hardpp.inference.relaxed import ExpectedLatents
 from hardpp.inference.running_moments import RunningMoments
-from hardpp.inference.schedules import EntropyBonus, kl_warm_up
+from hardpp.inference.schedules import EntropyBonus, bonus_of_entropy, kl_warm_up
 from hardpp.inference.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
@@ -60,7 +60,8 @@ class ScoreFunctionELBO(SampledObjective):
             latents' values, see `hardpp.inference.progress`. By default their cumulative sum.
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
             bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
-        entropy_bonus: the schedule of a weight of the guide's entropy that is added in the gradient.
+        entropy_bonus: weight of the guide's entropy that is added in the gradient; or a schedule of it.
+        entropy_bonus_steps: training steps over which that weight falls to a tenth; 0: it stays.
         max_plate_nesting: see `SampledObjective`.
 
     Attributes:
@@ -83,7 +84,8 @@ class ScoreFunctionELBO(SampledObjective):
         normalize: bool = False,
         progress: Progress | None = None,
         kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | None = None,
+        entropy_bonus: EntropyBonus | float = 0.0,
+        entropy_bonus_steps: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
@@ -103,7 +105,8 @@ class ScoreFunctionELBO(SampledObjective):
         self.scores_draws = baseline != "soft-attention"
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
-        self.kl_weight, self.entropy_bonus = kl_warm_up(kl_warmup), entropy_bonus
+        self.kl_weight = kl_warm_up(kl_warmup)
+        self.entropy_bonus = bonus_of_entropy(entropy_bonus, entropy_bonus_steps)
         self.unbiased = not normalize
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
@@ -178,7 +181,7 @@ class REINFORCE(ScoreFunctionELBO):
         normalize: centre and scale the signal by its running moments.
         progress: for the temporal baseline.
         kl_warmup: steps over which the weight of the KL term rises.
-        entropy_bonus: the schedule of the weight of the guide's entropy.
+        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -196,7 +199,8 @@ class REINFORCE(ScoreFunctionELBO):
         normalize: bool = False,
         progress: Progress | None = None,
         kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | None = None,
+        entropy_bonus: EntropyBonus | float = 0.0,
+        entropy_bonus_steps: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -207,6 +211,7 @@ class REINFORCE(ScoreFunctionELBO):
             progress=progress,
             kl_warmup=kl_warmup,
             entropy_bonus=entropy_bonus,
+            entropy_bonus_steps=entropy_bonus_steps,
             max_plate_nesting=max_plate_nesting,
         )
 
@@ -218,7 +223,7 @@ class RLOO(ScoreFunctionELBO):
         num_particles: K, at least 2.
         credit: see `ScoreFunctionELBO`, as all that follow.
         kl_warmup: steps over which the weight of the KL term rises.
-        entropy_bonus: the schedule of the weight of the guide's entropy.
+        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -233,7 +238,8 @@ class RLOO(ScoreFunctionELBO):
         *,
         credit: Credit = "causal",
         kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | None = None,
+        entropy_bonus: EntropyBonus | float = 0.0,
+        entropy_bonus_steps: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -242,6 +248,7 @@ class RLOO(ScoreFunctionELBO):
             baseline="leave-one-out",
             kl_warmup=kl_warmup,
             entropy_bonus=entropy_bonus,
+            entropy_bonus_steps=entropy_bonus_steps,
             max_plate_nesting=max_plate_nesting,
         )
 
@@ -258,7 +265,7 @@ class NVIL(ScoreFunctionELBO):
         baseline: "learned", "average" or a module.
         normalize: centre and scale the signal by its running moments.
         kl_warmup: steps over which the weight of the KL term rises.
-        entropy_bonus: the schedule of the weight of the guide's entropy.
+        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -276,7 +283,8 @@ class NVIL(ScoreFunctionELBO):
         baseline: Literal["learned", "average"] | nn.Module = "learned",
         normalize: bool = True,
         kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | None = None,
+        entropy_bonus: EntropyBonus | float = 0.0,
+        entropy_bonus_steps: int = 0,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -286,5 +294,6 @@ class NVIL(ScoreFunctionELBO):
             normalize=normalize,
             kl_warmup=kl_warmup,
             entropy_bonus=entropy_bonus,
+            entropy_bonus_steps=entropy_bonus_steps,
             max_plate_nesting=max_plate_nesting,
         )

@@ -70,6 +70,31 @@ def test_the_entropy_bonus_is_held_falls_linearly_and_then_stays() -> None:
         EntropyBonus(hold=5, steps=5)
 
 
+@pytest.mark.parametrize("kind", [ScoreFunctionELBO, REINFORCE, RLOO, NVIL])
+def test_an_entropy_bonus_of_plain_numbers(kind: Callable[..., ScoreFunctionELBO]) -> None:
+    def weights(**given: Any) -> list[float]:
+        bonus, found = kind(num_particles=2, **given).entropy_bonus, []
+        assert bonus is not None
+        for _ in range(6):
+            found.append(float(bonus()))
+            bonus.advance()
+        return found
+
+    assert weights(entropy_bonus=2.0, entropy_bonus_steps=4) == pytest.approx([2, 1.55, 1.1, 0.65, 0.2, 0.2])
+    assert weights(entropy_bonus=2) == [2.0] * 6
+    schedule = EntropyBonus()
+    assert kind(num_particles=2, entropy_bonus=schedule).entropy_bonus is schedule
+    assert kind(num_particles=2).entropy_bonus is None
+    for wrong, words in (
+        ({"entropy_bonus": -1.0}, "0 or more"),
+        ({"entropy_bonus": 1.0, "entropy_bonus_steps": -1}, "0 or more"),
+        ({"entropy_bonus_steps": 3}, "for an entropy_bonus above 0"),
+        ({"entropy_bonus": schedule, "entropy_bonus_steps": 3}, "steps of its own"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            kind(num_particles=2, **wrong)
+
+
 def count(objective: Any) -> list[int]:
     return [int(part.estimates) for part in (objective.schedule, objective.kl_weight)]
 
