@@ -1,27 +1,8 @@
 import pytest
 import torch
+from image_files import Shades
 
 from hardpp.data.captions import Caption, CaptionedImages, CaptionedPart, Some, words_of
-
-
-class Shades:
-    """Images of one shade each."""
-
-    size = (1, 2, 2)
-
-    def __init__(self, count: int):
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def read(self, places: object = None) -> torch.Tensor:
-        wanted = torch.arange(self.count) if places is None else torch.as_tensor(places)
-        return wanted.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-
-    def fingerprint(self) -> str:
-        return str(self.count)
-
 
 ONE = (Caption(("a", "dog"), {1: (0.0, 1.0, 2.0, 3.0)}), Caption(("dogs",)))
 
