@@ -1,0 +1,46 @@
+"""The guide that has heard the sentence: q(region | image, words), independent words.
+
+    region[b, t] ~ Categorical(scorer(reader(words)[b, t], memory[b]))
+
+`reader` goes over the whole sentence from both ends. For `Captioner` the exact posterior factorises over
+words, so the family contains it: any remaining gap is amortisation or optimisation.
+
+Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models; Deng et
+al. (2018), section 3.
+Shapes: B data, S regions, T words, M memory features, E embedding; ... = dims inference adds on the left.
+"""
+
+import pyro
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from hardpp import sites
+from hardpp.distributions.categorical import Categorical
+from hardpp.nn.attention import Scorer
+from hardpp.types import CaptionBatch
+
+
+class SentenceInformed(PyroModule):
+    """Regions as above, from parts that are given rather than built.
+
+    Args:
+        encoder: images -> memory (B, S, M); usually the model's own.
+        embedding: words (B, T) -> (B, T, E); usually the model's own.
+        reader: embedded words and their mask -> states (B, T, .).
+        scorer: states, `scorer.keys(memory)` and mask of regions -> scores (B, T, S).
+    """
+
+    max_plate_nesting = 2  # data, steps
+    scorer: Scorer
+
+    def __init__(self, encoder: nn.Module, embedding: nn.Module, reader: nn.Module, scorer: Scorer):
+        super().__init__()
+        self.encoder, self.embedding, self.reader, self.scorer = encoder, embedding, reader, scorer
+
+    def forward(self, batch: CaptionBatch) -> Tensor:
+        """Runs the guide; returns the regions, (..., B, T)."""
+        memory = self.encoder(batch.source)
+        words = self.reader(self.embedding(batch.target), batch.target_mask)  # (B, T, .)
+        scores = self.scorer(words, self.scorer.keys(memory), batch.source_mask)  # (B, T, S)
+        with sites.output_steps(batch.target_mask):
+            return pyro.sample(sites.REGION, Categorical(logits=scores))
