@@ -23,6 +23,7 @@ class CaptionOptions(NamedTuple):
 
     seed: int = 0  # of scenes
     scenes: int = caption_scenes.SIZES["train"]  # to train on
+    digits: str = "mnist"  # of which scenes are made, or a folder with IDX files of such
     side: int = flickr8k.SIDE  # pixels a side of what is made of a folder's pictures
 
 
@@ -45,7 +46,8 @@ def corpus(
     """
     if name == DEFAULT:
         sizes = {**caption_scenes.SIZES, "train": options.scenes}
-        return caption_scenes.captioned(image_corpora.mnist(report), name, seed=options.seed, sizes=sizes)
+        digits = image_corpora.mnist(report, options.digits)
+        return caption_scenes.captioned(digits, name, seed=options.seed, sizes=sizes)
     if name == "emoji-captions":
         return emoji_captions.captioned(fetch("emoji", report), name)
     folder = Path(name)

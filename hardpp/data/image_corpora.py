@@ -30,6 +30,7 @@ class ImageOptions(NamedTuple):
 
     seed: int = 0  # of scenes
     fresh: bool = True  # whether scenes to train on are placed anew in every epoch
+    digits: str = "mnist"  # of which scenes are made, or a folder with IDX files of such
 
 
 def corpus(
@@ -50,7 +51,7 @@ def corpus(
         ResourceError: The disk is full.
     """
     if name in RECIPES:
-        return scenes(mnist(report), name, seed=options.seed, fresh=options.fresh)
+        return scenes(mnist(report, options.digits), name, seed=options.seed, fresh=options.fresh)
     if name == "mnist":
         return mnist(report)
     if name == "fashion-mnist":
@@ -65,11 +66,33 @@ def corpus(
     raise UsageError(f"there is no corpus of images named {name!r}", f"there are: {', '.join(NAMES)}")
 
 
-def mnist(report: Callable[[str], None] = lambda text: None) -> LabelledImages:
-    """MNIST as published, the last 5,000 training images for dev.
+def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnist") -> LabelledImages:
+    """MNIST as published, the last 5,000 training images for dev, or a folder laid out like it.
+
+    Args:
+        report: Told in a few words what is going on.
+        digits: "mnist", which is fetched, or the path of a folder with IDX files of 28 x 28 pixels.
 
     Raises:
+        UsageError: There is no such folder.
         DataError: It cannot be fetched or read; the message names the file.
         ResourceError: The disk is full.
     """
-    return idx_folders.labelled_images(fetch("mnist", report) / MNIST, "mnist", idx_folders.DIGITS)
+    if digits == "mnist":
+        try:
+            folder = fetch("mnist", report) / MNIST
+        except DataError as error:
+            hint = f"{error.hint}; or name a folder that has the four IDX files of MNIST"
+            raise DataError(str(error), hint) from error
+    else:
+        folder = Path(digits)
+        if not idx_folders.is_idx_folder(folder):
+            raise UsageError(
+                f"there are no IDX files of digits in {digits!r}", "digits are mnist or a folder"
+            )
+    found = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
+    if found.train.size != (1, 28, 28):
+        raise DataError(
+            f"{folder}: digits of 28 x 28 pixels are wanted, and these have {found.train.size[1:]}"
+        )
+    return found

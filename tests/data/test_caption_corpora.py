@@ -41,6 +41,13 @@ def test_every_name_is_a_corpus(fetched: list[str]) -> None:
     assert fetched == ["mnist"] * 3 + ["emoji"]
 
 
+def test_scenes_of_a_user_s_own_digits(fetched: list[str], tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "idx", train=60)
+    found = corpus(options=CaptionOptions(scenes=3, digits=str(folder)))
+    assert found.fingerprint() != corpus(options=CaptionOptions(scenes=3)).fingerprint()
+    assert fetched == ["mnist"]
+
+
 def test_a_user_s_own_folder(tmp_path: Path) -> None:
     folder = caption_files.write_tokens(tmp_path / "flickr")
     told: list[str] = []

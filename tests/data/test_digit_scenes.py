@@ -42,16 +42,15 @@ def test_a_digit_lies_wholly_on_the_canvas_with_its_label(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["translated-mnist", "cluttered-mnist"])
 def test_without_scaling_the_box_holds_the_digit_s_own_pixels(name: str) -> None:
-    digits = image_files.labelled()
-    shown = corpus(name).train.read()
-    own, boxes = digits.train.read().pixels, shown.boxes
-    assert boxes is not None
-    for digit, pixels, box in zip(own, shown.pixels, boxes, strict=True):
-        wanted = digit[:, 7:21, 9:18]  # where the blots are
-        if name in CLUTTERED:  # the lighter pixel wins
-            assert (inside(pixels, box) >= wanted).all()
-        else:
-            assert inside(pixels, box).equal(wanted)
+    digits, found = image_files.labelled(), corpus(name)
+    for part in ("train", "dev", "test"):  # whose digits all differ
+        own, shown = getattr(digits, part).read().pixels, getattr(found, part).read()
+        for digit, pixels, box in zip(own, *shown, strict=True):
+            wanted = digit[:, 7:21, 9:18]  # where the blots are
+            if name in CLUTTERED:  # the lighter pixel wins
+                assert (inside(pixels, box) >= wanted).all()
+            else:
+                assert inside(pixels, box).equal(wanted)
 
 
 @pytest.mark.parametrize("name", TRANSLATED)

