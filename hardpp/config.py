@@ -45,6 +45,7 @@ class DataConfig(Section):
     merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
     stacked: int = Field(3, ge=1, description="frames of 10 ms of speech that become one")
+    fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")
 
 
 class OptimiserConfig(Section):

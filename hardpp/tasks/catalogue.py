@@ -15,6 +15,7 @@ from hardpp.config import RunConfig, merge, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.alignment import AlignmentTask
+from hardpp.tasks.glimpse import GlimpseTask
 from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
 from hardpp.tasks.online_alignment import OnlineAlignmentTask
 from hardpp.tasks.question_answering import QuestionTask
@@ -25,6 +26,7 @@ TASKS: dict[str, type[Task]] = {
     "alignment": AlignmentTask,
     "online-alignment": OnlineAlignmentTask,
     "question-answering": QuestionTask,
+    "glimpse": GlimpseTask,
 }
 
 

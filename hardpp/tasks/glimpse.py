@@ -1,0 +1,88 @@
+"""Glimpses: an image is classified from a few looks at parts of it.
+
+Sources: Ba et al. (2015) for guide and training, Mnih et al. (2014) for the model; the small preset is ours.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from hardpp.config import DataConfig, RunConfig
+from hardpp.data import image_corpora
+from hardpp.data.image_batches import collate, shuffled
+from hardpp.data.images import LabelledImages
+from hardpp.tasks import glimpse_data
+from hardpp.tasks.glimpse_figures import Looking
+from hardpp.tasks.glimpse_network import GlimpseOptions, programs
+from hardpp.tasks.glimpse_verbs import GlimpseVerbs
+from hardpp.tasks.task import Programs
+from hardpp.types import ImageBatch
+
+DEV = 2000  # images of the dev part that a bound is computed of, after every epoch
+
+
+class GlimpseTask(GlimpseVerbs):
+    """Classification by hard glimpses; see `hardpp.tasks.task.Task`."""
+
+    name: str = "glimpse"
+    summary: str = "an image is classified from a few glimpses of it (Mnih et al. 2014, Ba et al. 2015)"
+    network: type[BaseModel] = GlimpseOptions
+    presets: Mapping[str, Mapping[str, Any]] = {
+        "small": {},
+        "paper": {
+            "network": {"glimpses": 4, "features": 512, "hidden": 256, "cell": "gru", "context": 12},
+            "optimiser": {"learning_rate": 1e-3},
+            "training": {"batch_size": 128, "max_epochs": 200},
+        },
+    }
+    guides: Mapping[str, str] = {
+        "variational": "looks where it would have been wise to look, knowing the label (Ba et al. 2015)",
+        "prior": "the model's own policy: RAM (Mnih et al. 2014)",
+    }
+    data: Sequence[str] = (
+        image_corpora.DEFAULT,
+        *(name for name in image_corpora.NAMES if name != image_corpora.DEFAULT),
+    )
+    decoding: type[BaseModel] = Looking
+
+    def settings(self, data: str) -> Mapping[str, Any]:
+        """What is recommended for images."""
+        return {
+            "objective": "rloo",
+            "inference": {"particles": 4},
+            "optimiser": {"learning_rate": 1e-3, "weight_decay": 0.0, "average": 0.999},
+            "training": {"batch_size": 64, "max_epochs": 10},
+        }
+
+    def load(self, config: DataConfig, report: Callable[[str], None]) -> LabelledImages:
+        """The images: a named corpus, fetched or made if need be, or the user's own folder."""
+        return glimpse_data.load(config, report)
+
+    def describe(self, data: LabelledImages) -> dict[str, Any]:
+        """Classes, the size of images, and the data's fingerprint."""
+        return glimpse_data.describe(data)
+
+    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
+        """Model and guide."""
+        return programs(GlimpseOptions(**config.network), config.guide, description)
+
+    def epoch_batches(
+        self, config: RunConfig, data: LabelledImages, description: Mapping[str, Any]
+    ) -> Callable[[int], Sequence[Callable[[], ImageBatch]]]:
+        """Batches of the training part, shuffled by the seed and the epoch; scenes may be new in each."""
+        count = min(len(data.train), config.data.train_limit or len(data.train))
+
+        def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
+            found = shuffled(count, config.training.batch_size, config.seed, number)
+            return [partial(collate, data.train, places, number) for places in found]
+
+        return epoch
+
+    def dev_batches(
+        self, config: RunConfig, data: LabelledImages, description: Mapping[str, Any]
+    ) -> list[ImageBatch]:
+        """The first of the dev part."""
+        chosen = glimpse_data.chosen(data, "dev", DEV)
+        return [batch for _, batch, _ in glimpse_data.batches(chosen)]

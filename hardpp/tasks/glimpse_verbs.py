@@ -1,0 +1,173 @@
+"""What can be asked of a trained run on glimpses: figures, draws of where it looks, pictures.
+
+Shapes: K draws, B images, T glimpses.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hardpp.config import problems
+from hardpp.data.image_batches import collate
+from hardpp.errors import DataError, UsageError
+from hardpp.tasks import glimpse_data
+from hardpp.tasks.glimpse_data import Chosen
+from hardpp.tasks.glimpse_figures import Looking, figures
+from hardpp.tasks.task import Run
+from hardpp.types import ImageBatch
+
+if TYPE_CHECKING:  # slow to import, and most verbs never need them
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+
+class GlimpseVerbs:
+    """The verbs of runs on glimpses; families of such models inherit them."""
+
+    def label(self, description: Mapping[str, Any], batch: ImageBatch, row: int) -> str:
+        """The image by its class."""
+        return f"an image of class {description['classes'][int(batch.target[row])]!r}"
+
+    def select(
+        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
+    ) -> Chosen:
+        """A part of the run's images, or of others; left out, the test part.
+
+        Raises:
+            DataError: the data cannot be read, or are of another size or other classes than the run's.
+        """
+        config = run.config.data if data is None else run.config.data.model_copy(update={"name": data})
+        found = glimpse_data.load(config, report)
+        for what, given in (("size", list(found.test.size)), ("classes", list(found.classes))):
+            if given != run.description[what]:
+                raise DataError(
+                    f"{found.name}: {what} of images {given}, and this run was trained on "
+                    f"{run.description[what]}"
+                )
+        return glimpse_data.chosen(found, part, limit)
+
+    def batch(self, run: Run, items: Chosen) -> ImageBatch:
+        """The images as one batch on the run's device.
+
+        Raises:
+            DataError: there are no images.
+        """
+        if not items.places:
+            raise DataError("there are no images in this part of the data")
+        return collate(items.part, items.places).to(run.device)
+
+    def evaluate(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> dict[str, Any]:
+        """Error rates, likelihood and where the run looks; see `hardpp.tasks.glimpse_figures.figures`.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
+        """
+        options = {**run.config.decoding, **decoding}
+        if found := problems(Looking, options):
+            raise UsageError("; ".join(found))
+        return figures(run, items, Looking(**options))
+
+    def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
+        """Draws of the glimpses' places by the guide, weighed, labelled with the images."""
+        from hardpp.diagnostics.glimpse_posterior import sample_glimpses
+
+        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
+        return sample_glimpses(
+            *run.programs,
+            ((rows, batch) for rows, batch, _ in glimpse_data.batches(items, run.device)),
+            items.names,
+            items.classes,
+            draws=draws,
+            seed=seed,
+            attributes={**attributes, "step": run.step, "training_seed": run.config.seed},
+        )
+
+    def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
+        """Lines of where each glimpse of one run over each image was, and what was made of it.
+
+        Args:
+            run: the trained run.
+            items: the images.
+            which: "prior", the model's own places, or "guide".
+            style: "tsv".
+
+        Raises:
+            UsageError: another style, or the posterior, which has no recursion.
+        """
+        if style != "tsv":
+            raise UsageError(f"glimpses have no {style} links", "give --format tsv")
+        if which == "posterior":
+            which = "guide"
+        model: Any = run.programs.model
+        header = ("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability")
+        yield "\t".join(header)
+        for rows, batch, _ in glimpse_data.batches(items, run.device):
+            with torch.no_grad():
+                places = model.look(batch.source)[0] if which == "prior" else run.programs.guide(batch)
+                places = places.reshape(batch.size, model.glimpses, *model.space.event_shape)
+                predicted = model.labels(batch.source, places).exp()  # (B, T, V)
+            at, scale, _ = model.space.places(places)
+            best, label = (part.tolist() for part in predicted.max(-1))
+            size = batch.source.shape[-2:]
+            for b, row in enumerate(rows):
+                right = items.classes[int(batch.target[b])]
+                for t in range(model.glimpses):
+                    y, x = ((float(at[b, t, axis]) + 1) / 2 * size[axis] for axis in (0, 1))
+                    wide = 0 if scale is None else int(scale[b, t])
+                    said = items.classes[label[b][t]]
+                    cells = (items.names[row], right, t + 1, f"{y:.1f}", f"{x:.1f}", wide, said)
+                    yield "\t".join(map(str, (*cells, f"{best[b][t]:.4f}")))
+
+    def symmetrised(self, *args: Any) -> Iterator[str]:
+        """There is no other direction.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError("glimpses have no other direction to be made one with")
+
+    def pictures(
+        self, run: Run, items: Chosen, count: int, sources: Sequence[str]
+    ) -> Iterator[tuple[str, "Figure"]]:
+        """Images with the glimpses of one run over them: their order, windows and predictions.
+
+        Args:
+            run: the trained run.
+            items: where to look for names, and what is drawn if none are named.
+            count: how many images, if none are named.
+            sources: names of the images to draw, such as test/12.
+
+        Raises:
+            UsageError: a named image is not among them.
+        """
+        from hardpp.diagnostics.glimpse_plots import glimpse_figure
+
+        model: Any = run.programs.model
+        for source in sources:
+            if source not in items.names:
+                raise UsageError(f"{source!r} is not among these {len(items.names)} images")
+        wanted = [items.names.index(source) for source in sources] or list(range(len(items.names)))[:count]
+        for index in wanted:
+            place = items.places[index]
+            shown = items.part.read([place])
+            batch = collate(items.part, [place]).to(run.device)
+            with torch.no_grad():
+                places = model.look(batch.source)[0]
+                predicted = model.labels(batch.source, places)[0].exp().cpu()
+            at, scale, _ = model.space.places(places[0])
+            height, width = batch.source.shape[-2:]
+            corners = model.sensor.corners(at, scale, height, width)  # (T, L, 2)
+            sides = model.sensor.sides(scale, at.device).expand(corners.shape[:-1])
+            name = items.names[index]
+            figure = glimpse_figure(
+                shown.pixels[0].movedim(0, -1).numpy(),
+                corners.cpu().numpy(),
+                sides.cpu().numpy(),
+                predicted.numpy(),
+                items.classes,
+                label=int(batch.target[0]),
+                gold=None if shown.boxes is None else shown.boxes[0].tolist(),
+                title=name,
+            )
+            yield name.replace("/", "-"), figure
