@@ -92,7 +92,6 @@ def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnis
             )
     found = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
     if found.train.size != (1, 28, 28):
-        raise DataError(
-            f"{folder}: digits of 28 x 28 pixels are wanted, and these have {found.train.size[1:]}"
-        )
+        _, height, width = found.train.size
+        raise DataError(f"{folder}: digits of 28 x 28 pixels are wanted, and these have {height} x {width}")
     return found

@@ -2,11 +2,12 @@ import hashlib
 from itertools import pairwise
 
 import image_files
+import numpy as np
 import pytest
 import torch
 
 from hardpp.data import caption_scenes
-from hardpp.data.caption_scenes import NUMBERS, captioned
+from hardpp.data.caption_scenes import NUMBERS, DigitPictures, Layout, arranged, captioned
 from hardpp.data.captions import Caption, CaptionedImages
 from hardpp.data.images import Held
 from hardpp.data.questions import Box
@@ -113,6 +114,26 @@ def test_a_sentence_follows_from_the_image_without_doubt(corpus: CaptionedImages
             else:
                 assert word == ("left" if right > 0 else "right")
                 assert one[2] <= other[0] if right > 0 else other[2] <= one[0]
+
+
+def test_wide_and_high_digits_lie_apart_in_the_direction_named_too() -> None:
+    for height, width in ((4, 24), (24, 4)):
+        pixels = torch.zeros(10, 1, 28, 28, dtype=torch.uint8)
+        pixels[:, :, 2 : 2 + height, 2 : 2 + width] = 1
+        layout = arranged(Held(pixels, torch.arange(10)), 300, "key")
+        for number, boxes, relation in zip(layout.number, layout.boxes, layout.relation, strict=True):
+            for place in range(number - 1):
+                one, other = boxes[place], boxes[place + 1]
+                after, before = other[:2] - one[2:], one[:2] - other[2:]
+                assert (after[1], before[1], after[0], before[0])[relation[place]] >= 0
+
+
+def test_digits_beyond_a_scene_s_number_are_not_drawn() -> None:
+    one = [np.array(part) for part in ([1], [[0, 1, 1, 1]], [[[0, 0], [50, 50], [50, 50], [50, 50]]])]
+    layout = Layout(*one, np.zeros((1, 4, 4), np.int64), np.zeros((1, 3), np.int64))
+    shown = DigitPictures(image_files.held(2), layout).read()
+    assert shown[0, 0, :28, :28].equal(image_files.held(2).images[0, 0])
+    assert not shown[0, 0, 28:].any()
 
 
 def test_scenes_do_not_depend_on_what_they_are_read_with(corpus: CaptionedImages) -> None:

@@ -83,6 +83,11 @@ def test_odd_signs_inside_captions_do_not_end_them(tmp_path: Path) -> None:
     assert captioned(folder, side=8).train.captions[0][0].words[:4] == ("a", "dog", "number", "0")
 
 
+def test_only_the_last_hash_ends_a_name(tmp_path: Path) -> None:
+    names = ("a#1.jpg", *NAMES[1:])
+    assert captioned(write_tokens(tmp_path / "flickr", names), side=8).train.names[0] == "a#1.jpg"
+
+
 def test_what_is_such_a_folder(tmp_path: Path) -> None:
     assert not is_flickr8k(tmp_path / "none")
     assert not is_flickr8k(tmp_path)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from hardpp.data.rasters import paste, resized, tight_boxes
@@ -14,6 +15,15 @@ def test_sizes_change_as_pillow_changes_them(side: int) -> None:
         wanted = np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR))
         # Weights are rounded to 256ths here, of which 4 to 16 count at a time.
         assert abs(found.astype(int) - wanted).max() <= 2
+
+
+@pytest.mark.parametrize("side", [14, 56])
+def test_half_and_double_the_size_are_exact(side: int) -> None:
+    # Weights are then whole 256ths, and what torch finds is only rounded.
+    exact = torch.nn.functional.interpolate(
+        torch.from_numpy(NOISE).double()[None], (side, side), mode="bilinear", antialias=True
+    )
+    assert (resized(NOISE, side) == (exact[0] + 0.5).floor().numpy()).all()
 
 
 @pytest.mark.parametrize("side", [14, 28, 33, 56])
