@@ -48,7 +48,7 @@ def beam_search(
 
     Args:
         model: decodable a step at a time.
-        source: (B, S) int64.
+        source: (B, S) int64, or whatever else the model reads, data first.
         mask: (B, S) bool.
         width: W, how many hypotheses are extended and kept; 1 is greedy decoding.
         max_steps: T, boundary included.
@@ -76,7 +76,7 @@ def beam_search(
     read, state = read.select(beams), state.select(beams)
     live = _Ranked.one_each(read.memory, width, max_steps, boundary)
     ended = live.only(torch.zeros_like(live.rank, dtype=torch.bool))
-    previous = source.new_full((beams.shape[0],), boundary)  # (B W,)
+    previous = torch.full((beams.shape[0],), boundary, device=source.device)  # (B W,) int64
     for t in range(max_steps):
         query, scores, state = model.step(read, state, previous)
         log_p = next_symbol(model, read, query, scores, predictive, keep)  # (B W, V)

@@ -27,7 +27,7 @@ def greedy(
 
     Args:
         model: decodable a step at a time.
-        source: (B, S) int64.
+        source: (B, S) int64, or whatever else the model reads, data first.
         mask: (B, S) bool.
         max_steps: T, after which an output without a boundary is cut off.
         predictive, keep: see `next_symbol`.
@@ -42,7 +42,7 @@ def greedy(
     check(predictive, keep)
     never = forbidden_symbols(model.boundary, forbidden, max_steps, source.device)
     read, state = model.read(source, mask)
-    previous = source.new_full((source.shape[0],), model.boundary)  # (B,)
+    previous = torch.full((source.shape[0],), model.boundary, device=source.device)  # (B,) int64
     ended = torch.zeros_like(previous, dtype=torch.bool)
     emitted = []
     for _ in range(max_steps):

@@ -26,7 +26,9 @@ from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import per_instance_sum, tabulate
-from hardpp.types import Program, QuestionBatch, TransductionBatch
+from hardpp.types import CaptionBatch, Program, QuestionBatch, TransductionBatch
+
+Positions = TransductionBatch | QuestionBatch | CaptionBatch  # what has `target` and `source_mask`
 
 
 class AlignmentDraws(NamedTuple):
@@ -51,7 +53,7 @@ class AlignmentDraws(NamedTuple):
 def draw_alignments(
     model: Program,
     guide: Program,
-    batch: TransductionBatch | QuestionBatch,
+    batch: Positions,
     *,
     site: str,
     draws: int,
@@ -121,9 +123,7 @@ class _Chunk(NamedTuple):
     guide: Tensor  # (B, T, S)
 
 
-def _chunk(
-    model: Program, guide: Program, batch: TransductionBatch | QuestionBatch, site: str, k: int
-) -> _Chunk:
+def _chunk(model: Program, guide: Program, batch: Positions, site: str, k: int) -> _Chunk:
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})

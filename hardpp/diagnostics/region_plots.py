@@ -20,6 +20,9 @@ from hardpp.errors import UsageError
 
 _INK, _MARK, _GOLD, _SHADE = "#333333", "#e66101", "#2c7a2c", "#08306b"
 _PANEL = 2.6  # inches a side
+_ROW = 6  # panels beside each other at most
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 def region_figure(
@@ -27,7 +30,7 @@ def region_figure(
     boxes: Sequence[tuple[float, float, float, float]],
     *,
     pixels: NDArray[Any] | None = None,
-    gold: tuple[float, float, float, float] | None = None,
+    gold: Box | list[Box | None] | None = None,
     title: str = "",
 ) -> Figure:
     """The image by itself, then several views of where a question looks, under one scale.
@@ -39,7 +42,7 @@ def region_figure(
         panels: a name and weights (S) each, such as prior, guide and exact posterior.
         boxes: S regions: left, top, right, bottom in pixels.
         pixels: (height, width, 3) uint8; without them regions are drawn on a plain ground.
-        gold: what the question is about.
+        gold: what the question is about, or, in a list, what each panel is about.
         title: of the figure.
 
     Raises:
@@ -49,13 +52,18 @@ def region_figure(
     if not panels:
         raise UsageError("a figure of regions needs at least one panel")
     count = len(panels) + (pixels is not None)
-    figure = Figure(figsize=(_PANEL * count + 1.0, _PANEL + 0.9), layout="constrained")
-    axes = figure.subplots(1, count, squeeze=False)[0]
+    columns, rows = min(count, _ROW), -(-count // _ROW)
+    figure = Figure(figsize=(_PANEL * columns + 1.0, (_PANEL + 0.4) * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    about = list(gold) if isinstance(gold, list) else [gold] * len(panels)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
     extent = (right, bottom) if pixels is None else (pixels.shape[1], pixels.shape[0])
     if pixels is not None:
         _ground(axes[0], pixels, extent, "image")
-    for axis, (name, given) in zip(axes[count - len(panels) :], panels, strict=True):
+    first = count - len(panels)
+    for axis, (name, given), box in zip(axes[first:count], panels, about, strict=True):
         weights = np.asarray(given, dtype=float)
         if weights.shape != (len(boxes),):
             raise ValueError(f"expected weights of shape {(len(boxes),)} (regions), got {weights.shape}")
@@ -65,12 +73,12 @@ def region_figure(
         shade = np.tile(to_rgba(_SHADE), (*shown.shape, 1))
         shade[..., 3] = shown if pixels is None else 0.8 * (1 - shown)
         axis.imshow(shade, extent=(0, extent[0], extent[1], 0), interpolation="nearest")
-        if gold is not None:
-            _draw(axis, gold, facecolor="none", edgecolor=_GOLD, linestyle="--", linewidth=1.4)
+        if box is not None:
+            _draw(axis, box, facecolor="none", edgecolor=_GOLD, linestyle="--", linewidth=1.4)
         _draw(axis, boxes[best], facecolor="none", edgecolor=_MARK, linewidth=2.2)
     ends = [to_rgba(_SHADE, 0.8), to_rgba(_SHADE, 0.0)] if pixels is not None else ["white", _SHADE]
     scale = ScalarMappable(Normalize(0, 1), LinearSegmentedColormap.from_list("seen", ends))
-    bar = figure.colorbar(scale, ax=list(axes), fraction=0.03, pad=0.02, shrink=0.8)
+    bar = figure.colorbar(scale, ax=list(axes), fraction=0.03, pad=0.02, shrink=0.8 / rows)
     bar.set_label("probability of being seen", color=_INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=_INK, length=2, labelsize=8)

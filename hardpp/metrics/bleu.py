@@ -16,12 +16,19 @@ class Bleu(NamedTuple):
     signature: str  # of sacreBLEU: version, tokenizer, case, smoothing, number of references
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False) -> Bleu:
+def bleu(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    tokenized: bool = False,
+    order: int = 4,
+) -> Bleu:
     """BLEU of one translation an item against its references.
 
     Args:
         hypotheses: texts.
         references: an item's right translations, at least one.
+        order: of the longest n-grams that count, as in BLEU-1 to BLEU-4.
         tokenized: the texts were tokenised before: only blanks part words. Else sacreBLEU's 13a does.
 
     Raises:
@@ -44,7 +51,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, toke
     most = max(map(len, references))
     streams: Any = [[item[n] if n < len(item) else None for item in references] for n in range(most)]
     # force: that the texts are tokenised is what the caller has just said.
-    metric = BLEU(tokenize="none" if tokenized else "13a", force=True)
+    metric = BLEU(tokenize="none" if tokenized else "13a", force=True, max_ngram_order=order)
     # Two decimals are published; the rest is the noise of a sum of logarithms.
     score = round(metric.corpus_score(list(hypotheses), streams).score, 2)
     return Bleu(score, str(metric.get_signature()))

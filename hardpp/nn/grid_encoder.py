@@ -18,24 +18,25 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, t
 
 
 class GridEncoder(nn.Module):
-    """Pixels (B, 3, height, width) -> regions (B, S, M), of which the last two features are where it is.
+    """Pixels (B, C, height, width) -> regions (B, S, M), of which the last two features are where it is.
 
     Args:
         kernels: sides of the convolutions' kernels.
         hidden: H.
+        channels: C.
 
     Raises:
         ValueError: no kernel, or one below 2, which would leave pixels out.
     """
 
-    def __init__(self, kernels: Sequence[int], hidden: int):
+    def __init__(self, kernels: Sequence[int], hidden: int, channels: int = 3):
         super().__init__()
         if not kernels or min(kernels) < 2:
             raise ValueError(f"expected kernels of 2 and more, got {list(kernels)}")
         self.features = hidden + 2
         layers: list[nn.Module] = []
         for place, kernel in enumerate(kernels):
-            layers += [nn.Conv2d(hidden if place else 3, hidden, kernel, stride=2), nn.ReLU()]
+            layers += [nn.Conv2d(hidden if place else channels, hidden, kernel, stride=2), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(hidden, hidden, 1), nn.ReLU())
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d):  # torch's own start lets signals shrink on their way

@@ -15,6 +15,7 @@ from hardpp.config import RunConfig, merge, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.alignment import AlignmentTask
+from hardpp.tasks.caption import CaptionTask
 from hardpp.tasks.glimpse import GlimpseTask
 from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
 from hardpp.tasks.online_alignment import OnlineAlignmentTask
@@ -27,6 +28,7 @@ TASKS: dict[str, type[Task]] = {
     "online-alignment": OnlineAlignmentTask,
     "question-answering": QuestionTask,
     "glimpse": GlimpseTask,
+    "caption": CaptionTask,
 }
 
 
