@@ -6,7 +6,8 @@
 The return of the s-th latent is what the program adds to log w from that latent on
 (`credit="causal"`: the estimator of `pyro.infer.TraceGraph_ELBO`, in time linear in the number of
 latents) or all of log w (`credit="global"`: REINFORCE). A baseline must not depend on the latent
-it judges; then it changes the variance and not the expectation.
+it judges; then it changes the variance and not the expectation. A guide that is the model's prior makes no
+difference to log w: grad log p is then that of the observations alone.
 
 Sources: Williams (1992); Schulman et al. (2015); Mnih and Gregor (2014), section 2.3, for baselines that
 learn and for normalised signals; Kool et al. (2019) for leave-one-out; Deng et al. (2018), equation 1, for
@@ -50,8 +51,8 @@ class ScoreFunctionELBO(SampledObjective):
             (K >= 2); "soft-attention", the return of one more particle whose latents are at their expected
             value under the model's prior (the model must take relaxed latents); "average", the decaying
             average of a stage's returns; "learned", a small network of what was drawn before; or a module of
-            your own (see `hardpp.inference.baselines.Baseline`). A module is trained along with the programs
-            and moves to the device where they compute.
+            your own (see `hardpp.inference.baselines.Baseline`). A module, kept as `baseline`, is trained
+            along with the programs and moves to the device where they compute.
         normalize: centre the signal (return - baseline) by its running mean, and divide it by its running
             standard deviation where that is above 1; a module regresses in that unit too. The expected
             score-function part of the gradient is then right up to that one known number, the same for all
@@ -63,9 +64,6 @@ class ScoreFunctionELBO(SampledObjective):
         entropy_bonus: weight of the guide's entropy that is added in the gradient; or a schedule of it.
         entropy_bonus_steps: training steps over which that weight falls to a tenth; 0: it stays.
         max_plate_nesting: see `SampledObjective`.
-
-    Attributes:
-        baseline: as it was given; "average" and "learned" have become the module.
 
     Raises:
         UsageError: an unknown credit or baseline, a comparison of particles with one particle, or progress
@@ -113,9 +111,11 @@ class ScoreFunctionELBO(SampledObjective):
         """Bound (*I) and surrogate of the estimator above, less the regression of a baseline that learns."""
         for _, module in self._modules():
             follow(module, table.log_q.device)
-        gain, beta = table.log_p[: self.num_particles] - table.log_q, 1.0  # (K, *I, N), and its KL weight
+        gain = table.log_p[: self.num_particles] - table.log_q  # (K, *I, N)
+        # A prior's own score has no mean and would be noise; a guide's is taken off log p - log q.
+        beta: float | Tensor = float(any(latent.guide is not latent.model for latent in table.latents))
         if self.kl_weight is not None:
-            beta = self.kl_weight()
+            beta = beta * self.kl_weight()
             gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()

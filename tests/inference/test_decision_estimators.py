@@ -186,6 +186,18 @@ def test_an_entropy_bonus_for_the_prior() -> None:
     torch.testing.assert_close(flat_gradient(surrogate, of.parameters), expected, **CLOSE)
 
 
+@pytest.mark.parametrize("name", ["leave-one-out", "temporal"])
+def test_a_prior_is_credited_with_rewards_alone(name: Any) -> None:
+    """Lawson et al. (2017), equation 3, for two paths alike: no reward differs, and no decision is credited."""
+    of = case(guide="prior")
+    for path in range(len(of.paths)):
+        with Force({sites.DECISIONS: lambda fn, path=path: of.paths[[path, path]]}):
+            estimate = REINFORCE(2, baseline=name).estimate(of.model, of.guide, of.batch)
+        found = flat_gradient(estimate.surrogate, of.parameters)
+        expected = flat_gradient(of.log_likelihood[path].sum(), of.parameters)
+        torch.testing.assert_close(found, expected, **CLOSE)
+
+
 def test_reweighted_wake_sleep() -> None:
     """Wake-theta is the weighted bound's gradient, wake-phi the weighted score of the guide."""
     of = case()
