@@ -103,13 +103,11 @@ SPACES: dict[str, Space] = {
 def window(image: Tensor, at: tuple[float, float], side: int, block: int) -> Tensor:
     """(C, side, side) of an image (C, height, width) in zeros."""
     wide = side * block
-    out = torch.zeros(len(image), wide, wide, dtype=torch.float64)
+    around = nn.functional.pad(image.double(), (wide,) * 4)
     top, left = (
-        math.floor((a + 1) / 2 * n - wide / 2 + 0.5 + 1e-4) for a, n in zip(at, image.shape[1:], strict=True)
+        math.floor((a + 1) / 2 * n + wide / 2 + 0.5 + 1e-4) for a, n in zip(at, image.shape[1:], strict=True)
     )
-    for i, j in itertools.product(range(wide), range(wide)):
-        if 0 <= top + i < image.shape[1] and 0 <= left + j < image.shape[2]:
-            out[:, i, j] = image[:, top + i, left + j]
+    out = around[:, top : top + wide, left : left + wide]
     means = out.reshape(len(image), side, block, side, block).mean((2, 4))
     return (means / 255).float().double()  # patches are in single precision
 

@@ -65,7 +65,7 @@ def test_score_function_estimators_are_unbiased(name: str, guide: str, options: 
     torch.testing.assert_close(oracles.flat_gradient(surrogate, parameters), expected, **CLOSE)
 
 
-@pytest.mark.parametrize("control", ["geometric", "arithmetic", "sequential"])
+@pytest.mark.parametrize("control", ["geometric", "sequential"])
 @pytest.mark.parametrize("guide", ["informed", "prior"])
 def test_vimco_is_unbiased(guide: str, control: Any) -> None:
     batch, model = images(1), classifier()
@@ -119,19 +119,17 @@ def flat_joint(
     values = oracles.tuples(of.latents)[sites.LOCATION]  # (C, B, T)
     if flatten is None:
         return of.joint({sites.LOCATION: values})[1].detach()
-    A, rows = guide.space.actions, []
-    for row in values:
-        total = []
-        for b in range(batch.size):
-            parts = torch.zeros((), dtype=torch.float64)
-            for t in range(row.shape[1]):
-                every = row[b].repeat(A, 1)
-                every[:, t] = torch.arange(A)
-                each = torch.stack([glimpses.by_hand(guide, batch, b, places)[0][t] for places in every])
-                parts = parts + flatten(each.detach()).log_softmax(-1)[row[b, t]]
-            total.append(parts)
-        rows.append(torch.stack(total))
-    return torch.stack(rows).detach()
+    probabilities = {}  # of the next place, by datum and the places before
+    for b, t in itertools.product(range(batch.size), range(values.shape[-1])):
+        for before in itertools.product(range(guide.space.actions), repeat=t):
+            every = [torch.tensor([*before, last]) for last in range(guide.space.actions)]
+            own = torch.stack([glimpses.by_hand(guide, batch, b, places)[0][t] for places in every])
+            probabilities[b, before] = flatten(own.detach()).log_softmax(-1)
+    rows = [
+        [sum(probabilities[b, tuple(row[:t])][row[t]] for t in range(len(row))) for b, row in enumerate(rows)]
+        for rows in values.tolist()
+    ]
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("proposal", [None, "temperature", "mixture"])
