@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from torch import Tensor
 
 from hardpp.diagnostics.draws import seeded
 from hardpp.diagnostics.importance import effective_sample_size, normalised, pareto_k
@@ -97,10 +98,17 @@ def sample_glimpses(
     )
 
 
-def _draw(model: Any, guide: Any, batch: ImageBatch) -> tuple[torch.Tensor, ...]:
+@torch.no_grad()
+def draw_places(model: Any, guide: Any, batch: ImageBatch) -> tuple[Tensor, Tensor]:
+    """Places that the guide draws, (B, T, *event), and log p(label, places) - log q(places), (B,), nats."""
     table = SampledObjective(1).weight_table(model, guide, batch)
     places = table.latents[0].guide["value"].reshape(batch.size, model.glimpses, *model.space.event_shape)
+    return places, table.log_weights.reshape(batch.size)
+
+
+def _draw(model: Any, guide: Any, batch: ImageBatch) -> tuple[Tensor, ...]:
+    places, log_weight = draw_places(model, guide, batch)
     where, scale, _ = model.space.places(places)
     scale = torch.zeros_like(where[..., 0]) if scale is None else scale
     said = model.labels(batch.source, places)[:, -1].exp()
-    return where, scale.int(), table.log_weights.reshape(batch.size), said
+    return where, scale.int(), log_weight, said

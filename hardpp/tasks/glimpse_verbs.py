@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from hardpp.config import problems
 from hardpp.data.image_batches import collate
+from hardpp.diagnostics.draws import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import glimpse_data
 from hardpp.tasks.glimpse_data import Chosen
@@ -20,6 +22,8 @@ from hardpp.types import ImageBatch
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
     from matplotlib.figure import Figure
+
+_SEED = 0  # of where runs look when they are shown, so that they are shown alike again
 
 
 class GlimpseVerbs:
@@ -69,7 +73,7 @@ class GlimpseVerbs:
         return figures(run, items, Looking(**options))
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        """Draws of the glimpses' places by the guide, weighed, labelled with the images."""
+        """Draws of the glimpses' places by the guide, weighed, labelled with the images; none are exact."""
         from hardpp.diagnostics.glimpse_posterior import sample_glimpses
 
         attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
@@ -89,23 +93,21 @@ class GlimpseVerbs:
         Args:
             run: the trained run.
             items: the images.
-            which: "prior", the model's own places, or "guide".
+            which: "prior", places as the model chooses them; "guide", as the guide does, which may know the
+                label; "posterior", one of `decoding.particles` draws of the guide, picked by its weight.
             style: "tsv".
 
         Raises:
-            UsageError: another style, or the posterior, which has no recursion.
+            UsageError: another style.
         """
         if style != "tsv":
-            raise UsageError(f"glimpses have no {style} links", "give --format tsv")
-        if which == "posterior":
-            which = "guide"
+            raise UsageError(f"glimpses have no form in {style}", "give --format tsv")
         model: Any = run.programs.model
         header = ("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability")
         yield "\t".join(header)
-        for rows, batch, _ in glimpse_data.batches(items, run.device):
-            with torch.no_grad():
-                places = model.look(batch.source)[0] if which == "prior" else run.programs.guide(batch)
-                places = places.reshape(batch.size, model.glimpses, *model.space.event_shape)
+        for number, (rows, batch, _) in enumerate(glimpse_data.batches(items, run.device)):
+            with torch.no_grad(), seeded(_SEED + number, run.device):
+                places = _places(run, batch, which)
                 predicted = model.labels(batch.source, places).exp()  # (B, T, V)
             at, scale, _ = model.space.places(places)
             best, label = (part.tolist() for part in predicted.max(-1))
@@ -152,7 +154,7 @@ class GlimpseVerbs:
             place = items.places[index]
             shown = items.part.read([place])
             batch = collate(items.part, [place]).to(run.device)
-            with torch.no_grad():
+            with torch.no_grad(), seeded(_SEED, run.device):
                 places = model.look(batch.source)[0]
                 predicted = model.labels(batch.source, places)[0].exp().cpu()
             at, scale, _ = model.space.places(places[0])
@@ -171,3 +173,16 @@ class GlimpseVerbs:
                 title=name,
             )
             yield name.replace("/", "-"), figure
+
+
+# (B, T, *event), of one run over each image.
+def _places(run: Run, batch: ImageBatch, which: str) -> Tensor:
+    from hardpp.diagnostics.glimpse_posterior import draw_places
+
+    model: Any = run.programs.model
+    if which == "prior":
+        return torch.as_tensor(model.look(batch.source)[0])
+    draws = Looking(**run.config.decoding).particles if which == "posterior" else 1
+    found, weights = zip(*(draw_places(*run.programs, batch) for _ in range(draws)), strict=True)
+    picked = torch.stack(weights, -1).softmax(-1).multinomial(1).squeeze(-1)  # (B,)
+    return torch.stack(found)[picked, torch.arange(batch.size, device=picked.device)]

@@ -1,0 +1,539 @@
+"""Glimpses from the command line, on images made up here: IDX files, folders of classes, scenes of digits."""
+
+import gzip
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import arviz
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from corpora import fail, hardpp, hashes, metrics, settings, succeed
+from image_files import held, idx_bytes, write_idx, write_picture
+from torch import Tensor
+
+from hardpp.data import image_corpora
+from hardpp.data.images import LabelledImages
+from hardpp.data.uniforms import integers, uniforms
+from hardpp.errors import DataError, UsageError
+from hardpp.tasks import glimpse_data, glimpse_verbs
+from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.glimpse import GlimpseTask
+from hardpp.tasks.glimpse_data import Chosen
+from hardpp.tasks.runs import open_run
+from hardpp.tasks.session import run_in_folder
+from hardpp.tasks.task import Run
+
+MODEL = "glimpse"
+TINY: dict[str, Any] = {
+    "network": {
+        "glimpses": 2,
+        "side": 4,
+        "windows": 2,
+        "cells": 3,
+        "hidden": 8,
+        "features": 8,
+        "head": 8,
+        "guide": 8,
+    },
+    "training": {"batch_size": 8, "log_every": 1, "max_epochs": 1, "max_steps": 2},
+    "optimiser": {"warmup_steps": 1},
+    "decoding": {"draws": 2, "particles": 3},
+}
+
+
+def command(data: Path | str, out: Path, *more: str) -> list[str]:
+    words = ["train", "--model", MODEL, "--data", str(data), "--out", str(out), "--device", "cpu"]
+    return [*words, *settings(TINY), *more]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_idx(tmp_path_factory.mktemp("data") / "idx", side=12)
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Stands for the fetched MNIST."""
+    root = tmp_path_factory.mktemp("fetched")
+    write_idx(root / image_corpora.MNIST, train=48, test=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_corpora, "fetch", lambda name, report: root)
+        yield root
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("run") / "run"
+    succeed(*command(folder, out))
+    return open_run(out, "cpu")
+
+
+@pytest.fixture(scope="module")
+def scene_run(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("run") / "run"
+    more = ["--guide", "variational", "--objective", "rws"]
+    succeed(*command("translated-mnist", out, *more, "--set", "network.side=12"))
+    return open_run(out, "cpu")
+
+
+@pytest.fixture(scope="module")
+def scenes(scene_run: Run) -> Chosen:
+    return scene_run.task.select(scene_run, None, None, None, print)
+
+
+def decided(run: Run) -> Run:
+    """The run with policies that always take the same place: what is random is gone."""
+    run = open_run(run.path, "cpu")
+    model: Any = run.programs.model
+    with torch.no_grad():
+        for network in (model.head, getattr(run.programs.guide, "head", None)):
+            for parameter in [] if network is None else network.last.parameters():
+                parameter *= 1e6
+    return run
+
+
+WITH_PRIOR: dict[str, list[str]] = {
+    "reinforce": ["--objective", "reinforce"],
+    "rloo": ["--objective", "rloo", "--set", "network.every_glimpse=false"],
+    "rloo, RAM's own": ["--objective", "rloo", "--set", "network.detached=true"],
+    "elbo, anywhere": ["--objective", "elbo", "--set", "network.space=continuous"],
+    "nvil": ["--objective", "nvil"],
+    "vimco": ["--objective", "vimco", "--set", "network.context=4"],
+    "iwae": ["--objective", "iwae"],
+    "rws": ["--objective", "rws", "--set", "inference.train_guide=false"],
+    "rws + c, flatter": [
+        *("--objective", "rws", "--set", "inference.train_guide=false"),
+        *("--set", "inference.control_variates=true", "--set", "inference.proposal=temperature"),
+    ],
+}
+WITH_GUIDE: dict[str, list[str]] = {
+    "rloo, scales": ["--objective", "rloo", "--set", "network.scales=2", "--set", "network.windows=1"],
+    "elbo, edge": ["--objective", "elbo", "--set", "network.padding=edge", "--set", "network.cell=gru"],
+    "vimco, anywhere, scales": [
+        *("--objective", "vimco", "--set", "network.space=continuous", "--set", "network.scales=2"),
+    ],
+    "rws, context": ["--objective", "rws", "--set", "network.context=4"],
+    "rws + c, dreams": [
+        *("--objective", "rws", "--set", "inference.control_variates=true"),
+        *("--set", "inference.insomnia=0.5", "--set", "network.every_glimpse=false"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("guide", "words"),
+    [
+        *(pytest.param("prior", words, id=f"prior, {name}") for name, words in WITH_PRIOR.items()),
+        *(pytest.param("variational", words, id=f"guide, {name}") for name, words in WITH_GUIDE.items()),
+    ],
+)
+def test_every_objective_trains_from_the_command_line(
+    folder: Path, tmp_path: Path, guide: str, words: list[str]
+) -> None:
+    out = tmp_path / "run"
+    succeed(*command(folder, out, "--guide", guide, *words))
+    records = metrics(out)
+    assert [record["split"] for record in records] == ["train", "train", "dev"]
+    assert all(math.isfinite(record["bound"]) for record in records)
+    summary = json.loads((out / "summary.json").read_text())
+    assert 0 <= summary["error"] <= 1
+    assert summary["images"] == 10
+    particles = 3
+    assert 1 <= summary["ess"] <= particles
+
+
+def test_objectives_that_need_a_sum_over_places_are_refused(folder: Path, tmp_path: Path) -> None:
+    for objective in ("exact", "soft"):
+        words = command(folder, tmp_path / objective, "--objective", objective)
+        assert "location" in fail(2, *words)
+
+
+def test_what_is_recommended() -> None:
+    config = resolve([{"model": MODEL}])
+    assert (config.data.name, config.objective, config.guide) == ("translated-mnist", "rloo", "variational")
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(mnist: Path, tmp_path: Path) -> None:
+    # Scenes are placed anew in every epoch, which must be told apart when a run goes on, too.
+    def words(out: Path, epochs: int) -> list[str]:
+        more = ["--set", "network.side=12", "--set", "training.max_steps=10", "--set", "data.train_limit=24"]
+        return command("translated-mnist", out, *more, "--max-epochs", str(epochs))
+
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    succeed(*words(whole, 3))
+    config = resolve([TINY, {"model": MODEL, "device": "cpu"}])
+    assert config.data.fresh
+    succeed(*words(halved, 3), "--checkpoint-every", "4")
+    for marker in ("latest", "best"):
+        assert hashes(whole, marker) == hashes(halved, marker)
+    assert metrics(whole) == metrics(halved)
+
+
+def test_figures_are_those_of_the_images_taken_one_by_one(
+    scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = decided(scene_run)
+    model: Any = run.programs.model
+    sums: Counter[str] = Counter()
+    cells: list[Counter[tuple[float, ...]]] = [Counter() for _ in range(model.glimpses)]
+    for place in scenes.places:
+        shown, label = scenes.part.read([place]), int(scenes.part.labels[place])
+        assert shown.boxes is not None
+        left, top, right, bottom = shown.boxes[0].tolist()
+        places = model.look(shown.pixels)[0]
+        said = model.labels(shown.pixels, places)[0]  # (T, V)
+        for t in range(model.glimpses):
+            sums[f"error_{t + 1}"] += int(said[t].argmax()) != label
+            cells[t][tuple(model.space.places(places).at[0, t].tolist())] += 1
+        sums["nll"] -= float(said[-1, label])
+        sums["bound"] += float(said[:, label].mean())
+        points = [[30 * (x + 1) for x in at] for at in model.space.places(places).at[0].tolist()]
+        middle = ((top + bottom) / 2, (left + right) / 2)
+        sums["distance"] += math.dist(points[-1], middle)
+        sums["distance_first"] += math.dist(points[0], middle)
+        sums["distance_centre"] += math.dist((30, 30), middle)
+        sums["hit"] += top <= points[-1][0] < bottom and left <= points[-1][1] < right
+        for name, side in (("seen", 12), ("covered", 24)):
+            sums[name] += len(set().union(*(window(point, side, 60) for point in points))) / 3600
+    N = len(scenes.places)
+    expected = {name: value / N for name, value in sums.items()} | {"ess": 3, "entropy_policy": 0}
+    expected["error"] = expected["error_mean"] = expected["error_2"]
+    expected["nll_mean"] = expected["nll"]
+    for t, counted in enumerate(cells, start=1):
+        expected[f"entropy_{t}"] = -sum(n / N * math.log(n / N) for n in counted.values())
+    expected["entropy"] = expected["entropy_2"]
+    proposal_is_prior = run._replace(programs=run.programs._replace(guide=prior_of(run)))
+    for size in (1, 5, 500):
+        monkeypatch.setattr(glimpse_data, "AT_ONCE", size)
+        found = run.task.evaluate(proposal_is_prior, scenes, {})
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, abs=1e-5), name
+        assert set(found) - set(expected) == {"images", "step", "seconds"}
+    assert expected["hit"] + expected["entropy"] > 0
+
+
+def prior_of(run: Run) -> Any:
+    from hardpp.guides.prior import Prior
+
+    return Prior(run.programs.model)
+
+
+def window(point: list[float], side: int, size: int) -> set[tuple[int, int]]:
+    """Pixels of a window around a point, those that are in the image."""
+    top, left = (round(x - side / 2) for x in point)
+    return {
+        (y, x)
+        for y in range(max(top, 0), min(top + side, size))
+        for x in range(max(left, 0), min(left + side, size))
+    }
+
+
+def test_predictions_of_several_draws_are_averaged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Any = run.programs.model
+    chosen = run.task.select(run, None, None, None, print)
+    K, N = 3, len(chosen.places)
+    drawn = torch.randint(9, (K, N, 2), generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(
+        type(model), "look", lambda self, images, draws=1: drawn[:1] if draws == 1 else drawn[1 : draws + 1]
+    )
+    found = run.task.evaluate(run, chosen, {"draws": K})
+    wrong, nats = 0, 0.0
+    for place in range(N):
+        shown, label = chosen.part.read([place]).pixels, int(chosen.part.labels[place])
+        said = torch.stack([model.labels(shown, drawn[k, place : place + 1])[0, -1] for k in range(K)])
+        mean = said.double().exp().mean(0)
+        wrong += int(mean.argmax()) != label
+        nats -= math.log(float(mean[label]))
+    assert found["error_mean"] == pytest.approx(wrong / N)
+    assert found["nll_mean"] == pytest.approx(nats / N, abs=1e-5)
+    for t in range(2):
+        shares = np.bincount(drawn[:, :, t].flatten().numpy()) / (K * N)
+        entropy = -sum(p * math.log(p) for p in shares if p)
+        assert found[f"entropy_{t + 1}"] == pytest.approx(entropy, abs=1e-6)
+    reader = model.reader(chosen.part.read(chosen.places).pixels)
+    last = reader.parameters(drawn[0])[:, -1].softmax(-1)
+    assert found["entropy_policy"] == pytest.approx(float(-(last * last.log()).sum(-1).mean()), abs=1e-5)
+
+
+def test_the_bound_approaches_the_likelihood_from_below(run: Run) -> None:
+    # Nine cells twice: the sum over all 81 pairs is log p of what is observed.
+    chosen = run.task.select(run, None, None, None, print)
+    model: Any = run.programs.model
+    batch = run.task.batch(run, chosen)
+    total = []
+    for first in range(9):
+        for second in range(9):
+            places = torch.tensor([first, second]).expand(batch.size, 2)
+            reader = model.reader(batch.source)
+            prior = reader.parameters(places).log_softmax(-1).gather(-1, places.unsqueeze(-1)).sum((-1, -2))
+            said = model.labels(batch.source, places)
+            total.append(prior + said[torch.arange(batch.size), :, batch.target].mean(-1))
+    exact = float(torch.stack(total).logsumexp(0).mean())
+    assert run.task.evaluate(run, chosen, {"particles": 500})["bound"] == pytest.approx(exact, abs=2e-3)
+    one, many = (run.task.evaluate(run, chosen, {"particles": k})["bound"] for k in (1, 500))
+    assert one != many
+
+
+def test_the_same_command_says_the_same(scene_run: Run, scenes: Chosen) -> None:
+    first, second = (scene_run.task.evaluate(scene_run, scenes, {}) for _ in range(2))
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+    assert scene_run.task.evaluate(scene_run, scenes, {"seed": 1})["entropy"] != first["entropy"]
+    for which in ("prior", "guide", "posterior"):
+        texts = [succeed("align", scene_run.path, "--of", which) for _ in range(2)]
+        assert texts[0] == texts[1]
+
+
+def test_evaluate_prints_json(scene_run: Run) -> None:
+    (found,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--limit", "5"))
+    assert found["images"] == 5
+    (more,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--draws", "7"))
+    assert more["images"] == 12
+    assert "unknown key 'beam'" in fail(2, "evaluate", scene_run.path, "--beam", "3")
+    assert "one by one" in fail(3, "evaluate", scene_run.path, "--part", "all")
+
+
+def test_align_has_a_line_a_glimpse(scene_run: Run, scenes: Chosen) -> None:
+    run = decided(scene_run)
+    model: Any = run.programs.model
+    header, *lines = run.task.alignments(run, scenes, "prior", "tsv")
+    assert header.split("\t") == [
+        *("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability")
+    ]
+    expected = []
+    for place in scenes.places:
+        pixels = scenes.part.read([place]).pixels
+        places = model.look(pixels)[0]
+        said = model.labels(pixels, places)[0].exp()
+        for t, (y, x) in enumerate(model.space.places(places).at[0].tolist()):
+            where = (f"{30 * (y + 1):.1f}", f"{30 * (x + 1):.1f}")
+            best = int(said[t].argmax())
+            right = scenes.classes[int(scenes.part.labels[place])]
+            cells = (f"test/{place}", right, t + 1, *where, 0, scenes.classes[best])
+            expected.append([*map(str, cells), f"{said[t, best]:.4f}"])
+    assert [line.split("\t") for line in lines] == expected
+    for style in ("pharaoh", "pharaoh-probabilities", "ctm"):
+        assert "give --format tsv" in fail(2, "align", scene_run.path, "--format", style)
+    assert "textgrid" in fail(2, "align", scene_run.path, "--format", "textgrid", "--out", "somewhere")
+    both = ["--format", "pharaoh", "--both-ways", str(scene_run.path)]
+    assert "no other direction" in fail(2, "align", scene_run.path, *both)
+
+
+def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
+    scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of three draws the second has all the weight; the guide's line is that of the first.
+    from hardpp.diagnostics import glimpse_posterior
+
+    asked: list[int] = []
+
+    def draw(model: Any, guide: Any, batch: Any) -> tuple[Tensor, Tensor]:
+        cell = len(asked) % 3
+        asked.append(cell)
+        weight = torch.full((batch.size,), 0.0 if cell == 1 else -100.0)
+        return torch.full((batch.size, 2), cell), weight
+
+    monkeypatch.setattr(glimpse_posterior, "draw_places", draw)
+    for which, cell, draws in (("posterior", 1, 3), ("guide", 0, 1)):
+        asked.clear()
+        _, *lines = scene_run.task.alignments(scene_run, scenes, which, "tsv")
+        assert len(asked) == draws
+        assert {line.split("\t")[4] for line in lines} == {f"{20 * cell + 10:.1f}"}
+
+
+def test_the_posterior_file(scene_run: Run, scenes: Chosen, tmp_path: Path) -> None:
+    out = tmp_path / "posterior.nc"
+    succeed("posterior", scene_run.path, "--out", out, "--draws", "6", "--limit", "9")
+    with xr.open_datatree(out, engine="h5netcdf") as tree:
+        assert dict(tree["posterior"].sizes) == {"chain": 1, "draw": 6, "image": 9, "glimpse": 2}
+        assert tree["posterior"]["image"].values.tolist() == [f"test/{place}" for place in range(9)]
+        assert set(np.unique(tree["posterior"]["y"].values)) <= {10.0, 30.0, 50.0}
+        labels = tree["observed_data"]["label_number"].values.tolist()
+        assert labels == scenes.part.labels[:9].tolist()
+        np.testing.assert_allclose(tree["prediction"]["probability"].values.sum(-1), 1, atol=1e-5)
+        assert tree.attrs["model"] == MODEL
+    data: Any = arviz.from_netcdf(out)
+    assert dict(data.posterior.sizes) == {"chain": 1, "draw": 6, "image": 9, "glimpse": 2}
+
+
+def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: Run, scenes: Chosen) -> None:
+    tree = scene_run.task.posterior(scene_run, scenes, draws=3, exact=True, seed=1)
+    batch = scene_run.task.batch(scene_run, scenes)
+    model: Any = scene_run.programs.model
+    rows = torch.arange(batch.size)
+    for k in range(3):
+        at = torch.stack([torch.from_numpy(tree["posterior"][axis].values[0, k]) for axis in "yx"], -1)
+        cell = (at / 20).long()
+        places = cell[..., 0] * 3 + cell[..., 1]
+
+        def log_density(reader: Any, places: Tensor = places) -> Tensor:
+            return reader.parameters(places).log_softmax(-1).gather(-1, places.unsqueeze(-1)).sum((-1, -2))
+
+        log_p = log_density(model.reader(batch.source))
+        log_p = log_p + model.labels(batch.source, places)[rows, :, batch.target].mean(-1)
+        guide: Any = scene_run.programs.guide
+        from hardpp.nn.glimpse_reader import GlimpseReader
+
+        clue = guide.clue(guide.embedding(batch.target))
+        reader = GlimpseReader(
+            batch.source, guide.sensor, guide.space, guide.network, guide.core, guide.head, clue
+        )
+        expected = log_p - log_density(reader)
+        np.testing.assert_allclose(
+            tree["sample_stats"]["log_weight"].values[0, k], expected.detach().numpy(), atol=1e-4
+        )
+    again = scene_run.task.posterior(scene_run, scenes, draws=3, exact=True, seed=1)
+    xr.testing.assert_equal(tree["posterior"].to_dataset(), again["posterior"].to_dataset())
+
+
+def test_pictures_of_several_images_or_of_named_ones(scene_run: Run, scenes: Chosen, tmp_path: Path) -> None:
+    succeed("plot", scene_run.path, "--out", tmp_path, "--count", "2")
+    assert len(list(tmp_path.glob("*.png"))) == 2
+    ((name, figure),) = scene_run.task.pictures(scene_run, scenes, 1, ["test/3"])
+    assert name == "test-3"
+    image, beliefs = figure.axes
+    assert len(image.patches) == 2 * 2 + 1  # two windows of two glimpses, and where the digit is
+    assert len(beliefs.lines) == 10
+    with pytest.raises(UsageError, match="'nobody' is not among these 12 images"):
+        next(scene_run.task.pictures(scene_run, scenes, 1, ["nobody"]))
+
+
+def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
+    data = tmp_path / "photographs"
+    for place in range(30):
+        for label in ("cat", "dog"):
+            colour = (8 * place, 0, 255 if label == "dog" else 0)
+            write_picture(data / label / f"{place}.png", colour, (10, 8))
+    out = tmp_path / "run"
+    succeed(*command(data, out, "--guide", "prior", "--objective", "rloo"))
+    run = open_run(out, "cpu")
+    assert run.description["size"] == [3, 8, 10]
+    chosen = run.task.select(run, None, None, None, print)
+    ((_, figure),) = run.task.pictures(run, chosen, 1, [])
+    assert figure.axes[0].images[0].get_array().shape == (8, 10, 3)
+    assert "hit" not in run.task.evaluate(run, chosen, {})  # nobody knows where one has to look
+
+
+def test_other_data(run: Run, folder: Path, tmp_path: Path) -> None:
+    assert len(run.task.select(run, str(folder), "train", 3, print).places) == 3
+    other = write_idx(tmp_path / "larger", side=16)
+    for data, why in ((other, "size"), (write_idx(tmp_path / "few", train=12, test=5, side=12), "")):
+        if why:
+            assert "this run was trained on [1, 12, 12]" in fail(3, "evaluate", run.path, "--data", data)
+        else:
+            succeed("evaluate", run.path, "--data", data)
+    with pytest.raises(DataError, match="no images"):
+        run.task.evaluate(run, Chosen(held(3, side=12), [], [], tuple("0123456789")), {})
+    with pytest.raises(DataError, match="no images"):
+        run.task.batch(run, Chosen(held(3, side=12), [], [], tuple("0123456789")))
+    two = LabelledImages("two", *[held(24, side=12)] * 3, ("0", "1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(glimpse_verbs.glimpse_data, "load", lambda config, report: two)
+        with pytest.raises(DataError, match="classes"):
+            run.task.select(run, None, None, None, print)
+
+
+def test_a_glimpse_larger_than_the_image_is_refused_before_anything_is_trained(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    said = fail(2, *command(folder, out, "--set", "network.side=13"))
+    assert "network.side" in said
+    assert "13 pixels" in said
+    assert "12 by 12" in said
+    assert not out.exists()
+
+
+def test_unknown_names_are_refused(tmp_path: Path) -> None:
+    assert "did you mean 'translated-mnist'" in fail(2, *command("translated-mnst", tmp_path / "run"))
+    assert "no file or folder" in fail(2, *command("somewhere/else", tmp_path / "run"))
+    (tmp_path / "file.txt").write_text("x")
+    assert "a folder of images is wanted" in fail(3, *command(tmp_path / "file.txt", tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    assert "empty" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
+
+
+def test_bad_images_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    for label in ("cat", "dog"):
+        for place in range(30):
+            write_picture(mixed / label / f"{place}.png", place, (10, 8), "L")
+    write_picture(mixed / "dog" / "odd.png", 3, (10, 9), "L")
+    assert "odd.png" in fail(3, *command(mixed, tmp_path / "run"))
+    (mixed / "dog" / "odd.png").unlink()
+    write_picture(mixed / "dog" / "coloured.png", (1, 2, 3), (10, 8))
+    assert "coloured.png" in fail(3, *command(mixed, tmp_path / "run"))
+
+    cut = write_idx(tmp_path / "cut", side=12)
+    path = cut / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert path.name in fail(3, *command(cut, tmp_path / "run"))
+
+    outside = write_idx(tmp_path / "outside", side=12)
+    path = outside / "t10k-labels-idx1-ubyte"
+    path.write_bytes(idx_bytes(np.array([11] * 10, np.uint8)))
+    said = fail(3, *command(outside, tmp_path / "run"))
+    assert path.name in said
+    assert "label 0 is 11" in said
+
+    packed = write_idx(tmp_path / "packed", side=12, compressed=True)
+    path = packed / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(b"nothing")[:-4])
+    assert path.name in fail(3, *command(packed, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_datum_is_called_by_its_class(run: Run) -> None:
+    chosen = run.task.select(run, None, None, 2, print)
+    assert run.task.label(run.description, run.task.batch(run, chosen), 1) == "an image of class '1'"
+
+
+def test_gradients_of_objectives_can_be_compared(run: Run, tmp_path: Path) -> None:
+    words = ["--objectives", "rloo,rws", "--limit", "4", "--draws", "20", "--out", str(tmp_path / "g.png")]
+    table = succeed("compare", "gradients", run.path, *words)
+    assert "rloo" in table
+    assert "rws" in table
+
+
+def stripes(count: int, key: str) -> tuple[Tensor, Tensor]:
+    """16 x 16 pixels: in one of four corners 8 x 8 of stripes, lying (0) or standing (1)."""
+    label, corner = integers(uniforms(f"{key} label", count), 0, 1), integers(uniforms(key, count), 0, 3)
+    images = torch.zeros(count, 16, 16, dtype=torch.uint8)
+    for number in range(count):
+        top, left = 8 * (int(corner[number]) // 2), 8 * (int(corner[number]) % 2)
+        part = torch.zeros(8, 8, dtype=torch.uint8)
+        part[::2] = 255
+        images[number, top : top + 8, left : left + 8] = part.T if label[number] else part
+    return images, torch.from_numpy(label)
+
+
+def test_stripes_are_found_and_named(tmp_path: Path) -> None:
+    # Wide windows say where stripes are, being grey there; which way they run only a sharp one sees. Without
+    # looking twice at the right corner at random, 9/32 of the images would get a wrong label.
+    data = tmp_path / "stripes"
+    data.mkdir()
+    for part, count in (("train", 720), ("t10k", 200)):
+        for name, array in zip(("images-idx3", "labels-idx1"), stripes(count, part), strict=True):
+            (data / f"{part}-{name}-ubyte").write_bytes(idx_bytes(array.numpy().astype(np.uint8)))
+    network = {"glimpses": 2, "side": 8, "windows": 2, "cells": 2, "hidden": 16, "features": 32, "head": 16}
+    config = resolve(
+        [
+            {"model": MODEL, "data": {"name": str(data)}, "device": "cpu", "guide": "prior"},
+            {"objective": "rloo", "network": network, "optimiser": {"learning_rate": 0.01, "average": 0.9}},
+            {"training": {"batch_size": 32, "max_epochs": 12}},
+        ]
+    )
+    found = run_in_folder(config, tmp_path / "run", resume=False, force=False, report=lambda text: None)
+    assert found["error"] < 0.1
+
+
+def test_the_family_names_what_it_offers() -> None:
+    assert "glimpse" in succeed("models")
+    assert "RAM" in succeed("guides", "--model", MODEL)
+    assert GlimpseTask.data[0] == image_corpora.DEFAULT
+    assert "translated-mnist" in hardpp("train", "--help").stdout
