@@ -15,16 +15,10 @@ Shapes: B data, S regions, T words, M memory features, Q query features, V symbo
 on the left.
 """
 
-import pyro
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from hardpp import sites
-from hardpp.distributions.categorical import Categorical
-from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.models.latent_alignment import Decoder, Features, LatentAlignment
-from hardpp.ops.attention import attend
-from hardpp.types import CaptionBatch
 
 
 class Captioner(LatentAlignment):
@@ -37,20 +31,10 @@ class Captioner(LatentAlignment):
         boundary: the symbol that stands before the first word and ends every sentence.
     """
 
+    latent = sites.REGION
+
     def __init__(self, encoder: nn.Module, decoder: Decoder, readout: Features, boundary: int = 0):
         super().__init__(encoder, _Unordered(), decoder, readout, boundary)
-
-    def forward(self, batch: CaptionBatch) -> Tensor:  # type: ignore[override]  # images, not symbols
-        """Runs the program; returns the regions, (..., B, T)."""
-        memory = self.embedding(batch.source)  # (B, S, M)
-        previous = pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)
-        query, scores = self.decoder(previous, memory, batch.source_mask)  # (B, T, Q), (B, T, S)
-        with sites.output_steps(batch.target_mask):
-            region = pyro.sample(sites.REGION, Categorical(logits=scores))
-            features = self.readout.features(attend(memory, region), query)  # (..., B, T, H)
-            last = self.readout.symbols
-            pyro.sample(sites.SYMBOL, LinearCategorical(features, last.weight, last.bias), obs=batch.target)
-        return region
 
 
 # Regions stand side by side: nothing reads them in a row, as words of a source are read.

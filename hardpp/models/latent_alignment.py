@@ -22,7 +22,7 @@ from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.ops.attention import attend
-from hardpp.types import TransductionBatch
+from hardpp.types import CaptionBatch, TransductionBatch
 
 
 class Source(NamedTuple):
@@ -85,6 +85,7 @@ class LatentAlignment(PyroModule):
     """
 
     max_plate_nesting = 2  # data, steps
+    latent = sites.ALIGNMENT  # what the latent is called
     decoder: Decoder
     readout: Features
 
@@ -100,13 +101,13 @@ class LatentAlignment(PyroModule):
         self.embedding, self.encoder, self.decoder, self.readout = embedding, encoder, decoder, readout
         self.boundary = boundary
 
-    def forward(self, batch: TransductionBatch) -> Tensor:
+    def forward(self, batch: TransductionBatch | CaptionBatch) -> Tensor:
         """Runs the program; returns the alignments, (..., B, T)."""
         memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
         previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)
         query, scores = self.decoder(previous, memory, batch.source_mask)  # (B, T, Q), (B, T, S)
         with sites.output_steps(batch.target_mask):
-            alignment = pyro.sample(sites.ALIGNMENT, Categorical(logits=scores))
+            alignment = pyro.sample(self.latent, Categorical(logits=scores))
             features = self.readout.features(attend(memory, alignment), query)  # (..., B, T, H)
             last = self.readout.symbols
             pyro.sample(sites.SYMBOL, LinearCategorical(features, last.weight, last.bias), obs=batch.target)
