@@ -49,6 +49,7 @@ def make(
     batches: Callable[[int], list[Callable[[], TransductionBatch]]] = three,
     max_epochs: int = 3,
     patience: int = 100,
+    **noise: float,
 ) -> Trainer:
     torch.manual_seed(7)
     dev = bounds if callable(bounds) else lambda module: next(bounds) if bounds else 0.0
@@ -60,6 +61,7 @@ def make(
         device=torch.device("cpu"),
         max_epochs=max_epochs,
         patience=patience,
+        **noise,  # type: ignore[arg-type]
     )
 
 
@@ -151,6 +153,88 @@ def test_long_gradients_are_cut() -> None:
         norm = float(trainer.objective.weight.grad.norm())
         assert (norm <= clip * 1.0001) is True
         assert (norm > 1e-2) is not cut
+
+
+class Watched(Noisy):
+    """Remembers the weights of every step."""
+
+    def __init__(self, poison: float = 1.0) -> None:
+        super().__init__(poison, noise=0.0)
+        self.seen: list[Tensor] = []
+
+    def forward(self, batch: TransductionBatch) -> Tensor:
+        self.seen.append(self.weight.detach().clone())
+        return super().forward(batch)
+
+
+def test_gradients_are_taken_at_noisy_weights_which_are_put_back() -> None:
+    objective = Watched()
+    trainer = make(objective, weight_noise=0.5)
+    for step, make_batch in enumerate(three(0)):
+        before = objective.weight.detach().clone()
+        with torch.random.fork_rng():
+            noise = 0.5 * torch.randn_like(before)
+        trainer.optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
+        trainer._update(make_batch)
+        trainer.step += 1
+        assert torch.equal(objective.weight.detach(), before)  # to the last bit
+        assert torch.equal(objective.seen[step], before + noise)
+        twin = Noisy(noise=0.0)
+        with torch.no_grad():
+            twin.weight.copy_(before + noise)
+        (twin(make_batch()) / 2).backward()
+        torch.testing.assert_close(objective.weight.grad, twin.weight.grad)
+
+
+def test_weight_noise_grows_from_none() -> None:
+    def deviations(steps: int) -> list[float]:
+        objective = Watched()
+        trainer, found = make(objective, weight_noise=0.2, weight_noise_steps=steps), []
+        trainer.optimiser.step = lambda: None  # type: ignore[method-assign,assignment]
+        for step in range(6):
+            with torch.random.fork_rng():
+                unit = torch.randn(2)
+            trainer._update(batch((1, 1)))
+            trainer.step += 1
+            found.append(float(((objective.seen[step] - objective.weight.detach()) / unit).mean()))
+        return found
+
+    assert deviations(4) == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.2, 0.2], abs=1e-5)
+    assert deviations(0) == pytest.approx([0.2] * 6, abs=1e-5)
+
+
+def test_weights_are_put_back_where_a_step_fails_or_is_left_out() -> None:
+    class Failing(Watched):
+        def forward(self, batch: TransductionBatch) -> Tensor:
+            raise RuntimeError("no memory left")
+
+    objective = Failing()
+    before = objective.weight.detach().clone()
+    with pytest.raises(RuntimeError, match="no memory left"):
+        next(make(objective, weight_noise=0.5).records())
+    assert torch.equal(objective.weight.detach(), before)
+
+
+def test_no_noise_draws_nothing() -> None:
+    runs = [list(map(dump, make(**noise).records())) for noise in ({}, {"weight_noise": 0.0})]
+    assert runs[0] == runs[1]
+
+
+def test_a_noisy_trainer_restored_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    noise = {"weight_noise": 0.3, "weight_noise_steps": 5}
+    whole = make(**noise)
+    expected = [dump(record) for record in whole.records()]
+    assert expected != [dump(record) for record in make().records()]
+    for stop in (0, 2, 4, 7):
+        first = make(**noise)
+        records = first.records()
+        before = [dump(next(records)) for _ in range(stop)]
+        saved = checkpoint.save(tmp_path / str(stop), first.step, first.checkpoint())
+        torch.manual_seed(99)
+        second = make(**noise)
+        second.restore(checkpoint.load(saved))
+        assert before + [dump(record) for record in second.records()] == expected
+        assert same(second.checkpoint(), whole.checkpoint())
 
 
 def test_the_loss_is_per_datum_and_the_bound_per_symbol() -> None:

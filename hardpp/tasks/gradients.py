@@ -50,7 +50,8 @@ def compare_gradients(
 
     Bias is measured where the exact gradient of the objective's own bound is known: the enumerated ELBO
     or the enumerated marginal. `cosine` is that of the mean gradient with the gradient of log p(y) for the
-    model's parameters, and with that of the exact ELBO for the guide's.
+    model's parameters, and with that of the exact ELBO for the guide's. Where the programs have no sum over
+    their latents these, and the gap, are None.
 
     Args:
         run: the trained run.
@@ -60,15 +61,23 @@ def compare_gradients(
         draws: how often each is drawn.
         seed: of the draws.
         report: told in a few words what is going on, and which objective refuses these programs.
+
+    Raises:
+        UsageError: every objective refuses them.
     """
     model, guide = run.programs
     groups = parameter_groups(model, guide)
-    exact = {
-        bound: surrogate_gradient(kind(), model, guide, (batch,), groups)
-        for bound, kind in (("exact", ExactMarginal), ("elbo", EnumeratedELBO))
+    exact = {}
+    for bound, kind in (("exact", ExactMarginal), ("elbo", EnumeratedELBO)):
+        try:
+            exact[bound] = surrogate_gradient(kind(), model, guide, (batch,), groups)
+        except UsageError as error:
+            report(f"no exact gradient of the bound {bound!r}: {error}")
+    log_p = float(exact["exact"][0].bound.mean()) if "exact" in exact else None
+    toward = {
+        group: exact[bound][1].get(group) if bound in exact else None
+        for group, bound in (("model", "exact"), ("guide", "elbo"))
     }
-    log_p = float(exact["exact"][0].bound.mean())
-    toward = {"model": exact["exact"][1]["model"], "guide": exact["elbo"][1].get("guide")}
     rows = []
     for name in names:
         try:
@@ -88,9 +97,16 @@ def compare_gradients(
             if group == "guide" and not objective.trains_guide:
                 continue
             rows.append(
-                {"objective": name, "parameters": group, "gap": log_p - found.bound, "ess": found.ess}
+                {
+                    "objective": name,
+                    "parameters": group,
+                    "gap": None if log_p is None else log_p - found.bound,
+                    "ess": found.ess,
+                }
                 | _figures(statistics, toward[group], found.seconds)
             )
+    if not rows:
+        raise UsageError(f"no objective of {', '.join(names)} can train these programs")
     return rows
 
 

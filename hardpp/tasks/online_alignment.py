@@ -13,6 +13,7 @@ from hardpp.config import DataConfig, RunConfig
 from hardpp.data import speech_corpora
 from hardpp.data.utterance_batches import buckets, check_lengths, collate
 from hardpp.data.utterances import SpeechCorpus
+from hardpp.errors import UsageError
 from hardpp.tasks import speech_data
 from hardpp.tasks.online_network import OnlineNetwork, programs
 from hardpp.tasks.recognition import OnlineDecoding
@@ -67,8 +68,18 @@ class OnlineAlignmentTask(SpeechVerbs):
         return speech_data.describe(data)
 
     def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
-        """Model and guide."""
-        return programs(OnlineNetwork(**config.network), config.guide, description)
+        """Model and guide.
+
+        Raises:
+            UsageError: a guide or an objective that the network's form has no use for.
+        """
+        sizes = OnlineNetwork(**config.network)
+        if sizes.form == "online" and config.objective == "exact":
+            raise UsageError(
+                "decisions of the online form depend on all before them, so exact has no sum over them",
+                "give --set network.form=transducer",
+            )
+        return programs(sizes, config.guide, description)
 
     def epoch_batches(
         self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]

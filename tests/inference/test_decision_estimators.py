@@ -188,7 +188,7 @@ def test_an_entropy_bonus_for_the_prior() -> None:
 
 @pytest.mark.parametrize("name", ["leave-one-out", "temporal"])
 def test_a_prior_is_credited_with_rewards_alone(name: Any) -> None:
-    """Lawson et al. (2017), equation 3, for two paths alike: no reward differs, and no decision is credited."""
+    """Of two paths that are alike no reward differs, so no decision is credited: Lawson et al. (2017)."""
     of = case(guide="prior")
     for path in range(len(of.paths)):
         with Force({sites.DECISIONS: lambda fn, path=path: of.paths[[path, path]]}):

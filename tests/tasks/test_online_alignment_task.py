@@ -1,0 +1,378 @@
+"""The family from the command line, on tones made up here: the online form, transducer and CTC."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import arviz
+import numpy as np
+import pytest
+import xarray as xr
+from corpora import fail, hashes, metrics, settings, succeed
+from speech_files import write_labels
+from tone_speech import MODEL, TINY, TONES, write_tones
+
+from hardpp import checkpoint
+from hardpp.data.utterances import Utterance
+from hardpp.diagnostics.emissions import exact_emissions
+from hardpp.tasks import catalogue, speech_data, speech_figures
+from hardpp.tasks.runs import create, open_run
+from hardpp.tasks.session import Session, train
+from hardpp.tasks.speech_figures import likelihood
+from hardpp.tasks.task import Run
+
+TRANSDUCER, CTC = ["--set", "network.form=transducer"], ["--set", "network.form=ctc"]
+EXACT = ["--objective", "exact"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARDPP_DATA", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tones(tmp_path_factory.mktemp("data") / "TIMIT")
+
+
+def command(data: Path | str, out: Path, *more: str) -> list[str]:
+    words = ["train", "--model", MODEL, "--data", str(data), "--out", str(out), "--device", "cpu"]
+    return [*words, *settings(TINY), *more]
+
+
+RUNS: dict[str, Sequence[str]] = {
+    "online": ["--max-epochs", "4", "--set", "optimiser.learning_rate=0.03"],
+    "transducer": [*EXACT, *TRANSDUCER, "--max-epochs", "20", "--set", "optimiser.learning_rate=0.03"],
+    "ctc": [*EXACT, *CTC, "--max-epochs", "20", "--set", "optimiser.learning_rate=0.03"],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    for name, words in RUNS.items():
+        succeed(*command(data, folder / name, *words))
+    return {name: open_run(folder / name, "cpu") for name in RUNS}
+
+
+@pytest.fixture(scope="module")
+def test_part(runs: dict[str, Run]) -> list[Utterance]:
+    return runs["online"].task.select(runs["online"], None, None, None, print)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["vimco"],
+        ["vimco-temporal"],
+        ["vimco", "--set", "inference.control=temporal"],
+        ["elbo"],
+        ["elbo", "--set", "inference.baseline=temporal"],
+        ["elbo", "--set", "inference.entropy_bonus=1.0", "--set", "inference.entropy_bonus_steps=2"],
+        ["reinforce", "--guide", "prior", "--set", "inference.baseline=leave-one-out"],
+        ["rloo", "--guide", "prior"],
+        ["nvil"],
+        ["rws"],
+        ["iwae"],
+        ["vimco", "--set", "network.dwell=false"],
+        ["rws", *TRANSDUCER],
+        ["exact", *TRANSDUCER, "--set", "network.dwell=false"],
+    ],
+    ids=" ".join,
+)
+def test_objectives_train_from_the_command_line(data: Path, tmp_path: Path, words: list[str]) -> None:
+    out = tmp_path / "run"
+    succeed(*command(data, out, "--objective", *words, "--max-steps", "2"))
+    assert [record["bound"] is not None for record in metrics(out)] == [True] * 3
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["utterances"] == 3
+    assert summary["nll"] > 0
+    assert summary["nll_is"] == ("exact" if "network.form=transducer" in words else "bound of 16")
+
+
+def test_more_training_is_better(runs: dict[str, Run]) -> None:
+    for name in ("transducer", "ctc"):
+        records = [record["bound"] for record in metrics(runs[name].path) if record["split"] == "dev"]
+        assert records[-1] > records[0] + 0.1
+
+
+def test_a_bound_of_many_particles_is_nearly_exact(
+    runs: dict[str, Run], test_part: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs["transducer"]
+    other = run.config.model_copy(update={"network": runs["online"].config.network})
+    exact = likelihood(run, test_part)
+    monkeypatch.setattr(speech_figures, "PARTICLES", 2000)
+    bound = likelihood(run._replace(config=other), test_part)  # as if its form had no sum over paths
+    assert (exact["nll_is"], bound["nll_is"]) == ("exact", "bound of 2000")
+    assert bound["nll"] == pytest.approx(exact["nll"], abs=0.02)
+
+
+def once_at(step: int) -> Any:
+    asked = iter(range(1, 1000))
+    return lambda: next(asked) == step
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_run_that_was_interrupted_goes_on_bit_for_bit(data: Path, tmp_path: Path, stop: int) -> None:
+    noise = ["training.weight_noise=0.1", "training.weight_noise_steps=3", "inference.entropy_bonus=0.5"]
+    words = ["--objective", "reinforce", "--guide", "prior", "--max-epochs", "2"]
+    words += [word for one in noise for word in ("--set", one)]
+    succeed(*command(data, tmp_path / "whole", *words))
+    config = catalogue.resolve(
+        [
+            TINY,
+            {"model": MODEL, "data": {"name": str(data)}, "device": "cpu", "objective": "reinforce"},
+            {"guide": "prior", "inference": {"entropy_bonus": 0.5}, "training": {"max_epochs": 2}},
+            {"training": {"weight_noise": 0.1, "weight_noise_steps": 3}},
+        ]
+    )
+    session, out = Session(config, lambda text: None), tmp_path / "run"
+    create(out, config, session.description)
+    train(session, session.trainer(), out, stop=once_at(stop), watch=lambda record: None, report=print)
+    latest = checkpoint.latest(out)
+    assert latest is not None
+    assert latest.name.endswith(f"{stop:08d}")
+    succeed(*command(data, out, *words))
+    assert hashes(out) == hashes(tmp_path / "whole")
+    assert metrics(out) == metrics(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_evaluate(runs: dict[str, Run], name: str) -> None:
+    ways = [[], ["--threshold", "0.3"], ["--beam", "3"], ["--sample"]]
+    for way in ways[:1] if name == "ctc" else ways:
+        (row,) = json.loads(succeed("evaluate", runs[name].path, "--format", "json", *way))
+        assert 0 <= row["PER"] <= 3
+        assert row["nll_is"] == ("bound of 16" if name == "online" else "exact")
+        assert 0 <= row["coverage"] <= 1
+        assert row["boundary"] >= row["boundary_aligned"] >= 0
+        assert row["utterances"] == 3
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("which", ["posterior", "guide"])
+def test_align_says_when_each_token_was_said(
+    runs: dict[str, Run], test_part: list[Utterance], name: str, which: str
+) -> None:
+    if (name, which) == ("ctc", "guide"):
+        assert "CTC has no guide" in fail(2, "align", runs[name].path, "--of", which)
+        return
+    header, *lines = succeed("align", runs[name].path, "--of", which).splitlines()
+    assert header.split("\t") == ["utterance", "token", "seconds", "low", "high", "probability"]
+    rows = [line.split("\t") for line in lines]
+    assert [row[:2] for row in rows] == [[one.name, token] for one in test_part for token in one.tokens]
+    lasts = {one.name: one.length * 0.03 for one in test_part}
+    for utterance, _, *cells in rows:
+        time, low, high, probability = map(float, cells)
+        assert 0 <= low < time <= high <= lasts[utterance] + 1e-9
+        assert 0 < probability <= 1 + 1e-6
+
+
+def test_align_as_ctm(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+    path = tmp_path / "out.ctm"
+    succeed("align", runs["transducer"].path, "--format", "ctm", "--out", path)
+    lines = path.read_text().splitlines()
+    said = [line.split() for line in lines if not line.startswith(";;")]
+    assert len(lines) == 2 * len(said)  # a comment with the start's interval before each
+    assert [(cell[0], cell[4]) for cell in said] == [(u.name, t) for u in test_part for t in u.tokens]
+    for one, other in pairwise(said):
+        if one[0] == other[0]:
+            assert float(other[2]) == pytest.approx(float(one[2]) + float(one[3]), abs=2e-3)
+        else:
+            assert float(other[2]) == 0
+
+
+def test_align_as_textgrid(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+    out, words = tmp_path / "grids", ["align", str(runs["online"].path), "--format", "textgrid"]
+    assert "give --out FOLDER" in fail(2, *words)
+    succeed(*words, "--out", out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"{one.name.replace('/', '_')}.TextGrid" for one in test_part
+    )
+    text = (out / f"{test_part[0].name.replace('/', '_')}.TextGrid").read_text(encoding="utf-8")
+    for tier in ('name = "tokens"', 'name = "reference"', 'name = "boundaries"'):
+        assert tier in text
+    for token in test_part[0].tokens:
+        assert f'text = "{token}"' in text
+    fail(2, *words, "--out", out)  # nothing is overwritten without being asked
+    succeed(*words, "--out", out, "--force")
+
+
+def test_the_posterior_file(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+    run, out = runs["transducer"], tmp_path / "posterior.nc"
+    succeed("posterior", run.path, "--out", out, "--draws", "5")
+    batch = run.task.batch(run, test_part)
+    exact, log_p = exact_emissions(run.programs.model, batch)
+    with xr.open_datatree(out, engine="h5netcdf") as tree:
+        for place, one in enumerate(test_part):
+            found = tree["alignment"]["exact"].values[place, : len(one.tokens) + 1, : one.length]
+            expected = exact[place, : len(one.tokens) + 1, : one.length].numpy()
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+            drawn = tree["posterior"]["alignment"].values[0, :, place, : len(one.tokens) + 1]
+            assert (np.diff(drawn, axis=-1) >= 0).all()  # tokens are said in order
+            assert drawn.max() < one.length
+        np.testing.assert_allclose(tree["alignment"]["log_marginal"].values, log_p.numpy(), rtol=1e-4)
+        assert tree.attrs["frame_seconds"] == pytest.approx(0.03)
+        assert tree["alignment"]["sentence"].values.tolist() == [one.name for one in test_part]
+    loaded: Any = arviz.from_netcdf(out)
+    assert loaded.posterior.sizes["draw"] == 5
+    succeed("posterior", runs["online"].path, "--out", tmp_path / "online.nc", "--draws", "3")
+    with xr.open_datatree(tmp_path / "online.nc", engine="h5netcdf") as tree:
+        assert {"guide", "marginal"} <= set(tree["alignment"].data_vars)
+        assert "exact" not in tree["alignment"].data_vars
+    assert "none to draw" in fail(2, "posterior", runs["ctc"].path, "--out", tmp_path / "ctc.nc")
+    assert not (tmp_path / "ctc.nc").exists()
+
+
+def test_pictures(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+    succeed("plot", runs["online"].path, "--out", tmp_path, "--count", "1")
+    assert len(list(tmp_path.glob("*.png"))) == 1
+    named = test_part[1].name
+    for name, run in runs.items():
+        ((_, figure),) = run.task.pictures(run, test_part, 1, [named])
+        titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
+        assert titles == (["guide", "posterior"] if name == "online" else ["posterior"])
+    words = ["plot", str(run.path), "--source", "nobody", "--out", str(tmp_path / "none")]
+    assert "'nobody' is not among" in fail(2, *words)
+
+
+def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, Run], tmp_path: Path) -> None:
+    words = ["compare", "gradients", str(runs["online"].path), "--limit", "1", "--draws", "20"]
+    found = succeed(*words, "--objectives", "vimco,soft", "--format", "json", "--out", tmp_path / "a.png")
+    rows = json.loads(found)
+    assert [(row["objective"], row["parameters"]) for row in rows] == [
+        ("vimco", "model"),
+        ("vimco", "guide"),
+    ]
+    assert all(row["variance"] > 0 and row["gap"] is None for row in rows)
+    refused = fail(2, *words, "--objectives", "soft", "--out", str(tmp_path / "b.png"))
+    assert "no objective of soft can train these programs" in refused
+
+
+def test_other_data(runs: dict[str, Run], tmp_path: Path) -> None:
+    run, more = runs["online"], write_tones(tmp_path / "more", train=1, dev=1, test=5)
+    assert len(run.task.select(run, str(more), None, None, print)) == 5
+    assert len(run.task.select(run, None, "all", None, print)) == 11
+    assert len(run.task.select(run, None, "train", 2, print)) == 2
+    with pytest.raises(Exception, match="no utterances"):
+        run.task.batch(run, [])
+
+
+# --- bad input ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (EXACT, "exact has no sum over them"),
+        ([*CTC, "--guide", "variational", "--objective", "vimco"], "nothing for guide 'variational' to draw"),
+        ([*EXACT, *CTC, "--guide", "variational"], "trains no guide"),
+        (["--set", "network.form=rnn"], "network.form"),
+        (["--objective", "vimco", "--particles", "1"], "needs at least 2"),
+        (["--set", "training.weight_noise=-1"], "training.weight_noise"),
+        (["--set", "inference.entropy_bonus=1.0"], "no option 'entropy_bonus'"),  # vimco has none
+        (["--objective", "reinforce", "--set", "inference.entropy_bonus_steps=5"], "for an entropy_bonus"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_does_not_go_together(data: Path, tmp_path: Path, words: list[str], sentence: str) -> None:
+    message = fail(2, *command(data, tmp_path / "run", *words))
+    assert sentence in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_corpora_that_are_not_there(tmp_path: Path) -> None:
+    assert "'spoken-digit'" in fail(2, *command("spoken-digit", tmp_path / "run"))
+    assert "no file or folder" in fail(2, *command("./nowhere", tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    assert "not a TIMIT folder" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
+
+
+def test_more_tokens_than_frames_are_named_before_training(data: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(data, tmp_path / "TIMIT")
+    path = next(iter(sorted((folder / "TRAIN").rglob("*.PHN"))))
+    last = int(path.read_text().split()[-2])
+    edges = np.linspace(0, last, 41).astype(int).tolist()
+    phones = [*TONES]
+    write_labels(path, [(a, b, phones[n % 5]) for n, (a, b) in enumerate(pairwise(edges))])
+    for form, words in {
+        "no-dwell": ["--set", "network.dwell=false"],
+        "ctc": [*EXACT, *CTC],
+    }.items():
+        message = fail(3, *command(folder, tmp_path / form, *words))
+        assert "utterance train/dr1/fcjf0/sx0 has" in message
+        assert f"40 tokens, for which the {form} topology needs" in message
+        assert not list((tmp_path / form).rglob("*.safetensors"))
+    succeed(*command(folder, tmp_path / "dwell", "--max-steps", "1"))
+
+
+def test_timit_that_is_damaged(data: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(data, tmp_path / "TIMIT")
+    path = next(iter(sorted((folder / "TRAIN").rglob("*.PHN"))))
+    whole = path.read_text()
+    for text, words in (
+        (whole.replace("h#", "xx", 1), "'xx'"),
+        (whole + "900000 900100 aa\n", "the labels end at 56"),
+        ("", "SX0.PHN"),
+    ):
+        path.write_text(text)
+        message = fail(3, *command(folder, tmp_path / "run"))
+        assert words in message
+        assert path.name in message
+    path.unlink()
+    assert "no .PHN file beside it" in fail(3, *command(folder, tmp_path / "run"))
+
+
+def test_phones_that_training_has_not_seen_are_said_to_be_unknown(
+    runs: dict[str, Run], data: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(data, tmp_path / "TIMIT")
+    for path in (folder / "TEST").rglob("*.PHN"):
+        path.write_text(path.read_text().replace(" iy", " ow"))
+    for name, run in runs.items():
+        items = run.task.select(run, str(folder), None, None, print)
+        figures = run.task.evaluate(run, items, {})
+        assert figures["utterances"] == 3, name
+
+
+def test_a_family_of_texts_has_no_times(tmp_path: Path) -> None:
+    from corpora import train_command, write_corpus
+
+    words = write_corpus(tmp_path / "words")
+    succeed(*train_command(words, tmp_path / "run", "--max-steps", "1"))
+    grids = ["--format", "textgrid", "--out", str(tmp_path / "grids")]
+    assert "is for speech" in fail(2, "align", tmp_path / "run", *grids)
+    assert fail(2, "align", tmp_path / "run", "--format", "ctm")
+
+
+def test_speech_has_no_links(runs: dict[str, Run]) -> None:
+    assert "speech has no pharaoh links" in fail(2, "align", runs["online"].path, "--format", "pharaoh")
+    both = ["--format", "pharaoh", "--both-ways", str(runs["online"].path)]
+    assert "no other direction" in fail(2, "align", runs["online"].path, *both)
+    assert "give --of posterior" in fail(2, "align", runs["online"].path, "--of", "prior")
+
+
+def test_an_utterance_is_called_by_its_tokens(runs: dict[str, Run], test_part: list[Utterance]) -> None:
+    run = runs["online"]
+    batch = run.task.batch(run, test_part)
+    expected = f"the utterance {' '.join(test_part[2].tokens)!r}"
+    assert run.task.label(run.description, batch, 2) == expected
+
+
+def test_figures_do_not_depend_on_batches(
+    runs: dict[str, Run], test_part: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("transducer", "ctc"):
+        whole = runs[name].task.evaluate(runs[name], test_part, {})
+        monkeypatch.setattr(speech_data, "ROWS", 1)
+        alone = runs[name].task.evaluate(runs[name], test_part, {})
+        monkeypatch.undo()
+        assert set(alone) == set(whole) > {"PER", "WER", "nll", "boundary", "lag", "coverage", "interval"}
+        for figure in set(whole) - {"nll_is", "seconds"}:
+            assert alone[figure] == pytest.approx(whole[figure], abs=1e-4), (name, figure)
