@@ -1,0 +1,260 @@
+"""Speech by the six systems of Lawson et al. (2017) and others: errors, how soon, and when tokens are said.
+
+    python benchmarks/speech.py --data synthetic-timit --rows vimco reinforce --seeds 0 1 2 --out runs/speech
+    python benchmarks/speech.py --table runs/speech --curves speech.png
+    python benchmarks/speech.py --quick
+
+Networks, batches, particles and steps of all rows are the same; "leave-one-out" and "temporal" are equations
+6 and 7. REINFORCE draws from the model itself and has the entropy bonus of Luo et al. (2016), without which
+its decisions settle before they have heard anything; `--bonus 0` turns it off. VIMCO and NVIL have none.
+
+Each row is a run folder (`hardpp train` would make the same), kept and gone on with. After every epoch the
+dev part is recognised greedily: curve.jsonl has step, epoch, CPU seconds of training, PER and delay. Figures
+of the table are of the epoch of the best dev bound on the test part. One process and `--threads` CPU threads.
+"""
+
+import argparse
+import json
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hardpp import checkpoint
+from hardpp.config import merge, parse_setting
+from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.recognition import OnlineDecoding, recognise
+from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
+from hardpp.tasks.session import Session
+from hardpp.tasks.session import train as train_session
+from hardpp.tasks.speech_figures import delays
+from hardpp.tasks.task import Programs, Run
+from hardpp.train import Trainer
+from hardpp.types import Record
+
+MODEL = "online-alignment"
+TRANSDUCER, CTC = {"network": {"form": "transducer"}}, {"network": {"form": "ctc"}}
+LAWSON: dict[str, dict[str, Any]] = {
+    "reinforce": {
+        "objective": "reinforce",
+        "guide": "prior",
+        "inference": {"baseline": "leave-one-out", "credit": "global"},
+    },
+    "reinforce-temporal": {
+        "objective": "reinforce",
+        "guide": "prior",
+        "inference": {"baseline": "temporal"},
+    },
+    "nvil": {"objective": "elbo", "inference": {"baseline": "leave-one-out", "credit": "global"}},
+    "nvil-temporal": {"objective": "elbo", "inference": {"baseline": "temporal"}},
+    "vimco": {"objective": "vimco", "inference": {"control": "geometric", "center": False}},
+    "vimco-temporal": {"objective": "vimco", "inference": {"control": "temporal", "center": False}},
+}
+ROWS: dict[str, dict[str, Any]] = {
+    **LAWSON,
+    "rws": {"objective": "rws", "inference": {"control_variates": False}},
+    "elbo-learned": {"objective": "elbo", "inference": {"baseline": "learned"}},
+    "exact-transducer": {"objective": "exact", **TRANSDUCER},
+    "ctc": {"objective": "exact", **CTC},
+}
+COLUMNS = {  # title -> figure, decimals
+    "PER": ("PER", 4),
+    "best dev PER": ("dev_PER", 4),
+    "NLL": ("nll", 4),
+    "delay": ("delay", 0),
+    "boundary": ("boundary", 0),
+    "aligned": ("boundary_aligned", 0),
+    "coverage": ("coverage", 2),
+    "aligned, coverage": ("coverage_aligned", 2),
+    "interval": ("interval", 0),
+    "CPU s": ("cpu_seconds", 0),
+}
+
+
+def layers_of(row: str, seed: int, bonus: tuple[float, int], particles: int) -> list[Mapping[str, Any]]:
+    """What sets a row apart, weakest first."""
+    found: list[Mapping[str, Any]] = [{"model": MODEL, "seed": seed, "device": "cpu"}, ROWS[row]]
+    if ROWS[row]["objective"] != "exact":
+        found.append({"inference": {"particles": particles}})
+    if row.startswith("reinforce") and bonus[0]:
+        weights = {"entropy_bonus": bonus[0], "entropy_bonus_steps": bonus[1]}
+        found.append({"inference": weights})
+    return found
+
+
+def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
+    """Trains a row in its folder, or goes on with it, and writes benchmark.json when it is done."""
+    if (path / "benchmark.json").is_file():
+        return
+    config = resolve(list(layers))
+    there = holds_run(path)
+    if there:
+        check_same_config(path, config)
+    session = Session(config, _told)
+    if not there:
+        create(path, config, session.description)
+    trainer = session.trainer()
+    if (newest := checkpoint.latest(path)) is not None:
+        trainer.restore(checkpoint.load(newest))
+    curve = [point for point in _curve(path) if point["step"] <= trainer.looked]
+    (path / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))
+    dev, used, began = session.data.dev, curve[-1]["cpu_seconds"] if curve else 0.0, time.process_time()
+
+    def watch(record: Record) -> None:
+        nonlocal used, began
+        if record.split == "train":
+            return
+        used += time.process_time() - began
+        run = _now(session, trainer)
+        said = recognise(run, dev, OnlineDecoding())
+        rates = phone_error_rate(
+            [one.tokens for one in said], [one.tokens for one in dev], session.description["folding"]
+        )
+        point = {"step": record.step, "epoch": record.epoch, "cpu_seconds": round(used, 1)}
+        point |= {"bound": float(record.bound), "PER": rates.symbol, **delays(said, dev)}
+        with (path / "curve.jsonl").open("a") as file:
+            file.write(json.dumps(point) + "\n")
+        _told(
+            f"{path.name} epoch {record.epoch} {used:.0f} s bound {point['bound']:.3f} PER {rates.symbol:.4f}"
+        )
+        began = time.process_time()
+
+    train_session(session, trainer, path, stop=lambda: False, watch=watch, report=_told)
+    run = open_run(path, "cpu")
+    figures = run.task.evaluate(run, run.task.select(run, None, None, None, _told), {})
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+    size = sum(parameter.numel() for parameter in run.programs.model.parameters())
+    out = {"row": row, "seed": config.seed, "data": config.data.name, "commit": commit}
+    out |= {"model_parameters": size, **figures}
+    out |= {"cpu_seconds": used, "dev_PER": min(point["PER"] for point in _curve(path))}
+    (path / "benchmark.json").write_text(json.dumps(out | {"curve": _curve(path)}, indent=1))
+
+
+def table(folder: Path, levels: Sequence[float]) -> None:
+    """Prints a line a row with means over seeds, and at which step each row reached each dev PER."""
+    groups = _groups(folder)
+    titles = [*COLUMNS, *(f"steps to {level:g}" for level in levels)]
+    print("| row | seeds | " + " | ".join(titles) + " |")
+    print("|---" * (len(titles) + 2) + "|")
+    for row, group in groups.items():
+        cells = [f"`{row}`", str(len(group))]
+        for figure, decimals in COLUMNS.values():
+            values = [one[figure] for one in group if figure in one]
+            error = f" ± {stdev(values) / len(values) ** 0.5:.{decimals}f}" if len(values) > 1 else ""
+            cells.append(f"{mean(values):.{decimals}f}{error}" if values else "")
+        for level in levels:
+            steps = [step for one in group if (step := _reached(one["curve"], level)) is not None]
+            known = f"{mean(steps):.0f}" if steps else "never"
+            cells.append(
+                known if len(steps) in (0, len(group)) else f"{known} ({len(steps)} of {len(group)})"
+            )
+        print("| " + " | ".join(cells) + " |")
+    print("\n± is the standard error over seeds; delay, boundary, lag and interval are milliseconds.\n")
+    for row, group in groups.items():
+        for one in group:
+            rates = ", ".join(f"{point['PER']:.3f}" for point in one["curve"])
+            print(f"{row} {one['seed']} ({one['model_parameters']} parameters): dev PER by epoch {rates}")
+    commits = {one["commit"] for group in groups.values() for one in group}
+    print(f"\ncommit {', '.join(sorted(commits))}")
+
+
+def draw(folder: Path, path: Path) -> None:
+    """Learning curves: dev PER by step, a thin line a seed and a thick one for their mean."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for number, (row, group) in enumerate(_groups(folder).items()):
+        colour = colormaps["tab10"](number % 10)
+        for one in group:
+            steps, rates = zip(*((p["step"], p["PER"]) for p in one["curve"]), strict=True)
+            axis.plot(steps, rates, color=colour, linewidth=0.6, alpha=0.6)
+        shared = list(zip(*(one["curve"] for one in group), strict=False))
+        middle = [mean(point["PER"] for point in points) for points in shared]
+        steps = [points[0]["step"] for points in shared]
+        style = "--" if row.endswith("temporal") else "-"
+        axis.plot(steps, middle, color=colour, linewidth=1.8, linestyle=style, label=row)
+    axis.set_xlabel("steps")
+    axis.set_ylabel("dev PER, greedy")
+    axis.set_ylim(0, 1)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def _now(session: Session, trainer: Trainer) -> Run:
+    module: Any = trainer.evaluated
+    programs = Programs(module.model, module.guide)
+    return Run(
+        Path(), session.task, session.config, session.description, programs, session.device, trainer.step
+    )
+
+
+def _curve(path: Path) -> list[dict[str, Any]]:
+    file = path / "curve.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def _reached(curve: Sequence[Mapping[str, Any]], level: float) -> int | None:
+    return next((point["step"] for point in curve if point["PER"] <= level), None)
+
+
+def _groups(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    found = defaultdict(list)
+    for path in sorted(folder.glob("*/benchmark.json")):
+        one = json.loads(path.read_text())
+        found[one["row"]].append(one)
+    return {row: found[row] for row in ROWS if row in found}
+
+
+def _told(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="spoken-digits")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--particles", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument(
+        "--bonus", type=float, default=1.0, help="REINFORCE's entropy bonus at first; 0: none"
+    )
+    parser.add_argument("--bonus-steps", type=int, default=1000, help="over which it falls to a tenth")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("runs/speech"))
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--table", type=Path, help="print the table of an earlier run's folder")
+    parser.add_argument("--levels", nargs="*", type=float, default=[0.5, 0.3, 0.2], help="dev PERs to reach")
+    parser.add_argument("--curves", type=Path, help="picture of the learning curves to write")
+    parser.add_argument("--quick", action="store_true", help="40 utterances, one epoch: to see that it runs")
+    asked = parser.parse_args()
+    with TemporaryDirectory() as temporary:
+        out = asked.table or (Path(temporary) if asked.quick else asked.out)
+        if not asked.table:
+            # All rows train as long: no row stops for want of patience.
+            training = {"max_epochs": asked.epochs, "patience": asked.epochs}
+            shared: Mapping[str, Any] = merge([{"training": training}, *map(parse_setting, asked.set)])
+            shared = merge([shared, {"data": {"name": asked.data}, "threads": asked.threads}])
+            if asked.quick:
+                sizes = {"embedding": 4, "hidden": 8, "reader": 4, "guide": 4}
+                quick = {"data": {"train_limit": 40}, "training": {"max_epochs": 1}, "network": sizes}
+                shared = merge([shared, quick])
+            bonus = (asked.bonus, asked.bonus_steps)
+            for seed in asked.seeds:
+                for row in asked.rows:
+                    own = layers_of(row, seed, bonus, asked.particles)
+                    train(row, out / f"{row}-{seed}", [shared, *own])
+        table(out, asked.levels)
+        if asked.curves:
+            draw(out, asked.curves)
