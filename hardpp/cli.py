@@ -75,6 +75,9 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
       a TSV file, lines of source TAB target; or a folder with train.tsv, dev.tsv and test.tsv
       a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line
       for online-alignment, a TIMIT folder (TRAIN/ and TEST/, in either case)
+      for glimpse, images of one size, labelled: FOLDER/train/CLASS/*.png (dev and test likewise, or made of
+        FOLDER/CLASS/*.png), or the four IDX files of MNIST; or a name, such as translated-mnist
+      for caption, pictures and captions.txt (image,caption), or Flickr8k as published or as Karpathy's JSON
     A single file is split by the CRC-32 of the source (1/20 test, 1/20 dev). Each side is cut by
     data.source_tokens and data.target_tokens: characters, words (at blanks), bpe (words with @@ marks),
     pieces (learnt from the training text); auto: words where a TSV column has blanks anywhere, else
@@ -110,6 +113,7 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
 @click.option("--length-penalty", type=click.FloatRange(0), help="GNMT length penalty [the run's].")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Speech: emit above this probability.")
 @click.option("--sample", is_flag=True, default=None, help="Speech: draw instead of searching.")
+@click.option("--draws", type=click.IntRange(1), help="Glimpses: looks an image, whose answers are averaged.")
 @style_option("table", "json", "csv")
 def evaluate(run: Any, items: Any, style: str, **decoding: Any) -> None:
     """Measure error rates or BLEU, likelihood, and the gap of the guide.
@@ -121,6 +125,11 @@ def evaluate(run: Any, items: Any, style: str, **decoding: Any) -> None:
     Of speech with known times, in milliseconds: delay of recognition after a token's end; of the posterior
     the distance of its median from the end (boundary), its mean with signs (lag), and the length of 89 %
     intervals with the share of ends that they hold (coverage); "aligned" is what is left without the lag.
+
+    Of glimpses: error after the last one and after each (error_1, ...), of one look, and of the mean answer
+    of several (error_mean); entropy of where looks end over all images, nats, 0 if always at one place; seen,
+    the share of pixels in a sharpest window; where it is known, distance from the object, in pixels. Of
+    captions: BLEU-1 to 4, and how often the region of a word lies in its box (hit), by guessing (guess).
     """
     click.echo(table([run.task.evaluate(run, items, _given(decoding))], style))
 

@@ -18,6 +18,7 @@ from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.guides.captioner import SentenceInformed
 from hardpp.guides.prior import Prior
+from hardpp.metrics.bleu import bleu
 from hardpp.models.captioner import Captioner
 from hardpp.nn.attention import AdditiveScorer, BilinearScorer
 from hardpp.nn.decoder import InputFeedingDecoder
@@ -79,7 +80,12 @@ class CaptionTask(CaptionVerbs):
         }
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
-        """The images: a named corpus, fetched or made if need be, or the user's own folder."""
+        """The images: a named corpus, fetched or made if need be, or the user's own folder.
+
+        Raises:
+            UsageError: sacrebleu is not installed, which is better known before training than after it.
+        """
+        bleu(["a b"], [["a b"]], tokenized=True, order=1)
         return caption_data.load(config, report)
 
     def describe(self, data: CaptionedImages) -> dict[str, Any]:

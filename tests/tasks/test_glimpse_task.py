@@ -25,8 +25,8 @@ from hardpp.tasks import glimpse_data, glimpse_verbs
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.glimpse import GlimpseTask
 from hardpp.tasks.glimpse_data import Chosen
-from hardpp.tasks.runs import open_run
-from hardpp.tasks.session import run_in_folder
+from hardpp.tasks.runs import create, open_run
+from hardpp.tasks.session import Session, run_in_folder, train
 from hardpp.tasks.task import Run
 
 MODEL = "glimpse"
@@ -78,7 +78,8 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def scene_run(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("run") / "run"
     more = ["--guide", "variational", "--objective", "rws"]
-    succeed(*command("translated-mnist", out, *more, "--set", "network.side=12"))
+    more += ["--set", "network.side=12", "--set", "network.context=6"]
+    succeed(*command("translated-mnist", out, *more))
     return open_run(out, "cpu")
 
 
@@ -88,13 +89,15 @@ def scenes(scene_run: Run) -> Chosen:
 
 
 def decided(run: Run) -> Run:
-    """The run with policies that always take the same place: what is random is gone."""
+    """The run with policies of any weights, which always take the likeliest place: nothing is random."""
     run = open_run(run.path, "cpu")
-    model: Any = run.programs.model
+    draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for network in (model.head, getattr(run.programs.guide, "head", None)):
-            for parameter in [] if network is None else network.last.parameters():
-                parameter *= 1e6
+        for program in run.programs:
+            for name, parameter in program.named_parameters():
+                if name.startswith(("head.", "context.")):
+                    parameter.normal_(generator=draw)
+                    parameter *= 1e6 if name.startswith("head.last.") else 1
     return run
 
 
@@ -161,20 +164,30 @@ def test_what_is_recommended() -> None:
 
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(mnist: Path, tmp_path: Path) -> None:
     # Scenes are placed anew in every epoch, which must be told apart when a run goes on, too.
-    def words(out: Path, epochs: int) -> list[str]:
-        more = ["--set", "network.side=12", "--set", "training.max_steps=10", "--set", "data.train_limit=24"]
-        return command("translated-mnist", out, *more, "--max-epochs", str(epochs))
-
-    whole, halved = tmp_path / "whole", tmp_path / "halved"
-    succeed(*words(whole, 3))
-    config = resolve([TINY, {"model": MODEL, "device": "cpu"}])
+    more = {"device": "cpu", "model": MODEL, "data": {"train_limit": 24}, "network": {"side": 12}}
+    config = resolve([TINY, more, {"training": {"max_epochs": 3, "max_steps": 9}}])
     assert config.data.fresh
-    succeed(*words(halved, 3), "--checkpoint-every", "4")
-    for marker in ("latest", "best"):
-        assert hashes(whole, marker) == hashes(halved, marker)
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    figures = run_in_folder(config, whole, resume=True, force=False, report=print)
+    session = Session(config, print)
+    create(halved, config, session.description)
+    steps = iter(range(1, 100))
+    train(
+        session,
+        session.trainer(),
+        halved,
+        stop=lambda: next(steps) == 5,
+        watch=lambda record: None,
+        report=print,
+    )
+    assert metrics(halved)[-1]["step"] == 5
+    again = run_in_folder(config, halved, resume=True, force=False, report=print)
+    assert hashes(whole) == hashes(halved)
     assert metrics(whole) == metrics(halved)
+    assert {**figures, "seconds": 0} == {**again, "seconds": 0}
 
 
+@torch.no_grad()
 def test_figures_are_those_of_the_images_taken_one_by_one(
     scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +228,8 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
         for name, value in expected.items():
             assert found[name] == pytest.approx(value, abs=1e-5), name
         assert set(found) - set(expected) == {"images", "step", "seconds"}
-    assert expected["hit"] + expected["entropy"] > 0
+    assert expected["entropy"] > 0
+    assert 0 < expected["covered"] < 1
 
 
 def prior_of(run: Run) -> Any:
@@ -234,6 +248,7 @@ def window(point: list[float], side: int, size: int) -> set[tuple[int, int]]:
     }
 
 
+@torch.no_grad()
 def test_predictions_of_several_draws_are_averaged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = run.programs.model
     chosen = run.task.select(run, None, None, None, print)
@@ -259,25 +274,6 @@ def test_predictions_of_several_draws_are_averaged(run: Run, monkeypatch: pytest
     reader = model.reader(chosen.part.read(chosen.places).pixels)
     last = reader.parameters(drawn[0])[:, -1].softmax(-1)
     assert found["entropy_policy"] == pytest.approx(float(-(last * last.log()).sum(-1).mean()), abs=1e-5)
-
-
-def test_the_bound_approaches_the_likelihood_from_below(run: Run) -> None:
-    # Nine cells twice: the sum over all 81 pairs is log p of what is observed.
-    chosen = run.task.select(run, None, None, None, print)
-    model: Any = run.programs.model
-    batch = run.task.batch(run, chosen)
-    total = []
-    for first in range(9):
-        for second in range(9):
-            places = torch.tensor([first, second]).expand(batch.size, 2)
-            reader = model.reader(batch.source)
-            prior = reader.parameters(places).log_softmax(-1).gather(-1, places.unsqueeze(-1)).sum((-1, -2))
-            said = model.labels(batch.source, places)
-            total.append(prior + said[torch.arange(batch.size), :, batch.target].mean(-1))
-    exact = float(torch.stack(total).logsumexp(0).mean())
-    assert run.task.evaluate(run, chosen, {"particles": 500})["bound"] == pytest.approx(exact, abs=2e-3)
-    one, many = (run.task.evaluate(run, chosen, {"particles": k})["bound"] for k in (1, 500))
-    assert one != many
 
 
 def test_the_same_command_says_the_same(scene_run: Run, scenes: Chosen) -> None:
@@ -352,7 +348,7 @@ def test_the_posterior_file(scene_run: Run, scenes: Chosen, tmp_path: Path) -> N
     with xr.open_datatree(out, engine="h5netcdf") as tree:
         assert dict(tree["posterior"].sizes) == {"chain": 1, "draw": 6, "image": 9, "glimpse": 2}
         assert tree["posterior"]["image"].values.tolist() == [f"test/{place}" for place in range(9)]
-        assert set(np.unique(tree["posterior"]["y"].values)) <= {10.0, 30.0, 50.0}
+        assert set(tree["posterior"]["y"].values.round(3).flat) <= {10.0, 30.0, 50.0}
         labels = tree["observed_data"]["label_number"].values.tolist()
         assert labels == scenes.part.labels[:9].tolist()
         np.testing.assert_allclose(tree["prediction"]["probability"].values.sum(-1), 1, atol=1e-5)
@@ -379,9 +375,9 @@ def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: Run, scenes: 
         guide: Any = scene_run.programs.guide
         from hardpp.nn.glimpse_reader import GlimpseReader
 
-        clue = guide.clue(guide.embedding(batch.target))
+        known = torch.cat([guide.context(batch.source), guide.embedding(batch.target)], -1)
         reader = GlimpseReader(
-            batch.source, guide.sensor, guide.space, guide.network, guide.core, guide.head, clue
+            batch.source, guide.sensor, guide.space, guide.network, guide.core, guide.head, guide.clue(known)
         )
         expected = log_p - log_density(reader)
         np.testing.assert_allclose(
@@ -513,23 +509,26 @@ def stripes(count: int, key: str) -> tuple[Tensor, Tensor]:
 
 
 def test_stripes_are_found_and_named(tmp_path: Path) -> None:
-    # Wide windows say where stripes are, being grey there; which way they run only a sharp one sees. Without
-    # looking twice at the right corner at random, 9/32 of the images would get a wrong label.
+    # The image in small says where stripes are, being grey there, but not which way they run. One glimpse at
+    # random would miss them in three images of four: wrong labels for 3/8.
     data = tmp_path / "stripes"
     data.mkdir()
-    for part, count in (("train", 720), ("t10k", 200)):
+    for part, count in (("train", 528), ("t10k", 200)):
         for name, array in zip(("images-idx3", "labels-idx1"), stripes(count, part), strict=True):
             (data / f"{part}-{name}-ubyte").write_bytes(idx_bytes(array.numpy().astype(np.uint8)))
-    network = {"glimpses": 2, "side": 8, "windows": 2, "cells": 2, "hidden": 16, "features": 32, "head": 16}
-    config = resolve(
-        [
-            {"model": MODEL, "data": {"name": str(data)}, "device": "cpu", "guide": "prior"},
-            {"objective": "rloo", "network": network, "optimiser": {"learning_rate": 0.01, "average": 0.9}},
-            {"training": {"batch_size": 32, "max_epochs": 12}},
-        ]
+    sizes = {"glimpses": 1, "side": 8, "windows": 1, "cells": 2, "context": 4}
+    small = dict.fromkeys(("hidden", "features", "head"), 16)
+    layers: list[dict[str, Any]] = [
+        {"model": MODEL, "data": {"name": str(data)}, "device": "cpu", "network": {**sizes, **small}},
+        {"objective": "rloo", "guide": "prior"},
+        {"optimiser": {"learning_rate": 0.02, "average": 0.9, "warmup_steps": 10}},
+        {"training": {"batch_size": 32, "max_epochs": 10}},
+    ]
+    found = run_in_folder(
+        resolve(layers), tmp_path / "run", resume=False, force=False, report=lambda text: None
     )
-    found = run_in_folder(config, tmp_path / "run", resume=False, force=False, report=lambda text: None)
-    assert found["error"] < 0.1
+    assert found["error"] < 0.05
+    assert found["entropy_policy"] < 0.1 < 1.2 < found["entropy"]  # surely, and elsewhere for every image
 
 
 def test_the_family_names_what_it_offers() -> None:

@@ -1,0 +1,385 @@
+"""Captions from the command line: scenes of digits made up here, and a small folder like Flickr8k."""
+
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import arviz
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from caption_files import write_table, write_tokens
+from corpora import fail, hashes, metrics, settings, succeed
+from image_files import idx_bytes, write_idx
+
+from hardpp.data import caption_scenes, image_corpora
+from hardpp.decoding.beam import beam_search
+from hardpp.errors import DataError, UsageError
+from hardpp.tasks import caption_data
+from hardpp.tasks.caption_data import Chosen
+from hardpp.tasks.caption_figures import describe_images, looks, middle_in, word_weights
+from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.runs import create, open_run
+from hardpp.tasks.session import Session, run_in_folder, train
+from hardpp.tasks.task import Run
+
+MODEL = "caption"
+TINY: dict[str, Any] = {
+    "network": {"kernels": [4] * 4, "image": 8, "embedding": 8, "decoder": 8, "attention": 8, "guide": 8},
+    "training": {"batch_size": 8, "log_every": 1, "max_epochs": 1, "max_steps": 2},
+    "optimiser": {"warmup_steps": 1},
+}
+SCENES = {"train": 24, "dev": 3, "test": 6}
+S = 9  # regions: 46 pixels wide, 16 apart, on 84 x 84
+
+
+def command(data: Path | str, out: Path, *more: str) -> list[str]:
+    words = ["train", "--model", MODEL, "--data", str(data), "--out", str(out), "--device", "cpu"]
+    return [*words, *settings(TINY), *more]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Stands for the fetched MNIST, and makes fewer scenes of it."""
+    root = tmp_path_factory.mktemp("fetched")
+    write_idx(root / image_corpora.MNIST, train=60, test=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_corpora, "fetch", lambda name, report: root)
+        for part, size in SCENES.items():
+            patch.setitem(caption_scenes.SIZES, part, size)
+        yield root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("run") / "run"
+    more = ["--objective", "enum", "--max-steps", "45", "--max-epochs", "15"]
+    succeed(*command("digit-captions", out, *more, "--set", "optimiser.learning_rate=0.02"))
+    return open_run(out, "cpu")
+
+
+@pytest.fixture(scope="module")
+def chosen(run: Run) -> Chosen:
+    return run.task.select(run, None, None, None, print)
+
+
+@pytest.fixture(scope="module")
+def flickr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "flickr"
+    folder.mkdir()
+    return write_table(folder)
+
+
+@pytest.mark.parametrize(
+    ("objective", "guide"),
+    [
+        ("exact", "prior"),
+        ("soft", "prior"),
+        ("enum", "variational"),
+        ("elbo", "variational"),
+        ("elbo", "prior"),
+        ("vimco", "variational"),
+        ("rws", "variational"),
+        ("gumbel", "variational"),
+        ("reinforce", "prior"),
+    ],
+)
+def test_every_objective_trains_from_the_command_line(tmp_path: Path, objective: str, guide: str) -> None:
+    out = tmp_path / "run"
+    words = ["--objective", objective, "--guide", guide, "--set", "data.train_limit=16"]
+    succeed(*command("digit-captions", out, *words))
+    records = metrics(out)
+    assert [record["split"] for record in records] == ["train", "train", "dev"]
+    assert all(math.isfinite(record["bound"]) for record in records)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["images"] == SCENES["test"]
+    assert 0 <= summary["hit_prior"] <= 1
+    assert all(0 <= summary[f"BLEU{order}"] <= 100 for order in (1, 2, 3, 4))
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    more: dict[str, Any] = {"device": "cpu", "model": MODEL, "objective": "elbo"}
+    sizes = {"network": {"dropout": 0.3}, "training": {"max_epochs": 2, "max_steps": 6}}
+    config = resolve([TINY, more, sizes])
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    figures = run_in_folder(config, whole, resume=True, force=False, report=print)
+    session = Session(config, print)
+    create(halved, config, session.description)
+    steps = iter(range(1, 100))
+    train(
+        session,
+        session.trainer(),
+        halved,
+        stop=lambda: next(steps) == 2,
+        watch=lambda record: None,
+        report=print,
+    )
+    assert metrics(halved)[-1]["step"] == 2
+    again = run_in_folder(config, halved, resume=True, force=False, report=print)
+    assert hashes(whole) == hashes(halved)
+    assert metrics(whole) == metrics(halved)
+    assert {**figures, "seconds": 0} == {**again, "seconds": 0}
+
+
+@torch.no_grad()
+def test_figures_are_those_of_the_images_taken_one_by_one(
+    run: Run, chosen: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = run.programs.model
+    known = caption_data.vocabulary(run.description)
+    boxes = caption_data.boxes(run.config, run.description)
+    assert len(boxes) == S
+    sums, about, words, right, total = Counter[str](), 0, 0, 0, 0
+    for sentence in chosen.sentences:
+        ((_, batch),) = caption_data.batches(run, Chosen([sentence], chosen.part))
+        memory, query, scores = by_hand(model, batch)
+        prior = scores.softmax(-1)[0]  # (T, S)
+        likelihood = torch.stack(
+            [
+                model.readout(memory[:, s : s + 1].expand(-1, query.shape[1], -1), query).softmax(-1)[0]
+                for s in range(S)
+            ]
+        )  # (S, T, V)
+        joint = prior.T * likelihood.gather(-1, batch.target[0].expand(S, -1).unsqueeze(-1)).squeeze(-1)
+        posterior = (joint / joint.sum(0)).T  # (T, S)
+        guide = looks(run, batch).guide[0]
+        sums["nll"] -= float(joint.sum(0).log().sum())
+        sums["entropy"] -= float((prior * prior.log()).sum())
+        sums["kl"] += float((guide * (guide / posterior).log()).sum())
+        words += len(sentence.caption.words) + 1
+        gold = sentence.caption.gold
+        assert gold
+        for place, (left, top, end, bottom) in gold.items():
+            about += 1
+            for name, weights in (("prior", prior), ("guide", guide), ("posterior", posterior)):
+                a, b, c, d = boxes[int(weights[place].argmax())]
+                sums[f"hit_{name}"] += left <= (a + c) / 2 < end and top <= (b + d) / 2 < bottom
+            sums["guess"] += (
+                sum(left <= (a + c) / 2 < end and top <= (b + d) / 2 < bottom for a, b, c, d in boxes) / S
+            )
+        (said,) = describe_images(run, Chosen([sentence], chosen.part), run.task.decoding(beam=1))
+        assert said == known.decode(greedy_by_hand(model, batch, int(1.5 * run.description["longest"]) + 10))
+        references = [caption.words for caption in chosen.part.captions[sentence.image]]
+        sums["same"] += tuple(said) in references
+        counts = Counter(said) & Counter(references[0])
+        right, total = right + sum(counts.values()), total + len(said)
+        sums["length"] += len(references[0])
+    assert sum(len(one.caption.gold or {}) for one in chosen.sentences) == about
+    expected = {name: sums[name] / words for name in ("nll", "entropy", "kl")}
+    expected |= {name: sums[name] / about for name in ("hit_prior", "hit_guide", "hit_posterior", "guess")}
+    expected["same"] = sums["same"] / len(chosen.sentences)
+    brevity = min(1.0, math.exp(1 - sums["length"] / total)) if total else 0.0
+    expected["BLEU1"] = round(100 * brevity * right / total, 2)
+    for size in (1, 3, 50):
+        monkeypatch.setattr(caption_data, "ROWS", size)
+        found = run.task.evaluate(run, chosen, {})
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, abs=2e-4), name
+    assert found["BLEU1"] > 0
+
+
+def by_hand(model: Any, batch: Any) -> tuple[Any, Any, Any]:
+    """Memory (1, S, M), queries (1, T, Q) and scores (1, T, S) of a sentence."""
+    memory = model.embedding(batch.source)
+    previous = torch.nn.functional.pad(batch.target[:, :-1], (1, 0), value=model.boundary)
+    return memory, *model.decoder(previous, memory, batch.source_mask)
+
+
+def greedy_by_hand(model: Any, batch: Any, most: int) -> list[int]:
+    """The likeliest word after the likeliest words, reading the sentence from its start every time."""
+    ids: list[int] = []
+    while len(ids) < most:
+        target = torch.tensor([[*ids, 0]])
+        again = batch._replace(target=target, target_mask=torch.ones_like(target, dtype=torch.bool))
+        memory, query, scores = by_hand(model, again)
+        weights, said = scores[0, -1].softmax(-1), torch.zeros(())
+        for s in range(S):
+            said = said + weights[s] * model.readout(memory[:, s : s + 1], query[:, -1:]).softmax(-1)[0, 0]
+        said[1] = 0.0  # the unknown word is never said
+        best = int(said.argmax())
+        if best == 0:
+            break
+        ids.append(best)
+    return ids
+
+
+def test_a_beam_finds_what_its_search_finds(run: Run, chosen: Chosen) -> None:
+    model: Any = run.programs.model
+    how = run.task.decoding(beam=3)
+    said = describe_images(run, chosen, how)
+    known = caption_data.vocabulary(run.description)
+    batch = run.task.batch(run, chosen)
+    most = int(1.5 * run.description["longest"]) + 10
+    ranked = beam_search(model, batch.source, batch.source_mask, width=3, max_steps=most)
+    assert said == [known.decode(hypotheses[0].symbols) for hypotheses in ranked]
+    (found,) = json.loads(succeed("evaluate", run.path, "--beam", "3", "--format", "json"))
+    assert found["same"] == pytest.approx(run.task.evaluate(run, chosen, {"beam": 3})["same"])
+    assert "BLEU4" in found
+    assert "unknown key 'draws'" in fail(2, "evaluate", run.path, "--draws", "2")
+
+
+def test_soft_runs_are_judged_as_they_predict(run: Run, chosen: Chosen) -> None:
+    soft = run._replace(config=run.config.model_copy(update={"objective": "soft"}))
+    model: Any = run.programs.model
+    total, words = 0.0, 0
+    with torch.no_grad():
+        for sentence in chosen.sentences:
+            ((_, batch),) = caption_data.batches(run, Chosen([sentence], chosen.part))
+            memory, query, scores = by_hand(model, batch)
+            said = model.readout(scores.softmax(-1) @ memory, query).log_softmax(-1)
+            total -= float(said.gather(-1, batch.target.unsqueeze(-1)).sum())
+            words += int(batch.symbols)
+    found = soft.task.evaluate(soft, chosen, {})
+    assert found["nll"] == pytest.approx(total / words, abs=1e-5)
+    assert found["nll"] != run.task.evaluate(run, chosen, {})["nll"]
+
+
+@pytest.mark.parametrize("which", ["prior", "guide", "posterior"])
+def test_regions_belong_to_their_words(
+    run: Run, chosen: Chosen, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caption_data, "ROWS", 3)
+    together = word_weights(run, chosen, which)
+    for sentence, weights in zip(chosen.sentences, together, strict=True):
+        (alone,) = word_weights(run, Chosen([sentence], chosen.part), which)
+        assert weights.shape == (len(sentence.caption.words) + 1, S)
+        torch.testing.assert_close(weights, alone, rtol=0, atol=1e-5)
+    header, *lines = run.task.alignments(run, chosen, which, "tsv")
+    assert header.split("\t") == ["image", "word", "region", "box", "probability"]
+    boxes = caption_data.boxes(run.config, run.description)
+    expected = [
+        (name, word, int(weight.argmax()), boxes[int(weight.argmax())], float(weight.max()))
+        for name, sentence, weights in zip(chosen.names, chosen.sentences, together, strict=True)
+        for word, weight in zip([*sentence.caption.words, "</s>"], weights, strict=True)
+    ]
+    for line, (name, word, region, box, probability) in zip(lines, expected, strict=True):
+        cells = line.split("\t")
+        assert cells[:3] == [name, word, str(region)]
+        assert tuple(map(float, cells[3].split())) == box
+        assert float(cells[4]) == pytest.approx(probability, abs=1e-4)
+
+
+def test_what_has_no_form_is_refused(run: Run) -> None:
+    for style in ("pharaoh", "pharaoh-probabilities", "ctm"):
+        assert "use --format tsv" in fail(2, "align", run.path, "--format", style)
+    assert "textgrid" in fail(2, "align", run.path, "--format", "textgrid", "--out", "somewhere")
+    both = ["--format", "pharaoh", "--both-ways", str(run.path)]
+    assert "no other direction" in fail(2, "align", run.path, *both)
+    assert "one by one" in fail(3, "evaluate", run.path, "--part", "all")
+
+
+def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+    out = tmp_path / "posterior.nc"
+    succeed("posterior", run.path, "--out", out, "--draws", "4")
+    longest = max(len(one.caption.words) for one in chosen.sentences) + 1
+    with xr.open_datatree(out, engine="h5netcdf") as tree:
+        assert tree["alignment"]["sentence"].values.tolist() == chosen.names
+        for which, name in (("prior", "prior"), ("guide", "guide"), ("posterior", "exact")):
+            table = tree["alignment"][name].values
+            assert table.shape == (len(chosen.names), longest, S)
+            for row, weights in enumerate(word_weights(run, chosen, which)):
+                np.testing.assert_allclose(table[row, : len(weights)], weights.numpy(), atol=1e-5)
+        assert tree.attrs["model"] == MODEL
+    data: Any = arviz.from_netcdf(out)
+    assert data.posterior.sizes["draw"] == 4
+
+
+def test_pictures_of_several_images_or_of_named_ones(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+    succeed("plot", run.path, "--out", tmp_path, "--count", "1")
+    assert len(list(tmp_path.glob("*.png"))) == 1
+    ((name, figure),) = run.task.pictures(run, chosen, 1, ["test/00003"])
+    assert name == "test-00003"
+    shown = [axis.get_title().split(":")[0] for axis in figure.axes if axis.get_title()]
+    assert shown == ["image", *chosen.sentences[3].caption.words]
+    with pytest.raises(UsageError, match="'nobody' is not among these 6 images"):
+        next(run.task.pictures(run, chosen, 1, ["nobody"]))
+
+
+def test_what_is_in_the_middle() -> None:
+    box = (8.0, 16.0, 18.0, 26.0)
+    assert middle_in((4.0, 12.0, 12.0, 20.0), box)  # (8, 16)
+    assert not middle_in((14.0, 12.0, 22.0, 20.0), box)  # (18, 16)
+    assert not middle_in((8.0, 4.0, 18.0, 26.0), box)  # (13, 15)
+
+
+def test_a_folder_like_flickr8k(flickr: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    more = ["--set", "network.kernels=[9,9,9,9]", "--set", "data.train_limit=8", "--objective", "exact"]
+    succeed(*command(flickr, out, *more))
+    run = open_run(out, "cpu")
+    assert run.description["size"] == [3, 224, 224]
+    chosen = run.task.select(run, None, None, 3, print)
+    found = run.task.evaluate(run, chosen, {})
+    assert "hit_prior" not in found  # nobody knows where one has to look
+    assert "guess" not in found
+    lines = list(run.task.alignments(run, chosen, "prior", "tsv"))
+    assert lines[1].split("\t")[0].endswith(".jpg")
+    ((_, figure),) = run.task.pictures(run, chosen, 1, [])
+    assert figure.axes
+    assert "this run was trained on [3, 224, 224]" in fail(3, "evaluate", out, "--data", "digit-captions")
+
+
+def test_published_flickr8k_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    config = resolve([TINY, {"model": MODEL, "data": {"name": str(write_tokens(folder))}}])
+    session = Session(config, print)
+    assert [len(getattr(session.data, part)) for part in ("train", "dev", "test")] == [40, 8, 8]
+    batches = session.task.epoch_batches(config, session.data, session.description)(0)
+    assert sum(len(make.args[0]) for make in batches) == 40 * 5  # all references, each with its image
+
+
+def test_an_image_without_captions_or_regions_is_refused(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+    empty = Chosen([], chosen.part)
+    with pytest.raises(DataError, match="no captions"):
+        run.task.evaluate(run, empty, {})
+    with pytest.raises(DataError, match="no captions"):
+        run.task.batch(run, empty)
+    too_large = ["--set", "network.kernels=[80,80]"]
+    said = fail(3, *command("digit-captions", tmp_path / "run", *too_large))
+    assert "smaller than a region" in said
+
+
+def test_unknown_and_bad_data_are_refused(tmp_path: Path) -> None:
+    assert "did you mean 'digit-captions'" in fail(2, *command("digit-caption", tmp_path / "run"))
+    assert "no file or folder" in fail(2, *command("somewhere/else", tmp_path / "run"))
+    (tmp_path / "empty").mkdir()
+    assert "captions.txt" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
+    folder = tmp_path / "flickr"
+    folder.mkdir()
+    write_table(folder)
+    damaged = sorted((folder / "Images").iterdir())[0]
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    said = fail(3, *command(folder, tmp_path / "run", "--set", "network.kernels=[9,9,9,9]"))
+    assert damaged.name in said
+
+
+def test_truncated_digits_are_refused(mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "fetched"
+    path = write_idx(root / image_corpora.MNIST, train=60) / "train-labels-idx1-ubyte"
+    path.write_bytes(idx_bytes(np.zeros(60, np.uint8))[:-3])
+    monkeypatch.setattr(image_corpora, "fetch", lambda name, report: root)
+    assert path.name in fail(3, *command("digit-captions", tmp_path / "run"))
+
+
+def test_bleu_is_asked_for_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics.bleu", None)
+    out = tmp_path / "run"
+    assert "hardpp[text]" in fail(2, *command("digit-captions", out))
+    assert not out.exists()
+
+
+def test_a_datum_is_called_by_its_sentence(run: Run, chosen: Chosen) -> None:
+    batch = run.task.batch(run, chosen)
+    said = " ".join(chosen.sentences[0].caption.words)
+    assert run.task.label(run.description, batch, 0) == f"the image of {said!r}"
+
+
+def test_gradients_of_objectives_can_be_compared(run: Run, tmp_path: Path) -> None:
+    words = ["--objectives", "exact,elbo", "--limit", "2", "--draws", "20", "--out", str(tmp_path / "g.png")]
+    assert "elbo" in succeed("compare", "gradients", run.path, *words)
