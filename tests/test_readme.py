@@ -1,4 +1,4 @@
-"""The README is true: its Python block runs, its commands are two and its verbs exist."""
+"""README and docs are true: the Python block runs, two commands set up, and verbs, options and keys exist."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from hardpp.cli import main
+from hardpp.config import parse_setting
+from hardpp.tasks.catalogue import resolve
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPEECH = (ROOT / "docs" / "speech.md").read_text(encoding="utf-8")
 
 
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,9 +31,29 @@ def test_there_are_exactly_two_commands_to_set_up_with() -> None:
     assert ".[dev]" in blocks[1]
 
 
-@pytest.mark.parametrize("line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README, re.MULTILINE))
+@pytest.mark.parametrize("line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README + SPEECH, re.MULTILINE))
 def test_every_verb_and_option_shown_exists(line: str) -> None:
     verb, *words = line.split()
     shown = CliRunner().invoke(main, [verb, "--help"])
     assert shown.exit_code == 0
     assert all(word in shown.output for word in words if word.startswith("--"))
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH, re.MULTILINE))
+def test_settings_shown_for_speech_go_together(line: str) -> None:
+    words = line.split()
+    flags = {word[2:]: words[place + 1] for place, word in enumerate(words) if word.startswith("--")}
+    flags.pop("set", None)
+    shown = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
+    assert resolve([*shown, flags]).model == "online-alignment"
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| (?:REINFORCE|NVIL|VIMCO).*$", SPEECH, re.MULTILINE))
+def test_the_six_systems_are_spelt_as_the_command_line_has_them(row: str) -> None:
+    for cell in re.findall(r"`(--objective [^`]+)`", row):
+        words = cell.split()
+        named = {word[2:]: words[place + 1] for place, word in enumerate(words[:-1]) if word[:2] == "--"}
+        named.pop("set", None)
+        settings = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
+        found = resolve([{"model": "online-alignment"}, *settings, named])
+        assert found.objective == named["objective"]

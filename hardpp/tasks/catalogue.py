@@ -71,8 +71,9 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
             found.append(_unknown("preset", preset, family.presets))
         name = str(_table(tables, "data").get("name") or family.data[0])
         recommended = dict(family.settings(name))
-        if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED:
-            recommended.pop("objective", None)  # it may not train the guide that was asked for
+        named = recommended.get("objective")
+        if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED and named and not _trains_guide(named):
+            recommended.pop("objective")  # it does not train the guide that was asked for
         if _name(merge([recommended, tables]), "objective") != recommended.get("objective"):
             recommended.pop("inference", None)  # options of the recommended objective
         tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])
@@ -149,6 +150,10 @@ def offer(name: str) -> Offer:
     if not (isinstance(found, type) and issubclass(found, SurrogateObjective)):
         raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
     return Offer(found, {})
+
+
+def _trains_guide(name: str) -> bool:
+    return offer(name).kind.trains_guide
 
 
 def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:

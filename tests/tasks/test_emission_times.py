@@ -104,5 +104,6 @@ def test_options_of_the_recommended_objective_are_not_another_s() -> None:
     assert "control" not in options(objective="elbo")
     assert options(objective="elbo")["baseline"] == "leave-one-out"
     assert options(objective="iwae", inference={"control": "prefix"})["control"] == "prefix"
-    # A guide that the recommended objective may not train makes the objective the default one.
-    assert "control" not in resolve([{"model": "question-answering"}, {"guide": "variational"}]).inference
+    # A recommended objective makes way for a guide only if it does not train it.
+    assert options(guide="variational") == options()
+    assert options(guide="prior") == options()
