@@ -6,7 +6,8 @@
 
 Networks, batches, particles and steps of all rows are the same; "leave-one-out" and "temporal" are equations
 6 and 7. REINFORCE draws from the model itself and has the entropy bonus of Luo et al. (2016), without which
-its decisions settle before they have heard anything; `--bonus 0` turns it off. VIMCO and NVIL have none.
+its decisions settle before they have heard anything; `--bonus 0` turns it off. VIMCO and NVIL have none. No
+estimator here has a score of mean zero left in it (for VIMCO that is `center`), which the paper does not say.
 
 Each row is a run folder (`hardpp train` would make the same), kept and gone on with. After every epoch the
 dev part is recognised greedily: curve.jsonl has step, epoch, CPU seconds of training, PER and delay. Figures
@@ -52,8 +53,8 @@ LAWSON: dict[str, dict[str, Any]] = {
     },
     "nvil": {"objective": "elbo", "inference": {"baseline": "leave-one-out", "credit": "global"}},
     "nvil-temporal": {"objective": "elbo", "inference": {"baseline": "temporal"}},
-    "vimco": {"objective": "vimco", "inference": {"control": "geometric", "center": False}},
-    "vimco-temporal": {"objective": "vimco", "inference": {"control": "temporal", "center": False}},
+    "vimco": {"objective": "vimco", "inference": {"control": "geometric"}},
+    "vimco-temporal": {"objective": "vimco", "inference": {"control": "temporal"}},
 }
 ROWS: dict[str, dict[str, Any]] = {
     **LAWSON,
@@ -171,8 +172,10 @@ def draw(folder: Path, path: Path) -> None:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axis = figure.subplots()
-    for number, (row, group) in enumerate(_groups(folder).items()):
-        colour = colormaps["tab10"](number % 10)
+    groups = _groups(folder)
+    pairs = list(dict.fromkeys(row.removesuffix("-temporal") for row in groups))
+    for row, group in groups.items():
+        colour = colormaps["tab10"](pairs.index(row.removesuffix("-temporal")))
         for one in group:
             steps, rates = zip(*((p["step"], p["PER"]) for p in one["curve"]), strict=True)
             axis.plot(steps, rates, color=colour, linewidth=0.6, alpha=0.6)
