@@ -4,7 +4,9 @@ One step of the model a decision, and a state of one size however long the utter
 either emits a token at its frame or leaves the frame; the end mark ends it, and so does the last frame where
 nothing may be said after it. Three ways to decide:
 
-    greedy     emit where p(emit) exceeds a threshold, and the likeliest token
+    greedy     emit as soon as p(emitted by now) exceeds a threshold, and the likeliest token, where
+               p(emitted by now) = 1 - prod of (1 - p(emit)) since the last emission: above 1/2 that is the
+               median of when the token comes, which a model that is not sure of the frame has at no one frame
     sampled    both drawn from the model
     beam       the W likeliest (decisions, tokens) after as many decisions; hypotheses that have said the same
                by then stand at the same frame, and where the model's state depends on no more than that
@@ -82,10 +84,19 @@ def decode(
         source: frames.
         mask: which are there.
         most: tokens an utterance, at which decoding stops.
-        threshold: above which probability of emitting a token is emitted.
+        threshold: above which probability of having been emitted by now a token is emitted.
     """
-    least = torch.tensor(threshold).logit().item()
-    return _decided(model, source, mask, most, lambda emit, tokens: (emit > least, tokens.argmax(-1)))
+    waited = torch.zeros(len(source), device=source.device)  # log p(not emitted since the last emission)
+    least = torch.tensor(-threshold, dtype=torch.float64).log1p().item()
+
+    def decide(emit: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal waited
+        waited = waited + logsigmoid(-emit)
+        emits = waited < least
+        waited = waited.masked_fill(emits, 0.0)
+        return emits, tokens.argmax(-1)
+
+    return _decided(model, source, mask, most, decide)
 
 
 def draw(model: OnlineModel, source: Tensor, mask: Tensor, *, most: int) -> list[Recognised]:

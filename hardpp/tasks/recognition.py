@@ -24,7 +24,9 @@ class OnlineDecoding(Section):
     """How utterances are recognised."""
 
     beam: int = Field(1, ge=1, description="hypotheses kept by the beam; 1: greedy, as CTC always is")
-    threshold: float = Field(0.5, ge=0, le=1, description="greedy: emit above this probability")
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="greedy: emit once it is as probable as this that a token came"
+    )
     sample: bool = Field(False, description="draw decisions and tokens, without a beam")
 
 

@@ -130,6 +130,32 @@ def test_greedy_decides_for_the_likelier(name: str, dwell: bool) -> None:
     assert dwell or all(result.tokens == [] for result in never)
 
 
+@pytest.mark.parametrize("dwell", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+@torch.no_grad()
+def test_greedy_emits_once_a_token_probably_came(name: str, dwell: bool, threshold: float) -> None:
+    """The rule written out; with long utterances no single frame need be above the threshold."""
+    model, batch = MODELS[name](dwell), utterances((6, 4), (1, 1))
+    if name == "transducer":
+        model.emission.bias -= 1.5  # tokens whose frames are uncertain
+    found = decode(model, batch.source, batch.source_mask, most=3, threshold=threshold)
+    for b, m in enumerate((6, 4)):
+        known = model.read(batch.source[b : b + 1, :m], batch.source_mask[b : b + 1, :m])
+        state, consumed, none, said, at = model.start(1), 0, 1.0, [], []
+        while len(said) < 3 and (consumed < m or dwell):
+            emit, tokens, state = model.step(known[:, consumed], state)
+            none *= 1 - float(emit.sigmoid())
+            emits, token = consumed == m or 1 - none > threshold, int(tokens.argmax())
+            state = model.follow(state, torch.tensor([emits]), torch.tensor([token]))
+            if emits and token == 0:
+                break
+            if emits:
+                said, at, none = [*said, token], [*at, consumed], 1.0
+            consumed += not (emits and dwell)
+        assert (found[b].tokens, found[b].frames) == (said, at)
+
+
 def test_a_beam_keeps_something() -> None:
     batch = utterances()
     with pytest.raises(UsageError, match="at least 1"):
