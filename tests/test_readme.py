@@ -13,6 +13,7 @@ from hardpp.tasks.catalogue import resolve
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEECH = (ROOT / "docs" / "speech.md").read_text(encoding="utf-8")
+GLIMPSES = (ROOT / "docs" / "glimpses.md").read_text(encoding="utf-8")
 
 
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +32,9 @@ def test_there_are_exactly_two_commands_to_set_up_with() -> None:
     assert ".[dev]" in blocks[1]
 
 
-@pytest.mark.parametrize("line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README + SPEECH, re.MULTILINE))
+@pytest.mark.parametrize(
+    "line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README + SPEECH + GLIMPSES, re.MULTILINE)
+)
 def test_every_verb_and_option_shown_exists(line: str) -> None:
     verb, *words = line.split()
     shown = CliRunner().invoke(main, [verb, "--help"])
@@ -57,3 +60,33 @@ def test_the_six_systems_are_spelt_as_the_command_line_has_them(row: str) -> Non
         settings = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
         found = resolve([{"model": "online-alignment"}, *settings, named])
         assert found.objective == named["objective"]
+
+
+@pytest.mark.parametrize(
+    ("row", "objective", "guide"),
+    [
+        ("VAR", "reinforce", "prior"),
+        ("VAR + c", "rloo", "prior"),
+        ("WS", "rws", "prior"),
+        ("WS + Q", "rws", "variational"),
+    ],
+)
+def test_the_steps_of_wake_sleep_attention_are_spelt_as_the_command_line_has_them(
+    row: str, objective: str, guide: str
+) -> None:
+    (cell,) = re.findall(rf"^\| {re.escape(row)} \| `(.+?)`", GLIMPSES, re.MULTILINE)
+    words = cell.split()
+    named = {word[2:]: words[place + 1] for place, word in enumerate(words[:-1]) if word[:2] == "--"}
+    named.pop("set", None)
+    settings = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
+    found = resolve([{"model": "glimpse"}, *settings, named])
+    assert (found.objective, found.guide) == (objective, guide)
+
+
+def test_settings_shown_for_glimpses_exist() -> None:
+    names = re.findall(r"^\| `(\w+=[\w.]+)`", GLIMPSES, re.MULTILINE)
+    assert len(names) > 4
+    resolve([{"model": "glimpse"}, *(parse_setting(f"network.{name}") for name in names)])
+    for word in re.findall(r"--set ([\w.]+=[^`\s]+)`?", GLIMPSES):
+        family, objective = ("caption", "exact") if "kernels" in word else ("glimpse", "rws")
+        resolve([{"model": family, "objective": objective}, parse_setting(word)])

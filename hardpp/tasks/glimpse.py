@@ -13,6 +13,7 @@ from hardpp.config import DataConfig, RunConfig
 from hardpp.data import image_corpora
 from hardpp.data.image_batches import collate, shuffled
 from hardpp.data.images import LabelledImages
+from hardpp.errors import UsageError
 from hardpp.tasks import glimpse_data
 from hardpp.tasks.glimpse_figures import Looking
 from hardpp.tasks.glimpse_network import GlimpseOptions, programs
@@ -20,6 +21,7 @@ from hardpp.tasks.glimpse_verbs import GlimpseVerbs
 from hardpp.tasks.task import Programs
 from hardpp.types import ImageBatch
 
+SUMMING = ("exact", "enum", "soft", "gumbel", "dirichlet", "sum-and-sample")  # objectives
 DEV = 2000  # images of the dev part that a bound is computed of, after every epoch
 
 
@@ -65,7 +67,17 @@ class GlimpseTask(GlimpseVerbs):
         return glimpse_data.describe(data)
 
     def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
-        """Model and guide."""
+        """Model and guide.
+
+        Raises:
+            UsageError: there is no such guide, the objective has no use for these programs, or a glimpse is
+                larger than the images.
+        """
+        if config.objective in SUMMING:
+            raise UsageError(
+                f"{config.objective} sums over latents or mixes them, and a glimpse depends on all before it",
+                "take one that draws, such as rloo, vimco or rws",
+            )
         return programs(GlimpseOptions(**config.network), config.guide, description)
 
     def epoch_batches(

@@ -23,7 +23,7 @@ from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import glimpse_data, glimpse_verbs
 from hardpp.tasks.catalogue import resolve
-from hardpp.tasks.glimpse import GlimpseTask
+from hardpp.tasks.glimpse import SUMMING, GlimpseTask
 from hardpp.tasks.glimpse_data import Chosen
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, run_in_folder, train
@@ -151,10 +151,13 @@ def test_every_objective_trains_from_the_command_line(
     assert 1 <= summary["ess"] <= particles
 
 
-def test_objectives_that_need_a_sum_over_places_are_refused(folder: Path, tmp_path: Path) -> None:
-    for objective in ("exact", "soft"):
-        words = command(folder, tmp_path / objective, "--objective", objective)
-        assert "location" in fail(2, *words)
+@pytest.mark.parametrize("objective", SUMMING)
+def test_objectives_that_need_a_sum_over_places_are_refused_at_once(
+    folder: Path, tmp_path: Path, objective: str
+) -> None:
+    out = tmp_path / "run"
+    assert "take one that draws" in fail(2, *command(folder, out, "--objective", objective))
+    assert not out.exists()
 
 
 def test_what_is_recommended() -> None:

@@ -1,0 +1,135 @@
+"""Captions by every objective: BLEU, likelihood, and whether words look at what they name.
+
+    python benchmarks/captions.py --rows exact enum elbo rws soft --seeds 0 1 2 --out runs/captions
+    python benchmarks/captions.py --table runs/captions
+    python benchmarks/captions.py --quick
+
+Scenes of two to four digits of MNIST unless told otherwise, where every word for a digit has a gold box. All
+rows train the same networks for the same steps; `soft` is the twin whose words see expected regions. Each row
+is a run folder (`hardpp train` would make the same), kept and gone on with; figures are of the epoch of the
+best dev bound on the test part. BLEU is sacreBLEU's, of sentences said greedily or by `--beam`.
+"""
+
+import argparse
+import json
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hardpp.config import merge, parse_setting
+from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.session import run_in_folder
+
+ROWS: dict[str, dict[str, Any]] = {
+    "exact": {"objective": "exact"},
+    "enum": {"objective": "enum", "guide": "variational"},
+    "elbo": {
+        "objective": "elbo",
+        "guide": "variational",
+        "inference": {"particles": 4, "baseline": "leave-one-out"},
+    },
+    "rws": {"objective": "rws", "guide": "variational", "inference": {"particles": 5}},
+    "soft": {"objective": "soft"},
+}
+COLUMNS = {  # title -> figure
+    "BLEU-1": "BLEU1",
+    "BLEU-2": "BLEU2",
+    "BLEU-3": "BLEU3",
+    "BLEU-4": "BLEU4",
+    "same": "same",
+    "NLL": "nll",
+    "entropy": "entropy",
+    "KL": "kl",
+    "hit, prior": "hit_prior",
+    "hit, guide": "hit_guide",
+    "hit, posterior": "hit_posterior",
+    "CPU s": "cpu_seconds",
+}
+
+
+def train(row: str, seed: int, folder: Path, shared: Mapping[str, Any]) -> None:
+    path = folder / f"{row}-{seed}"
+    if (path / "benchmark.json").is_file():
+        return
+    config = resolve([{"model": "caption"}, shared, ROWS[row], {"seed": seed, "device": "cpu"}])
+    began = time.process_time()
+    figures = run_in_folder(config, path, resume=True, force=False, report=_told)
+    seconds = time.process_time() - began
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+    out = {"row": row, "seed": seed, "commit": commit, "cpu_seconds": seconds, **figures}
+    (path / "benchmark.json").write_text(json.dumps(out, indent=1))
+
+
+def table(folder: Path) -> None:
+    groups = defaultdict(list)
+    for path in sorted(folder.glob("*/benchmark.json")):
+        found = json.loads(path.read_text())
+        groups[found["row"]].append(found)
+    titles = ["", "seeds", *COLUMNS]
+    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
+    for row in ROWS:
+        if group := groups.get(row):
+            cells = [f"`{row}`", ", ".join(str(one["seed"]) for one in group)]
+            cells += [_mean([one[name] for one in group if name in one]) for name in COLUMNS.values()]
+            print("| " + " | ".join(cells) + " |")
+    every = [one for group in groups.values() for one in group]
+    if guesses := [one["guess"] for one in every if "guess" in one]:
+        print(f"\nA guess of the region hits {mean(guesses):.3f}.")
+    signatures, commits = ({one[key] for one in every} for key in ("signature", "commit"))
+    print(
+        f"± is the standard error over seeds; {', '.join(signatures)}; commits {', '.join(sorted(commits))}"
+    )
+
+
+def _mean(values: list[float]) -> str:
+    error = f" ± {stdev(values) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
+    return f"{mean(values):.4g}{error}" if values else ""
+
+
+def _told(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="digit-captions")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="left out, those of the recommended settings")
+    parser.add_argument("--beam", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("runs/captions"))
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--table", type=Path, help="print the table of an earlier run's folder")
+    parser.add_argument("--quick", action="store_true", help="64 scenes, tiny networks: to see that it runs")
+    asked = parser.parse_args()
+    if asked.table:
+        table(asked.table)
+        return
+    layers: list[Mapping[str, Any]] = [parse_setting(text) for text in asked.set]
+    layers += [{"data": {"name": asked.data}, "threads": asked.threads, "decoding": {"beam": asked.beam}}]
+    if asked.epochs:
+        layers.append({"training": {"max_epochs": asked.epochs}})
+    if asked.quick:
+        sizes = dict.fromkeys(("image", "embedding", "decoder", "attention", "guide"), 8)
+        layers.append({"data": {"train_limit": 64}, "training": {"max_epochs": 1}})
+        layers.append({"network": {**sizes, "kernels": [4, 4, 4, 4]}})
+        asked.seeds = asked.seeds[:1]
+    with TemporaryDirectory() as temporary:
+        out = Path(temporary) if asked.quick else asked.out
+        for seed in asked.seeds:
+            for row in asked.rows:
+                train(row, seed, out, merge(layers))
+        table(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""The ladder of Ba et al. (2015): policies of glimpses learnt with and without control variates and a guide.
+
+    python benchmarks/glimpses.py --data translated-mnist --seeds 0 1 2 --out runs/glimpses
+    python benchmarks/glimpses.py --table runs/glimpses
+    python benchmarks/glimpses.py --quick
+
+    VAR     the score function, rewards compared with nothing        VAR+c    with the other particles' mean
+    WS      reweighted wake-sleep, the prior proposes                WS+c     less the mean score
+    WS+Q    the same with a guide that knows the label               WS+Q+c   likewise
+    random  glimpses anywhere, only what is made of them is learnt   centre   all of them in the middle
+
+Rows look equally often: with the prior every particle is drawn and scored, two passes of the glimpse network,
+with a guide it is drawn, scored by the guide and scored by the model, three; so there are six particles of
+the one and four of the other. `looks` has what was counted, glimpses an image and step. Each row is a run
+folder (`hardpp train` would make the same, but for `random`), kept and gone on with; its figures are of the
+best dev bound, on the test part. `variance` is the trace of the covariance of the row's own gradient for the
+model's parameters, at the run's own parameters, on 64 images of dev, per datum, and `snr` the length of the
+expected gradient over its root: both are of different parameters in every row. For WS+Q+c those of the six
+estimators are taken at the same, its own, parameters as well.
+"""
+
+import argparse
+import json
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyro
+import torch
+
+from hardpp import checkpoint
+from hardpp.config import RunConfig, merge, parse_setting
+from hardpp.data.images import LabelledImages
+from hardpp.diagnostics.gradients import examine, parameter_groups
+from hardpp.guides.prior import Prior
+from hardpp.tasks.catalogue import objective, resolve
+from hardpp.tasks.glimpse import GlimpseTask
+from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
+from hardpp.tasks.session import Session, train
+from hardpp.tasks.task import Programs, Run
+
+PRIOR, GUIDE = {"particles": 6}, {"particles": 4}
+WAKE = {"objective": "rws", "guide": "prior"}
+INFORMED = {"objective": "rws", "guide": "variational"}
+ROWS: dict[str, dict[str, Any]] = {
+    "VAR": {"objective": "reinforce", "guide": "prior", "inference": PRIOR},
+    "VAR+c": {"objective": "rloo", "guide": "prior", "inference": PRIOR},
+    "WS": {**WAKE, "inference": {**PRIOR, "train_guide": False, "control_variates": False}},
+    "WS+c": {**WAKE, "inference": {**PRIOR, "train_guide": False, "control_variates": True}},
+    "WS+Q": {**INFORMED, "inference": {**GUIDE, "control_variates": False}},
+    "WS+Q+c": {**INFORMED, "inference": {**GUIDE, "control_variates": True}},
+    "random": {"model": "glimpses:RandomGlimpses", "objective": "rloo", "inference": PRIOR},
+    "centre": {"objective": "rloo", "guide": "prior", "inference": PRIOR, "network": {"cells": 1}},
+}
+COLUMNS = {  # title -> figure
+    "error": "error",
+    "error, mean of 10": "error_mean",
+    "NLL": "nll",
+    "ESS of 10": "ess",
+    "hit": "hit",
+    "distance, px": "distance",
+    "entropy": "entropy",
+    "variance": "variance",
+    "snr": "snr",
+    "looks": "looks",
+    "CPU s": "cpu_seconds",
+}
+IMAGES = 64  # of the batch that gradients are drawn on
+
+
+class RandomGlimpses(GlimpseTask):
+    """Every cell is equally likely, now and for ever."""
+
+    name = "glimpses:RandomGlimpses"
+
+    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
+        """Model and prior, the choice of places without anything to learn."""
+        programs = super().build(config, description)
+        model: Any = programs.model
+        for parameter in model.head.parameters():
+            torch.nn.init.zeros_(parameter).requires_grad_(False)
+        return programs
+
+
+class Looks:
+    """Counts glimpses as networks read them."""
+
+    def __init__(self, programs: Programs):
+        self.count = 0
+        networks = {id(found): found for program in programs for found in _networks(program)}
+        for network in networks.values():
+            network.register_forward_hook(self._add)
+
+    def _add(self, module: Any, inputs: Any, output: torch.Tensor) -> None:
+        self.count += output.numel() // output.shape[-1]
+
+
+def _networks(program: Any) -> list[Any]:
+    return [module for module in program.modules() if type(module).__name__ == "GlimpseNetwork"]
+
+
+def run_row(
+    row: str, seed: int, folder: Path, shared: Mapping[str, Any], minutes: float | None, draws: int
+) -> None:
+    path = folder / f"{row}-{seed}"
+    if (path / "benchmark.json").is_file():
+        return
+    config = resolve([{"model": "glimpse"}, shared, ROWS[row], {"seed": seed, "device": "cpu"}])
+    there = holds_run(path)
+    if there:
+        check_same_config(path, config)
+    session = Session(config, _told)
+    trainer = session.trainer()
+    if there and (newest := checkpoint.latest(path)) is not None:
+        trainer.restore(checkpoint.load(newest))
+    if not there:
+        create(path, config, session.description)
+    batch = session.task.epoch_batches(config, session.data, session.description)(0)[0]()
+    looks = _looks(session, batch)
+    began = time.process_time()
+    train(
+        session,
+        trainer,
+        path,
+        stop=lambda: minutes is not None and time.process_time() - began > 60 * minutes,
+        watch=lambda record: None,
+        report=_told,
+    )
+    seconds = time.process_time() - began
+    run = open_run(path, "cpu")
+    data: LabelledImages = session.data
+    figures = run.task.evaluate(run, run.task.select(run, None, None, None, _told), {})
+    out = {
+        **{"row": row, "seed": seed, "commit": _commit(), "cpu_seconds": seconds, "looks": looks},
+        **{"data": data.name, **figures},
+        **_own_variance(run, row, draws),
+    }
+    if row == "WS+Q+c":
+        out["together"] = {name: _variance(run, name, draws) for name in ROWS if name not in _FIXED}
+    (path / "benchmark.json").write_text(json.dumps(out, indent=1))
+    print(f"{row} {seed}: error {figures['error']:.4f}, {seconds:.0f} s", flush=True)
+
+
+_FIXED = ("random", "centre")
+
+
+# Glimpses an image of one estimate with its gradient, draws included.
+def _looks(session: Session, batch: Any) -> float:
+    # Counting must neither change the run nor stay in its programs.
+    programs = session.task.build(session.config, session.description)
+    counted = Looks(programs)
+    with torch.random.fork_rng():
+        session.objective.estimate(*programs, batch)
+    return counted.count / batch.size
+
+
+def _own_variance(run: Run, row: str, draws: int) -> dict[str, float]:
+    return {} if row in _FIXED else _variance(run, row, draws)
+
+
+# Of a row's gradient at a run's parameters; the run's guide is used where the row has one.
+def _variance(run: Run, row: str, draws: int) -> dict[str, float]:
+    model, guide = run.programs
+    if ROWS[row]["guide"] == "prior":
+        guide = Prior(model)
+    config = resolve([{"model": "glimpse"}, {"data": {"name": run.config.data.name}}, ROWS[row]])
+    batch = run.task.batch(run, run.task.select(run, None, "dev", IMAGES, _told))
+    pyro.set_rng_seed(0)
+    groups = {"model": parameter_groups(model, guide)["model"]}
+    estimator = objective(config.objective, config.inference)
+    found = examine(estimator, model, guide, (batch,), groups, draws=draws).groups["model"]
+    return {"variance": found.variance / batch.size, "snr": found.signal_to_noise}
+
+
+def table(folder: Path) -> None:
+    groups = defaultdict(list)
+    for path in sorted(folder.glob("*/benchmark.json")):
+        found = json.loads(path.read_text())
+        groups[found["row"]].append(found)
+    titles = ["", "seeds", *COLUMNS]
+    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
+    for row in ROWS:
+        if group := groups.get(row):
+            cells = [row, ", ".join(str(one["seed"]) for one in group)]
+            cells += [_mean([one[name] for one in group if name in one]) for name in COLUMNS.values()]
+            print("| " + " | ".join(cells) + " |")
+    every = [one for group in groups.values() for one in group]
+    for row, group in groups.items():
+        errors = [[one[f"error_{t}"] for t in range(1, 1 + _glimpses(one))] for one in group]
+        shown = ", ".join(_mean(list(values)) for values in zip(*errors, strict=True))
+        print(f"\n{row}: error after each glimpse {shown}", end="")
+    print("\n")
+    for one in (one for one in every if "together" in one):
+        found = {name: f"{value['variance']:.4g}" for name, value in one["together"].items()}
+        print(f"variances at the parameters of {one['row']}, seed {one['seed']}: {found}")
+    if every and "distance_centre" in every[0]:
+        print(f"from the canvas centre: {mean(one['distance_centre'] for one in every):.2f} px")
+    data, commits = ({one[key] for one in every} for key in ("data", "commit"))
+    print(f"{', '.join(sorted(data))}; ± is the standard error over seeds")
+    print(f"commits {', '.join(sorted(commits))}")
+
+
+def _glimpses(figures: Mapping[str, Any]) -> int:
+    return sum(name.startswith("error_") and name != "error_mean" for name in figures)
+
+
+def _mean(values: list[float]) -> str:
+    error = f" ± {stdev(values) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
+    return f"{mean(values):.4g}{error}" if values else ""
+
+
+def _commit() -> str:
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _told(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="translated-mnist")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=ROWS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--epochs", type=int, help="left out, those of the recommended settings")
+    parser.add_argument("--minutes", type=float, help="CPU minutes a run; its decay is that of --epochs")
+    parser.add_argument("--draws", type=int, default=50, help="of each gradient, for its variance")
+    parser.add_argument("--out", type=Path, default=Path("runs/glimpses"))
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--table", type=Path, help="print the table of an earlier run's folder")
+    parser.add_argument("--quick", action="store_true", help="320 images, tiny networks: to see that it runs")
+    asked = parser.parse_args()
+    if asked.table:
+        table(asked.table)
+        return
+    layers: list[Mapping[str, Any]] = [parse_setting(text) for text in asked.set]
+    layers.append({"data": {"name": asked.data}, "threads": asked.threads})
+    if asked.epochs:
+        layers.append({"training": {"max_epochs": asked.epochs}})
+    if asked.quick:
+        sizes = dict.fromkeys(("hidden", "features", "head", "guide"), 8)
+        layers.append({"data": {"train_limit": 320}, "training": {"max_epochs": 1}})
+        layers.append({"network": {**sizes, "glimpses": 2}, "decoding": {"draws": 2, "particles": 2}})
+    with TemporaryDirectory() as temporary:
+        out = Path(temporary) if asked.quick else asked.out
+        for seed in asked.seeds:
+            for row in asked.rows:
+                draws = 10 if asked.quick else asked.draws
+                run_row(row, seed, out, merge(layers), asked.minutes, draws)
+        table(out)
+
+
+if __name__ == "__main__":
+    main()
