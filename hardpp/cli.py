@@ -27,6 +27,7 @@ def main(debug: bool) -> None:
     \b
     hardpp train --model alignment --guide variational     spelling to phones on CMUdict, in minutes
     hardpp train --model alignment --data words.tsv        your own pairs: source TAB target
+    hardpp train --model online-alignment                  tokens of speech, and when each was said
     hardpp evaluate runs/alignment-variational-elbo-0      error rates, exact likelihood, gap of the guide
     hardpp plot runs/alignment-variational-elbo-0          where each symbol looked
 
@@ -38,7 +39,7 @@ def main(debug: bool) -> None:
 @main.command()
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
 @click.option("--guide", help="Guide [variational; prior if none is trained]; see `hardpp guides`.")
-@click.option("--objective", help="Objective [elbo]; see `hardpp objectives`.")
+@click.option("--objective", help="Objective [the model's: elbo]; see `hardpp objectives`.")
 @click.option("--data", help="Data set, or file or folder of your own [the model's: cmudict].")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
@@ -111,7 +112,11 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
 @click.option("--beam", type=click.IntRange(1), help="Width of the beam; 1 is greedy [the run's].")
 @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
 @click.option("--length-penalty", type=click.FloatRange(0), help="GNMT length penalty [the run's].")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Speech: emit above this probability.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Speech: emit once it is this probable that a token came.",
+)
 @click.option("--sample", is_flag=True, default=None, help="Speech: draw instead of searching.")
 @click.option("--draws", type=click.IntRange(1), help="Glimpses: looks an image, whose answers are averaged.")
 @style_option("table", "json", "csv")
