@@ -26,7 +26,9 @@ OPTIONS = {
         *("--max-steps", "--max-epochs", "--checkpoint-every", "--config", "--set", "--out", "--resume"),
         *("--init-from", "--on-bad", "--dry-run", "--force"),
     ],
-    "evaluate": [*READ, "--beam", "--keep", "--length-penalty", "--format"],
+    "evaluate": [
+        *(*READ, "--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--format"),
+    ],
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
     "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
