@@ -54,7 +54,12 @@ ROWS: dict[str, dict[str, Any]] = {
     "WS+c": {**WAKE, "inference": {**PRIOR, "train_guide": False, "control_variates": True}},
     "WS+Q": {**INFORMED, "inference": {**GUIDE, "control_variates": False}},
     "WS+Q+c": {**INFORMED, "inference": {**GUIDE, "control_variates": True}},
-    "random": {"model": "glimpses:RandomGlimpses", "objective": "rloo", "inference": PRIOR},
+    "random": {
+        "model": "glimpses:RandomGlimpses",
+        "objective": "rloo",
+        "guide": "prior",
+        "inference": PRIOR,
+    },
     "centre": {"objective": "rloo", "guide": "prior", "inference": PRIOR, "network": {"cells": 1}},
 }
 COLUMNS = {  # title -> figure
@@ -105,7 +110,13 @@ def _networks(program: Any) -> list[Any]:
 
 
 def run_row(
-    row: str, seed: int, folder: Path, shared: Mapping[str, Any], minutes: float | None, draws: int
+    row: str,
+    seed: int,
+    folder: Path,
+    shared: Mapping[str, Any],
+    minutes: float | None,
+    draws: int,
+    limit: int | None,
 ) -> None:
     path = folder / f"{row}-{seed}"
     if (path / "benchmark.json").is_file():
@@ -134,7 +145,7 @@ def run_row(
     seconds = time.process_time() - began
     run = open_run(path, "cpu")
     data: LabelledImages = session.data
-    figures = run.task.evaluate(run, run.task.select(run, None, None, None, _told), {})
+    figures = run.task.evaluate(run, run.task.select(run, None, None, limit, _told), {})
     out = {
         **{"row": row, "seed": seed, "commit": _commit(), "cpu_seconds": seconds, "looks": looks},
         **{"data": data.name, **figures},
@@ -254,8 +265,8 @@ def main() -> None:
         out = Path(temporary) if asked.quick else asked.out
         for seed in asked.seeds:
             for row in asked.rows:
-                draws = 10 if asked.quick else asked.draws
-                run_row(row, seed, out, merge(layers), asked.minutes, draws)
+                draws, limit = (10, 500) if asked.quick else (asked.draws, None)
+                run_row(row, seed, out, merge(layers), asked.minutes, draws, limit)
         table(out)
 
 
