@@ -60,7 +60,10 @@ def align(
     textgrid  of speech: a file an utterance for Praat, with the 89 % interval of each boundary
     ctm       of speech: a line a token with its start, duration and probability
 
-    Of speech tsv has utterance, token, when it was said, the 89 % interval (seconds), probability.
+    Of speech tsv has utterance, token, when it was said, the 89 % interval (seconds), probability. Of
+    captions it has image, word, region, box, probability. Of glimpses it has image, label, glimpse, y and x
+    (pixels), scale, prediction, probability; these have no exact posterior: one of the run's
+    decoding.particles draws of the guide is shown instead, picked by its importance weight.
     """
     from hardpp.tasks.runs import open_run
     from hardpp.whole_files import replacing
