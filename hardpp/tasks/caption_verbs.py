@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardpp import sites
-from hardpp.config import problems
 from hardpp.data.caption_batches import collate, sentences
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import caption_data
 from hardpp.tasks.caption_data import Chosen
 from hardpp.tasks.caption_figures import figures, word_weights
-from hardpp.tasks.decoded import SequenceDecoding
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
@@ -71,10 +69,7 @@ class CaptionVerbs:
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
-        options = {**run.config.decoding, **decoding}
-        if found := problems(SequenceDecoding, options):
-            raise UsageError("; ".join(found))
-        return figures(run, items, SequenceDecoding(**options))
+        return figures(run, items, run.decoding(decoding))
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions of words, labelled with the words and the regions' boxes."""
@@ -84,7 +79,6 @@ class CaptionVerbs:
 
         regions = [",".join(f"{side:g}" for side in box) for box in self._boxes(run)]
         words = [one.caption.words for one in items.sentences]
-        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_posterior(
             *run.programs,
             caption_data.batches(run, items),
@@ -93,7 +87,7 @@ class CaptionVerbs:
             draws=draws,
             seed=seed,
             exact=exact,
-            attributes={**attributes, "step": run.step, "training_seed": run.config.seed},
+            attributes=run.provenance(),
         )
 
     def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
@@ -112,14 +106,6 @@ class CaptionVerbs:
             for place, word in enumerate((*sentence.caption.words, END)):
                 box = " ".join(f"{side:g}" for side in found[region[place]])
                 yield "\t".join((name, word, str(region[place]), box, f"{probability[place]:.4f}"))
-
-    def symmetrised(self, *args: Any) -> Iterator[str]:
-        """There is no other direction.
-
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError("captions have no other direction to be made one with")
 
     def pictures(
         self, run: Run, items: Chosen, count: int, sources: Sequence[str]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hardpp.config import problems
 from hardpp.data.image_batches import collate
 from hardpp.diagnostics.draws import seeded
 from hardpp.errors import DataError, UsageError
@@ -67,16 +66,12 @@ class GlimpseVerbs:
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
-        options = {**run.config.decoding, **decoding}
-        if found := problems(Looking, options):
-            raise UsageError("; ".join(found))
-        return figures(run, items, Looking(**options))
+        return figures(run, items, run.decoding(decoding))
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws of the glimpses' places by the guide, weighed, labelled with the images; none are exact."""
         from hardpp.diagnostics.glimpse_posterior import sample_glimpses
 
-        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_glimpses(
             *run.programs,
             ((rows, batch) for rows, batch, _ in glimpse_data.batches(items, run.device)),
@@ -84,7 +79,7 @@ class GlimpseVerbs:
             items.classes,
             draws=draws,
             seed=seed,
-            attributes={**attributes, "step": run.step, "training_seed": run.config.seed},
+            attributes=run.provenance(),
         )
 
     def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
@@ -120,14 +115,6 @@ class GlimpseVerbs:
                     said = items.classes[label[b][t]]
                     cells = (items.names[row], right, t + 1, f"{y:.1f}", f"{x:.1f}", wide, said)
                     yield "\t".join(map(str, (*cells, f"{best[b][t]:.4f}")))
-
-    def symmetrised(self, *args: Any) -> Iterator[str]:
-        """There is no other direction.
-
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError("glimpses have no other direction to be made one with")
 
     def pictures(
         self, run: Run, items: Chosen, count: int, sources: Sequence[str]

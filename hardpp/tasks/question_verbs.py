@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from hardpp import sites
-from hardpp.config import problems
 from hardpp.data.questions import Question
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import question_data
 from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, grid, placed, region_boxes
-from hardpp.tasks.question_figures import AnswerChoice, Looks, figures, looks
+from hardpp.tasks.question_figures import Looks, figures, looks
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 
@@ -71,10 +70,7 @@ class QuestionVerbs:
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
-        options = {**run.config.decoding, **decoding}
-        if found := problems(AnswerChoice, options):
-            raise UsageError("; ".join(found))
-        return figures(run, items, AnswerChoice(**options))
+        return figures(run, items, run.decoding(decoding))
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions, labelled with the questions."""
@@ -88,7 +84,6 @@ class QuestionVerbs:
             ["|".join(dict.fromkeys(question.answers)) for question in items.questions],
             [region_boxes(run, items.pictures, question.image) for question in items.questions],
         )
-        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_regions(
             *run.programs,
             found,
@@ -97,7 +92,7 @@ class QuestionVerbs:
             draws=draws,
             seed=seed,
             exact=exact,
-            attributes={**attributes, "step": run.step, "training_seed": run.config.seed},
+            attributes=run.provenance(),
         )
 
     def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
@@ -114,14 +109,6 @@ class QuestionVerbs:
             box = region_boxes(run, items.pictures, question.image)[int(region)]
             cells = (question.name, question.text, question.answers[0], int(region))
             yield "\t".join(map(str, (*cells, " ".join(f"{side:g}" for side in box), f"{probability:.4f}")))
-
-    def symmetrised(self, *args: Any) -> Iterator[str]:
-        """There is no other direction.
-
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError("questions about images have no other direction to be made one with")
 
     def pictures(
         self, run: Run, items: Chosen, count: int, sources: Sequence[str]

@@ -6,7 +6,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.config import problems
 from hardpp.data.ctm import ctm
 from hardpp.data.textgrid import textgrid
 from hardpp.data.utterance_batches import collate
@@ -16,7 +15,6 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks import speech_data
 from hardpp.tasks.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.online_network import form
-from hardpp.tasks.recognition import OnlineDecoding
 from hardpp.tasks.speech_figures import figures
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
@@ -74,10 +72,7 @@ class SpeechVerbs:
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
-        options = {**run.config.decoding, **decoding}
-        if found := problems(OnlineDecoding, options):
-            raise UsageError("; ".join(found))
-        return figures(run, utterances, OnlineDecoding(**options))
+        return figures(run, utterances, run.decoding(decoding))
 
     def posterior(
         self, run: Run, utterances: Sequence[Utterance], *, draws: int, exact: bool, seed: int
@@ -95,7 +90,6 @@ class SpeechVerbs:
         names = [utterance.name for utterance in utterances]
         sentences = Sentences(names, starts, [one.tokens for one in utterances], END)
         draw: Callable[..., AlignmentDraws] = partial(draw_emissions, site=sites.DECISIONS)
-        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_posterior(
             *run.programs,
             speech_data.batches(run, utterances),
@@ -104,12 +98,7 @@ class SpeechVerbs:
             draws=draws,
             seed=seed,
             exact=exact and form(run.config) == "transducer",
-            attributes={
-                **attributes,
-                "step": run.step,
-                "training_seed": run.config.seed,
-                "frame_seconds": seconds,
-            },
+            attributes={**run.provenance(), "frame_seconds": seconds},
         )
 
     def alignments(self, run: Run, utterances: Sequence[Utterance], which: str, style: str) -> Iterator[str]:
@@ -161,14 +150,6 @@ class SpeechVerbs:
                 tiers.append(("reference", gold))
             name = "".join(c if c.isalnum() or c in "-_." else "_" for c in utterance.name)
             yield f"{name}.TextGrid", textgrid(lasts, tiers, known.boundaries)
-
-    def symmetrised(self, *args: Any) -> Iterator[str]:
-        """There is no other direction.
-
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError("speech has no other direction to be made one with")
 
     def pictures(
         self, run: Run, utterances: Sequence[Utterance], count: int, sources: Sequence[str]

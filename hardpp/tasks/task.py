@@ -12,7 +12,8 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
-from hardpp.config import DataConfig, RunConfig
+from hardpp.config import DataConfig, RunConfig, problems
+from hardpp.errors import UsageError
 from hardpp.types import Batch
 
 
@@ -33,6 +34,22 @@ class Run(NamedTuple):
     programs: Programs
     device: torch.device
     step: int
+
+    def decoding(self, given: Mapping[str, Any]) -> Any:
+        """The family's options of `evaluate`: the run's own, and those given now on top of them.
+
+        Raises:
+            UsageError: an option that the family has not, or a wrong value.
+        """
+        options = {**self.config.decoding, **given}
+        if found := problems(self.task.decoding, options):
+            raise UsageError("; ".join(found))
+        return self.task.decoding(**options)
+
+    def provenance(self) -> dict[str, Any]:
+        """What a file that is made of the run says of it."""
+        made = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
+        return {**made, "step": self.step, "training_seed": self.config.seed}
 
 
 class Task(Protocol):

@@ -10,7 +10,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.config import problems
 from hardpp.data.batches import collate, encode
 from hardpp.data.transduction import Pair
 from hardpp.data.vocabulary import BOUNDARY
@@ -19,7 +18,6 @@ from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import corpora
 from hardpp.tasks.batching import END, batches, positions, tokenizers, vocabularies
-from hardpp.tasks.decoded import SequenceDecoding
 from hardpp.tasks.figures import figures
 from hardpp.tasks.looks import position_weights
 from hardpp.tasks.task import Run
@@ -87,10 +85,7 @@ class SequencePairs:
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
-        options = {**run.config.decoding, **decoding}
-        if found := problems(SequenceDecoding, options):
-            raise UsageError("; ".join(found))
-        return figures(run, pairs, SequenceDecoding(**options))
+        return figures(run, pairs, run.decoding(decoding))
 
     def posterior(
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
@@ -103,7 +98,6 @@ class SequencePairs:
         cutter, _ = tokenizers(run.description)
         names = _distinct([cutter.join(pair.source) for pair in pairs])
         sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
-        attributes = {key: getattr(run.config, key) for key in ("model", "guide", "objective")}
         return sample_posterior(
             *run.programs,
             batches(run, pairs),
@@ -112,7 +106,7 @@ class SequencePairs:
             draws=draws,
             seed=seed,
             exact=exact,
-            attributes={**attributes, "step": run.step, "training_seed": run.config.seed},
+            attributes=run.provenance(),
         )
 
     def alignments(self, run: Run, pairs: Sequence[Pair], which: str, style: str) -> Iterator[str]:

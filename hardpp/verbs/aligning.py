@@ -85,6 +85,8 @@ def align(
     else:
         if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
+        if not hasattr(run.task, "symmetrised"):
+            raise click.UsageError(f"model {run.task.name} has no other direction to be made one with")
         other = open_run(backward, str(run.device.type))
         lines = run.task.symmetrised(run, other, items, which, method, style)
     if out is None:
