@@ -34,7 +34,7 @@ class GlimpseOptions(Section):
     cell: Literal["relu", "gru"] = "relu"
     head: int = Field(128, ge=1, description="hidden features of the choice of places")
     context: int = Field(0, ge=0, description="pixels a side of the whole image in small; 0: none")
-    every_glimpse: bool = Field(True, description="predict the label after every glimpse")
+    every_glimpse: bool = Field(False, description="predict the label after every glimpse")
     detached: bool = Field(False, description="states learn nothing from the choice of places, as in RAM")
     guide: int = Field(128, ge=1, description="features of the guide's recurrence")
 

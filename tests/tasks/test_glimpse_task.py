@@ -40,6 +40,7 @@ TINY: dict[str, Any] = {
         "features": 8,
         "head": 8,
         "guide": 8,
+        "every_glimpse": True,
     },
     "training": {"batch_size": 8, "log_every": 1, "max_epochs": 1, "max_steps": 2},
     "optimiser": {"warmup_steps": 1},
