@@ -74,8 +74,8 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         named = recommended.get("objective")
         if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED and named and not _trains_guide(named):
             recommended.pop("objective")  # it does not train the guide that was asked for
-        if _name(merge([recommended, tables]), "objective") != recommended.get("objective"):
-            recommended.pop("inference", None)  # options of the recommended objective
+        options = recommended.pop("options", {})
+        recommended["inference"] = options.get(_name(merge([recommended, tables]), "objective"), {})
         tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
     kind = None if chosen is None else chosen.kind

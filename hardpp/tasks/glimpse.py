@@ -53,7 +53,6 @@ class GlimpseTask(GlimpseVerbs):
         """What is recommended for images."""
         return {
             "objective": "rloo",
-            "inference": {"particles": 4},
             "optimiser": {"learning_rate": 1e-3, "weight_decay": 0.0, "average": 0.999},
             "training": {"batch_size": 64, "max_epochs": 10},
         }

@@ -54,7 +54,8 @@ class OnlineAlignmentTask(SpeechVerbs):
         """What is recommended for speech."""
         return {
             "objective": "vimco",
-            "inference": {"particles": 4, "control": "geometric"},
+            # Two particles at the same step are at different tokens, so they are compared as wholes.
+            "options": {"vimco": {"control": "geometric"}, "elbo": {"credit": "global"}},
             "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01, "average": 0.99},
             "training": {"batch_size": 16, "max_epochs": 20},
         }

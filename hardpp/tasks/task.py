@@ -70,7 +70,11 @@ class Task(Protocol):
     decoding: type[BaseModel]  # schema of the options of `evaluate`
 
     def settings(self, data: str) -> Mapping[str, Any]:
-        """What is recommended for a data set: tables laid under everything else, the preset too."""
+        """What is recommended for a data set: tables laid under everything else, the preset too.
+
+        In place of `inference`, which depends on the objective, there may be `options`: the `inference` of
+        each objective, by name.
+        """
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:
         """Reads the data, fetching it where needed."""

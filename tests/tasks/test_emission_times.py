@@ -103,6 +103,8 @@ def test_options_of_the_recommended_objective_are_not_another_s() -> None:
     assert options(objective="vimco-temporal")["control"] == "temporal"
     assert "control" not in options(objective="elbo")
     assert options(objective="elbo")["baseline"] == "leave-one-out"
+    assert options(objective="elbo")["credit"] == "global"
+    assert options(objective="elbo", inference={"credit": "causal"})["credit"] == "causal"
     assert options(objective="iwae", inference={"control": "prefix"})["control"] == "prefix"
     # A recommended objective makes way for a guide only if it does not train it.
     assert options(guide="variational") == options()
