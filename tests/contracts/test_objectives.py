@@ -1,6 +1,7 @@
 """What every objective promises of a LatentAlignment, with every guide there is."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import cases
@@ -245,6 +246,14 @@ def test_masked_steps_and_positions_give_and_get_exactly_nothing(name: str, devi
 # --- scales -----------------------------------------------------------------------------------------
 
 
+def within(both: Programs, wrap: Any) -> Programs:
+    """Both programs wrapped; a prior stays the prior of the model, whose score it leaves out."""
+    model, guide = wrap(both.model), wrap(both.guide)
+    if hasattr(both.guide, "prior_of"):
+        guide.prior_of = model
+    return Programs(model, guide)
+
+
 @every_guide
 @every_objective
 def test_a_scale_multiplies_value_and_gradient(name: str, guide: str, device: torch.device) -> None:
@@ -252,9 +261,7 @@ def test_a_scale_multiplies_value_and_gradient(name: str, guide: str, device: to
     plain, gradient = evaluate(name, both, data)
     objective = OBJECTIVES[name](max_plate_nesting=2)
     with oracles.Force({"alignment": draws(objective, data)}):
-        scaled = objective.estimate(
-            poutine.scale(both.model, scale=4.0), poutine.scale(both.guide, scale=4.0), data
-        )
+        scaled = objective.estimate(*within(both, partial(poutine.scale, scale=4.0)), data)
     torch.testing.assert_close(scaled.bound, 4 * plain.bound, **CLOSE)
     found = oracles.flat_gradient(scaled.surrogate, both.parameters())
     torch.testing.assert_close(found, 4 * gradient, **CLOSE)
@@ -347,7 +354,7 @@ def test_particles_and_enumeration_change_no_event_shape(guide: str, device: tor
 def test_plate_nesting_is_given_declared_or_guessed(name: str, guide: str, device: torch.device) -> None:
     both, data = programs(guide, device), batch(device)
     plain, gradient = evaluate(name, both, data)
-    hidden = Programs(lambda batch: both.model(batch), lambda batch: both.guide(batch))
+    hidden = within(both, lambda program: lambda batch: program(batch))
     for programs_, kwargs in (
         (both, {"max_plate_nesting": 2}),
         (hidden, {"max_plate_nesting": 2}),
