@@ -1,6 +1,7 @@
 """The networks of online alignment, in three forms, and their options."""
 
 from collections.abc import Mapping
+from math import log
 from typing import Any, Literal
 
 from pydantic import Field
@@ -63,7 +64,9 @@ def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -
         return Programs(classifier, Prior(classifier))
     embedding = nn.Embedding(symbols, sizes.embedding)
     model: OnlineAlignment | TransducerAlignment
-    emission, readout = nn.Linear(sizes.hidden, 1), nn.Linear(sizes.hidden, symbols)
+    rate = float(description["mean_tokens_per_frame"])
+    logit = log(rate) if sizes.dwell else log(rate / max(1 - rate, 0.05))
+    emission, readout = _emission(sizes.hidden, logit), nn.Linear(sizes.hidden, symbols)
     kind: Any = {"dwell": sizes.dwell, "boundary": BOUNDARY}
     if sizes.form == "online":
         recurrence = StepwiseLSTM(features + 1 + sizes.embedding, sizes.hidden, sizes.layers)
@@ -85,4 +88,12 @@ def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -
     reader = BidirectionalLSTM(features, sizes.reader, sizes.reader_layers)
     decider = StepwiseLSTM(reader.features + 1 + sizes.embedding, sizes.guide, sizes.guide_layers)
     own = nn.Embedding(symbols, sizes.embedding)
-    return Programs(model, TargetInformed(reader, own, decider, nn.Linear(sizes.guide, 1), **kind))
+    return Programs(model, TargetInformed(reader, own, decider, _emission(sizes.guide, logit), **kind))
+
+
+# Starts by emitting as often as utterances have tokens: at even chances all would be said at once, at the
+# beginning, and what is never tried late is not learnt (Luo et al. 2016).
+def _emission(features: int, logit: float) -> nn.Linear:
+    layer = nn.Linear(features, 1)
+    nn.init.constant_(layer.bias, logit)
+    return layer

@@ -46,6 +46,8 @@ def describe(data: SpeechCorpus) -> dict[str, Any]:
         "frame_seconds": data.frame_seconds,
         "folding": dict(data.folding),
         "tokens_per_frame": max(len(one.tokens) / one.length for one in data.train),
+        "mean_tokens_per_frame": sum(len(one.tokens) for one in data.train)
+        / sum(one.length for one in data.train),
         "fingerprint": data.fingerprint(),
     }
 
