@@ -151,7 +151,8 @@ def test_evaluate(runs: dict[str, Run], name: str) -> None:
         assert 0 <= row["PER"] <= 3
         assert row["nll_is"] == ("bound of 16" if name == "online" else "exact")
         assert 0 <= row["coverage"] <= 1
-        assert row["boundary"] >= row["boundary_aligned"] >= 0
+        assert abs(row["lag"]) <= row["boundary"] + 1e-9
+        assert 0 <= row["boundary_aligned"] <= row["boundary"] + abs(row["lag"]) + 1e-9
         assert row["utterances"] == 3
 
 
