@@ -9,8 +9,10 @@ nothing may be said after it. Three ways to decide:
                median of when the token comes, which a model that is not sure of the frame has at no one frame
     sampled    both drawn from the model
     beam       the W likeliest (decisions, tokens) after as many decisions; hypotheses that have said the same
-               by then stand at the same frame, and where the model's state depends on no more than that
-               they are one hypothesis, with the sum of their probabilities
+               by then stand at the same frame, and can be made one, with the sum of their probabilities:
+               exactly where the model's state depends on no more than that, else with the state of the
+               likelier one. Unmerged, what is said at one certain time beats what is surely said at some
+               time, and utterances come out too short
 
 Source: Lawson et al. (2018) for the model; Saon, Tueske and Audhkhasi (2020), Alignment-Length Synchronous
 Decoding for RNN Transducer, for the beam.
@@ -120,7 +122,7 @@ def beam(
         mask: which are there, (B, S).
         most: tokens an utterance, at which a hypothesis is over.
         width: W, hypotheses kept.
-        merge: make one of hypotheses that have said the same; right for models whose state depends on nothing
+        merge: make one of hypotheses that have said the same; exact for models whose state depends on nothing
             else.
 
     Raises:

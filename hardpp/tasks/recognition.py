@@ -61,7 +61,7 @@ def _recognise(
     if how.sample:
         found = draw(model, source, mask, most=most)
     elif how.beam > 1:
-        found = beam(model, source, mask, most=most, width=how.beam, merge=kind == "transducer")
+        found = beam(model, source, mask, most=most, width=how.beam, merge=True)
     else:
         found = decode(model, source, mask, most=most, threshold=how.threshold)
     return [(result.tokens, result.frames) for result in found]
