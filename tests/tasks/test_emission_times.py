@@ -11,6 +11,7 @@ from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.emission_times import quantiles
+from hardpp.tasks.online_network import OnlineNetwork, programs
 from hardpp.tasks.recognition import Said
 from hardpp.tasks.speech_figures import _matches, delays
 
@@ -109,3 +110,13 @@ def test_options_of_the_recommended_objective_are_not_another_s() -> None:
     # A recommended objective makes way for a guide only if it does not train it.
     assert options(guide="variational") == options()
     assert options(guide="prior") == options()
+
+
+@pytest.mark.parametrize(("dwell", "chance"), [(True, 0.2), (False, 0.25)])
+def test_programs_start_by_emitting_as_often_as_utterances_have_tokens(dwell: bool, chance: float) -> None:
+    """A token every four frames: one decision in five where emissions are decisions more, else one in four."""
+    description = {"features": 2, "tokens": ["</s>", "<unk>", "a"], "mean_tokens_per_frame": 0.25}
+    for form in ("online", "transducer"):
+        made = programs(OnlineNetwork(form=form, dwell=dwell), "variational", description)
+        for program in made:
+            assert float(program.emission.bias.sigmoid()) == pytest.approx(chance)
