@@ -6,14 +6,13 @@ do not have the language, so the machine's apt stays as it was.
 """
 
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hardpp.data.members import found, pin
+from hardpp.data.programs import finished
 from hardpp.errors import DataError, ResourceError
 
-_PATIENCE = 1800  # seconds a download may take
 _HINT = "it comes from Debian's archive: it needs apt-get and a network, or the folder from another cache"
 _ROOT = Path("/")  # where packages are installed
 
@@ -173,20 +172,7 @@ def _copy(origin: Path, members: Mapping[str, str], into: Path, package: str) ->
 
 
 def _run(command: list[str], complaint: str, folder: Path | None = None) -> None:
-    try:
-        outcome = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"{complaint}: {command[0]} took over {_PATIENCE} s", _HINT) from error
-    except OSError as error:
-        raise DataError(f"{complaint}: {command[0]} cannot be started ({error.strerror})", _HINT) from error
+    outcome = finished(command[0], command, complaint, _HINT, folder)
     if outcome.returncode != 0:
         if "No space left on device" in outcome.stderr:
             raise ResourceError(f"{complaint}: no space left")

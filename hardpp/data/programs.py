@@ -1,0 +1,40 @@
+"""The user's own programs that fetch packages (pip, apt, npm), run to their end without a question asked."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardpp.errors import DataError
+
+PATIENCE = 1800  # seconds a download may take
+
+
+def finished(
+    name: str, command: Sequence[str], complaint: str, hint: str, folder: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """What a program said, and its exit status, which is not judged here.
+
+    Args:
+        name: What people call the program.
+        command: It and its arguments.
+        complaint: What could not be done if it does not finish.
+        hint: What people could do then.
+        folder: Where it runs.
+
+    Raises:
+        DataError: It cannot be started, or took over `PATIENCE` seconds.
+    """
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DataError(f"{complaint}: {name} took over {PATIENCE} s", hint) from error
+    except OSError as error:
+        raise DataError(f"{complaint}: {name} cannot be started ({error.strerror or error})", hint) from error
