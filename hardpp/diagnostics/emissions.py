@@ -14,12 +14,11 @@ Shapes: K draws, B data, N decisions, T tokens (the end mark included), S frames
 from typing import Any
 
 import torch
-from pyro import poutine
 from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.errors import UsageError
-from hardpp.inference.lattice_marginal import AnyPath, ladder_of
+from hardpp.inference.lattice_marginal import ladder
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.weight_table import per_instance_sum, tabulate
@@ -76,14 +75,12 @@ def exact_emissions(model: Any, batch: UtteranceBatch) -> tuple[Tensor, Tensor]:
     Raises:
         UsageError: the model's decisions depend on all decisions before them.
     """
-    ladder = ladder_of(poutine.trace(AnyPath()(model)).get_trace(batch))
-    if ladder is None:
-        raise UsageError("the model has no decisions whose paths can be summed over")
-    grid, found = ladder.grid, ladder.emission_frames()  # (B, T, S + 1)
+    paths = ladder(model, batch)
+    grid, found = paths.grid, paths.emission_frames()  # (B, T, S + 1)
     S = batch.source.shape[1]
     frame = torch.arange(S + 1, device=found.device).minimum((grid.frames - 1).unsqueeze(-1))  # (B, S + 1)
     index = frame.unsqueeze(1).expand_as(found)
-    return found.new_zeros(*found.shape[:-1], S).scatter_add(-1, index, found), ladder.log_marginal()
+    return found.new_zeros(*found.shape[:-1], S).scatter_add(-1, index, found), paths.log_marginal()
 
 
 def _chunk(

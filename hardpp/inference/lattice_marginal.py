@@ -94,24 +94,20 @@ class AnyPath(Messenger):
         msg["is_observed"], msg["infer"] = True, msg["infer"] | {LADDER: True}
 
 
-@torch.no_grad()
-def emission_frames(model: Program, *args: Any, **kwargs: Any) -> Tensor:
-    """How probable it is that each token is emitted after so many frames, given all frames and tokens.
+def ladder(model: Program, *args: Any, **kwargs: Any) -> Ladder:
+    """All paths of a model's decisions, given its observations.
 
     Args:
         model: a program with decisions that have arcs.
         args, kwargs: what it takes.
 
-    Returns:
-        (B, T, S + 1), S frames; all zeros at padding and where no path is possible.
-
     Raises:
         UsageError: as `ladder_of` does, or there are no decisions to sum over.
     """
-    ladder = ladder_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
-    if ladder is None:
+    found = ladder_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
+    if found is None:
         raise UsageError("the program has no decisions whose paths could be summed over")
-    return ladder.emission_frames()
+    return found
 
 
 def ladder_of(trace: Trace) -> Ladder | None:
