@@ -74,8 +74,13 @@ class Glimpses(StepIndependent):
         """The same glimpses from flatter distributions, each given those before; they have no gradient.
 
         Args:
-            flatten: log-probabilities (..., A) to logits; there are none in a continuous space.
+            flatten: log-probabilities (..., A) to logits.
+
+        Raises:
+            NotImplementedError: in a continuous space there are none.
         """
+        if self.space.event_shape:
+            raise NotImplementedError("is in a continuous space, which has no probabilities to flatten")
         new = copy(self)
         new._flatten, new._scored = flatten, None
         return new

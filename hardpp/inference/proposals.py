@@ -25,7 +25,6 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.distributions.categorical import Categorical
-from hardpp.distributions.glimpses import Glimpses
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective, without_observations
@@ -137,12 +136,13 @@ def flattened(name: str, fn: Any, flatten: Flatten) -> Any:
     """The same kind of distribution with flatter, detached probabilities of its values.
 
     Raises:
-        UsageError: neither a Categorical nor a Bernoulli is at the bottom of it.
+        UsageError: neither a Categorical nor a Bernoulli is at the bottom of it, and it cannot do it itself.
     """
-    if isinstance(fn, Glimpses):
-        if fn.space.event_shape:
-            raise UsageError(f"site {name!r} is in a continuous space, which has no probabilities to flatten")
-        return fn.flattened(flatten)
+    if hasattr(fn, "flattened"):  # steps that depend on one another know how
+        try:
+            return fn.flattened(flatten)
+        except NotImplementedError as error:
+            raise UsageError(f"site {name!r} {error}") from error
     if isinstance(fn, StepIndependent):
         return StepIndependent(flattened(name, fn.base_dist, flatten))
     if isinstance(fn, dist.Independent):
