@@ -12,13 +12,14 @@ seen the words up to it, the guide of a chain all of them. One process and `--th
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from copy import deepcopy
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+from measured import commit
 
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.session import Session
@@ -56,11 +57,9 @@ def train(reverse: bool, seed: int, threads: int, settings: dict[str, Any]) -> t
 
 
 def measured(seed: int, threads: int, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     forward, data, ahead = train(False, seed, threads, settings)
     backward, _, back = train(True, seed, threads, settings)
-    about = {"seed": seed, "commit": commit, "seconds": ahead + back, "objective": forward.config.objective}
+    about = {"seed": seed, "commit": commit(), "seconds": ahead + back, "objective": forward.config.objective}
     parts = {"dev": data.dev, "test": data.test}
     return [
         about | {"part": part} | row

@@ -12,14 +12,15 @@ best dev bound on the test part. BLEU is sacreBLEU's, of sentences said greedily
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
 from hardpp.tasks.catalogue import resolve
@@ -60,9 +61,7 @@ def train(row: str, seed: int, folder: Path, shared: Mapping[str, Any]) -> None:
     began = time.process_time()
     figures = run_in_folder(config, path, resume=True, force=False, report=_told)
     seconds = time.process_time() - began
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
-    out = {"row": row, "seed": seed, "commit": commit, "cpu_seconds": seconds, **figures}
+    out = {"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, **figures}
     (path / "benchmark.json").write_text(json.dumps(out, indent=1))
 
 
@@ -76,7 +75,7 @@ def table(folder: Path) -> None:
     for row in ROWS:
         if group := groups.get(row):
             cells = [f"`{row}`", ", ".join(str(one["seed"]) for one in group)]
-            cells += [_mean([one[name] for one in group if name in one]) for name in COLUMNS.values()]
+            cells += [over_seeds([one[name] for one in group if name in one]) for name in COLUMNS.values()]
             print("| " + " | ".join(cells) + " |")
     every = [one for group in groups.values() for one in group]
     if guesses := [one["guess"] for one in every if "guess" in one]:
@@ -85,11 +84,6 @@ def table(folder: Path) -> None:
     print(
         f"± is the standard error over seeds; {', '.join(signatures)}; commits {', '.join(sorted(commits))}"
     )
-
-
-def _mean(values: list[float]) -> str:
-    error = f" ± {stdev(values) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
-    return f"{mean(values):.4g}{error}" if values else ""
 
 
 def _told(text: str) -> None:

@@ -12,13 +12,14 @@ the best dev bound, decoded greedily and with a beam of 5; its curve has the gre
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from copy import deepcopy
 from pathlib import Path
 from statistics import mean
 from typing import Any
+
+from measured import commit
 
 from hardpp.data import cmudict
 from hardpp.data.sources import fetch
@@ -39,8 +40,6 @@ OTHERS = {
 
 def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> dict[str, Any]:
     config = resolve([settings, {"objective": objective, "seed": seed, "threads": threads, "device": "cpu"}])
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     session = Session(config, report=lambda text: None)
     trainer = session.trainer()
     test = session.data.test
@@ -65,7 +64,7 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         "objective": objective,
         "seed": seed,
         "threads": threads,
-        "commit": commit,
+        "commit": commit(),
         "training_seconds": used,
         "seconds_per_1000_words": per_thousand,
         **greedy,

@@ -21,17 +21,17 @@ estimators are taken at the same, its own, parameters as well.
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyro
 import torch
+from measured import commit, over_seeds
 
 from hardpp import checkpoint
 from hardpp.config import RunConfig, merge, parse_setting
@@ -147,7 +147,7 @@ def run_row(
     data: LabelledImages = session.data
     figures = run.task.evaluate(run, run.task.select(run, None, None, limit, _told), {})
     out = {
-        **{"row": row, "seed": seed, "commit": _commit(), "cpu_seconds": seconds, "looks": looks},
+        **{"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, "looks": looks},
         **{"data": data.name, **figures},
         **_own_variance(run, row, draws),
     }
@@ -198,12 +198,12 @@ def table(folder: Path) -> None:
     for row in ROWS:
         if group := groups.get(row):
             cells = [row, ", ".join(str(one["seed"]) for one in group)]
-            cells += [_mean([one[name] for one in group if name in one]) for name in COLUMNS.values()]
+            cells += [over_seeds([one[name] for one in group if name in one]) for name in COLUMNS.values()]
             print("| " + " | ".join(cells) + " |")
     every = [one for group in groups.values() for one in group]
     for row, group in groups.items():
         errors = [[one[f"error_{t}"] for t in range(1, 1 + _glimpses(one))] for one in group]
-        shown = ", ".join(_mean(list(values)) for values in zip(*errors, strict=True))
+        shown = ", ".join(over_seeds(list(values)) for values in zip(*errors, strict=True))
         print(f"\n{row}: error after each glimpse {shown}", end="")
     print("\n")
     for one in (one for one in every if "together" in one):
@@ -218,16 +218,6 @@ def table(folder: Path) -> None:
 
 def _glimpses(figures: Mapping[str, Any]) -> int:
     return sum(name.startswith("error_") and name != "error_mean" for name in figures)
-
-
-def _mean(values: list[float]) -> str:
-    error = f" ± {stdev(values) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
-    return f"{mean(values):.4g}{error}" if values else ""
-
-
-def _commit() -> str:
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _told(text: str) -> None:

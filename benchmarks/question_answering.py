@@ -11,13 +11,13 @@ CPU seconds of training alone. A run's figures are those of the epoch with the b
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from copy import deepcopy
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
+
+from measured import commit, over_seeds
 
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.session import Session
@@ -41,8 +41,6 @@ COLUMNS = {  # title -> figure, decimals
 def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> dict[str, Any]:
     chosen = {"model": MODEL, "objective": objective, "seed": seed, "threads": threads, "device": "cpu"}
     config = resolve([settings, chosen])
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     session = Session(config, report=lambda text: None)
     trainer = session.trainer()
     used, curve = 0.0, []
@@ -71,7 +69,7 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         "objective": objective,
         "seed": seed,
         "threads": threads,
-        "commit": commit,
+        "commit": commit(),
         "training_seconds": used,
         **session.task.evaluate(best, session.task.select(best, None, None, None, print), {}),
         "curve": curve,
@@ -89,8 +87,7 @@ def table(path: Path) -> None:
         cells = [f"`{name}`", str(len(group))]
         for figure, decimals in COLUMNS.values():
             values = [row[figure] for row in group]
-            error = f" ± {stdev(values) / len(values) ** 0.5:.{decimals}f}" if len(values) > 1 else ""
-            cells.append(f"{mean(values):.{decimals}f}{error}")
+            cells.append(over_seeds(values, decimals))
         print("| " + " | ".join(cells) + " |")
     print(f"\n± is the standard error over seeds; a guess of the region hits {rows[0]['coverage']:.3f}.\n")
     for row in rows:

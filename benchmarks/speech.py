@@ -16,14 +16,15 @@ of the table are of the epoch of the best dev bound on the test part. One proces
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from measured import commit, over_seeds
 
 from hardpp import checkpoint
 from hardpp.config import merge, parse_setting
@@ -128,10 +129,8 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
     train_session(session, trainer, path, stop=lambda: False, watch=watch, report=_told)
     run = open_run(path, "cpu")
     figures = run.task.evaluate(run, run.task.select(run, None, None, None, _told), {})
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     size = sum(parameter.numel() for parameter in run.programs.model.parameters())
-    out = {"row": row, "seed": config.seed, "data": config.data.name, "commit": commit}
+    out = {"row": row, "seed": config.seed, "data": config.data.name, "commit": commit()}
     out |= {"model_parameters": size, **figures}
     out |= {"cpu_seconds": used, "dev_PER": min(point["PER"] for point in _curve(path))}
     (path / "benchmark.json").write_text(json.dumps(out | {"curve": _curve(path)}, indent=1))
@@ -147,8 +146,7 @@ def table(folder: Path, levels: Sequence[float]) -> None:
         cells = [f"`{row}`", str(len(group))]
         for figure, decimals in COLUMNS.values():
             values = [one[figure] for one in group if figure in one]
-            error = f" ± {stdev(values) / len(values) ** 0.5:.{decimals}f}" if len(values) > 1 else ""
-            cells.append(f"{mean(values):.{decimals}f}{error}" if values else "")
+            cells.append(over_seeds(values, decimals) if values else "")
         for level in levels:
             steps = [step for one in group if (step := _reached(one["curve"], level)) is not None]
             known = f"{mean(steps):.0f}" if steps else "never"

@@ -11,14 +11,15 @@ on two cores. BLEU is sacreBLEU's, of beams of 5 with GNMT's length penalty 1.
 
 import argparse
 import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from measured import commit, over_seeds
 
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.runs import open_run
@@ -65,9 +66,7 @@ def train(row: str, seed: int, folder: Path, shared: Mapping[str, Any], curve: b
     kept = {}
     for keep in KEEPS if curve else ():
         kept[keep] = {name: run.task.evaluate(run, items, {"keep": keep})[name] for name in ("PPL", "BLEU")}
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
-    out = {"row": row, "seed": seed, "commit": commit, "cpu_seconds": seconds, **figures, "keep": kept}
+    out = {"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, **figures, "keep": kept}
     (path / "benchmark.json").write_text(json.dumps(out, indent=1))
 
 
@@ -81,13 +80,13 @@ def table(folder: Path) -> None:
     for row in ROWS:
         if group := groups.get(row):
             cells = [row, ", ".join(str(one["seed"]) for one in group)]
-            cells += [_mean([one[name] for one in group]) for name in FIGURES]
+            cells += [over_seeds([one[name] for one in group]) for name in FIGURES]
             cells.append(f"{mean(one['cpu_seconds'] for one in group):.0f}")
             print("| " + " | ".join(cells) + " |")
     for row, group in groups.items():
         curves = [one["keep"] for one in group if one["keep"]]
         for keep in KEEPS if curves else ():
-            figures = [_mean([curve[str(keep)][name] for curve in curves]) for name in ("PPL", "BLEU")]
+            figures = [over_seeds([curve[str(keep)][name] for curve in curves]) for name in ("PPL", "BLEU")]
             print(f"K-max {keep}, {row}: PPL {figures[0]}, BLEU {figures[1]}")
     signatures = {one["signature"] for group in groups.values() for one in group}
     commits = {one["commit"] for group in groups.values() for one in group}
@@ -96,11 +95,6 @@ def table(folder: Path) -> None:
 
 def _told(text: str) -> None:
     print(text, flush=True)
-
-
-def _mean(values: list[float]) -> str:
-    error = f" ± {stdev(values) / len(values) ** 0.5:.2g}" if len(values) > 1 else ""
-    return f"{mean(values):.4g}{error}"
 
 
 if __name__ == "__main__":
