@@ -19,14 +19,14 @@ from hardpp.guides.prior import Prior
 from hardpp.models.glimpse_classifier import GlimpseClassifier
 from hardpp.nn.glimpse_network import ContextNetwork, LocationHead, glimpse_perceptron
 from hardpp.nn.stepwise_lstm import StepwiseLSTM
-from hardpp.nn.stepwise_rnn import StepwiseRNN
+from hardpp.nn.stepwise_rnn import Cell, StepwiseRNN
 from hardpp.ops.patches import Sensor
 from hardpp.types import ImageBatch
 
 LABELS = 3
 CORES: dict[str, Any] = {
-    "relu": lambda: StepwiseRNN(4, 4, "relu"),
-    "gru": lambda: StepwiseRNN(4, 4, "gru"),
+    "relu": lambda: random_core("relu"),
+    "gru": lambda: random_core("gru"),
     "lstm": lambda: StepwiseLSTM(4, 4),
 }
 
@@ -35,6 +35,13 @@ def images(size: int = 2, seed: int = 0) -> ImageBatch:
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (size, 1, 6, 6), dtype=torch.uint8, generator=generator)
     return ImageBatch(pixels, torch.randint(0, LABELS, (size,), generator=generator))
+
+
+def random_core(cell: Cell) -> StepwiseRNN:
+    """With weights between which there are no ties."""
+    core = StepwiseRNN(4, 4, cell)
+    core.recurrence.reset_parameters()
+    return core
 
 
 def _parts(space: Space, context: int, core: str, windows: int) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ Shapes: B data, N decisions, S frames, T tokens, F features of a frame, V symbol
 """
 
 import itertools
+from math import comb, log
 from typing import Any
 
 import torch
@@ -118,6 +119,13 @@ class Written(nn.Module):
         return [(zero, zero)] * self.layers
 
 
+def even_logit(frames: int, tokens: int, dwell: bool) -> float:
+    """Of emitting next, if all ways to go on with so many frames and tokens left are equally likely."""
+    if dwell:
+        return log(comb(frames + tokens - 1, frames)) - log(comb(frames + tokens - 1, tokens))
+    return log(comb(frames - 1, tokens - 1)) - log(comb(frames - 1, tokens))
+
+
 def by_hand(program: Any, batch: UtteranceBatch, b: int, path: Tensor) -> tuple[Tensor, Tensor]:
     """Of one legal path of one datum: log-probability of each decision, and of what it emits, (N,) each."""
     m, n = int(batch.source_mask[b].sum()), int(batch.target_mask[b].sum())
@@ -154,7 +162,10 @@ def by_hand(program: Any, batch: UtteranceBatch, b: int, path: Tensor) -> tuple[
             h, state = lstm(torch.cat([frames[i], told, program.embedding(torch.tensor(symbol))]), state)
         forced = o == n or (i == m if dwell else m - i == n - o)
         if not forced:
-            p = program.emission(h).squeeze().sigmoid()
+            logit = program.emission(h).squeeze()
+            if is_guide:
+                logit = logit + even_logit(m - i, n - o, dwell)
+            p = logit.sigmoid()
             decide[t] = (p if decision else 1 - p).log()
         if decision and not is_guide:
             say[t] = program.readout(h).log_softmax(-1)[y[o]]

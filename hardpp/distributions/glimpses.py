@@ -4,7 +4,9 @@
 
 Drawing is a loop over glimpses; scoring given places is not, for then everything that the parameters depend
 on is known at once. What makes parameters is a `Policy`, which does both. Glimpses are credited one by one,
-as the steps of `hardpp.distributions.step_independent`, though they are not independent.
+as the steps of `hardpp.distributions.step_independent`, though they are not independent. In a finite space an
+action may be barred once it was taken: a second look shows nothing new, but is where policies settle that have
+found one good place.
 
 Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models.
 Shapes: B data, T glimpses, A actions; ... = dims inference adds on the left.
@@ -12,15 +14,17 @@ Shapes: B data, T glimpses, A actions; ... = dims inference adds on the left.
 
 from collections.abc import Callable
 from copy import copy
+from math import inf
 from typing import Any, Protocol
 
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import constraints
+from torch.nn.functional import pad
 
 from hardpp.distributions.categorical import Categorical
-from hardpp.distributions.location_spaces import Space
+from hardpp.distributions.location_spaces import GridSpace, Space
 from hardpp.distributions.step_independent import StepIndependent
 
 
@@ -50,14 +54,22 @@ class Glimpses(StepIndependent):
         space: what they parametrise.
         glimpses: T.
         size: B.
+        revisits: may an action be taken again? In a continuous space it may whatever is said.
+
+    Raises:
+        ValueError: more glimpses than there are actions, and none may be taken again.
     """
 
     has_rsample = False
     has_enumerate_support = False
     _validate_args = False  # a plain attribute: there is no base to hand it on to
 
-    def __init__(self, policy: Policy, space: Space, glimpses: int, size: int):
+    def __init__(self, policy: Policy, space: Space, glimpses: int, size: int, *, revisits: bool = True):
+        finite = isinstance(space, GridSpace)
+        if finite and not revisits and glimpses > space.actions:
+            raise ValueError(f"{glimpses} glimpses cannot be at different ones of {space.actions} places")
         self.policy, self.space, self.glimpses = policy, space, glimpses
+        self.revisits = revisits or not finite
         self.reinterpreted_batch_ndims = 1
         self._scored: Any = None
         self._flatten: Callable[[Tensor], Tensor] | None = None
@@ -107,11 +119,14 @@ class Glimpses(StepIndependent):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent glimpses, (*sample_shape, ..., B, T, *event)."""
         rows = torch.Size(sample_shape) + self.batch_shape
-        state, last, drawn = self.policy.start(rows), None, []
+        state, last, taken, drawn = self.policy.start(rows), None, None, []
         for _ in range(self.glimpses):
             parameters, state = self.policy.step(state, last)
-            last = self._distribution(parameters).expand(rows).sample()
+            last = self._distribution(parameters, taken).expand(rows).sample()
             drawn.append(last)
+            if not self.revisits:
+                now = self._taken(last)
+                taken = now if taken is None else taken | now
         return torch.stack(drawn, -1 - len(self.space.event_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -121,10 +136,18 @@ class Glimpses(StepIndependent):
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of every glimpse given those before it, (..., B, T), in nats."""
         with torch.set_grad_enabled(self._flatten is None and torch.is_grad_enabled()):
-            self._scored = self._distribution(self.policy.parameters(value))
+            taken = None if self.revisits else self._taken(value).cummax(-2).values
+            before = None if taken is None else pad(taken[..., :-1, :], (0, 0, 1, 0))
+            self._scored = self._distribution(self.policy.parameters(value), before)
             found: Tensor = self._scored.log_prob(value)
         return found
 
-    def _distribution(self, parameters: Tensor) -> Any:
+    def _distribution(self, parameters: Tensor, taken: Tensor | None) -> Any:
         found = self.space.distribution(parameters)
+        if taken is not None:
+            found = Categorical(logits=found.logits.masked_fill(taken, -inf))
         return found if self._flatten is None else Categorical(logits=self._flatten(found.logits))
+
+    # Which action each of (...) is, (..., A) bool.
+    def _taken(self, value: Tensor) -> Tensor:
+        return value.unsqueeze(-1) == torch.arange(self.space.actions, device=value.device)

@@ -37,6 +37,7 @@ class LabelInformed(PyroModule):
         clue: context and embedded label, (B, M + E), or (B, E) without a context -> (B, .).
         glimpses: T, as the model's.
         context: images -> (B, M), None for none.
+        revisits: as the model's.
     """
 
     max_plate_nesting = 1  # images
@@ -55,11 +56,13 @@ class LabelInformed(PyroModule):
         glimpses: int,
         *,
         context: nn.Module | None = None,
+        revisits: bool = True,
     ):
         super().__init__()
         self.sensor, self.space, self.glimpses = sensor, space, glimpses
         self.network, self.core, self.head = network, core, head
         self.embedding, self.clue, self.context = embedding, clue, context
+        self.revisits = revisits
 
     def forward(self, batch: ImageBatch) -> Tensor:
         """Runs the guide; returns the places, (..., B, T, *event)."""
@@ -70,4 +73,4 @@ class LabelInformed(PyroModule):
             batch.source, self.sensor, self.space, self.network, self.core, self.head, self.clue(known)
         )
         with sites.images(batch.size, str(batch.source.device)):
-            return pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size))
+            return pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits))

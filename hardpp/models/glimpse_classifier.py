@@ -55,6 +55,7 @@ class GlimpseClassifier(PyroModule):
         every_glimpse: observe the label after every glimpse, each with weight 1 / T.
         detached: states learn nothing from the choice of places, as in RAM: the score function reaches the
             head (and the context) only.
+        revisits: may a glimpse be where an earlier one was? See `hardpp.distributions.glimpses`.
 
     Raises:
         ValueError: no glimpse, or another number of scales in the space than in the sensor.
@@ -77,6 +78,7 @@ class GlimpseClassifier(PyroModule):
         context: nn.Module | None = None,
         every_glimpse: bool = False,
         detached: bool = False,
+        revisits: bool = True,
     ):
         super().__init__()
         if glimpses < 1 or sensor.scales != space.scales:
@@ -87,12 +89,13 @@ class GlimpseClassifier(PyroModule):
         self.sensor, self.space, self.glimpses = sensor, space, glimpses
         self.network, self.core, self.head, self.readout = network, core, head, readout
         self.context, self.every_glimpse, self.detached = context, every_glimpse, detached
+        self.revisits = revisits
 
     def forward(self, batch: ImageBatch) -> Tensor:
         """Runs the program; returns the places, (..., B, T, *event)."""
         reader = self.reader(batch.source)
         with sites.images(batch.size, str(batch.source.device)):
-            places = pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size))
+            places = pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits))
             states = reader.states(places)
             if self.every_glimpse:
                 pyro.sample(sites.LABEL, RepeatedLabel(self.readout(states)), obs=batch.target)
@@ -111,7 +114,9 @@ class GlimpseClassifier(PyroModule):
 
     def look(self, images: Tensor, draws: int = 1) -> Tensor:
         """Places as the model chooses them by itself: (draws, B, T, *event)."""
-        fn = Glimpses(self.reader(images), self.space, self.glimpses, len(images))
+        fn = Glimpses(
+            self.reader(images), self.space, self.glimpses, len(images), revisits=self.revisits
+        )
         return fn.sample((draws,))
 
     def labels(self, images: Tensor, places: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """Reads along a path of decisions: the frame it stands at, the last decision, a token.
 
     state[t] = LSTM(frame[consumed before t], decision[t - 1], token[emitted before t])
-    logit[t] = w state[t]
+    logit[t] = w state[t] + pace[consumed before t, emitted before t]
 
 Given the decisions all inputs are known, so all states come from one run over the path, of all paths
 together; step by step it reads what it is told as it goes. Model and guide differ in what frames and tokens
-are: the model's are those up to now, the guide's may know of all frames and of the token to come.
+are: the model's are those up to now, the guide's may know of all frames and of the token to come, and of how
+much is left of both, which is its pace.
 
 Source: Lawson et al. (2017), section 2.1 and figure 1.
 Shapes: B data, N steps, S frames, T tokens, F frame features, E token features, H features; ... = dims
@@ -29,13 +30,21 @@ class PathReader:
         tokens: (B, T + 1, E), by how many tokens have been emitted.
         recurrence: of F + 1 + E inputs.
         emission: states (..., H) -> (..., 1), the logit of emitting.
+        pace: what is added to logits, (B, S + 1, T + 1) by frames consumed and tokens emitted; None for
+            nothing.
     """
 
     def __init__(
-        self, grid: Grid, frames: Tensor, tokens: Tensor, recurrence: StepwiseLSTM, emission: nn.Module
+        self,
+        grid: Grid,
+        frames: Tensor,
+        tokens: Tensor,
+        recurrence: StepwiseLSTM,
+        emission: nn.Module,
+        pace: Tensor | None = None,
     ):
         self.grid, self.frames, self.tokens = grid, frames, tokens
-        self.recurrence, self.emission = recurrence, emission
+        self.recurrence, self.emission, self.pace = recurrence, emission, pace
         self._read: tuple[Tensor, Tensor] | None = None  # decisions and their states
 
     def states(self, decisions: Tensor) -> Tensor:
@@ -51,7 +60,11 @@ class PathReader:
 
     def logits(self, decisions: Tensor) -> Tensor:
         """Of emitting at each step, (..., B, N)."""
-        return self.emission(self.states(decisions)).squeeze(-1)
+        logits = self.emission(self.states(decisions)).squeeze(-1)
+        if self.pace is None:
+            return logits
+        path = self.grid.path(decisions)
+        return logits + self._pace(path.consumed, path.emitted)
 
     def start(self, rows: torch.Size) -> Cells:
         """The state before the first decision, for paths (..., B)."""
@@ -61,7 +74,15 @@ class PathReader:
         """The logits (..., B) of the next decision, and the next state."""
         inputs = self._inputs(*(each.unsqueeze(-1) for each in (last, consumed, emitted)))
         features, state = self.recurrence.step(inputs.squeeze(-2), state)
-        return self.emission(features).squeeze(-1), state
+        logits = self.emission(features).squeeze(-1)
+        if self.pace is not None:
+            logits = logits + self._pace(consumed.unsqueeze(-1), emitted.unsqueeze(-1)).squeeze(-1)
+        return logits, state
+
+    # (..., B, N) at indices (..., B, N).
+    def _pace(self, consumed: Tensor, emitted: Tensor) -> Tensor:
+        place = consumed * self.pace.shape[-1] + emitted
+        return self.pace.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)
 
     # (..., B, N, F + 1 + E) of indices (..., B, N).
     def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:

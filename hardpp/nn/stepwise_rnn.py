@@ -36,6 +36,12 @@ class StepwiseRNN(nn.Module):
             else nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
         )
         self.cell = torch.gru_cell if gated else torch.rnn_relu_cell
+        if not gated:
+            # The customary small weights would forget a step by the next but one.
+            nn.init.kaiming_uniform_(self.recurrence.weight_ih_l0, nonlinearity="relu")
+            nn.init.eye_(self.recurrence.weight_hh_l0)
+            nn.init.zeros_(self.recurrence.bias_ih_l0)
+            nn.init.zeros_(self.recurrence.bias_hh_l0)
         self.features = hidden
 
     def forward(self, inputs: Tensor) -> Tensor:

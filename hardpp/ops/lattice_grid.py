@@ -98,6 +98,19 @@ class Grid(NamedTuple):
         at = self.emission_steps(decisions).clamp(max=self.steps - 1)
         return self.path(decisions).consumed.gather(-1, at)
 
+    def even(self, like: Tensor) -> Tensor:
+        """Logits (B, S + 1, T + 1) that make every path from here to the end equally likely.
+
+        The odds of emitting are those of the tokens to the frames that are left, without dwelling to those
+        of them that no token needs. Where a decision is forced they mean nothing, but are finite.
+        """
+        consumed = torch.arange(self.S + 1, device=like.device).unsqueeze(-1)
+        emitted = torch.arange(self.T + 1, device=like.device)
+        frames = self.frames[:, None, None] - consumed
+        tokens = self.tokens[:, None, None] - emitted
+        others = frames if self.dwell else frames - tokens
+        return tokens.clamp(min=1).to(like.dtype).log() - others.clamp(min=1).to(like.dtype).log()
+
     def arcs(self, logits: Tensor) -> Tensor:
         """Log-probabilities of decisions as arcs of the ladder.
 

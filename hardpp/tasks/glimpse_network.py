@@ -36,6 +36,7 @@ class GlimpseOptions(Section):
     context: int = Field(0, ge=0, description="pixels a side of the whole image in small; 0: none")
     every_glimpse: bool = Field(False, description="predict the label after every glimpse")
     detached: bool = Field(False, description="states learn nothing from the choice of places, as in RAM")
+    revisits: bool = Field(False, description="a cell may be looked at twice at one scale")
     guide: int = Field(128, ge=1, description="features of the guide's recurrence")
 
 
@@ -76,6 +77,7 @@ def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) 
         context=context(),
         every_glimpse=sizes.every_glimpse,
         detached=sizes.detached,
+        revisits=sizes.revisits,
     )
     if guide == "prior":
         return Programs(model, Prior(model))
@@ -91,5 +93,6 @@ def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) 
         nn.Sequential(nn.Linear(known + sizes.head, sizes.head), nn.ReLU()),
         sizes.glimpses,
         context=context(),
+        revisits=sizes.revisits,
     )
     return Programs(model, informed)

@@ -88,7 +88,7 @@ def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -
     reader = BidirectionalLSTM(features, sizes.reader, sizes.reader_layers)
     decider = StepwiseLSTM(reader.features + 1 + sizes.embedding, sizes.guide, sizes.guide_layers)
     own = nn.Embedding(symbols, sizes.embedding)
-    return Programs(model, TargetInformed(reader, own, decider, _emission(sizes.guide, logit), **kind))
+    return Programs(model, TargetInformed(reader, own, decider, nn.Linear(sizes.guide, 1), **kind))
 
 
 # Starts by emitting as often as utterances have tokens: at even chances all would be said at once, at the

@@ -129,3 +129,35 @@ def test_flatter_glimpses_have_no_gradient_and_are_flatter() -> None:
     )
     assert fn.step_log_prob(value).requires_grad
     assert not flat.step_log_prob(value).requires_grad
+
+
+def test_without_revisits_every_choice_is_among_what_is_left() -> None:
+    """Of all pairs and triples of places: none twice, and their probabilities sum to one."""
+    batch, model = images(2), classifier(spread=3.0)
+    fn = Glimpses(model.reader(batch.source), model.space, 3, 2, revisits=False)
+    A = model.space.actions
+    every = torch.cartesian_prod(*[torch.arange(A)] * 3).unsqueeze(1).expand(-1, 2, -1)  # (A^3, B, T)
+    log_prob = fn.log_prob(every).detach()
+    again = torch.tensor([len(set(row)) < 3 for row in every[:, 0].tolist()])
+    assert (log_prob[again] == -torch.inf).all()
+    assert (log_prob[~again] > -torch.inf).all()
+    torch.testing.assert_close(log_prob.exp().sum(0), torch.ones(2).double(), **CLOSE)
+    # Given the others, what is left keeps its odds.
+    free = Glimpses(model.reader(batch.source), model.space, 3, 2)
+    fn.step_log_prob(every)
+    free.step_log_prob(every)
+    left = fn.base_dist.logits > -torch.inf
+    odds = (fn.base_dist.logits - free.base_dist.logits).masked_fill(~left, 0.0)
+    some = odds.abs().amax(-1, keepdim=True)
+    torch.testing.assert_close(odds[left], some.expand_as(odds)[left], **CLOSE)
+    torch.manual_seed(0)
+    value = fn.sample((200,))
+    assert all(len(set(row)) == 3 for row in value.flatten(0, 1).tolist())
+    drawn = torch.stack([value[..., 0] == a for a in range(A)], -1).double().mean(0)
+    assert (drawn - fn.base_dist.probs[0, :, 0]).abs().max() < 0.12  # 4 standard errors at most
+
+
+def test_revisits_that_are_barred_need_enough_places() -> None:
+    batch, model = images(2), classifier()
+    with pytest.raises(ValueError, match="cannot be at different ones of"):
+        Glimpses(model.reader(batch.source), model.space, model.space.actions + 1, 2, revisits=False)

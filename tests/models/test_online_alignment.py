@@ -1,12 +1,12 @@
 """Both forms of online alignment and their guide, against every path written out one decision at a time."""
 
-from math import comb
+from math import comb, log
 from typing import Any
 
 import pytest
 import torch
 from pyro import poutine
-from torch import Tensor
+from torch import Tensor, nn
 from utterances import (
     MODELS,
     V,
@@ -115,6 +115,19 @@ def test_the_loop_that_draws_and_the_pass_that_scores_agree(
     assert torch.equal(value.sum(-1), torch.tensor(tokens).expand(4, 3))
     consumed = fn.grid.path(value).consumed[..., -1]
     assert (consumed >= torch.tensor(frames) - 1).all()
+
+
+@pytest.mark.parametrize("dwell", [True, False])
+def test_a_guide_that_has_heard_nothing_takes_every_path_alike(dwell: bool) -> None:
+    m, n = 6, 3
+    batch, guide = utterances((m,), (n,)), informed(dwell)
+    for parameter in guide.emission.parameters():
+        nn.init.zeros_(parameter)
+    paths = legal_paths(m, n, dwell, m + n if dwell else m)
+    with torch.no_grad():
+        fn = at_paths(guide, batch, paths.unsqueeze(1)).nodes[sites.DECISIONS]["fn"]
+        log_prob = fn.log_prob(paths.unsqueeze(1))
+    torch.testing.assert_close(log_prob, torch.full_like(log_prob, -log(len(paths))), **CLOSE)
 
 
 def test_draws_follow_the_logits() -> None:
