@@ -74,6 +74,8 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         named = recommended.get("objective")
         if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED and named and not _trains_guide(named):
             recommended.pop("objective")  # it does not train the guide that was asked for
+        if named and str(tables.get("objective", named)) != named:
+            recommended.pop("guide", None)  # which is for that objective
         options = recommended.pop("options", {})
         recommended["inference"] = options.get(_name(merge([recommended, tables]), "objective"), {})
         tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])

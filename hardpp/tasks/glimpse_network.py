@@ -27,17 +27,17 @@ class GlimpseOptions(Section):
     scales: int = Field(1, ge=1, description="widths to choose from, each twice the one before")
     padding: Literal["zeros", "edge"] = "zeros"
     space: Literal["grid", "continuous"] = Field("grid", description="where to look: cells, or anywhere")
-    cells: int = Field(10, ge=1, description="of the grid, a side")
+    cells: int = Field(7, ge=1, description="of the grid, a side")
     spread: float = Field(0.1, gt=0, description="of continuous places; an image is 2 wide")
     hidden: int = Field(128, ge=1, description="hidden features of what a glimpse shows")
-    features: int = Field(256, ge=1, description="of a glimpse, and of the recurrence")
+    features: int = Field(128, ge=1, description="of a glimpse, and of the recurrence")
     cell: Literal["relu", "gru"] = "relu"
-    head: int = Field(128, ge=1, description="hidden features of the choice of places")
-    context: int = Field(0, ge=0, description="pixels a side of the whole image in small; 0: none")
-    every_glimpse: bool = Field(False, description="predict the label after every glimpse")
+    head: int = Field(64, ge=1, description="hidden features of the choice of places")
+    context: int = Field(12, ge=0, description="pixels a side of the whole image in small; 0: none")
+    every_glimpse: bool = Field(True, description="predict the label after every glimpse")
     detached: bool = Field(False, description="states learn nothing from the choice of places, as in RAM")
     revisits: bool = Field(False, description="a cell may be looked at twice at one scale")
-    guide: int = Field(128, ge=1, description="features of the guide's recurrence")
+    guide: int = Field(64, ge=1, description="features of the guide's recurrence")
 
 
 def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) -> Programs:
