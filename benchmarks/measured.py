@@ -12,12 +12,14 @@ def commit() -> str:
 
 
 def over_seeds(values: Sequence[float], decimals: int | None = None) -> str:
-    """The mean, with its standard error where there are two values or more.
+    """The mean, with its standard error where there are two values or more; nothing of none.
 
     Args:
         values: one a seed.
         decimals: of both; left out, four digits of the mean and two of the error.
     """
+    if not values:
+        return ""
     first, second = (".4g", ".2g") if decimals is None else (f".{decimals}f",) * 2
     error = f" ± {stdev(values) / len(values) ** 0.5:{second}}" if len(values) > 1 else ""
     return f"{mean(values):{first}}{error}"

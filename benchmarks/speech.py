@@ -146,7 +146,7 @@ def table(folder: Path, levels: Sequence[float]) -> None:
         cells = [f"`{row}`", str(len(group))]
         for figure, decimals in COLUMNS.values():
             values = [one[figure] for one in group if figure in one]
-            cells.append(over_seeds(values, decimals) if values else "")
+            cells.append(over_seeds(values, decimals))
         for level in levels:
             steps = [step for one in group if (step := _reached(one["curve"], level)) is not None]
             known = f"{mean(steps):.0f}" if steps else "never"

@@ -73,4 +73,7 @@ class LabelInformed(PyroModule):
             batch.source, self.sensor, self.space, self.network, self.core, self.head, self.clue(known)
         )
         with sites.images(batch.size, str(batch.source.device)):
-            return pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits))
+            return pyro.sample(
+                sites.LOCATION,
+                Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits),
+            )

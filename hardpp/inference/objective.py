@@ -138,8 +138,12 @@ class SampledObjective(SurrogateObjective):
         else:
             guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
             model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        table = tabulate(model_trace, guide_trace, self.num_particles, nesting)
+        table = self.tabulated(model_trace, guide_trace, nesting)
         return table._replace(args=args, kwargs=kwargs)
+
+    def tabulated(self, model_trace: Trace, guide_trace: Trace, nesting: int) -> WeightTable:
+        """The table of two traces with the same draws."""
+        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
 
     def runs_once(self, model: Program, guide: Program) -> bool:
         """Does one run of the model draw what the guide draws, and score it? So if the guide is its prior."""

@@ -22,6 +22,7 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
+from hardpp.inference.accuracy import accuracy
 from hardpp.inference.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
 from hardpp.inference.history import history_of
 from hardpp.inference.objective import SampledObjective
@@ -117,10 +118,12 @@ class ScoreFunctionELBO(SampledObjective):
         if self.kl_weight is not None:
             beta = beta * self.kl_weight()
             gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
+        credited = gain.detach() if table.reward is None else _at_the_end(table.reward, gain)
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()
             gain, beta = gain - bonus * table.log_q, beta + bonus
-        signal, regression = self._signal(table, gain.detach())
+            credited = credited - bonus * table.log_q.detach()
+        signal, regression = self._signal(table, credited)
         pathwise = gain + beta * table.score
         surrogate = (pathwise + table.score * signal).sum() / self.num_particles
         return table.log_weights.mean(0), surrogate if regression is None else surrogate - regression
@@ -174,8 +177,13 @@ class ScoreFunctionELBO(SampledObjective):
 class REINFORCE(ScoreFunctionELBO):
     """All of log w as the return of every latent, compared with nothing unless told so: Williams (1992).
 
+    With `reward="accuracy"` and a learned baseline it is the hybrid loss of Mnih et al. (2014), Recurrent
+    Models of Visual Attention: what is observed trains by its likelihood, and draws by whether the model's
+    likeliest value is what was observed (`hardpp.inference.accuracy`). That is the gradient of no bound.
+
     Args:
         num_particles: K.
+        reward: "bound", log w, or "accuracy", the share of right predictions.
         credit: see `ScoreFunctionELBO`, as all that follow.
         baseline: what returns are compared with.
         normalize: centre and scale the signal by its running moments.
@@ -194,6 +202,7 @@ class REINFORCE(ScoreFunctionELBO):
         self,
         num_particles: int = 1,
         *,
+        reward: Literal["bound", "accuracy"] = "bound",
         credit: Credit = "global",
         baseline: BaselineName | nn.Module | None = None,
         normalize: bool = False,
@@ -214,6 +223,24 @@ class REINFORCE(ScoreFunctionELBO):
             entropy_bonus_steps=entropy_bonus_steps,
             max_plate_nesting=max_plate_nesting,
         )
+        if reward not in ("bound", "accuracy"):
+            raise UsageError(f"reward is 'bound' or 'accuracy', not {reward!r}")
+        self.reward = reward
+        self.unbiased = self.unbiased and reward == "bound"
+
+    def tabulated(self, model_trace: Trace, guide_trace: Trace, nesting: int) -> WeightTable:
+        """The table of two traces with the same draws, and their reward."""
+        table = super().tabulated(model_trace, guide_trace, nesting)
+        if self.reward == "bound":
+            return table
+        return table._replace(reward=accuracy(model_trace, table.layout, self.num_particles))
+
+
+# A reward (K, *I) as the term of the last stage, of all latents' futures.
+def _at_the_end(reward: Tensor, like: Tensor) -> Tensor:
+    terms = torch.zeros_like(like)
+    terms[..., -1] = reward
+    return terms
 
 
 class RLOO(ScoreFunctionELBO):

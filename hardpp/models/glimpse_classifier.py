@@ -95,7 +95,10 @@ class GlimpseClassifier(PyroModule):
         """Runs the program; returns the places, (..., B, T, *event)."""
         reader = self.reader(batch.source)
         with sites.images(batch.size, str(batch.source.device)):
-            places = pyro.sample(sites.LOCATION, Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits))
+            places = pyro.sample(
+                sites.LOCATION,
+                Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits),
+            )
             states = reader.states(places)
             if self.every_glimpse:
                 pyro.sample(sites.LABEL, RepeatedLabel(self.readout(states)), obs=batch.target)
@@ -114,9 +117,7 @@ class GlimpseClassifier(PyroModule):
 
     def look(self, images: Tensor, draws: int = 1) -> Tensor:
         """Places as the model chooses them by itself: (draws, B, T, *event)."""
-        fn = Glimpses(
-            self.reader(images), self.space, self.glimpses, len(images), revisits=self.revisits
-        )
+        fn = Glimpses(self.reader(images), self.space, self.glimpses, len(images), revisits=self.revisits)
         return fn.sample((draws,))
 
     def labels(self, images: Tensor, places: Tensor) -> Tensor:

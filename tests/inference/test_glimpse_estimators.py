@@ -11,12 +11,16 @@ from typing import Any
 
 import glimpses
 import oracles
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from glimpses import classifier, guide_of, images, informed, twin
+from pyro import poutine
 from torch import Tensor, nn
 
 from hardpp import sites
+from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.location_spaces import ContinuousSpace, GridSpace
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
@@ -377,3 +381,38 @@ def test_a_model_that_is_guided_by_its_prior_runs_once(make: Callable[[], Any]) 
     torch.testing.assert_close(bound, same, **CLOSE)
     if not isinstance(objective, ScoreFunctionELBO):  # these need not take off the mean score of a prior
         torch.testing.assert_close(gradient, other, **CLOSE)
+
+
+@pytest.mark.parametrize("options", [{}, {"every_glimpse": True, "context": True}])
+@pytest.mark.parametrize("baseline", [None, "leave-one-out"])
+def test_the_hybrid_loss_of_ram(baseline: Any, options: dict[str, bool]) -> None:
+    """Labels train by their likelihood, places by how many predictions are right, over all places."""
+    batch, model = images(1), classifier(**options)
+    q, objective = Prior(model), REINFORCE(2, reward="accuracy", baseline=baseline)
+    places = torch.cartesian_prod(*[torch.arange(model.space.actions)] * 2).unsqueeze(1)  # (C, B, T)
+    with torch.no_grad():  # the answer depends on the places
+        model.readout.bias -= model.labels(batch.source, places).mean((0, 1, 2))
+    batch = batch._replace(target=model.labels(batch.source, places)[-1, :, -1].argmax(-1))
+    of, parameters = twin(model, q, batch), parameters_of(model)
+    (found,) = glimpses.expectation(of, 2, lambda: (objective.estimate(model, q, batch).surrogate,))
+    trace = poutine.trace(poutine.condition(model, {sites.LOCATION: places})).get_trace(batch)
+    probability = trace.nodes[sites.LOCATION]["fn"].log_prob(places).exp().squeeze(-1)
+    labels = model.labels(batch.source, places)[:, 0]  # (C, T, V)
+    seen = labels if model.every_glimpse else labels[:, -1:]
+    right = (seen.argmax(-1) == batch.target).double().mean(-1)
+    assert 0 < right.mean() < 1
+    likelihood = seen[..., batch.target.item()].mean(-1)
+    expected = (probability.detach() * likelihood + probability * right).sum()
+    torch.testing.assert_close(
+        oracles.flat_gradient(found, parameters), oracles.flat_gradient(expected, parameters), **CLOSE
+    )
+    assert not objective.unbiased
+
+
+def test_a_reward_for_accuracy_needs_values_of_which_one_is_likeliest() -> None:
+    def program() -> None:
+        place = pyro.sample("place", Categorical(logits=torch.zeros(2)))
+        pyro.sample("seen", dist.Normal(place.double(), 1.0), obs=torch.zeros(()).double())
+
+    with pytest.raises(UsageError, match="site 'seen' is no Categorical"):
+        REINFORCE(reward="accuracy").estimate(program, Prior(program))
