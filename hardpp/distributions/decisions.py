@@ -169,14 +169,11 @@ class _Table:
 
     def logits(self, decisions: Tensor) -> Tensor:
         path = self.grid.path(decisions)
-        return self._at(path.consumed, path.emitted)
+        return self.grid.at(self.table, path.consumed, path.emitted)
 
     def start(self, rows: torch.Size) -> None:
         return None
 
     def step(self, state: None, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, None]:
-        return self._at(consumed.unsqueeze(-1), emitted.unsqueeze(-1)).squeeze(-1), None
-
-    def _at(self, consumed: Tensor, emitted: Tensor) -> Tensor:
-        place = consumed * (self.grid.T + 1) + emitted
-        return self.table.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)
+        here = self.grid.at(self.table, consumed.unsqueeze(-1), emitted.unsqueeze(-1))
+        return here.squeeze(-1), None

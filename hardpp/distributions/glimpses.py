@@ -4,9 +4,9 @@
 
 Drawing is a loop over glimpses; scoring given places is not, for then everything that the parameters depend
 on is known at once. What makes parameters is a `Policy`, which does both. Glimpses are credited one by one,
-as the steps of `hardpp.distributions.step_independent`, though they are not independent. In a finite space an
-action may be barred once it was taken: a second look shows nothing new, but is where policies settle that have
-found one good place.
+as the steps of `hardpp.distributions.step_independent`, though they are not independent. In a finite space
+an action may be barred once it was taken: a second look shows nothing new, but is where policies settle that
+have found one good place.
 
 Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models.
 Shapes: B data, T glimpses, A actions; ... = dims inference adds on the left.
@@ -65,11 +65,11 @@ class Glimpses(StepIndependent):
     _validate_args = False  # a plain attribute: there is no base to hand it on to
 
     def __init__(self, policy: Policy, space: Space, glimpses: int, size: int, *, revisits: bool = True):
-        finite = isinstance(space, GridSpace)
-        if finite and not revisits and glimpses > space.actions:
-            raise ValueError(f"{glimpses} glimpses cannot be at different ones of {space.actions} places")
+        # How many actions there are, of which each may be taken once; None if there is no such bar.
+        self._once = space.actions if isinstance(space, GridSpace) and not revisits else None
+        if self._once is not None and glimpses > self._once:
+            raise ValueError(f"{glimpses} glimpses cannot be at different ones of {self._once} places")
         self.policy, self.space, self.glimpses = policy, space, glimpses
-        self.revisits = revisits or not finite
         self.reinterpreted_batch_ndims = 1
         self._scored: Any = None
         self._flatten: Callable[[Tensor], Tensor] | None = None
@@ -124,9 +124,8 @@ class Glimpses(StepIndependent):
             parameters, state = self.policy.step(state, last)
             last = self._distribution(parameters, taken).expand(rows).sample()
             drawn.append(last)
-            if not self.revisits:
-                now = self._taken(last)
-                taken = now if taken is None else taken | now
+            now = self._taken(last)
+            taken = now if taken is None or now is None else taken | now
         return torch.stack(drawn, -1 - len(self.space.event_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -136,8 +135,8 @@ class Glimpses(StepIndependent):
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of every glimpse given those before it, (..., B, T), in nats."""
         with torch.set_grad_enabled(self._flatten is None and torch.is_grad_enabled()):
-            taken = None if self.revisits else self._taken(value).cummax(-2).values
-            before = None if taken is None else pad(taken[..., :-1, :], (0, 0, 1, 0))
+            taken = self._taken(value)
+            before = None if taken is None else pad(taken.cummax(-2).values[..., :-1, :], (0, 0, 1, 0))
             self._scored = self._distribution(self.policy.parameters(value), before)
             found: Tensor = self._scored.log_prob(value)
         return found
@@ -148,6 +147,8 @@ class Glimpses(StepIndependent):
             found = Categorical(logits=found.logits.masked_fill(taken, -inf))
         return found if self._flatten is None else Categorical(logits=self._flatten(found.logits))
 
-    # Which action each of (...) is, (..., A) bool.
-    def _taken(self, value: Tensor) -> Tensor:
-        return value.unsqueeze(-1) == torch.arange(self.space.actions, device=value.device)
+    # Which action each of (...) is, (..., A) bool, if that bars it.
+    def _taken(self, value: Tensor) -> Tensor | None:
+        if self._once is None:
+            return None
+        return value.unsqueeze(-1) == torch.arange(self._once, device=value.device)

@@ -64,7 +64,7 @@ class PathReader:
         if self.pace is None:
             return logits
         path = self.grid.path(decisions)
-        return logits + self._pace(path.consumed, path.emitted)
+        return logits + self.grid.at(self.pace, path.consumed, path.emitted)
 
     def start(self, rows: torch.Size) -> Cells:
         """The state before the first decision, for paths (..., B)."""
@@ -76,13 +76,9 @@ class PathReader:
         features, state = self.recurrence.step(inputs.squeeze(-2), state)
         logits = self.emission(features).squeeze(-1)
         if self.pace is not None:
-            logits = logits + self._pace(consumed.unsqueeze(-1), emitted.unsqueeze(-1)).squeeze(-1)
+            pace = self.grid.at(self.pace, consumed.unsqueeze(-1), emitted.unsqueeze(-1))
+            logits = logits + pace.squeeze(-1)
         return logits, state
-
-    # (..., B, N) at indices (..., B, N).
-    def _pace(self, consumed: Tensor, emitted: Tensor) -> Tensor:
-        place = consumed * self.pace.shape[-1] + emitted
-        return self.pace.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)
 
     # (..., B, N, F + 1 + E) of indices (..., B, N).
     def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:

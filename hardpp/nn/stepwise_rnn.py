@@ -3,7 +3,10 @@
     relu    h[t] = relu(U x[t] + V h[t-1] + b)     RAM's core, a third of the products of a GRU
     gru     a gated recurrent unit
 
-Source: Mnih et al. (2014), section 3.1; Cho et al. (2014).
+The first starts with V the identity, so that early steps are not forgotten before anything is learnt.
+
+Source: Mnih et al. (2014), section 3.1; Le, Jaitly and Hinton (2015), A Simple Way to Initialize Recurrent
+Networks of Rectified Linear Units; Cho et al. (2014).
 Shapes: N steps, E inputs, H features; ... = rows, any leading dims.
 """
 
@@ -37,11 +40,11 @@ class StepwiseRNN(nn.Module):
         )
         self.cell = torch.gru_cell if gated else torch.rnn_relu_cell
         if not gated:
-            # The customary small weights would forget a step by the next but one.
-            nn.init.kaiming_uniform_(self.recurrence.weight_ih_l0, nonlinearity="relu")
-            nn.init.eye_(self.recurrence.weight_hh_l0)
-            nn.init.zeros_(self.recurrence.bias_ih_l0)
-            nn.init.zeros_(self.recurrence.bias_hh_l0)
+            weights = dict(self.recurrence.named_parameters())
+            nn.init.kaiming_uniform_(weights["weight_ih_l0"], nonlinearity="relu")
+            nn.init.eye_(weights["weight_hh_l0"])
+            nn.init.zeros_(weights["bias_ih_l0"])
+            nn.init.zeros_(weights["bias_hh_l0"])
         self.features = hidden
 
     def forward(self, inputs: Tensor) -> Tensor:

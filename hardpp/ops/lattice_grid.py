@@ -111,6 +111,11 @@ class Grid(NamedTuple):
         others = frames if self.dwell else frames - tokens
         return tokens.clamp(min=1).to(like.dtype).log() - others.clamp(min=1).to(like.dtype).log()
 
+    def at(self, values: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:
+        """Values (B, S + 1, T + 1) of the grid where paths are, (..., B, N) as `consumed` and `emitted`."""
+        place = consumed * (self.T + 1) + emitted
+        return values.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)
+
     def arcs(self, logits: Tensor) -> Tensor:
         """Log-probabilities of decisions as arcs of the ladder.
 
