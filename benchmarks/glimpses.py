@@ -56,9 +56,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "WS+Q": {**INFORMED, "inference": {**GUIDE, "control_variates": False}},
     "WS+Q+c": {**INFORMED, "inference": {**GUIDE, "control_variates": True}},
     "hybrid": {
-        "objective": "reinforce",
+        "objective": "hybrid",
         "guide": "prior",
-        "inference": {**PRIOR, "reward": "accuracy", "baseline": "learned"},
+        "inference": PRIOR,
         "network": {"detached": True},
     },
     "random": {

@@ -22,7 +22,6 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.accuracy import accuracy
 from hardpp.inference.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
 from hardpp.inference.history import history_of
 from hardpp.inference.objective import SampledObjective
@@ -94,9 +93,7 @@ class ScoreFunctionELBO(SampledObjective):
             names = ", ".join(repr(name) for name in get_args(BaselineName))
             raise UsageError(f"baseline is {names}, a module or None, not {baseline!r}")
         if baseline in ("leave-one-out", "temporal") and num_particles < 2:
-            raise UsageError(
-                f"a {baseline} baseline compares particles: it needs at least 2, got {num_particles}"
-            )
+            raise UsageError(f"a {baseline} baseline compares particles: at least 2, got {num_particles}")
         if progress is not None and baseline != "temporal":
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
         made = {"average": AverageBaseline, "learned": LearnedBaseline}.get(str(baseline))
@@ -118,7 +115,7 @@ class ScoreFunctionELBO(SampledObjective):
         if self.kl_weight is not None:
             beta = beta * self.kl_weight()
             gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
-        credited = gain.detach() if table.reward is None else _at_the_end(table.reward, gain)
+        credited = gain.detach() if table.credit is None else table.credit
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()
             gain, beta = gain - bonus * table.log_q, beta + bonus
@@ -177,13 +174,8 @@ class ScoreFunctionELBO(SampledObjective):
 class REINFORCE(ScoreFunctionELBO):
     """All of log w as the return of every latent, compared with nothing unless told so: Williams (1992).
 
-    With `reward="accuracy"` and a learned baseline it is the hybrid loss of Mnih et al. (2014), Recurrent
-    Models of Visual Attention: what is observed trains by its likelihood, and draws by whether the model's
-    likeliest value is what was observed (`hardpp.inference.accuracy`). That is the gradient of no bound.
-
     Args:
         num_particles: K.
-        reward: "bound", log w, or "accuracy", the share of right predictions.
         credit: see `ScoreFunctionELBO`, as all that follow.
         baseline: what returns are compared with.
         normalize: centre and scale the signal by its running moments.
@@ -202,7 +194,6 @@ class REINFORCE(ScoreFunctionELBO):
         self,
         num_particles: int = 1,
         *,
-        reward: Literal["bound", "accuracy"] = "bound",
         credit: Credit = "global",
         baseline: BaselineName | nn.Module | None = None,
         normalize: bool = False,
@@ -223,24 +214,6 @@ class REINFORCE(ScoreFunctionELBO):
             entropy_bonus_steps=entropy_bonus_steps,
             max_plate_nesting=max_plate_nesting,
         )
-        if reward not in ("bound", "accuracy"):
-            raise UsageError(f"reward is 'bound' or 'accuracy', not {reward!r}")
-        self.reward = reward
-        self.unbiased = self.unbiased and reward == "bound"
-
-    def tabulated(self, model_trace: Trace, guide_trace: Trace, nesting: int) -> WeightTable:
-        """The table of two traces with the same draws, and their reward."""
-        table = super().tabulated(model_trace, guide_trace, nesting)
-        if self.reward == "bound":
-            return table
-        return table._replace(reward=accuracy(model_trace, table.layout, self.num_particles))
-
-
-# A reward (K, *I) as the term of the last stage, of all latents' futures.
-def _at_the_end(reward: Tensor, like: Tensor) -> Tensor:
-    terms = torch.zeros_like(like)
-    terms[..., -1] = reward
-    return terms
 
 
 class RLOO(ScoreFunctionELBO):

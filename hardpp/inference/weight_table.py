@@ -71,7 +71,7 @@ class WeightTable(NamedTuple):
     layout: Layout
     args: tuple[Any, ...] = ()  # what the programs were called with
     kwargs: Mapping[str, Any] = MappingProxyType({})
-    reward: Tensor | None = None  # (K, *I), if draws are to be credited with something else than log w
+    credit: Tensor | None = None  # (K, *I, N) detached, what draws are credited with if not log p - log q
 
     @property
     def stage_weights(self) -> Tensor:

@@ -59,7 +59,11 @@ class GlimpseTask(GlimpseVerbs):
         found: dict[str, Any] = {
             "objective": "rloo",
             "guide": "prior",
-            "options": {"rloo": {"particles": 2, **open_choices}, "reinforce": open_choices},
+            "options": {
+                "rloo": {"particles": 2, **open_choices},
+                "reinforce": open_choices,
+                "hybrid": open_choices,
+            },
             "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.0, "average": 0.999},
             "training": {"batch_size": 128, "max_epochs": 20},
         }

@@ -16,6 +16,7 @@ from hardpp.config import Section, nearest, problems
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
+from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
@@ -38,6 +39,7 @@ OBJECTIVES: dict[str, Offer] = {
     "elbo": Offer(ScoreFunctionELBO, {"particles": 4, "baseline": "leave-one-out"}),
     "tracegraph": Offer(TraceGraph, {"particles": 4}),
     "reinforce": Offer(REINFORCE, {"particles": 4}),
+    "hybrid": Offer(Hybrid, {"particles": 4}),
     "rloo": Offer(RLOO, {"particles": 4}),
     "nvil": Offer(NVIL, {"particles": 4}),
     "iwae": Offer(IWAE, {"particles": 4}),

@@ -25,6 +25,7 @@ from hardpp.distributions.location_spaces import ContinuousSpace, GridSpace
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
 from hardpp.inference.dreams import dream, sleep_phi
+from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import VIMCO
 from hardpp.inference.proposals import mixed
 from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
@@ -388,7 +389,7 @@ def test_a_model_that_is_guided_by_its_prior_runs_once(make: Callable[[], Any]) 
 def test_the_hybrid_loss_of_ram(baseline: Any, options: dict[str, bool]) -> None:
     """Labels train by their likelihood, places by how many predictions are right, over all places."""
     batch, model = images(1), classifier(**options)
-    q, objective = Prior(model), REINFORCE(2, reward="accuracy", baseline=baseline)
+    q, objective = Prior(model), Hybrid(2, baseline=baseline)
     places = torch.cartesian_prod(*[torch.arange(model.space.actions)] * 2).unsqueeze(1)  # (C, B, T)
     with torch.no_grad():  # the answer depends on the places
         model.readout.bias -= model.labels(batch.source, places).mean((0, 1, 2))
@@ -415,4 +416,4 @@ def test_a_reward_for_accuracy_needs_values_of_which_one_is_likeliest() -> None:
         pyro.sample("seen", dist.Normal(place.double(), 1.0), obs=torch.zeros(()).double())
 
     with pytest.raises(UsageError, match="site 'seen' is no Categorical"):
-        REINFORCE(reward="accuracy").estimate(program, Prior(program))
+        Hybrid().estimate(program, Prior(program))
