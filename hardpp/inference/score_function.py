@@ -93,7 +93,9 @@ class ScoreFunctionELBO(SampledObjective):
             names = ", ".join(repr(name) for name in get_args(BaselineName))
             raise UsageError(f"baseline is {names}, a module or None, not {baseline!r}")
         if baseline in ("leave-one-out", "temporal") and num_particles < 2:
-            raise UsageError(f"a {baseline} baseline compares particles: at least 2, got {num_particles}")
+            raise UsageError(
+                f"a {baseline} baseline compares particles: it needs at least 2, got {num_particles}"
+            )
         if progress is not None and baseline != "temporal":
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
         made = {"average": AverageBaseline, "learned": LearnedBaseline}.get(str(baseline))
@@ -256,8 +258,7 @@ class RLOO(ScoreFunctionELBO):
 class NVIL(ScoreFunctionELBO):
     """A baseline that is learned along with the programs, and a normalised signal: Mnih and Gregor (2014).
 
-    The expected gradient of the guide by the score function is right up to one positive factor, that of
-    `normalize`; without normalising it is right.
+    The guide's expected gradient is right up to one positive factor, that of `normalize`.
 
     Args:
         num_particles: K.

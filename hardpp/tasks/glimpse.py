@@ -68,7 +68,7 @@ class GlimpseTask(GlimpseVerbs):
             "training": {"batch_size": 128, "max_epochs": 20},
         }
         if small:
-            sizes = {"side": 8, "windows": 1, "cells": 5, "hidden": 64}
+            sizes = {"side": 8, "windows": 1, "cells": 4, "hidden": 64}
             found["network"] = {**sizes, "context": 0, "every_glimpse": False}
         return found
 

@@ -1,0 +1,106 @@
+"""RAM's loss: what is observed trains by its likelihood, what is drawn by whether the answer was right.
+
+    gradient = mean_k grad log p(x | z[k]) + sum_s (reward[k] - baseline[k, s]) grad log q(z[k, s])
+    reward   = mean over observed elements of 1[value = the likeliest one under the model]
+
+The reward is in [0, 1] however wrong a model is, so that data of which nothing is known yet do not drown the
+others; the sum of both is the gradient of no bound.
+
+Source: Mnih, Heess, Graves and Kavukcuoglu (2014), Recurrent Models of Visual Attention, section 3.2, where
+places are drawn from the model itself, and its states learn nothing from the second term.
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`), T steps.
+"""
+
+from typing import Literal
+
+import torch
+from pyro.poutine import Trace
+from torch import Tensor, nn
+
+from hardpp.errors import UsageError
+from hardpp.inference.sample_sites import Site, sample_sites, steps_of
+from hardpp.inference.schedules import EntropyBonus
+from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
+from hardpp.inference.weight_table import Layout, WeightTable, elements
+
+
+class Hybrid(ScoreFunctionELBO):
+    """The loss above; the value is the evidence lower bound.
+
+    Args:
+        num_particles: K.
+        baseline: what rewards are compared with, see `ScoreFunctionELBO`.
+        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
+        max_plate_nesting: see `SampledObjective`.
+
+    Raises:
+        UsageError: as `ScoreFunctionELBO` does.
+    """
+
+    name = "hybrid"
+    unbiased = False
+
+    def __init__(
+        self,
+        num_particles: int = 1,
+        *,
+        baseline: BaselineName | nn.Module | None = "learned",
+        entropy_bonus: EntropyBonus | float = 0.0,
+        entropy_bonus_steps: int = 0,
+        max_plate_nesting: float = float("inf"),
+    ):
+        super().__init__(
+            num_particles,
+            credit="global",
+            baseline=baseline,
+            entropy_bonus=entropy_bonus,
+            entropy_bonus_steps=entropy_bonus_steps,
+            max_plate_nesting=max_plate_nesting,
+        )
+        self.unbiased = False
+
+    def tabulated(self, model_trace: Trace, guide_trace: Trace, nesting: int) -> WeightTable:
+        """The table of two traces with the same draws, credited with their accuracy."""
+        table = super().tabulated(model_trace, guide_trace, nesting)
+        credit = torch.zeros_like(table.log_q)
+        credit[..., -1] = accuracy(model_trace, table.layout, self.num_particles)
+        return table._replace(credit=credit)
+
+
+def accuracy(model_trace: Trace, layout: Layout, particles: int) -> Tensor:
+    """The reward above of every particle, (K, *I), detached.
+
+    Args:
+        model_trace: of the model at the draws.
+        layout: its plates.
+        particles: K.
+
+    Raises:
+        UsageError: nothing is observed, or a site that is has no values of which one is likeliest.
+    """
+    found = [
+        _right(name, site, layout) for name, site in sample_sites(model_trace).items() if site["is_observed"]
+    ]
+    if not found:
+        raise UsageError("a reward for accuracy needs an observed site, and there is none")
+    right = torch.stack(torch.broadcast_tensors(*(one for one, _ in found))).sum(0)
+    counted = torch.stack(torch.broadcast_tensors(*(count for _, count in found))).sum(0)
+    share = right / counted.clamp(min=1)
+    return share[:particles].expand(particles, *share.shape[1:])
+
+
+# How many elements of a site are right, and how many there are: (K or 1, *I) each.
+@torch.no_grad()
+def _right(name: str, site: Site, layout: Layout) -> tuple[Tensor, Tensor]:
+    fn, counts = elements(site)
+    logits, stepwise = getattr(fn, "logits", None), steps_of(site) is not None
+    if logits is None or not getattr(fn, "has_enumerate_support", False):
+        raise UsageError(f"observed site {name!r} is no Categorical, of whose values one is likeliest")
+    value = site["value"]
+    likeliest = logits.argmax(-1)
+    # A value that is observed once at every step has no dim for them.
+    value = value.unsqueeze(-1) if stepwise and value.dim() < likeliest.dim() else value
+    right = (likeliest == value).to(logits.dtype)
+    counts = torch.ones_like(right) if counts is None else counts.to(right.dtype).expand_as(right)
+    right, counts = layout.place(right * counts, stepwise), layout.place(counts, stepwise)
+    return (right.sum(-1), counts.sum(-1)) if stepwise else (right, counts)
