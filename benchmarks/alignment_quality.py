@@ -24,7 +24,7 @@ from measured import commit
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
-from hardpp.tasks.word_links import compare_links
+from hardpp.tasks.transduction.word_links import compare_links
 
 # AER by aligners that count, on the same verses of Mark: (forward, symmetrised, hit rate).
 OTHERS = {

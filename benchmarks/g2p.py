@@ -25,10 +25,10 @@ from hardpp.data import cmudict
 from hardpp.data.sources import fetch
 from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.catalogue import resolve
-from hardpp.tasks.decoded import decode
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
+from hardpp.tasks.transduction.decoded import decode
 
 # Published or measured elsewhere on the same split and one core: (seconds, PER, WER).
 OTHERS = {

@@ -40,7 +40,7 @@ from hardpp.data.images import LabelledImages
 from hardpp.diagnostics.gradients import examine, parameter_groups
 from hardpp.guides.prior import Prior
 from hardpp.tasks.catalogue import objective, resolve
-from hardpp.tasks.glimpse import GlimpseTask
+from hardpp.tasks.glimpses.family import GlimpseTask
 from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
 from hardpp.tasks.session import Session, train
 from hardpp.tasks.task import Programs, Run

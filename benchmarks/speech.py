@@ -30,11 +30,11 @@ from hardpp import checkpoint
 from hardpp.config import merge, parse_setting
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.tasks.catalogue import resolve
-from hardpp.tasks.recognition import OnlineDecoding, recognise
 from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
 from hardpp.tasks.session import Session
 from hardpp.tasks.session import train as train_session
-from hardpp.tasks.speech_figures import delays
+from hardpp.tasks.speech.figures import delays
+from hardpp.tasks.speech.recognition import OnlineDecoding, recognise
 from hardpp.tasks.task import Programs, Run
 from hardpp.train import Trainer
 from hardpp.types import Record

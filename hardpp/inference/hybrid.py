@@ -11,7 +11,6 @@ places are drawn from the model itself, and its states learn nothing from the se
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`), T steps.
 """
 
-
 import torch
 from pyro.poutine import Trace
 from torch import Tensor, nn

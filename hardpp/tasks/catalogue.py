@@ -14,13 +14,13 @@ from typing import Any
 from hardpp.config import RunConfig, merge, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.alignment import AlignmentTask
-from hardpp.tasks.caption import CaptionTask
-from hardpp.tasks.glimpse import GlimpseTask
+from hardpp.tasks.captions.family import CaptionTask
+from hardpp.tasks.glimpses.family import GlimpseTask
 from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
-from hardpp.tasks.online_alignment import OnlineAlignmentTask
-from hardpp.tasks.question_answering import QuestionTask
+from hardpp.tasks.questions.family import QuestionTask
+from hardpp.tasks.speech.family import OnlineAlignmentTask
 from hardpp.tasks.task import Task
+from hardpp.tasks.transduction.family import AlignmentTask
 
 UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own
 TASKS: dict[str, type[Task]] = {

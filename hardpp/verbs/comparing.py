@@ -104,7 +104,7 @@ def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
     hit        words whose best source word is a right one
     """
     from hardpp.tasks.runs import open_run
-    from hardpp.tasks.word_links import compare_links
+    from hardpp.tasks.transduction.word_links import compare_links
 
     other = None if backward is None else open_run(backward, str(run.device.type))
     click.echo(table(compare_links(run, other, items), style))

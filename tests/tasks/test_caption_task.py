@@ -20,9 +20,9 @@ from image_files import idx_bytes, write_idx
 from hardpp.data import caption_scenes, image_corpora
 from hardpp.decoding.beam import beam_search
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import caption_data
-from hardpp.tasks.caption_data import Chosen
-from hardpp.tasks.caption_figures import describe_images, looks, middle_in, word_weights
+from hardpp.tasks.captions import data as caption_data
+from hardpp.tasks.captions.data import Chosen
+from hardpp.tasks.captions.figures import describe_images, looks, middle_in, word_weights
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, run_in_folder, train

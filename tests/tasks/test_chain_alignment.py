@@ -12,8 +12,8 @@ from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.factors import FactoredLinear
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment_network import AlignmentNetwork
-from hardpp.tasks.chain_alignment import chain_programs, target_counts
+from hardpp.tasks.transduction.chain_alignment import chain_programs, target_counts
+from hardpp.tasks.transduction.network import AlignmentNetwork
 
 PAIRS = [
     Pair(("a|G", "b"), ("of", "x", "y"), (("of", "x", "y"),)),

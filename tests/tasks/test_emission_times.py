@@ -10,10 +10,10 @@ from hardpp.data.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
 from hardpp.tasks.catalogue import resolve
-from hardpp.tasks.emission_times import quantiles
-from hardpp.tasks.online_network import OnlineNetwork, programs
-from hardpp.tasks.recognition import Said
-from hardpp.tasks.speech_figures import _matches, delays
+from hardpp.tasks.speech.emission_times import quantiles
+from hardpp.tasks.speech.figures import _matches, delays
+from hardpp.tasks.speech.network import OnlineNetwork, programs
+from hardpp.tasks.speech.recognition import Said
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 

@@ -21,10 +21,11 @@ from hardpp.data import image_corpora
 from hardpp.data.images import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import glimpse_data, glimpse_verbs
 from hardpp.tasks.catalogue import resolve
-from hardpp.tasks.glimpse import SUMMING, GlimpseTask
-from hardpp.tasks.glimpse_data import Chosen
+from hardpp.tasks.glimpses import data as glimpse_data
+from hardpp.tasks.glimpses import verbs as glimpse_verbs
+from hardpp.tasks.glimpses.data import Chosen
+from hardpp.tasks.glimpses.family import SUMMING, GlimpseTask
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, run_in_folder, train
 from hardpp.tasks.task import Run

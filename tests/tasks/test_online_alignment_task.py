@@ -18,10 +18,12 @@ from tone_speech import MODEL, TINY, TONES, write_tones
 from hardpp import checkpoint
 from hardpp.data.utterances import Utterance
 from hardpp.diagnostics.emissions import exact_emissions
-from hardpp.tasks import catalogue, speech_data, speech_figures
+from hardpp.tasks import catalogue
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, train
-from hardpp.tasks.speech_figures import likelihood
+from hardpp.tasks.speech import data as speech_data
+from hardpp.tasks.speech import figures as speech_figures
+from hardpp.tasks.speech.figures import likelihood
 from hardpp.tasks.task import Run
 
 TRANSDUCER, CTC = ["--set", "network.form=transducer"], ["--set", "network.form=ctc"]

@@ -11,12 +11,14 @@ from corpora import TINY, succeed, train_command, write_corpus
 from hardpp.data.transduction import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.tasks import batching, catalogue
-from hardpp.tasks.batching import ordered_batches
-from hardpp.tasks.decoded import SequenceDecoding, decode
-from hardpp.tasks.looks import position_weights
+from hardpp.tasks import catalogue
 from hardpp.tasks.runs import open_run
+from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.task import Run
+from hardpp.tasks.transduction import batching
+from hardpp.tasks.transduction.batching import ordered_batches
+from hardpp.tasks.transduction.decoded import decode
+from hardpp.tasks.transduction.looks import position_weights
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from corpora import fail, settings, succeed
 
 from hardpp.tasks.runs import open_run
-from hardpp.tasks.word_links import both_ways, compare_links, links, symmetrised
+from hardpp.tasks.transduction.word_links import both_ways, compare_links, links, symmetrised
 
 WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
 LEARNT = ["--set", "data.pieces=40", "--set", "optimiser.learning_rate=0.02", "--max-epochs", "6"]

@@ -11,9 +11,9 @@ from hardpp import sites
 from hardpp.data.caption_batches import collate, sentences
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import caption_data
-from hardpp.tasks.caption_data import Chosen
-from hardpp.tasks.caption_figures import figures, word_weights
+from hardpp.tasks.captions import data as caption_data
+from hardpp.tasks.captions.data import Chosen
+from hardpp.tasks.captions.figures import figures, word_weights
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 

@@ -15,8 +15,8 @@ from hardpp.config import Section
 from hardpp.data.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.online import beam, decode, draw
-from hardpp.tasks.online_network import form
-from hardpp.tasks.speech_data import batches, most_tokens, vocabulary
+from hardpp.tasks.speech.data import batches, most_tokens, vocabulary
+from hardpp.tasks.speech.network import form
 from hardpp.tasks.task import Run
 
 

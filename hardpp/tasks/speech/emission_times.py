@@ -17,8 +17,8 @@ from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.emissions import draw_emissions
 from hardpp.distributions.temporal_classification import TemporalClassification
 from hardpp.errors import UsageError
-from hardpp.tasks.online_network import form
-from hardpp.tasks.speech_data import batches
+from hardpp.tasks.speech.data import batches
+from hardpp.tasks.speech.network import form
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
 

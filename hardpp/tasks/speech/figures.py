@@ -14,10 +14,10 @@ from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE
 from hardpp.metrics.boundary_error import boundary_errors, coverage
 from hardpp.metrics.phone_error_rate import phone_error_rate
-from hardpp.tasks.emission_times import token_times
-from hardpp.tasks.online_network import form
-from hardpp.tasks.recognition import OnlineDecoding, Said, recognise
-from hardpp.tasks.speech_data import batches
+from hardpp.tasks.speech.data import batches
+from hardpp.tasks.speech.emission_times import token_times
+from hardpp.tasks.speech.network import form
+from hardpp.tasks.speech.recognition import OnlineDecoding, Said, recognise
 from hardpp.tasks.task import Run
 
 PARTICLES = 16  # of the bound, where log p is no recursion

@@ -4,34 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import Field
-
-from hardpp.config import Section
 from hardpp.data.transduction import Pair
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
-from hardpp.decoding.predictive import Predictive
-from hardpp.inference.relaxed import SoftAttention
-from hardpp.tasks.batching import batches, vocabularies
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, predictive
 from hardpp.tasks.task import Run
+from hardpp.tasks.transduction.batching import batches, vocabularies
 
-
-class SequenceDecoding(Section):
-    """How the best target of a source is looked for."""
-
-    beam: int = Field(5, ge=1, description="hypotheses kept; 1 is greedy")
-    keep: int | None = Field(None, ge=1, description="source positions read out (K-max); left out: all")
-    length_penalty: float = Field(
-        0.0, ge=0, description="divides log p by ((5 + length) / 6) ** penalty (GNMT); 0: no"
-    )
-
-
-def predictive(run: Run) -> Predictive:
-    """How the run's model predicts: "expected" if it was trained on expected alignments, else "marginal"."""
-    return "expected" if run.config.objective == SoftAttention.name else "marginal"
-
-
-ALLOWANCE = 10  # symbols: short sources turn into targets of any ratio
 GREEDY = SequenceDecoding(beam=1)
 
 

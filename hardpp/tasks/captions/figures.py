@@ -17,8 +17,8 @@ from hardpp.decoding.greedy import greedy
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.relaxed import SoftAttention
 from hardpp.metrics.bleu import bleu
-from hardpp.tasks.caption_data import Chosen, batches, boxes, vocabulary
-from hardpp.tasks.decoded import ALLOWANCE, SequenceDecoding, predictive
+from hardpp.tasks.captions.data import Chosen, batches, boxes, vocabulary
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, predictive
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 

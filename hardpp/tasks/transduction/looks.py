@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.data.transduction import Pair
-from hardpp.tasks.batching import batches
 from hardpp.tasks.task import Run
+from hardpp.tasks.transduction.batching import batches
 from hardpp.types import TransductionBatch
 
 

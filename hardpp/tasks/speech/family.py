@@ -14,10 +14,10 @@ from hardpp.data import speech_corpora
 from hardpp.data.utterance_batches import buckets, check_lengths, collate
 from hardpp.data.utterances import SpeechCorpus
 from hardpp.errors import UsageError
-from hardpp.tasks import speech_data
-from hardpp.tasks.online_network import OnlineNetwork, programs
-from hardpp.tasks.recognition import OnlineDecoding
-from hardpp.tasks.speech_verbs import SpeechVerbs
+from hardpp.tasks.speech import data as speech_data
+from hardpp.tasks.speech.network import OnlineNetwork, programs
+from hardpp.tasks.speech.recognition import OnlineDecoding
+from hardpp.tasks.speech.verbs import SpeechVerbs
 from hardpp.tasks.task import Programs
 from hardpp.types import UtteranceBatch
 

@@ -15,7 +15,7 @@ from hardpp.config import Section
 from hardpp.diagnostics.draws import seeded
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
-from hardpp.tasks.glimpse_data import Chosen, batches
+from hardpp.tasks.glimpses.data import Chosen, batches
 from hardpp.tasks.task import Run
 
 

@@ -12,10 +12,10 @@ from hardpp.data.utterance_batches import collate
 from hardpp.data.utterances import Segment, Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import speech_data
-from hardpp.tasks.emission_times import TokenTimes, token_frames, token_times
-from hardpp.tasks.online_network import form
-from hardpp.tasks.speech_figures import figures
+from hardpp.tasks.speech import data as speech_data
+from hardpp.tasks.speech.emission_times import TokenTimes, token_frames, token_times
+from hardpp.tasks.speech.figures import figures
+from hardpp.tasks.speech.network import form
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
 

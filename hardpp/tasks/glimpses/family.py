@@ -14,10 +14,10 @@ from hardpp.data import image_corpora
 from hardpp.data.image_batches import collate, shuffled
 from hardpp.data.images import LabelledImages
 from hardpp.errors import UsageError
-from hardpp.tasks import glimpse_data
-from hardpp.tasks.glimpse_figures import Looking
-from hardpp.tasks.glimpse_network import GlimpseOptions, programs
-from hardpp.tasks.glimpse_verbs import GlimpseVerbs
+from hardpp.tasks.glimpses import data as glimpse_data
+from hardpp.tasks.glimpses.figures import Looking
+from hardpp.tasks.glimpses.network import GlimpseOptions, programs
+from hardpp.tasks.glimpses.verbs import GlimpseVerbs
 from hardpp.tasks.task import Programs
 from hardpp.types import ImageBatch
 

@@ -18,10 +18,11 @@ from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.truncated import LikeliestValues
 from hardpp.metrics.bleu import bleu
 from hardpp.metrics.error_rates import error_rates
-from hardpp.tasks.batching import batches, tokenizers
-from hardpp.tasks.decoded import SequenceDecoding, decode, predictive
-from hardpp.tasks.looks import prior_entropy
+from hardpp.tasks.sequence_decoding import SequenceDecoding, predictive
 from hardpp.tasks.task import Run
+from hardpp.tasks.transduction.batching import batches, tokenizers
+from hardpp.tasks.transduction.decoded import decode
+from hardpp.tasks.transduction.looks import prior_entropy
 from hardpp.types import Program, TransductionBatch
 
 

@@ -22,13 +22,13 @@ from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.tasks import corpora
-from hardpp.tasks.alignment_network import AlignmentNetwork
-from hardpp.tasks.batching import ordered_batches, vocabularies
-from hardpp.tasks.chain_alignment import chain_programs, target_counts
-from hardpp.tasks.decoded import ALLOWANCE, SequenceDecoding
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.tasks.task import Programs
-from hardpp.tasks.transduction import SequencePairs
+from hardpp.tasks.transduction.batching import ordered_batches, vocabularies
+from hardpp.tasks.transduction.chain_alignment import chain_programs, target_counts
+from hardpp.tasks.transduction.network import AlignmentNetwork
+from hardpp.tasks.transduction import corpora
+from hardpp.tasks.transduction.verbs import SequencePairs
 from hardpp.types import TransductionBatch
 
 

@@ -25,9 +25,9 @@ from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.tasks import caption_data
-from hardpp.tasks.caption_verbs import CaptionVerbs
-from hardpp.tasks.decoded import SequenceDecoding
+from hardpp.tasks.captions import data as caption_data
+from hardpp.tasks.captions.verbs import CaptionVerbs
+from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.task import Programs
 from hardpp.types import CaptionBatch
 

@@ -16,12 +16,12 @@ from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.links import pharaoh
 from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import corpora
-from hardpp.tasks.batching import END, batches, positions, tokenizers, vocabularies
-from hardpp.tasks.figures import figures
-from hardpp.tasks.looks import position_weights
 from hardpp.tasks.task import Run
-from hardpp.tasks.word_links import both_ways, links, symmetrised
+from hardpp.tasks.transduction import corpora
+from hardpp.tasks.transduction.batching import END, batches, positions, tokenizers, vocabularies
+from hardpp.tasks.transduction.figures import figures
+from hardpp.tasks.transduction.looks import position_weights
+from hardpp.tasks.transduction.word_links import both_ways, links, symmetrised
 from hardpp.types import TransductionBatch
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -80,7 +80,7 @@ class SequencePairs:
         """Figures of what is decoded, and of what the programs make of the right targets.
 
         Returns:
-            see `hardpp.tasks.figures`.
+            see `hardpp.tasks.transduction.figures`.
 
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.

@@ -12,9 +12,9 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.data.questions import Question
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import question_data
-from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, grid, placed, region_boxes
-from hardpp.tasks.question_figures import Looks, figures, looks
+from hardpp.tasks.questions import data as question_data
+from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, grid, placed, region_boxes
+from hardpp.tasks.questions.figures import Looks, figures, looks
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 

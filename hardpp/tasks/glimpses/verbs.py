@@ -12,9 +12,9 @@ from torch import Tensor
 from hardpp.data.image_batches import collate
 from hardpp.diagnostics.draws import seeded
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks import glimpse_data
-from hardpp.tasks.glimpse_data import Chosen
-from hardpp.tasks.glimpse_figures import Looking, figures
+from hardpp.tasks.glimpses import data as glimpse_data
+from hardpp.tasks.glimpses.data import Chosen
+from hardpp.tasks.glimpses.figures import Looking, figures
 from hardpp.tasks.task import Run
 from hardpp.types import ImageBatch
 

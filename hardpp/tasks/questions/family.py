@@ -24,10 +24,10 @@ from hardpp.nn.gated_scorer import GatedScorer
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.question_reader import QuestionReader
 from hardpp.nn.region_scorer import RegionScorer
-from hardpp.tasks import question_data
-from hardpp.tasks.question_data import Chosen, Numbers, asked_batches, grid
-from hardpp.tasks.question_figures import AnswerChoice
-from hardpp.tasks.question_verbs import QuestionVerbs
+from hardpp.tasks.questions import data as question_data
+from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, grid
+from hardpp.tasks.questions.figures import AnswerChoice
+from hardpp.tasks.questions.verbs import QuestionVerbs
 from hardpp.tasks.task import Programs
 from hardpp.types import QuestionBatch
 

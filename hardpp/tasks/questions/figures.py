@@ -16,7 +16,7 @@ from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.relaxed import SoftAttention
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
-from hardpp.tasks.question_data import Chosen, batches, half_apart, inside, region_boxes
+from hardpp.tasks.questions.data import Chosen, batches, half_apart, inside, region_boxes
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 

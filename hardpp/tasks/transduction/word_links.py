@@ -14,9 +14,9 @@ from hardpp.decoding.links import Link, best_links, reversed_links, word_links
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
 from hardpp.errors import DataError, UsageError
 from hardpp.metrics.alignment_error import Links, alignment_errors, hit_rate
-from hardpp.tasks.batching import tokenizers
-from hardpp.tasks.looks import position_weights
 from hardpp.tasks.task import Run
+from hardpp.tasks.transduction.batching import tokenizers
+from hardpp.tasks.transduction.looks import position_weights
 
 LOOKS = ("posterior", "guide", "prior")  # the prior has not seen the word that it links
 

@@ -16,8 +16,8 @@ from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.chain_decoder import ChainDecoder
 from hardpp.nn.factors import MARK, FactoredEmbedding, FactoredLinear
 from hardpp.nn.lexical import LexicalEncoder, LexicalReadout
-from hardpp.tasks.alignment_network import AlignmentNetwork
 from hardpp.tasks.task import Programs
+from hardpp.tasks.transduction.network import AlignmentNetwork
 
 
 def chain_programs(sizes: AlignmentNetwork, guide: str, description: Mapping[str, Any]) -> Programs:

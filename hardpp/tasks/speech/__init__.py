@@ -1,0 +1,1 @@
+"""Speech: tokens that are said as its frames come (Lawson et al. 2017)."""
