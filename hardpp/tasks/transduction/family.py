@@ -24,10 +24,10 @@ from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.tasks.task import Programs
+from hardpp.tasks.transduction import corpora
 from hardpp.tasks.transduction.batching import ordered_batches, vocabularies
 from hardpp.tasks.transduction.chain_alignment import chain_programs, target_counts
 from hardpp.tasks.transduction.network import AlignmentNetwork
-from hardpp.tasks.transduction import corpora
 from hardpp.tasks.transduction.verbs import SequencePairs
 from hardpp.types import TransductionBatch
 
