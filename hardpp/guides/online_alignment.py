@@ -1,9 +1,11 @@
 """The guide that knows all frames, and the token to be said: q(decisions | frames, tokens).
 
-    decision[t] ~ Bernoulli(emission(LSTM(reader(frames) at hand, decision[t - 1], token to come)))
+    decision[t] ~ Bernoulli(emission(LSTM(reader(frames) at hand, decision[t - 1], token to come)) + pace)
 
 For the models of online alignment, whatever their state: it draws the same decisions, forced where theirs
-are. A posterior knows all of the tokens; those further ahead were found not to help.
+are. A posterior knows all of the tokens; those further ahead were found not to help. What does help, where
+there are many, is to know how much is left: with an even pace a guide that has learnt nothing yet takes all
+paths alike, without one it emits at one rate and whatever is left over at the end.
 
 Source: Lawson et al. (2018), section 2.2.
 Shapes: B data, N decisions, S frames, T tokens, F features of a frame, E of a token; ... = dims inference
@@ -31,6 +33,7 @@ class TargetInformed(PyroModule):
         embedding: symbols (...) -> (..., E); of the guide's own, or the model's.
         recurrence: over the reader's features, 1 and E inputs.
         emission: its features (..., H) -> (..., 1), the logit of emitting.
+        even: is the pace even (`hardpp.ops.lattice_grid.Grid.even`)? Otherwise it is 0.
         dwell: as the model's.
         boundary: what is to come after the last token.
     """
@@ -45,13 +48,14 @@ class TargetInformed(PyroModule):
         recurrence: StepwiseLSTM,
         emission: nn.Module,
         *,
+        even: bool = True,
         dwell: bool = True,
         boundary: int = 0,
     ):
         super().__init__()
         self.reader, self.embedding = reader, embedding
         self.recurrence, self.emission = recurrence, emission
-        self.dwell, self.boundary = dwell, boundary
+        self.even, self.dwell, self.boundary = even, dwell, boundary
 
     def forward(self, batch: UtteranceBatch) -> Tensor:
         """Runs the guide; returns the decisions, (..., B, N)."""
@@ -60,6 +64,7 @@ class TargetInformed(PyroModule):
         states = self.reader(batch.source.where(mask, batch.source.new_zeros(())), batch.source_mask)
         frames = pad(states.where(mask, states.new_zeros(())), (0, 0, 0, 1))  # (B, S + 1, .)
         tokens = self.embedding(pad(batch.target, (0, 1), value=self.boundary))  # (B, T + 1, E)
-        reader = PathReader(grid, frames, tokens, self.recurrence, self.emission, grid.even(frames))
+        pace = grid.even(frames) if self.even else None
+        reader = PathReader(grid, frames, tokens, self.recurrence, self.emission, pace)
         with sites.utterances(batch.size, str(frames.device)):
             return pyro.sample(sites.DECISIONS, Decisions(grid, reader))

@@ -39,6 +39,10 @@ class OnlineNetwork(Section):
     reader_layers: int = Field(1, ge=1)
     guide: int = Field(64, ge=1, description="features of the guide's LSTM over decisions")
     guide_layers: int = Field(1, ge=1)
+    even: bool = Field(
+        True,
+        description="the guide starts with all paths alike; if not, emitting as often as there are tokens",
+    )
 
 
 def form(config: RunConfig) -> Form:
@@ -88,7 +92,8 @@ def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -
     reader = BidirectionalLSTM(features, sizes.reader, sizes.reader_layers)
     decider = StepwiseLSTM(reader.features + 1 + sizes.embedding, sizes.guide, sizes.guide_layers)
     own = nn.Embedding(symbols, sizes.embedding)
-    return Programs(model, TargetInformed(reader, own, decider, nn.Linear(sizes.guide, 1), **kind))
+    decides = nn.Linear(sizes.guide, 1) if sizes.even else _emission(sizes.guide, logit)
+    return Programs(model, TargetInformed(reader, own, decider, decides, even=sizes.even, **kind))
 
 
 # Starts by emitting as often as utterances have tokens: at even chances all would be said at once, at the
