@@ -38,7 +38,9 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
-@click.option("--guide", help="Guide [variational; prior if none is trained]; see `hardpp guides`.")
+@click.option(
+    "--guide", help="Guide [variational; prior for glimpses or if none is trained]; see `hardpp guides`."
+)
 @click.option("--objective", help="Objective [the model's: elbo]; see `hardpp objectives`.")
 @click.option("--data", help="Data set, or file or folder of your own [the model's: cmudict].")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
