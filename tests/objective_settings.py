@@ -8,6 +8,7 @@ import torch
 from hardpp.inference.dreams import Dream
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
+from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
@@ -78,6 +79,7 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "reinforce": lambda **kw: REINFORCE(2, **kw),
     "rloo": lambda **kw: RLOO(3, **kw),
     "nvil": lambda **kw: half_trained(NVIL(2, **kw)),
+    "hybrid": lambda **kw: half_trained(Hybrid(2, **kw)),
     "iwae": lambda **kw: IWAE(2, **kw),
     "iwae-one": lambda **kw: IWAE(1, **kw),
     "iwae-prefix": lambda **kw: IWAE(3, control="prefix", **kw),
@@ -113,6 +115,7 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     REINFORCE: ("reinforce", "elbo", True),
     RLOO: ("rloo", "elbo", True),
     NVIL: ("nvil", "elbo", False),
+    Hybrid: ("hybrid", "elbo", False),
     TraceGraph: ("tracegraph", "elbo", True),
     IWAE: ("iwae", "iw", True),
     VIMCO: ("vimco", "iw", True),

@@ -90,14 +90,15 @@ def accuracy(model_trace: Trace, layout: Layout, particles: int) -> Tensor:
 # How many elements of a site are right, and how many there are: (K or 1, *I) each.
 @torch.no_grad()
 def _right(name: str, site: Site, layout: Layout) -> tuple[Tensor, Tensor]:
-    fn, counts = elements(site)
-    logits, stepwise = getattr(fn, "logits", None), steps_of(site) is not None
+    (fn, counts), steps, value = elements(site), steps_of(site), site["value"]
+    logits, stepwise = getattr(fn, "logits", None), steps is not None
     if logits is None or not getattr(fn, "has_enumerate_support", False):
         raise UsageError(f"observed site {name!r} is no Categorical, of whose values one is likeliest")
-    value = site["value"]
     likeliest = logits.argmax(-1)
-    # A value that is observed once at every step has no dim for them.
-    value = value.unsqueeze(-1) if stepwise and value.dim() < likeliest.dim() else value
+    if stepwise and likeliest.shape[-1] != steps:
+        raise UsageError(f"observed site {name!r} does not predict a value at every one of its {steps} steps")
+    # A value that is observed again at every step has dims for the plates only.
+    value = value.unsqueeze(-1) if stepwise and value.dim() <= layout.nesting else value
     right = (likeliest == value).to(logits.dtype)
     counts = torch.ones_like(right) if counts is None else counts.to(right.dtype).expand_as(right)
     right, counts = layout.place(right * counts, stepwise), layout.place(counts, stepwise)
