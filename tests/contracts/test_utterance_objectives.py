@@ -189,5 +189,5 @@ def test_bounds_stand_in_order(form: str) -> None:
 )
 def test_what_does_not_fit_is_refused_by_name(name: str) -> None:
     both = programs("transducer", "informed", True)
-    with pytest.raises(UsageError, match="'decisions'|'symbol' does not predict"):
+    with pytest.raises(UsageError, match=r"'decisions'|'symbol' does not predict"):
         OBJECTIVES[name]().estimate(both.model, both.guide, batch())
