@@ -52,10 +52,9 @@ class GlimpseTask(GlimpseVerbs):
 
     def settings(self, data: str) -> Mapping[str, Any]:
         """What is recommended for images."""
-        small = data in SMALL
         # Policies settle on what a classifier knows that has seen little; paying for open choices at first
         # keeps them, paying for longer keeps them from ever settling.
-        open_choices = {"entropy_bonus": 0.03 if small else 0.01, "entropy_bonus_steps": 500}
+        open_choices = {"entropy_bonus": 0.01, "entropy_bonus_steps": 500}
         found: dict[str, Any] = {
             "objective": "rloo",
             "guide": "prior",
@@ -67,9 +66,8 @@ class GlimpseTask(GlimpseVerbs):
             "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.0, "average": 0.999},
             "training": {"batch_size": 128, "max_epochs": 20},
         }
-        if small:
-            sizes = {"side": 8, "windows": 1, "cells": 4, "hidden": 64}
-            found["network"] = {**sizes, "context": 0, "every_glimpse": False}
+        if data in SMALL:
+            found["network"] = {"side": 8, "windows": 2, "cells": 4, "hidden": 64, "context": 0}
         return found
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> LabelledImages:
