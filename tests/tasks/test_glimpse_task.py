@@ -444,14 +444,14 @@ def test_other_data(run: Run, folder: Path, tmp_path: Path) -> None:
             run.task.select(run, None, None, None, print)
 
 
-def test_a_glimpse_larger_than_the_image_is_refused_before_anything_is_trained(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_glimpses_that_cannot_be_are_refused_before_anything_is_trained(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     said = fail(2, *command(folder, out, "--set", "network.side=13"))
     assert "network.side" in said
     assert "13 pixels" in said
     assert "12 by 12" in said
+    said = fail(2, *command(folder, out, "--set", "network.cells=2", "--set", "network.glimpses=5"))
+    assert "5 glimpses cannot be at different ones of 4 places" in said
     assert not out.exists()
 
 

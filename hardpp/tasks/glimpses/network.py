@@ -44,7 +44,8 @@ def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) 
     """Model and guide; the guide's networks are its own.
 
     Raises:
-        UsageError: there is no such guide, or a glimpse is larger than the images.
+        UsageError: there is no such guide, a glimpse is larger than the images, or there are more glimpses
+            than places that each may be looked at once.
     """
     channels, height, width = description["size"]
     labels = len(description["classes"])
@@ -58,6 +59,12 @@ def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) 
         if sizes.space == "grid"
         else ContinuousSpace(sizes.spread, sizes.scales)
     )
+    if isinstance(space, GridSpace) and not sizes.revisits and sizes.glimpses > space.actions:
+        raise UsageError(
+            f"network.glimpses: {sizes.glimpses} glimpses cannot be at different ones of {space.actions} "
+            "places",
+            "give --set network.revisits=true, or more network.cells",
+        )
 
     def eye() -> GlimpseNetwork:
         return glimpse_perceptron(sizes.windows * channels * sizes.side**2, sizes.hidden, sizes.features)
