@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM
-from hardpp.ops.lattice_grid import Grid
+from hardpp.ops.lattice_grid import Grid, Path
 
 
 class PathReader:
@@ -46,6 +46,7 @@ class PathReader:
         self.grid, self.frames, self.tokens = grid, frames, tokens
         self.recurrence, self.emission, self.pace = recurrence, emission, pace
         self._read: tuple[Tensor, Tensor] | None = None  # decisions and their states
+        self._led: tuple[Tensor, Path] | None = None  # decisions and where they lead
 
     def states(self, decisions: Tensor) -> Tensor:
         """What is known before each decision, (..., B, N, H); those of the same tensor are read once."""
@@ -53,7 +54,7 @@ class PathReader:
             states = self._read[1]
             if states.requires_grad or not torch.is_grad_enabled():
                 return states
-        path = self.grid.path(decisions)
+        path = self._path(decisions)
         states = self.recurrence(self._inputs(path.last, path.consumed, path.emitted))
         self._read = decisions, states
         return states
@@ -63,7 +64,7 @@ class PathReader:
         logits = self.emission(self.states(decisions)).squeeze(-1)
         if self.pace is None:
             return logits
-        path = self.grid.path(decisions)
+        path = self._path(decisions)
         return logits + self.grid.at(self.pace, path.consumed, path.emitted)
 
     def start(self, rows: torch.Size) -> Cells:
@@ -79,6 +80,11 @@ class PathReader:
             pace = self.grid.at(self.pace, consumed.unsqueeze(-1), emitted.unsqueeze(-1))
             logits = logits + pace.squeeze(-1)
         return logits, state
+
+    def _path(self, decisions: Tensor) -> Path:
+        if self._led is None or self._led[0] is not decisions:
+            self._led = decisions, self.grid.path(decisions)
+        return self._led[1]
 
     # (..., B, N, F + 1 + E) of indices (..., B, N).
     def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:
