@@ -117,8 +117,11 @@ class GlimpseClassifier(PyroModule):
 
     def look(self, images: Tensor, draws: int = 1) -> Tensor:
         """Places as the model chooses them by itself: (draws, B, T, *event)."""
-        fn = Glimpses(self.reader(images), self.space, self.glimpses, len(images), revisits=self.revisits)
-        return fn.sample((draws,))
+        return self.policy(images).sample((draws,))
+
+    def policy(self, images: Tensor) -> Glimpses:
+        """The distribution of the places of images (B, C, height, width)."""
+        return Glimpses(self.reader(images), self.space, self.glimpses, len(images), revisits=self.revisits)
 
     def labels(self, images: Tensor, places: Tensor) -> Tensor:
         """Log-probabilities of labels after each glimpse, (..., B, T, V), at places (..., B, T, *event)."""

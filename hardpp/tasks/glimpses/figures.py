@@ -114,8 +114,10 @@ def _entropy(cells: Tensor) -> float:
 def _choice_entropy(model: Any, images: Tensor, places: Tensor) -> Tensor | None:
     if not isinstance(model.space, GridSpace):
         return None
-    logits = model.reader(images).parameters(places)[:, -1, : model.space.cells**2]
-    share = logits.softmax(-1)
+    policy = model.policy(images)
+    policy.log_prob(places)
+    each = policy.base_dist.probs[:, -1]  # of actions, those that are barred by now left out
+    share = each.unflatten(-1, (-1, model.space.cells**2)).sum(-2)  # over scales
     return -torch.special.xlogy(share, share).sum(-1)
 
 

@@ -53,7 +53,7 @@ class OnlineAlignmentTask(SpeechVerbs):
     def settings(self, data: str) -> Mapping[str, Any]:
         """What is recommended for speech."""
         return {
-            # A digit is known by its end, and what a steady guide leaves over it says at the end.
+            # Measured: phones are learnt faster with it, digits without (docs/benchmarks.md).
             "network": {"even": data != "spoken-digits"},
             "objective": "vimco",
             # Two particles at the same step are at different tokens, so they are compared as wholes.
