@@ -38,11 +38,9 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
-@click.option(
-    "--guide", help="Guide [variational; prior for glimpses or if none is trained]; see `hardpp guides`."
-)
-@click.option("--objective", help="Objective [the model's: elbo]; see `hardpp objectives`.")
-@click.option("--data", help="Data set, or file or folder of your own [the model's: cmudict].")
+@click.option("--guide", help="Guide [the model's: `hardpp models`; prior if none is trained].")
+@click.option("--objective", help="Objective [the model's: `hardpp models`]; see `hardpp objectives`.")
+@click.option("--data", help="Data set, or file or folder of your own [the model's: `hardpp models`].")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
@@ -52,7 +50,11 @@ def main(debug: bool) -> None:
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides every epoch's end.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="e.g. network.dropout=0.2; repeatable."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="e.g. network.dropout=0.2 (all: hardpp models NAME); repeatable.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
 @click.option(

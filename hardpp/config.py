@@ -51,9 +51,9 @@ class DataConfig(Section):
 class OptimiserConfig(Section):
     """AdamW with warm-up, a cosine decay to zero, and a running average of the weights."""
 
-    learning_rate: float = Field(4e-3, gt=0)
-    weight_decay: float = Field(0.3, ge=0)
-    warmup_steps: int = Field(200, ge=0)
+    learning_rate: float = Field(4e-3, gt=0, description="at its highest, after the warm-up")
+    weight_decay: float = Field(0.3, ge=0, description="decoupled, as in AdamW")
+    warmup_steps: int = Field(200, ge=0, description="over which the learning rate rises from none")
     clip_norm: float = Field(5.0, gt=0, description="gradient norm, per datum of the batch")
     average: float = Field(
         0.998, ge=0, lt=1, description="decay a step of the average that is evaluated; 0: off"
@@ -63,8 +63,8 @@ class OptimiserConfig(Section):
 class TrainingConfig(Section):
     """How long, in which batches, and when to look and to save."""
 
-    batch_size: int = Field(64, ge=1)
-    max_epochs: int = Field(28, ge=1)
+    batch_size: int = Field(64, ge=1, description="data a step")
+    max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
     checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
@@ -79,12 +79,12 @@ class TrainingConfig(Section):
 class RunConfig(Section):
     """A whole run."""
 
-    model: str = "alignment"
-    guide: str = "variational"
-    objective: str = "elbo"
-    preset: str = "small"
-    seed: int = Field(0, ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    model: str = Field("alignment", description="model family: hardpp models")
+    guide: str = Field("variational", description="of that family: hardpp guides")
+    objective: str = Field("elbo", description="what is trained: hardpp objectives")
+    preset: str = Field("small", description="sizes and settings that lie under all others")
+    seed: int = Field(0, ge=0, description="of weights, batches and draws")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when there is one")
     threads: int | None = Field(None, ge=1, description="CPU threads; left out: what torch takes")
     init_from: str | None = Field(None, description="run folder whose weights come first")
     data: DataConfig = DataConfig()

@@ -14,8 +14,10 @@ from corpora import RULE, fail, hardpp, settings, succeed, train_command, write_
 
 from hardpp import __version__
 from hardpp.cli import main
+from hardpp.config import parse_setting
 from hardpp.errors import ResourceError
 from hardpp.exits import mendable
+from hardpp.tasks.catalogue import TASKS, resolve
 from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
@@ -39,7 +41,7 @@ OPTIONS = {
     "compare alignments": [*READ, "--both-ways", "--format"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
-    "models": [],
+    "models": ["--data", "--guide", "--objective", "--preset", "--format"],
     "guides": ["--model"],
     "objectives": [],
     "doctor": [],
@@ -281,7 +283,9 @@ def test_every_objective_trains_and_evaluates(words: list[str], corpus: Path, tm
 
 
 def test_lists() -> None:
-    assert succeed("models").splitlines()[1].startswith("alignment")
+    families = {line.split()[0]: line.split() for line in succeed("models").splitlines()}
+    assert list(families) == ["model", *TASKS]
+    assert families["glimpse"][1:4] == ["translated-mnist", "prior", "rloo"]
     assert [line.split()[0] for line in succeed("guides").splitlines()] == [
         "guide",
         "variational",
@@ -294,6 +298,23 @@ def test_lists() -> None:
     assert [row.split()[0] for row in rows] == list(OBJECTIVES)
     assert {row.split()[0]: row.split()[2] for row in rows}["soft"] == "no"
     assert "torch" in succeed("doctor")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_setting_of_a_model_is_told_and_can_be_set(name: str) -> None:
+    rows = json.loads(succeed("models", name, "--format", "json"))
+    assert [row["setting"] for row in rows if not row["what"] and "inference." not in row["setting"]] == []
+    assert all(row["what"][-1] != "." for row in rows if row["what"])
+    given = [parse_setting(f"{row['setting']}={row['value']}") for row in rows if row["value"]]
+    assert resolve(given) == resolve([{"model": name}])
+
+
+def test_the_settings_of_a_model_are_those_for_its_data() -> None:
+    told = json.loads(succeed("models", "glimpse", "--data", "mnist", "--format", "json"))
+    assert {row["setting"]: row["value"] for row in told}["network.side"] == "8"
+    assert "there is no data set" in fail(2, "models", "glimpse", "--data", "mnits")
+    assert "did you mean 'glimpse'" in fail(2, "models", "glimpses")
+    assert "give its NAME" in fail(2, "models", "--preset", "paper")
 
 
 def test_the_options_of_an_objective() -> None:

@@ -23,7 +23,9 @@ from hardpp.inference.weight_table import Layout, WeightTable, elements
 
 
 class Hybrid(ScoreFunctionELBO):
-    """The loss above; the value is the evidence lower bound.
+    """Observations by their likelihood, draws by whether the answer was right: Mnih et al. (2014).
+
+    The gradient is the one above; the value is the evidence lower bound.
 
     Args:
         num_particles: K.

@@ -30,7 +30,7 @@ from hardpp.ops.leave_one_out import log_mean_of_others
 
 
 class OVIS(SampledObjective):
-    """The importance-weighted bound, each particle judged by the equation above.
+    """The importance-weighted bound, each particle judged by the control optimal for many of them.
 
     Args:
         num_particles: K, at least 2.

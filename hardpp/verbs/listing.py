@@ -1,6 +1,8 @@
 """What there is: data sets, model families, guides, objectives, versions."""
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -35,11 +37,35 @@ def data_fetch(names: tuple[str, ...], verify: bool) -> None:
 
 
 @click.command()
-def models() -> None:
-    """List the model families."""
-    from hardpp.tasks.catalogue import TASKS
+@click.argument("name", required=False)
+@click.option("--data", help="For which data set, file or folder [the model's].")
+@click.option("--guide", help="For which guide [the recommended one].")
+@click.option("--objective", help="For which objective [the recommended one].")
+@click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
+@style_option("table", "json", "csv")
+def models(name: str | None, style: str, **choices: str | None) -> None:
+    """List the model families and what each trains with, or all settings of one.
 
-    click.echo(table([{"model": name, "what": kind.summary} for name, kind in TASKS.items()], "table"))
+    Of one family, every setting that a run would have, its value as recommended for the data, guide,
+    objective and preset, and what it is: each can be given as --set SETTING=VALUE or in a --config.
+    """
+    from hardpp.tasks.catalogue import TASKS, resolve
+    from hardpp.tasks.settings import described_settings
+
+    if name is not None:
+        chosen: dict[str, Any] = {key: value for key, value in choices.items() if value is not None}
+        if "data" in chosen:
+            chosen["data"] = {"name": chosen["data"]}
+        click.echo(table(described_settings(resolve([{"model": name}, chosen])), style))
+        return
+    if any(value is not None for value in choices.values()):
+        raise click.UsageError("--data, --guide, --objective and --preset are for one family: give its NAME")
+    rows = []
+    for each, kind in TASKS.items():
+        config = resolve([{"model": each}])
+        recommended = {"data": config.data.name, "guide": config.guide, "objective": config.objective}
+        rows.append({"model": each, **recommended, "what": kind.summary})
+    click.echo(table(rows, style))
 
 
 @click.command()
@@ -68,9 +94,9 @@ def objectives(name: str | None) -> None:
                 "bounds": kind.bound,
                 "unbiased": "yes" if kind.unbiased else "no",
                 "trains the guide": "yes" if kind.trains_guide else "no",
-                "what": (inspect.getdoc(kind) or "").split("\n")[0].rstrip("."),
+                "what": _summary(kind, settings),
             }
-            for each, (kind, _) in OBJECTIVES.items()
+            for each, (kind, settings) in OBJECTIVES.items()
         ]
         click.echo(table(rows, "table"))
         return
@@ -91,3 +117,9 @@ def doctor() -> None:
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())
     click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
+
+
+def _summary(kind: type, settings: Mapping[str, Any]) -> str:
+    own = ", ".join(f"{name}={value}" for name, value in settings.items() if name != "particles")
+    what = (inspect.getdoc(kind) or "").split("\n")[0].rstrip(".")
+    return f"{what} ({own})" if own else what

@@ -25,13 +25,13 @@ class GlimpseOptions(Section):
     side: int = Field(12, ge=1, description="pixels a side of the sharpest window and of all patches")
     windows: int = Field(3, ge=1, description="windows a glimpse, each twice as wide as the one before")
     scales: int = Field(1, ge=1, description="widths to choose from, each twice the one before")
-    padding: Literal["zeros", "edge"] = "zeros"
+    padding: Literal["zeros", "edge"] = Field("zeros", description="what lies outside of the image")
     space: Literal["grid", "continuous"] = Field("grid", description="where to look: cells, or anywhere")
     cells: int = Field(7, ge=1, description="of the grid, a side")
     spread: float = Field(0.1, gt=0, description="of continuous places; an image is 2 wide")
     hidden: int = Field(128, ge=1, description="hidden features of what a glimpse shows")
     features: int = Field(128, ge=1, description="of a glimpse, and of the recurrence")
-    cell: Literal["relu", "gru"] = "relu"
+    cell: Literal["relu", "gru"] = Field("relu", description="of the recurrence over glimpses")
     head: int = Field(64, ge=1, description="hidden features of the choice of places")
     context: int = Field(12, ge=0, description="pixels a side of the whole image in small; 0: none")
     every_glimpse: bool = Field(True, description="predict the label after every glimpse")

@@ -12,11 +12,11 @@ class AlignmentNetwork(Section):
 
     embedding: int = Field(128, ge=1, description="features of a symbol")
     encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
-    encoder_layers: int = Field(1, ge=1)
+    encoder_layers: int = Field(1, ge=1, description="of the encoder")
     skip: bool = Field(False, description="attended positions also hold the features of their own symbol")
     decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
-    decoder_layers: int = Field(1, ge=1)
-    scorer: Literal["bilinear", "additive"] = "bilinear"
+    decoder_layers: int = Field(1, ge=1, description="of the decoder")
+    scorer: Literal["bilinear", "additive"] = Field("bilinear", description="of the prior over positions")
     guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
     dropout: float = Field(0.45, ge=0, lt=1, description="of the model's hidden features")
     embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
