@@ -25,9 +25,12 @@ import oracles
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.importance_weighted import IWAE, VIMCO
+from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
-from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.reinforce import REINFORCE
+from hardpp.inference.rloo import RLOO
+from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep

@@ -26,7 +26,10 @@ from torch import Tensor, nn
 
 from hardpp.distributions.categorical import Categorical
 from hardpp.inference.importance_weighted import IWAE, VIMCO
-from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.nvil import NVIL
+from hardpp.inference.reinforce import REINFORCE
+from hardpp.inference.rloo import RLOO
+from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 
 B, S, H, V, STEPS = 32, 20, 64, 100, 30

@@ -30,7 +30,7 @@ class Hybrid(ScoreFunctionELBO):
     Args:
         num_particles: K.
         baseline: what rewards are compared with, see `ScoreFunctionELBO`.
-        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
+        entropy_bonus, entropy_bonus_steps, entropy_bonus_final: weight of the guide's entropy.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -47,6 +47,7 @@ class Hybrid(ScoreFunctionELBO):
         baseline: BaselineName | nn.Module | None = "learned",
         entropy_bonus: EntropyBonus | float = 0.0,
         entropy_bonus_steps: int = 0,
+        entropy_bonus_final: float = 0.1,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(
@@ -55,6 +56,7 @@ class Hybrid(ScoreFunctionELBO):
             baseline=baseline,
             entropy_bonus=entropy_bonus,
             entropy_bonus_steps=entropy_bonus_steps,
+            entropy_bonus_final=entropy_bonus_final,
             max_plate_nesting=max_plate_nesting,
         )
         self.unbiased = False

@@ -127,15 +127,16 @@ def kl_warm_up(steps: int) -> KLWarmUp | None:
     return KLWarmUp(steps) if steps else None
 
 
-def bonus_of_entropy(weight: EntropyBonus | float, steps: int) -> EntropyBonus | None:
-    """The bonus that the options `entropy_bonus` and `entropy_bonus_steps` ask for; None for weight 0.
+def bonus_of_entropy(weight: EntropyBonus | float, steps: int, final: float) -> EntropyBonus | None:
+    """The bonus that options of an objective ask for; None for weight 0.
 
     Args:
-        weight: at first, or the schedule itself.
-        steps: training estimates over which the weight falls linearly to a tenth; 0: it stays.
+        weight: `entropy_bonus`, at first; or the schedule itself.
+        steps: `entropy_bonus_steps`, training estimates over which it falls linearly; 0: it stays.
+        final: `entropy_bonus_final`, the share of it that is left then.
 
     Raises:
-        UsageError: a negative weight, a negative number of steps, or steps that have no weight to fall.
+        UsageError: a negative weight or number of steps, a share outside 0 to 1, or steps without a weight.
     """
     if isinstance(weight, EntropyBonus):
         if steps:
@@ -145,8 +146,10 @@ def bonus_of_entropy(weight: EntropyBonus | float, steps: int) -> EntropyBonus |
         return weight
     if weight < 0 or steps < 0:
         raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
+    if not 0 <= final <= 1:
+        raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
     if not weight:
         if steps:
             raise UsageError("entropy_bonus_steps is for an entropy_bonus above 0")
         return None
-    return EntropyBonus(weight, 0.1 * weight if steps else weight, hold=0, steps=steps or 1)
+    return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)

@@ -62,7 +62,8 @@ class ScoreFunctionELBO(SampledObjective):
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
             bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
         entropy_bonus: weight of the guide's entropy that is added in the gradient; or a schedule of it.
-        entropy_bonus_steps: training steps over which that weight falls to a tenth; 0: it stays.
+        entropy_bonus_steps: training steps over which that weight falls; 0: it stays.
+        entropy_bonus_final: the share of it that is left then, and from then on.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:
@@ -84,6 +85,7 @@ class ScoreFunctionELBO(SampledObjective):
         kl_warmup: int = 0,
         entropy_bonus: EntropyBonus | float = 0.0,
         entropy_bonus_steps: int = 0,
+        entropy_bonus_final: float = 0.1,
         max_plate_nesting: float = float("inf"),
     ):
         super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
@@ -104,7 +106,7 @@ class ScoreFunctionELBO(SampledObjective):
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
         self.kl_weight = kl_warm_up(kl_warmup)
-        self.entropy_bonus = bonus_of_entropy(entropy_bonus, entropy_bonus_steps)
+        self.entropy_bonus = bonus_of_entropy(entropy_bonus, entropy_bonus_steps, entropy_bonus_final)
         self.unbiased = not normalize
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
@@ -171,130 +173,3 @@ class ScoreFunctionELBO(SampledObjective):
             return super().scored(model, guide_trace, nesting, args, kwargs)
         relaxed = ExpectedLatents(guide_trace, plates=nesting)(model)
         return particle_trace(relaxed, self.num_particles + 1, nesting, args, kwargs)
-
-
-class REINFORCE(ScoreFunctionELBO):
-    """All of log w as the return of every latent, compared with nothing unless told so: Williams (1992).
-
-    Args:
-        num_particles: K.
-        credit: see `ScoreFunctionELBO`, as all that follow.
-        baseline: what returns are compared with.
-        normalize: centre and scale the signal by its running moments.
-        progress: for the temporal baseline.
-        kl_warmup: steps over which the weight of the KL term rises.
-        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
-        max_plate_nesting: see `SampledObjective`.
-
-    Raises:
-        UsageError: as `ScoreFunctionELBO` does.
-    """
-
-    name = "reinforce"
-
-    def __init__(
-        self,
-        num_particles: int = 1,
-        *,
-        credit: Credit = "global",
-        baseline: BaselineName | nn.Module | None = None,
-        normalize: bool = False,
-        progress: Progress | None = None,
-        kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | float = 0.0,
-        entropy_bonus_steps: int = 0,
-        max_plate_nesting: float = float("inf"),
-    ):
-        super().__init__(
-            num_particles,
-            credit=credit,
-            baseline=baseline,
-            normalize=normalize,
-            progress=progress,
-            kl_warmup=kl_warmup,
-            entropy_bonus=entropy_bonus,
-            entropy_bonus_steps=entropy_bonus_steps,
-            max_plate_nesting=max_plate_nesting,
-        )
-
-
-class RLOO(ScoreFunctionELBO):
-    """Each particle compared with the mean of the others: Kool et al. (2019).
-
-    Args:
-        num_particles: K, at least 2.
-        credit: see `ScoreFunctionELBO`, as all that follow.
-        kl_warmup: steps over which the weight of the KL term rises.
-        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
-        max_plate_nesting: see `SampledObjective`.
-
-    Raises:
-        UsageError: as `ScoreFunctionELBO` does.
-    """
-
-    name = "rloo"
-
-    def __init__(
-        self,
-        num_particles: int = 2,
-        *,
-        credit: Credit = "causal",
-        kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | float = 0.0,
-        entropy_bonus_steps: int = 0,
-        max_plate_nesting: float = float("inf"),
-    ):
-        super().__init__(
-            num_particles,
-            credit=credit,
-            baseline="leave-one-out",
-            kl_warmup=kl_warmup,
-            entropy_bonus=entropy_bonus,
-            entropy_bonus_steps=entropy_bonus_steps,
-            max_plate_nesting=max_plate_nesting,
-        )
-
-
-class NVIL(ScoreFunctionELBO):
-    """A baseline that is learned along with the programs, and a normalised signal: Mnih and Gregor (2014).
-
-    The guide's expected gradient is right up to one positive factor, that of `normalize`.
-
-    Args:
-        num_particles: K.
-        credit: see `ScoreFunctionELBO`, as all that follow.
-        baseline: "learned", "average" or a module.
-        normalize: centre and scale the signal by its running moments.
-        kl_warmup: steps over which the weight of the KL term rises.
-        entropy_bonus, entropy_bonus_steps: weight of the guide's entropy.
-        max_plate_nesting: see `SampledObjective`.
-
-    Raises:
-        UsageError: as `ScoreFunctionELBO` does.
-    """
-
-    name = "nvil"
-    unbiased = False
-
-    def __init__(
-        self,
-        num_particles: int = 1,
-        *,
-        credit: Credit = "causal",
-        baseline: Literal["learned", "average"] | nn.Module = "learned",
-        normalize: bool = True,
-        kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | float = 0.0,
-        entropy_bonus_steps: int = 0,
-        max_plate_nesting: float = float("inf"),
-    ):
-        super().__init__(
-            num_particles,
-            credit=credit,
-            baseline=baseline,
-            normalize=normalize,
-            kl_warmup=kl_warmup,
-            entropy_bonus=entropy_bonus,
-            entropy_bonus_steps=entropy_bonus_steps,
-            max_plate_nesting=max_plate_nesting,
-        )

@@ -18,10 +18,13 @@ from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
+from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.reinforce import REINFORCE
 from hardpp.inference.relaxed import SoftAttention
-from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.rloo import RLOO
+from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance

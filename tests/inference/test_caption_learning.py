@@ -7,7 +7,7 @@ from torch import nn
 from hardpp.guides.captioner import SentenceInformed
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.score_function import RLOO
+from hardpp.inference.rloo import RLOO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.models.captioner import Captioner
 from hardpp.nn.attention import AdditiveScorer

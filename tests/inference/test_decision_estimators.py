@@ -22,9 +22,12 @@ from hardpp import sites
 from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
 from hardpp.inference.importance_weighted import IWAE, VIMCO
+from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.reinforce import REINFORCE
+from hardpp.inference.rloo import RLOO
 from hardpp.inference.schedules import EntropyBonus
-from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.ops.lattice_grid import Grid
 

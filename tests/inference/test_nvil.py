@@ -18,8 +18,11 @@ from torch.optim.swa_utils import AveragedModel
 from hardpp.errors import UsageError
 from hardpp.inference.baselines import AverageBaseline, LearnedBaseline
 from hardpp.inference.history import History, history_of
+from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.reinforce import REINFORCE
+from hardpp.inference.rloo import RLOO
+from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.ops.weights import suffix_sums
 
 CLOSE = {"rtol": 0, "atol": 1e-9}

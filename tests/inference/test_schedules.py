@@ -25,9 +25,12 @@ from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.drawn_weights import RelaxedObjective
 from hardpp.inference.exact import EnumeratedELBO
 from hardpp.inference.gumbel import GumbelSoftmax
+from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.reinforce import REINFORCE
+from hardpp.inference.rloo import RLOO
 from hardpp.inference.schedules import EntropyBonus, KLWarmUp, TemperatureSchedule
-from hardpp.inference.score_function import NVIL, REINFORCE, RLOO, ScoreFunctionELBO
+from hardpp.inference.score_function import ScoreFunctionELBO
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
@@ -81,6 +84,8 @@ def test_an_entropy_bonus_of_plain_numbers(kind: Callable[..., ScoreFunctionELBO
         return found
 
     assert weights(entropy_bonus=2.0, entropy_bonus_steps=4) == pytest.approx([2, 1.55, 1.1, 0.65, 0.2, 0.2])
+    to_none = weights(entropy_bonus=2.0, entropy_bonus_steps=4, entropy_bonus_final=0.0)
+    assert to_none == pytest.approx([2, 1.5, 1.0, 0.5, 0.0, 0.0])
     assert weights(entropy_bonus=2) == [2.0] * 6
     schedule = EntropyBonus()
     assert kind(num_particles=2, entropy_bonus=schedule).entropy_bonus is schedule
@@ -88,6 +93,7 @@ def test_an_entropy_bonus_of_plain_numbers(kind: Callable[..., ScoreFunctionELBO
     for wrong, words in (
         ({"entropy_bonus": -1.0}, "0 or more"),
         ({"entropy_bonus": 1.0, "entropy_bonus_steps": -1}, "0 or more"),
+        ({"entropy_bonus": 1.0, "entropy_bonus_final": 1.5}, "a share of entropy_bonus, 0 to 1, not 1.5"),
         ({"entropy_bonus_steps": 3}, "for an entropy_bonus above 0"),
         ({"entropy_bonus": schedule, "entropy_bonus_steps": 3}, "steps of its own"),
     ):
