@@ -16,6 +16,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from hardpp.ops.precision import log_softmax
+
 
 class Categorical(dist.Categorical):
     """Integers 0 .. S-1 with (unnormalised) log-probabilities `logits`, (..., S); -inf is impossible.
@@ -27,8 +29,7 @@ class Categorical(dist.Categorical):
     def __init__(self, logits: Tensor, *, validate_args: bool | None = None):
         if logits.dim() == 0:
             raise ValueError("logits have one dim of values at least, got a scalar")
-        half = logits.dtype in (torch.bfloat16, torch.float16)
-        self.logits = self._param = logits.log_softmax(-1, dtype=torch.float32 if half else None)
+        self.logits = self._param = log_softmax(logits)
         self._num_events = logits.shape[-1]
         torch.distributions.Distribution.__init__(self, logits.shape[:-1], validate_args=validate_args)
 

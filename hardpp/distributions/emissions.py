@@ -18,6 +18,7 @@ from torch.distributions import constraints
 
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.ops.lattice_grid import Grid
+from hardpp.ops.precision import at_least_single
 
 
 class Emissions(StepIndependent):
@@ -86,7 +87,7 @@ class Emissions(StepIndependent):
 
     # 0 at padding, never narrower than float32.
     def _known(self, log_prob: Tensor) -> Tensor:
-        wide = log_prob.float() if log_prob.dtype in (torch.bfloat16, torch.float16) else log_prob
+        wide = at_least_single(log_prob)
         return wide.where(self._token_mask(), wide.new_zeros(()))
 
     def _token_mask(self) -> Tensor:
@@ -119,4 +120,4 @@ class GridEmissions(Emissions):
 
     def _table(self, value: Tensor) -> Tensor:
         log_prob: Tensor = self.tokens.log_prob(value.unsqueeze(-2))  # (B, S + 1, T)
-        return log_prob.float() if log_prob.dtype in (torch.bfloat16, torch.float16) else log_prob
+        return at_least_single(log_prob)

@@ -18,6 +18,7 @@ from torch.distributions import constraints
 
 from hardpp.ops.lattice import arc_probabilities, log_total
 from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
+from hardpp.ops.precision import log_softmax
 
 
 class TemporalClassification(TorchDistribution):
@@ -33,8 +34,7 @@ class TemporalClassification(TorchDistribution):
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, logits: Tensor, source_mask: Tensor, target_mask: Tensor, boundary: int = 0):
-        half = logits.dtype in (torch.bfloat16, torch.float16)
-        self.log_probs = logits.log_softmax(-1, dtype=torch.float32 if half else None)
+        self.log_probs = log_softmax(logits)
         self.frames, self.said, self.boundary = source_mask.sum(-1), target_mask.sum(-1) - 1, boundary
         super().__init__(target_mask.shape[:-1], target_mask.shape[-1:], validate_args=False)
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from hardpp.ops.precision import at_least_single
+
 
 class TruncatedNormal(dist.TorchDistribution):
     """Normal(loc, scale) given that it lies in [low, high]; `loc` does, so that no difference cancels.
@@ -37,8 +39,7 @@ class TruncatedNormal(dist.TorchDistribution):
     def __init__(self, loc: Tensor, scale: float, low: float = -1.0, high: float = 1.0):
         if not (low < high and scale > 0):
             raise ValueError(f"expected low < high and scale > 0, got {low}, {high} and {scale}")
-        half = loc.dtype in (torch.bfloat16, torch.float16)
-        self.loc = loc.float() if half else loc
+        self.loc = at_least_single(loc)
         self.scale, self.low, self.high = scale, low, high
         super().__init__(loc.shape, validate_args=False)
 

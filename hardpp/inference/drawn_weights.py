@@ -26,6 +26,7 @@ from hardpp.inference.objective import SampledObjective
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.schedules import kl_warm_up
 from hardpp.inference.weight_table import WeightTable, tabulate
+from hardpp.ops.precision import log_softmax, wide
 from hardpp.types import Estimate, Program
 
 
@@ -149,14 +150,14 @@ def log_probs(site: Any) -> Tensor:
         raise UsageError(
             f"site {site['name']!r} is {type(fn).__name__}: only a Categorical can be drawn as weights"
         )
-    wide = fn.logits
-    if wide.dtype in (torch.bfloat16, torch.float16):
-        wide = wide.log_softmax(-1, dtype=torch.float32)
+    log_p: Tensor = fn.logits
+    if log_p.dtype != wide(log_p.dtype):  # torch has normalised them in half precision
+        log_p = log_softmax(log_p)
     if "probs" in vars(fn):  # torch clamps the logit of a probability that was given as zero
-        impossible = (fn.probs == 0) & (wide.exp() > 0)
-        wide = wide.masked_fill(impossible, -torch.inf).log_softmax(-1)
+        impossible = (fn.probs == 0) & (log_p.exp() > 0)
+        log_p = log_p.masked_fill(impossible, -torch.inf).log_softmax(-1)
     if mask is None or mask is True:
-        return wide
-    first = wide.new_full(wide.shape[-1:], -torch.inf)
+        return log_p
+    first = log_p.new_full(log_p.shape[-1:], -torch.inf)
     first[0] = 0.0
-    return wide.where(torch.as_tensor(mask, device=wide.device).unsqueeze(-1), first)
+    return log_p.where(torch.as_tensor(mask, device=log_p.device).unsqueeze(-1), first)

@@ -31,6 +31,7 @@ from hardpp.inference.objective import SampledObjective, without_observations
 from hardpp.inference.particles import particle_trace
 from hardpp.inference.sample_sites import steps_of
 from hardpp.inference.weight_table import WeightTable, tabulate
+from hardpp.ops.precision import at_least_single
 from hardpp.types import Program
 
 Proposal = Literal["temperature", "mixture"]
@@ -150,12 +151,12 @@ def flattened(name: str, fn: Any, flatten: Flatten) -> Any:
     if isinstance(fn, dist.MaskedDistribution):
         return flattened(name, fn.base_dist, flatten).mask(fn._mask)
     if isinstance(fn, torch.distributions.Categorical):
-        logits = _wide(fn.logits)
+        logits = at_least_single(fn.logits).detach()
         # torch clamps the logit of a probability that was given as zero.
         impossible = (fn.probs == 0) & (fn.logits.exp() > 0)
         return Categorical(logits=flatten(logits.masked_fill(impossible, -torch.inf)))
     if isinstance(fn, torch.distributions.Bernoulli):
-        logits = _wide(fn.logits)
+        logits = at_least_single(fn.logits).detach()
         both = flatten(torch.nn.functional.logsigmoid(torch.stack([-logits, logits], -1)))
         return dist.Bernoulli(logits=both[..., 1] - both[..., 0])
     raise UsageError(
@@ -170,8 +171,3 @@ def mixed(log_q: Tensor, share: float) -> Tensor:
     uniform = (log(share) - possible.sum(-1, keepdim=True).to(log_q).log()).where(possible, -torch.inf)
     own = log_q + log(1 - share) if share < 1 else torch.full_like(log_q, -torch.inf)
     return torch.logaddexp(own, uniform)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    half = logits.dtype in (torch.bfloat16, torch.float16)
-    return (logits.float() if half else logits).detach()

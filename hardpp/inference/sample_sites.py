@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
+from hardpp.ops.precision import at_least_single
 
 PARTICLES = "num_particles_vectorized"  # Pyro's own name for the plate over particles
 
@@ -38,9 +39,7 @@ def site_log_prob(site: Site, *, steps: bool = False) -> Tensor:
     """
     fn, mask = site["fn"], site["mask"]
     by_step = steps and isinstance(fn, StepIndependent)
-    terms: Tensor = (fn.step_log_prob if by_step else fn.log_prob)(site["value"])
-    if terms.dtype in (torch.bfloat16, torch.float16):
-        terms = terms.float()
+    terms = at_least_single((fn.step_log_prob if by_step else fn.log_prob)(site["value"]))
     if mask is None or mask is True:
         return terms
     if mask is False:

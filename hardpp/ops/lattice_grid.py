@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from hardpp.ops.precision import at_least_single
+
 
 class Path(NamedTuple):
     """Where decisions lead; all (..., B, N)."""
@@ -178,7 +180,7 @@ def decision_log_probs(logits: Tensor, may_emit: Tensor, may_consume: Tensor) ->
 
     Exactly 0 and without gradient where the decision is forced, minus infinity where it may not be made.
     """
-    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    wide = at_least_single(logits)
     free = may_emit & may_consume
     zero = wide.new_zeros(())
     consume = torch.where(free, logsigmoid(-wide), zero).masked_fill(~may_consume, -torch.inf)

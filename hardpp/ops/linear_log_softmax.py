@@ -24,7 +24,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 from torch.overrides import handle_torch_function, has_torch_function
 
-from hardpp.ops.row_softmax import Kept, Room, RowGradients, RowSoftmax, chunks, wide
+from hardpp.ops.precision import wide
+from hardpp.ops.row_softmax import Kept, Room, RowGradients, RowSoftmax, chunks
 
 CHUNK_BYTES = 8 * 2**20
 KEPT_BYTES = 128 * 2**20

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from hardpp.ops.precision import wide
+
 
 class Room(NamedTuple):
     """How much may be held at once, and in which dtype the products run."""
@@ -156,11 +158,6 @@ class RowGradients:
             self.d_weight.addmm_(d_logits.T, x)
         elif self.d_weight is not None:
             self.d_weight += d_logits.T @ x
-
-
-def wide(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of softmaxes and of sums over chunks: float32 or wider."""
-    return torch.promote_types(dtype, torch.float32)
 
 
 def chunks(n: int, size: int) -> Iterator[slice]:
