@@ -9,8 +9,8 @@ silent: normal places with a deviation of 0.05, clamped after they were drawn an
 images that cuts their patches one by one; a single draw an image; REINFORCE with the rewards 0 and 1 and a
 learned baseline, weighted by 0.01; Adam at 3e-4; the label after the last glimpse only. `ours` is what
 `hardpp train --model glimpse --data mnist` makes of the same glimpses (by default they have a second, wider
-window, and a label after each): two draws an image, compared with each other. It stops when its epochs are
-over.
+window): two draws an image, compared with each other, and the label predicted after each glimpse. It stops
+when its epochs are over.
 
 They take turns of a few seconds of CPU each, so that a slower moment of the machine hits both. Seconds are
 those of training steps; test errors are of one look at each image, between turns and not counted (of ours,
@@ -42,8 +42,7 @@ SETTINGS: dict[str, Any] = {
     "model": "glimpse",
     "device": "cpu",
     "data": {"name": "mnist"},
-    "network": {"side": SIDE, "windows": 1, "glimpses": GLIMPSES, "every_glimpse": False},
-    "inference": {"entropy_bonus": 0.03},
+    "network": {"side": SIDE, "windows": 1, "glimpses": GLIMPSES},
     "training": {"batch_size": BATCH, "patience": 40},
 }
 
