@@ -53,31 +53,24 @@ class GlimpseTask(GlimpseVerbs):
     def settings(self, data: str) -> Mapping[str, Any]:
         """What is recommended for images."""
         # Policies settle on what a classifier knows that has seen little; paying for open choices at first
-        # keeps them, paying for longer keeps them from ever settling. What fills its image is found without
-        # a search, and later glimpses tell less of it than a tenth of the first price.
-        small = data in SMALL
-        open_choices = (
-            {"entropy_bonus": 0.05, "entropy_bonus_steps": 2500, "entropy_bonus_final": 0.0}
-            if small
-            else {"entropy_bonus": 0.01, "entropy_bonus_steps": 500}
-        )
-        found: dict[str, Any] = {
+        # keeps them, paying for longer keeps them from ever settling.
+        bonus: dict[str, Any] = {"entropy_bonus": 0.01, "entropy_bonus_steps": 500}
+        network: dict[str, Any] = {}
+        decay = 0.0
+        if data in SMALL:
+            # Nothing has to be found: choices stay open until the classifier knows all places. It sees the
+            # same images at the same few of them in every epoch, and would learn them by heart.
+            bonus = {"entropy_bonus": 0.05, "entropy_bonus_steps": 2500, "entropy_bonus_final": 0.0}
+            network = {"side": 8, "windows": 2, "cells": 5, "hidden": 64, "context": 0}
+            decay = 0.15
+        return {
             "objective": "rloo",
             "guide": "prior",
-            "options": {
-                "rloo": {"particles": 2, **open_choices},
-                "reinforce": open_choices,
-                "hybrid": open_choices,
-            },
-            "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.0, "average": 0.999},
+            "options": {"rloo": {"particles": 2, **bonus}, "reinforce": bonus, "hybrid": bonus},
+            "network": network,
+            "optimiser": {"learning_rate": 3e-3, "weight_decay": decay, "average": 0.999},
             "training": {"batch_size": 128, "max_epochs": 20},
         }
-        if (
-            small
-        ):  # the same images at the same few places, epoch after epoch: to be kept from learning by heart
-            found["network"] = {"side": 8, "windows": 2, "cells": 5, "hidden": 64, "context": 0}
-            found["optimiser"]["weight_decay"] = 0.15
-        return found
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> LabelledImages:
         """The images: a named corpus, fetched or made if need be, or the user's own folder."""
