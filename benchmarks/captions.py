@@ -5,10 +5,10 @@
     python benchmarks/captions.py --quick
 
 Scenes of two to four digits of MNIST unless told otherwise, where every word for a digit has a gold box. All
-rows train the same networks for the same steps; `soft` is the twin whose words see expected regions, and
-`soft-then-ROW` is it for the first `--warm` epochs (`soft-first`) and then ROW (`--init-from`). Each row
-is a run folder (`hardpp train` would make the same), kept and gone on with; figures are of the epoch of the
-best dev bound on the test part. BLEU is sacreBLEU's, of sentences said greedily or by `--beam`.
+rows but `soft-first` train the same networks for the same steps; `soft` is the twin whose words see expected
+regions, and `soft-then-ROW` is it for the first `--warm` epochs (`soft-first`) and then ROW (`--init-from`).
+Each row is a run folder (`hardpp train` would make the same), kept and gone on with; figures are of the epoch
+of the best dev bound on the test part. BLEU is sacreBLEU's, of sentences said greedily or by `--beam`.
 """
 
 import argparse

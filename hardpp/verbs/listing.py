@@ -47,7 +47,8 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
     """List the model families and what each trains with, or all settings of one.
 
     Of one family, every setting that a run would have, its value as recommended for the data, guide,
-    objective and preset, and what it is: each can be given as --set SETTING=VALUE or in a --config.
+    objective and preset, and what it is (of inference.*: `hardpp objectives NAME`). Each can be given as
+    --set SETTING=VALUE or in a --config.
     """
     from hardpp.tasks.catalogue import TASKS, resolve
     from hardpp.tasks.settings import described_settings

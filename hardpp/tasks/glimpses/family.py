@@ -58,8 +58,8 @@ class GlimpseTask(GlimpseVerbs):
         network: dict[str, Any] = {}
         decay = 0.0
         if data in SMALL:
-            # Nothing has to be found: choices stay open until the classifier knows all places. It sees the
-            # same images at the same few of them in every epoch, and would learn them by heart.
+            # Measured: choices that are open for longer, and then not paid for at all, settle on good cells
+            # with every seed tried; on canvases they do not help (docs/benchmarks.md).
             bonus = {"entropy_bonus": 0.05, "entropy_bonus_steps": 2500, "entropy_bonus_final": 0.0}
             network = {"side": 8, "windows": 2, "cells": 5, "hidden": 64, "context": 0}
             decay = 0.15
