@@ -42,6 +42,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "va-sample-4": {"objective": "elbo", "inference": {"particles": 4, "baseline": "leave-one-out"}},
     "rws": {"objective": "rws", "inference": {"particles": 5, "control_variates": False}},
     "gumbel": {"objective": "gumbel"},
+    "soft-then-exact": {"objective": "exact", "init_from": "soft"},
+    "soft-then-va-enum": {"objective": "enum", "init_from": "soft", "inference": {"kl_warmup": 500}},
 }
 KEEPS = (1, 2, 3, 5)  # of Deng et al.'s K-max, table 2
 FIGURES = ("PPL", "BLEU", "nll", "entropy", "kl")
