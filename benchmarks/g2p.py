@@ -21,8 +21,8 @@ from typing import Any
 
 from measured import commit
 
-from hardpp.data import cmudict
 from hardpp.data.sources import fetch
+from hardpp.data.transduction import cmudict
 from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.runs import open_run

@@ -33,7 +33,7 @@ from torch.distributions import Normal
 from torch.nn.functional import cross_entropy, mse_loss, pad, relu
 
 from hardpp.config import merge, parse_setting
-from hardpp.data.images import ImagePart
+from hardpp.data.images.labelled import ImagePart
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.session import Session
 

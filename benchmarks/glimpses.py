@@ -36,7 +36,7 @@ from measured import commit, over_seeds
 
 from hardpp import checkpoint
 from hardpp.config import RunConfig, merge, parse_setting
-from hardpp.data.images import LabelledImages
+from hardpp.data.images.labelled import LabelledImages
 from hardpp.diagnostics.gradients import examine, parameter_groups
 from hardpp.guides.prior import Prior
 from hardpp.tasks.catalogue import objective, resolve

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from image_files import write_picture
 
-from hardpp.data import emoji_captions
+from hardpp.data.captions import emoji
 
 NAMES = tuple(f"{number}_{number:x}.jpg" for number in range(1000, 1060))
 TONES = {"1F3FB": "light", "1F3FF": "dark"}
@@ -86,10 +86,10 @@ def write_emoji(folder: Path, count: int = 80) -> Path:
         for code, name in codes.items():
             sign = "".join(chr(int(one, 16)) for one in code.split("-"))
             (derived if "-" in code else names)[sign] = {"default": ["x"], "tts": [name]}
-            path = folder / emoji_captions.PICTURES / f"{code.lower()}.png"
+            path = folder / emoji.PICTURES / f"{code.lower()}.png"
             write_picture(path, (number, 2, 3, 255), (64, 64), "RGBA")
-    (folder / emoji_captions.LIST).write_text(json.dumps(entries))
-    for (file, key), said in zip(emoji_captions.NAMES.items(), (names, derived), strict=True):
+    (folder / emoji.LIST).write_text(json.dumps(entries))
+    for (file, key), said in zip(emoji.NAMES.items(), (names, derived), strict=True):
         (folder / file).parent.mkdir(parents=True)
         (folder / file).write_text(json.dumps({key: {"identity": {}, "annotations": said}}))
     return folder

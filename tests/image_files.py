@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hardpp.data.images import Held, LabelledImages
+from hardpp.data.images.labelled import Held, LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 
 

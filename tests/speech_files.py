@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data.timit import DEV_SPEAKERS, TEST_SPEAKERS
+from hardpp.data.speech.timit import DEV_SPEAKERS, TEST_SPEAKERS
 
 Samples = NDArray[np.int16]
 

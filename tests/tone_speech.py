@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from speech_files import Samples, write_labels, write_sphere
 
-from hardpp.data.timit import DEV_SPEAKERS, TEST_SPEAKERS
+from hardpp.data.speech.timit import DEV_SPEAKERS, TEST_SPEAKERS
 
 MODEL = "online-alignment"
 TONES = {"h#": 0, "sh": 3000, "iy": 700, "aa": 250, "s": 5500}  # Hz

@@ -1,4 +1,5 @@
 """Readers that turn files into corpora, corpora into batches, and the cache that fetches public data.
 
-Import what you need from the module that owns it; nothing but `batches` imports torch.
+A folder for each kind of data; what they share lies beside the folders. Import what you need from the module
+that owns it.
 """

@@ -14,7 +14,8 @@ class Source(NamedTuple):
     package: str  # or several, or languages, with blanks between them
     version: str
     sha256: str  # of the archive, or of several, hex; "" when the members' pins alone decide
-    members: Mapping[str, str]  # member (`hardpp.data.members`) -> its pin; "" when it moves with the archive
+    # Member (see `hardpp.data.packages.members`) -> its pin; "" when it moves with the archive.
+    members: Mapping[str, str]
     size: str  # of the download, for people
 
 

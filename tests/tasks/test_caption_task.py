@@ -17,7 +17,8 @@ from caption_files import write_table, write_tokens
 from corpora import fail, hashes, metrics, settings, succeed
 from image_files import idx_bytes, write_idx
 
-from hardpp.data import caption_scenes, image_corpora
+from hardpp.data.captions import scenes
+from hardpp.data.images import corpora
 from hardpp.decoding.beam import beam_search
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.captions import data as caption_data
@@ -47,11 +48,11 @@ def command(data: Path | str, out: Path, *more: str) -> list[str]:
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Stands for the fetched MNIST, and makes fewer scenes of it."""
     root = tmp_path_factory.mktemp("fetched")
-    write_idx(root / image_corpora.MNIST, train=60, test=20)
+    write_idx(root / corpora.MNIST, train=60, test=20)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_corpora, "fetch", lambda name, report: root)
+        patch.setattr(corpora, "fetch", lambda name, report: root)
         for part, size in SCENES.items():
-            patch.setitem(caption_scenes.SIZES, part, size)
+            patch.setitem(scenes.SIZES, part, size)
         yield root
 
 
@@ -361,9 +362,9 @@ def test_unknown_and_bad_data_are_refused(tmp_path: Path) -> None:
 
 def test_truncated_digits_are_refused(mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "fetched"
-    path = write_idx(root / image_corpora.MNIST, train=60) / "train-labels-idx1-ubyte"
+    path = write_idx(root / corpora.MNIST, train=60) / "train-labels-idx1-ubyte"
     path.write_bytes(idx_bytes(np.zeros(60, np.uint8))[:-3])
-    monkeypatch.setattr(image_corpora, "fetch", lambda name, report: root)
+    monkeypatch.setattr(corpora, "fetch", lambda name, report: root)
     assert path.name in fail(3, *command("digit-captions", tmp_path / "run"))
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from hardpp.data.batches import collate, encode
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior

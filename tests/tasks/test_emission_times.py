@@ -6,7 +6,7 @@ import pytest
 import torch
 from utterances import by_hand, legal_paths, online, transducer, utterances
 
-from hardpp.data.utterances import Segment, Utterance
+from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
 from hardpp.tasks.catalogue import resolve

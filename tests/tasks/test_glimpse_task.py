@@ -17,8 +17,8 @@ from corpora import fail, hardpp, hashes, metrics, settings, succeed
 from image_files import held, idx_bytes, write_idx, write_picture
 from torch import Tensor
 
-from hardpp.data import image_corpora
-from hardpp.data.images import LabelledImages
+from hardpp.data.images import corpora
+from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.catalogue import resolve
@@ -63,9 +63,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Stands for the fetched MNIST."""
     root = tmp_path_factory.mktemp("fetched")
-    write_idx(root / image_corpora.MNIST, train=48, test=12)
+    write_idx(root / corpora.MNIST, train=48, test=12)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_corpora, "fetch", lambda name, report: root)
+        patch.setattr(corpora, "fetch", lambda name, report: root)
         yield root
 
 
@@ -547,5 +547,5 @@ def test_stripes_are_found_and_named(tmp_path: Path) -> None:
 def test_the_family_names_what_it_offers() -> None:
     assert "glimpse" in succeed("models")
     assert "RAM" in succeed("guides", "--model", MODEL)
-    assert GlimpseTask.data[0] == image_corpora.DEFAULT
+    assert GlimpseTask.data[0] == corpora.DEFAULT
     assert "translated-mnist" in hardpp("train", "--help").stdout

@@ -16,7 +16,7 @@ from speech_files import write_labels
 from tone_speech import MODEL, TINY, TONES, write_tones
 
 from hardpp import checkpoint
-from hardpp.data.utterances import Utterance
+from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.tasks import catalogue
 from hardpp.tasks.runs import create, open_run

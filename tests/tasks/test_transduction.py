@@ -8,7 +8,7 @@ import pytest
 import torch
 from corpora import TINY, succeed, train_command, write_corpus
 
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.tasks import catalogue

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hardpp.config import DataConfig, RunConfig
-from hardpp.data.batches import in_order
-from hardpp.data.caption_batches import Sentence, collate, sentences, word_vocabulary
-from hardpp.data.caption_corpora import DEFAULT, CaptionOptions, corpus
-from hardpp.data.captions import CaptionedImages, CaptionedPart
-from hardpp.data.questions import Box
+from hardpp.data.captions.batches import Sentence, collate, sentences, word_vocabulary
+from hardpp.data.captions.captioned import CaptionedImages, CaptionedPart
+from hardpp.data.captions.corpora import DEFAULT, CaptionOptions, corpus
+from hardpp.data.images.rasters import Box
+from hardpp.data.order import in_order
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
-from hardpp.data import caption_corpora
-from hardpp.data.caption_batches import buckets, collate, sentences
-from hardpp.data.captions import CaptionedImages
+from hardpp.data.captions import corpora
+from hardpp.data.captions.batches import buckets, collate, sentences
+from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.guides.captioner import SentenceInformed
@@ -68,7 +68,7 @@ class CaptionTask(CaptionVerbs):
         "variational": "has heard the whole sentence (Ba et al. 2015)",
         "prior": "the model's own latents: hard attention (Xu et al. 2015)",
     }
-    data: Sequence[str] = caption_corpora.NAMES
+    data: Sequence[str] = corpora.NAMES
     decoding: type[BaseModel] = SequenceDecoding
 
     def settings(self, data: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hardpp import sites
-from hardpp.data.questions import Box
+from hardpp.data.images.rasters import Box
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal

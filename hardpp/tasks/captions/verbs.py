@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hardpp import sites
-from hardpp.data.caption_batches import collate, sentences
+from hardpp.data.captions.batches import collate, sentences
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.captions import data as caption_data

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from hardpp.config import DataConfig
-from hardpp.data.image_batches import collate
-from hardpp.data.image_corpora import ImageOptions, corpus
-from hardpp.data.images import ImagePart, LabelledImages
+from hardpp.data.images.batches import collate
+from hardpp.data.images.corpora import ImageOptions, corpus
+from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError
 from hardpp.types import ImageBatch
 

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from hardpp.config import DataConfig, RunConfig
-from hardpp.data import image_corpora
-from hardpp.data.image_batches import collate, shuffled
-from hardpp.data.images import LabelledImages
+from hardpp.data.images import corpora
+from hardpp.data.images.batches import collate, shuffled
+from hardpp.data.images.labelled import LabelledImages
 from hardpp.errors import UsageError
 from hardpp.tasks.glimpses import data as glimpse_data
 from hardpp.tasks.glimpses.figures import Looking
@@ -45,8 +45,8 @@ class GlimpseTask(GlimpseVerbs):
         "prior": "the model's own policy: RAM (Mnih et al. 2014)",
     }
     data: Sequence[str] = (
-        image_corpora.DEFAULT,
-        *(name for name in image_corpora.NAMES if name != image_corpora.DEFAULT),
+        corpora.DEFAULT,
+        *(name for name in corpora.NAMES if name != corpora.DEFAULT),
     )
     decoding: type[BaseModel] = Looking
 

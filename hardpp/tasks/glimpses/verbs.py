@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from hardpp.data.image_batches import collate
+from hardpp.data.images.batches import collate
 from hardpp.diagnostics.draws import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.glimpses import data as glimpse_data

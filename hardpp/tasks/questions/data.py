@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hardpp.config import DataConfig, RunConfig
-from hardpp.data import easy_vqa, vqa
-from hardpp.data.answers import answer_vocabulary, likeliest_answer
-from hardpp.data.question_batches import Asked, by_image, collate, numbered, word_vocabulary
-from hardpp.data.questions import Box, Pictures, Question, Questions
+from hardpp.data.images.rasters import Box
+from hardpp.data.questions import easy_vqa, vqa
+from hardpp.data.questions.answers import answer_vocabulary, likeliest_answer
+from hardpp.data.questions.batches import Asked, by_image, collate, numbered, word_vocabulary
+from hardpp.data.questions.questions import Pictures, Question, Questions
 from hardpp.data.sources import fetch
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes

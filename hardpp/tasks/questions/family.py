@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
-from hardpp.data.answers import drawn_answer
-from hardpp.data.batches import length_buckets
-from hardpp.data.question_batches import by_image, collate
-from hardpp.data.questions import Questions
+from hardpp.data.order import length_buckets
+from hardpp.data.questions.answers import drawn_answer
+from hardpp.data.questions.batches import by_image, collate
+from hardpp.data.questions.questions import Questions
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
 from hardpp.guides.question_answering import AnswerInformed

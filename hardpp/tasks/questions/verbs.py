@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hardpp import sites
-from hardpp.data.questions import Question
+from hardpp.data.questions.questions import Question
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.questions import data as question_data
 from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, grid, placed, region_boxes

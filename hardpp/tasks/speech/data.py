@@ -8,10 +8,10 @@ from math import ceil
 from typing import Any
 
 from hardpp.config import DataConfig
-from hardpp.data.batches import in_order
-from hardpp.data.speech_corpora import SpeechOptions, corpus
-from hardpp.data.utterance_batches import collate, token_vocabulary
-from hardpp.data.utterances import SpeechCorpus, Utterance
+from hardpp.data.order import in_order
+from hardpp.data.speech.batches import collate, token_vocabulary
+from hardpp.data.speech.corpora import SpeechOptions, corpus
+from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.task import Run

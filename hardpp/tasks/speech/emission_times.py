@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from hardpp import sites
-from hardpp.data.textgrid import Boundary
-from hardpp.data.utterances import Utterance
+from hardpp.data.speech.textgrid import Boundary
+from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.emissions import draw_emissions
 from hardpp.distributions.temporal_classification import TemporalClassification

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from hardpp.config import DataConfig, RunConfig
-from hardpp.data import speech_corpora
-from hardpp.data.utterance_batches import buckets, check_lengths, collate
-from hardpp.data.utterances import SpeechCorpus
+from hardpp.data.speech import corpora
+from hardpp.data.speech.batches import buckets, check_lengths, collate
+from hardpp.data.speech.utterances import SpeechCorpus
 from hardpp.errors import UsageError
 from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech.network import OnlineNetwork, programs
@@ -47,7 +47,7 @@ class OnlineAlignmentTask(SpeechVerbs):
         "variational": "has heard all frames, and knows the token to be said (Lawson et al. 2017)",
         "prior": "the model's own decisions: REINFORCE (Luo et al. 2016)",
     }
-    data: Sequence[str] = speech_corpora.NAMES
+    data: Sequence[str] = corpora.NAMES
     decoding: type[BaseModel] = OnlineDecoding
 
     def settings(self, data: str) -> Mapping[str, Any]:

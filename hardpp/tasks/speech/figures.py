@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from hardpp.data.utterances import Utterance
+from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.draws import seeded
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import Section
-from hardpp.data.utterances import Utterance
+from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.online import beam, decode, draw
 from hardpp.tasks.speech.data import batches, most_tokens, vocabulary

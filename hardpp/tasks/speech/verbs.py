@@ -6,10 +6,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.data.ctm import ctm
-from hardpp.data.textgrid import textgrid
-from hardpp.data.utterance_batches import collate
-from hardpp.data.utterances import Segment, Utterance
+from hardpp.data.speech.batches import collate
+from hardpp.data.speech.ctm import ctm
+from hardpp.data.speech.textgrid import textgrid
+from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.speech import data as speech_data

@@ -6,9 +6,10 @@ Shapes: B data, T output steps, S source positions, end marks included in both.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hardpp.data.batches import collate, encode, in_order
-from hardpp.data.tokens import Tokenizer, tokenizer
-from hardpp.data.transduction import Pair
+from hardpp.data.order import in_order
+from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.tokens import Tokenizer, tokenizer
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.task import Run

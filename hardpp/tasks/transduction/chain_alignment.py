@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hardpp.config import DataConfig, merge
-from hardpp.data import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.sources import fetch
-from hardpp.data.tokenised import pairs, reversed_corpus, reversed_pair, tokenised, tokenizers
-from hardpp.data.tokens import SENTENCES, Tokenizer
-from hardpp.data.transduction import Bitext, Corpus, Pair
+from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
+from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
+from hardpp.data.transduction.tokenised import pairs, reversed_corpus, reversed_pair, tokenised, tokenizers
+from hardpp.data.transduction.tokens import SENTENCES, Tokenizer
 
 Report = Callable[[str], None]
 Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets

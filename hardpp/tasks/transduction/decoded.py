@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.pairs import Pair
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, predictive

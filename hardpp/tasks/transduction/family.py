@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig
-from hardpp.data.batches import collate, encode, length_buckets
-from hardpp.data.transduction import Corpus
+from hardpp.data.order import length_buckets
+from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment

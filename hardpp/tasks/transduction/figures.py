@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from hardpp.data.tokens import SENTENCES
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.tokens import SENTENCES
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.relaxed import SoftAttention

@@ -8,7 +8,7 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp import sites
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.pairs import Pair
 from hardpp.tasks.task import Run
 from hardpp.tasks.transduction.batching import batches
 from hardpp.types import TransductionBatch

@@ -10,8 +10,8 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.data.batches import collate, encode
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.links import pharaoh
 from hardpp.decoding.symmetrisation import Method

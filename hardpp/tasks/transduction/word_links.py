@@ -7,8 +7,8 @@ source are turned round, so that both directions speak of the same pairs.
 from collections.abc import Sequence
 from typing import Any
 
-from hardpp.data.tokenised import reversed_pair
-from hardpp.data.transduction import Pair
+from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.tokenised import reversed_pair
 from hardpp.data.vocabulary import FACTORS
 from hardpp.decoding.links import Link, best_links, reversed_links, word_links
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise

@@ -1,0 +1,1 @@
+"""Images and sentences about them."""

@@ -1,0 +1,85 @@
+"""Captioned images to padded batches, one row for each sentence.
+
+Shapes: B sentences, T words, S regions.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+
+from hardpp.data.captions.captioned import Caption, CaptionedPart
+from hardpp.data.order import length_buckets
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.types import CaptionBatch
+
+
+class Sentence(NamedTuple):
+    """One sentence to be said about one image."""
+
+    image: int  # place in the part
+    caption: Caption
+
+
+def sentences(part: CaptionedPart, references: int | None = None) -> list[Sentence]:
+    """The sentences of a part, image by image.
+
+    Args:
+        part: Of a corpus.
+        references: How many an image, from the first; all when left out.
+    """
+    return [
+        Sentence(place, caption)
+        for place, captions in enumerate(part.captions)
+        for caption in captions[:references]
+    ]
+
+
+def word_vocabulary(part: CaptionedPart, least: int = 1) -> Vocabulary:
+    """The words of a part, those that occur at least so often."""
+    counts = Counter(word for one in sentences(part) for word in one.caption.words)
+    return Vocabulary.of([[word for word, count in counts.items() if count >= least]])
+
+
+def buckets(chosen: Sequence[Sentence], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffled batches of places of sentences that are nearly equally long (`length_buckets`).
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    lengths = [len(one.caption.words) for one in chosen]
+    return length_buckets(lengths, lengths, batch_size, seed, epoch)
+
+
+def collate(
+    chosen: Sequence[Sentence],
+    part: CaptionedPart,
+    vocabulary: Vocabulary,
+    regions: Callable[[int, int], int],
+) -> CaptionBatch:
+    """Reads the images, appends the boundary to the sentences, and pads these on the right with 0.
+
+    Args:
+        chosen: B sentences; their images are read once each, however many sentences they have.
+        part: Whose images the sentences are about.
+        vocabulary: Numbers the words.
+        regions: How many an image of some height and width is cut into.
+
+    Raises:
+        ValueError: There are no sentences.
+        DataError: An image cannot be read.
+    """
+    if not chosen:
+        raise ValueError("expected at least one sentence a batch, got none")
+    images, rows = torch.tensor([one.image for one in chosen]).unique(return_inverse=True)
+    source = part.images.read(images)[rows]
+    ids = [torch.tensor([*vocabulary.encode(one.caption.words), BOUNDARY]) for one in chosen]
+    lengths = torch.tensor([len(row) for row in ids])
+    target = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+    return CaptionBatch(
+        source,
+        torch.ones(len(chosen), regions(*part.images.size[1:]), dtype=torch.bool),
+        target,
+        torch.arange(target.shape[1]) < lengths[:, None],
+    )

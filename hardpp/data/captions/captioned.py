@@ -1,0 +1,128 @@
+"""Images with sentences about them: what a reader of such data hands on.
+
+An image has one or more references, sentences that people (or a grammar) have written about it. Where it is
+known which part of the image a word speaks of, the word has a gold box.
+
+Shapes: N images of a part, B images asked for, C channels, H x W pixels.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from hardpp.data.images.rasters import Box
+
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with an apostrophe inside, straight or not
+
+
+class Caption(NamedTuple):
+    """One sentence about an image."""
+
+    words: tuple[str, ...]  # at least one
+    gold: Mapping[int, Box] | None = None  # place of a word -> where in the image; None if not known
+
+
+class Pixels(Protocol):
+    """Images of one size."""
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """C, H, W."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
+        """The images at those places, or all of them: (B, C, H, W) uint8."""
+
+    def fingerprint(self) -> str:
+        """Changes with the images."""
+
+
+@dataclass(frozen=True)
+class CaptionedPart:
+    """Images of one part with their references.
+
+    Args:
+        names: N, by which people find an image again.
+        images: N, read when they are asked for.
+        captions: N, at least one reference each.
+
+    Raises:
+        ValueError: The numbers differ, or an image has no reference.
+    """
+
+    names: Sequence[str]
+    images: Pixels
+    captions: Sequence[tuple[Caption, ...]]
+
+    def __post_init__(self) -> None:
+        counts = {len(self.names), len(self.images), len(self.captions)}
+        if len(counts) > 1 or not all(self.captions):
+            raise ValueError(f"expected as many names, images and references, one at least, got {counts}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of names, images and captions, boxes included."""
+        digest = hashlib.sha256(self.images.fingerprint().encode())
+        for name, references in zip(self.names, self.captions, strict=True):
+            said = [[one.words, one.gold and sorted(one.gold.items())] for one in references]
+            digest.update(json.dumps([name, said]).encode() + b"\n")
+        return digest.hexdigest()
+
+
+class CaptionedImages(NamedTuple):
+    """Images and captions in three parts that share no image."""
+
+    name: str
+    train: CaptionedPart
+    dev: CaptionedPart
+    test: CaptionedPart
+
+    def fingerprint(self) -> str:
+        """SHA-256 of every part."""
+        parts = [part.fingerprint() for part in (self.train, self.dev, self.test)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Some:
+    """Some of the images that several parts read from one place.
+
+    Args:
+        images: All of them.
+        places: Which are meant, in order.
+    """
+
+    images: Pixels
+    places: Sequence[int]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        return self.images.size
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
+        """The images at those of our places, or all of ours."""
+        if places is None:
+            return self.images.read(self.places)
+        return self.images.read([self.places[int(place)] for place in places])
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all the images and of which are meant."""
+        said = json.dumps([self.images.fingerprint(), list(self.places)])
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a sentence in lower case, without punctuation."""
+    return tuple(_WORD.findall(text.lower()))

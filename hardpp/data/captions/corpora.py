@@ -1,0 +1,62 @@
+"""Corpora of captioned images by name: what can be fetched or made of it, and a user's own folder.
+
+digit-captions   two to four digits of MNIST on 84 x 84 pixels, with a gold box for each digit named
+emoji-captions   3,786 pictures of 64 x 64 pixels with their names
+a folder         Flickr8k, or pictures and captions laid out like it (`hardpp.data.captions.flickr8k`)
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from hardpp.data.captions import emoji, flickr8k, scenes
+from hardpp.data.captions.captioned import CaptionedImages
+from hardpp.data.images.corpora import mnist
+from hardpp.data.sources import fetch
+from hardpp.errors import DataError, UsageError
+
+DEFAULT = "digit-captions"
+NAMES = (DEFAULT, "emoji-captions")
+
+
+class CaptionOptions(NamedTuple):
+    """What can be chosen about a corpus; what does not concern it is ignored."""
+
+    seed: int = 0  # of scenes
+    scenes: int = scenes.SIZES["train"]  # to train on
+    digits: str = "mnist"  # of which scenes are made, or a folder with IDX files of such
+    side: int = flickr8k.SIDE  # pixels a side of what is made of a folder's pictures
+
+
+def corpus(
+    name: str = DEFAULT,
+    options: CaptionOptions = CaptionOptions(),  # noqa: B008, it cannot be changed
+    report: Callable[[str], None] = lambda text: None,
+) -> CaptionedImages:
+    """The corpus of that name, fetched, made or read.
+
+    Args:
+        name: One of `NAMES`, or the path of a folder.
+        options: What can be chosen.
+        report: Told in a few words what is going on.
+
+    Raises:
+        UsageError: The name is unknown.
+        DataError: Data cannot be fetched or read; the message names the file.
+        ResourceError: The disk is full.
+    """
+    if name == DEFAULT:
+        sizes = {**scenes.SIZES, "train": options.scenes}
+        digits = mnist(report, options.digits)
+        return scenes.captioned(digits, name, seed=options.seed, sizes=sizes)
+    if name == "emoji-captions":
+        return emoji.captioned(fetch("emoji", report), name)
+    folder = Path(name)
+    if flickr8k.is_flickr8k(folder):
+        return flickr8k.captioned(folder, report, side=options.side)
+    if folder.exists():
+        raise DataError(
+            f"{folder}: not a folder of captioned pictures",
+            "it needs pictures and Flickr8k.token.txt, dataset_flickr8k.json or captions.txt (image,caption)",
+        )
+    raise UsageError(f"there is no corpus of captions named {name!r}", f"there are: {', '.join(NAMES)}")

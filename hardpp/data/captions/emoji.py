@@ -1,0 +1,105 @@
+"""3,786 pictures of 64 x 64 pixels with their English names: "woman farmer medium dark skin tone".
+
+    FOLDER/emoji-datasource-twitter/emoji.json             [{"unified", "image", "skin_variations"}, ...]
+    FOLDER/emoji-datasource-twitter/img/twitter/64/*.png
+    FOLDER/cldr-annotations-full/annotations/en/annotations.json                 characters -> names
+    FOLDER/cldr-annotations-derived-full/annotationsDerived/en/annotations.json  the same, of sequences
+
+Parts are made by checksum of the emoji without its skin tone, so that the same picture in two colours is in
+one part. What is transparent becomes white. Nobody has said which part of a picture a word speaks of.
+
+Source: Twemoji as packed by Cal Henderson (npm `emoji-datasource-twitter`), CC-BY 4.0; names of the Unicode
+Common Locale Data Repository.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
+from hardpp.data.images.picture_files import PictureFiles
+from hardpp.data.parts import PARTS, bucket
+from hardpp.errors import DataError
+
+LIST = "emoji-datasource-twitter/emoji.json"
+PICTURES = "emoji-datasource-twitter/img/twitter/64"
+NAMES = {
+    "cldr-annotations-full/annotations/en/annotations.json": "annotations",
+    "cldr-annotations-derived-full/annotationsDerived/en/annotations.json": "annotationsDerived",
+}
+
+_SIDE = 64
+_VARIANT = "\ufe0f"  # asks for a picture instead of a sign; names are listed without it
+
+
+def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
+    """Reads the names; pictures are read when they are asked for.
+
+    Args:
+        folder: What `fetch("emoji")` returned, or a folder laid out as above.
+        name: Of the corpus.
+
+    Raises:
+        DataError: A file is missing or not as described, or a part is empty; the message names it.
+    """
+    folder = Path(folder)
+    said = _names(folder)
+    parts: dict[str, list[tuple[Path, Caption]]] = {part: [] for part in PARTS}
+    for base, code, image in _listed(folder / LIST):
+        text = said.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
+        path = folder / PICTURES / image
+        if text is None or not words_of(text):
+            raise DataError(f"{folder / LIST}: emoji {code} has no name")
+        if not path.is_file():
+            raise DataError(f"{folder / LIST}: emoji {code} has no picture {path.name}")
+        parts[{0: "test", 1: "dev"}.get(bucket(base), "train")].append((path, Caption(words_of(text))))
+    paths = [path for part in PARTS for path, _ in parts[part]]
+    if not all(parts.values()):
+        raise DataError(f"{folder / LIST}: {len(paths)} emoji are too few for train, dev and test")
+    files = PictureFiles(paths, folder, side=_SIDE)
+    made, start = {}, 0
+    for part, found in parts.items():
+        names = [path.stem for path, _ in found]
+        places = range(start, start + len(found))
+        made[part] = CaptionedPart(names, Some(files, places), [(caption,) for _, caption in found])
+        start += len(found)
+    return CaptionedImages(name, **made)
+
+
+def _listed(path: Path) -> list[tuple[str, str, str]]:
+    # Code without skin tone, code, and file of every picture.
+    found = []
+    for entry in _read(path, list):
+        try:
+            base = entry["unified"]
+            for one in [entry, *entry.get("skin_variations", {}).values()]:
+                if one["has_img_twitter"]:
+                    code = one["unified"]
+                    [int(number, 16) for number in code.split("-")]
+                    found.append((base, code, one["image"]))
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise DataError(f"{path}: {entry!r:.80} is not an emoji ({error!r})") from error
+    return found
+
+
+def _names(folder: Path) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for file, key in NAMES.items():
+        try:
+            entries = _read(folder / file, dict)[key]["annotations"]
+            said |= {sign: entry["tts"][0] for sign, entry in entries.items() if "tts" in entry}
+        except (TypeError, KeyError, IndexError, AttributeError) as error:
+            raise DataError(f"{folder / file}: not the names of emoji ({error!r})") from error
+    return said
+
+
+def _read(path: Path, kind: type) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(content, kind):
+        raise DataError(f"{path}: a {kind.__name__} is wanted")
+    return content

@@ -1,0 +1,187 @@
+"""Flickr8k as its users hold it, in any of its three forms, and other pictures laid out like it.
+
+    Flickr8k.token.txt                       NAME.jpg#0<TAB>A child in a pink dress .
+    Flickr_8k.{train,dev,test}Images.txt     NAME.jpg, one a line
+    captions.txt                             image,caption      as CSV with a header (Kaggle)
+    dataset_flickr8k.json                    {"images": [{"filename", "split", "sentences": [{"raw"}]}]}
+
+and the pictures, all of them below one folder, in whatever folders of it. Parts are those of the three lists
+or of the JSON file; captions without either are split by checksum of the picture's name, a tenth for test and
+a tenth for dev. Pictures that no part names are passed over, and so are captions of pictures that do not
+exist (2258277193_586949ec62.jpg.1 has five); a part that names such a picture is an error.
+
+Pictures differ in size: the shorter side is brought to a number of pixels, and the square in the middle kept.
+
+Source: Hodosh, Young and Hockenmaier (2013), Framing Image Description as a Ranking Task.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
+from hardpp.data.images.picture_files import ENDINGS, PictureFiles
+from hardpp.data.parts import PARTS, bucket
+from hardpp.errors import DataError
+
+SIDE = 224
+
+_TOKENS, _TABLE, _JSON = "Flickr8k.token.txt", "captions.txt", "dataset_flickr8k.json"
+_LIST = "Flickr_8k.{}Images.txt"
+_SPLITS = {"train": "train", "restval": "train", "val": "dev", "dev": "dev", "test": "test"}
+_TENTH = 2  # of the 20 buckets
+
+_Said = dict[str, list[tuple[str, ...]]]  # picture -> its sentences
+
+
+def is_flickr8k(folder: Path) -> bool:
+    """Whether a folder holds captions in one of the three forms."""
+    return folder.is_dir() and any(_find(folder, name) for name in (_TOKENS, _JSON, _TABLE))
+
+
+def captioned(
+    folder: Path | str, report: Callable[[str], None] = lambda text: None, *, side: int = SIDE
+) -> CaptionedImages:
+    """Reads the captions and finds the pictures, which are read when they are asked for.
+
+    Args:
+        folder: Laid out as above.
+        report: Told in a few words what is going on.
+        side: Pixels a side of what is made of a picture.
+
+    Raises:
+        DataError: A file is missing or not as described, or a picture of a part has no file or no caption;
+            the message names the file and line.
+    """
+    folder = Path(folder)
+    path = next((found for name in (_TOKENS, _JSON, _TABLE) if (found := _find(folder, name))), None)
+    if path is None:
+        raise DataError(f"{folder}: there is no {_TOKENS}, {_JSON} or {_TABLE}")
+    pictures = _pictures(folder)
+    if path.name == _JSON:
+        said, parts = _from_json(path)
+    else:
+        said = _from_tokens(path) if path.name == _TOKENS else _from_table(path)
+        parts = _lists(folder) or _by_checksum([name for name in said if name in pictures], report)
+    for part in PARTS:
+        if not parts[part]:
+            raise DataError(f"{path}: no picture is for {part}")
+        for name in parts[part]:
+            if name not in pictures:
+                raise DataError(f"{folder}: picture {name} of the {part} part is missing")
+            if not said.get(name):
+                raise DataError(f"{path}: picture {name} of the {part} part has no caption")
+    names = [name for part in PARTS for name in parts[part]]
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise DataError(f"{folder}: picture {twice} is in the parts twice")
+    if unused := len(said.keys() - set(names)):
+        report(f"passing over {unused} pictures that are missing or in no part")
+    files = PictureFiles([pictures[name] for name in names], folder, side=side)
+    made, start = {}, 0
+    for part in PARTS:
+        mine = parts[part]
+        captions = [tuple(Caption(words) for words in said[name]) for name in mine]
+        made[part] = CaptionedPart(mine, Some(files, range(start, start + len(mine))), captions)
+        start += len(mine)
+    return CaptionedImages(folder.resolve().name, **made)
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return min(folder.rglob(name), default=None)
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    return {path.name: path for path in reversed(found) if not path.name.startswith(".")}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        # Not splitlines, which cuts at signs that stand inside captions.
+        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error})") from error
+
+
+def _gathered(rows: Iterator[tuple[int, str, str]], path: Path) -> _Said:
+    said: _Said = {}
+    for line, name, text in rows:
+        if not (words := words_of(text)):
+            raise DataError(f"{path}:{line}: a caption without words")
+        said.setdefault(name, []).append(words)
+    return said
+
+
+def _from_tokens(path: Path) -> _Said:
+    def rows() -> Iterator[tuple[int, str, str]]:
+        for number, line in enumerate(_lines(path), start=1):
+            if not line.strip():
+                continue
+            key, tab, text = line.partition("\t")
+            name, mark, _ = key.rpartition("#")
+            if not (tab and mark and name):
+                raise DataError(f"{path}:{number}: NAME.jpg#NUMBER, a tab and a caption are wanted")
+            yield number, name, text
+
+    return _gathered(rows(), path)
+
+
+def _from_table(path: Path) -> _Said:
+    def rows() -> Iterator[tuple[int, str, str]]:
+        reader = csv.reader(io.StringIO("\n".join(_lines(path))), strict=True)
+        try:
+            for row in reader:
+                if reader.line_num == 1:
+                    if row != ["image", "caption"]:
+                        raise DataError(f"{path}:1: the header image,caption is wanted")
+                elif len(row) == 2:
+                    yield reader.line_num, row[0], row[1]
+                elif row:
+                    raise DataError(f"{path}:{reader.line_num}: two columns are wanted, found {len(row)}")
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
+
+    return _gathered(rows(), path)
+
+
+def _from_json(path: Path) -> tuple[_Said, dict[str, list[str]]]:
+    said: _Said = {}
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    try:
+        for image in json.loads("\n".join(_lines(path)))["images"]:
+            name = image["filename"]
+            said[name] = [words_of(sentence["raw"]) for sentence in image["sentences"]]
+            parts[_SPLITS[image["split"]]].append(name)
+            if not all(said[name]):
+                raise DataError(f"{path}: picture {name} has a caption without words")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not captions in this form ({error!r})") from error
+    return said, parts
+
+
+def _lists(folder: Path) -> dict[str, list[str]] | None:
+    paths = {part: _find(folder, _LIST.format(part)) for part in PARTS}
+    lacking = [part for part in PARTS if paths[part] is None]
+    if len(lacking) == len(PARTS):
+        return None
+    if lacking:
+        raise DataError(f"{folder}: there is no {_LIST.format(lacking[0])}")
+    return {
+        part: [name for line in _lines(path) if (name := line.strip())]
+        for part, path in paths.items()
+        if path is not None
+    }
+
+
+def _by_checksum(names: Sequence[str], report: Callable[[str], None]) -> dict[str, list[str]]:
+    report("keeping a tenth of the pictures for dev and a tenth for test")
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for name in names:
+        number = bucket(name)
+        parts["test" if number < _TENTH else "dev" if number < 2 * _TENTH else "train"].append(name)
+    return parts

@@ -1,0 +1,114 @@
+"""Images with one label each: what a reader of such data hands on.
+
+Pixels are read by place and epoch, since the images of a part may be made when they are asked for, and may be
+other ones in every epoch: scenes are put together anew, so that a training set never ends.
+
+Shapes: N images of a part, B images asked for, C channels, H x W pixels.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hardpp.data.digests import digest_of
+
+
+class Shown(NamedTuple):
+    """Some images, and where in them the object lies."""
+
+    pixels: Tensor  # (B, C, H, W) uint8
+    boxes: Tensor | None  # (B, 4) int64 left, top, right, bottom, the last two exclusive; None if not known
+
+
+class ImagePart(Protocol):
+    """Images of one part, all of one size."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64, which class each image is of."""
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """C, H, W."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+        """The images at those places, or all of them, as they are in an epoch."""
+
+    def fingerprint(self) -> str:
+        """Changes with the images and labels."""
+
+
+class LabelledImages(NamedTuple):
+    """Images in three parts."""
+
+    name: str
+    train: ImagePart
+    dev: ImagePart
+    test: ImagePart
+    classes: tuple[str, ...]  # class n of the labels is the n-th
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the classes and of every part."""
+        parts = [part.fingerprint() for part in (self.train, self.dev, self.test)]
+        return hashlib.sha256(json.dumps([self.classes, parts]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Held:
+    """Images in memory.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+
+    Raises:
+        ValueError: Images or labels have another shape or kind.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        kinds = (self.images.dtype, self.labels.dtype)
+        if kinds != (torch.uint8, torch.int64) or self.images.ndim != 4:
+            raise ValueError(
+                f"expected images (N, C, H, W) uint8 and labels int64, got {self.images.shape} and {kinds}"
+            )
+        if self.labels.shape != self.images.shape[:1]:
+            raise ValueError(f"expected {len(self.images)} labels, got {tuple(self.labels.shape)}")
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        return tuple(self.images.shape[1:])  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+        """The images at those places, or all of them; they are the same in every epoch."""
+        return Shown(self.images if places is None else self.images[torch.as_tensor(places)], None)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of images and labels."""
+        return digest_of(self.images, self.labels)
+
+    def part(self, start: int | None, end: int | None) -> "Held":
+        """The images from one place to another, without copying them."""
+        return Held(self.images[start:end], self.labels[start:end])
+
+
+def chosen(places: Sequence[int] | Tensor | None, count: int) -> NDArray[np.int64]:
+    """Places as an array; all of them when none are given."""
+    if places is None:
+        return np.arange(count)
+    return torch.as_tensor(places, dtype=torch.int64).numpy()

@@ -1,0 +1,175 @@
+"""Files of pictures as pixels: opened by content, whatever their names say.
+
+Grey pictures have one channel, all others three. What is transparent becomes white. The files are decoded
+when they are asked for; they stay in memory afterwards, if all of them together are not too large.
+
+Shapes: N files, B of them asked for, C channels, H x W pixels.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hardpp.data.images.labelled import chosen
+from hardpp.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+_CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr": 3}
+_KEPT = 2**30  # bytes of pixels
+
+
+class Header(NamedTuple):
+    """What a file says of itself before it is decoded."""
+
+    mode: str  # pillow's name for the kind of pixels
+    width: int
+    height: int
+
+
+def header(path: Path) -> Header:
+    """Mode and size of a picture.
+
+    Raises:
+        DataError: The file is missing, is no picture, or is of a mode that is not read.
+    """
+    with _opened(path) as picture:
+        return Header(picture.mode, *picture.size)
+
+
+def decoded(path: Path, side: int | None = None) -> NDArray[np.uint8]:
+    """Pixels (C, H, W) of a picture.
+
+    Args:
+        path: The file.
+        side: If given, the picture is made so large that its shorter side has so many pixels, and the square
+            in the middle is cut out.
+
+    Raises:
+        DataError: The file is missing or damaged, is no picture, or is of a mode that is not read.
+    """
+    with _opened(path) as picture:
+        shown: Image.Image = picture
+        colours = _CHANNELS[shown.mode] == 3
+        if shown.mode in ("RGBA", "LA") or "transparency" in shown.info:
+            shown = _on_white(shown)
+        shown = shown.convert("RGB" if colours else "L")
+        if side is not None:
+            shown = _cropped(shown, side)
+        pixels = np.asarray(shown)
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0) if colours else pixels[None])
+
+
+class PictureFiles:
+    """Pictures of one size and mode, read by place.
+
+    Args:
+        paths: N files, at least one.
+        relative_to: Left out of what the fingerprint has of the paths.
+        side: See `decoded`; if it is given, sizes may differ, and all pictures get three channels.
+
+    Raises:
+        DataError: A file is no picture that is read, or differs from the first in size or mode.
+    """
+
+    def __init__(self, paths: Sequence[Path], relative_to: Path, side: int | None = None):
+        self.paths, self._folder, self._side = paths, relative_to, side
+        if side is None:
+            first = header(paths[0])
+            for path in paths[1:]:
+                if (other := header(path)) != first:
+                    raise DataError(
+                        f"{path}: {_said(other)}, and {paths[0]} {_said(first)}",
+                        "pictures have to be of one size and mode",
+                    )
+            self.size: tuple[int, int, int] = _CHANNELS[first.mode], first.height, first.width
+        else:
+            self.size = 3, side, side
+        self._pixels: Tensor | None = None
+        self._known = np.zeros(len(paths), dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
+        """The pictures at those places, or all of them: (B, C, H, W) uint8.
+
+        Raises:
+            DataError: A picture is missing or damaged.
+        """
+        which = chosen(places, len(self))
+        if len(self) * int(np.prod(self.size)) > _KEPT:
+            read = [torch.from_numpy(self._decoded(place)) for place in which.tolist()]
+            return torch.stack(read) if read else torch.empty(0, *self.size, dtype=torch.uint8)
+        if self._pixels is None:
+            self._pixels = torch.empty(len(self), *self.size, dtype=torch.uint8)
+        for place in which[~self._known[which]].tolist():
+            self._pixels[place] = torch.from_numpy(self._decoded(place))
+            self._known[place] = True
+        return self._pixels[torch.from_numpy(which)]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the names and sizes of all files, in order."""
+        listed: list[Any] = [
+            [path.relative_to(self._folder).as_posix(), path.stat().st_size] for path in self.paths
+        ]
+        return hashlib.sha256(json.dumps([self.size, listed]).encode()).hexdigest()
+
+    def _decoded(self, place: int) -> NDArray[np.uint8]:
+        pixels = decoded(self.paths[place], self._side)
+        if self._side is not None and len(pixels) == 1:
+            pixels = np.repeat(pixels, 3, axis=0)
+        if pixels.shape != self.size:
+            raise DataError(f"{self.paths[place]}: has changed since it was first looked at")
+        return pixels
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["Image.Image"]:
+    from PIL import Image  # slow to import, and `hardpp --help` never needs it
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, which is not read
+            with Image.open(path) as picture:
+                if picture.mode not in _CHANNELS:
+                    raise DataError(f"{path}: a picture of mode {picture.mode}, which is not read")
+                yield picture
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such picture") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).replace(f" '{path}'", "")
+        raise DataError(f"{path}: not a readable picture ({reason})") from error
+
+
+def _on_white(picture: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    coloured = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured)
+
+
+def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
+    from PIL import Image
+
+    width, height = picture.size
+    shorter = min(width, height)
+    left, top = (width - shorter) // 2, (height - shorter) // 2
+    box = (left, top, left + shorter, top + shorter)
+    return picture.crop(box).resize((side, side), Image.Resampling.BILINEAR)
+
+
+def _said(one: Header) -> str:
+    return f"has {one.width} x {one.height} pixels of mode {one.mode}"

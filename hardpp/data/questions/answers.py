@@ -1,0 +1,97 @@
+"""Answers of people: made comparable, counted into a vocabulary, and drawn as training labels.
+
+The normalisation is that of the official evaluation of VQA: lower case, signs dropped beside a blank or
+in numbers and else turned into blanks, full stops dropped unless a digit follows, number words to
+figures, articles dropped, apostrophes put back into contractions. The official script leaves answers
+that all ten people gave alike as they are; here every answer is normalised, as predictions are.
+
+Source: Antol et al. (2015), VQA: Visual Question Answering, and the evaluation code published with it.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from hardpp.data.questions.questions import Question
+
+_SIGNS = ';/[]"{}()=+\\_-><@`,?!'
+_NUMBER = re.compile(r"\d,\d")
+_FULL_STOP = re.compile(r"\.(?!\d)")
+_ARTICLES = {"a", "an", "the"}
+_NUMBERS = "zero one two three four five six seven eight nine ten"
+_FIGURES = {"none": "0"} | {word: str(figure) for figure, word in enumerate(_NUMBERS.split())}
+_CONTRACTIONS = (
+    "ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't "
+    "haven't he'd he'd've he's how'd how'll how's i'd've i'm i've isn't it'd it'd've it'll ma'am mightn't "
+    "mightn't've might've mustn't must've needn't not've o'clock oughtn't 'ow's'at shan't she'd've "
+    "should've shouldn't shouldn't've somebody'd've somebody'll somebody's someone'd someone'd've "
+    "someone'll someone's something'd something'd've something'll that's there'd there'd've there're "
+    "there's they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll what're "
+    "what's what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's "
+    "won't would've wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've"
+)
+# People leave out one apostrophe; where that makes another word (we'll, I'd) the word is left alone.
+_REPAIRED = {
+    word[:place] + word[place + 1 :]: word
+    for word in _CONTRACTIONS.split()
+    for place, letter in enumerate(word)
+    if letter == "'"
+}
+
+
+def normalised(answer: str) -> str:
+    """An answer as it is compared with others.
+
+    Example:
+        >>> normalised("The two  dogs, dont!")
+        "2 dogs don't"
+    """
+    given = " ".join(answer.split(" ")).replace("\n", " ").replace("\t", " ").strip()
+    text, number = given, _NUMBER.search(given) is not None
+    for sign in _SIGNS:
+        beside_blank = f"{sign} " in given or f" {sign}" in given
+        text = text.replace(sign, "" if beside_blank or number else " ")
+    words = [_FIGURES.get(word, word) for word in _FULL_STOP.sub("", text).lower().split()]
+    return " ".join(_REPAIRED.get(word, word) for word in words if word not in _ARTICLES)
+
+
+def most_given(answers: Sequence[str]) -> str:
+    """The answer of most people; of several, the one that was given first."""
+    return Counter(answers).most_common(1)[0][0]
+
+
+def answer_vocabulary(questions: Iterable[Question], at_least: int) -> list[str]:
+    """Answers that most people gave to so many questions, sorted: the classes of a model.
+
+    Args:
+        questions: of the training part.
+        at_least: how many questions; 9 for VQA v2 (3,129 classes).
+    """
+    counts = Counter(most_given(question.answers) for question in questions)
+    return sorted(answer for answer, count in counts.items() if count >= at_least)
+
+
+def drawn_answer(question: Question, classes: Mapping[str, int], seed: int, epoch: int) -> int | None:
+    """A training label: one person's answer, everybody's as likely, among those who gave a class.
+
+    Args:
+        question: with its answers.
+        classes: number of every answer of the vocabulary.
+        seed: the run's seed.
+        epoch: another epoch may ask another person.
+
+    Returns:
+        The class, a function of the arguments alone; None if nobody gave one.
+    """
+    known = [classes[answer] for answer in question.answers if answer in classes]
+    if len(set(known)) <= 1:
+        return known[0] if known else None
+    digest = hashlib.sha256(f"{seed} {epoch} {question.name}".encode()).digest()
+    return known[int.from_bytes(digest[:8], "big") % len(known)]
+
+
+def likeliest_answer(question: Question, classes: Mapping[str, int]) -> int | None:
+    """The class that most people gave, whose probability is reported; None if nobody gave one."""
+    known = [answer for answer in question.answers if answer in classes]
+    return classes[most_given(known)] if known else None

@@ -1,0 +1,100 @@
+"""Questions to padded batches, in which every image is there once with all questions about it.
+
+Shapes: B images, T questions of an image, L words, S regions, F features.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from hardpp.data.questions.questions import Pictures, Question
+from hardpp.errors import DataError
+from hardpp.types import QuestionBatch
+
+PADDING, UNKNOWN = 0, 1  # words; those of the vocabulary follow
+
+
+class Asked(NamedTuple):
+    """An image, and the places in a list of questions of those about it."""
+
+    image: str
+    questions: list[int]
+
+
+def by_image(questions: Iterable[Question]) -> list[Asked]:
+    """The questions grouped by image, images and questions in the order in which they come."""
+    found: dict[str, list[int]] = {}
+    for place, question in enumerate(questions):
+        found.setdefault(question.image, []).append(place)
+    return [Asked(image, places) for image, places in found.items()]
+
+
+def word_vocabulary(questions: Iterable[Question]) -> list[str]:
+    """All words of the questions, sorted; word n of the list is number n + 2 in a batch."""
+    return sorted({word for question in questions for word in question.words})
+
+
+def numbered(names: Sequence[str], first: int = 0) -> dict[str, int]:
+    """Numbers of names, counted from the first."""
+    return {name: number for number, name in enumerate(names, start=first)}
+
+
+def collate(
+    asked: Sequence[Asked],
+    questions: Sequence[Question],
+    labels: Sequence[int | None],
+    pictures: Pictures,
+    words: Mapping[str, int],
+    regions: Callable[[int, int], int],
+) -> QuestionBatch:
+    """One batch.
+
+    Args:
+        asked: B images with the places of their questions.
+        questions: every question that the places may mean.
+        labels: an answer for each place; None where no class is the answer, which leaves it unscored.
+        pictures: gives the images.
+        words: numbers of the words, from 2.
+        regions: how many an image of pixels of some height and width is cut into.
+
+    Raises:
+        ValueError: there are no images.
+        DataError: an image cannot be read, or images of pixels differ in size.
+    """
+    if not asked:
+        raise ValueError("expected at least one image a batch, got none")
+    read = [pictures.read(one.image) for one in asked]
+    B, T = len(asked), max(len(one.questions) for one in asked)
+    spelt = [
+        [[words.get(word, UNKNOWN) for word in questions[place].words] for place in one.questions]
+        for one in asked
+    ]
+    L = max((len(numbers) for row in spelt for numbers in row), default=1) or 1
+    question, target = np.full((B, T, L), PADDING), np.zeros((B, T), dtype=np.int64)
+    target_mask = np.zeros((B, T), dtype=bool)
+    for row, one in enumerate(asked):
+        for column, place in enumerate(one.questions):
+            numbers, label = spelt[row][column], labels[place]
+            question[row, column, : len(numbers)] = numbers
+            if label is not None:
+                target[row, column], target_mask[row, column] = label, True
+    if pictures.kind == "pixels":
+        _, height, width = read[0].shape
+        for one, image in zip(asked, read, strict=True):
+            if image.shape != read[0].shape:
+                raise DataError(
+                    f"image {one.image} has {image.shape[1]} x {image.shape[2]} pixels and image "
+                    f"{asked[0].image} {height} x {width}: images have to be of one size"
+                )
+        source = np.stack(read)
+        source_mask = np.ones((B, regions(height, width)), dtype=bool)
+    else:
+        S = max(len(image) for image in read)
+        source = np.zeros((B, S, read[0].shape[-1]), dtype=np.float32)
+        source_mask = np.zeros((B, S), dtype=bool)
+        for row, image in enumerate(read):
+            source[row, : len(image)], source_mask[row, : len(image)] = image, True
+    parts = (source, source_mask, question, question != PADDING, target, target_mask)
+    return QuestionBatch(*(torch.from_numpy(part) for part in parts))

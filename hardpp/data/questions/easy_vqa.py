@@ -1,0 +1,151 @@
+"""easy-VQA: 5,000 small images of one coloured shape, and 48,248 questions about it.
+
+    FOLDER/{train,test}/questions.json    [[question, answer, image number], ...]
+    FOLDER/{train,test}/images/NUMBER.png  64 x 64, a plain background and one shape
+
+Every question is about the shape, its kind or its colour, and no question text has the same answer in
+all images. So all of them are answered by looking at the shape, and its bounding box (of the pixels that
+are not background) is the region to look at. The split is the published one; the last tenth of the
+training images, by number, is the dev part.
+
+Source: Victor Zhou (2020), easy-VQA, PyPI package `easy-vqa`, MIT licence.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardpp.data.images.rasters import Box
+from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.questions import Question, Questions
+from hardpp.errors import DataError
+
+MEMBER = "easy_vqa/data"  # where the data lie in the fetched folder
+_DEV = 10  # one image in so many is kept for dev
+
+
+def questions(folder: Path | str, name: str = "easy-vqa") -> Questions:
+    """Reads the questions; images are read when they are asked for.
+
+    Args:
+        folder: what `fetch("easy-vqa")` returned, or a folder laid out as above.
+        name: of the data.
+
+    Raises:
+        DataError: a file is missing or not as described; the message names it, and the question.
+    """
+    folder = Path(folder)
+    if (folder / MEMBER).is_dir():
+        folder = folder / MEMBER
+    known, test = _read(folder, "train"), _read(folder, "test")
+    numbers = sorted({_number(question) for question in known})
+    kept = numbers[: len(numbers) - max(1, len(numbers) // _DEV)]
+    if not kept:
+        raise DataError(f"{folder}: questions about 2 training images at least are needed, one for dev")
+    train = [question for question in known if _number(question) <= kept[-1]]
+    dev = [question for question in known if _number(question) > kept[-1]]
+    return Questions(name, train, dev, test, Shapes(folder))
+
+
+class Shapes:
+    """The images of a folder, named part/number; kept in memory once they have been read."""
+
+    kind: Literal["pixels", "regions"] = "pixels"
+    channels = 3
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @cached_property
+    def _known(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def __contains__(self, image: str) -> bool:
+        return self._path(image).is_file()
+
+    def shown(self, image: str) -> NDArray[Any]:
+        """Pixels (height, width, 3), uint8.
+
+        Raises:
+            DataError: the image is missing or damaged.
+        """
+        from PIL import Image, UnidentifiedImageError  # slow to import, and `hardpp --help` never needs it
+
+        if image not in self._known:
+            try:
+                with Image.open(self._path(image)) as opened:
+                    self._known[image] = np.asarray(opened.convert("RGB"))
+            except FileNotFoundError as error:
+                raise DataError(f"{self._path(image)}: there is no such image") from error
+            except (OSError, UnidentifiedImageError) as error:
+                raise DataError(f"{self._path(image)}: not a readable image ({error})") from error
+        return self._known[image]
+
+    def read(self, image: str) -> NDArray[Any]:
+        """Pixels (3, height, width), uint8."""
+        return np.moveaxis(self.shown(image), -1, 0)
+
+    def boxes(self, image: str) -> None:
+        """The network cuts its own regions."""
+        return
+
+    def gold(self, image: str) -> Box | None:
+        """The bounding box of the pixels that are not of the background, the border's commonest colour."""
+        pixels = self.shown(image)
+        colours, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_counts=True)
+        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        at_border = [(border == colour).all(-1).sum() for colour in colours]
+        background = colours[np.lexsort((counts, at_border))[-1]]
+        rows, columns = np.nonzero((pixels != background).any(-1))
+        if not rows.size:
+            return None
+        return (
+            float(columns.min()),
+            float(rows.min()),
+            float(columns.max() + 1),
+            float(rows.max() + 1),
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the names and sizes of all images."""
+        listed = sorted(
+            (str(path.relative_to(self.folder)), path.stat().st_size)
+            for path in self.folder.glob("*/images/*.png")
+        )
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+    def _path(self, image: str) -> Path:
+        part, _, number = image.partition("/")
+        return self.folder / part / "images" / f"{number}.png"
+
+
+def _read(folder: Path, part: str) -> list[Question]:
+    path = folder / part / "questions.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+    if not isinstance(rows, list) or not rows:
+        raise DataError(f"{path}: a list of [question, answer, image number] is wanted")
+    found = []
+    for place, row in enumerate(rows):
+        if not (isinstance(row, list) and [type(cell) for cell in row] == [str, str, int] and row[0].strip()):
+            raise DataError(f"{path}: question {place} is {row!r} and not [question, answer, image number]")
+        text, answer, number = row
+        found.append(Question(f"{part}/{place}", text, f"{part}/{number}", (normalised(answer),)))
+    pictures = Shapes(folder)
+    for image, question in {question.image: question for question in found}.items():
+        if image not in pictures:
+            raise DataError(f"{path}: question {question.name} is about image {image}, which is missing")
+    return found
+
+
+def _number(question: Question) -> int:
+    return int(question.image.rpartition("/")[2])

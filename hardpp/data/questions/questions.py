@@ -1,0 +1,78 @@
+"""Questions about images: what a reader of such data hands on.
+
+An image is pixels, which a network cuts into regions itself, or regions that somebody else found, each
+with its features and box.
+
+Shapes: S regions, F features of a region.
+"""
+
+import hashlib
+import json
+import re
+from typing import Any, Literal, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from hardpp.data.images.rasters import Box
+
+_WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
+
+
+class Question(NamedTuple):
+    """One question, and what each person who was asked it has answered."""
+
+    name: str  # by which the data know it
+    text: str
+    image: str  # a key of the pictures
+    answers: tuple[str, ...]  # normalised, one a person; at least one
+
+    @property
+    def words(self) -> list[str]:
+        """Lower-case words and signs."""
+        return _WORD.findall(self.text.lower())
+
+
+class Pictures(Protocol):
+    """Images by name, read when they are asked for."""
+
+    kind: Literal["pixels", "regions"]
+
+    @property
+    def channels(self) -> int:
+        """3, or F."""
+
+    def __contains__(self, image: str) -> bool: ...
+
+    def read(self, image: str) -> NDArray[Any]:
+        """Pixels (3, height, width) uint8, or features (S, F) float32."""
+
+    def boxes(self, image: str) -> list[Box] | None:
+        """S boxes; None where regions are not found but cut from the pixels."""
+
+    def shown(self, image: str) -> NDArray[Any] | None:
+        """Pixels (height, width, 3) uint8 for people to look at; None where there are none."""
+
+    def gold(self, image: str) -> Box | None:
+        """The region that holds what all questions are about; None where that is not known."""
+
+    def fingerprint(self) -> str:
+        """Changes with the images."""
+
+
+class Questions(NamedTuple):
+    """Questions in three parts that share no image."""
+
+    name: str
+    train: list[Question]
+    dev: list[Question]
+    test: list[Question]
+    pictures: Pictures
+
+    def fingerprint(self) -> str:
+        """SHA-256 of every question of every part, in order, and of the images' own."""
+        digest = hashlib.sha256(self.pictures.fingerprint().encode())
+        for part in (self.train, self.dev, self.test):
+            digest.update(b"\npart\n")
+            for question in part:
+                digest.update(json.dumps(question).encode() + b"\n")
+        return digest.hexdigest()

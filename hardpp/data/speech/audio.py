@@ -1,0 +1,165 @@
+"""Sound files as one row of samples at 16 kHz: RIFF (WAV), FLAC and NIST SPHERE.
+
+What a file is, its first bytes say: copies of TIMIT name SPHERE files `.wav`, and keep `.WAV.wav` beside
+them. Channels are averaged. Another rate is brought to 16 kHz through a low-pass filter, a sinc of six zero
+crossings a side at the lower of the two rates' bandwidths, less a hundredth, under a Hann window:
+
+    y_t = sum_n x_n h(t / 16,000 - n / rate)
+
+Source: Smith (2002), Digital Audio Resampling, for the filter.
+
+Shapes: N samples.
+"""
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hardpp.data.speech.log_mel import RATE
+from hardpp.errors import DataError, UsageError
+
+_KINDS = {b"RIFF": "RIFF", b"RIFX": "RIFF", b"fLaC": "FLAC", b"NIST": "NIST SPHERE"}
+_CROSSINGS = 6
+_ROLL_OFF = 0.99
+
+
+class Sound(NamedTuple):
+    """What the head of a sound file says."""
+
+    kind: str  # "RIFF", "FLAC" or "NIST SPHERE"
+    rate: int  # samples a second
+    channels: int
+    samples: int  # of each channel
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.samples / self.rate
+
+
+def inspect(path: Path) -> Sound:
+    """The head of a file; its samples are not read.
+
+    Raises:
+        DataError: The file is missing or damaged, of another kind, or compressed with shorten.
+        UsageError: soundfile is not installed.
+    """
+    kind = _checked(path)
+    soundfile = _soundfile()
+    try:
+        head = soundfile.info(str(path))
+    except (soundfile.SoundFileError, OSError) as error:
+        raise DataError(f"{path}: damaged {kind} audio ({error})") from error
+    if not head.frames or not head.samplerate:
+        raise DataError(f"{path}: holds no sound")
+    return Sound(kind, head.samplerate, head.channels, head.frames)
+
+
+def read(path: Path) -> Tensor:
+    """The samples (N,) of a file, float32 from -1 to 1, one channel, 16,000 a second.
+
+    Raises:
+        DataError: As for `inspect`, or a sample is not a finite number.
+        UsageError: soundfile is not installed.
+    """
+    head = inspect(path)
+    soundfile = _soundfile()
+    try:
+        samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise DataError(f"{path}: damaged {head.kind} audio ({error})") from error
+    if len(samples) < head.samples:
+        raise DataError(f"{path}: cut short, has {len(samples)} of {head.samples} samples")
+    wave = torch.from_numpy(np.ascontiguousarray(samples.mean(1, dtype=np.float32)))
+    if not torch.isfinite(wave).all():
+        raise DataError(f"{path}: holds samples that are not finite numbers")
+    return resampled(wave, rate)
+
+
+def to_flac(path: Path, to: Path) -> None:
+    """Writes the samples of a 16-bit file as FLAC, which changes none of them.
+
+    Raises:
+        DataError: As for `inspect`.
+        UsageError: soundfile is not installed.
+    """
+    head = inspect(path)
+    soundfile = _soundfile()
+    samples, _ = soundfile.read(str(path), dtype="int16")
+    soundfile.write(str(to), samples, head.rate, format="FLAC", subtype="PCM_16")
+
+
+def resampled(wave: Tensor, rate: int, to: int = RATE) -> Tensor:
+    """Samples (N,) at `rate` a second -> (N to / rate rounded up,) float32 at `to` a second."""
+    if rate == to:
+        return wave
+    common = math.gcd(rate, to)
+    old, new = rate // common, to // common
+    kernels, reach = _kernels(old, new)
+    wanted = -(-len(wave) * new // old)
+    # One step of the convolution moves on by `old` samples and gives the next `new` of the result.
+    steps = -(-wanted // new)
+    padded = F.pad(wave.float(), (reach, max(0, steps * old + reach - len(wave))))
+    rows = F.conv1d(padded[None, None], kernels[:, None], stride=old)[0]  # (new, steps or more)
+    return rows.T.reshape(-1)[:wanted]
+
+
+@lru_cache(maxsize=4)
+def _kernels(old: int, new: int) -> tuple[Tensor, int]:
+    # (new, taps): the filter for each of the `new` places between samples; its reach in old samples.
+    bandwidth = min(old, new) * _ROLL_OFF
+    reach = math.ceil(_CROSSINGS * old / bandwidth)
+    taps = torch.arange(-reach, reach + old, dtype=torch.float64) / old
+    places = torch.arange(new, dtype=torch.float64)[:, None] / new
+    crossings = ((places - taps) * bandwidth).clamp(-_CROSSINGS, _CROSSINGS)
+    window = torch.cos(crossings * (math.pi / (2 * _CROSSINGS))).square()
+    return (torch.sinc(crossings) * window * (bandwidth / old)).float(), reach
+
+
+def _checked(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such sound file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    kind = _KINDS.get(head[:4])
+    if kind is None:
+        raise DataError(
+            f"{path}: neither RIFF (WAV), FLAC nor NIST SPHERE audio", "convert it to FLAC or WAV first"
+        )
+    if kind == "NIST SPHERE":
+        _check_sphere(path, head)
+    return kind
+
+
+def _check_sphere(path: Path, head: bytes) -> None:
+    lines = head.partition(b"end_head")[0].decode("latin-1").split("\n")
+    fields = {words[0]: words[2] for words in map(str.split, lines) if len(words) >= 3}
+    if "shorten" in fields.get("sample_coding", ""):
+        raise DataError(
+            f"{path}: NIST SPHERE audio compressed with shorten cannot be read",
+            "convert it first, with sph2pipe -f wav",
+        )
+    try:
+        sizes = [int(fields.get(key, "1")) for key in ("sample_count", "sample_n_bytes", "channel_count")]
+        promised = int(lines[1]) + math.prod(sizes)
+    except (ValueError, IndexError) as error:
+        raise DataError(f"{path}: damaged NIST SPHERE audio (its header makes no sense)") from error
+    if (has := path.stat().st_size) < promised:
+        raise DataError(f"{path}: cut short, has {has} of {promised} bytes")
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: no libsndfile for this kind of machine
+        raise UsageError("reading sound files needs soundfile", "pip install 'hardpp[audio]'") from error
+    return soundfile

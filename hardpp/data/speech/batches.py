@@ -1,0 +1,97 @@
+"""Utterances to padded batches, and whether their frames suffice for their tokens.
+
+With m frames and n tokens, the mark of the end not counted, an utterance needs
+
+    dwell      m >= 1            any number of tokens at one frame
+    no-dwell   m >= n + 1        one token a frame at most, the end mark being one of them
+    ctc        m >= n + r        a blank between the two of each of r pairs of equal neighbours
+
+Shapes: B data, T tokens, S frames, F features.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+
+from hardpp.data.order import length_buckets
+from hardpp.data.speech.utterances import SpeechCorpus, Utterance
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.errors import DataError
+from hardpp.types import UtteranceBatch
+
+Topology = Literal["dwell", "no-dwell", "ctc"]
+
+
+def token_vocabulary(corpus: SpeechCorpus) -> Vocabulary:
+    """The tokens of the train part."""
+    return Vocabulary.of(utterance.tokens for utterance in corpus.train)
+
+
+def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> UtteranceBatch:
+    """Reads the frames, appends the boundary to the tokens, and pads both on the right with 0.
+
+    Raises:
+        ValueError: There are no utterances, one has no frames, or their numbers of features differ.
+        DataError: Frames cannot be read.
+    """
+    if not utterances:
+        raise ValueError("expected at least one utterance a batch, got none")
+    frames = [utterance.read() for utterance in utterances]
+    for utterance, rows in zip(utterances, frames, strict=True):
+        if not len(rows) or rows.shape[1:] != frames[0].shape[1:]:
+            wanted = f"frames of {frames[0].shape[-1]} features"
+            raise ValueError(f"expected {wanted}, got {tuple(rows.shape)} in utterance {utterance.name}")
+    ids = [
+        torch.tensor([*vocabulary.encode(utterance.tokens), BOUNDARY], dtype=torch.int64)
+        for utterance in utterances
+    ]
+    m, n = (torch.tensor([len(row) for row in rows]) for rows in (frames, ids))
+    return UtteranceBatch(
+        torch.nn.utils.rnn.pad_sequence(frames, batch_first=True),
+        torch.arange(int(m.max())) < m[:, None],
+        torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),
+        torch.arange(int(n.max())) < n[:, None],
+    )
+
+
+def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffled batches of places of utterances that are nearly equally long (`length_buckets`).
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    lengths = [utterance.length for utterance in utterances]
+    return length_buckets(lengths, [len(one.tokens) for one in utterances], batch_size, seed, epoch)
+
+
+def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology) -> None:
+    """Refuses utterances that a model of some topology cannot say.
+
+    Args:
+        utterances: Those to train on or to score.
+        vocabulary: Numbers the tokens; all that it lacks are equal to CTC.
+        topology: What the model lets a frame do.
+
+    Raises:
+        DataError: An utterance has too few frames for its tokens; the message names the first.
+    """
+    short = [one for one in utterances if one.length < _needed(vocabulary.encode(one.tokens), topology)]
+    if not short:
+        return
+    first, needed = short[0], _needed(vocabulary.encode(short[0].tokens), topology)
+    others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
+    raise DataError(
+        f"utterance {first.name} has {first.length} frames and {len(first.tokens)} tokens, for which the "
+        f"{topology} topology needs {needed} frames{others}",
+        "stack fewer frames, or take the dwell topology",
+    )
+
+
+def _needed(ids: Sequence[int], topology: Topology) -> int:
+    if topology == "dwell":
+        return 1
+    if topology == "no-dwell":
+        return len(ids) + 1
+    return max(1, len(ids) + sum(here == after for here, after in pairwise(ids)))

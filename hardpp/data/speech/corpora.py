@@ -1,0 +1,78 @@
+"""Corpora of speech by name: what can be fetched or made, and a user's own TIMIT.
+
+spoken-digits              strings of real spoken digits, no further program needed
+festvox-ru                 Russian sentences read aloud, with the times of phones
+synthetic-timit            speech made by flite, as much as TIMIT has or less
+synthetic-timit-10 -25 -50 the same with a second speaker of the other sex, at 10, 25 and 50 % of the peak
+a folder                   TIMIT, as its users hold it
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from hardpp.data.sources import fetch
+from hardpp.data.speech import features, festvox_ru, mixing, spoken_digits, synthetic_speech, timit
+from hardpp.data.speech.log_mel import STACKED
+from hardpp.data.speech.phone_folding import TO_39
+from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.utterances import SpeechCorpus
+from hardpp.data.transduction import ding
+from hardpp.errors import DataError, UsageError
+
+SYNTHETIC = "synthetic-timit"
+NAMES = ("spoken-digits", "festvox-ru", SYNTHETIC, f"{SYNTHETIC}-10", f"{SYNTHETIC}-25", f"{SYNTHETIC}-50")
+
+
+class SpeechOptions(NamedTuple):
+    """What can be chosen about a corpus; what does not concern it is ignored."""
+
+    size: synthetic_speech.Size = "small"  # of synthetic-timit
+    phones: timit.PhoneSet = 61  # of TIMIT, to train on
+    merged: tuple[str, ...] = ()  # phones of TIMIT of which several in a row count as one
+    mixed: int = 0  # per cent of the peak, of a second speaker in TIMIT; 0: none
+    stacked: int = STACKED  # frames of 10 ms that become one; spoken digits are not stacked
+    seed: int = 0  # of spoken-digits
+
+
+def corpus(
+    name: str,
+    options: SpeechOptions = SpeechOptions(),  # noqa: B008, it cannot be changed
+    report: Callable[[str], None] = lambda text: None,
+) -> SpeechCorpus:
+    """The corpus of that name, fetched, made or read; features are kept in the cache.
+
+    Args:
+        name: One of `NAMES`, or the path of a folder with TIMIT in it.
+        options: What can be chosen.
+        report: Told in a few words what is going on.
+
+    Raises:
+        UsageError: The name is unknown, or a program or package is not installed.
+        DataError: Data cannot be fetched, made or read; the message names the file.
+        ResourceError: The disk is full.
+    """
+    if name == "spoken-digits":
+        return spoken_digits.corpus(fetch(name, report), seed=options.seed)
+    folding: Mapping[str, str | None] = TO_39
+    if name == "festvox-ru":
+        parts, folding = festvox_ru.recordings(fetch(name, report)), {}
+    elif name in NAMES:
+        parts = synthetic_speech.recordings(lambda: ding.bitext(fetch("ding", report)), options.size, report)
+        level = name.removeprefix(SYNTHETIC).removeprefix("-")
+        parts = _mixed(parts, int(level or 0))
+    elif timit.is_timit(folder := Path(name)):
+        parts = timit.recordings(folder, report, phones=options.phones, merged=options.merged)
+        parts = _mixed(parts, options.mixed)
+        name = "timit"
+    elif folder.exists():
+        raise DataError(f"{folder}: not a TIMIT folder", "it needs the folders TRAIN and TEST")
+    else:
+        raise UsageError(f"there is no corpus of speech named {name!r}", f"there are: {', '.join(NAMES)}")
+    return features.corpus(name, parts, report, folding=folding, stacked=options.stacked)
+
+
+def _mixed(parts: dict[str, list[Recording]], level: int) -> dict[str, list[Recording]]:
+    if not level:
+        return parts
+    return {part: mixing.paired(recordings, level / 100, part) for part, recordings in parts.items()}

@@ -1,0 +1,115 @@
+"""The synthesiser flite: a sentence to sound, with the time at which every phone ends.
+
+flite knows the times, as it put the phones there: 41 phones with the pause `pau`, named as TIMIT's. It is a
+program of the user's; a process says one sentence.
+
+Source: Black and Lenzo (2001), Flite: a small fast run-time synthesis engine.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hardpp.data.speech import audio
+from hardpp.data.speech.recordings import Sex, fitted
+from hardpp.data.speech.utterances import Segment
+from hardpp.errors import DataError, UsageError
+
+_OVERRUN = 0.15  # seconds by which the labels of kal16 may run past its sound
+_PATIENCE = 60  # seconds a sentence may take
+_HINT = "apt install flite"
+
+
+class Voice(NamedTuple):
+    """A voice of flite."""
+
+    name: str
+    sex: Sex
+    pitch: tuple[int, int]  # Hz, the range that the mean is drawn from
+
+
+VOICES = (
+    Voice("kal16", "m", (85, 135)),
+    Voice("awb", "m", (95, 150)),
+    Voice("rms", "m", (80, 120)),  # it speaks at its own pitch, whatever it is told
+    Voice("slt", "f", (150, 215)),
+)
+
+
+def program() -> str:
+    """Where flite is.
+
+    Raises:
+        UsageError: It is not installed, or lacks one of the voices.
+    """
+    found = shutil.which("flite")
+    if found is None:
+        raise UsageError("making speech needs the program flite, which is not installed", _HINT)
+    known = _run([found, "-lv"], "flite -lv").partition(":")[2].split()
+    # An unknown voice would silently become another one.
+    if lacking := [voice.name for voice in VOICES if voice.name not in known]:
+        raise UsageError(f"{found} lacks the voices {' '.join(lacking)}", _HINT)
+    return found
+
+
+def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: Path) -> tuple[Segment, ...]:
+    """Writes a sentence as FLAC and returns its phones.
+
+    Args:
+        flite: What `program` returned.
+        text: One sentence.
+        voice: Who says it.
+        stretch: Of all durations.
+        pitch: Mean of the fundamental frequency, in Hz.
+        path: The file to write; a file of the same name ending in `.wav` comes and goes beside it.
+
+    Raises:
+        DataError: flite failed, or gave no phones.
+        UsageError: soundfile is not installed.
+    """
+    wave = path.with_suffix(".wav")
+    settings = [f"duration_stretch={stretch}", f"int_f0_target_mean={pitch}"]
+    command = [flite, "-voice", voice.name, "-psdur"]
+    command += [word for setting in settings for word in ("--setf", setting)]
+    said = _run([*command, "-t", text, "-o", str(wave)], f"flite on {text!r}")
+    seconds = audio.inspect(wave).seconds
+    audio.to_flac(wave, path)
+    wave.unlink()
+    return fitted(list(_segments(said, text)), seconds, path, ("pau",), _OVERRUN)
+
+
+def _segments(said: str, text: str) -> Iterator[Segment]:
+    # "phone:END phone:END ...", in seconds
+    start = 0.0
+    if not said.split():
+        raise DataError(f"flite gave no phones for {text!r}")
+    for word in said.split():
+        phone, _, end = word.rpartition(":")
+        try:
+            segment = Segment(start, float(end), phone)
+        except ValueError as error:
+            raise DataError(f"flite gave {word!r} for a phone and its end in {text!r}") from error
+        if not phone or segment.end < start:
+            raise DataError(f"flite gave {word!r} for a phone and its end in {text!r}")
+        start = segment.end
+        yield segment
+
+
+def _run(command: list[str], what: str) -> str:
+    try:
+        outcome = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DataError(f"{what} failed ({error})", _HINT) from error
+    if outcome.returncode != 0:
+        lines = outcome.stderr.strip().split("\n")
+        raise DataError(f"{what} failed ({lines[-1] or f'exit status {outcome.returncode}'})", _HINT)
+    return outcome.stdout

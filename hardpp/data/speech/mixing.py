@@ -1,0 +1,97 @@
+"""Two people who speak at once: the first is to be understood, the second is quieter and of the other sex.
+
+Every recording gets one second speaker, always the same, out of its own part. With x the first and y the
+second sound, both scaled to a peak of 1, y cut or followed by silence so that it is as long as x, and a
+level of 0.5, 0.25 or 0.1:
+
+    z = (x + level y) / max |x + level y|
+
+What is said, and when, is what the first says.
+
+Sources: Chiu et al. (2017) and Lawson et al. (2017), section 4.2, MultiTIMIT; that z is as long as x, which
+they leave open, is a choice.
+
+Shapes: N samples.
+"""
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hardpp.data.speech.recordings import Recording, Sex, Sound
+from hardpp.errors import DataError
+
+_OTHER: dict[Sex, Sex] = {"f": "m", "m": "f"}
+
+
+class Mixture(NamedTuple):
+    """Two sounds at once."""
+
+    first: Sound
+    second: Sound
+    level: float  # of the second, 0 to 1
+
+    def read(self) -> Tensor:
+        """(N,) float32 from -1 to 1, as long as the first."""
+        return mix(self.first.read(), self.second.read(), self.level)
+
+    def digest(self) -> str:
+        """What tells this sound from others."""
+        return f"{self.first.digest()} {self.second.digest()} {self.level}"
+
+
+def mix(first: Tensor, second: Tensor, level: float) -> Tensor:
+    """The sum of two waves, the second at `level` of the first's peak; (N,) and as loud as possible.
+
+    Args:
+        first: (N,) samples.
+        second: Samples, any number.
+        level: Peak of the second over that of the first.
+    """
+    second = F.pad(_scaled(second), (0, max(0, len(first) - len(second))))[: len(first)]
+    return _scaled(_scaled(first) + level * second)
+
+
+def paired(recordings: Sequence[Recording], level: float, part: str) -> list[Recording]:
+    """Every recording of a part with a second speaker in the background, in the same order.
+
+    Those of one sex, in their order, take those of the other in turn, in the order of the CRC-32 of the name.
+
+    Args:
+        recordings: Of one part.
+        level: Peak of the second speaker over that of the first, above 0 and up to 1.
+        part: Its name, for the message.
+
+    Raises:
+        DataError: The part has only men or only women, or a speaker's sex is unknown.
+        ValueError: The level lies outside its range.
+    """
+    if not 0 < level <= 1:
+        raise ValueError(f"expected a level above 0 and up to 1, got {level}")
+    if unknown := [recording.name for recording in recordings if not recording.sex]:
+        raise DataError(f"the {part} part cannot be mixed: the sex of the speaker of {unknown[0]} is unknown")
+    by_sex = {sex: sorted((one for one in recordings if one.sex == sex), key=_place) for sex in ("f", "m")}
+    if not (by_sex["f"] and by_sex["m"]):
+        raise DataError(f"the {part} part cannot be mixed: it has no speakers of both sexes")
+    taken = {"f": 0, "m": 0}
+    result = []
+    for recording in recordings:
+        others = by_sex[_OTHER[recording.sex]]
+        second = others[taken[recording.sex] % len(others)]
+        taken[recording.sex] += 1
+        result.append(recording._replace(sound=Mixture(recording.sound, second.sound, level)))
+    return result
+
+
+def _place(recording: Recording) -> tuple[int, str]:
+    return zlib.crc32(recording.name.encode()), recording.name
+
+
+def _scaled(wave: Tensor) -> Tensor:
+    # To a peak of 1; silence stays silence.
+    peak = wave.abs().amax()
+    return wave / torch.where(peak > 0, peak, 1.0)

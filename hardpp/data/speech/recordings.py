@@ -1,0 +1,88 @@
+"""Recordings with what is said in them, before anything is computed from the sound.
+
+Shapes: N samples.
+"""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from torch import Tensor
+
+from hardpp.data.packages.members import digest
+from hardpp.data.speech import audio
+from hardpp.data.speech.utterances import Segment
+from hardpp.errors import DataError
+
+Sex = Literal["f", "m", ""]  # "" where unknown
+
+OVERRUN = 0.025  # seconds that labels may run past the sound, which is a window of what is computed from it
+
+
+class Sound(Protocol):
+    """Sound that is read when it is asked for."""
+
+    def read(self) -> Tensor:
+        """(N,) float32 from -1 to 1, 16,000 a second."""
+
+    def digest(self) -> str:
+        """What tells this sound from others."""
+
+
+class SoundFile(NamedTuple):
+    """A file (`hardpp.data.speech.audio`)."""
+
+    path: Path
+
+    def read(self) -> Tensor:
+        """(N,) float32 from -1 to 1, 16,000 a second."""
+        return audio.read(self.path)
+
+    def digest(self) -> str:
+        """SHA-256 of the file, hex."""
+        return digest(self.path)
+
+
+class Recording(NamedTuple):
+    """One utterance as it was recorded."""
+
+    name: str  # unique in its corpus
+    speaker: str
+    sex: Sex
+    sound: Sound
+    segments: tuple[Segment, ...]
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What is said."""
+        return tuple(segment.label for segment in self.segments)
+
+
+def fitted(
+    segments: Sequence[Segment],
+    seconds: float,
+    path: Path,
+    silence: Collection[str],
+    overrun: float = OVERRUN,
+) -> tuple[Segment, ...]:
+    """Segments that end with the sound: what runs past it by little is cut, a last silence is drawn out.
+
+    Args:
+        segments: In order, at least one.
+        seconds: How long the sound lasts.
+        path: The labels' file, for the message.
+        silence: Labels that mean that nothing is said.
+        overrun: How far the last label may run past the sound, in seconds.
+
+    Raises:
+        DataError: A label runs past the sound by more, or starts past it.
+    """
+    *before, last = segments
+    if last.end > seconds + overrun or last.start > seconds:
+        raise DataError(
+            f"{path}: the labels end at {last.end:.3f} s, and the sound at {seconds:.3f} s",
+            "the labels are of another recording, or the sound was cut or has another sampling rate",
+        )
+    if last.end > seconds or last.label in silence:
+        last = last._replace(end=seconds)
+    return (*before, last)

@@ -1,0 +1,160 @@
+"""Speech made by the synthesiser flite, of TIMIT's size: short sentences, four voices, exact phone times.
+
+The sentences are the English examples of Ding with 6 to 14 words in ASCII. Their CRC-32 decides the part
+(`bucket`) and the order in it, so that no sentence is in two parts; a part takes the voices in turn. Speed
+and pitch differ from sentence to sentence and follow from the sentence too.
+
+                small    full
+    train         600   3,696     as many as TIMIT has
+    dev            60     400
+    test           60     192
+
+Another release of flite may say things differently; what was said is told apart by the corpus's fingerprint.
+
+Sources: flite (`hardpp.data.speech.flite`); Frank Richter's Ding word list (`hardpp.data.transduction.ding`).
+"""
+
+import json
+import random
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from hardpp.data.derived import derived
+from hardpp.data.parts import PARTS, bucket
+from hardpp.data.speech import flite
+from hardpp.data.speech.recordings import Recording, SoundFile
+from hardpp.data.speech.utterances import Segment
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.errors import DataError
+
+Size = Literal["small", "full"]
+
+SIZES: dict[Size, dict[str, int]] = {
+    "small": {"train": 600, "dev": 60, "test": 60},
+    "full": {"train": 3696, "dev": 400, "test": 192},
+}
+_VERSION = 1  # of how speech is made; another version is kept elsewhere
+_LIST = "utterances.json"
+_REPORTED = 500  # utterances between two reports
+
+
+class Order(NamedTuple):
+    """What flite is told to say, and how."""
+
+    name: str
+    voice: flite.Voice
+    text: str
+    stretch: float  # of all durations
+    pitch: int  # Hz
+
+
+def orders(bitext: Bitext, size: Size) -> dict[str, list[Order]]:
+    """What is to be said in each part; the small parts begin the full ones.
+
+    Raises:
+        DataError: A part has fewer sentences than it needs.
+    """
+    texts: dict[str, set[str]] = {part: set() for part in PARTS}
+    for pair in (*bitext.train, *bitext.dev, *bitext.test):
+        text = pair.target.replace("\u2019", "'")
+        if text.isascii() and 6 <= len(text.split()) <= 14:
+            texts[{0: "test", 1: "dev"}.get(bucket(text), "train")].add(text)
+    result: dict[str, list[Order]] = {}
+    for part, wanted in SIZES[size].items():
+        if len(texts[part]) < wanted:
+            raise DataError(
+                f"{bitext.name}: {wanted} sentences are needed for the {part} part, it has {len(texts[part])}"
+            )
+        chosen = sorted(texts[part], key=lambda text: (zlib.crc32(text.encode()), text))[:wanted]
+        result[part] = [_order(part, place, text) for place, text in enumerate(chosen)]
+    return result
+
+
+def recordings(
+    read_bitext: Callable[[], Bitext], size: Size, report: Callable[[str], None]
+) -> dict[str, list[Recording]]:
+    """The train, dev and test parts, made now if the cache lacks them.
+
+    Args:
+        read_bitext: Gives the sentences; called only if speech has to be made.
+        size: "small" or "full".
+        report: Told how far the work is.
+
+    Raises:
+        UsageError: flite, one of its voices or soundfile is not installed.
+        DataError: flite failed, or what the cache holds is damaged.
+    """
+    folder = derived(
+        f"synthetic-speech-{size}-{_VERSION}",
+        lambda built: make(orders(read_bitext(), size), built, report),
+    )
+    return listed(folder)
+
+
+def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], None]) -> None:
+    """Lets flite say everything: FOLDER/PART/NAME.flac, and FOLDER/utterances.json with what is said when.
+
+    Raises:
+        UsageError: flite, one of its voices or soundfile is not installed.
+        DataError: flite failed.
+    """
+    program = flite.program()
+    every = [(part, order) for part, of_part in ordered.items() for order in of_part]
+    report(f"making {len(every)} utterances with flite")
+    for part in ordered:
+        (folder / part).mkdir()
+
+    def say(work: tuple[str, Order]) -> dict[str, object]:
+        part, order = work
+        path = folder / part / f"{order.name}.flac"
+        segments = flite.say(program, order.text, order.voice, order.stretch, order.pitch, path)
+        return {"part": part, "name": order.name, "voice": order.voice.name, "text": order.text} | {
+            "segments": segments
+        }
+
+    rows = []
+    # flite is a process of its own; a thread only waits for it.
+    with ThreadPoolExecutor() as pool:
+        try:
+            for number, row in enumerate(pool.map(say, every), start=1):
+                rows.append(row)
+                if number % _REPORTED == 0:
+                    report(f"made {number} of {len(every)} utterances")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what is stopped should not go on for minutes
+            raise
+    (folder / _LIST).write_text(json.dumps(rows) + "\n", encoding="utf-8")
+
+
+def listed(folder: Path) -> dict[str, list[Recording]]:
+    """The parts of a folder that `make` filled.
+
+    Raises:
+        DataError: The list is missing or damaged.
+    """
+    sexes = {voice.name: voice.sex for voice in flite.VOICES}
+    parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
+    try:
+        for row in json.loads((folder / _LIST).read_text(encoding="utf-8")):
+            segments = tuple(Segment(*segment) for segment in row["segments"])
+            sound = SoundFile(folder / row["part"] / f"{row['name']}.flac")
+            parts[row["part"]].append(
+                Recording(f"{row['part']}/{row['name']}", row["voice"], sexes[row["voice"]], sound, segments)
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder / _LIST}: damaged list of utterances ({error})", "remove the folder and try again"
+        ) from error
+    return parts
+
+
+def _order(part: str, place: int, text: str) -> Order:
+    voice = flite.VOICES[place % len(flite.VOICES)]
+    generator = random.Random(text)  # the standard library promises the same numbers in every version
+    stretch = round(0.8 + 0.45 * generator.random(), 2)
+    lowest, highest = voice.pitch
+    pitch = lowest + int((highest - lowest) * generator.random())
+    return Order(f"{place:04d}-{voice.name}", voice, text, stretch, pitch)

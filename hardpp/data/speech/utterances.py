@@ -1,0 +1,98 @@
+"""Utterances: frames of speech, the tokens that are said in them and, where known, when.
+
+Token n is said from `segments[n].start` to `segments[n].end`. What lies between two segments belongs to no
+token. Where times are unknown there are no segments. Frame s stands for the time from s times
+`frame_seconds` up to (s + 1) times that.
+
+Shapes: S frames, F features.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from hardpp.data.digests import digest_of
+
+
+class Segment(NamedTuple):
+    """A stretch of time with what is said in it."""
+
+    start: float  # seconds
+    end: float  # seconds, at least `start`
+    label: str
+
+
+class Frames(Protocol):
+    """Frames that are computed, or read from a file, when they are asked for."""
+
+    def __len__(self) -> int:
+        """S, known without reading."""
+
+    def read(self) -> Tensor:
+        """(S, F) float32, on the CPU."""
+
+    def digest(self) -> str:
+        """What tells these frames from others (hex)."""
+
+
+class Normalisation(NamedTuple):
+    """What brings every feature to mean 0 and variance 1 over the frames of the train part."""
+
+    mean: Tensor  # (F,) float32
+    deviation: Tensor  # (F,) float32, above 0
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """(..., F) frames as they were measured -> the same, normalised."""
+        return (frames - self.mean) / self.deviation
+
+
+class Utterance(NamedTuple):
+    """One recording."""
+
+    name: str  # unique in its corpus
+    speaker: str  # "" where unknown
+    frames: Tensor | Frames  # (S, F) float32, or what reads them
+    segments: tuple[Segment, ...]  # one a token, in order, or none
+    tokens: tuple[str, ...]
+
+    @property
+    def length(self) -> int:
+        """S."""
+        return len(self.frames)
+
+    def read(self) -> Tensor:
+        """The frames (S, F), float32."""
+        return self.frames if isinstance(self.frames, Tensor) else self.frames.read()
+
+
+class SpeechCorpus(NamedTuple):
+    """Three lists of utterances, and how their tokens are scored."""
+
+    name: str
+    train: list[Utterance]
+    dev: list[Utterance]
+    test: list[Utterance]
+    frame_seconds: float  # from one frame to the next
+    folding: Mapping[str, str | None] = {}  # token -> what it counts as when scored, None: not at all
+    normalisation: Normalisation | None = None  # what the frames went through, before frames were stacked
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all utterances in order and the folding, so that a resume can refuse changed data.
+
+        The name is left out: data that was moved or renamed is still the same data.
+        """
+        head = [self.frame_seconds, sorted(self.folding.items())]
+        digest = hashlib.sha256(json.dumps(head).encode())
+        for part in (self.train, self.dev, self.test):
+            digest.update(b"\npart\n")
+            for utterance in part:
+                said = [utterance.name, utterance.speaker, utterance.segments, utterance.tokens]
+                digest.update(json.dumps(said).encode() + b"\n" + _digest(utterance.frames).encode() + b"\n")
+        return digest.hexdigest()
+
+
+def _digest(frames: Tensor | Frames) -> str:
+    return digest_of(frames) if isinstance(frames, Tensor) else frames.digest()

@@ -1,0 +1,1 @@
+"""Pairs of sequences: words and their phones, sentences and their translations."""

@@ -1,0 +1,199 @@
+"""The Greek New Testament and an English one (BSB), every verse aligned word by word by hand.
+
+Three files: tables of Greek and English words, one word a line, and records of which belong together.
+Verses that both sides have make pairs (7,936 in version 0.4.2); English punctuation is left out, as no
+record speaks of it, and so are the records that cross verses (4). The task is frozen: books split it, Mark
+(41) is test, Titus to Jude (56 to 65) are dev, the rest is train. Training reads no link.
+
+Greek says by endings what English says by words of its own: a genitive is "of", a verb ending is "he". So a
+word can be written as lemma and analysis, `λόγος|NGS` (noun, genitive, singular) or `λέγω|VI3SA` (verb,
+indicative, third singular, aorist), without gender. An analysis in dev or test that train lacks is replaced
+by the nearest one of its lemma that train has; no English word is looked at for it.
+
+Source: Clear Bible, Alignments (SBLGNT to BSB), CC BY 4.0, as packed in PyPI `bible-alignments`.
+"""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from hardpp.data.transduction.pairs import Corpus, Pair
+from hardpp.data.transduction.tokens import Words
+from hardpp.errors import DataError
+
+GREEK = "data/sources/SBLGNT.tsv"  # where the files lie in the fetched folder
+ENGLISH = "data/eng/targets/BSB/nt_BSB.tsv"
+RECORDS = "data/eng/alignments/BSB/SBLGNT-BSB-manual.json"
+MEMBERS = (GREEK, ENGLISH, RECORDS)
+
+MARK = "|"  # between a lemma and its analysis
+
+_TEST, _DEV = {41}, set(range(56, 66))  # numbers of books
+_DECLINED = frozenset("NAPDRXKICFSQ")  # kinds of words whose case and number count; the article's say little
+_HINT = "hardpp data fetch bible-alignments"
+
+_Verses = dict[str, list[tuple[str, str]]]  # verse -> (id, word) in order
+
+
+def corpus(
+    folder: Path | str,
+    *,
+    greek: Literal["forms", "lemmas", "analysed"] = "lemmas",
+    lower_case: bool = True,
+    reverse: bool = False,
+) -> Corpus:
+    """Greek to English words, or the reverse, with the links made by hand.
+
+    Args:
+        folder: What `fetch("bible-alignments")` returned.
+        greek: Words as they stand (18,619 forms, case and accents kept), their lemmas (5,468), or lemmas
+            with the analysis of the form, joined by `MARK` (15,079 in train).
+        lower_case: Write English words, and Greek forms, in lower case.
+        reverse: English is the source and Greek the target, links turned with them.
+
+    Raises:
+        DataError: A file cannot be read or is not what it should be (the message names file and line), or
+            a part is empty.
+        ValueError: `greek` is none of the three.
+    """
+    if greek not in ("forms", "lemmas", "analysed"):
+        raise ValueError(f"expected greek 'forms', 'lemmas' or 'analysed', got {greek!r}")
+    folder = Path(folder)
+    source = _greek(folder / GREEK, greek, lower_case)
+    target = _english(folder / ENGLISH, lower_case)
+    verses = sorted(source.keys() & target.keys())
+    links = _links(folder / RECORDS, source, target)
+    if greek == "analysed":
+        source = _known(source, [verse for verse in verses if _part(verse) == "train"])
+    parts: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
+    for verse in verses:
+        sides = [tuple(word for _, word in words[verse]) for words in (source, target)]
+        found = links.get(verse, set())
+        if reverse:
+            sides.reverse()
+            found = {(english, greek_word) for greek_word, english in found}
+        parts[_part(verse)].append(Pair(sides[0], sides[1], (sides[1],), tuple(sorted(found))))
+    if empty := [name for name, pairs in parts.items() if not pairs]:
+        raise DataError(f"{folder}: no verse of both sides falls into the {' and '.join(empty)} part")
+    return Corpus("bible-alignments", parts["train"], parts["dev"], parts["test"], Words(), Words())
+
+
+def analysis(morph: str) -> str:
+    """What of a word's analysis shows in English: no gender, no voice but the passive; "" if nothing does.
+
+    Args:
+        morph: In Robinson's codes, `N-GSM` or `V-2AAI-3S`.
+    """
+    kind, *rest = morph.split("-")
+    form, person = (*rest, "", "")[:2]
+    if kind == "V":
+        form = form.removeprefix("2")  # a second aorist is an aorist
+        passive = "P" if form[1:2] == "P" else ""
+        # Participles are of a case, a number and a gender.
+        return f"V{form[-1:]}{passive}{person[:2] if form[-1:] == 'P' else person}{form[:1]}"
+    if kind not in _DECLINED or not form:
+        return ""
+    return kind + (form if form[0] in "12" else re.sub("(..)[MFN]$", r"\1", form))
+
+
+def _part(verse: str) -> str:
+    book = int(verse[:2])
+    return "test" if book in _TEST else "dev" if book in _DEV else "train"
+
+
+def _greek(path: Path, greek: str, lower_case: bool) -> _Verses:
+    columns = {"forms": ("text",), "lemmas": ("lemma",), "analysed": ("lemma", "morph")}[greek]
+    verses: _Verses = {}
+    for place, row in _rows(path, ("id", *columns)):
+        if not (row["id"].startswith("n") and _is_id(row["id"][1:])):
+            raise DataError(f"{place}: expected an id of n and 11 digits, got {row['id'][:30]!r}")
+        verse, word = row["id"][1:9], _word(place, row[columns[0]], lower_case and greek == "forms")
+        if greek == "analysed":
+            word = MARK.join(filter(None, (word, analysis(row["morph"]))))
+        verses.setdefault(verse, []).append((row["id"], word))
+    return verses
+
+
+# For words that train lacks the nearest of their lemma that it has: most letters of the analysis alike, then
+# most frequent.
+def _known(verses: _Verses, train: list[str]) -> _Verses:
+    seen = Counter(word for verse in train for _, word in verses[verse])
+    of_lemma: dict[str, list[str]] = {}
+    for word in sorted(seen):
+        of_lemma.setdefault(word.split(MARK)[0], []).append(word)
+
+    def nearest(word: str) -> str:
+        if word in seen:
+            return word
+        lemma, _, wanted = word.partition(MARK)
+
+        def likeness(other: str) -> tuple[int, int]:
+            letters = zip(wanted, other.partition(MARK)[2], strict=False)
+            return sum(one == two for one, two in letters), seen[other]
+
+        return max(of_lemma.get(lemma, [word]), key=likeness)
+
+    return {verse: [(id, nearest(word)) for id, word in words] for verse, words in verses.items()}
+
+
+def _english(path: Path, lower_case: bool) -> _Verses:
+    verses: _Verses = {}
+    for place, row in _rows(path, ("id", "text", "source_verse", "exclude")):
+        if not (_is_id(row["id"]) and row["source_verse"].isdecimal() and len(row["source_verse"]) == 8):
+            raise DataError(f"{place}: expected an id of 11 digits and a verse of 8, got {row['id'][:30]!r}")
+        if row["exclude"] != "y":
+            word = _word(place, row["text"], lower_case)
+            verses.setdefault(row["source_verse"], []).append((row["id"], word))
+    return verses
+
+
+def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    # Quotation marks are data here. A place is file:line.
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if missing := [name for name in wanted if name not in (table.fieldnames or ())]:
+                raise DataError(f"{path}:1: there is no column {' nor '.join(missing)}", _HINT)
+            for row in table:
+                place = f"{path}:{table.line_num}"
+                if any(row[name] is None for name in wanted):
+                    raise DataError(f"{place}: the line lacks columns")
+                yield place, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error})", _HINT) from error
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 11 and text.isdecimal()
+
+
+def _word(place: str, text: str, lower_case: bool) -> str:
+    if not text or text.split() != [text]:
+        raise DataError(f"{place}: expected one word, got {text[:30]!r}")
+    return text.lower() if lower_case else text
+
+
+def _links(path: Path, source: _Verses, target: _Verses) -> dict[str, set[tuple[int, int]]]:
+    positions = [
+        {id: (verse, position) for verse in words for position, (id, _) in enumerate(words[verse])}
+        for words in (source, target)
+    ]
+    links: dict[str, set[tuple[int, int]]] = {}
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))["records"]
+        for record in records:
+            greek, english = (
+                [place[id] for id in record[side] if id in place]
+                for place, side in zip(positions, ("source", "target"), strict=True)
+            )
+            for verse, i in greek:
+                links.setdefault(verse, set()).update((i, j) for other, j in english if other == verse)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", _HINT) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: expected records of source and target ids ({error!r})", _HINT) from error
+    return links

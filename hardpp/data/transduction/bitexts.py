@@ -1,0 +1,60 @@
+"""The bitexts of real language that have a name: what each needs fetched, and how it is read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from hardpp.data.sources import fetch
+from hardpp.data.transduction import bible, descriptions, ding, libreoffice, union
+from hardpp.data.transduction.pairs import Bitext
+
+
+class Named(NamedTuple):
+    """A bitext to be had by name."""
+
+    sources: tuple[str, ...]  # keys of `hardpp.data.sources.SOURCES`
+    read: Callable[..., Bitext]  # takes their folders in this order
+
+
+def _union_de(dictionary: Path, manual: Path, packages: Path, verses: Path) -> Bitext:
+    return union.bitext("union-de-en", [ding.bitext(dictionary), *_parts(manual, packages, verses, "de")])
+
+
+def _union_fr(manual: Path, packages: Path, verses: Path) -> Bitext:
+    return union.bitext("union-fr-en", _parts(manual, packages, verses, "fr"))
+
+
+def _parts(manual: Path, packages: Path, verses: Path, language: Literal["de", "fr"]) -> list[Bitext]:
+    return [
+        libreoffice.bitext(manual, language),
+        descriptions.bitext(packages, language),
+        bible.bitext(verses, language),
+    ]
+
+
+BITEXTS: dict[str, Named] = {
+    "ding": Named(("ding",), ding.bitext),
+    "libreoffice-de-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "de")),
+    "libreoffice-fr-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "fr")),
+    "descriptions-de-en": Named(("descriptions",), lambda folder: descriptions.bitext(folder, "de")),
+    "descriptions-fr-en": Named(("descriptions",), lambda folder: descriptions.bitext(folder, "fr")),
+    "bible-de-en": Named(("bible",), lambda folder: bible.bitext(folder, "de")),
+    "bible-fr-en": Named(("bible",), lambda folder: bible.bitext(folder, "fr")),
+    "union-de-en": Named(("ding", "libreoffice-help", "descriptions", "bible"), _union_de),
+    "union-fr-en": Named(("libreoffice-help", "descriptions", "bible"), _union_fr),
+}
+
+
+def bitext(name: str, report: Callable[[str], None] = lambda text: None) -> Bitext:
+    """A bitext by name, its sources fetched when the cache lacks them.
+
+    Args:
+        name: A key of `BITEXTS`.
+        report: Told in a few words what is going on.
+
+    Raises:
+        DataError: A source cannot be fetched or read.
+        ResourceError: The disk is full.
+    """
+    named = BITEXTS[name]
+    return named.read(*(fetch(source, report) for source in named.sources))

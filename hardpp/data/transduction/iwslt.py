@@ -1,0 +1,121 @@
+"""The raw TED talks of the IWSLT evaluations, as IWSLT14 was handed out.
+
+A folder holds, for a pair of languages, `train.tags.de-en.{de,en}` and `NAME.de-en.{de,en}.xml`. In the
+former lines of metadata (`<url>`, `<speaker>`, ...) are passed over, and titles and descriptions are taken
+out of their tags; in the latter the text is in `<seg id="...">`. The parts are those of fairseq: dev is every
+23rd pair of train, test is all of the xml files together; there typographic apostrophes become plain ones, as
+train has them.
+
+Source: M. Cettolo, C. Girardi, M. Federico, WIT3: Web Inventory of Transcribed and Translated Talks, EAMT
+2012.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from hardpp.data.lines import OnBad, read
+from hardpp.data.transduction.languages import direction
+from hardpp.data.transduction.pairing import paired, short
+from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.errors import DataError, UsageError
+
+_EVERY = 23  # so many pairs of train have one that is dev
+_KEPT = re.compile(rb"\s*<(title|description)>(.*?)(?:</\1>)?\s*", re.DOTALL)
+_METADATA = re.compile(rb"\s*</?[a-z]+(?:\s[^>]*)?>.*", re.DOTALL)
+_SEGMENT = re.compile(
+    rb'<doc\b[^>]*\bdocid="([^"]*)"|<seg\b[^>]*\bid="?([^">]*)"?[^>]*>(.*?)</seg>', re.DOTALL
+)
+_ENTITY = re.compile(r"&#?\w+;")
+
+_Numbered = list[tuple[int, bytes]]  # texts, and the lines where they stand
+
+
+def is_raw(folder: Path | str) -> bool:
+    """Does a folder hold the talks as they were handed out?"""
+    return next(Path(folder).glob("train.tags.*"), None) is not None
+
+
+def bitext(
+    folder: Path | str,
+    *,
+    source: str | None = None,
+    target: str | None = None,
+    on_bad: OnBad = "stop",
+    max_tokens: int | None = None,
+    report: Callable[[str], None] = lambda text: None,
+) -> Bitext:
+    """Read the talks of a pair of languages.
+
+    Args:
+        folder: It holds the files of one pair of languages.
+        source: The language to translate from; need not be said when the other one is English.
+        target: The language to translate into.
+        on_bad: What happens when a text is empty or not to be read: "stop", or "skip" to leave the pair out.
+        max_tokens: Pairs with more words (between blanks) on a side are left out of train; `report` is told.
+        report: Told what was left out.
+
+    Raises:
+        UsageError: The languages are not clear or not there.
+        DataError: Files are missing, empty or do not fit together, or hold bad lines.
+    """
+    folder = Path(folder)
+    tags = sorted(folder.glob("train.tags.*.*"))
+    if not tags:
+        raise DataError(f"{folder}: there is no train.tags file", "it needs train.tags.de-en.de and the like")
+    couples = {path.name.split(".")[2] for path in tags}
+    if len(couples) > 1:
+        raise UsageError(f"{folder}: there are several pairs of languages ({', '.join(sorted(couples))})")
+    (couple,) = couples
+    sides = direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
+    paths = [folder / f"train.tags.{couple}.{side}" for side in sides]
+    pairs = _unescaped(paired((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
+    train = [pair for number, pair in enumerate(pairs, start=1) if number % _EVERY]
+    dev = pairs[_EVERY - 1 :: _EVERY]
+    test: list[TextPair] = []
+    for path in sorted(folder.glob(f"*.{couple}.{sides[0]}.xml")):
+        faced = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
+        test += _unescaped(paired((path, faced), _segments(path, faced), on_bad, report))
+    if not (dev and test):
+        lacking = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
+        raise DataError(f"{folder}: there is {lacking}")
+    test = [TextPair(*(side.replace("\u2019", "'") for side in pair)) for pair in test]
+    return Bitext(f"iwslt-{sides[0]}-{sides[1]}", short(train, max_tokens, report), dev, test)
+
+
+def _tagged(path: Path) -> _Numbered:
+    texts: _Numbered = []
+    for number, line in enumerate(read(path, "lines of text and of tags"), start=1):
+        if kept := _KEPT.fullmatch(line):
+            texts.append((number, kept[2].strip()))
+        elif not _METADATA.fullmatch(line):
+            texts.append((number, line.strip()))
+    return texts
+
+
+def _segments(*paths: Path) -> list[_Numbered]:
+    # Both files must have the same segments of the same talks in the same order.
+    names: list[list[str]] = []
+    texts: list[_Numbered] = []
+    for path in paths:
+        content = b"\n".join(read(path, "segments of text"))
+        names.append([])
+        texts.append([])
+        talk = ""
+        for match in _SEGMENT.finditer(content):
+            if match[3] is None:
+                talk = match[1].decode("utf-8", "replace")
+                continue
+            names[-1].append(f"segment {match[2].decode('utf-8', 'replace')} of talk {talk}")
+            number = content.count(b"\n", 0, match.start()) + 1
+            texts[-1].append((number, b" ".join(match[3].split())))
+    for first, second in zip(*names, strict=False):
+        if first != second:
+            raise DataError(f"{paths[0]} has {first} where {paths[1]} has {second}")
+    return texts
+
+
+def _unescaped(pairs: list[TextPair]) -> list[TextPair]:
+    # Only whole entities: an ampersand of the text itself, as in R&D, stays.
+    return [TextPair(*(_ENTITY.sub(lambda e: html.unescape(e[0]), side) for side in pair)) for pair in pairs]

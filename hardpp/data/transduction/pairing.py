@@ -1,0 +1,93 @@
+"""Texts that face one another in two files, and what is done to every such pair."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hardpp.data.lines import BadLine, OnBad, decoded, settle
+from hardpp.data.transduction.pairs import TextPair
+from hardpp.errors import DataError
+
+_WANTED = "every line is a text in UTF-8, and no line is empty; on_bad='skip' leaves such pairs out"
+
+# The ampersand comes last, as the tokenizer escapes it first.
+_MOSES = {
+    " @-@ ": "-",
+    "&#124;": "|",
+    "&#91;": "[",
+    "&#93;": "]",
+    "&lt;": "<",
+    "&gt;": ">",
+    "&apos;": "'",
+    "&quot;": '"',
+    "&amp;": "&",
+}
+
+
+def paired(
+    paths: tuple[Path, Path],
+    numbered: list[list[tuple[int, bytes]]],
+    on_bad: OnBad,
+    report: Callable[[str], None],
+) -> list[TextPair]:
+    """Pairs of what stands at the same place in two files.
+
+    Args:
+        paths: The files, for messages.
+        numbered: For each file its texts and the lines where they stand.
+        on_bad: What happens when a text is empty or not to be read: "stop", or "skip" to leave the pair out.
+        report: Told what was left out.
+
+    Raises:
+        DataError: The files have unequal numbers of texts, or texts are bad, or all are.
+    """
+    if len(numbered[0]) != len(numbered[1]):
+        raise DataError(
+            f"{paths[0]} has {len(numbered[0])} lines of text but {paths[1]} has {len(numbered[1])}",
+            "line i of one file must be the translation of line i of the other",
+        )
+    pairs: list[TextPair] = []
+    bad: list[BadLine] = []
+    for places in zip(*numbered, strict=True):
+        sides: list[str] = []
+        for path, (number, line) in zip(paths, places, strict=True):
+            try:
+                sides.append(decoded(line).strip(" \t"))
+                if not sides[-1].strip():
+                    raise ValueError("holds only blanks")
+            except ValueError as reason:
+                bad.append(BadLine(path, number, str(reason)))
+                break
+        else:
+            pairs.append(TextPair(*sides))
+    settle(bad, on_bad, report, _WANTED)
+    if not pairs:
+        raise DataError(f"{paths[0]}: no pair of texts is left", _WANTED)
+    return pairs
+
+
+def short(pairs: list[TextPair], max_tokens: int | None, report: Callable[[str], None]) -> list[TextPair]:
+    """Those pairs to train on with at most `max_tokens` words (between blanks) a side.
+
+    Raises:
+        DataError: None is left.
+    """
+    if max_tokens is None:
+        return pairs
+    kept = [pair for pair in pairs if max(_length(side) for side in pair) <= max_tokens]
+    if left_out := len(pairs) - len(kept):
+        noun = "pair" if left_out == 1 else "pairs"
+        report(f"{left_out} training {noun} with more than {max_tokens} words on a side left out")
+    if not kept:
+        raise DataError(f"no training pair has at most {max_tokens} words on both sides", "raise max_tokens")
+    return kept
+
+
+def unescaped(text: str) -> str:
+    """A text of the Moses tokenizer with the characters that it escapes; words stay apart."""
+    for written, meant in _MOSES.items():
+        text = text.replace(written, meant)
+    return text
+
+
+def _length(text: str) -> int:
+    return sum(1 for word in text.split(" ") if word)

@@ -1,0 +1,59 @@
+"""Sequence pairs and corpora: what every transduction reader returns.
+
+A pair has one target that trains and a set of references that are all right; scoring uses the nearest
+reference.
+"""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+from hardpp.data.transduction.tokens import Tokenizer
+
+
+class Pair(NamedTuple):
+    """One source sequence and what it turns into."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]  # the one that trains
+    references: tuple[tuple[str, ...], ...]  # every right answer, `target` among them, no duplicates
+    links: tuple[tuple[int, int], ...] = ()  # known (source word, target word), from 0, sorted
+
+
+class TextPair(NamedTuple):
+    """Two texts that mean the same, each one line."""
+
+    source: str
+    target: str
+
+
+class Bitext(NamedTuple):
+    """Three lists of texts, not yet cut into tokens."""
+
+    name: str
+    train: list[TextPair]
+    dev: list[TextPair]
+    test: list[TextPair]
+
+
+class Corpus(NamedTuple):
+    """Three lists of pairs, and the tokenizers that cut them and can cut more."""
+
+    name: str
+    train: list[Pair]
+    dev: list[Pair]
+    test: list[Pair]
+    source: Tokenizer
+    target: Tokenizer
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of all pairs in order and the tokenizers, so that a resume can refuse changed data.
+
+        The name is left out: data that was moved or renamed is still the same data.
+        """
+        digest = hashlib.sha256(json.dumps([self.source.describe(), self.target.describe()]).encode())
+        for part in (self.train, self.dev, self.test):
+            digest.update(b"\npart\n")
+            for pair in part:
+                digest.update(json.dumps(pair).encode() + b"\n")
+        return digest.hexdigest()

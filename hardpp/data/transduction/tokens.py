@@ -1,0 +1,109 @@
+"""Tokenizers: how a text becomes symbols, and symbols a text again.
+
+    characters   every character is a symbol; the spelling of a word
+    words        cut at blanks; phones, or text that was tokenised before
+    bpe          words in parts that end in @@ but for the last one, as subword-nmt leaves them
+    pieces       learnt from the training text (`hardpp.data.transduction.pieces`); sentences
+
+A tokenizer describes itself as JSON, so that a run can cut new text as it cut its own.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from hardpp.data.transduction.pieces import Pieces
+
+
+class Tokenizer(Protocol):
+    """One side's way of cutting text."""
+
+    kind: str
+
+    def cut(self, text: str) -> tuple[str, ...]:
+        """The symbols of a text."""
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The text of symbols: what `cut` was given, but for blanks at its ends and doubled ones."""
+
+    def word_of(self, tokens: Sequence[str]) -> list[int]:
+        """Which word, from 0, each symbol belongs to, where words are what links are about."""
+
+    def describe(self) -> dict[str, Any]:
+        """What `tokenizer` makes this tokenizer of again."""
+
+
+class Characters:
+    """Every character is a symbol, and a word of its own to links."""
+
+    kind: str = "characters"
+
+    def cut(self, text: str) -> tuple[str, ...]:
+        """The characters."""
+        return tuple(text)
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The characters together."""
+        return "".join(tokens)
+
+    def word_of(self, tokens: Sequence[str]) -> list[int]:
+        """0, 1, 2, ..."""
+        return list(range(len(tokens)))
+
+    def describe(self) -> dict[str, Any]:
+        """The kind."""
+        return {"kind": self.kind}
+
+
+class Words(Characters):
+    """Cut at blanks (spaces), and nowhere else."""
+
+    kind = "words"
+
+    def cut(self, text: str) -> tuple[str, ...]:
+        """What stands between blanks."""
+        return tuple(token for token in text.split(" ") if token)
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The words with a blank between them."""
+        return " ".join(tokens)
+
+
+class MarkedWords(Words):
+    """Words in parts: each part but a word's last ends in @@ (Sennrich et al. 2016)."""
+
+    kind = "bpe"
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The words, put together again."""
+        return re.sub("@@( |$)", "", " ".join(tokens))
+
+    def word_of(self, tokens: Sequence[str]) -> list[int]:
+        """A word ends with the first part that has no mark."""
+        words, word = [], 0
+        for token in tokens:
+            words.append(word)
+            word += not token.endswith("@@")
+        return words
+
+
+SENTENCES = (MarkedWords.kind, Pieces.kind)  # kinds that cut words into parts: texts are sentences
+SIMPLE: Mapping[str, type[Characters]] = {kind.kind: kind for kind in (Characters, Words, MarkedWords)}
+
+
+def tokenizer(described: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer that `describe` described.
+
+    Raises:
+        KeyError, ValueError: nothing of ours is described like that.
+    """
+    kind = described["kind"]
+    return Pieces.described(described) if kind == Pieces.kind else SIMPLE[kind]()
+
+
+def guessed(texts: Sequence[str]) -> Tokenizer:
+    """Words where any text holds a blank, with marks if they have any; else characters."""
+    if not any(" " in text for text in texts):
+        return Characters()
+    marked = any("@@ " in text for text in texts)
+    return MarkedWords() if marked else Words()

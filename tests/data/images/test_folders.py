@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import pytest
+from image_files import write_picture
+
+from hardpp.data.images import folders
+from hardpp.errors import DataError
+
+COLOURS = {"cat": (200, 0, 0), "dog": (0, 0, 200)}
+
+
+def write(folder: Path, parts: tuple[str, ...] = ("train", "val", "test"), count: int = 30) -> Path:
+    """Red cats and blue dogs; the green of a picture is its number."""
+    for part in parts:
+        for name, (red, _, blue) in COLOURS.items():
+            for number in range(count):
+                write_picture(folder / part / name / f"{number}.png", (red, number, blue))
+    return folder
+
+
+@pytest.mark.parametrize("dev", ["dev", "val", "valid", "validation"])
+def test_parts_and_classes_are_the_folders(tmp_path: Path, dev: str) -> None:
+    folder = write(tmp_path / "pets", ("train", dev, "test"), count=3)
+    found = folders.labelled_images(folder)
+    assert found.name == "pets"
+    assert found.classes == ("cat", "dog")
+    for part in (found.train, found.dev, found.test):
+        assert (len(part), part.size) == (6, (3, 5, 6))
+        assert part.labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert part.read().boxes is None
+        assert part.read([4, 0]).pixels[:, :, 0, 0].tolist() == [[0, 1, 200], [200, 0, 0]]
+        assert part.read(epoch=3).pixels[:, 1, 0, 0].tolist() == [0, 1, 2, 0, 1, 2]
+
+
+def paths(part: object) -> set[Path]:
+    assert isinstance(part, folders.Pictures)
+    return {part.files.paths[place] for place in part.places.tolist()}
+
+
+@pytest.mark.parametrize("parts", [("",), ("train",), ("train", "test"), ("train", "val")])
+def test_what_is_lacking_is_a_tenth_of_train_and_no_image_is_in_two_parts(
+    tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    folder = write(tmp_path / "pets", parts, count=60)
+    told: list[str] = []
+    found = folders.labelled_images(folder, told.append)
+    files = [paths(part) for part in (found.train, found.dev, found.test)]
+    assert sum(map(len, files)) == 120 * len(parts) == len(set.union(*files))
+    assert told[:-1] == [
+        f"keeping a tenth of the images for {part}"
+        for part, name in (("dev", "val"), ("test", "test"))
+        if name not in parts
+    ]
+    assert told[-1] == f"looking at {120 * len(parts)} images"
+    for name, mine in zip(("val", "test"), files[1:], strict=True):
+        assert len(mine) == 120 if name in parts else 4 <= len(mine) <= 24
+        assert all(name in path.parts for path in mine) or name not in parts
+
+
+def test_the_split_does_not_change_with_more_images(tmp_path: Path) -> None:
+    before = folders.labelled_images(write(tmp_path / "pets", ("",)))
+    write_picture(tmp_path / "pets" / "cat" / "another.png", (1, 2, 3))
+    after = folders.labelled_images(tmp_path / "pets")
+    for one, other in zip(before[1:4], after[1:4], strict=True):
+        assert {path.name for path in paths(other) - paths(one)} <= {"another.png"}
+        assert paths(one) <= paths(other)
+    assert before.fingerprint() != after.fingerprint()
+
+
+def test_folders_below_a_class_count_and_other_files_do_not(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pets", count=2)
+    write_picture(folder / "train" / "cat" / "young" / "x.PNG", (200, 9, 0))
+    (folder / "train" / "cat" / ".DS_Store").write_bytes(b"x")
+    (folder / "train" / "cat" / ".hidden.png").write_bytes(b"x")
+    (folder / "train" / "cat" / "notes.txt").write_text("x")
+    (folder / "train" / ".cache").mkdir()
+    (folder / "README").write_text("x")
+    assert folders.labelled_images(folder).train.read().pixels[:, 1, 0, 0].tolist() == [0, 1, 9, 0, 1]
+
+
+def wrong_size(folder: Path) -> None:
+    write_picture(folder / "test" / "dog" / "1.png", size=(7, 5))
+
+
+def wrong_mode(folder: Path) -> None:
+    write_picture(folder / "val" / "dog" / "1.png", 0, mode="L")
+
+
+def damaged(folder: Path) -> None:
+    (folder / "val" / "dog" / "1.png").write_bytes(b"no")
+
+
+def unknown_class(folder: Path) -> None:
+    write_picture(folder / "test" / "cow" / "1.png")
+
+
+def empty_class(folder: Path) -> None:
+    (folder / "train" / "cow").mkdir()
+
+
+def one_class(folder: Path) -> None:
+    for part in ("train", "val", "test"):
+        (folder / part / "dog").rename(folder / f"dogs-of-{part}")
+
+
+def two_names(folder: Path) -> None:
+    write_picture(folder / "dev" / "dog" / "1.png")
+
+
+def no_train(folder: Path) -> None:
+    (folder / "train").rename(folder / "more")
+
+
+def empty(folder: Path) -> None:
+    for part in ("train", "val", "test"):
+        (folder / part).rename(folder.parent / part)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (wrong_size, r"test/dog/1\.png: has 7 x 5 pixels of mode RGB, and .*train/cat/0\.png has 6 x 5"),
+        (wrong_mode, r"val/dog/1\.png: has 6 x 5 pixels of mode L, and"),
+        (damaged, r"val/dog/1\.png: not a readable picture"),
+        (unknown_class, r"test/cow/1\.png: is of class 'cow', of which train has no image"),
+        (empty_class, "train/cow: a folder of a class without images"),
+        (one_class, "two classes at least are wanted, found cat"),
+        (two_names, "both dev and val are there for dev"),
+        (no_train, "has a folder for dev and test, and none for train"),
+        (empty, "two classes at least are wanted, found none"),
+    ],
+)
+def test_bad_folders_are_refused_by_name(tmp_path: Path, change: object, message: str) -> None:
+    folder = write(tmp_path / "pets", count=2)
+    assert callable(change)
+    change(folder)
+    with pytest.raises(DataError, match=message) as error:
+        folders.labelled_images(folder)
+    assert str(error.value).startswith(str(folder))
+
+
+def test_too_few_images_to_split_and_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"pets: no image is for (dev|test)"):
+        folders.labelled_images(write(tmp_path / "pets", ("",), count=2))
+    with pytest.raises(DataError, match=r"none: cannot be read \(No such file"):
+        folders.labelled_images(tmp_path / "none")

@@ -1,0 +1,46 @@
+import image_files
+import pytest
+import torch
+
+from hardpp.data.images.labelled import Held
+
+
+def test_images_in_memory_are_read_by_place() -> None:
+    held = image_files.held(6)
+    assert (len(held), held.size) == (6, (1, 28, 28))
+    for places in ([4, 1], torch.tensor([4, 1])):
+        shown = held.read(places, epoch=3)
+        assert shown.pixels.equal(held.images[[4, 1]])
+        assert shown.boxes is None
+    assert held.read().pixels is held.images
+    part = held.part(-2, None)
+    assert part.labels.tolist() == [4, 5]
+    assert part.images.data_ptr() == held.images[4:].data_ptr()
+
+
+def test_the_fingerprint_sees_every_part_and_the_classes() -> None:
+    one = image_files.labelled()
+    assert one.fingerprint() == image_files.labelled().fingerprint()
+    others = [
+        one._replace(dev=one.test),
+        one._replace(test=one.dev),
+        one._replace(classes=tuple("abcdefghij")),
+    ]
+    others.append(one._replace(train=one.train.part(1, None)))
+    train = one.train
+    others.append(one._replace(train=Held(train.images, train.labels.flip(0))))
+    assert len({other.fingerprint() for other in [one, *others]}) == 6
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 4, 4, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(2)),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64)),
+    ],
+)
+def test_other_shapes_and_kinds_are_refused(images: torch.Tensor, labels: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Held(images, labels)

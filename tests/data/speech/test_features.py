@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from hardpp.data.digests import digest_of
+from hardpp.data.sources import cache_folder
+from hardpp.data.speech import features, log_mel
+from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.utterances import Segment
+from hardpp.errors import DataError
+
+
+class Noise:
+    """Sound that counts how often it is asked for."""
+
+    def __init__(self, seed: int, length: int = 8000):
+        generator = torch.Generator().manual_seed(seed)
+        self.wave = 0.1 * torch.randn(length, generator=generator)
+        self.asked = 0
+
+    def read(self) -> torch.Tensor:
+        self.asked += 1
+        return self.wave
+
+    def digest(self) -> str:
+        return digest_of(self.wave)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "cache"))
+
+
+def recording(seed: int, length: int = 8000) -> Recording:
+    return Recording(
+        f"u{seed}", "s", "m", Noise(seed, length), (Segment(0.0, 0.3, "a"), Segment(0.3, 0.5, "b"))
+    )
+
+
+def parts() -> dict[str, list[Recording]]:
+    return {
+        "train": [recording(0), recording(1, 5200), recording(2, 123)],
+        "dev": [recording(3)],
+        "test": [recording(4)],
+    }
+
+
+def asked(recordings: dict[str, list[Recording]]) -> list[int]:
+    return [one.sound.asked for part in recordings.values() for one in part]  # type: ignore[attr-defined]
+
+
+def test_frames_are_those_computed_at_once() -> None:
+    given = parts()
+    corpus = features.corpus("c", given, lambda text: None, folding={"a": None})
+    assert [u.length for u in (*corpus.train, *corpus.dev, *corpus.test)] == [17, 11, 1, 17, 17]
+    assert corpus.frame_seconds == pytest.approx(0.03)
+    assert corpus.folding == {"a": None}
+    deltas = [log_mel.with_deltas(log_mel.static(one.sound.read()).half().float()) for one in given["train"]]
+    found = log_mel.normalisation(deltas)
+    for utterance, rows in zip(corpus.train, deltas, strict=True):
+        assert torch.equal(utterance.read(), log_mel.stack(found(rows)))
+        assert utterance.read().dtype == torch.float32
+        assert utterance.read().shape == (utterance.length, 369)
+    assert corpus.train[0].tokens == ("a", "b")
+    assert corpus.normalisation is not None
+    assert torch.equal(corpus.normalisation.mean, found.mean)
+    plain = features.corpus("c", given, pytest.fail, folding={}, stacked=1)
+    assert plain.train[1].read().shape == (33, 123)
+    assert plain.frame_seconds == 0.01
+
+
+def test_features_are_computed_once() -> None:
+    told: list[str] = []
+    first = features.corpus("c", parts(), told.append, folding={})
+    assert told == ["computing features of 5 utterances"]
+    again = parts()
+    second = features.corpus("renamed", again, pytest.fail, folding={})
+    assert asked(again) == [0] * 5
+    assert first.fingerprint() == second.fingerprint()
+    third = parts()
+    third["dev"][0] = recording(9)
+    assert features.corpus("c", third, told.append, folding={}).fingerprint() != first.fingerprint()
+    assert asked(third) == [1] * 5
+    fourth = parts()
+    fourth["dev"] = [fourth["train"].pop()] + fourth[
+        "dev"
+    ]  # the same sounds, but not the same to normalise by
+    features.corpus("c", fourth, told.append, folding={})
+    assert asked(fourth) == [1] * 5
+    names = [path.name for path in cache_folder().iterdir()]
+    assert len(names) == 3
+    assert all(name.startswith("features-") for name in names)
+
+
+def test_rounding_is_as_small_as_promised() -> None:
+    wave = Noise(0, 160 * 500).wave
+    exact = log_mel.static(wave)
+    assert exact.max() < 32
+    assert (features.measured(wave).float() - exact).abs().max() <= 0.008
+
+
+def test_what_the_cache_holds_may_be_damaged() -> None:
+    features.corpus("c", parts(), lambda text: None, folding={})
+    (path,) = cache_folder().glob("*/*.safetensors")
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DataError, match="damaged features") as error:
+        features.corpus("c", parts(), lambda text: None, folding={})
+    assert str(path.parent) in str(error.value)
+
+
+def test_an_empty_part_is_refused() -> None:
+    with pytest.raises(DataError, match="c: the dev part has no recordings"):
+        features.corpus("c", {**parts(), "dev": []}, lambda text: None, folding={})
