@@ -14,8 +14,9 @@ from hardpp.exits import Verbs, report
 from hardpp.tables import table
 from hardpp.verbs.aligning import align
 from hardpp.verbs.comparing import compare
+from hardpp.verbs.decoding import decode
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
-from hardpp.verbs.options import read_options, style_option
+from hardpp.verbs.options import decoding_options, read_options, style_option
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -29,6 +30,7 @@ def main(debug: bool) -> None:
     hardpp train --model alignment --data words.tsv        your own pairs: source TAB target
     hardpp train --model online-alignment                  tokens of speech, and when each was said
     hardpp evaluate runs/alignment-variational-elbo-0      error rates, exact likelihood, gap of the guide
+    hardpp decode runs/alignment-variational-elbo-0        what it makes of words, its own or yours
     hardpp plot runs/alignment-variational-elbo-0          where each symbol looked
 
     Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
@@ -113,18 +115,9 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
 
 @main.command()
 @read_options
-@click.option("--beam", type=click.IntRange(1), help="Width of the beam; 1 is greedy [the run's].")
-@click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
-@click.option("--length-penalty", type=click.FloatRange(0), help="GNMT length penalty [the run's].")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1),
-    help="Speech: emit once it is this probable that a token came.",
-)
-@click.option("--sample", is_flag=True, default=None, help="Speech: draw instead of searching.")
-@click.option("--draws", type=click.IntRange(1), help="Glimpses: looks an image, whose answers are averaged.")
+@decoding_options
 @style_option("table", "json", "csv")
-def evaluate(run: Any, items: Any, style: str, **decoding: Any) -> None:
+def evaluate(run: Any, items: Any, style: str, decoding: dict[str, Any]) -> None:
     """Measure error rates or BLEU, likelihood, and the gap of the guide.
 
     PER and WER count edits to the nearest reference; of sentences BLEU is printed instead, with sacreBLEU's
@@ -140,7 +133,7 @@ def evaluate(run: Any, items: Any, style: str, **decoding: Any) -> None:
     the share of pixels in a sharpest window; where it is known, distance from the object, in pixels. Of
     captions: BLEU-1 to 4, and how often the region of a word lies in its box (hit), by guessing (guess).
     """
-    click.echo(table([run.task.evaluate(run, items, _given(decoding))], style))
+    click.echo(table([run.task.evaluate(run, items, decoding)], style))
 
 
 @main.command()
@@ -185,7 +178,7 @@ def plot(
         click.echo(path)
 
 
-for _verb in (align, compare, data, models, guides, objectives, doctor):
+for _verb in (align, compare, decode, data, models, guides, objectives, doctor):
     main.add_command(_verb)
 
 

@@ -22,15 +22,14 @@ from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device"]
+DECODING = ["--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
         *("--max-steps", "--max-epochs", "--checkpoint-every", "--config", "--set", "--out", "--resume"),
         *("--init-from", "--on-bad", "--dry-run", "--force"),
     ],
-    "evaluate": [
-        *(*READ, "--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--format"),
-    ],
+    "evaluate": [*READ, *DECODING, "--format"],
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
     "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
@@ -39,6 +38,7 @@ OPTIONS = {
         *("--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, "--both-ways", "--format"],
+    "decode": [*READ, "--input", *DECODING, "--format", "--out", "--force"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": ["--data", "--guide", "--objective", "--preset", "--format"],
@@ -121,6 +121,7 @@ def test_help_lists_every_option_and_teaches(verb: str) -> None:
         "evaluate": ("nats per", "K-max", "nearest reference", "1 is greedy"),
         "posterior": ("arviz.from_netcdf", "sel(sentence="),
         "align": ("pharaoh", "from 0", "exact posterior"),
+        "decode": ("--input -", "one a line", "and a TAB"),
     }.get(verb, ()):
         assert teaching in " ".join(text.split())
 
@@ -167,6 +168,39 @@ def test_beam_keep_and_parts(run: Path) -> None:
     assert rows[0]["kl"] == rows[2]["kl"]
     for words in (["--beam", "0"], ["--part", "rest"], ["--limit", "0"], ["--format", "xml"]):
         fail(2, "evaluate", run, *words)
+
+
+def test_decode_says_what_evaluate_scores(run: Path, corpus: Path, tmp_path: Path) -> None:
+    lines = [line.split("\t") for line in succeed("decode", run, "--format", "tsv").splitlines()]
+    pairs = [line.split("\t") for line in (corpus / "test.tsv").read_text(encoding="utf-8").splitlines()]
+    assert [name for name, _ in lines] == list(dict.fromkeys(word for word, _ in pairs))
+    assert {phone for _, said in lines for phone in said.split()} <= set(RULE.values())
+    rates = json.loads(succeed("evaluate", run, "--format", "json"))[0]
+    wrong = sum(said != dict(pairs)[name] for name, said in lines)
+    assert wrong / len(lines) == pytest.approx(rates["WER"])
+    texts = succeed("decode", run, "--part", "dev", "--beam", "1").splitlines()
+    assert len(texts) == 10
+    assert "\t" not in "".join(texts)
+
+    own = tmp_path / "own.txt"
+    own.write_bytes("\ufeffabc\r\n de \r\n".encode())
+    out = tmp_path / "said.txt"
+    assert succeed("decode", run, "--input", own, "--out", out) == ""
+    assert out.read_text(encoding="utf-8").splitlines() == succeed("decode", run, "--input", own).splitlines()
+    fail(2, "decode", run, "--input", own, "--out", out)
+    named = succeed("decode", run, "--input", own, "--format", "tsv").splitlines()
+    assert [line.split("\t")[0] for line in named] == ["abc", "de"]
+    words = [sys.executable, "-m", "hardpp", "decode", str(run), "--input", "-"]
+    piped = subprocess.run(words, input=b"abc\nde\n", capture_output=True, timeout=120)
+    assert piped.stdout == out.read_bytes(), piped.stderr
+
+
+def test_sources_that_cannot_be_decoded(run: Path, corpus: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text("abc\n\nde\n", encoding="utf-8")
+    assert f"{own}:2: empty line" in fail(3, "decode", run, "--input", own)
+    assert "leave out --data" in fail(2, "decode", run, "--input", own, "--data", corpus)
+    fail(3, "decode", run, "--input", tmp_path / "none.txt")
 
 
 def test_posterior_opens_in_arviz_and_xarray(run: Path) -> None:

@@ -67,7 +67,7 @@ class Task(Protocol):
     data: Sequence[
         str
     ]  # names that `--data` takes, besides paths; the first is what is taken if none is given
-    decoding: type[BaseModel]  # schema of the options of `evaluate`
+    decoding: type[BaseModel]  # schema of the options of `evaluate` and `decode`
 
     def settings(self, data: str) -> Mapping[str, Any]:
         """What is recommended for a data set: tables laid under everything else, the preset too.
@@ -106,6 +106,9 @@ class Task(Protocol):
 
     def evaluate(self, run: Run, items: Any, decoding: Mapping[str, Any]) -> dict[str, Any]:
         """Figures of the run on items that `select` gave; options of `decoding` left out are the schema's."""
+
+    def decode(self, run: Run, items: Any, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The name of every item, as the user knows it, and what the run says of it; each is one line."""
 
     def posterior(self, run: Run, items: Any, *, draws: int, exact: bool, seed: int) -> Any:
         """Draws and marginals of the latents, an `xarray.DataTree` with the data's own names."""

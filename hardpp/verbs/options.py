@@ -1,7 +1,7 @@
 """Options that several verbs have."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ def style_option(*styles: str) -> Callable[[Callable[..., Any]], Callable[..., A
     )
 
 
-def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every verb that reads a run: which data, how many, on which device."""
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every verb that reads a run: which data, how many, on which device.
+
+    The command is given the opened `run`, and `select`, which reads the data that was asked for.
+    """
 
     @click.argument("run", type=click.Path(path_type=Path))
     @click.option("--data", help="Other data than the run's own: a name, file or folder.")
@@ -42,6 +45,59 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
         from hardpp.tasks.runs import open_run
 
         opened = open_run(run, device)
-        return command(run=opened, items=opened.task.select(opened, data, part, limit, report), **options)
+        return command(
+            run=opened, select=partial(opened.task.select, opened, data, part, limit, report), **options
+        )
+
+    return wrapped
+
+
+def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a verb that always reads data: the command is given `items` instead of `select`."""
+
+    @run_options
+    @wraps(command)
+    def wrapped(select: Callable[[], Any], **options: Any) -> Any:
+        return command(items=select(), **options)
+
+    return wrapped
+
+
+def decoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How a run finds what it says; the command is given `decoding`, those options that were asked for."""
+
+    @click.option("--beam", type=click.IntRange(1), help="Width of the beam; 1 is greedy [the run's].")
+    @click.option("--keep", type=click.IntRange(1), help="Read out only the K best source positions (K-max).")
+    @click.option("--length-penalty", type=click.FloatRange(0), help="GNMT length penalty [the run's].")
+    @click.option(
+        "--threshold",
+        type=click.FloatRange(0, 1),
+        help="Speech: emit once it is this probable that a token came.",
+    )
+    @click.option("--sample", is_flag=True, default=None, help="Speech: draw instead of searching.")
+    @click.option(
+        "--draws", type=click.IntRange(1), help="Glimpses: looks an image, whose answers are averaged."
+    )
+    @wraps(command)
+    def wrapped(
+        beam: int | None,
+        keep: int | None,
+        length_penalty: float | None,
+        threshold: float | None,
+        sample: bool | None,
+        draws: int | None,
+        **options: Any,
+    ) -> Any:
+        given = {
+            "beam": beam,
+            "keep": keep,
+            "length_penalty": length_penalty,
+            "threshold": threshold,
+            "sample": sample,
+            "draws": draws,
+        }
+        return command(
+            decoding={name: value for name, value in given.items() if value is not None}, **options
+        )
 
     return wrapped

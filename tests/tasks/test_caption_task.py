@@ -224,6 +224,16 @@ def test_a_beam_finds_what_its_search_finds(run: Run, chosen: Chosen) -> None:
     assert "unknown key 'draws'" in fail(2, "evaluate", run.path, "--draws", "2")
 
 
+def test_decode_says_what_evaluate_scores(run: Run, chosen: Chosen) -> None:
+    said = dict(run.task.decode(run, chosen, {"beam": 2}))
+    assert list(said) == chosen.names
+    captions = dict(zip(chosen.part.names, chosen.part.captions, strict=True))
+    right = [said[name] in [" ".join(caption.words) for caption in captions[name]] for name in chosen.names]
+    assert sum(right) / len(right) == run.task.evaluate(run, chosen, {"beam": 2})["same"]
+    assert succeed("decode", run.path, "--beam", "2").splitlines() == list(said.values())
+    assert "no lines of text" in fail(2, "decode", run.path, "--input", "-")
+
+
 def test_soft_runs_are_judged_as_they_predict(run: Run, chosen: Chosen) -> None:
     soft = run._replace(config=run.config.model_copy(update={"objective": "soft"}))
     model: Any = run.programs.model

@@ -285,6 +285,17 @@ def test_predictions_of_several_draws_are_averaged(run: Run, monkeypatch: pytest
     assert found["entropy_policy"] == pytest.approx(float(entropy), abs=1e-5)
 
 
+def test_decode_says_what_evaluate_scores(scene_run: Run, scenes: Chosen) -> None:
+    settled = decided(scene_run)
+    said = list(settled.task.decode(settled, scenes, {"draws": 3}))
+    assert [name for name, _ in said] == list(scenes.names)
+    right = [scenes.classes[int(label)] for label in scenes.part.labels]
+    wrong = sum(label != true for (_, label), true in zip(said, right, strict=True))
+    assert wrong / len(said) == pytest.approx(settled.task.evaluate(settled, scenes, {})["error"])
+    lines = succeed("decode", scene_run.path, "--format", "tsv").splitlines()
+    assert [line.split("\t")[0] for line in lines] == list(scenes.names)
+
+
 def test_the_same_command_says_the_same(scene_run: Run, scenes: Chosen) -> None:
     first, second = (scene_run.task.evaluate(scene_run, scenes, {}) for _ in range(2))
     assert {**first, "seconds": 0} == {**second, "seconds": 0}

@@ -18,6 +18,7 @@ from tone_speech import MODEL, TINY, TONES, write_tones
 from hardpp import checkpoint
 from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.emissions import exact_emissions
+from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.tasks import catalogue
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, train
@@ -143,6 +144,19 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(data: Path, tmp_path: Pa
     succeed(*command(data, out, *words))
     assert hashes(out) == hashes(tmp_path / "whole")
     assert metrics(out) == metrics(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_decode_says_what_evaluate_scores(
+    runs: dict[str, Run], test_part: list[Utterance], name: str
+) -> None:
+    run = runs[name]
+    said = list(run.task.decode(run, test_part, {}))
+    assert [which for which, _ in said] == [utterance.name for utterance in test_part]
+    heard = [text.split() for _, text in said]
+    rates = phone_error_rate(heard, [one.tokens for one in test_part], run.description["folding"])
+    assert rates.symbol == pytest.approx(run.task.evaluate(run, test_part, {})["PER"])
+    assert succeed("decode", run.path).splitlines() == [text for _, text in said]
 
 
 @pytest.mark.parametrize("name", RUNS)

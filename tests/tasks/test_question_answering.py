@@ -118,6 +118,14 @@ def test_figures_are_those_of_the_questions_taken_one_by_one(
     assert found["mass"] <= 1
 
 
+def test_decode_says_what_evaluate_scores(run: Run, chosen: Chosen) -> None:
+    said = list(run.task.decode(run, chosen, {}))
+    assert [name for name, _ in said] == [f"{one.name} {one.text}" for one in chosen.questions]
+    scores = [vqa_accuracy(text, one.answers) for (_, text), one in zip(said, chosen.questions, strict=True)]
+    assert sum(scores) / len(scores) == pytest.approx(run.task.evaluate(run, chosen, {})["accuracy"])
+    assert succeed("decode", run.path, "--part", "test").splitlines() == [text for _, text in said]
+
+
 def test_what_is_inside() -> None:
     gold = (8.0, 8.0, 18.0, 18.0)
     assert inside((8.0, 8.0, 16.0, 16.0), gold)

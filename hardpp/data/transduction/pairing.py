@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, decoded, settle
+from hardpp.data.lines import BadLine, OnBad, decoded, read, settle
 from hardpp.data.transduction.pairs import TextPair
 from hardpp.errors import DataError
 
@@ -51,9 +51,7 @@ def paired(
         sides: list[str] = []
         for path, (number, line) in zip(paths, places, strict=True):
             try:
-                sides.append(decoded(line).strip(" \t"))
-                if not sides[-1].strip():
-                    raise ValueError("holds only blanks")
+                sides.append(_text(line))
             except ValueError as reason:
                 bad.append(BadLine(path, number, str(reason)))
                 break
@@ -63,6 +61,23 @@ def paired(
     if not pairs:
         raise DataError(f"{paths[0]}: no pair of texts is left", _WANTED)
     return pairs
+
+
+def sources(path: Path) -> list[str]:
+    """Every line of a file of texts that face none, without blanks around it.
+
+    Raises:
+        DataError: The file cannot be read, or a line of it is empty or not UTF-8.
+    """
+    texts: list[str] = []
+    bad: list[BadLine] = []
+    for number, line in enumerate(read(path, "one text a line"), start=1):
+        try:
+            texts.append(_text(line))
+        except ValueError as reason:
+            bad.append(BadLine(path, number, str(reason)))
+    settle(bad, "stop", lambda text: None, "every line is a text in UTF-8, and no line is empty")
+    return texts
 
 
 def short(pairs: list[TextPair], max_tokens: int | None, report: Callable[[str], None]) -> list[TextPair]:
@@ -91,3 +106,11 @@ def unescaped(text: str) -> str:
 
 def _length(text: str) -> int:
     return sum(1 for word in text.split(" ") if word)
+
+
+# A ValueError says what is wrong with the line; the caller knows its number.
+def _text(line: bytes) -> str:
+    text = decoded(line).strip(" \t")
+    if not text.strip():
+        raise ValueError("holds only blanks")
+    return text

@@ -13,7 +13,7 @@ from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.captions import data as caption_data
 from hardpp.tasks.captions.data import Chosen
-from hardpp.tasks.captions.figures import figures, word_weights
+from hardpp.tasks.captions.figures import describe_images, figures, word_weights
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
@@ -70,6 +70,16 @@ class CaptionVerbs:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
         return figures(run, items, run.decoding(decoding))
+
+    def decode(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The name of every image and the sentence that is found for it.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
+        """
+        found = describe_images(run, items, run.decoding(decoding))
+        for name, words in zip(items.names, found, strict=True):
+            yield name, " ".join(words)
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions of words, labelled with the words and the regions' boxes."""

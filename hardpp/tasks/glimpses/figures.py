@@ -64,8 +64,7 @@ def figures(run: Run, items: Chosen, how: Looking) -> dict[str, Any]:
             wrong += (labels.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
             seconds += time.perf_counter() - began
             places = torch.cat([first, model.look(batch.source, how.draws - 1)]) if how.draws > 1 else first
-            each = torch.stack([model.labels(batch.source, one)[..., -1, :] for one in places])  # (K, B, V)
-            mean = each.logsumexp(0) - log(len(each))
+            mean = mean_labels(model, batch.source, places)
             target = batch.target.unsqueeze(-1)
             add("error_mean", float((mean.argmax(-1) != batch.target).sum()))
             add("nll", -float(labels[:, -1].gather(-1, target).sum()))
@@ -96,6 +95,18 @@ def figures(run: Run, items: Chosen, how: Looking) -> dict[str, Any]:
         "step": run.step,
         "seconds": 1000 * seconds / shown,
     }
+
+
+def mean_labels(model: Any, images: Tensor, places: Tensor) -> Tensor:
+    """Log of the mean over K runs of what they predict after the last glimpse, (B, V) in nats.
+
+    Args:
+        model: the run's.
+        images: (B, C, H, W).
+        places: (K, B, T, ...) as `model.look` draws them.
+    """
+    each = torch.stack([model.labels(images, one)[..., -1, :] for one in places])  # (K, B, V)
+    return each.logsumexp(0) - log(len(each))
 
 
 # Which cell of a grid of G by G places are in; where there is no grid, of one of 10 by 10.

@@ -14,7 +14,7 @@ from hardpp.diagnostics.draws import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.glimpses import data as glimpse_data
 from hardpp.tasks.glimpses.data import Chosen
-from hardpp.tasks.glimpses.figures import Looking, figures
+from hardpp.tasks.glimpses.figures import Looking, figures, mean_labels
 from hardpp.tasks.task import Run
 from hardpp.types import ImageBatch
 
@@ -67,6 +67,21 @@ class GlimpseVerbs:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
         return figures(run, items, run.decoding(decoding))
+
+    def decode(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The name of every image, and the class that is likeliest in the mean of `draws` runs over it.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
+        """
+        how, found = run.decoding(decoding), [""] * len(items.names)
+        model: Any = run.programs.model
+        with torch.no_grad(), seeded(how.seed, run.device):
+            for rows, batch, _ in glimpse_data.batches(items, run.device):
+                best = mean_labels(model, batch.source, model.look(batch.source, how.draws)).argmax(-1)
+                for row, label in zip(rows, best.tolist(), strict=True):
+                    found[row] = items.classes[label]
+        yield from zip(items.names, found, strict=True)
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws of the glimpses' places by the guide, weighed, labelled with the images; none are exact."""

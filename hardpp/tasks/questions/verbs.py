@@ -14,7 +14,7 @@ from hardpp.data.questions.questions import Question
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.questions import data as question_data
 from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, grid, placed, region_boxes
-from hardpp.tasks.questions.figures import Looks, figures, looks
+from hardpp.tasks.questions.figures import Looks, answer_log_probs, figures, looks
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 
@@ -71,6 +71,20 @@ class QuestionVerbs:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
         return figures(run, items, run.decoding(decoding))
+
+    def decode(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The name and text of every question, and the answer that is found for it.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
+        """
+        how, found = run.decoding(decoding), [""] * len(items.questions)
+        for rows, batch in question_data.batches(run, items):
+            best = answer_log_probs(run, batch, how.keep).argmax(-1).tolist()
+            for row, column, place in placed(rows):
+                found[place] = run.description["answers"][best[row][column]]
+        for question, answer in zip(items.questions, found, strict=True):
+            yield f"{question.name} {question.text}", answer
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions, labelled with the questions."""

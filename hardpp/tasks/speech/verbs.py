@@ -16,6 +16,7 @@ from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.speech.figures import figures
 from hardpp.tasks.speech.network import form
+from hardpp.tasks.speech.recognition import recognise
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
 
@@ -73,6 +74,19 @@ class SpeechVerbs:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
         return figures(run, utterances, run.decoding(decoding))
+
+    def decode(
+        self, run: Run, utterances: Sequence[Utterance], decoding: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str]]:
+        """The name of every utterance and the tokens that are recognised in it, with blanks between them.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
+        """
+        for utterance, said in zip(
+            utterances, recognise(run, utterances, run.decoding(decoding)), strict=True
+        ):
+            yield utterance.name, " ".join(said.tokens)
 
     def posterior(
         self, run: Run, utterances: Sequence[Utterance], *, draws: int, exact: bool, seed: int

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
 from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.pairing import sources
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.links import pharaoh
@@ -19,6 +21,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks.task import Run
 from hardpp.tasks.transduction import corpora
 from hardpp.tasks.transduction.batching import END, batches, positions, tokenizers, vocabularies
+from hardpp.tasks.transduction.decoded import decode
 from hardpp.tasks.transduction.figures import figures
 from hardpp.tasks.transduction.looks import position_weights
 from hardpp.tasks.transduction.word_links import both_ways, links, symmetrised
@@ -86,6 +89,28 @@ class SequencePairs:
             UsageError: an option of decoding that is unknown, or has a wrong value.
         """
         return figures(run, pairs, run.decoding(decoding))
+
+    def decode(
+        self, run: Run, pairs: Sequence[Pair], decoding: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str]]:
+        """Every source and the target that is found for it, as text.
+
+        Raises:
+            UsageError: an option of decoding that is unknown, or has a wrong value.
+        """
+        source, target = tokenizers(run.description)
+        found = decode(run, pairs, run.decoding(decoding))
+        for pair, symbols in zip(pairs, found, strict=True):
+            yield source.join(pair.source), target.join(symbols)
+
+    def sources(self, run: Run, path: Path) -> list[Pair]:
+        """Every line of a file as a source, cut as the run cuts its own; targets are empty.
+
+        Raises:
+            DataError: the file cannot be read, or a line of it is empty; the message names file and line.
+        """
+        cutter, _ = tokenizers(run.description)
+        return [Pair(cutter.cut(text), (), ()) for text in sources(path)]
 
     def posterior(
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int

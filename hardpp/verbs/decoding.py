@@ -1,0 +1,63 @@
+"""`hardpp decode`: what a trained run says."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp.verbs.options import decoding_options, run_options, style_option
+
+
+@click.command()
+@run_options
+@click.option(
+    "--input",
+    "file",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Sources of your own without targets, one a line; - is standard input.",
+)
+@decoding_options
+@style_option("text", "tsv")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def decode(
+    run: Any,
+    select: Callable[[], Any],
+    file: Path | None,
+    decoding: dict[str, Any],
+    style: str,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Print what the run says of each source: its target, tokens, sentence, answer or label.
+
+    \b
+    text     a line for each source, with what is said of it
+    tsv      the same after the source (or the name of the utterance, image or question) and a TAB
+
+    \b
+    echo "a tune" | hardpp decode RUN --input -            your own words or sentences
+    hardpp decode RUN --part dev --format tsv --limit 10   some of the data that the run knows
+    """
+    from hardpp.whole_files import replacing
+
+    def lines(items: Any) -> Iterator[str]:
+        for name, said in run.task.decode(run, items, decoding):
+            yield said if style == "text" else f"{name}\t{said}"
+
+    if file is None:
+        items = select()
+    elif not hasattr(run.task, "sources"):
+        raise click.UsageError(f"sources of model {run.task.name} are no lines of text: give --data")
+    elif any(click.get_current_context().params[name] is not None for name in ("data", "part", "limit")):
+        raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
+    else:
+        items = run.task.sources(run, Path("/dev/stdin") if str(file) == "-" else file)
+    if out is None:
+        for line in lines(items):
+            click.echo(line)
+        return
+    with replacing(out, force=force) as part:
+        part.write_text("".join(f"{line}\n" for line in lines(items)), encoding="utf-8")
+    click.echo(out, err=True)
