@@ -53,7 +53,11 @@ class OptimiserConfig(Section):
 
     learning_rate: float = Field(4e-3, gt=0, description="at its highest, after the warm-up")
     weight_decay: float = Field(0.3, ge=0, description="decoupled, as in AdamW")
-    warmup_steps: int = Field(200, ge=0, description="over which the learning rate rises from none")
+    warmup_steps: int = Field(
+        200,
+        ge=0,
+        description="over which the learning rate rises, at most a tenth of all; patience counts after them",
+    )
     clip_norm: float = Field(5.0, gt=0, description="gradient norm, per datum of the batch")
     average: float = Field(
         0.998, ge=0, lt=1, description="decay a step of the average that is evaluated; 0: off"

@@ -23,6 +23,7 @@ from hardpp.soundness import Soundness
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
+WARMUP_SHARE = 10  # a warm-up takes at most one in so many steps
 
 
 class Schedule(NamedTuple):
@@ -35,9 +36,14 @@ class Schedule(NamedTuple):
     average: float
     total_steps: int
 
+    @property
+    def warmup(self) -> int:
+        """Steps of warm-up: those asked for, but no more than a tenth of all."""
+        return min(self.warmup_steps, self.total_steps // WARMUP_SHARE)
+
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, then half a cosine down to zero."""
-        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
 
 
@@ -51,7 +57,7 @@ class Trainer:
         schedule: the optimiser's settings.
         device: where batches and parameters live.
         max_epochs: passes over the data.
-        patience: epochs without a better dev bound before stopping.
+        patience: epochs without a better dev bound before stopping; none counts before the warm-up is over.
         soundness: what is done about steps that are not finite; left out, they end the training.
         weight_noise: deviation of Gaussian noise that is added to all weights for the length of a step, and
             that the gradient is taken at (Graves 2011, adaptive noise left out); 0 for none.
@@ -87,12 +93,13 @@ class Trainer:
         self.looked = 0  # the step of the last look at the dev part
         self.soundness = soundness or Soundness(device)
         self.best, self.epochs_since_best = -math.inf, 0
+        self.waited = 0  # those epochs since the best that patience counts
 
     @property
     def finished(self) -> bool:
         """Is there nothing left to train?"""
         spent = self.epoch >= self.max_epochs or self.step >= self.schedule.total_steps
-        return self.looked == self.step and (spent or self.epochs_since_best >= self.patience)
+        return self.looked == self.step and (spent or self.waited >= self.patience)
 
     def records(self) -> Iterator[Record]:
         """Trains until finished: one record a step, one more after every epoch."""
@@ -182,6 +189,7 @@ class Trainer:
         self.looked = self.step
         better = bound > self.best
         self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1
+        self.waited = 0 if better or self.step <= self.schedule.warmup else self.waited + 1
         return Record("dev", self.step, self.epoch, bound, {"best": float(better)})
 
     @property
@@ -217,6 +225,7 @@ class Trainer:
             "looked": self.looked,
             "best": None if self.best == -math.inf else self.best,
             "epochs_since_best": self.epochs_since_best,
+            "waited": self.waited,
             "averaged": int(self.averaged.n_averaged),
         }
         return Checkpoint(dict(self.averaged.module.state_dict()), optim, state)
@@ -252,6 +261,7 @@ class Trainer:
             self.looked = state["looked"]
             self.best = -math.inf if state["best"] is None else state["best"]
             self.epochs_since_best = state["epochs_since_best"]
+            self.waited = state.get("waited", self.epochs_since_best)  # older checkpoints count all alike
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run's programs ({error})") from error
 

@@ -98,13 +98,13 @@ def test_stops_after_patience_epochs_without_a_better_bound() -> None:
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
-    schedule = PLAIN._replace(warmup_steps=4, total_steps=10)
-    rates = [schedule.rate(step) for step in range(11)]
-    expected = [0.1 * min(1, (s + 1) / 4) * (1 + math.cos(math.pi * s / 10)) / 2 for s in range(11)]
-    assert rates == pytest.approx(expected)
+    schedule = PLAIN._replace(warmup_steps=4, total_steps=40)
+    rates = [schedule.rate(step) for step in range(41)]
+    # To the last bit: so long a run moves as it did before short ones had their warm-up cut.
+    assert rates == [0.1 * min(1, (s + 1) / 4) * 0.5 * (1 + math.cos(math.pi * s / 40)) for s in range(41)]
     assert rates[0] == pytest.approx(0.025)
-    assert rates[5] == pytest.approx(0.05)
-    assert rates[10] == pytest.approx(0)
+    assert rates[20] == pytest.approx(0.05)
+    assert rates[40] == pytest.approx(0)
     assert PLAIN.rate(0) == PLAIN.learning_rate
 
     trainer = make(schedule=schedule)
@@ -114,6 +114,58 @@ def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
             told.append(record.values["learning_rate"])
             assert trainer.optimiser.param_groups[0]["lr"] == told[-1]
     assert told == pytest.approx(rates[:9])
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0), (9, 0), (20, 2), (39, 3), (40, 4), (5000, 4)])
+def test_a_warmup_is_at_most_a_tenth_of_all_steps(total: int, warmup: int) -> None:
+    schedule = PLAIN._replace(warmup_steps=4, total_steps=total)
+    rates = [schedule.rate(step) / PLAIN._replace(total_steps=total).rate(step) for step in range(total)]
+    assert rates == pytest.approx([min(1, (s + 1) / warmup) if warmup else 1 for s in range(total)])
+
+
+def test_patience_begins_after_the_warmup() -> None:
+    def runs() -> Trainer:
+        # Epochs of 3 steps: the warm-up ends within the fourth.
+        schedule = PLAIN._replace(warmup_steps=10, total_steps=100)
+        return make(
+            bounds=iter([-1.0, *[-2.0] * 99]), schedule=schedule, batches=three, max_epochs=99, patience=2
+        )
+
+    trainer = runs()
+    found = [(record.step, record.values["best"]) for record in trainer.records() if record.split == "dev"]
+    assert found == [(3, 1), (6, 0), (9, 0), (12, 0), (15, 0)]
+    assert (trainer.epochs_since_best, trainer.waited) == (4, 2)
+
+    begun = runs()
+    for record in begun.records():
+        if (record.split, record.step) == ("dev", 12):
+            break
+    again = make(
+        bounds=lambda module: -2.0, schedule=trainer.schedule, batches=three, max_epochs=99, patience=2
+    )
+    again.restore(begun.checkpoint())
+    assert places(again.records())[-1] == ("dev", 15, 5)
+
+
+def test_a_checkpoint_from_before_patience_knew_of_warmup_goes_on() -> None:
+    trainer = make(bounds=iter([-1.0, -2.0, -3.0]))
+    list(trainer.records())
+    saved = trainer.checkpoint()
+    del saved.state["waited"]
+    again = make(patience=2)
+    again.restore(saved)
+    assert again.waited == 2
+
+
+def test_the_average_of_few_steps_forgets_where_they_began() -> None:
+    trainer = make(schedule=PLAIN._replace(average=0.9999, warmup_steps=200, total_steps=20), max_epochs=99)
+    share = 1.0
+    for record in trainer.records():
+        if record.split == "train" and record.step > 1:
+            averaged = torch.ones(1)
+            trainer._average([averaged], [torch.zeros(1)], record.step - 1)
+            share *= float(averaged)
+    assert share < 1e-4
 
 
 @pytest.mark.parametrize("average", [0.0, 0.5, 0.99])

@@ -133,6 +133,11 @@ def run_in_folder(
         create(folder, config, session.description)
     report(f"{folder}: {config.model}, {config.guide} guide, {config.objective}, on {session.device}")
     trainer = session.trainer()
+    if (schedule := trainer.schedule).warmup < schedule.warmup_steps:
+        report(
+            f"{schedule.total_steps} steps in all, so warm-up takes {schedule.warmup} of them, not "
+            f"{schedule.warmup_steps}; a smaller training.batch_size or more training.max_epochs give more"
+        )
     if there and (newest := checkpoint.latest(folder)) is not None:
         trainer.restore(checkpoint.load(newest))
         report(f"going on from step {trainer.step}")

@@ -263,6 +263,17 @@ def test_a_signal_at_the_last_step_is_heard(
     assert (tmp_path / "run" / "summary.json").is_file()
 
 
+def test_a_warmup_that_was_cut_is_said(corpus: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    for steps in (200, 1):
+        config = resolved(corpus, {"optimiser": {"warmup_steps": steps}})
+        run_in_folder(config, tmp_path / str(steps), resume=True, force=False, report=said.append)
+    assert [line for line in said if "warm-up" in line] == [
+        "10 steps in all, so warm-up takes 1 of them, not 200; "
+        "a smaller training.batch_size or more training.max_epochs give more"
+    ]
+
+
 def test_a_finished_run_is_only_evaluated_again(corpus: Path, tmp_path: Path) -> None:
     command = train_command(corpus, tmp_path / "run")
     succeed(*command)
