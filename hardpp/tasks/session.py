@@ -39,9 +39,10 @@ class Session:
     Args:
         config: the resolved configuration.
         report: told in a few words what is going on.
+        restored: a checkpoint will give the weights, so that those of `init_from` are not asked for.
     """
 
-    def __init__(self, config: RunConfig, report: Callable[[str], None]):
+    def __init__(self, config: RunConfig, report: Callable[[str], None], *, restored: bool = False):
         # Modules own their parameters; Pyro's global store would share them between runs.
         pyro.settings.set(module_local_params=True)
         self.config = config
@@ -53,8 +54,8 @@ class Session:
         self.description = self.task.describe(self.data)
         pyro.set_rng_seed(config.seed)
         programs = self.task.build(config, self.description)
-        if config.init_from is not None:
-            initialise(programs, self.description, Path(config.init_from), config.guide)
+        if config.init_from is not None and not restored:
+            initialise(programs, config, self.description, Path(config.init_from))
         self.programs = Programs(*(program.to(self.device) for program in programs))
         self.objective = catalogue.objective(config.objective, config.inference)
         self.dev = [
@@ -126,7 +127,8 @@ def run_in_folder(
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
     if there:
         check_same_config(folder, config)
-    session = Session(config, report)
+    newest = checkpoint.latest(folder) if there else None
+    session = Session(config, report, restored=newest is not None)
     if there:
         check_same_data(folder, session.description)
     else:
@@ -138,7 +140,7 @@ def run_in_folder(
             f"{schedule.total_steps} steps in all, so warm-up takes {schedule.warmup} of them, not "
             f"{schedule.warmup_steps}; a smaller training.batch_size or more training.max_epochs give more"
         )
-    if there and (newest := checkpoint.latest(folder)) is not None:
+    if newest is not None:
         trainer.restore(checkpoint.load(newest))
         report(f"going on from step {trainer.step}")
     began = time.monotonic()
