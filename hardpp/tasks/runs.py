@@ -3,7 +3,8 @@
     RUN/config.toml  versions.json  data.json  metrics.jsonl  checkpoints/  summary.json
 
 `data.json` keeps what a trained run needs of its data (vocabularies, a fingerprint), so that it can be used
-without them. A run folder is written by one process; nothing in it is overwritten without being asked.
+without them. One process at a time trains in a run folder (see `run_lock`); nothing in it is overwritten
+without being asked.
 """
 
 import hashlib
@@ -24,11 +25,12 @@ from hardpp import checkpoint
 from hardpp.config import RunConfig, problems, read_toml, write_toml
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.tasks import catalogue
+from hardpp.tasks.run_lock import LOCK
 from hardpp.tasks.task import Programs, Run
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _WRITTEN = ("checkpoints", "metrics.jsonl", "summary.json", "posterior.nc", "plots")
-_BEGUN = {"versions.json", "data.json", *(f"{name}.partial" for name in ("versions", "data", "config"))}
+_BEGUN = {LOCK, "versions.json", "data.json", *(f"{n}.partial" for n in ("versions", "data", "config"))}
 
 
 def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from hardpp.signals import Signals
 from hardpp.soundness import Soundness
 from hardpp.tables import finite
 from hardpp.tasks import catalogue
+from hardpp.tasks.run_lock import locked
 from hardpp.tasks.runs import (
     check_same_config,
     check_same_data,
@@ -118,10 +119,18 @@ def run_in_folder(
         report: told in a few words what is going on.
 
     Raises:
-        UsageError: something is there that must not be overwritten.
+        UsageError: something is there that must not be overwritten, or another process trains there.
         DataError: the data have changed since the run began.
         Interrupted: a signal came; the run can be gone on with.
     """
+    holds_run(folder)  # before a lock is put into a folder of other things
+    with locked(folder):
+        return _run_in_folder(config, folder, resume=resume, force=force, report=report)
+
+
+def _run_in_folder(
+    config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
+) -> dict[str, Any]:
     there = holds_run(folder) and not force
     if there and not resume:
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
