@@ -81,10 +81,22 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
         which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
         for which in (_stored(folder), config)
     )
-    if differing := _differing(stored, wanted):
+    if found := differing(stored, wanted):
         raise UsageError(
-            f"{folder} holds a run with another configuration ({differing})", "give another --out, or --force"
+            f"{folder} holds a run with another configuration ({found})", "give another --out, or --force"
         )
+
+
+def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
+    """The first key of nested tables with its two values, in words; nothing if they are equal."""
+    for key in {**wanted, **stored}:
+        was, now = stored.get(key), wanted.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            if inside := differing(was, now, f"{prefix}{key}."):
+                return inside
+        elif was != now:
+            return f"{prefix}{key} is {was!r} there, {now!r} here"
+    return ""
 
 
 def check_same_data(folder: Path, description: dict[str, Any]) -> None:
@@ -139,49 +151,6 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
     )
 
 
-def initialise(programs: Programs, config: RunConfig, description: dict[str, Any], folder: Path) -> None:
-    """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
-
-    The data may be others, as long as symbols keep their numbers.
-
-    Args:
-        programs: of the run that begins.
-        config: its configuration.
-        description: its data's.
-        folder: the other run.
-
-    Raises:
-        UsageError: the other run has other symbols, or networks of other sizes.
-        CheckpointError: it is no run.
-    """
-    other = open_run(folder, "cpu")
-    theirs, ours = _names(other.description), _names(description)
-    if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
-        raise UsageError(
-            f"--init-from {folder}: that run has other symbols ({', '.join(apart)})",
-            "train it on data with the same ones",
-        )
-    try:
-        programs.model.load_state_dict(other.programs.model.state_dict())
-        if config.guide == other.config.guide:
-            programs.guide.load_state_dict(other.programs.guide.state_dict())
-    except RuntimeError as error:
-        stored, wanted = (
-            {"model": which.model, "network": which.network} for which in (other.config, config)
-        )
-        differing = _differing(stored, wanted) or "made for data of another size"
-        raise UsageError(f"--init-from {folder}: that run has another network ({differing})") from error
-
-
-# What rows of the parameters stand for. All else shows in the parameters' shapes, or is a figure.
-def _names(description: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in description.items()
-        if isinstance(value, list) and all(isinstance(name, str) for name in value)
-    }
-
-
 def choose_device(name: str) -> torch.device:
     """The torch device of `auto` (cuda when there is one), `cpu` or `cuda`.
 
@@ -213,17 +182,6 @@ def _stored(folder: Path) -> RunConfig:
         place = "" if str(path) in str(error) else f"{path}: "
         raise CheckpointError(f"{place}{error}", "was it edited? hardpp never changes it") from error
     return config
-
-
-def _differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
-    for key in {**wanted, **stored}:
-        was, now = stored.get(key), wanted.get(key)
-        if isinstance(was, dict) and isinstance(now, dict):
-            if inside := _differing(was, now, f"{prefix}{key}."):
-                return inside
-        elif was != now:
-            return f"{prefix}{key} is {was!r} there, {now!r} here"
-    return ""
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from hardpp.signals import Signals
 from hardpp.soundness import Soundness
 from hardpp.tables import finite
 from hardpp.tasks import catalogue
+from hardpp.tasks.initialisation import initialise
 from hardpp.tasks.run_lock import locked
 from hardpp.tasks.runs import (
     check_same_config,
@@ -24,7 +25,6 @@ from hardpp.tasks.runs import (
     choose_device,
     create,
     holds_run,
-    initialise,
     open_run,
     write_json,
 )
