@@ -68,6 +68,20 @@ def holds_run(folder: Path) -> bool:
     raise UsageError(f"{folder} exists and is no run folder", "give another --out")
 
 
+def holds_results(folder: Path) -> bool:
+    """Does the folder hold a run with a checkpoint, whole or not, or what was made of one?
+
+    A run that was refused or killed before its first checkpoint may be begun anew, as it is or otherwise.
+
+    Raises:
+        UsageError: the folder holds something that is no run.
+    """
+    if not holds_run(folder):
+        return False
+    made = (folder / name for name in _WRITTEN if name not in ("checkpoints", "metrics.jsonl"))
+    return any((folder / "checkpoints").glob("step-*")) or any(path.exists() for path in made)
+
+
 def check_same_config(folder: Path, config: RunConfig) -> None:
     """Refuses to go on with a run that was begun with another configuration.
 

@@ -24,6 +24,7 @@ from hardpp.tasks.runs import (
     check_same_data,
     choose_device,
     create,
+    holds_results,
     holds_run,
     open_run,
     write_json,
@@ -115,7 +116,7 @@ def run_in_folder(
         config: the resolved configuration.
         folder: the run folder.
         resume: go on with the run that is there, if there is one.
-        force: overwrite the run that is there.
+        force: overwrite the run that is there; needless while it has no checkpoint.
         report: told in a few words what is going on.
 
     Raises:
@@ -131,7 +132,7 @@ def run_in_folder(
 def _run_in_folder(
     config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    there = holds_run(folder) and not force
+    there = holds_results(folder) and not force
     if there and not resume:
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
     if there:

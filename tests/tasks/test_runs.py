@@ -7,8 +7,9 @@ import pytest
 from corpora import fail, hardpp, hashes, metrics, settings, succeed, train_command, write_corpus
 
 from hardpp import checkpoint
-from hardpp.errors import CheckpointError
+from hardpp.errors import CheckpointError, UsageError
 from hardpp.tasks.runs import choose_device, open_run
+from hardpp.train import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +200,46 @@ def test_a_run_that_was_killed_before_its_first_checkpoint(corpus: Path, trained
     succeed(*train_command(corpus, run))
     assert hashes(run) == hashes(trained)
     assert metrics(run) == metrics(trained)
+
+
+def test_a_command_that_was_refused_at_its_first_step_does_not_block_the_mended_one(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any) -> None:
+        raise UsageError("that takes 2 particles")
+
+    command = train_command(corpus, tmp_path / "run", "--particles")
+    monkeypatch.setattr(Trainer, "_update", refuse)
+    assert "that takes 2 particles" in fail(2, *command, "1")
+    monkeypatch.undo()
+    succeed(*command, "2")
+    assert "inference.particles is 2 there, 3 here" in fail(2, *command, "3")
+
+
+@pytest.mark.parametrize("more", [[], ["--resume", "never"]])
+def test_a_run_without_a_checkpoint_is_begun_anew(more: list[str], run: Path, tmp_path: Path) -> None:
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints" / ".partial-step-00000005").mkdir(parents=True)
+    (run / "summary.json").unlink()
+    (run / "notes.txt").write_text("mine")
+    command = train_command(write_corpus(tmp_path / "mended", seed=1), run, "--seed", "1")
+    succeed(*command, *more)
+    assert json.loads((run / "summary.json").read_text())["step"] == 10
+    assert [record["step"] for record in metrics(run)] == [2, 4, 5, 6, 8, 10, 10]
+    assert (run / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("left", ["summary.json", "checkpoints"])
+def test_what_is_left_of_a_run_is_not_begun_anew(left: str, run: Path, corpus: Path) -> None:
+    for folder in checkpoint.complete(run):
+        (folder / "MANIFEST.json").unlink()
+    if left == "summary.json":
+        shutil.rmtree(run / "checkpoints")
+    else:
+        (run / "summary.json").unlink()
+    before = contents(run)
+    assert "seed is 0 there, 1 here" in fail(2, *train_command(corpus, run, "--seed", "1"))
+    assert contents(run) == before
 
 
 def test_an_unfinished_run_can_be_used(run: Path) -> None:
