@@ -56,7 +56,7 @@ class OptimiserConfig(Section):
     warmup_steps: int = Field(
         200,
         ge=0,
-        description="over which the learning rate rises, at most a tenth of all; patience counts after them",
+        description="over which the learning rate rises, at most a fifth of all; patience counts after them",
     )
     clip_norm: float = Field(5.0, gt=0, description="gradient norm, per datum of the batch")
     average: float = Field(

@@ -23,7 +23,7 @@ from hardpp.soundness import Soundness
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
-WARMUP_SHARE = 10  # a warm-up takes at most one in so many steps
+WARMUP_SHARE = 5  # a warm-up takes at most one in so many steps
 
 
 class Schedule(NamedTuple):
@@ -38,7 +38,7 @@ class Schedule(NamedTuple):
 
     @property
     def warmup(self) -> int:
-        """Steps of warm-up: those asked for, but no more than a tenth of all."""
+        """Steps of warm-up: those asked for, but no more than a fifth of all."""
         return min(self.warmup_steps, self.total_steps // WARMUP_SHARE)
 
     def rate(self, step: int) -> float:

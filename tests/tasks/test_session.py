@@ -265,11 +265,11 @@ def test_a_signal_at_the_last_step_is_heard(
 
 def test_a_warmup_that_was_cut_is_said(corpus: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    for steps in (200, 1):
+    for steps in (200, 2):
         config = resolved(corpus, {"optimiser": {"warmup_steps": steps}})
         run_in_folder(config, tmp_path / str(steps), resume=True, force=False, report=said.append)
     assert [line for line in said if "warm-up" in line] == [
-        "10 steps in all, so warm-up takes 1 of them, not 200; "
+        "10 steps in all, so warm-up takes 2 of them, not 200; "
         "a smaller training.batch_size or more training.max_epochs give more"
     ]
 
