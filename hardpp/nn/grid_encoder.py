@@ -56,12 +56,14 @@ class GridEncoder(nn.Module):
         return torch.cat([seen, place.expand(B, -1, -1, -1)], -1).flatten(1, 2)
 
 
+def window_side(kernels: Sequence[int]) -> int:
+    """Pixels a side of what a region sees."""
+    return 1 + sum((kernel - 1) * 2**place for place, kernel in enumerate(kernels))
+
+
 def grid_boxes(height: int, width: int, kernels: Sequence[int]) -> list[Box]:
     """What each region of an image sees, in the encoder's order; none if the image is smaller than one."""
-    window, apart = (
-        1 + sum((kernel - 1) * 2**place for place, kernel in enumerate(kernels)),
-        2 ** len(kernels),
-    )
+    window, apart = window_side(kernels), 2 ** len(kernels)
     return [
         (float(left), float(top), float(left + window), float(top + window))
         for top in range(0, height - window + 1, apart)

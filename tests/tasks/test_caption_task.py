@@ -351,9 +351,19 @@ def test_an_image_without_captions_or_regions_is_refused(run: Run, chosen: Chose
         run.task.evaluate(run, empty, {})
     with pytest.raises(DataError, match="no captions"):
         run.task.batch(run, empty)
-    too_large = ["--set", "network.kernels=[80,80]"]
-    said = fail(3, *command("digit-captions", tmp_path / "run", *too_large))
-    assert "smaller than a region" in said
+
+
+@pytest.mark.parametrize(
+    ("kernels", "why"),
+    [
+        ("[1]", "network.kernels.0: input should be greater than or equal to 2, got 1"),
+        ("[]", "network.kernels: list should have at least 1 item"),
+        ("[80,80]", "network.kernels: a region of 238 x 238 pixels is larger than images of 84 x 84"),
+    ],
+)
+def test_kernels_that_cannot_be_are_refused_by_name(tmp_path: Path, kernels: str, why: str) -> None:
+    words = ["--set", f"network.kernels={kernels}", "--dry-run"]
+    assert why in fail(2, *command("digit-captions", tmp_path / "run", *words))
 
 
 def test_unknown_and_bad_data_are_refused(tmp_path: Path) -> None:

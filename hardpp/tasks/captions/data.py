@@ -13,8 +13,8 @@ from hardpp.data.captions.corpora import DEFAULT, CaptionOptions, corpus
 from hardpp.data.images.rasters import Box
 from hardpp.data.order import in_order
 from hardpp.data.vocabulary import Vocabulary
-from hardpp.errors import DataError
-from hardpp.nn.grid_encoder import grid_boxes
+from hardpp.errors import DataError, UsageError
+from hardpp.nn.grid_encoder import grid_boxes, window_side
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
@@ -66,13 +66,19 @@ def regions(config: RunConfig) -> Callable[[int, int], int]:
     """How many regions a run's network cuts images into, by height and width.
 
     Raises (when called):
-        DataError: the images are smaller than one region.
+        UsageError: the images are smaller than one region.
     """
 
     def count(height: int, width: int) -> int:
-        found = len(grid_boxes(height, width, config.network["kernels"]))
+        kernels = config.network["kernels"]
+        found = len(grid_boxes(height, width, kernels))
         if not found:
-            raise DataError(f"images of {height} x {width} pixels are smaller than a region of the network")
+            side = window_side(kernels)
+            raise UsageError(
+                f"network.kernels: a region of {side} x {side} pixels is larger than images of {height} x "
+                f"{width}",
+                "give fewer or smaller kernels",
+            )
         return found
 
     return count

@@ -5,7 +5,7 @@ Sources: Xu et al. (2015) for the model, Ba et al. (2015) for guide and training
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 from torch import nn
@@ -35,7 +35,9 @@ from hardpp.types import CaptionBatch
 class CaptionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    kernels: list[int] = Field([4, 4, 4], description="see GridEncoder: regions of 22 pixels, 8 apart")
+    kernels: list[Annotated[int, Field(ge=2)]] = Field(
+        [4, 4, 4], min_length=1, max_length=16, description="see GridEncoder: regions of 22 pixels, 8 apart"
+    )
     image: int = Field(64, ge=1, description="features of a region")
     embedding: int = Field(64, ge=1, description="features of a word")
     decoder: int = Field(128, ge=1, description="features of the decoder and the readout")
