@@ -466,6 +466,11 @@ def test_glimpses_that_cannot_be_are_refused_before_anything_is_trained(folder: 
     assert "12 by 12" in said
     said = fail(2, *command(folder, out, "--set", "network.cells=2", "--set", "network.glimpses=5"))
     assert "5 glimpses cannot be at different ones of 4 places" in said
+    for words in (("windows=5",), ("windows=3", "scales=3")):
+        said = fail(2, *command(folder, out, *(f"--set=network.{word}" for word in words)))
+        assert "network.windows and network.scales: the widest window of 64 pixels is more than 4" in said
+    assert "network.windows: " in fail(2, *command(folder, out, "--set", "network.windows=40"))
+    succeed(*command(folder, out, "--set", "network.windows=4", "--dry-run"))
     assert not out.exists()
 
 

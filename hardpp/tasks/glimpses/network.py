@@ -17,14 +17,16 @@ from hardpp.nn.stepwise_rnn import StepwiseRNN
 from hardpp.ops.patches import Sensor
 from hardpp.tasks.task import Programs
 
+_WIDEST = 4  # sides of the image; what is around it takes memory, and shows nothing
+
 
 class GlimpseOptions(Section):
     """What a glimpse is, where it may be, and sizes of the model's and the guide's networks."""
 
     glimpses: int = Field(6, ge=1, description="looks an image")
     side: int = Field(12, ge=1, description="pixels a side of the sharpest window and of all patches")
-    windows: int = Field(3, ge=1, description="windows a glimpse, each twice as wide as the one before")
-    scales: int = Field(1, ge=1, description="widths to choose from, each twice the one before")
+    windows: int = Field(3, ge=1, le=16, description="windows, each twice as wide as the one before")
+    scales: int = Field(1, ge=1, le=16, description="widths to choose from, each twice the one before")
     padding: Literal["zeros", "edge"] = Field("zeros", description="what lies outside of the image")
     space: Literal["grid", "continuous"] = Field("grid", description="where to look: cells, or anywhere")
     cells: int = Field(7, ge=1, description="of the grid, a side")
@@ -44,8 +46,8 @@ def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) 
     """Model and guide; the guide's networks are its own.
 
     Raises:
-        UsageError: there is no such guide, a glimpse is larger than the images, or there are more glimpses
-            than places that each may be looked at once.
+        UsageError: there is no such guide, a glimpse is larger than the images or its widest window much
+            larger, or there are more glimpses than places that each may be looked at once.
     """
     channels, height, width = description["size"]
     labels = len(description["classes"])
@@ -54,6 +56,12 @@ def programs(sizes: GlimpseOptions, guide: str, description: Mapping[str, Any]) 
             f"network.side: a glimpse of {sizes.side} pixels is larger than images of {height} by {width}"
         )
     sensor = Sensor(sizes.side, sizes.windows, sizes.scales, sizes.padding)
+    if sensor.widest > _WIDEST * max(height, width):
+        raise UsageError(
+            f"network.windows and network.scales: the widest window of {sensor.widest} pixels is more than "
+            f"{_WIDEST} times as wide as images of {height} by {width}",
+            "give fewer",
+        )
     space: Space = (
         GridSpace(sizes.cells, sizes.scales)
         if sizes.space == "grid"
