@@ -68,7 +68,7 @@ def decoded(path: Path, side: int | None = None) -> NDArray[np.uint8]:
         shown = shown.convert("RGB" if colours else "L")
         if side is not None:
             shown = _cropped(shown, side)
-        pixels = np.asarray(shown)
+        pixels = np.array(shown)  # a copy, as pillow's own may not be written to
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0) if colours else pixels[None])
 
 

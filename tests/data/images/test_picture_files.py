@@ -29,6 +29,7 @@ def test_every_mode_becomes_grey_or_colours_and_transparency_white(
     path = write_picture(tmp_path / "one.png", colour, mode=mode)
     found = decoded(path)
     assert found.dtype == np.uint8
+    assert found.flags.writeable  # else torch warns
     assert found.shape == (len(pixel), 5, 6)
     assert [set(channel.ravel().tolist()) for channel in found] == [{value} for value in pixel]
     assert header(path) == (mode, 6, 5)
