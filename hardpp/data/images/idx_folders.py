@@ -51,7 +51,7 @@ def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = Non
 
     Raises:
         DataError: A file is missing, truncated or not IDX, images and labels differ in number, parts differ
-            in size, or a label is outside the classes; the message names the file.
+            in size, train has one class only, or a label is outside the classes; the message names the file.
     """
     found = {part: [_file(folder, part, kind) for kind in ("images", "labels")] for part in ("train", "t10k")}
     read = {part: (idx.read(images, 3), idx.read(labels, 1)) for part, (images, labels) in found.items()}
@@ -84,6 +84,8 @@ def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = Non
             f"{found['train'][0]}: {_DEV} images at least are needed, of which one is for dev, and one in "
             f"{found['t10k'][0].name}"
         )
+    if len(of := train.labels.unique()) < 2:
+        raise DataError(f"{found['train'][1]}: labels of two classes at least are wanted, all are {int(of)}")
     return LabelledImages(name, train.part(None, start), train.part(start, None), test, tuple(classes))
 
 

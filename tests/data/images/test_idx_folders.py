@@ -69,6 +69,11 @@ def other_label(folder: Path) -> None:
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.array([0] * 7 + [10, 0, 11], np.uint8)))
 
 
+def one_class(folder: Path) -> None:
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.full(40, 3, np.uint8)))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.full(10, 3, np.uint8)))
+
+
 def too_few(folder: Path) -> None:
     write_idx(folder, train=11)
 
@@ -86,6 +91,7 @@ def no_test(folder: Path) -> None:
         (fewer_labels, "t10k-labels-idx1-ubyte: 9 labels for the 10 images in t10k-images-idx3-ubyte"),
         (other_size, "t10k-images-idx3-ubyte: images of 24 x 24 pixels, and train has 28 x 28"),
         (other_label, "t10k-labels-idx1-ubyte: label 7 is 10, and classes are 0 to 9"),
+        (one_class, "train-labels-idx1-ubyte: labels of two classes at least are wanted, all are 3"),
         (too_few, "12 images at least are needed"),
         (no_test, "and one in t10k-images-idx3-ubyte"),
     ],
