@@ -281,7 +281,7 @@ def test_what_has_no_form_is_refused(run: Run) -> None:
     assert "textgrid" in fail(2, "align", run.path, "--format", "textgrid", "--out", "somewhere")
     both = ["--format", "pharaoh", "--both-ways", str(run.path)]
     assert "no other direction" in fail(2, "align", run.path, *both)
-    assert "one by one" in fail(3, "evaluate", run.path, "--part", "all")
+    assert "one by one" in fail(2, "evaluate", run.path, "--part", "all")
 
 
 def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:

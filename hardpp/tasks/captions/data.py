@@ -19,7 +19,7 @@ from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
 ROWS = 50  # sentences read at once when a run is asked about them
-_RARE, _MANY = 5, 10_000  # of so many sentences and more, words that are rarer are unknown
+_RARE, _MANY = 5, 20_000  # of so many sentences and more, words that are rarer are unknown
 
 
 class Chosen(NamedTuple):
@@ -50,7 +50,7 @@ def describe(data: CaptionedImages) -> dict[str, Any]:
     """Words, the size of images, and the data's fingerprint."""
     train = sentences(data.train)
     return {
-        "words": list(word_vocabulary(data.train, _RARE if len(train) >= _MANY * 2 else 1).symbols),
+        "words": list(word_vocabulary(data.train, _RARE if len(train) >= _MANY else 1).symbols),
         "size": list(data.train.images.size),
         "longest": max(len(one.caption.words) for one in train),
         "fingerprint": data.fingerprint(),

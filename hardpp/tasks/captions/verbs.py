@@ -39,6 +39,7 @@ class CaptionVerbs:
 
         Raises:
             DataError: the data cannot be read, or their images are of another size than the run's.
+            UsageError: all parts at once.
         """
         config = run.config.data if data is None else run.config.data.model_copy(update={"name": data})
         found = caption_data.load(config, report)
@@ -48,7 +49,7 @@ class CaptionVerbs:
                 f"run was trained on {run.description['size']}"
             )
         if part == "all":
-            raise DataError("parts of captioned images are asked about one by one", "give --part test")
+            raise UsageError("parts of captioned images are asked about one by one", "give --part test")
         mine = getattr(found, part or "test")
         return Chosen(sentences(mine, 1)[:limit], mine)
 

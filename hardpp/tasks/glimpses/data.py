@@ -12,7 +12,7 @@ from hardpp.config import DataConfig
 from hardpp.data.images.batches import collate
 from hardpp.data.images.corpora import ImageOptions, corpus
 from hardpp.data.images.labelled import ImagePart, LabelledImages
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 from hardpp.types import ImageBatch
 
 AT_ONCE = 500  # images read at once when a run is asked about them
@@ -45,10 +45,10 @@ def chosen(data: LabelledImages, part: str | None, limit: int | None) -> Chosen:
     """A part of the images, or the first of it.
 
     Raises:
-        DataError: all parts at once, which are not one list.
+        UsageError: all parts at once, which are not one list.
     """
     if part == "all":
-        raise DataError("parts of images are asked about one by one", "give --part train, dev or test")
+        raise UsageError("parts of images are asked about one by one", "give --part train, dev or test")
     name = part or "test"
     found: ImagePart = getattr(data, name)
     places = list(range(len(found)))[:limit]

@@ -39,6 +39,7 @@ class GlimpseVerbs:
 
         Raises:
             DataError: the data cannot be read, or are of another size or other classes than the run's.
+            UsageError: all parts at once.
         """
         config = run.config.data if data is None else run.config.data.model_copy(update={"name": data})
         found = glimpse_data.load(config, report)
