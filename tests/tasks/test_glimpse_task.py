@@ -162,6 +162,18 @@ def test_objectives_that_need_a_sum_over_places_are_refused_at_once(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("vimco-temporal",), ("hybrid", "--set", "inference.baseline=temporal")],
+    ids=["control", "baseline"],
+)
+def test_glimpses_emit_nothing_that_draws_could_be_compared_by(
+    folder: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    said = fail(2, *command(folder, tmp_path / "run", "--dry-run", "--objective", *words))
+    assert "temporal baselines and controls" in said
+
+
 def test_what_is_recommended() -> None:
     config = resolve([{"model": MODEL}])
     assert (config.data.name, config.objective, config.guide) == ("translated-mnist", "rloo", "prior")

@@ -92,6 +92,12 @@ class GlimpseTask(GlimpseVerbs):
                 f"{config.objective} sums over latents or mixes them, and a glimpse depends on all before it",
                 "take one that draws, such as rloo, vimco or rws",
             )
+        if "temporal" in (config.inference.get("baseline"), config.inference.get("control")):
+            raise UsageError(
+                "temporal baselines and controls compare draws that have emitted as much, and glimpses emit "
+                "nothing",
+                "take --objective vimco, or --set inference.baseline=leave-one-out",
+            )
         return programs(GlimpseOptions(**config.network), config.guide, description)
 
     def epoch_batches(
