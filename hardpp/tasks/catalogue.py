@@ -16,7 +16,15 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.captions.family import CaptionTask
 from hardpp.tasks.glimpses.family import GlimpseTask
-from hardpp.tasks.objectives import OBJECTIVES, Offer, build, option_problems, options_of, with_settings
+from hardpp.tasks.objectives import (
+    LONE,
+    OBJECTIVES,
+    Offer,
+    build,
+    option_problems,
+    options_of,
+    with_settings,
+)
 from hardpp.tasks.questions.family import QuestionTask
 from hardpp.tasks.speech.family import OnlineAlignmentTask
 from hardpp.tasks.task import Task
@@ -63,7 +71,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
     tables = merge(layers)
-    found = problems(RunConfig, tables)
+    found, lone = problems(RunConfig, tables), LONE
     family = _try(found, lambda: task(_name(tables, "model")))
     if family is not None:
         preset = _name(tables, "preset")
@@ -71,6 +79,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
             found.append(_unknown("preset", preset, family.presets))
         name = str(_table(tables, "data").get("name") or family.data[0])
         recommended = dict(family.settings(name))
+        lone = recommended.pop("lone_baseline", LONE)
         named = recommended.get("objective")
         if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED and named and not _trains_guide(named):
             recommended.pop("objective")  # it does not train the guide that was asked for
@@ -95,7 +104,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         found += problems(family.decoding, _table(tables, "decoding"), "decoding")
         found += _data_problems(name, family)
     if chosen is not None:
-        options = with_settings(chosen, _table(tables, "inference"))
+        options = with_settings(chosen, _table(tables, "inference"), lone)
         wrong = option_problems(_name(tables, "objective"), chosen, options)
         found += wrong
         if not wrong:

@@ -60,6 +60,7 @@ OBJECTIVES: dict[str, Offer] = {
     "dirichlet": Offer(ImplicitDirichlet, {}),
 }
 
+LONE = "soft-attention"  # the baseline of one particle, unless the model family has another one
 Plain = (int, float, bool, str, type(None))
 
 
@@ -113,15 +114,18 @@ def described_options(offer: Offer) -> list[dict[str, str]]:
     return rows
 
 
-def with_settings(offer: Offer, options: Mapping[str, Any]) -> dict[str, Any]:
+def with_settings(offer: Offer, options: Mapping[str, Any], lone: str = LONE) -> dict[str, Any]:
     """The user's options on top of the offer's.
 
-    One particle has nothing to be compared with: a leave-one-out baseline that nobody asked for makes
-    way for soft attention.
+    Args:
+        offer: of an objective.
+        options: the user's.
+        lone: the baseline that a leave-one-out baseline which nobody asked for makes way for, if there is
+            one particle only, which has nothing to be compared with.
     """
     settings = dict(offer.settings)
     if settings.get("baseline") == "leave-one-out" and options.get("particles") == 1:
-        settings["baseline"] = "soft-attention"
+        settings["baseline"] = lone
     return {**settings, **options}
 
 

@@ -73,7 +73,8 @@ class Task(Protocol):
         """What is recommended for a data set: tables laid under everything else, the preset too.
 
         In place of `inference`, which depends on the objective, there may be `options`: the `inference` of
-        each objective, by name.
+        each objective, by name; and `lone_baseline`, what one particle is compared with where the latents
+        have no expected value, which soft attention needs.
         """
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:

@@ -20,6 +20,17 @@ def test_a_recommended_objective_makes_way_for_the_users() -> None:
         chosen(objective="exact", guide="variational")
 
 
+def test_one_particle_is_compared_with_what_the_family_has() -> None:
+    def baseline(model: str, **inference: object) -> object:
+        found = resolve([{"model": model, "objective": "elbo", "inference": inference}])
+        return found.inference["baseline"]
+
+    assert baseline("caption", particles=1) == "soft-attention"
+    assert baseline("glimpse", particles=1) == "average"
+    assert baseline("glimpse", particles=2) == "leave-one-out"
+    assert baseline("glimpse", particles=1, baseline="learned") == "learned"
+
+
 def test_settings_lie_under_the_preset_and_the_user() -> None:
     def config(preset: str, **training: int) -> tuple[int, int, float]:
         found = resolve([{"data": {"name": "ding"}, "preset": preset, "training": training}])

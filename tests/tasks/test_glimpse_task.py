@@ -108,6 +108,7 @@ WITH_PRIOR: dict[str, list[str]] = {
     "rloo": ["--objective", "rloo", "--set", "network.every_glimpse=false"],
     "rloo, RAM's own": ["--objective", "rloo", "--set", "network.detached=true"],
     "elbo, anywhere": ["--objective", "elbo", "--set", "network.space=continuous"],
+    "elbo, one particle": ["--objective", "elbo", "--particles", "1"],
     "nvil": ["--objective", "nvil"],
     "vimco": ["--objective", "vimco", "--set", "network.context=4"],
     "iwae": ["--objective", "iwae"],

@@ -66,6 +66,7 @@ class GlimpseTask(GlimpseVerbs):
         return {
             "objective": "rloo",
             "guide": "prior",
+            "lone_baseline": "average",
             "options": {"rloo": {"particles": 2, **bonus}, "reinforce": bonus, "hybrid": bonus},
             "network": network,
             "optimiser": {"learning_rate": 3e-3, "weight_decay": decay, "average": 0.999},
