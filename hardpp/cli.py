@@ -40,7 +40,7 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
-@click.option("--guide", help="Guide [the model's: `hardpp models`; prior if none is trained].")
+@click.option("--guide", help="Guide [recommended: `hardpp models NAME --objective ...`].")
 @click.option("--objective", help="Objective [the model's: `hardpp models`]; see `hardpp objectives`.")
 @click.option("--data", help="Data set, or file or folder of your own [the model's: `hardpp models`].")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")

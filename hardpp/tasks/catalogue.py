@@ -64,8 +64,8 @@ def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
 def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     """The configuration that layers (weakest first) make, on top of the preset they name.
 
-    The guide that is left out is the one the objective trains: `variational`, or `prior` where the
-    objective trains none.
+    The guide that is left out is the one recommended with the objective, if there is one; else the one the
+    objective trains: `variational`, or `prior` where it trains none.
 
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
@@ -83,9 +83,9 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         named = recommended.get("objective")
         if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED and named and not _trains_guide(named):
             recommended.pop("objective")  # it does not train the guide that was asked for
-        if named and str(tables.get("objective", named)) != named:
-            recommended.pop("guide", None)  # which is for that objective
         options = recommended.pop("options", {})
+        if named and str(tables.get("objective", named)) not in (named, *options):
+            recommended.pop("guide", None)  # which is for those objectives
         recommended["inference"] = options.get(_name(merge([recommended, tables]), "objective"), {})
         tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])
     chosen = _try(found, lambda: offer(_name(tables, "objective")))

@@ -178,7 +178,10 @@ def test_glimpses_emit_nothing_that_draws_could_be_compared_by(
 def test_what_is_recommended() -> None:
     config = resolve([{"model": MODEL}])
     assert (config.data.name, config.objective, config.guide) == ("translated-mnist", "rloo", "prior")
-    assert resolve([{"model": MODEL, "objective": "rws"}]).guide == "variational"
+    for objective in ("reinforce", "hybrid"):  # places are chosen before anything is known of the label
+        assert resolve([{"model": MODEL, "objective": objective}]).guide == "prior"
+    for objective in ("rws", "vimco"):
+        assert resolve([{"model": MODEL, "objective": objective}]).guide == "variational"
 
 
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(mnist: Path, tmp_path: Path) -> None:
