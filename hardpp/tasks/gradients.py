@@ -18,7 +18,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks import catalogue
-from hardpp.tasks.objectives import OBJECTIVES, build, options_of, with_settings
+from hardpp.tasks.objectives import LONE, OBJECTIVES, build, options_of, with_settings
 from hardpp.tasks.task import Run
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
@@ -56,8 +56,9 @@ def compare_gradients(
     Args:
         run: the trained run.
         batch: what its programs take, on the run's device.
-        names: the objectives, with their settings on the command line.
-        particles: how many for all that draw some; None: what the command line takes.
+        names: the objectives; the run's own with the run's options, others with those that the command line
+            gives them if nothing is said.
+        particles: how many for all that draw some; None: as many as these options say.
         draws: how often each is drawn.
         seed: of the draws.
         report: told in a few words what is going on, and which objective refuses these programs.
@@ -81,7 +82,7 @@ def compare_gradients(
     rows = []
     for name in names:
         try:
-            objective = _objective(name, particles)
+            objective = _objective(run, name, particles)
             pyro.set_rng_seed(seed)
             loss = partial(objective.differentiable_loss, model, guide, batch)
             with pyro.validation_enabled(True):
@@ -126,8 +127,10 @@ def _figures(found: GradientStatistics, toward: Tensor | None, seconds: float) -
     }
 
 
-def _objective(name: str, particles: int | None) -> SurrogateObjective:
+def _objective(run: Run, name: str, particles: int | None) -> SurrogateObjective:
     offer = catalogue.offer(name)
-    taken = "particles" in options_of(offer).model_fields
-    options: dict[str, Any] = {"particles": particles} if particles is not None and taken else {}
-    return build(offer, with_settings(offer, options))
+    options = dict(run.config.inference) if name == run.config.objective else {}
+    if particles is not None and "particles" in options_of(offer).model_fields:
+        options["particles"] = particles
+    lone = run.task.settings(run.config.data.name).get("lone_baseline", LONE)
+    return build(offer, with_settings(offer, options, lone))

@@ -65,7 +65,9 @@ def gradients(
     variance      trace of the covariance; snr is norm / sqrt(variance)
     variance x s  what a trainer pays
 
-    Draws are made with dropout off. A learned baseline first gets 200 steps to know the programs.
+    The run's own objective is measured with the run's own options, others with those that training takes by
+    default (`hardpp objectives NAME`). Draws are made with dropout and entropy bonuses off. A learned
+    baseline first gets 200 steps to know the programs.
     """
     from hardpp.diagnostics.gradient_plot import gradient_figure
     from hardpp.diagnostics.plots import picture

@@ -4,7 +4,7 @@ import gzip
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks import gradients
 from hardpp.tasks.catalogue import resolve
 from hardpp.tasks.glimpses import data as glimpse_data
 from hardpp.tasks.glimpses import verbs as glimpse_verbs
 from hardpp.tasks.glimpses.data import Chosen
 from hardpp.tasks.glimpses.family import SUMMING, GlimpseTask
+from hardpp.tasks.objectives import Offer
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, run_in_folder, train
 from hardpp.tasks.task import Run
@@ -539,6 +541,31 @@ def test_gradients_of_objectives_can_be_compared(run: Run, tmp_path: Path) -> No
     table = succeed("compare", "gradients", run.path, *words)
     assert "rloo" in table
     assert "rws" in table
+
+
+def test_the_run_s_own_objective_is_measured_with_its_own_options(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"particles": 6, "train_guide": False, "control_variates": True}
+    words = [word for name, value in own.items() for word in settings({"inference": {name: value}})]
+    out = tmp_path / "run"
+    succeed(*command(folder, out, "--guide", "prior", "--objective", "rws", *words))
+    seen: dict[str, Any] = {}
+    build = gradients.build
+
+    def kept(offer: Offer, options: Mapping[str, Any]) -> Any:
+        seen[offer.kind.name] = options
+        return build(offer, options)
+
+    monkeypatch.setattr(gradients, "build", kept)
+    compare = ["compare", "gradients", out, "--limit", "2", "--draws", "20", "--out", tmp_path / "g.png"]
+    succeed(*compare, "--objectives", "rws,vimco")
+    assert own.items() <= seen["rws"].items()
+    assert seen["vimco"]["particles"] == 4
+    succeed(*compare, "--objectives", "rws,elbo", "--particles", "3", "--force")
+    assert {**own, "particles": 3}.items() <= seen["rws"].items()
+    assert "elbo" in succeed(*compare, "--objectives", "elbo", "--particles", "1", "--force")
+    assert seen["elbo"] == {"particles": 1, "baseline": "average"}
 
 
 def stripes(count: int, key: str) -> tuple[Tensor, Tensor]:
