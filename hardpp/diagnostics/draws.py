@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from pyro.poutine import Trace
 from torch import Tensor
@@ -113,6 +114,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+def stream(seed: int, number: int) -> int:
+    """The seed of one of many streams of random numbers that have nothing to do with one another."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
 
 
 class _Chunk(NamedTuple):

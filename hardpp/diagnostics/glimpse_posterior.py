@@ -2,16 +2,18 @@
 
     posterior      y, x (chain, draw, image, glimpse), pixels, and scale: draws of the guide
     sample_stats   log_weight, log p - log q (chain, draw, image); ess, pareto_k (image)
-    prediction     probability (image, label) after the last glimpse, the draws importance-weighted
+    prediction     probability (image, label) after the last glimpse, mean of as many looks of the model's own
     observed_data  label (image), the number of the class
 
 Images carry their names, labels their classes. There is one chain: draws from a guide are independent. What a
-guide that knows the label draws is weighed by w = p(label, places) / q(places).
+guide that knows the label draws is weighed by w = p(label, places) / q(places). Predictions are not of these
+draws, which the label has chosen, but of looks that do not know it. Each image has a stream of random numbers
+of its own, so that its draws are the same whichever others are there.
 
 Shapes: K draws, N images, B of them a batch, T glimpses, V labels.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +21,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from hardpp.diagnostics.draws import seeded
-from hardpp.diagnostics.importance import effective_sample_size, normalised, pareto_k
+from hardpp.diagnostics.draws import seeded, stream
+from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.posterior import provenance
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
 from hardpp.types import ImageBatch
+
+_AT_ONCE = 500  # draws, which is what memory grows with
 
 
 @torch.no_grad()
@@ -60,16 +64,16 @@ def sample_glimpses(
     at, scale = np.zeros((draws, N, T, 2), np.float32), np.zeros((draws, N, T), np.int32)
     log_weight, label = np.zeros((draws, N), np.float32), np.zeros(N, np.int32)
     predicted = np.zeros((N, len(classes)), np.float32)
-    for number, (rows, batch) in enumerate(batches):
+    portions = [min(_AT_ONCE, draws - start) for start in range(0, draws, _AT_ONCE)]
+    for rows, batch in batches:
         extent = torch.tensor(batch.source.shape[-2:]) / 2
-        stream = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
-        with seeded(stream, batch.source.device):
-            each = [_draw(model, guide, batch) for _ in range(draws)]
-        place, width, weight, said = (torch.stack(parts).cpu() for parts in zip(*each, strict=True))
-        at[:, rows], scale[:, rows] = ((place + 1) * extent).numpy(), width.numpy()
-        log_weight[:, rows], label[rows] = weight.numpy(), batch.target.cpu().numpy()
-        shares = torch.from_numpy(normalised(weight.numpy()))
-        predicted[rows] = (shares.unsqueeze(-1) * said).sum(0).numpy()
+        for row, one in zip(rows, one_by_one(batch), strict=True):
+            with seeded(stream(seed, row), one.source.device):
+                each = [_draw(model, guide, one, count) for count in portions]
+            place, width, weight, said = (torch.cat(parts).cpu() for parts in zip(*each, strict=True))
+            at[:, row], scale[:, row] = ((place + 1) * extent).numpy(), width.numpy()
+            log_weight[:, row], label[row] = weight.numpy(), int(one.target)
+            predicted[row] = said.mean(0).numpy()
     dims = ("chain", "draw", "image", "glimpse")
     groups: dict[str, dict[str, Any]] = {
         "posterior": {
@@ -98,17 +102,25 @@ def sample_glimpses(
     )
 
 
+def one_by_one(batch: ImageBatch) -> Iterator[ImageBatch]:
+    """The images of a batch, each a batch."""
+    for b in range(batch.size):
+        yield ImageBatch(batch.source[b : b + 1], batch.target[b : b + 1])
+
+
 @torch.no_grad()
-def draw_places(model: Any, guide: Any, batch: ImageBatch) -> tuple[Tensor, Tensor]:
-    """Places that the guide draws, (B, T, *event), and log p(label, places) - log q(places), (B,), nats."""
-    table = SampledObjective(1).weight_table(model, guide, batch)
-    places = table.latents[0].guide["value"].reshape(batch.size, model.glimpses, *model.space.event_shape)
-    return places, table.log_weights.reshape(batch.size)
+def draw_places(model: Any, guide: Any, batch: ImageBatch, draws: int) -> tuple[Tensor, Tensor]:
+    """Places that the guide draws, (K, B, T, *event), and their log weights, (K, B) nats; see above."""
+    table = SampledObjective(draws).weight_table(model, guide, batch)
+    shape = (draws, batch.size, model.glimpses, *model.space.event_shape)
+    return table.latents[0].guide["value"].reshape(shape), table.log_weights.reshape(shape[:2])
 
 
-def _draw(model: Any, guide: Any, batch: ImageBatch) -> tuple[Tensor, ...]:
-    places, log_weight = draw_places(model, guide, batch)
-    where, scale, _ = model.space.places(places)
+# Of one image: places (K, T, 2), scales (K, T) and log weights (K,) of the guide, and what the model says of
+# it where it looks by itself (K, V).
+def _draw(model: Any, guide: Any, image: ImageBatch, draws: int) -> tuple[Tensor, ...]:
+    places, log_weight = draw_places(model, guide, image, draws)
+    where, scale, _ = model.space.places(places[:, 0])
     scale = torch.zeros_like(where[..., 0]) if scale is None else scale
-    said = model.labels(batch.source, places)[:, -1].exp()
-    return where, scale.int(), log_weight, said
+    said = model.labels(image.source, model.look(image.source, draws))[:, 0, -1].exp()
+    return where, scale.int(), log_weight[:, 0], said

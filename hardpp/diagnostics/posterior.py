@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from hardpp import __version__
-from hardpp.diagnostics.draws import AlignmentDraws, seeded
+from hardpp.diagnostics.draws import AlignmentDraws, seeded, stream
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.labels import Array, Rows, Sentences, Variable, dataset, placed
 from hardpp.types import Program
@@ -72,8 +72,7 @@ def sample_posterior(
     for number, (rows, batch) in enumerate(batches):
         sentences.check_batch(rows, batch)
         # A stream for each batch: whatever is random in making the next batch stays out of it.
-        stream = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
-        with seeded(stream, batch.source.device):
+        with seeded(stream(seed, number), batch.source.device):
             result = draw(model, guide, batch, draws=draws, at_once=at_once, exact=exact)
         found.append((rows, result.cpu()))
         targets.append((rows, batch.target.cpu().numpy().astype(np.int32)))

@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hardpp.diagnostics.draws import draw_alignments, seeded
+from hardpp.diagnostics.draws import draw_alignments, seeded, stream
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.posterior import provenance
 from hardpp.errors import UsageError
@@ -76,8 +76,7 @@ def sample_regions(
     region, answer = np.zeros((draws, N), np.int32), np.zeros(N, np.int32)
     log_weight = np.zeros((draws, N), np.float32)
     for number, (places, batch) in enumerate(batches):
-        stream = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
-        with seeded(stream, batch.source.device):
+        with seeded(stream(seed, number), batch.source.device):
             known = draw_alignments(
                 model, guide, batch, site=site, draws=draws, at_once=32, exact=exact
             ).cpu()

@@ -364,19 +364,18 @@ def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
     # Of three draws the second has all the weight; the guide's line is that of the first.
     from hardpp.diagnostics import glimpse_posterior
 
-    asked: list[int] = []
+    asked: set[int] = set()
 
-    def draw(model: Any, guide: Any, batch: Any) -> tuple[Tensor, Tensor]:
-        cell = len(asked) % 3
-        asked.append(cell)
-        weight = torch.full((batch.size,), 0.0 if cell == 1 else -100.0)
-        return torch.full((batch.size, 2), cell), weight
+    def draw(model: Any, guide: Any, batch: Any, draws: int) -> tuple[Tensor, Tensor]:
+        asked.add(draws)
+        cells = torch.arange(draws).view(-1, 1)
+        return cells.unsqueeze(-1).expand(-1, batch.size, 2), -100.0 * (cells != 1).expand(-1, batch.size)
 
     monkeypatch.setattr(glimpse_posterior, "draw_places", draw)
     for which, cell, draws in (("posterior", 1, 3), ("guide", 0, 1)):
         asked.clear()
         _, *lines = scene_run.task.alignments(scene_run, scenes, which, "tsv")
-        assert len(asked) == draws
+        assert asked == {draws}
         assert {line.split("\t")[4] for line in lines} == {f"{20 * cell + 10:.1f}"}
 
 
@@ -393,6 +392,42 @@ def test_the_posterior_file(scene_run: Run, scenes: Chosen, tmp_path: Path) -> N
         assert tree.attrs["model"] == MODEL
     data: Any = arviz.from_netcdf(out)
     assert dict(data.posterior.sizes) == {"chain": 1, "draw": 6, "image": 9, "glimpse": 2}
+
+
+@torch.no_grad()
+def test_predictions_of_the_posterior_file_have_not_heard_the_label(
+    scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = scene_run.programs.model
+    drawn = torch.randint(9, (4, 1, 2), generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(type(model), "look", lambda self, images, draws=1: drawn[:draws])
+    tree = scene_run.task.posterior(scene_run, scenes, draws=4, exact=True, seed=0)
+    for row, place in enumerate(scenes.places):
+        pixels = scenes.part.read([place]).pixels
+        said = torch.stack([model.labels(pixels, one)[0, -1].exp() for one in drawn]).mean(0)
+        np.testing.assert_allclose(tree["prediction"]["probability"].values[row], said.numpy(), atol=1e-5)
+
+
+def test_an_image_is_shown_alike_whatever_is_asked_with_it(scene_run: Run) -> None:
+    def shown(which: str, *words: str) -> list[str]:
+        return succeed("align", scene_run.path, "--of", which, *words).splitlines()
+
+    for which in ("prior", "guide", "posterior"):
+        assert shown(which)[: 1 + 2 * 5] == shown(which, "--limit", "5")
+    scenes = scene_run.task.select(scene_run, None, None, None, print)
+    ((_, figure),) = scene_run.task.pictures(scene_run, scenes, 1, ["test/4"])
+    lines = [line.split("\t") for line in shown("prior")[9:11]]
+    assert {cells[0] for cells in lines} == {"test/4"}
+    drawn = [(y + 0.5, x + 0.5) for x, y in (text.get_position() for text in figure.axes[0].texts)]
+    assert drawn == [(float(cells[3]), float(cells[4])) for cells in lines]
+    all_of_them, some = (
+        scene_run.task.posterior(scene_run, one, draws=3, exact=True, seed=2)
+        for one in (scenes, scene_run.task.select(scene_run, None, None, 5, print))
+    )
+    for group in ("posterior", "prediction"):
+        xr.testing.assert_allclose(
+            all_of_them[group].to_dataset().isel(image=slice(5)), some[group].to_dataset()
+        )
 
 
 def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: Run, scenes: Chosen) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hardpp.data.images.batches import collate
-from hardpp.diagnostics.draws import seeded
+from hardpp.diagnostics.draws import seeded, stream
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.glimpses import data as glimpse_data
 from hardpp.tasks.glimpses.data import Chosen
@@ -116,9 +116,9 @@ class GlimpseVerbs:
         model: Any = run.programs.model
         header = ("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability")
         yield "\t".join(header)
-        for number, (rows, batch, _) in enumerate(glimpse_data.batches(items, run.device)):
-            with torch.no_grad(), seeded(_SEED + number, run.device):
-                places = _places(run, batch, which)
+        for rows, batch, _ in glimpse_data.batches(items, run.device):
+            places = _places(run, batch, [items.places[row] for row in rows], which)
+            with torch.no_grad():
                 predicted = model.labels(batch.source, places).exp()  # (B, T, V)
             at, scale, _ = model.space.places(places)
             best, label = (part.tolist() for part in predicted.max(-1))
@@ -157,8 +157,8 @@ class GlimpseVerbs:
             place = items.places[index]
             shown = items.part.read([place])
             batch = collate(items.part, [place]).to(run.device)
-            with torch.no_grad(), seeded(_SEED, run.device):
-                places = model.look(batch.source)[0]
+            places = _places(run, batch, [place], "prior")
+            with torch.no_grad():
                 predicted = model.labels(batch.source, places)[0].exp().cpu()
             at, scale, _ = model.space.places(places[0])
             height, width = batch.source.shape[-2:]
@@ -178,14 +178,20 @@ class GlimpseVerbs:
             yield name.replace("/", "-"), figure
 
 
-# (B, T, *event), of one run over each image.
-def _places(run: Run, batch: ImageBatch, which: str) -> Tensor:
-    from hardpp.diagnostics.glimpse_posterior import draw_places
+# (B, T, *event), of one run over each of the images at these places of their part. Every image has a stream
+# of its own, so that it is shown alike whichever others are asked for, and by every verb.
+@torch.no_grad()
+def _places(run: Run, batch: ImageBatch, numbers: Sequence[int], which: str) -> Tensor:
+    from hardpp.diagnostics.glimpse_posterior import draw_places, one_by_one
 
     model: Any = run.programs.model
-    if which == "prior":
-        return torch.as_tensor(model.look(batch.source)[0])
     draws = Looking(**run.config.decoding).particles if which == "posterior" else 1
-    found, weights = zip(*(draw_places(*run.programs, batch) for _ in range(draws)), strict=True)
-    picked = torch.stack(weights, -1).softmax(-1).multinomial(1).squeeze(-1)  # (B,)
-    return torch.stack(found)[picked, torch.arange(batch.size, device=picked.device)]
+    found = []
+    for number, one in zip(numbers, one_by_one(batch), strict=True):
+        with seeded(stream(_SEED, number), run.device):
+            if which == "prior":
+                found.append(model.look(one.source)[0])
+            else:
+                places, weight = draw_places(*run.programs, one, draws)
+                found.append(places[weight[:, 0].softmax(-1).multinomial(1)[0]])
+    return torch.cat(found)
