@@ -1,5 +1,6 @@
 """Captions from the command line: scenes of digits made up here, and a small folder like Flickr8k."""
 
+import dataclasses
 import json
 import math
 import sys
@@ -309,6 +310,18 @@ def test_pictures_of_several_images_or_of_named_ones(run: Run, chosen: Chosen, t
     assert shown == ["image", *chosen.sentences[3].caption.words]
     with pytest.raises(UsageError, match="'nobody' is not among these 6 images"):
         next(run.task.pictures(run, chosen, 1, ["nobody"]))
+
+
+def test_pictures_of_like_names_do_not_collide(run: Run, chosen: Chosen) -> None:
+    long = "a photograph taken on the beach of somewhere in the north of France"
+    part = dataclasses.replace(
+        chosen.part, names=[f"{long} {number}.png" for number in range(len(chosen.part))]
+    )
+    items = Chosen(chosen.sentences, part)
+    several = [name for name, _ in run.task.pictures(run, items, 3, [])]
+    assert len(set(several)) == 3
+    third = part.names[2]
+    assert [name for name, _ in run.task.pictures(run, items, 3, [third, third])] == several[2:]
 
 
 def test_what_is_in_the_middle() -> None:

@@ -14,6 +14,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks.captions import data as caption_data
 from hardpp.tasks.captions.data import Chosen
 from hardpp.tasks.captions.figures import describe_images, figures, word_weights
+from hardpp.tasks.file_names import file_names
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
@@ -138,22 +139,23 @@ class CaptionVerbs:
         for source in sources:
             if source not in names:
                 raise UsageError(f"{source!r} is not among these {len(names)} images")
-        wanted = [names.index(source) for source in sources] or list(range(len(names)))[:count]
+        wanted = [names.index(source) for source in dict.fromkeys(sources)] or list(range(len(names)))[:count]
+        files = file_names(names)  # of all, so that an image has the same whichever are drawn with it
         asked = Chosen([items.sentences[place] for place in wanted], items.part)
         found = self._boxes(run)
-        for one, weights in zip(asked.sentences, word_weights(run, asked, "posterior"), strict=True):
+        drawn = zip(wanted, asked.sentences, word_weights(run, asked, "posterior"), strict=True)
+        for place, one, weights in drawn:
             pixels = items.part.images.read([one.image])[0].movedim(0, -1).numpy()
             words = one.caption.words
             gold = one.caption.gold or {}
             figure = region_figure(
-                [(word, weights[place].numpy()) for place, word in enumerate(words)],
+                [(word, weights[step].numpy()) for step, word in enumerate(words)],
                 found,
                 pixels=np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels,
-                gold=[gold.get(place) for place in range(len(words))],
+                gold=[gold.get(step) for step in range(len(words))],
                 title=" ".join(words),
             )
-            name = "".join(c if c.isalnum() else "-" for c in items.part.names[one.image])
-            yield name.strip("-")[:60], figure
+            yield files[place], figure
 
     def _boxes(self, run: Run) -> list[tuple[float, float, float, float]]:
         return caption_data.boxes(run.config, run.description)

@@ -12,6 +12,7 @@ from torch import Tensor
 from hardpp.data.images.batches import collate
 from hardpp.diagnostics.draws import seeded, stream
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.file_names import file_names
 from hardpp.tasks.glimpses import data as glimpse_data
 from hardpp.tasks.glimpses.data import Chosen
 from hardpp.tasks.glimpses.figures import Looking, figures, mean_labels
@@ -141,7 +142,7 @@ class GlimpseVerbs:
             run: the trained run.
             items: where to look for names, and what is drawn if none are named.
             count: how many images, if none are named.
-            sources: names of the images to draw, such as test/12.
+            sources: names of the images to draw, such as test/12 or cat/007.png.
 
         Raises:
             UsageError: a named image is not among them.
@@ -152,7 +153,9 @@ class GlimpseVerbs:
         for source in sources:
             if source not in items.names:
                 raise UsageError(f"{source!r} is not among these {len(items.names)} images")
-        wanted = [items.names.index(source) for source in sources] or list(range(len(items.names)))[:count]
+        named = [items.names.index(source) for source in dict.fromkeys(sources)]
+        wanted = named or list(range(len(items.names)))[:count]
+        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         for index in wanted:
             place = items.places[index]
             shown = items.part.read([place])
@@ -164,7 +167,6 @@ class GlimpseVerbs:
             height, width = batch.source.shape[-2:]
             corners = model.sensor.corners(at, scale, height, width)  # (T, L, 2)
             sides = model.sensor.sides(scale, at.device).expand(corners.shape[:-1])
-            name = items.names[index]
             figure = glimpse_figure(
                 shown.pixels[0].movedim(0, -1).numpy(),
                 corners.cpu().numpy(),
@@ -173,9 +175,9 @@ class GlimpseVerbs:
                 items.classes,
                 label=int(batch.target[0]),
                 gold=None if shown.boxes is None else shown.boxes[0].tolist(),
-                title=name,
+                title=items.names[index],
             )
-            yield name.replace("/", "-"), figure
+            yield files[index], figure
 
 
 # (B, T, *event), of one run over each of the images at these places of their part. Every image has a stream

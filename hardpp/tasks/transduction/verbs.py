@@ -3,7 +3,6 @@
 Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
@@ -18,6 +17,7 @@ from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.links import pharaoh
 from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.task import Run
 from hardpp.tasks.transduction import corpora
 from hardpp.tasks.transduction.batching import END, batches, positions, tokenizers, vocabularies
@@ -121,7 +121,7 @@ class SequencePairs:
         from hardpp.diagnostics.posterior import sample_posterior
 
         cutter, _ = tokenizers(run.description)
-        names = _distinct([cutter.join(pair.source) for pair in pairs])
+        names = distinct([cutter.join(pair.source) for pair in pairs])
         sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
         return sample_posterior(
             *run.programs,
@@ -196,17 +196,7 @@ class SequencePairs:
         chosen = [named[source] for source in sources] or list(pairs[:count])
         panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
         titles = [cutter.join(pair.source) for pair in chosen]
-        names = _distinct(["".join(c if c.isalnum() else "-" for c in title)[:40] for title in titles])
+        names = file_names(titles, 40)
         for index, (pair, title) in enumerate(zip(chosen, titles, strict=True)):
             rows = [(which, weights[index].numpy()) for which, weights in panels.items()]
             yield names[index], alignment_figure(rows, positions(pair), (*pair.target, END), title=title)
-
-
-def _distinct(names: list[str]) -> list[str]:
-    # The second "word" is called "word (2)".
-    seen: Counter[str] = Counter()
-    out = []
-    for name in names:
-        seen[name] += 1
-        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return out
