@@ -489,6 +489,10 @@ def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
     chosen = run.task.select(run, None, None, None, print)
     ((_, figure),) = run.task.pictures(run, chosen, 1, [])
     assert figure.axes[0].images[0].get_array().shape == (8, 10, 3)
+    named = [line.split("\t")[:2] for line in succeed("align", out).splitlines()[1::2]]
+    assert all((data / name).is_file() and name.startswith(f"{label}/") for name, label in named)
+    (path,) = succeed("plot", out, "--source", named[1][0], "--source", named[1][0]).splitlines()
+    assert Path(path).name == named[1][0].replace("/", "-").replace(".", "-") + ".png"
     assert "hit" not in run.task.evaluate(run, chosen, {})  # nobody knows where one has to look
 
 

@@ -76,6 +76,8 @@ class Scenes:
         ValueError: The digits are not square and of one channel, or larger than the canvas.
     """
 
+    names = None
+
     def __init__(self, digits: Held, recipe: Recipe, key: str, *, fresh: bool = False):
         C, H, W = digits.size
         if C != 1 or H != W or recipe.largest > recipe.canvas:

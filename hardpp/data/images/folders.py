@@ -52,6 +52,12 @@ class Pictures:
         """C, H, W."""
         return self.files.size
 
+    @property
+    def names(self) -> list[str]:
+        """Paths below the folder, such as train/cat/007.png."""
+        names = self.files.names
+        return [names[place] for place in self.places.tolist()]
+
     def __len__(self) -> int:
         return len(self.places)
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -37,6 +37,10 @@ class ImagePart(Protocol):
     @property
     def size(self) -> tuple[int, int, int]:
         """C, H, W."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """N, by which people find the images again; None if only their places tell them apart."""
 
     def __len__(self) -> int: ...
 
@@ -76,6 +80,7 @@ class Held:
 
     images: Tensor
     labels: Tensor
+    names: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         kinds = (self.images.dtype, self.labels.dtype)

@@ -77,7 +77,7 @@ class PictureFiles:
 
     Args:
         paths: N files, at least one.
-        relative_to: Left out of what the fingerprint has of the paths.
+        relative_to: Left out of the names, and of what the fingerprint has of the paths.
         side: See `decoded`; if it is given, sizes may differ, and all pictures get three channels.
 
     Raises:
@@ -103,6 +103,11 @@ class PictureFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def names(self) -> list[str]:
+        """N paths as people write them, with slashes."""
+        return [path.relative_to(self._folder).as_posix() for path in self.paths]
+
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
         """The pictures at those places, or all of them: (B, C, H, W) uint8.
 
@@ -123,7 +128,7 @@ class PictureFiles:
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all files, in order."""
         listed: list[Any] = [
-            [path.relative_to(self._folder).as_posix(), path.stat().st_size] for path in self.paths
+            [name, path.stat().st_size] for name, path in zip(self.names, self.paths, strict=True)
         ]
         return hashlib.sha256(json.dumps([self.size, listed]).encode()).hexdigest()
 

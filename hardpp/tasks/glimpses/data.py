@@ -52,7 +52,8 @@ def chosen(data: LabelledImages, part: str | None, limit: int | None) -> Chosen:
     name = part or "test"
     found: ImagePart = getattr(data, name)
     places = list(range(len(found)))[:limit]
-    return Chosen(found, places, [f"{name}/{place}" for place in places], data.classes)
+    names = found.names or [f"{name}/{place}" for place in range(len(found))]
+    return Chosen(found, places, list(names[:limit]), data.classes)
 
 
 def batches(items: Chosen, device: Any = "cpu") -> Iterator[tuple[list[int], ImageBatch, Tensor | None]]:

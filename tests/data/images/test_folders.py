@@ -27,6 +27,7 @@ def test_parts_and_classes_are_the_folders(tmp_path: Path, dev: str) -> None:
     for part in (found.train, found.dev, found.test):
         assert (len(part), part.size) == (6, (3, 5, 6))
         assert part.labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert part.names == [path.relative_to(folder).as_posix() for path in sorted(paths(part))]
         assert part.read().boxes is None
         assert part.read([4, 0]).pixels[:, :, 0, 0].tolist() == [[0, 1, 200], [200, 0, 0]]
         assert part.read(epoch=3).pixels[:, 1, 0, 0].tolist() == [0, 1, 2, 0, 1, 2]
