@@ -5,10 +5,11 @@
     captions.txt                             image,caption      as CSV with a header (Kaggle)
     dataset_flickr8k.json                    {"images": [{"filename", "split", "sentences": [{"raw"}]}]}
 
-and the pictures, all of them below one folder, in whatever folders of it. Parts are those of the three lists
-or of the JSON file; captions without either are split by checksum of the picture's name, a tenth for test and
-a tenth for dev. Pictures that no part names are passed over, and so are captions of pictures that do not
-exist (2258277193_586949ec62.jpg.1 has five); a part that names such a picture is an error.
+and the pictures, all of them below one folder, in whatever folders of it: NAME is that of the file, with as
+many of the folders before it as tell it from others. Parts are those of the three lists or of the JSON file;
+captions without either are split by checksum of NAME, a tenth for test and a tenth for dev. Pictures that no
+part names are passed over, and so are captions of pictures that do not exist (2258277193_586949ec62.jpg.1 has
+five); a part that names such a picture is an error.
 
 Pictures differ in size: the shorter side is brought to a number of pixels, and the square in the middle kept.
 
@@ -19,7 +20,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
@@ -52,34 +53,36 @@ def captioned(
         side: Pixels a side of what is made of a picture.
 
     Raises:
-        DataError: A file is missing or not as described, or a picture of a part has no file or no caption;
-            the message names the file and line.
+        DataError: A file is missing or not as described, or a picture of a part has no file, several or no
+            caption; the message names the file and line.
     """
     folder = Path(folder)
     path = next((found for name in (_TOKENS, _JSON, _TABLE) if (found := _find(folder, name))), None)
     if path is None:
         raise DataError(f"{folder}: there is no {_TOKENS}, {_JSON} or {_TABLE}")
-    pictures = _pictures(folder)
+    pictures = _Pictures(folder)
     if path.name == _JSON:
         said, parts = _from_json(path)
     else:
         said = _from_tokens(path) if path.name == _TOKENS else _from_table(path)
-        parts = _lists(folder) or _by_checksum([name for name in said if name in pictures], report)
+        parts = _lists(folder) or _by_checksum(_there(said, pictures, path), report)
+    paths: list[Path] = []
     for part in PARTS:
         if not parts[part]:
             raise DataError(f"{path}: no picture is for {part}")
         for name in parts[part]:
-            if name not in pictures:
+            if (file := pictures.find(name)) is None:
                 raise DataError(f"{folder}: picture {name} of the {part} part is missing")
             if not said.get(name):
                 raise DataError(f"{path}: picture {name} of the {part} part has no caption")
+            paths.append(file)
     names = [name for part in PARTS for name in parts[part]]
-    if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
+    if len(set(paths)) < len(paths):
+        twice = next(name for place, name in enumerate(names) if paths[place] in paths[:place])
         raise DataError(f"{folder}: picture {twice} is in the parts twice")
     if unused := len(said.keys() - set(names)):
         report(f"passing over {unused} pictures that are missing or in no part")
-    files = PictureFiles([pictures[name] for name in names], folder, side=side)
+    files = PictureFiles(paths, folder, side=side)
     made, start = {}, 0
     for part in PARTS:
         mine = parts[part]
@@ -93,9 +96,42 @@ def _find(folder: Path, name: str) -> Path | None:
     return min(folder.rglob(name), default=None)
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    return {path.name: path for path in reversed(found) if not path.name.startswith(".")}
+class _Pictures:
+    """Files of pictures below a folder, by the ends of their paths."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._named: dict[str, list[Path]] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() in ENDINGS and not path.name.startswith("."):
+                self._named.setdefault(path.name, []).append(path)
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name, or of that path below the folder or any folder of it; None if there is none.
+
+        Raises:
+            DataError: there are several.
+        """
+        wanted = PurePosixPath(name).parts
+        there = [
+            path
+            for path in self._named.get(wanted[-1] if wanted else "", [])
+            if path.relative_to(self._folder).parts[-len(wanted) :] == wanted
+        ]
+        if (exactly := self._folder.joinpath(*wanted)) in there:
+            return exactly
+        if len(there) > 1:
+            raise DataError(
+                f"{there[0]} and {there[1]} are both meant by {name}", "write the folder before the name, too"
+            )
+        return there[0] if there else None
+
+
+def _there(said: _Said, pictures: _Pictures, path: Path) -> list[str]:
+    there = [name for name in said if pictures.find(name) is not None]
+    if said and not there:
+        raise DataError(f"{path}: no picture that has a caption is there, such as {next(iter(said))}")
+    return there
 
 
 def _lines(path: Path) -> list[str]:

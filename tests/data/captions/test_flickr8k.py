@@ -95,6 +95,29 @@ def test_what_is_such_a_folder(tmp_path: Path) -> None:
         captioned(tmp_path)
 
 
+def test_names_may_have_folders_where_names_alone_are_not_enough(tmp_path: Path) -> None:
+    folder = tmp_path / "flickr"
+    folder.mkdir()
+    names = [f"{below}/{number}.png" for number in range(30) for below in "ab"]
+    table = write_table(folder, names) / "captions.txt"
+    shutil.copytree(folder / "Images" / "a", folder / "a")  # a path from the folder itself comes first
+    for part in parts(captioned(folder, side=8)):
+        for name, pixels, captions in zip(part.names, part.images.read(), part.captions, strict=True):
+            assert abs(int(pixels[0, 4, 4]) - 4 * names.index(name)) <= 4
+            assert captions[0].words[4] == str(names.index(name))
+    shutil.rmtree(folder / "a")
+    table.write_text(table.read_text().replace("a/", "").replace("b/", ""))
+    with pytest.raises(DataError, match=r"Images/a/0\.png and .*/b/0\.png are both meant by 0\.png"):
+        captioned(folder, side=8)
+
+
+def test_captions_of_pictures_that_are_not_there(tmp_path: Path) -> None:
+    folder = write_table(tmp_path / "flickr")
+    shutil.rmtree(folder / "Images")
+    with pytest.raises(DataError, match=f"no picture that has a caption is there, such as {NAMES[0]}"):
+        captioned(folder)
+
+
 def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (path,) = folder.rglob(name)
