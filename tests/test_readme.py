@@ -84,9 +84,12 @@ def test_the_steps_of_wake_sleep_attention_are_spelt_as_the_command_line_has_the
 
 
 def test_settings_shown_for_glimpses_exist() -> None:
-    names = re.findall(r"^\| `(\w+=[\w.]+)`", GLIMPSES, re.MULTILINE)
-    assert len(names) > 4
-    resolve([{"model": "glimpse"}, *(parse_setting(f"network.{name}") for name in names)])
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.+?) \|", GLIMPSES, re.MULTILINE)
+    assert len(rows) > 4
+    network = resolve([{"model": "glimpse"}]).network
+    for names, values in rows:
+        for name, value in zip(names.split(", "), values.split(", "), strict=True):
+            assert str(network[name.strip("`")]).lower() == value.strip("`")
     for word in re.findall(r"--set ([\w.]+=[^`\s]+)`?", GLIMPSES):
         family, objective = ("caption", "exact") if "kernels" in word else ("glimpse", "rws")
         resolve([{"model": family, "objective": objective}, parse_setting(word)])
