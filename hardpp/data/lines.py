@@ -65,22 +65,26 @@ def settle(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], None],
     """Refuses data with bad lines, or tells how many were left out and which came first.
 
     Args:
-        bad: The bad lines of one file, or of two that belong together, in order; there may be none.
+        bad: The bad lines of one file, or of files of one folder, in order; there may be none.
         on_bad: "stop" or "skip".
         report: Told what is left out.
         wanted: What a line should be, for the hint.
 
     Raises:
-        DataError: There are bad lines and `on_bad` is "stop"; the message names file and lines.
+        DataError: There are bad lines and `on_bad` is "stop"; the message names files and lines.
     """
     if not bad:
         return
     first, others = bad[0], bad[1:]
     message = f"{first.path}:{first.number}: {first.reason}"
     if others:
-        numbers = ", ".join(str(line.number) for line in others[: _SHOWN - 1])
-        more = ", ..." if len(others) > _SHOWN - 1 else ""
-        message += f" (and {len(others)} more bad {'line' if len(others) == 1 else 'lines'}: {numbers}{more})"
+        shown = [
+            f"{line.number}" if line.path == first.path else f"{line.path.name}:{line.number}"
+            for line in others[: _SHOWN - 1]
+        ]
+        more = ", ..." if len(others) > len(shown) else ""
+        noun = "line" if len(others) == 1 else "lines"
+        message += f" (and {len(others)} more bad {noun}: {', '.join(shown)}{more})"
     if on_bad == "stop":
         raise DataError(message, wanted)
     report(f"left out: {message}")

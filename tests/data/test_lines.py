@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from hardpp.data.lines import BadLine, decoded, read, settle
@@ -62,13 +64,21 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("numbers", "sentence"), SENTENCES)
 def test_bad_lines_are_refused_or_left_out_in_one_sentence(numbers, sentence):
-    bad = [BadLine("f", number, "odd") for number in numbers]
+    bad = [BadLine(Path("f"), number, "odd") for number in numbers]
     with pytest.raises(DataError) as caught:
         settle(bad, "stop", pytest.fail, "good lines")
     assert (str(caught.value), caught.value.hint) == (sentence, "good lines")
     told = []
     settle(bad, "skip", told.append, "good lines")
     assert told == [f"left out: {sentence}"]
+
+
+def test_bad_lines_of_another_file_are_under_its_name():
+    de, en = Path("texts/train.de"), Path("texts/train.en")
+    bad = [BadLine(path, number, "odd") for path, number in [(de, 2), (en, 3), (de, 4), (en, 9)]]
+    with pytest.raises(DataError) as caught:
+        settle(bad, "stop", pytest.fail, "good lines")
+    assert str(caught.value) == f"{de}:2: odd (and 3 more bad lines: train.en:3, 4, train.en:9)"
 
 
 @pytest.mark.parametrize("on_bad", ["stop", "skip"])

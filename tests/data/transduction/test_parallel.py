@@ -158,7 +158,7 @@ def test_a_bad_line_is_named_or_left_out(prepared, line, reason, side):
 
 def test_bad_lines_of_both_files_are_counted_together(prepared):
     folder = prepared(train_de="a\n\n\nd\ne\n", train_en="x\ny\n\n\nv\n")
-    with pytest.raises(DataError, match=r"train\.de:2: empty line \(and 2 more bad lines: 3, 4\)$"):
+    with pytest.raises(DataError, match=r"train\.de:2: empty line \(and 2 more bad lines: 3, train\.en:4\)$"):
         parallel.bitext(folder)
     assert parallel.bitext(folder, on_bad="skip").train == [("a", "x"), ("e", "v")]
 
