@@ -15,6 +15,13 @@ OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and sa
 _SHOWN = 5  # bad lines named in one message
 
 
+class Place(NamedTuple):
+    """A line of a file."""
+
+    path: Path
+    number: int  # from 1
+
+
 class BadLine(NamedTuple):
     """A line that cannot be used."""
 

@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
-from corpora import fail, settings, succeed
+from corpora import fail, hardpp, settings, succeed
 
+from hardpp.errors import DataError
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.transduction.word_links import both_ways, compare_links, links, symmetrised
 
@@ -120,11 +122,15 @@ def test_beginning_with_another_runs_weights(forward: Path, parallel: Path, tmp_
     assert "not a run folder" in fail(4, *words, "--init-from", tmp_path, "--dry-run")
 
 
-def test_bad_lines_stop_or_are_left_out(parallel: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "bad"
+def copied(parallel: Path, folder: Path) -> Path:
     folder.mkdir()
     for path in parallel.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_bad_lines_stop_or_are_left_out(parallel: Path, tmp_path: Path) -> None:
+    folder = copied(parallel, tmp_path / "bad")
     lines = (folder / "train.en").read_text().split("\n")
     (folder / "train.en").write_text("\n".join([lines[0], "", *lines[2:]]))
     words = ("train", "--data", folder, "--device", "cpu", *settings(), "--dry-run")
@@ -132,3 +138,25 @@ def test_bad_lines_stop_or_are_left_out(parallel: Path, tmp_path: Path) -> None:
     succeed(*words, "--on-bad", "skip")
     (folder / "train.en").write_text("\n".join(lines[:-2]) + "\n")
     assert "80" in fail(3, *words, "--on-bad", "skip")
+
+
+def test_pairs_that_are_too_long_stop_or_are_left_out(forward: Path, parallel: Path, tmp_path: Path) -> None:
+    folder = copied(parallel, tmp_path / "long")
+    for part, number in (("train", 3), ("test", 5)):
+        lines = (folder / f"{part}.en").read_text().split("\n")
+        lines[number - 1] = "zoo " * 101
+        (folder / f"{part}.en").write_text("\n".join(lines))
+    words = ("train", "--data", folder, "--device", "cpu", *settings(), "--dry-run")
+    told = fail(3, *words)
+    assert re.search(r"train\.en:3: target of \d+ symbols, data\.max_length is 100", told)
+    assert "(and 1 more bad line: test.en:5)" in told
+    assert "--on-bad skip" in told
+    skipped = hardpp(*words, "--on-bad", "skip")
+    assert (skipped.exit_code, "left out: " in skipped.stderr) == (0, True)
+    # A trained run stops at what it is asked about, and passes over what was for training.
+    run, heard = open_run(forward, "cpu"), list[str]()
+    with pytest.raises(DataError, match=r"test\.en:5: target of"):
+        run.task.select(run, str(folder), None, None, heard.append)
+    (folder / "test.en").write_bytes((parallel / "test.en").read_bytes())
+    assert len(run.task.select(run, str(folder), "all", None, heard.append)) == 99
+    assert heard == ["1 training pair of more than 100 symbols left out"]

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from hardpp.data.lines import OnBad, read
 from hardpp.data.transduction.languages import direction
-from hardpp.data.transduction.pairing import paired, short
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairing import changed, paired, short
+from hardpp.data.transduction.pairs import Bitext, Line
 from hardpp.errors import DataError, UsageError
 
 _EVERY = 23  # so many pairs of train have one that is dev
@@ -70,18 +70,19 @@ def bitext(
     (couple,) = couples
     sides = direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
     paths = [folder / f"train.tags.{couple}.{side}" for side in sides]
-    pairs = _unescaped(paired((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
-    train = [pair for number, pair in enumerate(pairs, start=1) if number % _EVERY]
-    dev = pairs[_EVERY - 1 :: _EVERY]
-    test: list[TextPair] = []
+    lines = _unescaped(paired((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
+    train = [line for number, line in enumerate(lines, start=1) if number % _EVERY]
+    dev = lines[_EVERY - 1 :: _EVERY]
+    test: list[Line] = []
     for path in sorted(folder.glob(f"*.{couple}.{sides[0]}.xml")):
         faced = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
         test += _unescaped(paired((path, faced), _segments(path, faced), on_bad, report))
     if not (dev and test):
         lacking = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
         raise DataError(f"{folder}: there is {lacking}")
-    test = [TextPair(*(side.replace("\u2019", "'") for side in pair)) for pair in test]
-    return Bitext(f"iwslt-{sides[0]}-{sides[1]}", short(train, max_tokens, report), dev, test)
+    test = changed(test, lambda text: text.replace("\u2019", "'"))
+    parts = {"train": short(train, max_tokens, report), "dev": dev, "test": test}
+    return Bitext.of_lines(f"iwslt-{sides[0]}-{sides[1]}", parts)
 
 
 def _tagged(path: Path) -> _Numbered:
@@ -116,6 +117,6 @@ def _segments(*paths: Path) -> list[_Numbered]:
     return texts
 
 
-def _unescaped(pairs: list[TextPair]) -> list[TextPair]:
+def _unescaped(lines: list[Line]) -> list[Line]:
     # Only whole entities: an ampersand of the text itself, as in R&D, stays.
-    return [TextPair(*(_ENTITY.sub(lambda e: html.unescape(e[0]), side) for side in pair)) for pair in pairs]
+    return changed(lines, lambda text: _ENTITY.sub(lambda entity: html.unescape(entity[0]), text))

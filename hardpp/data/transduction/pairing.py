@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, decoded, read, settle
-from hardpp.data.transduction.pairs import TextPair
+from hardpp.data.lines import BadLine, OnBad, Place, decoded, read, settle
+from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError
 
-_WANTED = "every line is a text in UTF-8, and no line is empty; on_bad='skip' leaves such pairs out"
+_WANTED = "every line is a text in UTF-8, and none is empty; a run with --on-bad skip leaves such pairs out"
 
 # The ampersand comes last, as the tokenizer escapes it first.
 _MOSES = {
@@ -28,7 +28,7 @@ def paired(
     numbered: list[list[tuple[int, bytes]]],
     on_bad: OnBad,
     report: Callable[[str], None],
-) -> list[TextPair]:
+) -> list[Line]:
     """Pairs of what stands at the same place in two files.
 
     Args:
@@ -45,22 +45,23 @@ def paired(
             f"{paths[0]} has {len(numbered[0])} lines of text but {paths[1]} has {len(numbered[1])}",
             "line i of one file must be the translation of line i of the other",
         )
-    pairs: list[TextPair] = []
+    lines: list[Line] = []
     bad: list[BadLine] = []
-    for places in zip(*numbered, strict=True):
+    for first, second in zip(*numbered, strict=True):
         sides: list[str] = []
-        for path, (number, line) in zip(paths, places, strict=True):
+        for path, (number, line) in zip(paths, (first, second), strict=True):
             try:
                 sides.append(_text(line))
             except ValueError as reason:
                 bad.append(BadLine(path, number, str(reason)))
                 break
         else:
-            pairs.append(TextPair(*sides))
+            places = Place(paths[0], first[0]), Place(paths[1], second[0])
+            lines.append(Line(TextPair(*sides), places))
     settle(bad, on_bad, report, _WANTED)
-    if not pairs:
+    if not lines:
         raise DataError(f"{paths[0]}: no pair of texts is left", _WANTED)
-    return pairs
+    return lines
 
 
 def sources(path: Path) -> list[str]:
@@ -80,21 +81,26 @@ def sources(path: Path) -> list[str]:
     return texts
 
 
-def short(pairs: list[TextPair], max_tokens: int | None, report: Callable[[str], None]) -> list[TextPair]:
+def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
     """Those pairs to train on with at most `max_tokens` words (between blanks) a side.
 
     Raises:
         DataError: None is left.
     """
     if max_tokens is None:
-        return pairs
-    kept = [pair for pair in pairs if max(_length(side) for side in pair) <= max_tokens]
-    if left_out := len(pairs) - len(kept):
+        return lines
+    kept = [line for line in lines if max(map(_length, line.pair)) <= max_tokens]
+    if left_out := len(lines) - len(kept):
         noun = "pair" if left_out == 1 else "pairs"
         report(f"{left_out} training {noun} with more than {max_tokens} words on a side left out")
     if not kept:
         raise DataError(f"no training pair has at most {max_tokens} words on both sides", "raise max_tokens")
     return kept
+
+
+def changed(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
+    """The lines with both texts changed, where they stood."""
+    return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]
 
 
 def unescaped(text: str) -> str:

@@ -6,8 +6,11 @@ reference.
 
 import hashlib
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from hardpp.data.lines import Place
 from hardpp.data.transduction.tokens import Tokenizer
 
 
@@ -27,6 +30,13 @@ class TextPair(NamedTuple):
     target: str
 
 
+class Line(NamedTuple):
+    """A pair of texts in a user's own files."""
+
+    pair: TextPair
+    places: tuple[Place, Place]  # of the source and of the target
+
+
 class Bitext(NamedTuple):
     """Three lists of texts, not yet cut into tokens."""
 
@@ -34,6 +44,14 @@ class Bitext(NamedTuple):
     train: list[TextPair]
     dev: list[TextPair]
     test: list[TextPair]
+    places: Mapping[str, list[tuple[Place, Place]]] = MappingProxyType({})  # of a user's pairs, by part
+
+    @classmethod
+    def of_lines(cls, name: str, parts: Mapping[str, list[Line]]) -> "Bitext":
+        """Train, dev and test of a user's own files, which know where their texts stand."""
+        texts = {part: [line.pair for line in lines] for part, lines in parts.items()}
+        places = {part: [line.places for line in lines] for part, lines in parts.items()}
+        return cls(name, texts["train"], texts["dev"], texts["test"], places)
 
 
 class Corpus(NamedTuple):

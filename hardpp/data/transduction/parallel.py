@@ -13,8 +13,8 @@ from pathlib import Path
 
 from hardpp.data.lines import OnBad, read
 from hardpp.data.transduction.languages import direction
-from hardpp.data.transduction.pairing import paired, short, unescaped
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairing import changed, paired, short, unescaped
+from hardpp.data.transduction.pairs import Bitext, Line
 from hardpp.data.transduction.splitting import by_checksum
 from hardpp.errors import DataError
 
@@ -61,7 +61,7 @@ def bitext(
     if "all" in parts:
         parts = by_checksum(parts["all"], path, _OWN_SPLIT)
     parts["train"] = short(parts["train"], max_tokens, report)
-    return Bitext(name, parts["train"], parts["dev"], parts["test"])
+    return Bitext.of_lines(name, parts)
 
 
 def texts(
@@ -71,15 +71,15 @@ def texts(
     on_bad: OnBad = "stop",
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
-) -> list[TextPair]:
+) -> list[Line]:
     """The pairs of two files, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.
     """
     numbered = [list(enumerate(read(path, "one text a line"), start=1)) for path in (source, target)]
-    pairs = paired((source, target), numbered, on_bad, report)
-    return [TextPair(*(unescaped(side) for side in pair)) for pair in pairs] if unescape else pairs
+    lines = paired((source, target), numbered, on_bad, report)
+    return changed(lines, unescaped) if unescape else lines
 
 
 def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tuple[Path, Path]]:

@@ -50,7 +50,7 @@ def split(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
     parts: dict[str, list[TextPair]] = {"train": [], "dev": [], "test": []}
     for group, pair in pairs:
         parts[{0: "test", 1: "dev"}.get(bucket(group), "train")].append(pair)
-    return without_leaks(Bitext(name, **parts))
+    return without_leaks(Bitext(name, parts["train"], parts["dev"], parts["test"]))
 
 
 def without_leaks(bitext: Bitext) -> Bitext:

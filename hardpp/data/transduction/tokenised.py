@@ -1,11 +1,23 @@
 """From texts to tokens: a bitext becomes the corpus that trains."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from hardpp.data.transduction.pairs import Bitext, Corpus, Pair, TextPair
+from hardpp.data.lines import BadLine, OnBad, Place, settle
+from hardpp.data.parts import PARTS
+from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
 from hardpp.data.transduction.pieces import Pieces
 from hardpp.data.transduction.tokens import SIMPLE, Tokenizer, guessed
 from hardpp.errors import DataError
+
+_WANTED = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
+
+
+class Sides(NamedTuple):
+    """A pair of texts, cut."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
 
 
 def tokenised(
@@ -15,29 +27,52 @@ def tokenised(
     *,
     pooled: bool,
     max_length: int | None = None,
+    on_bad: OnBad = "stop",
     report: Callable[[str], None] = lambda text: None,
 ) -> Corpus:
     """Cuts every text.
+
+    A pair with more symbols than `max_length` on a side is a bad line in parts whose places are known. In
+    others such pairs are left out of train, with a count, and stay in dev and test.
 
     Args:
         bitext: texts in three parts.
         source, target: how each side is cut.
         pooled: see `pairs`; in dev and test there is then one pair a distinct source.
-        max_length: pairs with more symbols than this on a side are left out of train, and `report` is told.
+        max_length: symbols a side; None for any number.
+        on_bad: what happens to bad lines: "stop", or "skip" to leave them out.
         report: told in a few words what is going on.
 
     Raises:
-        DataError: no pair is left to train on.
+        DataError: pairs are too long, or all of a part are; the message names file and lines.
     """
-    train, dev, test = (pairs(part, source, target, pooled=pooled) for part in bitext[1:])
+    parts = {name: cut(getattr(bitext, name), source, target) for name in PARTS}
+    if max_length is not None:
+        parts |= _short(bitext, parts, max_length, on_bad, report)
+    train, dev, test = (pairs(part, pooled=pooled) for part in parts.values())
     if pooled:
         dev, test = _distinct(dev), _distinct(test)
-    short = [pair for pair in train if max_length is None or _length(pair) <= max_length]
-    if len(short) < len(train):
-        report(f"{len(train) - len(short)} training pairs of more than {max_length} symbols left out")
-    if not short:
-        raise DataError(f"{bitext.name}: no training pair has at most {max_length} symbols")
-    return Corpus(bitext.name, short, dev, test, source, target)
+    return Corpus(bitext.name, train, dev, test, source, target)
+
+
+def tokenised_lines(
+    lines: Sequence[Line],
+    source: Tokenizer,
+    target: Tokenizer,
+    *,
+    pooled: bool,
+    max_length: int,
+    on_bad: OnBad,
+    report: Callable[[str], None],
+) -> list[Pair]:
+    """Cuts lines that are not parted, in order; the arguments are those of `tokenised`.
+
+    Raises:
+        DataError: as for `tokenised`.
+    """
+    sides = cut([line.pair for line in lines], source, target)
+    settle(_long(sides, [line.places for line in lines], max_length), on_bad, report, _WANTED)
+    return pairs([pair for pair in sides if _length(pair) <= max_length], pooled=pooled)
 
 
 def tokenizers(
@@ -60,27 +95,30 @@ def tokenizers(
             return pieces
         if kind in SIMPLE:
             return SIMPLE[kind]()
-        return guessed([getattr(line, side) for part in bitext[1:] for line in part])
+        return guessed([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
 
     return chosen("source", source_tokens), chosen("target", target_tokens)
 
 
-def pairs(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer, *, pooled: bool) -> list[Pair]:
-    """Every line as a pair, in order.
+def cut(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[Sides]:
+    """The symbols of every pair of texts, in order."""
+    return [Sides(source.cut(text.source), target.cut(text.target)) for text in texts]
+
+
+def pairs(sides: Sequence[Sides], *, pooled: bool) -> list[Pair]:
+    """Pairs with their right answers, in order.
 
     Args:
-        texts: the lines.
-        source, target: how each side is cut.
-        pooled: are all targets of a source right answers to it (pronunciations), or only a line's own one
+        sides: what was cut.
+        pooled: are all targets of a source right answers to it (pronunciations), or only its own one
             (translations)?
     """
-    cut = [(source.cut(line.source), target.cut(line.target)) for line in texts]
     if not pooled:
-        return [Pair(x, y, (y,)) for x, y in cut]
+        return [Pair(x, y, (y,)) for x, y in sides]
     references: dict[tuple[str, ...], dict[tuple[str, ...], None]] = {}
-    for x, y in cut:
+    for x, y in sides:
         references.setdefault(x, {})[y] = None
-    return [Pair(x, y, tuple(references[x])) for x, y in cut]
+    return [Pair(x, y, tuple(references[x])) for x, y in sides]
 
 
 def reversed_corpus(corpus: Corpus) -> Corpus:
@@ -103,5 +141,38 @@ def _distinct(part: list[Pair]) -> list[Pair]:
     return list(first.values())
 
 
-def _length(pair: Pair) -> int:
-    return max(len(pair.source), len(pair.target))
+# What is left of the parts out of which pairs that are too long are taken.
+def _short(
+    bitext: Bitext,
+    parts: Mapping[str, list[Sides]],
+    max_length: int,
+    on_bad: OnBad,
+    report: Callable[[str], None],
+) -> dict[str, list[Sides]]:
+    bad: list[BadLine] = []
+    for name, places in bitext.places.items():
+        bad += _long(parts[name], places, max_length)
+    settle(bad, on_bad, report, _WANTED)
+    names = dict.fromkeys(("train", *bitext.places))
+    kept = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
+    if "train" not in bitext.places and (count := len(parts["train"]) - len(kept["train"])):
+        noun = "pair" if count == 1 else "pairs"
+        report(f"{count} training {noun} of more than {max_length} symbols left out")
+    for name, part in kept.items():
+        if not part:
+            raise DataError(f"{bitext.name}: no {name} pair has at most {max_length} symbols a side", _WANTED)
+    return kept
+
+
+def _long(sides: Sequence[Sides], places: Sequence[tuple[Place, Place]], max_length: int) -> list[BadLine]:
+    bad = []
+    for pair, place in zip(sides, places, strict=True):
+        for side, symbols, at in zip(Sides._fields, pair, place, strict=True):
+            if len(symbols) > max_length:
+                bad.append(BadLine(*at, f"{side} of {len(symbols)} symbols, data.max_length is {max_length}"))
+                break
+    return bad
+
+
+def _length(pair: Sides) -> int:
+    return max(map(len, pair))

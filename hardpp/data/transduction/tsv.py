@@ -8,13 +8,13 @@ skipped in silence: a bad line is refused with its number, or left out and repor
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, decoded, read, settle
+from hardpp.data.lines import BadLine, OnBad, Place, decoded, read, settle
 from hardpp.data.parts import PARTS
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext, Line, TextPair
 from hardpp.data.transduction.splitting import by_checksum
 from hardpp.errors import DataError
 
-_WANTED = "every line is source, TAB, target in UTF-8, without empty lines; on_bad='skip' leaves bad ones out"
+_WANTED = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
 _OWN_SPLIT = "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself"
 
 
@@ -37,10 +37,10 @@ def bitext(
         parts = _folder(path, on_bad, report)
     else:
         parts = by_checksum(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
-    return Bitext(path.resolve().name if path.is_dir() else path.stem, *(parts[name] for name in PARTS))
+    return Bitext.of_lines(path.resolve().name if path.is_dir() else path.stem, parts)
 
 
-def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[str, list[TextPair]]:
+def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[str, list[Line]]:
     missing = [f"{name}.tsv" for name in PARTS if not (path / f"{name}.tsv").exists()]
     if missing:
         raise DataError(
@@ -51,27 +51,27 @@ def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[st
 
 def lines(
     path: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
-) -> list[TextPair]:
+) -> list[Line]:
     """Every line of one file, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.
     """
     path = Path(path)
-    fields: list[TextPair] = []
+    found: list[Line] = []
     bad: list[BadLine] = []
     for number, line in enumerate(read(path, "lines of source, TAB, target"), start=1):
         try:
-            fields.append(_line(line))
+            found.append(Line(_fields(line), (Place(path, number), Place(path, number))))
         except ValueError as reason:
             bad.append(BadLine(path, number, str(reason)))
     settle(bad, on_bad, report, _WANTED)
-    if not fields:
+    if not found:
         raise DataError(f"{path}: no line is left", _WANTED)
-    return fields
+    return found
 
 
-def _line(line: bytes) -> TextPair:
+def _fields(line: bytes) -> TextPair:
     # A ValueError says what is wrong with the line; the caller knows its number.
     text = decoded(line)
     columns = text.split("\t")

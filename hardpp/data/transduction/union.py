@@ -24,7 +24,8 @@ def bitext(name: str, parts: Sequence[Bitext]) -> Bitext:
     train = [pair for part in parts for pair in part.train]
     dev = [pair for part in parts for pair in _slice(part.dev)]
     test = [pair for part in parts for pair in _slice(part.test)]
-    return without_leaks(Bitext(name, *(list(dict.fromkeys(side)) for side in (train, dev, test))))
+    train, dev, test = (list(dict.fromkeys(part)) for part in (train, dev, test))
+    return without_leaks(Bitext(name, train, dev, test))
 
 
 def _slice(pairs: list[TextPair]) -> list[TextPair]:

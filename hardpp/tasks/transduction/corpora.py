@@ -8,11 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hardpp import exits
 from hardpp.config import DataConfig, merge
 from hardpp.data.sources import fetch
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
-from hardpp.data.transduction.tokenised import pairs, reversed_corpus, reversed_pair, tokenised, tokenizers
+from hardpp.data.transduction.tokenised import (
+    reversed_corpus,
+    reversed_pair,
+    tokenised,
+    tokenised_lines,
+    tokenizers,
+)
 from hardpp.data.transduction.tokens import SENTENCES, Tokenizer
 
 Report = Callable[[str], None]
@@ -116,14 +123,21 @@ def is_single(name: str) -> bool:
     return name not in CORPORA and Path(name).is_file() and _is_tsv(Path(name))
 
 
-def single(config: DataConfig, cut: Cut) -> list[Pair]:
+def single(config: DataConfig, cut: Cut, report: Report = exits.report) -> list[Pair]:
     """Every line of one file, in order, cut as a run cuts its sources and targets.
 
     Raises:
         DataError: it cannot be read.
     """
     sides = cut[::-1] if config.reverse else cut
-    read = pairs(tsv.lines(config.name), *sides, pooled=sides[1].kind not in SENTENCES)
+    how: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+    read = tokenised_lines(
+        tsv.lines(config.name, **how),
+        *sides,
+        pooled=sides[1].kind not in SENTENCES,
+        max_length=config.max_length,
+        **how,
+    )
     return [reversed_pair(pair) for pair in read] if config.reverse else read
 
 
@@ -144,8 +158,10 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
         sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces)
     else:
         sides = cut[::-1] if config.reverse else cut
-    pooled, limit = sides[1].kind not in SENTENCES, config.max_length
-    return tokenised(bitext, *sides, pooled=pooled, max_length=limit, report=report)
+        # A run settled what it was trained on, and what else is for training it only passes over.
+        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part != "train"})
+    how: dict[str, Any] = {"max_length": config.max_length, "on_bad": config.on_bad, "report": report}
+    return tokenised(bitext, *sides, pooled=sides[1].kind not in SENTENCES, **how)
 
 
 # A TSV file, or a folder of three; whatever else is there is parallel text.

@@ -108,12 +108,12 @@ def test_a_package_is_never_divided_and_shared_texts_are_in_one_part_only(write)
         stanza("en", p, p, f"the package {p}", f"Contents of {p}.", ".", "See also there.") for p in packages
     ]
     bitext = descriptions.bitext(write(de=de, en=en), "de")
-    for package, part in zip(packages, bitext[1:], strict=True):
+    for package, part in zip(packages, bitext[1:4], strict=True):
         assert part[:2] == [
             (f"das Paket {package}", f"the package {package}"),
             (f"Der Inhalt von {package}.", f"Contents of {package}."),
         ]
-    assert sum(len(part) for part in bitext[1:]) == 7
+    assert sum(len(part) for part in bitext[1:4]) == 7
 
 
 def test_what_cannot_be_read_is_refused(write, tmp_path):

@@ -133,10 +133,10 @@ def test_bad_lines_are_named_by_their_place_in_the_file(raw):
         iwslt.bitext(folder)
     assert str(caught.value) == f"{folder}/train.tags.de-en.de:6: empty line"
     told = []
-    assert iwslt.bitext(folder, on_bad="skip", report=told.append).train[:2] == [
-        ("Eins", "One"),
-        ("Drei", "Three"),
-    ]
+    bitext = iwslt.bitext(folder, on_bad="skip", report=told.append)
+    assert bitext.train[:2] == [("Eins", "One"), ("Drei", "Three")]
+    files = tuple(folder / f"train.tags.de-en.{side}" for side in ("de", "en"))
+    assert bitext.places["train"][:2] == [tuple((file, number) for file in files) for number in (5, 7)]
     assert told == [f"left out: {folder}/train.tags.de-en.de:6: empty line"]
 
 

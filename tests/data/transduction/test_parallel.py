@@ -1,6 +1,6 @@
 import pytest
 
-from hardpp.data.parts import bucket
+from hardpp.data.parts import PARTS, bucket
 from hardpp.data.transduction import parallel
 from hardpp.errors import DataError, UsageError
 
@@ -121,7 +121,7 @@ def test_an_empty_last_line_is_a_text_that_lacks_its_translation(prepared):
     with pytest.raises(DataError) as caught:
         parallel.bitext(folder)
     assert str(caught.value) == f"{folder}/train.de:4: empty line"
-    assert "on_bad='skip'" in caught.value.hint
+    assert "--on-bad skip" in caught.value.hint
     told = []
     assert len(parallel.bitext(folder, on_bad="skip", report=told.append).train) == 3
     assert told == [f"left out: {folder}/train.de:4: empty line"]
@@ -161,6 +161,18 @@ def test_bad_lines_of_both_files_are_counted_together(prepared):
     with pytest.raises(DataError, match=r"train\.de:2: empty line \(and 2 more bad lines: 3, train\.en:4\)$"):
         parallel.bitext(folder)
     assert parallel.bitext(folder, on_bad="skip").train == [("a", "x"), ("e", "v")]
+
+
+def test_pairs_know_their_lines_in_both_files(prepared, pair):
+    folder = prepared(train_de="a\n\nc\n", train_en="x\ny\nz\n")
+    places = parallel.bitext(folder, on_bad="skip").places
+    assert places["train"] == [((folder / "train.de", n), (folder / "train.en", n)) for n in (1, 3)]
+    bitext = parallel.bitext(pair())
+    for part in PARTS:
+        numbers = [int(text.source.removeprefix("satz ")) + 1 for text in getattr(bitext, part)]
+        assert [tuple(place.number for place in at) for at in bitext.places[part]] == [
+            (number, number) for number in numbers
+        ]
 
 
 def test_when_all_lines_are_bad_nothing_is_left(prepared):
@@ -241,7 +253,7 @@ def test_the_file_that_is_named_is_the_source_when_it_is_not_english(pair):
 def test_doubled_blanks_do_not_put_one_source_into_two_parts(write):
     write("c.de", joined(f"satz {n // 2}" if n % 2 else f"satz  {n // 2}" for n in range(400)))
     stem = write("c.en", joined(map(str, range(400)))).with_suffix("")
-    train, dev, test = ({" ".join(p.source.split()) for p in part} for part in parallel.bitext(stem)[1:])
+    train, dev, test = ({" ".join(p.source.split()) for p in part} for part in parallel.bitext(stem)[1:4])
     assert not train & dev
     assert not train & test
     assert not dev & test

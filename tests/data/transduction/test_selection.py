@@ -85,4 +85,4 @@ def test_no_text_of_test_or_dev_is_seen_before():
         TextPair("other", "z"),  # of a pair that dev lost
     ]
     clean = without_leaks(Bitext("toy", train, dev, test))
-    assert clean == ("toy", [train[0], train[5]], dev[:1], test)
+    assert clean[:4] == ("toy", [train[0], train[5]], dev[:1], test)

@@ -1,7 +1,8 @@
 import pytest
 
-from hardpp.data.transduction.pairs import Bitext, Pair, TextPair
-from hardpp.data.transduction.tokenised import reversed_corpus, tokenised, tokenizers
+from hardpp.data.lines import Place
+from hardpp.data.transduction.pairs import Bitext, Line, Pair, TextPair
+from hardpp.data.transduction.tokenised import reversed_corpus, tokenised, tokenised_lines, tokenizers
 from hardpp.data.transduction.tokens import Characters, Words
 from hardpp.errors import DataError
 
@@ -24,11 +25,65 @@ def test_translations_keep_every_line_and_their_own_answer():
 
 def test_long_pairs_leave_train_alone_and_are_counted():
     told = []
-    corpus = tokenised(BITEXT, Characters(), Words(), pooled=False, max_length=1, report=told.append)
+    how = {"pooled": False, "max_length": 1, "report": told.append}
+    corpus = tokenised(BITEXT, Characters(), Words(), **how)
     assert (len(corpus.train), len(corpus.dev), len(corpus.test)) == (1, 3, 3)
-    assert told == ["2 training pairs of more than 1 symbols left out"]
-    with pytest.raises(DataError, match="no training pair has at most 1"):
+    tokenised(Bitext("mine", LINES[:2], LINES, LINES), Characters(), Words(), **how)
+    assert told == [
+        "2 training pairs of more than 1 symbols left out",
+        "1 training pair of more than 1 symbols left out",
+    ]
+    with pytest.raises(DataError, match="no train pair has at most 1"):
         tokenised(Bitext("mine", LINES[:1], LINES, LINES), Characters(), Words(), pooled=False, max_length=1)
+
+
+def at(path, part, *texts):
+    files = [path / f"{part}.{side}" for side in "xy"]
+    return [
+        Line(TextPair(*text), (Place(files[0], number), Place(files[1], number)))
+        for number, text in enumerate(texts, start=1)
+    ]
+
+
+def placed(path):
+    parts = {
+        "train": at(path, "train", ("ab", "x"), ("c", "z"), ("a", "x y z")),
+        "dev": at(path, "dev", ("a", "x")),
+        "test": at(path, "test", ("b", "y y"), ("b", "y")),
+    }
+    return Bitext.of_lines("mine", parts)
+
+
+def test_a_users_pair_that_is_too_long_stops_or_is_left_out_of_every_part(tmp_path):
+    bitext, told = placed(tmp_path), []
+    how = {"pooled": False, "max_length": 1}
+    reason = f"{tmp_path}/train.x:1: source of 2 symbols, data.max_length is 1"
+    reason += " (and 2 more bad lines: train.y:3, test.y:1)"
+    with pytest.raises(DataError) as caught:
+        tokenised(bitext, Characters(), Words(), **how, report=pytest.fail)
+    assert str(caught.value) == reason
+    assert all(way in caught.value.hint for way in ("data.max_length", "--on-bad skip"))
+    corpus = tokenised(bitext, Characters(), Words(), **how, on_bad="skip", report=told.append)
+    assert [[pair.source for pair in part] for part in corpus[1:4]] == [[("c",)], [("a",)], [("b",)]]
+    assert told == [f"left out: {reason}"]
+    tokenised(bitext, Characters(), Words(), pooled=False, max_length=3, report=pytest.fail)
+
+
+def test_a_part_of_which_nothing_is_left_is_refused(tmp_path):
+    bitext = placed(tmp_path)._replace(places={"dev": [(Place(tmp_path, 1),) * 2]}, dev=[TextPair("ab", "x")])
+    with pytest.raises(DataError, match="mine: no dev pair has at most 1 symbols a side"):
+        tokenised(bitext, Characters(), Words(), pooled=False, max_length=1, on_bad="skip")
+
+
+def test_lines_that_are_not_parted_are_checked_too(tmp_path):
+    lines, told = at(tmp_path, "all", ("a", "x"), ("a", "x y"), ("a", "y")), []
+    how = {"pooled": True, "max_length": 1}
+    with pytest.raises(DataError, match=f"^{tmp_path}/all.y:2: target of 2 symbols, data.max_length is 1$"):
+        tokenised_lines(lines, Characters(), Words(), **how, on_bad="stop", report=pytest.fail)
+    found = tokenised_lines(lines, Characters(), Words(), **how, on_bad="skip", report=told.append)
+    both = (("x",), ("y",))
+    assert found == [Pair(("a",), ("x",), both), Pair(("a",), ("y",), both)]
+    assert told == [f"left out: {tmp_path}/all.y:2: target of 2 symbols, data.max_length is 1"]
 
 
 def test_both_sides_share_their_pieces():
