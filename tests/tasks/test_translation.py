@@ -160,3 +160,20 @@ def test_pairs_that_are_too_long_stop_or_are_left_out(forward: Path, parallel: P
     (folder / "test.en").write_bytes((parallel / "test.en").read_bytes())
     assert len(run.task.select(run, str(folder), "all", None, heard.append)) == 99
     assert heard == ["1 training pair of more than 100 symbols left out"]
+
+
+def test_words_of_parallel_text_are_sentences(parallel: Path, tmp_path: Path) -> None:
+    folder = copied(parallel, tmp_path / "twice")
+    for side, line in (("de", "der hund\n"), ("en", "the dog\n")):
+        (folder / f"test.{side}").write_text(line * 2 + (folder / f"test.{side}").read_text())
+    words = ("--set", "data.source_tokens=words", "--set", "data.target_tokens=words", "--max-steps", "1")
+    run = trained(folder, tmp_path / "run", *words)
+    (row,) = json.loads(succeed("evaluate", run, "--format", "json"))
+    assert (row["pairs"], "tok:none" in row["signature"], "PER" in row) == (12, True, False)
+    # A run folder of before does not say it, and is asked as it was.
+    opened = open_run(run, "cpu")
+    for side in ("source_tokens", "target_tokens"):
+        assert opened.description[side].pop("sentences")
+    pairs = opened.task.select(opened, None, None, None, print)
+    assert len(pairs) == len({pair.source for pair in pairs})
+    assert "PER" in opened.task.evaluate(opened, pairs, {})

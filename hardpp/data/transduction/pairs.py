@@ -45,13 +45,14 @@ class Bitext(NamedTuple):
     dev: list[TextPair]
     test: list[TextPair]
     places: Mapping[str, list[tuple[Place, Place]]] = MappingProxyType({})  # of a user's pairs, by part
+    sentences: bool = True  # translations; else there may be several right answers to a source, a line each
 
     @classmethod
-    def of_lines(cls, name: str, parts: Mapping[str, list[Line]]) -> "Bitext":
+    def of_lines(cls, name: str, parts: Mapping[str, list[Line]], *, sentences: bool = True) -> "Bitext":
         """Train, dev and test of a user's own files, which know where their texts stand."""
         texts = {part: [line.pair for line in lines] for part, lines in parts.items()}
         places = {part: [line.places for line in lines] for part, lines in parts.items()}
-        return cls(name, texts["train"], texts["dev"], texts["test"], places)
+        return cls(name, texts["train"], texts["dev"], texts["test"], places, sentences)
 
 
 class Corpus(NamedTuple):

@@ -28,6 +28,7 @@ class Pieces:
     """
 
     kind: str = "pieces"
+    sentences: bool = True
 
     def __init__(self, model: bytes):
         self.model = model

@@ -94,7 +94,7 @@ def tokenizers(
         if pieces is not None and kind == Pieces.kind:
             return pieces
         if kind in SIMPLE:
-            return SIMPLE[kind]()
+            return SIMPLE[kind](bitext.sentences)
         return guessed([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
 
     return chosen("source", source_tokens), chosen("target", target_tokens)

@@ -19,6 +19,7 @@ class Tokenizer(Protocol):
     """One side's way of cutting text."""
 
     kind: str
+    sentences: bool  # each text is the one translation of another, not an entry of a list of words
 
     def cut(self, text: str) -> tuple[str, ...]:
         """The symbols of a text."""
@@ -34,9 +35,17 @@ class Tokenizer(Protocol):
 
 
 class Characters:
-    """Every character is a symbol, and a word of its own to links."""
+    """Every character is a symbol, and a word of its own to links.
+
+    Args:
+        sentences: the texts are sentences.
+    """
 
     kind: str = "characters"
+    sentences: bool = False
+
+    def __init__(self, sentences: bool = False):
+        self.sentences = sentences or type(self).sentences
 
     def cut(self, text: str) -> tuple[str, ...]:
         """The characters."""
@@ -51,8 +60,9 @@ class Characters:
         return list(range(len(tokens)))
 
     def describe(self) -> dict[str, Any]:
-        """The kind."""
-        return {"kind": self.kind}
+        """The kind, and whether texts are sentences where the kind does not say it."""
+        said = {"sentences": True} if self.sentences and not type(self).sentences else {}
+        return {"kind": self.kind, **said}
 
 
 class Words(Characters):
@@ -73,6 +83,7 @@ class MarkedWords(Words):
     """Words in parts: each part but a word's last ends in @@ (Sennrich et al. 2016)."""
 
     kind = "bpe"
+    sentences = True  # nobody cuts words by themselves like that
 
     def join(self, tokens: Sequence[str]) -> str:
         """The words, put together again."""
@@ -87,7 +98,6 @@ class MarkedWords(Words):
         return words
 
 
-SENTENCES = (MarkedWords.kind, Pieces.kind)  # kinds that cut words into parts: texts are sentences
 SIMPLE: Mapping[str, type[Characters]] = {kind.kind: kind for kind in (Characters, Words, MarkedWords)}
 
 
@@ -98,7 +108,9 @@ def tokenizer(described: Mapping[str, Any]) -> Tokenizer:
         KeyError, ValueError: nothing of ours is described like that.
     """
     kind = described["kind"]
-    return Pieces.described(described) if kind == Pieces.kind else SIMPLE[kind]()
+    if kind == Pieces.kind:
+        return Pieces.described(described)
+    return SIMPLE[kind](described.get("sentences", False))  # runs of before do not say it
 
 
 def guessed(texts: Sequence[str]) -> Tokenizer:

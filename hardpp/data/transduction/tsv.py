@@ -37,7 +37,7 @@ def bitext(
         parts = _folder(path, on_bad, report)
     else:
         parts = by_checksum(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
-    return Bitext.of_lines(path.resolve().name if path.is_dir() else path.stem, parts)
+    return Bitext.of_lines(path.resolve().name if path.is_dir() else path.stem, parts, sentences=False)
 
 
 def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[str, list[Line]]:

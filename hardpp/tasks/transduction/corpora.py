@@ -20,7 +20,7 @@ from hardpp.data.transduction.tokenised import (
     tokenised_lines,
     tokenizers,
 )
-from hardpp.data.transduction.tokens import SENTENCES, Tokenizer
+from hardpp.data.transduction.tokens import Tokenizer
 
 Report = Callable[[str], None]
 Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets
@@ -134,7 +134,7 @@ def single(config: DataConfig, cut: Cut, report: Report = exits.report) -> list[
     read = tokenised_lines(
         tsv.lines(config.name, **how),
         *sides,
-        pooled=sides[1].kind not in SENTENCES,
+        pooled=not sides[1].sentences,
         max_length=config.max_length,
         **how,
     )
@@ -161,7 +161,7 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
         # A run settled what it was trained on, and what else is for training it only passes over.
         bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part != "train"})
     how: dict[str, Any] = {"max_length": config.max_length, "on_bad": config.on_bad, "report": report}
-    return tokenised(bitext, *sides, pooled=sides[1].kind not in SENTENCES, **how)
+    return tokenised(bitext, *sides, pooled=not sides[1].sentences, **how)
 
 
 # A TSV file, or a folder of three; whatever else is there is parallel text.

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokens import SENTENCES
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.relaxed import SoftAttention
@@ -24,6 +23,8 @@ from hardpp.tasks.transduction.batching import batches, tokenizers
 from hardpp.tasks.transduction.decoded import decode
 from hardpp.tasks.transduction.looks import prior_entropy
 from hardpp.types import Program, TransductionBatch
+
+_TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before
 
 
 def figures(run: Run, pairs: Sequence[Pair], how: SequenceDecoding) -> dict[str, Any]:
@@ -45,12 +46,15 @@ def figures(run: Run, pairs: Sequence[Pair], how: SequenceDecoding) -> dict[str,
 
 
 def quality(run: Run, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again."""
+    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again.
+
+    sacreBLEU parts words and marks (tok:13a) but for texts that were tokenised before (tok:none).
+    """
     _, tokenizer = tokenizers(run.description)
-    if tokenizer.kind in SENTENCES:
+    if tokenizer.sentences:
         references = [[tokenizer.join(right) for right in pair.references] for pair in pairs]
         texts = [tokenizer.join(tokens) for tokens in decoded]
-        score, signature = bleu(texts, references, tokenized=tokenizer.kind == "bpe")
+        score, signature = bleu(texts, references, tokenized=tokenizer.kind in _TOKENISED)
         return {"BLEU": score, "signature": signature}
     rates = error_rates(decoded, [pair.references for pair in pairs])
     return {"PER": rates.symbol, "WER": rates.sequence}

@@ -7,7 +7,7 @@ from hardpp.data.transduction.tokens import Characters, Words
 from hardpp.errors import DataError
 
 LINES = [TextPair("ab", "x y"), TextPair("c", "z"), TextPair("ab", "y")]
-BITEXT = Bitext("mine", LINES, LINES, LINES[::-1])
+BITEXT = Bitext("mine", LINES, LINES, LINES[::-1], sentences=False)
 
 
 def test_pooled_lines_share_their_right_answers():
@@ -91,6 +91,12 @@ def test_both_sides_share_their_pieces():
     assert source is target
     source, target = tokenizers(BITEXT, "auto", "auto", 20)
     assert (source.kind, target.kind) == ("characters", "words")
+
+
+@pytest.mark.parametrize("sentences", [False, True])
+def test_tokenizers_know_whether_texts_are_sentences(sentences):
+    bitext = BITEXT._replace(sentences=sentences)
+    assert [side.sentences for side in tokenizers(bitext, "words", "characters", 20)] == [sentences] * 2
 
 
 def test_the_other_direction_turns_links():

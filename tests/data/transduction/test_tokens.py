@@ -24,6 +24,16 @@ def test_simple_kinds(kind, text, tokens, words):
     assert tokenizer(json.loads(json.dumps(kind.describe()))).cut(text) == tokens
 
 
+@pytest.mark.parametrize("kind", [Characters, Words, MarkedWords])
+def test_sentences_are_told_from_lists_of_words(kind):
+    for sentences in (False, True):
+        described = kind(sentences).describe()
+        assert tokenizer(described).sentences == (sentences or kind is MarkedWords)
+        assert ("sentences" in described) == (sentences and kind is not MarkedWords)
+    assert tokenizer({"kind": "words"}).sentences is False  # as runs of before said it
+    assert PIECES.sentences
+
+
 def test_marks_are_undone():
     assert MarkedWords().join(("un@@", "der@@", "s", "wo")) == "unders wo"
     assert MarkedWords().join(("un@@",)) == "un"  # a decoder may stop anywhere
