@@ -9,7 +9,9 @@ import pytest
 from corpora import fail, hardpp, settings, succeed
 
 from hardpp.errors import DataError
+from hardpp.metrics.bleu import bleu
 from hardpp.tasks.runs import open_run
+from hardpp.tasks.transduction.figures import quality
 from hardpp.tasks.transduction.word_links import both_ways, compare_links, links, symmetrised
 
 WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
@@ -52,7 +54,8 @@ def test_figures_of_sentences(forward: Path) -> None:
     assert "tok:13a" in row["signature"]
     assert row["pairs"] == 10
     config = (forward / "config.toml").read_text()
-    assert 'source_tokens = "pieces"' in config
+    assert 'source_tokens = "auto"' in config
+    assert open_run(forward, "cpu").description["source_tokens"]["kind"] == "pieces"
     assert "length_penalty = 1.0" in config  # recommended for sentences
 
 
@@ -177,3 +180,21 @@ def test_words_of_parallel_text_are_sentences(parallel: Path, tmp_path: Path) ->
     pairs = opened.task.select(opened, None, None, None, print)
     assert len(pairs) == len({pair.source for pair in pairs})
     assert "PER" in opened.task.evaluate(opened, pairs, {})
+
+
+def test_text_in_parts_stays_so_and_bleu_is_of_whole_words(parallel: Path, tmp_path: Path) -> None:
+    folder = copied(parallel, tmp_path / "parts")
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace("hund", "hu@@ nd").replace("dog", "do@@ g"))
+    run = open_run(trained(folder, tmp_path / "run", "--max-steps", "1"), "cpu")
+    assert [run.description[f"{side}_tokens"]["kind"] for side in ("source", "target")] == ["bpe", "bpe"]
+    assert {"hu@@", "nd"} <= set(run.description["source_vocabulary"])
+    pairs = run.task.select(run, None, None, None, print)
+    said = [[{"do@@": "ca@@", "g": "t"}.get(part, part) for part in pair.target] for pair in pairs]
+    texts = [" ".join(tokens).replace("@@ ", "") for tokens in said]
+    right = [line.replace("@@ ", "") for line in (folder / "test.en").read_text().splitlines()]
+    assert quality(run, pairs, said)["BLEU"] == bleu(texts, [[text] for text in right], tokenized=True).score
+    assert "tok:none" in quality(run, pairs, said)["signature"]
+    # Links are of whole words too.
+    for line, text in zip(links(run, pairs, "posterior"), right, strict=True):
+        assert all(link.target < len(text.split()) for link in line)

@@ -7,7 +7,7 @@ from hardpp.data.lines import BadLine, OnBad, Place, settle
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
 from hardpp.data.transduction.pieces import Pieces
-from hardpp.data.transduction.tokens import SIMPLE, Tokenizer, guessed
+from hardpp.data.transduction.tokens import SIMPLE, MarkedWords, Tokenizer, guessed, marked
 from hardpp.errors import DataError
 
 _WANTED = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
@@ -76,17 +76,31 @@ def tokenised_lines(
 
 
 def tokenizers(
-    bitext: Bitext, source_tokens: str, target_tokens: str, size: int
+    bitext: Bitext,
+    source_tokens: str,
+    target_tokens: str,
+    size: int,
+    report: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tokenizer, Tokenizer]:
     """How the two sides are cut: each by name, or, for "auto", as its texts look.
+
+    Sentences that byte pair encoding has cut, as marks in the train part tell, stay so; others become pieces.
 
     Args:
         bitext: the texts; pieces are learnt from the train part, from both sides together if both have them.
         source_tokens, target_tokens: "auto", "characters", "words", "bpe" or "pieces".
         size: how many pieces are learnt.
+        report: told when what has such marks is made pieces.
     """
     wanted = {"source": source_tokens, "target": target_tokens}
+    parted = [side for side in wanted if marked(getattr(line, side) for line in bitext.train)]
+    if bitext.sentences:
+        kinds = {side: MarkedWords.kind if side in parted else Pieces.kind for side in wanted}
+        wanted = {side: kinds[side] if kind == "auto" else kind for side, kind in wanted.items()}
     learning = [side for side, kind in wanted.items() if kind == Pieces.kind]
+    if again := [side for side in learning if side in parted]:
+        keys = " and ".join(f"data.{side}_tokens=bpe" for side in again)
+        report(f"texts in parts (@@) are cut again into pieces; {keys} leaves them as they are")
     learnt = [getattr(line, side) for side in learning for line in bitext.train]
     pieces = Pieces.learn(learnt, size) if learning else None
 
@@ -97,7 +111,7 @@ def tokenizers(
             return SIMPLE[kind](bitext.sentences)
         return guessed([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
 
-    return chosen("source", source_tokens), chosen("target", target_tokens)
+    return chosen("source", wanted["source"]), chosen("target", wanted["target"])
 
 
 def cut(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[Sides]:

@@ -9,7 +9,7 @@ A tokenizer describes itself as JSON, so that a run can cut new text as it cut i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hardpp.data.transduction.pieces import Pieces
@@ -117,5 +117,9 @@ def guessed(texts: Sequence[str]) -> Tokenizer:
     """Words where any text holds a blank, with marks if they have any; else characters."""
     if not any(" " in text for text in texts):
         return Characters()
-    marked = any("@@ " in text for text in texts)
-    return MarkedWords() if marked else Words()
+    return MarkedWords() if marked(texts) else Words()
+
+
+def marked(texts: Iterable[str]) -> bool:
+    """Does any text hold the mark of a word in parts?"""
+    return any("@@ " in text for text in texts)

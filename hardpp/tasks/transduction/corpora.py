@@ -50,7 +50,6 @@ def _bitext(config: DataConfig, report: Report) -> Bitext:
 # More symbols, fewer passes, and wider beams that are paid for by length. Much dropout and fast steps let
 # attention settle on one position for good before it has learnt where to look.
 TRANSLATION: Mapping[str, Any] = {
-    "data": {"source_tokens": "pieces", "target_tokens": "pieces"},
     "network": {
         "embedding": 192,
         "encoder": 128,
@@ -67,9 +66,13 @@ TRANSLATION: Mapping[str, Any] = {
     "decoding": {"length_penalty": 1.0},
 }
 
+SENTENCES: Mapping[str, Any] = merge(
+    [TRANSLATION, {"data": {"source_tokens": "pieces", "target_tokens": "pieces"}}]
+)
+
 FEW_SENTENCES: Mapping[str, Any] = merge(
     [
-        TRANSLATION,
+        SENTENCES,
         {"data": {"pieces": 1000}, "network": {"embedding": 128, "encoder": 96, "decoder": 192, "guide": 64}},
     ]
 )
@@ -87,7 +90,7 @@ WORDS: Mapping[str, Any] = {
 CORPORA: dict[str, Known] = {
     "cmudict": Known(_cmudict, {}),
     "bible-alignments": Known(_bible_alignments, WORDS),
-    **{name: Known(_bitext, TRANSLATION) for name in bitexts.BITEXTS},
+    **{name: Known(_bitext, SENTENCES) for name in bitexts.BITEXTS},
     "ding": Known(_bitext, FEW_SENTENCES),
 }
 
@@ -155,7 +158,7 @@ def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
 
 def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
     if cut is None:
-        sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces)
+        sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces, report)
     else:
         sides = cut[::-1] if config.reverse else cut
         # A run settled what it was trained on, and what else is for training it only passes over.

@@ -93,6 +93,34 @@ def test_both_sides_share_their_pieces():
     assert (source.kind, target.kind) == ("characters", "words")
 
 
+MARKED = [TextPair("un@@ ter", "be@@ low ."), TextPair("haus", "house .")]
+PLAIN = [TextPair("unter", "below ."), TextPair("haus", "house .")]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "kinds"),
+    [(MARKED, MARKED, ("bpe", "bpe")), (PLAIN, PLAIN, ("pieces",) * 2), (MARKED, PLAIN, ("bpe", "pieces"))],
+)
+def test_sentences_in_parts_stay_so_and_others_become_pieces(source, target, kinds):
+    train = [TextPair(one.source, other.target) for one, other in zip(source, target, strict=True)]
+    bitext = Bitext("mine", train, MARKED, MARKED)  # what is trained on decides
+    found = tokenizers(bitext, "auto", "auto", 30, pytest.fail)
+    assert tuple(side.kind for side in found) == kinds
+
+
+def test_who_wants_pieces_of_parts_gets_them_and_is_told():
+    told = []
+    bitext = Bitext("mine", MARKED, MARKED, MARKED)
+    source, target = tokenizers(bitext, "pieces", "auto", 30, told.append)
+    assert (source.kind, target.kind) == ("pieces", "bpe")
+    tokenizers(bitext, "pieces", "pieces", 30, told.append)
+    tokenizers(bitext, "words", "characters", 30, pytest.fail)
+    assert [sentence.partition("; ")[2].partition(" leaves")[0] for sentence in told] == [
+        "data.source_tokens=bpe",
+        "data.source_tokens=bpe and data.target_tokens=bpe",
+    ]
+
+
 @pytest.mark.parametrize("sentences", [False, True])
 def test_tokenizers_know_whether_texts_are_sentences(sentences):
     bitext = BITEXT._replace(sentences=sentences)
