@@ -80,15 +80,17 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     \b
     Your own pairs are one of
       a TSV file, lines of source TAB target; or a folder with train.tsv, dev.tsv and test.tsv
-      a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line
+      a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line; or NAME, the common
+        beginning of two files NAME.de and NAME.en; or a folder of raw IWSLT talks (train.tags.de-en.de, ...)
       for online-alignment, a TIMIT folder (TRAIN/ and TEST/, in either case)
       for glimpse, images of one size, labelled: FOLDER/train/CLASS/*.png (dev and test likewise, or made of
         FOLDER/CLASS/*.png), or the four IDX files of MNIST; or a name, such as translated-mnist
       for caption, pictures and captions.txt (image,caption), or Flickr8k as published or as Karpathy's JSON
-    A single file is split by the CRC-32 of the source (1/20 test, 1/20 dev). Each side is cut by
-    data.source_tokens and data.target_tokens: characters, words (at blanks), bpe (words with @@ marks),
-    pieces (learnt from the training text); auto: words where a TSV column has blanks anywhere, else
-    characters; pieces for parallel text.
+    A single file, or pair of files, is split by the CRC-32 of the source (1/20 test, 1/20 dev). Each side is
+    cut by data.source_tokens and data.target_tokens: characters, words (at blanks), bpe (words with @@
+    marks), pieces (learnt from the training text); auto: words where a TSV column has blanks anywhere, else
+    characters; of parallel text bpe where the training text has @@ marks, else pieces. Pairs with more
+    symbols a side than data.max_length are lines that cannot be used: see --on-bad.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.tasks.catalogue import resolve

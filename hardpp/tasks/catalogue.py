@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge, nearest, problems
+from hardpp.data.transduction import parallel
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.captions.family import CaptionTask
@@ -142,7 +143,7 @@ def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _data_problems(name: str, family: Task) -> list[str]:
-    if name in family.data or Path(name).exists():
+    if name in family.data or Path(name).exists() or parallel.is_beginning(name):
         return []
     if "/" in name or "." in name:
         return [f"there is no file or folder {name!r}"]

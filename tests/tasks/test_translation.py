@@ -1,8 +1,10 @@
 """Sentences from the command line: parallel files, pieces, BLEU, links both ways, other runs' weights."""
 
 import json
+import os
 import random
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from corpora import fail, hardpp, settings, succeed
 from hardpp.errors import DataError
 from hardpp.metrics.bleu import bleu
 from hardpp.tasks.runs import open_run
+from hardpp.tasks.transduction import corpora
+from hardpp.tasks.transduction.batching import tokenizers
 from hardpp.tasks.transduction.figures import quality
 from hardpp.tasks.transduction.word_links import both_ways, compare_links, links, symmetrised
 
@@ -198,3 +202,47 @@ def test_text_in_parts_stays_so_and_bleu_is_of_whole_words(parallel: Path, tmp_p
     # Links are of whole words too.
     for line, text in zip(links(run, pairs, "posterior"), right, strict=True):
         assert all(link.target < len(text.split()) for link in line)
+
+
+@pytest.mark.parametrize("name", ["more", "more.de", "more.en"])
+def test_a_pair_of_files_is_one_piece_to_a_run(forward: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "more.de").write_text("der hund\nkatze\nhaus\n")
+    (tmp_path / "more.en").write_text("the dog\ncat\nhouse\n")
+    run = open_run(forward, "cpu")
+    pairs = run.task.select(run, str(tmp_path / name), None, None, print)
+    cutter, _ = tokenizers(run.description)
+    assert [cutter.join(pair.source) for pair in pairs] == ["der hund", "katze", "haus"]
+
+
+def test_pairs_come_through_a_pipe(forward: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("der hund\tthe dog\nkatze\tcat\n",), daemon=True)
+    writer.start()
+    run = open_run(forward, "cpu")
+    assert len(run.task.select(run, str(pipe), None, None, print)) == 2
+    writer.join()
+
+
+def test_two_files_are_trained_on_by_the_name_that_they_begin_with(parallel: Path, tmp_path: Path) -> None:
+    words = ("--device", "cpu", *settings(), "--dry-run")
+    assert "there is no" in fail(2, "train", "--data", tmp_path / "texts", *words)
+    for side in ("de", "en"):
+        (tmp_path / f"texts.{side}").write_text((parallel / f"train.{side}").read_text() * 3)
+    succeed("train", "--data", tmp_path / "texts", *words)
+    assert corpora.settings(str(tmp_path / "texts")) == corpora.settings(str(parallel))
+
+
+def test_a_run_that_skips_bad_lines_skips_them_in_other_files(
+    forward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.tsv"
+    path.write_text("der hund\tthe dog\nkatze\n")
+    run = open_run(forward, "cpu")
+    with pytest.raises(DataError, match=r"bad\.tsv:2: missing target") as caught:
+        run.task.select(run, str(path), None, None, print)
+    assert "a run with --on-bad skip" in caught.value.hint
+    data = run.config.data.model_copy(update={"on_bad": "skip"})
+    run = run._replace(config=run.config.model_copy(update={"data": data}))
+    assert len(run.task.select(run, str(path), None, None, print)) == 1
+    assert f"left out: {path}:2: missing target" in "".join(capsys.readouterr())

@@ -8,8 +8,9 @@ byte pair encoding (`@@`) stay.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from hardpp.data.lines import OnBad, read
 from hardpp.data.transduction.languages import direction
@@ -50,18 +51,38 @@ def bitext(
         DataError: Files are missing, empty or unequally long, or hold bad lines; the message names file:line.
     """
     path = Path(path)
+    how: Mapping[str, Any] = {"on_bad": on_bad, "unescape": unescape, "report": report}
     if path.is_dir():
         name = path.resolve().name
-        files = _folder(path, source, target)
+        parts = {part: texts(*files, **how) for part, files in _folder(path, source, target).items()}
     else:
-        name, files = _files(path, source, target)
-    parts = {
-        part: texts(*sides, on_bad=on_bad, unescape=unescape, report=report) for part, sides in files.items()
-    }
-    if "all" in parts:
-        parts = by_checksum(parts["all"], path, _OWN_SPLIT)
+        name = _stem(path).name
+        parts = by_checksum(lines(path, source=source, target=target, **how), path, _OWN_SPLIT)
     parts["train"] = short(parts["train"], max_tokens, report)
     return Bitext.of_lines(name, parts)
+
+
+def lines(
+    path: Path | str,
+    *,
+    source: str | None = None,
+    target: str | None = None,
+    on_bad: OnBad = "stop",
+    unescape: bool = False,
+    report: Callable[[str], None] = lambda text: None,
+) -> list[Line]:
+    """Every pair of one pair of files, in order; the arguments are those of `bitext`.
+
+    Raises:
+        UsageError, DataError: as for `bitext`.
+    """
+    files = _files(Path(path), source, target)
+    return texts(*files, on_bad=on_bad, unescape=unescape, report=report)
+
+
+def is_beginning(path: Path | str) -> bool:
+    """Is there nothing of that name but a pair of files, NAME.de and NAME.en, that begin with it?"""
+    return not Path(path).exists() and len(_endings(Path(path), ())) > 1
 
 
 def texts(
@@ -117,21 +138,27 @@ def _ending(name: str, names: tuple[str, ...], given: set[str | None]) -> str | 
     return ending if known or ending in given else None
 
 
-def _files(path: Path, source: str | None, target: str | None) -> tuple[str, dict[str, tuple[Path, Path]]]:
-    if path.exists():
-        # One of the two; unless it was said otherwise, the one that is named is the source.
-        stem, ending = path.with_suffix(""), path.suffix.removeprefix(".")
-        if source is None and target is None and ending not in ("en", "tgt"):
-            source = ending
-    else:
-        stem = path
+def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Path]:
+    stem, ending = _stem(path), path.suffix.removeprefix(".")
+    # Unless it was said otherwise, the one of the two that is named is the source.
+    if stem != path and source is None and target is None and ending not in ("en", "tgt"):
+        source = ending
+    known = _endings(stem, (source, target))
+    if not known:
+        raise DataError(f"{path}: there is no such file or folder")
+    sides = direction(str(stem), known, source, target)
+    return Path(f"{stem}.{sides[0]}"), Path(f"{stem}.{sides[1]}")
+
+
+def _stem(path: Path) -> Path:
+    return path.with_suffix("") if path.exists() else path
+
+
+def _endings(stem: Path, given: tuple[str | None, ...]) -> list[str]:
+    # The languages of the files that begin with a name.
     beside = stem.parent.iterdir() if stem.parent.is_dir() else iter(())
     endings = [
         file.name.removeprefix(f"{stem.name}.") for file in beside if file.name.startswith(f"{stem.name}.")
     ]
-    known = [ending for ending in endings if ending in (source, target) or _LANGUAGE.fullmatch(ending)]
-    known = [ending for ending in known if ending in (source, target) or ending not in _NO_LANGUAGE]
-    if not known:
-        raise DataError(f"{path}: there is no such file or folder")
-    sides = direction(str(stem), known, source, target)
-    return stem.name, {"all": (Path(f"{stem}.{sides[0]}"), Path(f"{stem}.{sides[1]}"))}
+    known = [ending for ending in endings if ending in given or _LANGUAGE.fullmatch(ending)]
+    return [ending for ending in known if ending in given or ending not in _NO_LANGUAGE]

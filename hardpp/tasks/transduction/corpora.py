@@ -122,38 +122,33 @@ def load(config: DataConfig, report: Report, cut: Cut | None = None) -> Corpus:
 
 
 def is_single(name: str) -> bool:
-    """Is this one file of pairs, which is not parted?"""
-    return name not in CORPORA and Path(name).is_file() and _is_tsv(Path(name))
+    """Is this one file of pairs (a pipe, too), or one pair of files, neither of which is parted?"""
+    return name not in CORPORA and not Path(name).is_dir()
 
 
 def single(config: DataConfig, cut: Cut, report: Report = exits.report) -> list[Pair]:
-    """Every line of one file, in order, cut as a run cuts its sources and targets.
+    """Every line of one file or pair of files, in order, cut as a run cuts its sources and targets.
 
     Raises:
-        DataError: it cannot be read.
+        UsageError: it is not clear which file is the source.
+        DataError: a file cannot be read.
     """
-    sides = cut[::-1] if config.reverse else cut
-    how: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
-    read = tokenised_lines(
-        tsv.lines(config.name, **how),
-        *sides,
-        pooled=not sides[1].sentences,
-        max_length=config.max_length,
-        **how,
-    )
-    return [reversed_pair(pair) for pair in read] if config.reverse else read
+    sides, path = cut[::-1] if config.reverse else cut, Path(config.name)
+    how = _bad_lines(config, report)
+    lines = tsv.lines(path, **how) if _is_tsv(path) else parallel.lines(path, **_languages(config), **how)
+    pairs = tokenised_lines(lines, *sides, **_cutting(config, sides, report))
+    return [reversed_pair(pair) for pair in pairs] if config.reverse else pairs
 
 
 def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
     if config.name in CORPORA:
         return CORPORA[config.name].read(config, report)
     path = Path(config.name)
-    how: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+    how = _bad_lines(config, report)
     if _is_tsv(path):
         return tsv.bitext(path, **how)
-    how |= {"source": config.source_language, "target": config.target_language}
     raw = path.is_dir() and iwslt.is_raw(path)
-    return (iwslt if raw else parallel).bitext(path, **how)
+    return (iwslt if raw else parallel).bitext(path, **_languages(config), **how)
 
 
 def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
@@ -163,10 +158,25 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
         sides = cut[::-1] if config.reverse else cut
         # A run settled what it was trained on, and what else is for training it only passes over.
         bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part != "train"})
-    how: dict[str, Any] = {"max_length": config.max_length, "on_bad": config.on_bad, "report": report}
-    return tokenised(bitext, *sides, pooled=not sides[1].sentences, **how)
+    return tokenised(bitext, *sides, **_cutting(config, sides, report))
 
 
-# A TSV file, or a folder of three; whatever else is there is parallel text.
+def _cutting(config: DataConfig, sides: Cut, report: Report) -> dict[str, Any]:
+    options = {"pooled": not sides[1].sentences, "max_length": config.max_length}
+    return options | _bad_lines(config, report)
+
+
+def _bad_lines(config: DataConfig, report: Report) -> dict[str, Any]:
+    return {"on_bad": config.on_bad, "report": report}
+
+
+def _languages(config: DataConfig) -> dict[str, Any]:
+    return {"source": config.source_language, "target": config.target_language}
+
+
+# A TSV file or pipe, or a folder of three files; whatever else is there is parallel text, and so is a name
+# that two files begin with.
 def _is_tsv(path: Path) -> bool:
-    return any(path.glob("*.tsv")) if path.is_dir() else path.suffix in (".tsv", ".txt", "")
+    if path.is_dir():
+        return any(path.glob("*.tsv"))
+    return path.suffix in (".tsv", ".txt", "") and not parallel.is_beginning(path)

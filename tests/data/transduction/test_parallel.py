@@ -276,3 +276,21 @@ def test_what_is_not_there_is_refused(tmp_path, write):
     write("d/f.en", "x\n")
     with pytest.raises(DataError, match=r"f\.de: the file is empty"):
         parallel.bitext(tmp_path / "d/f")
+
+
+def test_a_pair_of_files_in_one_piece(pair):
+    stem = pair(count=3)
+    for path in (stem, f"{stem}.de", f"{stem}.en"):
+        assert [line.pair for line in parallel.lines(path)] == [
+            (f"satz {n}", f"sentence {n}") for n in range(3)
+        ]
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        parallel.lines(stem.with_name("none"))
+
+
+def test_two_files_begin_with_a_name_that_nothing_else_has(pair, write, tmp_path):
+    assert parallel.is_beginning(pair("news.2020"))
+    assert not parallel.is_beginning(tmp_path / "news.2020.de")
+    for name in ("notes.txt", "notes.tsv", "one.de", "both.de", "both.en", "both"):
+        write(name, "x\n")
+    assert not any(parallel.is_beginning(tmp_path / name) for name in ("notes", "one", "both", "none", "x/y"))
