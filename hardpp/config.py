@@ -32,7 +32,7 @@ class DataConfig(Section):
     source_tokens: Tokens = Field("auto", description="how sources are cut: see `hardpp train --help`")
     target_tokens: Tokens = Field("auto", description="how targets are cut")
     pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
-    max_length: int = Field(100, ge=1, description="symbols; longer training pairs are left out")
+    max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
     train_limit: int | None = Field(None, ge=1, description="train on the first so many pairs")
     source_language: str | None = Field(None, description="ending of the source files: train.de is de")
     target_language: str | None = Field(None, description="ending of the target files")

@@ -28,7 +28,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--part",
         type=click.Choice(["train", "dev", "test", "all"]),
-        help="Part of the data [test; all of a file given by --data].",
+        help="Part of the data [test; all of a file, or pair of files, given by --data].",
     )
     @click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
     @click.option(

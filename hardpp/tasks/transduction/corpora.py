@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hardpp import exits
 from hardpp.config import DataConfig, merge
 from hardpp.data.sources import fetch
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
@@ -126,7 +125,7 @@ def is_single(name: str) -> bool:
     return name not in CORPORA and not Path(name).is_dir()
 
 
-def single(config: DataConfig, cut: Cut, report: Report = exits.report) -> list[Pair]:
+def single(config: DataConfig, cut: Cut, report: Report) -> list[Pair]:
     """Every line of one file or pair of files, in order, cut as a run cuts its sources and targets.
 
     Raises:

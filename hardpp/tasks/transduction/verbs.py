@@ -43,7 +43,8 @@ class SequencePairs:
         Args:
             run: the trained run.
             data: other data than the run's own.
-            part: "train", "dev", "test" or "all"; left out, the test part, or all of a single other file.
+            part: "train", "dev", "test" or "all"; left out, the test part, or all of one other
+                file or pair of files.
             limit: only the first so many.
             report: told in a few words what is going on.
 
@@ -54,7 +55,7 @@ class SequencePairs:
         if data is not None:
             config = config.model_copy(update={"name": data, "train_limit": None})
             if part is None and corpora.is_single(data):
-                return corpora.single(config, cut)[:limit]
+                return corpora.single(config, cut, report)[:limit]
         corpus = corpora.load(config, report, cut)
         if part == "all":
             return [*corpus.train, *corpus.dev, *corpus.test][:limit]
