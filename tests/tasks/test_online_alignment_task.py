@@ -281,6 +281,17 @@ def test_other_data(runs: dict[str, Run], tmp_path: Path) -> None:
         run.task.batch(run, [])
 
 
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    run = runs["online"]
+    limited = run.config.data.model_copy(update={"train_limit": 2})
+    run = run._replace(config=run.config.model_copy(update={"data": limited}))
+    more = write_tones(tmp_path / "more")
+    assert len(run.task.select(run, None, "train", None, print)) == 2
+    assert len(run.task.select(run, str(more), "train", None, print)) > 2
+
+
 # --- bad input ---------------------------------------------------------------------------------------
 
 

@@ -326,6 +326,16 @@ def test_other_data(run: Run, regions_run: Run, easy: Path, tmp_path: Path) -> N
             )
 
 
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
+    run: Run, tmp_path: Path
+) -> None:
+    limited = run.config.data.model_copy(update={"train_limit": 3})
+    run = run._replace(config=run.config.model_copy(update={"data": limited}))
+    more = write_easy(tmp_path / "more", train=4)
+    assert len(run.task.select(run, None, "train", None, print).questions) == 3
+    assert len(run.task.select(run, str(more), "train", None, print).questions) == 6
+
+
 def test_a_datum_is_called_by_its_questions(run: Run, chosen: Chosen) -> None:
     batch = run.task.batch(run, chosen)
     assert run.task.label(run.description, batch, 0).startswith("the image of 'is there a ")

@@ -42,7 +42,8 @@ class QuestionVerbs:
         Raises:
             DataError: the data cannot be read, or their images are of another kind than the run's.
         """
-        config = run.config.data.model_copy(update={"train_limit": None} if data is None else {"name": data})
+        other = {} if data is None else {"name": data, "train_limit": None}
+        config = run.config.data.model_copy(update=other)
         found = question_data.load(config, report)
         if found.pictures.kind != run.description["images"]:
             raise DataError(

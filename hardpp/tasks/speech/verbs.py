@@ -43,7 +43,8 @@ class SpeechVerbs:
         Raises:
             DataError: the data cannot be read, or its frames are of another kind than the run's.
         """
-        config = run.config.data.model_copy(update={"train_limit": None} if data is None else {"name": data})
+        other = {} if data is None else {"name": data, "train_limit": None}
+        config = run.config.data.model_copy(update=other)
         found = speech_data.load(config, report)
         features = found.test[0].read().shape[-1]
         if features != run.description["features"]:
