@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hardpp.verbs.options import read_options, style_option
+from hardpp.verbs.options import linking, read_options, style_option
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
@@ -65,7 +65,6 @@ def align(
     (pixels), scale, prediction, probability; these have no exact posterior: one of the run's
     decoding.particles draws of the guide is shown instead, picked by its importance weight.
     """
-    from hardpp.tasks.runs import open_run
     from hardpp.whole_files import replacing
 
     if style == "textgrid":
@@ -85,9 +84,7 @@ def align(
     else:
         if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
-        if not hasattr(run.task, "symmetrised"):
-            raise click.UsageError(f"model {run.task.name} has no other direction to be made one with")
-        other = open_run(backward, str(run.device.type))
+        other = linking(run, backward)
         lines = run.task.symmetrised(run, other, items, which, method, style)
     if out is None:
         for line in lines:

@@ -7,7 +7,7 @@ import click
 
 from hardpp.exits import report
 from hardpp.tables import table
-from hardpp.verbs.options import read_options, style_option
+from hardpp.verbs.options import linking, read_options, style_option
 
 
 @click.group()
@@ -105,8 +105,6 @@ def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
     AER        alignment error rate; precision and recall are of links
     hit        words whose best source word is a right one
     """
-    from hardpp.tasks.runs import open_run
     from hardpp.tasks.transduction.word_links import compare_links
 
-    other = None if backward is None else open_run(backward, str(run.device.type))
-    click.echo(table(compare_links(run, other, items), style))
+    click.echo(table(compare_links(run, linking(run, backward), items), style))

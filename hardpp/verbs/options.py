@@ -101,3 +101,18 @@ def decoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return wrapped
+
+
+def linking(run: Any, backward: Path | None) -> Any:
+    """The run of `--both-ways`, opened; None if there is none.
+
+    Raises:
+        click.UsageError: one of the two runs has no links of words.
+    """
+    from hardpp.tasks.runs import open_run
+
+    other = None if backward is None else open_run(backward, str(run.device.type))
+    for one in (run, other):
+        if one is not None and not hasattr(one.task, "symmetrised"):
+            raise click.UsageError(f"{one.path}: model {one.task.name} has no links of words")
+    return other

@@ -281,7 +281,7 @@ def test_what_has_no_form_is_refused(run: Run) -> None:
         assert "use --format tsv" in fail(2, "align", run.path, "--format", style)
     assert "textgrid" in fail(2, "align", run.path, "--format", "textgrid", "--out", "somewhere")
     both = ["--format", "pharaoh", "--both-ways", str(run.path)]
-    assert "no other direction" in fail(2, "align", run.path, *both)
+    assert "has no links of words" in fail(2, "align", run.path, *both)
     assert "one by one" in fail(2, "evaluate", run.path, "--part", "all")
 
 

@@ -355,7 +355,7 @@ def test_align_has_a_line_a_glimpse(scene_run: Run, scenes: Chosen) -> None:
         assert "give --format tsv" in fail(2, "align", scene_run.path, "--format", style)
     assert "textgrid" in fail(2, "align", scene_run.path, "--format", "textgrid", "--out", "somewhere")
     both = ["--format", "pharaoh", "--both-ways", str(scene_run.path)]
-    assert "no other direction" in fail(2, "align", scene_run.path, *both)
+    assert "has no links of words" in fail(2, "align", scene_run.path, *both)
 
 
 def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(

@@ -382,7 +382,7 @@ def test_a_family_of_texts_has_no_times(tmp_path: Path) -> None:
 def test_speech_has_no_links(runs: dict[str, Run]) -> None:
     assert "speech has no pharaoh links" in fail(2, "align", runs["online"].path, "--format", "pharaoh")
     both = ["--format", "pharaoh", "--both-ways", str(runs["online"].path)]
-    assert "no other direction" in fail(2, "align", runs["online"].path, *both)
+    assert "has no links of words" in fail(2, "align", runs["online"].path, *both)
     assert "give --of posterior" in fail(2, "align", runs["online"].path, "--of", "prior")
 
 

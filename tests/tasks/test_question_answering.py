@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from corpora import fail, metrics, settings, succeed
+from corpora import fail, metrics, settings, succeed, train_command, write_corpus
 from question_corpora import MODEL, TINY, write_easy, write_vqa
 
 from hardpp.errors import DataError, UsageError
@@ -186,8 +186,18 @@ def test_align_names_region_and_box(run: Run, chosen: Chosen) -> None:
         )
         assert float(probability) == pytest.approx(float(weight.max()), abs=1e-4)
     assert "no form for" in fail(2, "align", run.path, "--format", "pharaoh")
-    both = ["--format", "pharaoh", "--both-ways", str(run.path)]
-    assert "no other direction" in fail(2, "align", run.path, *both)
+
+
+def test_runs_that_link_no_words_are_named_first_or_second(run: Run, tmp_path: Path) -> None:
+    pairs, both = tmp_path / "pairs", ["--both-ways", str(run.path)]
+    succeed(*train_command(write_corpus(tmp_path / "words"), pairs, "--max-steps", "1"))
+    for words in (
+        ("compare", "alignments", run.path),
+        ("compare", "alignments", pairs, *both),
+        ("align", run.path, "--format", "pharaoh", *both),
+        ("align", pairs, "--format", "pharaoh", *both),
+    ):
+        assert f"{run.path}: model {MODEL} has no links of words" in fail(2, *words)
 
 
 def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:
