@@ -327,6 +327,12 @@ def test_other_data(run: Run, regions_run: Run, easy: Path, tmp_path: Path) -> N
     assert len(run.task.select(run, None, "train", 3, print).questions) == 3
     with pytest.raises(DataError, match="images are pixels, and this run was trained on regions"):
         regions_run.task.select(regions_run, str(easy), None, None, print)
+    (write_vqa(tmp_path / "vqa") / "features.tsv").unlink()
+    ids = np.array([*range(100, 106), *range(200, 208)])
+    boxes, wide = np.ones((len(ids), 2, 4)), np.ones((len(ids), 2, 7))
+    np.savez(tmp_path / "vqa" / "f.npz", image_id=ids, boxes=boxes, features=wide)
+    with pytest.raises(DataError, match="regions have 7 features, and this run was trained on 3"):
+        regions_run.task.select(regions_run, str(tmp_path / "vqa"), None, None, print)
     for question in (run.task.evaluate, run.task.batch):
         with pytest.raises(DataError, match="no questions"):
             question(

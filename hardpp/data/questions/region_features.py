@@ -7,7 +7,8 @@
 
 A TSV file is gone through once for where each image's line begins; a line is decoded when its image is
 asked for, since such files are larger than memory. Published files hold some images twice: the first
-line counts. Pickled files are refused, as reading one runs whatever code is in it.
+line counts. Pickled files are refused, as reading one runs whatever code is in it. All images have as many
+features a region, and all numbers are finite; what is not so is named when its image is read.
 
 Source: Anderson et al. (2018), Bottom-Up and Top-Down Attention, and the files published with it.
 Shapes: N images of a file, S regions, F features.
@@ -48,6 +49,8 @@ class _File(Protocol):
 
     def regions(self, image: str) -> Regions: ...
 
+    def place(self, image: str) -> str: ...
+
 
 class RegionFeatures:
     """Regions of the images of several files; `hardpp.data.questions.questions.Pictures` for a network."""
@@ -85,8 +88,9 @@ class RegionFeatures:
 
     @cached_property
     def channels(self) -> int:
-        """F."""
-        return int(self.read(next(iter(self._file))).shape[-1])
+        """F, of the first image."""
+        first, file = next(iter(self._file.items()))
+        return int(file.regions(first).features.shape[-1])
 
     def __contains__(self, image: str) -> bool:
         return image in self._file
@@ -115,7 +119,19 @@ class RegionFeatures:
     def _regions(self, image: str) -> Regions:
         if image not in self._file:
             raise DataError(f"there are no features of image_id {image}")
-        return self._file[image].regions(image)
+        file = self._file[image]
+        found = file.regions(image)
+        for name, part in found._asdict().items():
+            if not np.isfinite(part).all():
+                raise DataError(f"{file.place(image)}: {name} that are not finite numbers")
+        if found.features.shape[-1] != self.channels:
+            first, other = next(iter(self._file.items()))
+            raise DataError(
+                f"{file.place(image)}: regions have {found.features.shape[-1]} features, and those of "
+                f"{other.place(first)} have {self.channels}",
+                "all images need features of the same network",
+            )
+        return found
 
 
 class _Lines:
@@ -156,6 +172,9 @@ class _Lines:
             raise DataError(f"{self.path}:{number}: boxes and features of no sense ({error})") from error
         return Regions(values.reshape(S, -1), corners.reshape(S, 4))
 
+    def place(self, image: str) -> str:
+        return f"{self.path}:{self.places[image][0]}"
+
 
 class _Archive:
     def __init__(self, path: Path):
@@ -179,6 +198,8 @@ class _Archive:
             )
         if ids.dtype.kind not in "iu" or not ((self.counts >= 1) & (self.counts <= S)).all():
             raise DataError(f"{path}: image_id has to be whole numbers, and num_boxes from 1 to {S}")
+        if any(part.dtype.kind not in "fiu" for part in (self.features, self._boxes)):
+            raise DataError(f"{path}: features and boxes have to be real numbers")
         self.rows = {str(int(image)): row for row, image in reversed(list(enumerate(ids)))}
 
     @property
@@ -189,3 +210,6 @@ class _Archive:
         row = self.rows[image]
         found = (part[row, : int(self.counts[row])] for part in (self.features, self._boxes))
         return Regions(*(np.asarray(part, np.float32) for part in found))
+
+    def place(self, image: str) -> str:
+        return f"{self.path}: image_id {image}"

@@ -50,6 +50,11 @@ class QuestionVerbs:
                 f"{found.name}: images are {found.pictures.kind}, and this run was trained on "
                 f"{run.description['images']}"
             )
+        if found.pictures.channels != run.description["channels"]:
+            raise DataError(
+                f"{found.name}: regions have {found.pictures.channels} features, and this run was trained on "
+                f"{run.description['channels']}"
+            )
         if part == "all":
             return Chosen([*found.train, *found.dev, *found.test][:limit], found.pictures)
         return Chosen(getattr(found, part or "test")[:limit], found.pictures)

@@ -29,14 +29,14 @@ def archive(path: Path, images: list[int], counts: list[int], **more: object) ->
 
 def test_lines_are_decoded_as_the_csv_module_would(tmp_path: Path) -> None:
     path = tmp_path / "features.tsv"
-    wide = np.arange(60_000, dtype=np.float32).reshape(2, -1)  # a field longer than csv reads by itself
-    path.write_bytes(tsv_line(7, *regions(7, 3)) + tsv_line(12, np.ones((2, 4)), wide))
+    wide = np.arange(90_000, dtype=np.float32).reshape(3, -1)  # a field longer than csv reads by itself
+    boxes, _ = regions(7, 3)
+    path.write_bytes(tsv_line(7, boxes, wide) + tsv_line(12, np.ones((2, 4)), -wide[:2]))
     found = opened(tmp_path)
-    boxes, features = regions(7, 3)
-    np.testing.assert_array_equal(found.read("7"), features)
+    np.testing.assert_array_equal(found.read("7"), wide)
     np.testing.assert_array_equal(np.array(found.boxes("7"), np.float32), boxes)
-    np.testing.assert_array_equal(found.read("12"), wide)
-    assert found.channels == 3
+    np.testing.assert_array_equal(found.read("12"), -wide[:2])
+    assert found.channels == 30_000
     assert "7" in found
     assert "8" not in found
     with path.open() as file, pytest.raises(csv.Error, match="field larger"):
@@ -92,6 +92,35 @@ def test_a_line_of_no_sense_is_named_when_it_is_read(tmp_path: Path, line: bytes
         found.read("9")
 
 
+def test_images_with_another_number_of_features_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(tsv_line(1, *regions(1, 2)) + tsv_line(2, *regions(2, 2, channels=5)))
+    (tmp_path / "b.tsv").write_bytes(tsv_line(3, *regions(3, 2, channels=4)))
+    archive(tmp_path / "c.npz", [4], [2], features=np.zeros((1, 2, 6)))
+    found = opened(tmp_path)
+    assert found.read("1").shape == (2, 3)
+    for image, place in (
+        ("2", r"a\.tsv:2: regions have 5"),
+        ("3", r"b\.tsv:1: regions have 4"),
+        ("4", r"c\.npz: image_id 4: regions have 6"),
+    ):
+        with pytest.raises(DataError, match=rf"{place} features, and those of .*a\.tsv:1 have 3"):
+            found.read(image)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("part", ["features", "boxes"])
+def test_numbers_that_are_not_finite_are_named(tmp_path: Path, part: str, value: float) -> None:
+    boxes, features = regions(2, 2)
+    {"features": features, "boxes": boxes}[part][1, 2] = value
+    (tmp_path / "a.tsv").write_bytes(tsv_line(1, *regions(1, 2)) + tsv_line(2, boxes, features))
+    with pytest.raises(DataError, match=rf"a\.tsv:2: {part} that are not finite"):
+        opened(tmp_path).read("2")
+    (tmp_path / "a.tsv").unlink()
+    archive(tmp_path / "b.npz", [5], [2], features=features[None], boxes=boxes[None])
+    with pytest.raises(DataError, match=rf"b\.npz: image_id 5: {part} that are not finite"):
+        opened(tmp_path).read("5")
+
+
 @pytest.mark.parametrize("name", ["features.pkl", "features.pickle", "features.pth"])
 def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x80\x04.")
@@ -108,6 +137,7 @@ def test_archives_that_hold_pickles_or_other_shapes_are_refused(tmp_path: Path) 
         ({"boxes": np.zeros((1, 2, 3))}, "are wanted, got"),
         ({"num_boxes": np.array([3])}, "num_boxes from 1 to 2"),
         ({"image_id": np.array([1.5])}, "whole numbers"),
+        ({"features": np.full((1, 2, 3), "1")}, "have to be real numbers"),
     ):
         archive(path, [5], [2], **wrong)
         with pytest.raises(DataError, match=message):
