@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hardpp.data import json_files
 from hardpp.data.images.rasters import Box
 from hardpp.data.questions.answers import normalised
 from hardpp.data.questions.questions import Question, Questions
@@ -126,12 +127,7 @@ class Shapes:
 
 def _read(folder: Path, part: str) -> list[Question]:
     path = folder / part / "questions.json"
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
+    rows = json_files.read(path)
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: a list of [question, answer, image number] is wanted")
     found = []

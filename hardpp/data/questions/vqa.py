@@ -12,13 +12,13 @@ published test part has no answers (Deng et al. 2018 do the same).
 Source: Goyal et al. (2017), Making the V in VQA Matter.
 """
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hardpp.data import json_files
 from hardpp.data.questions.answers import normalised
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
@@ -104,12 +104,7 @@ def _joined(asked: Path, answered: Path) -> list[Question]:
 
 
 def _rows(path: Path, key: str) -> list[dict[str, Any]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
+    content = json_files.read(path)
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path}: an object with a list {key!r} is wanted")

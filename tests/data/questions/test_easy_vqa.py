@@ -65,6 +65,16 @@ def test_the_fingerprint_sees_questions_and_images(folder: Path) -> None:
     assert easy_vqa.questions(folder).fingerprint() != before
 
 
+def test_a_byte_order_mark_is_no_matter_and_depth_is_no_json(folder: Path) -> None:
+    before = easy_vqa.questions(folder)
+    path = folder / "train" / "questions.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert easy_vqa.questions(folder).train == before.train
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match="not JSON"):
+        easy_vqa.questions(folder)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -41,6 +41,13 @@ def test_dev_and_test_are_halves_of_the_validation_images(folder: Path) -> None:
     assert not dev & test
 
 
+def test_byte_order_marks_are_no_matter(folder: Path) -> None:
+    before = vqa.questions(folder)
+    for path in folder.glob("*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert vqa.questions(folder).train == before.train
+
+
 def remove_answer(content: Any) -> None:
     content["annotations"] = [row for row in content["annotations"] if row["question_id"] != 1021]
 
@@ -89,9 +96,10 @@ def test_files_that_are_missing_double_or_no_json(folder: Path) -> None:
     with pytest.raises(DataError, match=r"one file \*val\*annotations\*.json is wanted, found old_val"):
         vqa.questions(folder)
     (folder / "old_val_annotations.json").unlink()
-    path.write_text("{")
-    with pytest.raises(DataError, match="not JSON"):
-        vqa.questions(folder)
+    for content in ("{", "[" * 100_000):
+        path.write_text(content)
+        with pytest.raises(DataError, match="not JSON"):
+            vqa.questions(folder)
     path.unlink()
     with pytest.raises(DataError, match="found none"):
         vqa.questions(folder)
