@@ -23,11 +23,12 @@ class Place(NamedTuple):
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be used."""
+    """A line that cannot be used, or an entry of a list."""
 
     path: Path
-    number: int  # from 1
+    number: int  # of a line from 1, of an entry from 0
     reason: str
+    entry: bool = False
 
 
 def read(path: Path, wanted: str) -> list[bytes]:
@@ -83,14 +84,16 @@ def settle(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], None],
     if not bad:
         return
     first, others = bad[0], bad[1:]
-    message = f"{first.path}:{first.number}: {first.reason}"
+    one, many = ("entry", "entries") if first.entry else ("line", "lines")
+    place = f"{first.path}: entry {first.number}" if first.entry else f"{first.path}:{first.number}"
+    message = f"{place}: {first.reason}"
     if others:
         shown = [
             f"{line.number}" if line.path == first.path else f"{line.path.name}:{line.number}"
             for line in others[: _SHOWN - 1]
         ]
         more = ", ..." if len(others) > len(shown) else ""
-        noun = "line" if len(others) == 1 else "lines"
+        noun = one if len(others) == 1 else many
         message += f" (and {len(others)} more bad {noun}: {', '.join(shown)}{more})"
     if on_bad == "stop":
         raise DataError(message, wanted)

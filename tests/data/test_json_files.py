@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data.json_files import read
+from hardpp.data.json_files import made, read
 from hardpp.errors import DataError
 
 
@@ -27,3 +27,20 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "f.json", tmp_path):
         with pytest.raises(DataError, match=f"{path}: cannot be read"):
             read(path)
+
+
+def half(number: int, entry: int) -> int:
+    if entry % 2:
+        raise ValueError(f"{entry} is odd")
+    return entry // 2
+
+
+def test_entries_are_made_left_out_or_refused() -> None:
+    told: list[str] = []
+    entries = list(enumerate([4, 5, 6, 7]))
+    assert made(Path("f"), entries, half, "skip", told.append, "even") == {0: 2, 2: 3}
+    assert told == ["left out: f: entry 1: 5 is odd (and 1 more bad entry: 3)"]
+    with pytest.raises(DataError, match=r"^f: entry 1: 5 is odd"):
+        made(Path("f"), entries, half, "stop", pytest.fail, "even")
+    with pytest.raises(DataError, match=r"^f: no entry is left"):
+        made(Path("f"), [(0, 1)], half, "skip", told.append, "even")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,16 @@ def test_bad_lines_of_another_file_are_under_its_name():
 @pytest.mark.parametrize("on_bad", ["stop", "skip"])
 def test_good_lines_are_no_matter(on_bad):
     settle([], on_bad, pytest.fail, "good lines")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ([0], "f: entry 0: odd"),
+        ([0, 7], "f: entry 0: odd (and 1 more bad entry: 7)"),
+        ([0, 7, 9], "f: entry 0: odd (and 2 more bad entries: 7, 9)"),
+    ],
+)
+def test_entries_are_called_so(numbers, sentence):
+    with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
+        settle([BadLine("f", number, "odd", entry=True) for number in numbers], "stop", pytest.fail, "")

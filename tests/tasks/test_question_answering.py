@@ -1,6 +1,7 @@
 """The family from the command line, on data made up here: pixels and regions."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from corpora import fail, metrics, settings, succeed, train_command, write_corpus
+from corpora import fail, hardpp, metrics, settings, succeed, train_command, write_corpus
 from question_corpora import MODEL, TINY, write_easy, write_vqa
 
 from hardpp.errors import DataError, UsageError
@@ -362,3 +363,17 @@ def test_data_with_one_answer_are_refused(easy: Path, tmp_path: Path) -> None:
     path = folder / "train" / "questions.json"
     path.write_text(json.dumps([[text, "yes", number] for text, _, number in json.loads(path.read_text())]))
     assert "1 answers to choose from" in fail(3, *command(folder, tmp_path / "run"))
+
+
+def test_bad_questions_are_refused_or_left_out(easy: Path, vqa: Path, tmp_path: Path) -> None:
+    for data in (easy, vqa):
+        folder = shutil.copytree(data, tmp_path / data.name)
+        path = next(folder.rglob("*train*questions.json"), folder / "train" / "questions.json")
+        content = json.loads(path.read_text())
+        (content if isinstance(content, list) else content["questions"])[1] = 5
+        path.write_text(json.dumps(content))
+        words = command(folder, tmp_path / f"{data.name}-run", "--max-steps", "1")
+        assert f"{path}: entry 1: 5 is no" in fail(3, *words)
+        result = hardpp(*words, "--on-bad", "skip")
+        assert result.exit_code == 0, result.stderr
+        assert f"left out: {path}: entry 1: 5 is no" in result.stderr

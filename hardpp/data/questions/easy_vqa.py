@@ -13,7 +13,8 @@ Source: Victor Zhou (2020), easy-VQA, PyPI package `easy-vqa`, MIT licence.
 
 import hashlib
 import json
-from functools import cached_property
+from collections.abc import Callable
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,28 +23,39 @@ from numpy.typing import NDArray
 
 from hardpp.data import json_files
 from hardpp.data.images.rasters import Box
+from hardpp.data.lines import OnBad
 from hardpp.data.questions.answers import normalised
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
 
 MEMBER = "easy_vqa/data"  # where the data lie in the fetched folder
+_WANTED = "every entry is [question, answer, image number]; on_bad='skip' leaves others out"
 _DEV = 10  # one image in so many is kept for dev
 
 
-def questions(folder: Path | str, name: str = "easy-vqa") -> Questions:
+def questions(
+    folder: Path | str,
+    name: str = "easy-vqa",
+    *,
+    on_bad: OnBad = "stop",
+    report: Callable[[str], None] = lambda text: None,
+) -> Questions:
     """Reads the questions; images are read when they are asked for.
 
     Args:
         folder: what `fetch("easy-vqa")` returned, or a folder laid out as above.
         name: of the data.
+        on_bad: what happens to a question that is malformed or whose image is missing: "stop", or "skip" to
+            leave it out.
+        report: told what was left out.
 
     Raises:
-        DataError: a file is missing or not as described; the message names it, and the question.
+        DataError: a file is missing or not as described; the message names it, and the entry, from 0.
     """
     folder = Path(folder)
     if (folder / MEMBER).is_dir():
         folder = folder / MEMBER
-    known, test = _read(folder, "train"), _read(folder, "test")
+    known, test = (_read(folder, part, on_bad, report) for part in ("train", "test"))
     numbers = sorted({_number(question) for question in known})
     kept = numbers[: len(numbers) - max(1, len(numbers) // _DEV)]
     if not kept:
@@ -125,22 +137,23 @@ class Shapes:
         return self.folder / part / "images" / f"{number}.png"
 
 
-def _read(folder: Path, part: str) -> list[Question]:
+def _read(folder: Path, part: str, on_bad: OnBad, report: Callable[[str], None]) -> list[Question]:
     path = folder / part / "questions.json"
     rows = json_files.read(path)
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: a list of [question, answer, image number] is wanted")
-    found = []
-    for place, row in enumerate(rows):
+    there = cache(Shapes(folder).__contains__)
+
+    def question(place: int, row: Any) -> Question:
         if not (isinstance(row, list) and [type(cell) for cell in row] == [str, str, int] and row[0].strip()):
-            raise DataError(f"{path}: question {place} is {row!r} and not [question, answer, image number]")
+            raise ValueError(f"{row!r:.80} is not [question, answer, image number]")
         text, answer, number = row
-        found.append(Question(f"{part}/{place}", text, f"{part}/{number}", (normalised(answer),)))
-    pictures = Shapes(folder)
-    for image, question in {question.image: question for question in found}.items():
-        if image not in pictures:
-            raise DataError(f"{path}: question {question.name} is about image {image}, which is missing")
-    return found
+        image = f"{part}/{number}"
+        if not there(image):
+            raise ValueError(f"it is about image {image}, which is missing")
+        return Question(f"{part}/{place}", text, image, (normalised(answer),))
+
+    return list(json_files.made(path, enumerate(rows), question, on_bad, report, _WANTED).values())
 
 
 def _number(question: Question) -> int:

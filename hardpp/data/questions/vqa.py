@@ -13,52 +13,61 @@ Source: Goyal et al. (2017), Making the V in VQA Matter.
 """
 
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hardpp.data import json_files
+from hardpp.data.lines import OnBad
 from hardpp.data.questions.answers import normalised
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
 from hardpp.errors import DataError
 
 _KINDS = ("questions", "annotations")
+_WORDS = {int: "a whole number", str: "a text", list: "a list"}
+_WANTED = "every question has a question_id, a known image and an annotation; on_bad='skip' leaves others out"
 
 
-def questions(folder: Path | str, report: Callable[[str], None] = lambda text: None) -> Questions:
+def questions(
+    folder: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
+) -> Questions:
     """Reads the questions and finds the features of their images, which are read when asked for.
 
     Args:
         folder: laid out as above.
-        report: told in a few words what is going on.
+        on_bad: what happens to a question or annotation that is malformed, and to a question without
+            annotation or whose image has no features: "stop", or "skip" to leave it out.
+        report: told in a few words what is going on, and what was left out.
 
     Raises:
-        DataError: a file is missing, or not as described, a question has no annotation, or its image no
-            features; the message names the file and the question_id.
+        DataError: a file is missing or not as described; the message names it, and the entry, from 0.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
     parts = {part: [_file(folder, part, kind) for kind in _KINDS] for part in ("train", "val")}
-    joined = {part: _joined(*files) for part, files in parts.items()}
+    joined = {part: _joined(asked, answered, on_bad, report) for part, (asked, answered) in parts.items()}
     pictures = RegionFeatures.of_folder(folder, report)
-    for part, found in joined.items():
-        for question in found:
-            if question.image not in pictures:
-                raise DataError(
-                    f"{parts[part][0]}: question_id {question.name} is about image_id {question.image}, "
-                    f"of which {folder} has no features"
-                )
-    dev = [question for question in joined["val"] if _first_half(question.image)]
-    test = [question for question in joined["val"] if not _first_half(question.image)]
+
+    def found(_: int, question: Question) -> Question:
+        if question.image not in pictures:
+            about = f"question_id {question.name} is about image_id {question.image}"
+            raise ValueError(f"{about}, of which there are no features")
+        return question
+
+    train, val = (
+        [*json_files.made(parts[part][0], every.items(), found, on_bad, report, _WANTED).values()]
+        for part, every in joined.items()
+    )
+    dev = [question for question in val if _first_half(question.image)]
+    test = [question for question in val if not _first_half(question.image)]
     for name, half in (("dev", dev), ("test", test)):
         if not half:
             raise DataError(
                 f"{parts['val'][0]}: no image falls into the {name} half", "more images are needed"
             )
-    return Questions(folder.resolve().name, joined["train"], dev, test, pictures)
+    return Questions(folder.resolve().name, train, dev, test, pictures)
 
 
 def _first_half(image: str) -> bool:
@@ -73,47 +82,52 @@ def _file(folder: Path, part: str, kind: str) -> Path:
     return found[0]
 
 
-def _joined(asked: Path, answered: Path) -> list[Question]:
-    answers: dict[int, tuple[str, ...]] = {}
-    for row in _rows(answered, "annotations"):
-        number = _of(row, "question_id", int, answered)
-        given = _of(row, "answers", list, answered)
+def _joined(asked: Path, answered: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[int, Question]:
+    answers = _answers(answered, on_bad, report)
+    seen: dict[int, int] = {}
+
+    def question(place: int, row: Any) -> Question:
+        number = _of(row, "question_id", int)
+        text, image = _of(row, "question", str), _of(row, "image_id", int)
+        if not text.strip():
+            raise ValueError(f"question of question_id {number} is blank")
+        if number not in answers:
+            raise ValueError(f"question_id {number} has no annotation in {answered.name}")
+        if seen.setdefault(number, place) != place:
+            raise ValueError(f"question_id {number} is there already, in entry {seen[number]}")
+        return Question(str(number), text, str(image), answers[number])
+
+    entries = enumerate(_rows(asked, "questions"))
+    return json_files.made(asked, entries, question, on_bad, report, _WANTED)
+
+
+def _answers(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[int, tuple[str, ...]]:
+    def annotation(_: int, row: Any) -> tuple[int, tuple[str, ...]]:
+        number, given = _of(row, "question_id", int), _of(row, "answers", list)
         if not given or not all(
             isinstance(one, dict) and isinstance(one.get("answer"), str) for one in given
         ):
-            raise DataError(f"{answered}: question_id {number} has no list of answers")
-        answers[number] = tuple(normalised(one["answer"]) for one in given)
-    rows = _rows(asked, "questions")
-    numbers = Counter(_of(row, "question_id", int, asked) for row in rows)
-    number, times = numbers.most_common(1)[0]
-    if times > 1:
-        raise DataError(f"{asked}: question_id {number} is there {times} times")
-    lacking = [number for number in numbers if number not in answers]
-    if lacking:
-        more = f" (nor have {len(lacking) - 1} more)" if len(lacking) > 1 else ""
-        raise DataError(f"{asked}: question_id {lacking[0]} has no annotation in {answered.name}{more}")
-    return [
-        Question(
-            str(row["question_id"]),
-            _of(row, "question", str, asked),
-            str(_of(row, "image_id", int, asked)),
-            answers[row["question_id"]],
-        )
-        for row in rows
-    ]
+            raise ValueError(f"question_id {number} has no list of answers")
+        return number, tuple(normalised(one["answer"]) for one in given)
+
+    entries = enumerate(_rows(path, "annotations"))
+    return dict(json_files.made(path, entries, annotation, on_bad, report, _WANTED).values())
 
 
-def _rows(path: Path, key: str) -> list[dict[str, Any]]:
+def _rows(path: Path, key: str) -> list[Any]:
     content = json_files.read(path)
     rows = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: an object with a list {key!r} is wanted")
     return rows
 
 
-def _of(row: dict[str, Any], key: str, kind: type, path: Path) -> Any:
-    value = row.get(key)
-    if not isinstance(value, kind):
-        named = f"question_id {row['question_id']}" if "question_id" in row else f"entry {row!r:.80}"
-        raise DataError(f"{path}: {named} has no {key}")
-    return value
+def _of(row: Any, key: str, kind: type) -> Any:
+    if not isinstance(row, dict):
+        raise ValueError(f"{row!r:.80} is no object")
+    of = "" if key == "question_id" else f" of question_id {row['question_id']}"
+    if key not in row:
+        raise ValueError(f"{key}{of} is missing")
+    if type(row[key]) is not kind:  # JSON's true is no number
+        raise ValueError(f"{key}{of} is {row[key]!r:.40} and not {_WORDS[kind]}")
+    return row[key]

@@ -49,12 +49,13 @@ def load(config: DataConfig, report: Callable[[str], None]) -> Questions:
     Raises:
         DataError: they cannot be fetched or read.
     """
+    how: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
     if config.name == "easy-vqa":
-        found = easy_vqa.questions(fetch("easy-vqa", report))
+        found = easy_vqa.questions(fetch("easy-vqa", report), **how)
     elif is_easy(config.name):
-        found = easy_vqa.questions(config.name, Path(config.name).resolve().name)
+        found = easy_vqa.questions(config.name, Path(config.name).resolve().name, **how)
     else:
-        found = vqa.questions(config.name, report)
+        found = vqa.questions(config.name, **how)
     return found._replace(train=found.train[: config.train_limit])
 
 

@@ -81,11 +81,11 @@ def test_a_byte_order_mark_is_no_matter_and_depth_is_no_json(folder: Path) -> No
         ("[[1, 2", "not JSON"),
         ("{}", "a list of"),
         ("[]", "a list of"),
-        ('[["what?", "yes"]]', "question 0 is"),
-        ('[["what?", "yes", 1], ["what?", "yes", "1"]]', "question 1 is"),
-        ('[["what?", "yes", true]]', "question 0 is"),
-        ('[[" ", "yes", 1]]', "question 0 is"),
-        ('[["what?", "yes", 99]]', "question test/0 is about image test/99, which is missing"),
+        ('[["what?", "yes"]]', "entry 0: .* is not"),
+        ('[["what?", "yes", 1], ["what?", "yes", "1"]]', "entry 1: .* is not"),
+        ('[["what?", "yes", true]]', "entry 0: .* is not"),
+        ('[[" ", "yes", 1]]', "entry 0: .* is not"),
+        ('[["what?", "yes", 99]]', "entry 0: it is about image test/99, which is missing"),
     ],
 )
 def test_bad_questions_are_refused(folder: Path, content: str, message: str) -> None:
@@ -94,6 +94,22 @@ def test_bad_questions_are_refused(folder: Path, content: str, message: str) -> 
     with pytest.raises(DataError, match=message) as error:
         easy_vqa.questions(folder)
     assert str(path) in str(error.value)
+
+
+def test_bad_questions_are_left_out_if_asked(folder: Path) -> None:
+    path, told = folder / "test" / "questions.json", list[str]()
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([5, *rows, ["what?", "yes", 99]]))
+    found = easy_vqa.questions(folder, on_bad="skip", report=told.append)
+    assert [question.text for question in found.test] == [text for text, _, _ in rows]
+    assert found.test[0].name == "test/1"
+    (text,) = told
+    assert text.startswith(
+        f"left out: {path}: entry 0: 5 is not [question, answer, image number] (and 1 more"
+    )
+    path.write_text("[5]")
+    with pytest.raises(DataError, match="no entry is left"):
+        easy_vqa.questions(folder, on_bad="skip")
 
 
 def test_missing_files_and_damaged_images_are_named(folder: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,22 +73,56 @@ def not_objects(content: Any) -> None:
     content["questions"][2] = 5
 
 
-@pytest.mark.parametrize(
-    ("name", "change", "message"),
-    [
-        (ANSWERED, remove_answer, "question_id 1021 has no annotation in v2_mscoco_train"),
-        (ANSWERED, empty_answers, "question_id 1000 has no list of answers"),
-        (ASKED, repeat, "question_id 1020 is there 2 times"),
-        (ASKED, no_image, "question_id 1010 has no image_id"),
-        (ASKED, other_image, "question_id 1010 is about image_id 555, of which .* has no features"),
-        (ASKED, not_objects, "an object with a list 'questions' is wanted"),
-    ],
-)
-def test_what_does_not_fit_is_named(folder: Path, name: str, change: Any, message: str) -> None:
+def text_for_a_number(content: Any) -> None:
+    content["questions"][2]["question_id"] = "1010"
+
+
+def no_number(content: Any) -> None:
+    del content["annotations"][2]["question_id"]
+
+
+def blank(content: Any) -> None:
+    content["questions"][2]["question"] = " "
+
+
+BAD = [
+    (ANSWERED, remove_answer, "entry 5: question_id 1021 has no annotation in v2_mscoco_train", {"1021"}),
+    (ANSWERED, empty_answers, "entry 11: question_id 1000 has no list of answers", {"1000"}),
+    (ANSWERED, no_number, "entry 2: question_id is missing", {"1041"}),
+    (ASKED, repeat, "entry 12: question_id 1020 is there already, in entry 4", set()),
+    (ASKED, no_image, "entry 2: image_id of question_id 1010 is missing", {"1010"}),
+    (ASKED, other_image, "entry 2: question_id 1010 is about image_id 555, .* no features", {"1010"}),
+    (ASKED, not_objects, "entry 2: 5 is no object", {"1010"}),
+    (ASKED, text_for_a_number, "entry 2: question_id is '1010' and not a whole number", {"1010"}),
+    (ASKED, blank, "entry 2: question of question_id 1010 is blank", {"1010"}),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message", "lost"), BAD)
+def test_what_does_not_fit_is_named_or_left_out(
+    folder: Path, name: str, change: Any, message: str, lost: set[str]
+) -> None:
+    whole = vqa.questions(folder)
     edit(folder / name.format("train"), change)
     with pytest.raises(DataError, match=message) as error:
         vqa.questions(folder)
     assert "train2014" in str(error.value)
+    told: list[str] = []
+    found = vqa.questions(folder, on_bad="skip", report=told.append)
+    assert found.train == [question for question in whole.train if question.name not in lost]
+    assert (found.dev, found.test) == (whole.dev, whole.test)
+    assert any(re.search(f"left out: .*train2014.*{message}", text) for text in told)
+
+
+def test_nothing_is_left(folder: Path) -> None:
+    edit(folder / ASKED.format("val"), lambda content: content.update(questions=[{}, 1]))
+    told: list[str] = []
+    with pytest.raises(DataError, match=r"val2014_questions\.json: no entry is left"):
+        vqa.questions(folder, on_bad="skip", report=told.append)
+    assert "entry 0: question_id is missing (and 1 more bad entry: 1)" in told[0]
+    edit(folder / ASKED.format("val"), lambda content: content.update(questions=[]))
+    with pytest.raises(DataError, match="an object with a list 'questions' is wanted"):
+        vqa.questions(folder, on_bad="skip")
 
 
 def test_files_that_are_missing_double_or_no_json(folder: Path) -> None:
