@@ -41,6 +41,14 @@ class Run(NamedTuple):
         Raises:
             UsageError: an option that the family has not, or a wrong value.
         """
+        name = self.config.model
+        foreign = [
+            f"--{key.replace('_', '-')} is not for model {name}"
+            for key in given
+            if key not in self.task.decoding.model_fields
+        ]
+        if foreign:
+            raise UsageError("; ".join(foreign), f"hardpp models {name} lists the options of its decoding")
         options = {**self.config.decoding, **given}
         if found := problems(self.task.decoding, options):
             raise UsageError("; ".join(found))

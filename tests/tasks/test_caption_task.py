@@ -222,7 +222,7 @@ def test_a_beam_finds_what_its_search_finds(run: Run, chosen: Chosen) -> None:
     (found,) = json.loads(succeed("evaluate", run.path, "--beam", "3", "--format", "json"))
     assert found["same"] == pytest.approx(run.task.evaluate(run, chosen, {"beam": 3})["same"])
     assert "BLEU4" in found
-    assert "unknown key 'draws'" in fail(2, "evaluate", run.path, "--draws", "2")
+    assert "--draws is not for model" in fail(2, "evaluate", run.path, "--draws", "2")
 
 
 def test_decode_says_what_evaluate_scores(run: Run, chosen: Chosen) -> None:

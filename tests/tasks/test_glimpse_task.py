@@ -328,7 +328,7 @@ def test_evaluate_prints_json(scene_run: Run) -> None:
     assert found["images"] == 5
     (more,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--draws", "7"))
     assert more["images"] == 12
-    assert "unknown key 'beam'" in fail(2, "evaluate", scene_run.path, "--beam", "3")
+    assert "--beam is not for model" in fail(2, "evaluate", scene_run.path, "--beam", "3")
     assert "one by one" in fail(2, "evaluate", scene_run.path, "--part", "all")
 
 

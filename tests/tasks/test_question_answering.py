@@ -149,6 +149,12 @@ def test_all_regions_kept_is_keeping_all(run: Run, chosen: Chosen) -> None:
         run.task.evaluate(run, chosen, {"keep": 0})
 
 
+def test_options_of_other_families_are_said_to_be_so(run: Run) -> None:
+    said = fail(2, "evaluate", run.path, "--beam", "2", "--length-penalty", "1", "--keep", "2")
+    assert f"--beam is not for model {MODEL}; --length-penalty is not for model {MODEL}\n" in said
+    assert f"hardpp models {MODEL}" in said
+
+
 def test_answers_are_the_prior_s_readouts_summed_region_by_region(run: Run, chosen: Chosen) -> None:
     ((_, batch),) = question_data.batches(run, chosen)
     memory, query, scores = run.programs.model.read(batch)
