@@ -83,6 +83,7 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
       a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line; or NAME, the common
         beginning of two files NAME.de and NAME.en; or a folder of raw IWSLT talks (train.tags.de-en.de, ...)
       for online-alignment, a TIMIT folder (TRAIN/ and TEST/, in either case)
+      for question-answering, easy-VQA (train/questions.json), or VQA v2's JSON and features (*.tsv, *.npz)
       for glimpse, images of one size, labelled: FOLDER/train/CLASS/*.png (dev and test likewise, or made of
         FOLDER/CLASS/*.png), or the four IDX files of MNIST; or a name, such as translated-mnist
       for caption, pictures and captions.txt (image,caption), or Flickr8k as published or as Karpathy's JSON

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEECH = (ROOT / "docs" / "speech.md").read_text(encoding="utf-8")
 GLIMPSES = (ROOT / "docs" / "glimpses.md").read_text(encoding="utf-8")
+QUESTIONS = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
 
 
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +34,7 @@ def test_there_are_exactly_two_commands_to_set_up_with() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README + SPEECH + GLIMPSES, re.MULTILINE)
+    "line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README + SPEECH + GLIMPSES + QUESTIONS, re.MULTILINE)
 )
 def test_every_verb_and_option_shown_exists(line: str) -> None:
     verb, *words = line.split()
@@ -42,13 +43,16 @@ def test_every_verb_and_option_shown_exists(line: str) -> None:
     assert all(word in shown.output for word in words if word.startswith("--"))
 
 
-@pytest.mark.parametrize("line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH, re.MULTILINE))
-def test_settings_shown_for_speech_go_together(line: str) -> None:
+@pytest.mark.parametrize(
+    "line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH + QUESTIONS, re.MULTILINE)
+)
+def test_settings_shown_for_speech_and_questions_go_together(line: str) -> None:
     words = line.split()
     flags = {word[2:]: words[place + 1] for place, word in enumerate(words) if word.startswith("--")}
-    flags.pop("set", None)
+    for apart in ("set", "data", "on-bad", "particles"):
+        flags.pop(apart, None)
     shown = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
-    assert resolve([*shown, flags]).model == "online-alignment"
+    assert resolve([*shown, flags]).model == flags["model"]
 
 
 @pytest.mark.parametrize("row", re.findall(r"^\| (?:REINFORCE|NVIL|VIMCO).*$", SPEECH, re.MULTILINE))
