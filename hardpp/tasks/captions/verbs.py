@@ -42,7 +42,8 @@ class CaptionVerbs:
             DataError: the data cannot be read, or their images are of another size than the run's.
             UsageError: all parts at once.
         """
-        config = run.config.data if data is None else run.config.data.model_copy(update={"name": data})
+        other = {} if data is None else {"name": data, "train_limit": None}
+        config = run.config.data.model_copy(update=other)
         found = caption_data.load(config, report)
         if list(found.test.images.size) != run.description["size"]:
             raise DataError(

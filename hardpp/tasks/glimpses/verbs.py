@@ -42,7 +42,8 @@ class GlimpseVerbs:
             DataError: the data cannot be read, or are of another size or other classes than the run's.
             UsageError: all parts at once.
         """
-        config = run.config.data if data is None else run.config.data.model_copy(update={"name": data})
+        other = {} if data is None else {"name": data, "train_limit": None}
+        config = run.config.data.model_copy(update=other)
         found = glimpse_data.load(config, report)
         for what, given in (("size", list(found.test.size)), ("classes", list(found.classes))):
             if given != run.description[what]:
