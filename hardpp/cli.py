@@ -67,7 +67,7 @@ def main(debug: bool) -> None:
     help="Go on with a run?",
 )
 @click.option("--init-from", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
-@click.option("--on-bad", help="A line that cannot be used, or is too long: stop, or skip it and say so [stop].")
+@click.option("--on-bad", help="Lines that cannot be used or are too long: stop, or skip and say so [stop].")
 @click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:
@@ -124,8 +124,9 @@ def evaluate(run: Any, items: Any, style: str, decoding: dict[str, Any]) -> None
     """Measure error rates or BLEU, likelihood, and the gap of the guide.
 
     PER and WER count edits to the nearest reference; of sentences BLEU is printed instead, with sacreBLEU's
-    signature (tok:none where the texts were tokenised before: words, and words with @@ marks). nll (PPL is its exponential), entropy (of the prior over positions) and kl (of the guide to the
-    exact posterior) are nats per symbol, the end mark included; seconds are those of decoding 1,000 pairs.
+    signature (tok:none where texts were tokenised before: words, and words with @@ marks). nll (PPL is its
+    exponential), entropy (of the prior over positions) and kl (of the guide to the exact posterior) are nats
+    per symbol, the end mark included; seconds are those of decoding 1,000 pairs.
 
     Of speech with known times, in milliseconds: delay of recognition after a token's end; of the posterior
     the distance of its median from the end (boundary), its mean with signs (lag), and the length of 89 %

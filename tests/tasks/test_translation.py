@@ -160,13 +160,19 @@ def test_pairs_that_are_too_long_stop_or_are_left_out(forward: Path, parallel: P
     assert "--on-bad skip" in told
     skipped = hardpp(*words, "--on-bad", "skip")
     assert (skipped.exit_code, "left out: " in skipped.stderr) == (0, True)
-    # A trained run stops at what it is asked about, and passes over what was for training.
+    # A trained run answers what it is asked, unless it was to skip it, and passes over what was for training.
     run, heard = open_run(forward, "cpu"), list[str]()
-    with pytest.raises(DataError, match=r"test\.en:5: target of"):
-        run.task.select(run, str(folder), None, None, heard.append)
-    (folder / "test.en").write_bytes((parallel / "test.en").read_bytes())
-    assert len(run.task.select(run, str(folder), "all", None, heard.append)) == 99
-    assert heard == ["1 training pair of more than 100 symbols left out"]
+    long = folder / "test.en"
+    counts = []
+    for on_bad in ("stop", "skip"):
+        data = run.config.data.model_copy(update={"on_bad": on_bad})
+        asked = run._replace(config=run.config.model_copy(update={"data": data}))
+        for name, part in ((folder, "all"), (long, None)):
+            counts.append(len(asked.task.select(asked, str(name), part, None, heard.append)))
+    whole, lines = 100, len(long.read_text().splitlines())
+    assert counts == [whole - 1, lines, whole - 2, lines - 1]
+    assert heard.count("1 training pair of more than 100 symbols left out") == 2
+    assert [line.startswith(f"left out: {long}:5: target of") for line in heard].count(True) == 2
 
 
 def test_words_of_parallel_text_are_sentences(parallel: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def tokenised_lines(
     target: Tokenizer,
     *,
     pooled: bool,
-    max_length: int,
+    max_length: int | None,
     on_bad: OnBad,
     report: Callable[[str], None],
 ) -> list[Pair]:
@@ -71,8 +71,10 @@ def tokenised_lines(
         DataError: as for `tokenised`.
     """
     sides = cut([line.pair for line in lines], source, target)
-    settle(_long(sides, [line.places for line in lines], max_length), on_bad, report, _WANTED)
-    return pairs([pair for pair in sides if _length(pair) <= max_length], pooled=pooled)
+    if max_length is not None:
+        settle(_long(sides, [line.places for line in lines], max_length), on_bad, report, _WANTED)
+        sides = [pair for pair in sides if _length(pair) <= max_length]
+    return pairs(sides, pooled=pooled)
 
 
 def tokenizers(

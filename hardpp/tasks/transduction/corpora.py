@@ -135,7 +135,10 @@ def single(config: DataConfig, cut: Cut, report: Report) -> list[Pair]:
     sides, path = cut[::-1] if config.reverse else cut, Path(config.name)
     how = _bad_lines(config, report)
     lines = tsv.lines(path, **how) if _is_tsv(path) else parallel.lines(path, **_languages(config), **how)
-    pairs = tokenised_lines(lines, *sides, **_cutting(config, sides, report))
+    cutting = _cutting(config, sides, report)
+    if config.on_bad == "stop":  # as in `_cut`
+        cutting["max_length"] = None
+    pairs = tokenised_lines(lines, *sides, **cutting)
     return [reversed_pair(pair) for pair in pairs] if config.reverse else pairs
 
 
@@ -155,8 +158,9 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
         sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces, report)
     else:
         sides = cut[::-1] if config.reverse else cut
-        # A run settled what it was trained on, and what else is for training it only passes over.
-        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part != "train"})
+        # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
+        kept = ("dev", "test") if config.on_bad == "skip" else ()
+        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in kept})
     return tokenised(bitext, *sides, **_cutting(config, sides, report))
 
 
