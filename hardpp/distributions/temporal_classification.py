@@ -59,12 +59,16 @@ class TemporalClassification(TorchDistribution):
         return log_total(arcs, self._end(arcs))
 
     def token_frames(self, value: Tensor) -> Tensor:
-        """How probable it is that a frame says each token, (B, T - 1, S); without gradient."""
+        """How probable it is that a frame is the first to say each token, (B, T - 1, S); without gradient.
+
+        Every token has a first frame, later than that of the token before it, so each row sums to one
+        (to zero if it is padding, or if the frames are too few) and medians are in order.
+        """
         arcs = self._arcs(value)
         taken = arc_probabilities(arcs, self._end(arcs))  # by the rung that is left
-        shifted = [torch.nn.functional.pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in range(3)]
-        within = torch.arange(taken.shape[1], device=taken.device) < self.frames.unsqueeze(-1)
-        return (sum(shifted) * within.unsqueeze(-1))[..., 1::2].transpose(-1, -2)
+        # Whoever stays on a rung has said its token before.
+        climbed = [torch.nn.functional.pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in (1, 2)]
+        return (climbed[0] + climbed[1])[..., 1::2].transpose(-1, -2)
 
     def _arcs(self, value: Tensor) -> Tensor:
         return ctc_arcs(self.log_probs, self.frames, value[:, :-1], self.boundary)

@@ -1,5 +1,6 @@
 """Exact answers about online alignments, against sums over every path of the sampled form."""
 
+import itertools
 from typing import Any
 
 import pyro
@@ -188,17 +189,25 @@ def test_temporal_classification_is_that_of_torch(objective: Any) -> None:
     )
 
 
-def test_frames_of_tokens_of_temporal_classification() -> None:
-    """The gradient with respect to what a frame says of a symbol is how probable it is that it says it."""
+def test_first_frames_of_tokens_of_temporal_classification() -> None:
+    """Against every labelling of the frames that joins to the tokens."""
     model = classifier()
-    batch = utterances((4, 3), (3, 2))
-    batch.target[:] = torch.tensor([[1, 2, 0], [3, 0, 0]])
+    batch = utterances((5, 3), (4, 2))
+    batch.target[:] = torch.tensor([[1, 1, 2, 0], [3, 0, 0, 0]])  # a symbol twice; padding
     fn = poutine.trace(model).get_trace(batch).nodes[sites.SYMBOL]["fn"]
     found = fn.token_frames(batch.target)  # (B, T - 1, S)
-    fn.log_probs = fn.log_probs.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(fn.log_prob(batch.target).sum(), fn.log_probs)
-    expected = gradient.gather(-1, batch.target[:, None, :-1].expand(-1, 4, -1)).transpose(-1, -2)
-    torch.testing.assert_close(found[0], expected[0], **CLOSE)
-    torch.testing.assert_close(found[1, 0], expected[1, 0], **CLOSE)
-    assert (found.sum(-1) > 0.99)[0].all()
+    expected = torch.zeros_like(found)
+    for b, (m, said) in enumerate(((5, [1, 1, 2]), (3, [3]))):
+        for labels in itertools.product(range(V), repeat=m):
+            firsts = [s for s, label in enumerate(labels) if label and (not s or labels[s - 1] != label)]
+            if [labels[s] for s in firsts] == said:
+                weight = fn.log_probs[b, range(m), labels].sum().exp()
+                for t, s in enumerate(firsts):
+                    expected[b, t, s] += weight
+    each = torch.tensor([[True, True, True], [True, False, False]])
+    expected = expected / expected.sum(-1, keepdim=True).where(each.unsqueeze(-1), torch.ones(()))
+    torch.testing.assert_close(found, expected.detach(), **CLOSE)
+    torch.testing.assert_close(found.sum(-1), each.to(DOUBLE), **CLOSE)
+    below = found[0].cumsum(-1)
+    assert (below[1:] <= below[:-1] + 1e-12).all()  # so every quantile is in order
     assert found.dtype == DOUBLE

@@ -93,11 +93,10 @@ def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tenso
     return median, low, high
 
 
-# A token is said where its first frame is; what is known is which frames say it.
+# A token is said where its first frame is, as decoding has it.
 def _ctc_frames(model: Any, batch: UtteranceBatch) -> Tensor:
     with torch.no_grad():
         logits = model.read(batch.source, batch.source_mask)
         said = TemporalClassification(logits, batch.source_mask, batch.target_mask, model.boundary)
         frames = said.token_frames(batch.target)  # (B, T - 1, S)
-    frames = frames / frames.sum(-1, keepdim=True).clamp(min=torch.finfo(frames.dtype).tiny)
     return torch.nn.functional.pad(frames, (0, 0, 0, 1))
