@@ -18,6 +18,7 @@ from tone_speech import MODEL, TINY, TONES, write_tones
 from hardpp import checkpoint
 from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.emissions import exact_emissions
+from hardpp.errors import DataError
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.tasks import catalogue
 from hardpp.tasks.runs import create, open_run
@@ -322,22 +323,40 @@ def test_corpora_that_are_not_there(tmp_path: Path) -> None:
     assert "not a TIMIT folder" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
 
 
-def test_more_tokens_than_frames_are_named_before_training(data: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(data, tmp_path / "TIMIT")
-    path = next(iter(sorted((folder / "TRAIN").rglob("*.PHN"))))
-    last = int(path.read_text().split()[-2])
-    edges = np.linspace(0, last, 41).astype(int).tolist()
+def crowded(data: Path, folder: Path, part: str) -> Path:
+    """A copy of the data in which the last utterance of a folder has 40 tokens."""
+    shutil.copytree(data, folder)
+    path = max((folder / part).rglob("*.PHN"))
+    edges = np.linspace(0, int(path.read_text().split()[-2]), 41).astype(int).tolist()
     phones = [*TONES]
     write_labels(path, [(a, b, phones[n % 5]) for n, (a, b) in enumerate(pairwise(edges))])
+    return folder
+
+
+@pytest.mark.parametrize("part", ["TRAIN", "TEST"])
+def test_more_tokens_than_frames_are_named_before_training(data: Path, tmp_path: Path, part: str) -> None:
+    folder = crowded(data, tmp_path / "TIMIT", part)
     for form, words in {
         "no-dwell": ["--set", "network.dwell=false"],
         "ctc": [*EXACT, *CTC],
     }.items():
-        message = fail(3, *command(folder, tmp_path / form, *words))
-        assert "utterance train/dr1/fcjf0/sx0 has" in message
-        assert f"40 tokens, for which the {form} topology needs" in message
-        assert not list((tmp_path / form).rglob("*.safetensors"))
+        for more in ([], ["--dry-run"]):
+            message = fail(3, *command(folder, tmp_path / form, *words, *more))
+            assert f"utterance {part.lower()}/dr1/" in message
+            assert f"40 tokens, for which the {form} topology needs" in message
+            assert not (tmp_path / form).exists()
     succeed(*command(folder, tmp_path / "dwell", "--max-steps", "1"))
+
+
+def test_more_tokens_than_frames_are_named_in_other_data_too(
+    runs: dict[str, Run], data: Path, tmp_path: Path
+) -> None:
+    folder = str(crowded(data, tmp_path / "TIMIT", "TEST"))
+    with pytest.raises(DataError, match="40 tokens, for which the ctc topology needs"):
+        runs["ctc"].task.select(runs["ctc"], folder, None, None, print)
+    assert len(runs["ctc"].task.select(runs["ctc"], folder, "train", None, print)) == 6
+    assert len(runs["online"].task.select(runs["online"], folder, None, None, print)) == 3
+    assert "the ctc topology needs" in fail(3, "evaluate", runs["ctc"].path, "--data", folder)
 
 
 def test_timit_that_is_damaged(data: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hardpp.data.speech.batches import buckets, check_lengths, collate
 from hardpp.data.speech.utterances import SpeechCorpus
 from hardpp.errors import UsageError
 from hardpp.tasks.speech import data as speech_data
-from hardpp.tasks.speech.network import OnlineNetwork, programs
+from hardpp.tasks.speech.network import OnlineNetwork, programs, topology
 from hardpp.tasks.speech.recognition import OnlineDecoding
 from hardpp.tasks.speech.verbs import SpeechVerbs
 from hardpp.tasks.task import Programs
@@ -87,14 +87,8 @@ class OnlineAlignmentTask(SpeechVerbs):
     def epoch_batches(
         self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]
     ) -> Callable[[int], Sequence[Callable[[], UtteranceBatch]]]:
-        """Length-bucketed batches of the training part, shuffled by the seed and the epoch.
-
-        Raises:
-            DataError: an utterance has more tokens than the topology allows for its frames.
-        """
-        known, sizes = speech_data.vocabulary(description), OnlineNetwork(**config.network)
-        for part in (data.train, data.dev):
-            check_lengths(part, known, _topology(sizes))
+        """Length-bucketed batches of the training part, shuffled by the seed and the epoch."""
+        known = speech_data.vocabulary(description)
 
         def epoch(number: int) -> Sequence[Callable[[], UtteranceBatch]]:
             found = buckets(data.train, config.training.batch_size, config.seed, number)
@@ -105,11 +99,12 @@ class OnlineAlignmentTask(SpeechVerbs):
     def dev_batches(
         self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]
     ) -> list[UtteranceBatch]:
-        """The dev part by length."""
+        """The dev part by length.
+
+        Raises:
+            DataError: an utterance of any part has more tokens than the topology allows for its frames.
+        """
+        # Here, since every run comes by before its first step, and `--dry-run` goes no further.
+        for part in (data.train, data.dev, data.test):
+            check_lengths(part, speech_data.vocabulary(description), topology(config))
         return [batch for _, batch in speech_data.ordered_batches(data.dev, description)]
-
-
-def _topology(sizes: OnlineNetwork) -> Any:
-    if sizes.form == "ctc":
-        return "ctc"
-    return "dwell" if sizes.dwell else "no-dwell"

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from hardpp.config import RunConfig, Section
+from hardpp.data.speech.batches import Topology
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.guides.online_alignment import TargetInformed
@@ -48,6 +49,14 @@ class OnlineNetwork(Section):
 def form(config: RunConfig) -> Form:
     """What the decisions of a run's model depend on."""
     return OnlineNetwork(**config.network).form
+
+
+def topology(config: RunConfig) -> Topology:
+    """What the run's model lets a frame do, which decides how many tokens fit into frames."""
+    sizes = OnlineNetwork(**config.network)
+    if sizes.form == "ctc":
+        return "ctc"
+    return "dwell" if sizes.dwell else "no-dwell"
 
 
 def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -> Programs:

@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.data.speech.batches import collate
+from hardpp.data.speech.batches import check_lengths, collate
 from hardpp.data.speech.ctm import ctm
 from hardpp.data.speech.textgrid import textgrid
 from hardpp.data.speech.utterances import Segment, Utterance
@@ -15,7 +15,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.speech.figures import figures
-from hardpp.tasks.speech.network import form
+from hardpp.tasks.speech.network import form, topology
 from hardpp.tasks.speech.recognition import recognise
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
@@ -41,10 +41,11 @@ class SpeechVerbs:
         """A part of the run's corpus, or of another one; left out, the test part.
 
         Raises:
-            DataError: the data cannot be read, or its frames are of another kind than the run's.
+            DataError: the data cannot be read, its frames are of another kind than the run's, or an
+                utterance has more tokens than the run's topology allows for its frames.
         """
-        other = {} if data is None else {"name": data, "train_limit": None}
-        config = run.config.data.model_copy(update=other)
+        update = {} if data is None else {"name": data, "train_limit": None}
+        config = run.config.data.model_copy(update=update)
         found = speech_data.load(config, report)
         features = found.test[0].read().shape[-1]
         if features != run.description["features"]:
@@ -52,9 +53,10 @@ class SpeechVerbs:
                 f"{found.name}: frames have {features} features, and this run was trained on "
                 f"{run.description['features']}"
             )
-        if part == "all":
-            return [*found.train, *found.dev, *found.test][:limit]
-        return getattr(found, part or "test")[:limit]
+        every = {"all": [*found.train, *found.dev, *found.test], **found._asdict()}
+        chosen: list[Utterance] = every[part or "test"][:limit]
+        check_lengths(chosen, speech_data.vocabulary(run.description), topology(run.config))
+        return chosen
 
     def batch(self, run: Run, utterances: Sequence[Utterance]) -> UtteranceBatch:
         """The utterances as one batch on the run's device.
