@@ -9,6 +9,7 @@ Source: Graves, Fernandez, Gomez and Schmidhuber (2006), Connectionist Temporal 
 Shapes: B data, S frames, T tokens with the end mark, V symbols.
 """
 
+from copy import copy
 from typing import Any, ClassVar
 
 import torch
@@ -39,14 +40,10 @@ class TemporalClassification(TorchDistribution):
         super().__init__(target_mask.shape[:-1], target_mask.shape[-1:], validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "TemporalClassification":
-        """The same tokens, in as many plates.
-
-        Raises:
-            ValueError: more plates than the logits have.
-        """
-        if torch.Size(batch_shape) != self.batch_shape:
-            raise ValueError(f"tokens in plates {tuple(self.batch_shape)} are not in {tuple(batch_shape)}")
-        return self
+        """The same tokens in more plates."""
+        new = copy(self)
+        new._batch_shape = torch.Size(batch_shape)
+        return new
 
     @property
     def support(self) -> Any:
@@ -54,9 +51,9 @@ class TemporalClassification(TorchDistribution):
         return constraints.independent(constraints.nonnegative_integer, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(tokens), (B,), in nats; minus infinity if the frames are too few."""
+        """log p(tokens), (..., B), in nats; minus infinity if the frames are too few."""
         arcs = self._arcs(value)
-        return log_total(arcs, self._end(arcs))
+        return log_total(arcs, self._end(arcs)).expand(self.batch_shape)
 
     def token_frames(self, value: Tensor) -> Tensor:
         """How probable it is that a frame is the first to say each token, (B, T - 1, S); without gradient.

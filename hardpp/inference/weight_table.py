@@ -146,11 +146,13 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     """Fills the table; the model may have more particles than the guide (extra rows come last).
 
     Raises:
-        UsageError: a latent of one program is missing in the other or in other plates there, or the
-            sites' scales differ.
+        UsageError: a latent of one program is missing in the other or in other plates there, the sites'
+            scales differ, or there are several particles and no latents.
     """
     model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
     check_same_latents(model_sites, guide_sites)
+    if particles > 1 and not guide_sites:
+        raise UsageError(f"the programs draw no latents, in which {particles} particles could differ")
     sites = [*model_sites.values(), *guide_sites.values()]
     layout = Layout(nesting, _common_dims(sites))
     of_model = {name: layout.term(site) for name, site in model_sites.items()}

@@ -189,6 +189,15 @@ def test_temporal_classification_is_that_of_torch(objective: Any) -> None:
     )
 
 
+def test_temporal_classification_in_more_plates() -> None:
+    model, batch = classifier(), utterances((4, 3), (3, 2))
+    fn = poutine.trace(model).get_trace(batch).nodes[sites.SYMBOL]["fn"]
+    once, wide = fn.log_prob(batch.target), fn.expand((3, 2))
+    assert wide.batch_shape == (3, 2)
+    torch.testing.assert_close(wide.log_prob(batch.target), once.expand(3, 2), **CLOSE)
+    assert fn.batch_shape == (2,)
+
+
 def test_first_frames_of_tokens_of_temporal_classification() -> None:
     """Against every labelling of the frames that joins to the tokens."""
     model = classifier()

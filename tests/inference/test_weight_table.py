@@ -97,6 +97,15 @@ def test_different_scales(objective: SurrogateObjective) -> None:
         )
 
 
+def test_particles_without_latents() -> None:
+    def observed() -> None:
+        with pyro.plate("data", 2, dim=-1):
+            pyro.sample("y", dist.Normal(0.0, 1.0), obs=torch.zeros(2))
+
+    with pytest.raises(UsageError, match="draw no latents, in which 3 particles could differ"):
+        ScoreFunctionELBO(3).estimate(observed, lambda: None)
+
+
 @pytest.mark.parametrize("kind", [ScoreFunctionELBO, SoftAttention])
 def test_no_particles(kind: type[ScoreFunctionELBO]) -> None:
     with pytest.raises(UsageError, match=f"{kind.name} needs at least 1 particle, got 0"):

@@ -271,6 +271,9 @@ def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, Run], 
     assert all(row["variance"] > 0 and row["gap"] is None for row in rows)
     refused = fail(2, *words, "--objectives", "soft", "--out", str(tmp_path / "b.png"))
     assert "no objective of soft can train these programs" in refused
+    words[2] = str(runs["ctc"].path)
+    refused = fail(2, *words, "--objectives", "vimco,elbo,rws", "--out", str(tmp_path / "c.png"))
+    assert refused.count("the programs draw no latents") == 3
 
 
 def test_other_data(runs: dict[str, Run], tmp_path: Path) -> None:
@@ -300,7 +303,9 @@ def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
     ("words", "sentence"),
     [
         (EXACT, "exact has no sum over them"),
-        ([*CTC, "--guide", "variational", "--objective", "vimco"], "nothing for guide 'variational' to draw"),
+        (CTC, "nothing for objective 'vimco' to draw"),
+        ([*CTC, "--guide", "prior", "--objective", "elbo"], "nothing for objective 'elbo' to draw"),
+        (["--objective", "rws", "--set", "inference.insomnia=0.5"], "give --set inference.insomnia=1"),
         ([*EXACT, *CTC, "--guide", "variational"], "trains no guide"),
         (["--set", "network.form=rnn"], "network.form"),
         (["--objective", "vimco", "--particles", "1"], "needs at least 2"),

@@ -74,9 +74,19 @@ class OnlineAlignmentTask(SpeechVerbs):
         """Model and guide.
 
         Raises:
-            UsageError: a guide or an objective that the network's form has no use for.
+            UsageError: a guide or an objective that the network's form has no use for, or dreams.
         """
         sizes = OnlineNetwork(**config.network)
+        if sizes.form == "ctc" and config.objective != "exact":
+            raise UsageError(
+                f"CTC sums its alignments out: there is nothing for objective {config.objective!r} to draw",
+                "give --objective exact, which needs no guide",
+            )
+        if config.inference.get("insomnia", 1) < 1:
+            raise UsageError(
+                "tokens are drawn one by one, by decoding, so a model of decisions cannot dream them",
+                "give --set inference.insomnia=1",
+            )
         if sizes.form == "online" and config.objective == "exact":
             raise UsageError(
                 "decisions of the online form depend on all before them, so exact has no sum over them",
