@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from hardpp.errors import UsageError
@@ -52,10 +53,16 @@ def dream(model: Program, args: Args, kwargs: Kwargs, dreamt: Dreamt | None = No
             and dicts: the very same tensor, or a view of all of it.
 
     Raises:
-        UsageError: an observed tensor is not among the arguments, or a site is a factor, not a distribution.
+        UsageError: an observed tensor is not among the arguments, or a site is a factor, or has a
+            distribution that cannot be drawn from.
     """
-    with torch.no_grad():
-        trace = poutine.trace(poutine.uncondition(model)).get_trace(*args, **kwargs)
+    with torch.no_grad(), _Drawn() as drawn_from:
+        try:
+            trace = poutine.trace(poutine.uncondition(model)).get_trace(*args, **kwargs)
+        except NotImplementedError as error:
+            raise UsageError(
+                f"site {drawn_from.last!r} cannot be drawn, so nothing can be dreamt ({error}): pass dream="
+            ) from error
     data, drawn = {}, {}
     for name, site in sample_sites(trace).items():
         if site["infer"].get("is_auxiliary"):
@@ -83,6 +90,15 @@ def sleep_phi(guide: Program, dream: Dream) -> Tensor:
             raise UsageError(f"the dream has no value of latent site {name!r}, which the guide draws")
     total = sum((site_log_prob(site).sum() for site in sites.values()), torch.zeros(()))
     return total * common_scale(list(sites.values()))
+
+
+class _Drawn(Messenger):
+    """Remembers which site was drawn last."""
+
+    last = ""
+
+    def _pyro_sample(self, msg: Any) -> None:
+        self.last = msg["name"]
 
 
 class _Replacement:

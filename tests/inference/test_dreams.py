@@ -8,6 +8,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+import utterances
 from pyro import poutine
 from torch import Tensor
 
@@ -124,6 +125,12 @@ def test_a_factor_cannot_be_dreamt() -> None:
 
     with pytest.raises(UsageError, match="site 'penalty' is a factor"):
         dream(program, (Pair(torch.zeros(2), torch.tensor([2, 0])),), {})
+
+
+def test_what_cannot_be_drawn_cannot_be_dreamt() -> None:
+    program, batch = utterances.online(), utterances.utterances()
+    with pytest.raises(UsageError, match=f"site '{sites.SYMBOL}' cannot be drawn, so nothing can be dreamt"):
+        dream(program, (batch,), {})
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
