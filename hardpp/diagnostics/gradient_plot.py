@@ -36,7 +36,8 @@ def gradient_figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
             if not row["variance"]:
                 place = (0.01, names.index(row["objective"]))
                 axis.annotate("no noise", place, xycoords=("axes fraction", "data"), va="center", fontsize=8)
-        axis.set_xscale("log")
+        if any(row["variance"] > 0 for row in shown):
+            axis.set_xscale("log")
         axis.set_title(f"parameters of the {group}", fontsize=10)
         axis.grid(axis="x", color="#dddddd", zorder=0)
         for side in ("top", "right"):
