@@ -10,6 +10,7 @@ from typing import Any
 import arviz
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from corpora import fail, hashes, metrics, settings, succeed
 from speech_files import write_labels
@@ -294,6 +295,22 @@ def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
     more = write_tones(tmp_path / "more")
     assert len(run.task.select(run, None, "train", None, print)) == 2
     assert len(run.task.select(run, str(more), "train", None, print)) > 2
+
+
+def test_other_data_are_normalised_as_those_that_trained_the_run(
+    runs: dict[str, Run], data: Path, tmp_path: Path
+) -> None:
+    """What lies beside a sound decides nothing; a run that kept no mean takes the folder's."""
+    run, other = runs["online"], shutil.copytree(data, tmp_path / "other")
+    for path in (other / "TRAIN").rglob("SX[3-5].*"):
+        path.unlink()
+    (mine, *_), (theirs, *_) = (run.task.select(run, name, None, None, print) for name in (None, str(other)))
+    assert mine.name == theirs.name
+    assert torch.equal(mine.read(), theirs.read())
+    bare = {key: value for key, value in run.description.items() if key != "normalisation"}
+    older = run._replace(description=bare)
+    assert torch.equal(mine.read(), run.task.select(older, None, None, None, print)[0].read())
+    assert not torch.allclose(mine.read(), run.task.select(older, str(other), None, None, print)[0].read())
 
 
 # --- bad input ---------------------------------------------------------------------------------------

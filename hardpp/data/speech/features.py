@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors.torch
@@ -116,6 +116,19 @@ def corpus(
         folding,
         normalisation,
     )
+
+
+def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
+    """The same utterances, their features brought to the mean and variance of another corpus's train part.
+
+    Frames that were not computed here, of which there is one corpus only, stay as they are.
+    """
+    return [
+        one._replace(frames=replace(one.frames, normalisation=normalisation))
+        if isinstance(one.frames, LogMel)
+        else one
+        for one in utterances
+    ]
 
 
 def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Callable[[str], None]) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
+import torch
+
 from hardpp.config import DataConfig
 from hardpp.data.order import in_order
+from hardpp.data.speech import features
 from hardpp.data.speech.batches import collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions, corpus
-from hardpp.data.speech.utterances import SpeechCorpus, Utterance
+from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.task import Run
@@ -38,8 +41,9 @@ def load(config: DataConfig, report: Callable[[str], None]) -> SpeechCorpus:
 
 
 def describe(data: SpeechCorpus) -> dict[str, Any]:
-    """Tokens, frames, how tokens are scored, and the data's fingerprint."""
+    """Tokens, frames, what they were normalised by, how tokens are scored, and the data's fingerprint."""
     first = data.train[0].read()
+    kept = {} if data.normalisation is None else data.normalisation._asdict()
     return {
         "tokens": list(token_vocabulary(data).symbols),
         "features": first.shape[-1],
@@ -48,6 +52,7 @@ def describe(data: SpeechCorpus) -> dict[str, Any]:
         "tokens_per_frame": max(len(one.tokens) / one.length for one in data.train),
         "mean_tokens_per_frame": sum(len(one.tokens) for one in data.train)
         / sum(one.length for one in data.train),
+        "normalisation": {name: value.tolist() for name, value in kept.items()},
         "fingerprint": data.fingerprint(),
     }
 
@@ -55,6 +60,16 @@ def describe(data: SpeechCorpus) -> dict[str, Any]:
 def vocabulary(description: Mapping[str, Any]) -> Vocabulary:
     """The tokens a run knows, the end mark first."""
     return Vocabulary(tuple(description["tokens"]))
+
+
+def as_in_training(utterances: Sequence[Utterance], description: Mapping[str, Any]) -> list[Utterance]:
+    """Utterances whose features went through what those of the run's train part went through.
+
+    Another folder's own mean and variance would make other features of the same sound. Runs older than
+    this kept none: theirs stay as the folder has them.
+    """
+    kept = {name: torch.tensor(value) for name, value in description.get("normalisation", {}).items()}
+    return features.normalised(utterances, Normalisation(**kept)) if kept else list(utterances)
 
 
 def most_tokens(description: Mapping[str, Any], frames: int) -> int:

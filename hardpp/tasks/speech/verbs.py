@@ -38,7 +38,7 @@ class SpeechVerbs:
     def select(
         self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
     ) -> list[Utterance]:
-        """A part of the run's corpus, or of another one; left out, the test part.
+        """A part of the run's corpus, or of another one normalised as that; left out, the test part.
 
         Raises:
             DataError: the data cannot be read, its frames are of another kind than the run's, or an
@@ -54,7 +54,7 @@ class SpeechVerbs:
                 f"{run.description['features']}"
             )
         every = {"all": [*found.train, *found.dev, *found.test], **found._asdict()}
-        chosen: list[Utterance] = every[part or "test"][:limit]
+        chosen = speech_data.as_in_training(every[part or "test"][:limit], run.description)
         check_lengths(chosen, speech_data.vocabulary(run.description), topology(run.config))
         return chosen
 
