@@ -60,6 +60,7 @@ class Recognised(NamedTuple):
 class _Rows(NamedTuple):
     known: Tensor  # (R, S + 1, .) what is at hand at every frame
     frames: Tensor  # (R,) how many there are
+    most: Tensor  # (R,) tokens, at which a row is over
     consumed: Tensor  # (R,)
     emitted: Tensor  # (R,)
     tokens: Tensor  # (R, L) what was emitted, the boundary elsewhere
@@ -77,7 +78,7 @@ class _Rows(NamedTuple):
 
 
 def decode(
-    model: OnlineModel, source: Tensor, mask: Tensor, *, most: int, threshold: float = 0.5
+    model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int, threshold: float = 0.5
 ) -> list[Recognised]:
     """Greedy decoding of frames (B, S, F) with their mask (B, S).
 
@@ -85,7 +86,7 @@ def decode(
         model: in evaluation mode.
         source: frames.
         mask: which are there.
-        most: tokens an utterance, at which decoding stops.
+        most: tokens an utterance, at which decoding stops: one number, or (B,) of each.
         threshold: above which probability of having been emitted by now a token is emitted.
     """
     waited = torch.zeros(len(source), device=source.device)  # log p(not emitted since the last emission)
@@ -101,7 +102,7 @@ def decode(
     return _decided(model, source, mask, most, decide)
 
 
-def draw(model: OnlineModel, source: Tensor, mask: Tensor, *, most: int) -> list[Recognised]:
+def draw(model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int) -> list[Recognised]:
     """Decisions and tokens drawn from the model, for frames (B, S, F) with their mask (B, S)."""
 
     def decide(emit: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +113,7 @@ def draw(model: OnlineModel, source: Tensor, mask: Tensor, *, most: int) -> list
 
 @torch.no_grad()
 def beam(
-    model: OnlineModel, source: Tensor, mask: Tensor, *, most: int, width: int, merge: bool
+    model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int, width: int, merge: bool
 ) -> list[Recognised]:
     """The likeliest hypothesis that a beam finds.
 
@@ -120,7 +121,7 @@ def beam(
         model: in evaluation mode.
         source: frames (B, S, F).
         mask: which are there, (B, S).
-        most: tokens an utterance, at which a hypothesis is over.
+        most: tokens an utterance, at which a hypothesis is over: one number, or (B,) of each.
         width: W, hypotheses kept.
         merge: make one of hypotheses that have said the same; exact for models whose state depends on nothing
             else.
@@ -136,13 +137,13 @@ def beam(
     )
     first = torch.arange(B * width, device=source.device) % width == 0
     rows = rows._replace(log_prob=rows.log_prob.masked_fill(~first, -torch.inf))
-    for _ in range(source.shape[1] + most + 1):
+    for _ in range(source.shape[1] + rows.tokens.shape[-1]):
         over = rows.log_prob.masked_fill(~rows.over, -torch.inf).view(B, width).amax(-1)
         still = rows.log_prob.masked_fill(rows.over, -torch.inf).view(B, width)
         # Alone, what is still open can only lose; what is merged may yet add up.
         if bool(((still.logsumexp(-1) + _NEGLIGIBLE if merge else still.amax(-1)) <= over).all()):
             break
-        rows = _extended(model, rows, most, B, width)
+        rows = _extended(model, rows, B, width)
         if merge:
             rows = _merged(rows, B, width)
     rows = rows._replace(log_prob=rows.log_prob.masked_fill(~rows.over, -torch.inf))
@@ -150,8 +151,8 @@ def beam(
     return _read_out(model, rows.select(best))
 
 
-def _extended(model: OnlineModel, rows: _Rows, most: int, B: int, width: int) -> _Rows:
-    emit, said, state, may_emit, may_leave = _look(model, rows, most)
+def _extended(model: OnlineModel, rows: _Rows, B: int, width: int) -> _Rows:
+    emit, said, state, may_emit, may_leave = _look(model, rows)
     go, stay = logsigmoid(emit), logsigmoid(-emit)
     go = torch.where(may_leave, go, 0.0).masked_fill(~may_emit, -torch.inf)
     stay = torch.where(may_emit, stay, 0.0).masked_fill(~may_leave, -torch.inf)
@@ -164,7 +165,7 @@ def _extended(model: OnlineModel, rows: _Rows, most: int, B: int, width: int) ->
     move = (index % V).flatten()
     rows = rows._replace(state=state).select(parent)
     emits = (move > 0) & ~rows.over & kept.flatten().isfinite()
-    return _moved(model, rows, emits, (move - 1).clamp(min=0), kept.flatten(), most)
+    return _moved(model, rows, emits, (move - 1).clamp(min=0), kept.flatten())
 
 
 # The first of those that have said the same takes the others' probability; over and open ones are apart.
@@ -179,35 +180,39 @@ def _merged(rows: _Rows, B: int, width: int) -> _Rows:
 
 
 @torch.no_grad()
-def _decided(model: OnlineModel, source: Tensor, mask: Tensor, most: int, decide: Any) -> list[Recognised]:
+def _decided(
+    model: OnlineModel, source: Tensor, mask: Tensor, most: Tensor | int, decide: Any
+) -> list[Recognised]:
     rows = _start(model, source, mask, most)
-    for _ in range(source.shape[1] + most + 1):
+    for _ in range(source.shape[1] + rows.tokens.shape[-1]):
         if bool(rows.over.all()):
             break
-        emit, said, state, may_emit, may_leave = _look(model, rows, most)
+        emit, said, state, may_emit, may_leave = _look(model, rows)
         wants, token = decide(emit, said)
         emits = may_emit & (wants | ~may_leave) & ~rows.over
         free = may_emit & may_leave
         chance = torch.where(free, logsigmoid(torch.where(emits, emit, -emit)), 0.0)
         chance = chance + torch.where(emits, said.log_softmax(-1).gather(-1, token[:, None])[:, 0], 0.0)
         score = rows.log_prob + chance.masked_fill(rows.over, 0.0)
-        rows = _moved(model, rows._replace(state=state), emits, token, score, most)
+        rows = _moved(model, rows._replace(state=state), emits, token, score)
     return _read_out(model, rows)
 
 
-def _start(model: OnlineModel, source: Tensor, mask: Tensor, most: int) -> _Rows:
+def _start(model: OnlineModel, source: Tensor, mask: Tensor, most: Tensor | int) -> _Rows:
     B = len(source)
     zero = torch.zeros(B, dtype=torch.int64, device=source.device)
-    none = zero.unsqueeze(-1).expand(B, most + 1)
+    limits = torch.as_tensor(most, device=source.device).expand(B)
+    none = zero.unsqueeze(-1).expand(B, int(limits.max()) + 1)
     known = model.read(source, mask)
     score = torch.zeros(B, dtype=known.dtype, device=source.device)
     frames = mask.sum(-1)
     over = zero.bool()
-    return _Rows(known, frames, zero, zero, none + model.boundary, none.clone(), score, over, model.start(B))
+    said = none + model.boundary
+    return _Rows(known, frames, limits, zero, zero, said, none.clone(), score, over, model.start(B))
 
 
 # Logits, the state to follow, and what may be decided: after the last frame tokens are all that is left.
-def _look(model: OnlineModel, rows: _Rows, most: int) -> tuple[Tensor, Tensor, Any, Tensor, Tensor]:
+def _look(model: OnlineModel, rows: _Rows) -> tuple[Tensor, Tensor, Any, Tensor, Tensor]:
     at = rows.consumed.view(-1, 1, 1).expand(-1, 1, rows.known.shape[-1])
     emit, said, state = model.step(rows.known.gather(1, at).squeeze(1), rows.state)
     may_leave = (rows.consumed < rows.frames) & ~rows.over
@@ -215,7 +220,7 @@ def _look(model: OnlineModel, rows: _Rows, most: int) -> tuple[Tensor, Tensor, A
     return emit.float(), said.float(), state, may_emit, may_leave
 
 
-def _moved(model: OnlineModel, rows: _Rows, emits: Tensor, token: Tensor, score: Tensor, most: int) -> _Rows:
+def _moved(model: OnlineModel, rows: _Rows, emits: Tensor, token: Tensor, score: Tensor) -> _Rows:
     place = rows.emitted.unsqueeze(-1)
     tokens = torch.where(
         emits.unsqueeze(-1), rows.tokens.scatter(-1, place, token.unsqueeze(-1)), rows.tokens
@@ -225,11 +230,11 @@ def _moved(model: OnlineModel, rows: _Rows, emits: Tensor, token: Tensor, score:
     emitted = rows.emitted + (emits & ~ends).long()
     leaves = ~rows.over & ~(emits if model.dwell else torch.zeros_like(emits))
     consumed = torch.minimum(rows.consumed + leaves.long(), rows.frames)
-    over = rows.over | ends | (emitted >= most)
+    over = rows.over | ends | (emitted >= rows.most)
     if not model.dwell:
         over = over | (consumed >= rows.frames)
     state = model.follow(rows.state, emits, token)
-    return _Rows(rows.known, rows.frames, consumed, emitted, tokens, at, score, over, state)
+    return _Rows(rows.known, rows.frames, rows.most, consumed, emitted, tokens, at, score, over, state)
 
 
 def _read_out(model: OnlineModel, rows: _Rows) -> list[Recognised]:

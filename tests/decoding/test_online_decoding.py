@@ -130,6 +130,27 @@ def test_greedy_decides_for_the_likelier(name: str, dwell: bool) -> None:
     assert dwell or all(result.tokens == [] for result in never)
 
 
+@pytest.mark.parametrize("way", ["greedy", "sampled", "beam"])
+def test_every_row_has_a_limit_of_its_own(way: str) -> None:
+    """As each by itself, where nothing but the limit ends them."""
+    model, batch = transducer(), utterances((3, 2, 2), (1, 1, 1))
+    model.readout.bias.data[0] = -30.0  # no end mark
+    limits = torch.tensor([5, 1, 3])
+
+    def found(row: slice, most: Any) -> list[Any]:
+        source, mask = batch.source[row], batch.source_mask[row]
+        if way == "beam":
+            return beam(model, source, mask, most=most, width=4, merge=True)
+        return (draw if way == "sampled" else decode)(model, source, mask, most=most)
+
+    together = found(slice(None), limits)
+    assert [len(result.tokens) for result in together] == limits.tolist()
+    if way != "sampled":
+        for b, m in enumerate((3, 2, 2)):
+            (alone,) = found(slice(b, b + 1), int(limits[b]))
+            assert (alone.tokens, alone.frames) == (together[b].tokens, together[b].frames), m
+
+
 @pytest.mark.parametrize("dwell", [True, False])
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])

@@ -18,6 +18,7 @@ from tone_speech import MODEL, TINY, TONES, write_tones
 
 from hardpp import checkpoint
 from hardpp.data.speech.utterances import Utterance
+from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import DataError
 from hardpp.metrics.phone_error_rate import phone_error_rate
@@ -27,6 +28,7 @@ from hardpp.tasks.session import Session, train
 from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech import figures as speech_figures
 from hardpp.tasks.speech.figures import likelihood
+from hardpp.tasks.speech.recognition import OnlineDecoding, recognise
 from hardpp.tasks.task import Run
 
 TRANSDUCER, CTC = ["--set", "network.form=transducer"], ["--set", "network.form=ctc"]
@@ -311,6 +313,19 @@ def test_other_data_are_normalised_as_those_that_trained_the_run(
     older = run._replace(description=bare)
     assert torch.equal(mine.read(), run.task.select(older, None, None, None, print)[0].read())
     assert not torch.allclose(mine.read(), run.task.select(older, str(other), None, None, print)[0].read())
+
+
+def test_what_is_recognised_does_not_depend_on_the_other_utterances(
+    runs: dict[str, Run], test_part: list[Utterance]
+) -> None:
+    """Not even where an utterance ends at its limit of tokens."""
+    run, eager = runs["online"], OnlineDecoding(threshold=0.0)
+    run.programs.model.readout.bias.data[BOUNDARY] -= 30.0  # no end mark
+    together = recognise(run, test_part, eager)
+    alone = [recognise(run, [one], eager)[0] for one in test_part]
+    run.programs.model.readout.bias.data[BOUNDARY] += 30.0
+    assert together == alone
+    assert len({one.length for one in test_part}) > 1
 
 
 # --- bad input ---------------------------------------------------------------------------------------

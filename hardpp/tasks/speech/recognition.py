@@ -57,7 +57,9 @@ def _recognise(
     kind = form(run.config)
     if kind == "ctc":
         return _collapsed(model, source, mask)
-    most = most_tokens(run.description, source.shape[1])
+    # Of each by itself: what is said of an utterance must not depend on how long the others are.
+    limits = [most_tokens(run.description, length) for length in mask.sum(-1).tolist()]
+    most = torch.tensor(limits, device=source.device)
     if how.sample:
         found = draw(model, source, mask, most=most)
     elif how.beam > 1:
