@@ -31,10 +31,8 @@ def write_riff(path: Path, samples: Samples, rate: int = 16_000) -> Path:
     return path
 
 
-def write_sphere(
-    path: Path, samples: Samples, order: str = "01", extra: str = "", rate: int = 16_000
-) -> Path:
-    """NIST SPHERE at 16 kHz; `order` is "01" for little and "10" for big endian."""
+def write_sphere(path: Path, samples: Samples, order: str = "01", extra: str = "", size: int = 1024) -> Path:
+    """NIST SPHERE at 16 kHz; `order` is "01" for little and "10" for big endian, `size` the header's."""
     fields = [
         f"channel_count -i {1 if samples.ndim == 1 else samples.shape[1]}",
         f"sample_count -i {len(samples)}",
@@ -43,10 +41,10 @@ def write_sphere(
         f"sample_byte_format -s2 {order}",
         "sample_sig_bits -i 16",
     ]
-    head = "\n".join(["NIST_1A", "   1024", *fields]) + f"\n{extra}end_head\n"
+    head = "\n".join(["NIST_1A", f"{size:7d}", *fields]) + f"\n{extra}end_head\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(
-        head.encode().ljust(1024, b"\n") + samples.astype("<i2" if order == "01" else ">i2").tobytes()
+        head.encode().ljust(size, b"\n") + samples.astype("<i2" if order == "01" else ">i2").tobytes()
     )
     return path
 

@@ -13,6 +13,7 @@ Shapes: N samples.
 
 import math
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,9 @@ from hardpp.data.speech.log_mel import RATE
 from hardpp.errors import DataError, UsageError
 
 _KINDS = {b"RIFF": "RIFF", b"RIFX": "RIFF", b"fLaC": "FLAC", b"NIST": "NIST SPHERE"}
+_HEADER = 1024  # bytes of a usual SPHERE header
+_LONGEST_HEADER = 65_536
+_NEEDED = (b"channel_count ", b"sample_")  # fields that say how samples are kept
 _CROSSINGS = 6
 _ROLL_OFF = 0.99
 
@@ -53,7 +57,7 @@ def inspect(path: Path) -> Sound:
     kind = _checked(path)
     soundfile = _soundfile()
     try:
-        head = soundfile.info(str(path))
+        head = soundfile.info(_readable(path))
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"{path}: damaged {kind} audio ({error})") from error
     if not head.frames or not head.samplerate:
@@ -71,7 +75,7 @@ def read(path: Path) -> Tensor:
     head = inspect(path)
     soundfile = _soundfile()
     try:
-        samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(_readable(path), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"{path}: damaged {head.kind} audio ({error})") from error
     if len(samples) < head.samples:
@@ -91,7 +95,7 @@ def to_flac(path: Path, to: Path) -> None:
     """
     head = inspect(path)
     soundfile = _soundfile()
-    samples, _ = soundfile.read(str(path), dtype="int16")
+    samples, _ = soundfile.read(_readable(path), dtype="int16")
     soundfile.write(str(to), samples, head.rate, format="FLAC", subtype="PCM_16")
 
 
@@ -125,7 +129,8 @@ def _kernels(old: int, new: int) -> tuple[Tensor, int]:
 def _checked(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            head = file.read(1024)
+            head = file.read(_HEADER)
+            head += file.read(_sphere_header(head) - _HEADER)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such sound file") from error
     except OSError as error:
@@ -138,6 +143,25 @@ def _checked(path: Path) -> str:
     if kind == "NIST SPHERE":
         _check_sphere(path, head)
     return kind
+
+
+# The size of a SPHERE header, as its second line states it; never less than is usual, nor absurdly much.
+def _sphere_header(head: bytes) -> int:
+    stated = head.split(b"\n")[1].strip() if head.startswith(b"NIST_1A\n") else b""
+    return min(max(int(stated), _HEADER), _LONGEST_HEADER) if stated.isdigit() else _HEADER
+
+
+# libsndfile knows SPHERE headers of the usual size only: a longer one is read without what it has besides.
+def _readable(path: Path) -> Any:
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+        size = _sphere_header(head)
+        if size == _HEADER:
+            return str(path)
+        head, samples = head + file.read(size - _HEADER), file.read()
+    lines = [line for line in head.split(b"\n")[2:] if line.startswith(_NEEDED)]
+    short = b"\n".join([b"NIST_1A", b"   1024", *lines, b"end_head", b""])
+    return BytesIO(short.ljust(_HEADER) + samples)
 
 
 def _check_sphere(path: Path, head: bytes) -> None:
@@ -153,6 +177,8 @@ def _check_sphere(path: Path, head: bytes) -> None:
         promised = int(lines[1]) + math.prod(sizes)
     except (ValueError, IndexError) as error:
         raise DataError(f"{path}: damaged NIST SPHERE audio (its header makes no sense)") from error
+    if int(lines[1]) > _LONGEST_HEADER:
+        raise DataError(f"{path}: damaged NIST SPHERE audio (it states a header of {int(lines[1])} bytes)")
     if (has := path.stat().st_size) < promised:
         raise DataError(f"{path}: cut short, has {has} of {promised} bytes")
 

@@ -70,6 +70,27 @@ def test_shorten_is_refused_in_a_sentence(tmp_path: Path) -> None:
         assert "sph2pipe" in error.value.hint
 
 
+@pytest.mark.parametrize("size", [2048, 65_536])
+def test_sphere_files_with_longer_headers(tmp_path: Path, size: int) -> None:
+    samples, path = speech_files.noise(300), tmp_path / "a.wav"
+    comments = "".join(f"comment_{n} -s20 {'what nobody asked':<20}\n" for n in range(40))
+    speech_files.write_sphere(path, samples, order="10", extra=comments, size=size)
+    assert audio.inspect(path) == audio.Sound("NIST SPHERE", 16000, 1, 300)
+    assert torch.equal(audio.read(path), torch.from_numpy(samples / np.float32(32768)))
+    audio.to_flac(path, tmp_path / "a.flac")
+    assert torch.equal(audio.read(path), audio.read(tmp_path / "a.flac"))
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DataError, match=r"a\.wav: cut short"):
+        audio.read(path)
+    path.write_bytes(path.read_bytes().replace(f"{size:7d}".encode(), b"9999999"))
+    with pytest.raises(DataError, match="header of 9999999 bytes"):
+        audio.read(path)
+    coding = "sample_coding -s26 pcm,embedded-shorten-v2.00\n"
+    speech_files.write_sphere(path, samples, extra=comments + coding, size=size)
+    with pytest.raises(DataError, match="compressed with shorten"):
+        audio.read(path)
+
+
 def test_what_is_no_sound_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with pytest.raises(DataError, match=r"a\.wav: there is no such sound file"):
