@@ -22,7 +22,7 @@ from hardpp.data.speech.log_mel import RATE
 from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, folded
 from hardpp.data.speech.recordings import Recording, SoundFile, fitted
 from hardpp.data.speech.utterances import Segment
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 
 PhoneSet = Literal[61, 48, 39]
 
@@ -65,8 +65,12 @@ def recordings(
     Raises:
         DataError: The folder is not laid out as above, a part is empty, a sound or its labels are missing or
             damaged, or a phone is unknown; the message names the file.
-        UsageError: soundfile is not installed.
+        UsageError: soundfile is not installed, or what is to be merged is no phone of that set.
     """
+    known = set(PHONES if phones == 61 else _FOLDINGS[phones].values())
+    if unknown := [label for label in merged if label not in known]:
+        others = " ".join(sorted(phone for phone in known if phone))
+        raise UsageError(f"data.merged: {unknown[0]!r} is none of the {phones} phones", f"known: {others}")
     root = _root(folder)
     if root is None:
         raise DataError(f"{folder}: not a TIMIT folder", "it needs the folders TRAIN and TEST")
@@ -127,8 +131,11 @@ def _listed(root: Path) -> Iterator[tuple[str, str, Path, Path]]:
 
 def _preference(path: Path) -> tuple[bool, str]:
     # RIFF first: the SPHERE file beside it may be compressed.
-    with path.open("rb") as file:
-        return file.read(4) != b"RIFF", path.name
+    try:
+        with path.open("rb") as file:
+            return file.read(4) != b"RIFF", path.name
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _segments(path: Path, seconds: float) -> tuple[Segment, ...]:

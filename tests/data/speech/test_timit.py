@@ -7,7 +7,7 @@ from speech_files import LENGTH, PHN
 
 from hardpp.data.speech import timit
 from hardpp.data.speech.utterances import Segment
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 
 pytest.importorskip("soundfile")
 
@@ -87,6 +87,25 @@ def test_folding_before_training(folder: Path) -> None:
     speech_files.write_labels(one(folder, ".PHN"), [(0, 100, "h#"), (100, 200, "pau"), (200, 300, "aa")])
     merged = timit.recordings(folder, phones=39, merged=("sil",))["train"][0]
     assert merged.tokens == ("sil", "aa")
+
+
+@pytest.mark.parametrize(("phones", "label"), [(61, "sil"), (48, "h#"), (39, "zh"), (39, "foo")])
+def test_only_phones_of_the_set_are_merged(folder: Path, phones: timit.PhoneSet, label: str) -> None:
+    with pytest.raises(UsageError, match=f"data.merged: '{label}' is none of the {phones} phones"):
+        timit.recordings(folder, phones=phones, merged=["s", label])
+    assert timit.recordings(folder, phones=48, merged=["zh", "sil"])["train"]
+
+
+@pytest.mark.parametrize("kind", ["a broken link", "a folder"])
+def test_a_sound_that_cannot_be_opened_is_named(folder: Path, kind: str) -> None:
+    path = one(folder, ".WAV")
+    path.unlink()
+    if kind == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to(folder / "nowhere")
+    with pytest.raises(DataError, match=r"SI648\.WAV: cannot be read"):
+        timit.recordings(folder)
 
 
 @pytest.mark.parametrize(
