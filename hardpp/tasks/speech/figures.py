@@ -37,22 +37,19 @@ def figures(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> d
         and `coverage_aligned` are what is left when that one number is taken off. `utterances`, the run's
         `step`, and `seconds` of recognising 1,000 utterances.
     """
-    with seeded(run.config.seed, run.device):  # asked again, it says the same
-        return _figures(run, utterances, how)
-
-
-def _figures(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> dict[str, Any]:
     began = time.perf_counter()
-    said = recognise(run, utterances, how)
+    with seeded(run.config.seed, run.device):  # asked again, it says the same
+        said = recognise(run, utterances, how)
     seconds = time.perf_counter() - began
+    # Seeded anew, as these do not depend on how many numbers decoding drew.
+    with seeded(run.config.seed, run.device):
+        known = {**likelihood(run, utterances), **delays(said, utterances), **timing(run, utterances)}
     folding = run.description["folding"]
     rates = phone_error_rate([one.tokens for one in said], [one.tokens for one in utterances], folding)
     return {
         "PER": rates.symbol,
         "WER": rates.sequence,
-        **likelihood(run, utterances),
-        **delays(said, utterances),
-        **timing(run, utterances),
+        **known,
         "utterances": len(utterances),
         "step": run.step,
         "seconds": 1000 * seconds / len(utterances),

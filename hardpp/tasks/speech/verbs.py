@@ -133,17 +133,18 @@ class SpeechVerbs:
         """
         if style not in ("tsv", "ctm"):
             raise UsageError(f"speech has no {style} links", "give --format tsv, ctm or textgrid")
+        times = token_times(run, utterances, which)  # first, as it may refuse
         if style == "tsv":
             yield "\t".join(("utterance", "token", "seconds", "low", "high", "probability"))
-        for utterance, known in zip(utterances, token_times(run, utterances, which), strict=True):
+        for utterance, known in zip(utterances, times, strict=True):
             if style == "ctm":
                 starts = [known.boundaries[0]._replace(time=0.0, low=0.0, high=0.0), *known.boundaries[:-1]]
                 text = ctm(utterance.name, _segments(utterance, known), known.confidences, starts)
                 yield from text.splitlines()
                 continue
             for token, said, sure in zip(utterance.tokens, known.boundaries, known.confidences, strict=True):
-                times = (f"{value:.3f}" for value in said)
-                yield "\t".join((utterance.name, token, *times, f"{sure:.4f}"))
+                seconds = (f"{value:.3f}" for value in said)
+                yield "\t".join((utterance.name, token, *seconds, f"{sure:.4f}"))
 
     def documents(
         self, run: Run, utterances: Sequence[Utterance], which: str, style: str
