@@ -1,6 +1,7 @@
 """When tokens are said, in figures: quantiles, exact posteriors against every path, delays of matches."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -110,6 +111,15 @@ def test_options_of_the_recommended_objective_are_not_another_s() -> None:
     # A recommended objective makes way for a guide only if it does not train it.
     assert options(guide="variational") == options()
     assert options(guide="prior") == options()
+
+
+def test_the_preset_of_the_paper_goes_on_until_its_noise_has_grown() -> None:
+    training = resolve([{"model": "online-alignment", "preset": "paper"}]).training
+    steps = math.ceil(3696 / training.batch_size) * training.max_epochs  # on TIMIT
+    assert training.weight_noise_steps == 200_000 < 850_000 <= steps < 860_000
+    assert training.patience >= training.max_epochs
+    exact = {"objective": "exact", "network": {"form": "ctc"}}
+    assert resolve([{"model": "online-alignment", "preset": "paper"}, exact]).training == training
 
 
 @pytest.mark.parametrize(("dwell", "chance"), [(True, 0.2), (False, 0.25)])

@@ -71,7 +71,7 @@ class SpeechVerbs:
     def evaluate(
         self, run: Run, utterances: Sequence[Utterance], decoding: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Error rates, likelihood and times; see `hardpp.tasks.speech_figures.figures`.
+        """Error rates, likelihood and times; see `hardpp.tasks.speech.figures.figures`.
 
         Raises:
             UsageError: an option of decoding that is unknown, or has a wrong value.
