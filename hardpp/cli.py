@@ -108,7 +108,8 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     name = f"{config.model}-{config.guide}-{config.objective}-{config.seed}".replace(":", ".")
     folder = options["out"] or Path("runs") / name
     if options["dry_run"]:
-        click.echo(f"dev bound before training: {Session(config, report).dev_bound():.4f} nats a symbol")
+        session = Session(config, report)
+        click.echo(f"dev bound before training: {session.dev_bound():.4f} nats a {session.task.unit}")
         return
     figures = run_in_folder(
         config, folder, resume=options["resume"] == "auto", force=options["force"], report=report

@@ -29,9 +29,11 @@ class TrainingProgress:
     Args:
         total: steps of the whole run.
         done: steps done before.
+        unit: what bounds are shown for one of.
     """
 
-    def __init__(self, total: int, done: int):
+    def __init__(self, total: int, done: int, unit: str = "symbol"):
+        self.unit = unit
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.total, self.shown = total, -_LOG_SECONDS
@@ -64,7 +66,7 @@ class TrainingProgress:
         if record.split == "dev":
             mark = "  best" if record.values.get("best") else ""
             self.dev = f"dev {float(record.bound):.4f}"
-            line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats a symbol{mark}"
+            line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats a {self.unit}{mark}"
             self.console.print(line, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()
@@ -75,5 +77,5 @@ class TrainingProgress:
             text = f"epoch {record.epoch + 1}  train {float(record.bound):.3f}  {self.dev}"
             self.bar.update(self.row, completed=record.step, description=text)
         else:
-            text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats a symbol"
+            text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats a {self.unit}"
             self.console.print(text, highlight=False, soft_wrap=True)

@@ -15,6 +15,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEECH = (ROOT / "docs" / "speech.md").read_text(encoding="utf-8")
 GLIMPSES = (ROOT / "docs" / "glimpses.md").read_text(encoding="utf-8")
 QUESTIONS = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+TRANSLATION = (ROOT / "docs" / "translation.md").read_text(encoding="utf-8")
+PAGES = README + SPEECH + GLIMPSES + QUESTIONS + TRANSLATION
 
 
 def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,9 +35,7 @@ def test_there_are_exactly_two_commands_to_set_up_with() -> None:
     assert ".[dev]" in blocks[1]
 
 
-@pytest.mark.parametrize(
-    "line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", README + SPEECH + GLIMPSES + QUESTIONS, re.MULTILINE)
-)
+@pytest.mark.parametrize("line", re.findall(r"^    hardpp (.+?)(?:\s+#.*)?$", PAGES, re.MULTILINE))
 def test_every_verb_and_option_shown_exists(line: str) -> None:
     verb, *words = line.split()
     shown = CliRunner().invoke(main, [verb, "--help"])
@@ -44,15 +44,15 @@ def test_every_verb_and_option_shown_exists(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH + QUESTIONS, re.MULTILINE)
+    "line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH + QUESTIONS + TRANSLATION, re.MULTILINE)
 )
-def test_settings_shown_for_speech_and_questions_go_together(line: str) -> None:
+def test_settings_shown_go_together(line: str) -> None:
     words = line.split()
     flags = {word[2:]: words[place + 1] for place, word in enumerate(words) if word.startswith("--")}
-    for apart in ("set", "data", "on-bad", "particles"):
+    for apart in ("set", "data", "on-bad", "particles", "out", "init-from"):
         flags.pop(apart, None)
     shown = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
-    assert resolve([*shown, flags]).model == flags["model"]
+    assert resolve([*shown, flags]).model == flags.get("model", "alignment")
 
 
 @pytest.mark.parametrize("row", re.findall(r"^\| (?:REINFORCE|NVIL|VIMCO).*$", SPEECH, re.MULTILINE))

@@ -154,7 +154,8 @@ def _run_in_folder(
         trainer.restore(checkpoint.load(newest))
         report(f"going on from step {trainer.step}")
     began = time.monotonic()
-    with Signals() as caught, TrainingProgress(trainer.schedule.total_steps, trainer.step) as progress:
+    shown = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.task.unit)
+    with Signals() as caught, shown as progress:
         train(session, trainer, folder, stop=lambda: bool(caught.number), watch=progress.show, report=report)
     if caught.number:
         raise Interrupted(caught.number, "the same command goes on from here")

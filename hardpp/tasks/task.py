@@ -69,6 +69,7 @@ class Task(Protocol):
 
     name: str
     summary: str  # one line for `hardpp models`
+    unit: str  # what is predicted, and bounds are shown for one of
     network: type[BaseModel]  # schema of the configuration's [network]
     presets: Mapping[str, Mapping[str, Any]]  # name -> tables laid under everything else
     guides: Mapping[str, str]  # name -> one line for `hardpp guides`

@@ -72,7 +72,6 @@ def align(
             raise click.UsageError("--format textgrid writes a file an utterance: give --out FOLDER")
         if not hasattr(run.task, "documents"):
             raise click.UsageError(f"model {run.task.name} has no times: --format textgrid is for speech")
-        out.mkdir(parents=True, exist_ok=True)
         for name, text in run.task.documents(run, items, which, style):
             with replacing(out / name, force=force) as part:
                 part.write_text(text, encoding="utf-8")

@@ -13,8 +13,9 @@ from hardpp.data.captions.corpora import DEFAULT, CaptionOptions, corpus
 from hardpp.data.images.rasters import Box
 from hardpp.data.order import in_order
 from hardpp.data.vocabulary import Vocabulary
-from hardpp.errors import DataError, UsageError
-from hardpp.nn.grid_encoder import grid_boxes, window_side
+from hardpp.errors import DataError
+from hardpp.nn.grid_encoder import grid_boxes
+from hardpp.tasks.image_regions import regions
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
@@ -60,28 +61,6 @@ def describe(data: CaptionedImages) -> dict[str, Any]:
 def vocabulary(description: Mapping[str, Any]) -> Vocabulary:
     """The words that a run knows, the end mark first."""
     return Vocabulary(tuple(description["words"]))
-
-
-def regions(config: RunConfig) -> Callable[[int, int], int]:
-    """How many regions a run's network cuts images into, by height and width.
-
-    Raises (when called):
-        UsageError: the images are smaller than one region.
-    """
-
-    def count(height: int, width: int) -> int:
-        kernels = config.network["kernels"]
-        found = len(grid_boxes(height, width, kernels))
-        if not found:
-            side = window_side(kernels)
-            raise UsageError(
-                f"network.kernels: a region of {side} x {side} pixels is larger than images of {height} x "
-                f"{width}",
-                "give fewer or smaller kernels",
-            )
-        return found
-
-    return count
 
 
 def boxes(config: RunConfig, description: Mapping[str, Any]) -> list[Box]:

@@ -5,7 +5,7 @@ Sources: Xu et al. (2015) for the model, Ba et al. (2015) for guide and training
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, Field
 from torch import nn
@@ -27,6 +27,7 @@ from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.tasks.captions import data as caption_data
 from hardpp.tasks.captions.verbs import CaptionVerbs
+from hardpp.tasks.image_regions import Kernels, regions
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.task import Programs
 from hardpp.types import CaptionBatch
@@ -35,9 +36,7 @@ from hardpp.types import CaptionBatch
 class CaptionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    kernels: list[Annotated[int, Field(ge=2)]] = Field(
-        [4, 4, 4], min_length=1, max_length=16, description="see GridEncoder: regions of 22 pixels, 8 apart"
-    )
+    kernels: Kernels = Field([4, 4, 4], description="see GridEncoder: regions of 22 pixels, 8 apart")
     image: int = Field(64, ge=1, description="features of a region")
     embedding: int = Field(64, ge=1, description="features of a word")
     decoder: int = Field(128, ge=1, description="features of the decoder and the readout")
@@ -51,6 +50,7 @@ class CaptionTask(CaptionVerbs):
 
     name: str = "caption"
     summary: str = "every word of a caption picks one region of the image (Xu et al. 2015, Ba et al. 2015)"
+    unit: str = "word"
     network: type[BaseModel] = CaptionNetwork
     presets: Mapping[str, Mapping[str, Any]] = {
         "small": {},
@@ -117,7 +117,7 @@ class CaptionTask(CaptionVerbs):
     ) -> Callable[[int], Sequence[Callable[[], CaptionBatch]]]:
         """Batches of sentences of like length, all references of every image, shuffled by seed and epoch."""
         chosen = sentences(data.train)[: config.data.train_limit]
-        known, cut = caption_data.vocabulary(description), caption_data.regions(config)
+        known, cut = caption_data.vocabulary(description), regions(config)
 
         def epoch(number: int) -> Sequence[Callable[[], CaptionBatch]]:
             found = buckets(chosen, config.training.batch_size, config.seed, number)

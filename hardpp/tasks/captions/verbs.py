@@ -15,6 +15,7 @@ from hardpp.tasks.captions import data as caption_data
 from hardpp.tasks.captions.data import Chosen
 from hardpp.tasks.captions.figures import describe_images, figures, word_weights
 from hardpp.tasks.file_names import file_names
+from hardpp.tasks.image_regions import regions
 from hardpp.tasks.task import Run
 from hardpp.types import CaptionBatch
 
@@ -63,7 +64,7 @@ class CaptionVerbs:
         """
         if not items.sentences:
             raise DataError("there are no captions in this part of the data")
-        known, cut = caption_data.vocabulary(run.description), caption_data.regions(run.config)
+        known, cut = caption_data.vocabulary(run.description), regions(run.config)
         return collate(items.sentences, items.part, known, cut).to(run.device)
 
     def evaluate(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class GlimpseTask(GlimpseVerbs):
 
     name: str = "glimpse"
     summary: str = "an image is classified from a few glimpses of it (Mnih et al. 2014, Ba et al. 2015)"
+    unit: str = "image"
     network: type[BaseModel] = GlimpseOptions
     presets: Mapping[str, Mapping[str, Any]] = {
         "small": {},

@@ -16,6 +16,7 @@ from hardpp.data.questions.questions import Pictures, Question, Questions
 from hardpp.data.sources import fetch
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
+from hardpp.tasks.image_regions import regions
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
 
@@ -103,7 +104,7 @@ def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[Asked], QuestionBat
     """
     if not chosen.questions:
         raise DataError("there are no questions in this part of the data")
-    for rows, batch in asked_batches(chosen, Numbers.of(run.description), grid(run.config)):
+    for rows, batch in asked_batches(chosen, Numbers.of(run.description), regions(run.config)):
         yield rows, batch.to(run.device)
 
 
@@ -112,22 +113,6 @@ def placed(rows: Sequence[Asked]) -> Iterator[tuple[int, int, int]]:
     for row, one in enumerate(rows):
         for column, place in enumerate(one.questions):
             yield row, column, place
-
-
-def grid(config: RunConfig) -> Callable[[int, int], int]:
-    """How many regions a run's network cuts pixels into, by height and width.
-
-    Raises (when called):
-        DataError: the pixels are fewer than those of one region.
-    """
-
-    def regions(height: int, width: int) -> int:
-        found = len(grid_boxes(height, width, config.network["kernels"]))
-        if not found:
-            raise DataError(f"images of {height} x {width} pixels are smaller than a region of the network")
-        return found
-
-    return regions
 
 
 def region_boxes(run: Run, pictures: Pictures, image: str) -> list[Box]:

@@ -24,8 +24,9 @@ from hardpp.nn.gated_scorer import GatedScorer
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.question_reader import QuestionReader
 from hardpp.nn.region_scorer import RegionScorer
+from hardpp.tasks.image_regions import Kernels, regions
 from hardpp.tasks.questions import data as question_data
-from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, grid
+from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches
 from hardpp.tasks.questions.figures import AnswerChoice
 from hardpp.tasks.questions.verbs import QuestionVerbs
 from hardpp.tasks.task import Programs
@@ -35,7 +36,7 @@ from hardpp.types import QuestionBatch
 class QuestionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    kernels: list[int] = Field([4, 3, 2], description="see GridEncoder: regions of 12 pixels, 8 apart")
+    kernels: Kernels = Field([4, 3, 2], description="see GridEncoder: regions of 12 pixels, 8 apart")
     image: int = Field(64, ge=1, description="features of a region of pixels")
     embedding: int = Field(32, ge=1, description="features of a word")
     question: int = Field(64, ge=1, description="features of a question")
@@ -51,6 +52,7 @@ class QuestionTask(QuestionVerbs):
 
     name: str = "question-answering"
     summary: str = "every question picks one region of its image (Deng et al. 2018)"
+    unit: str = "question"
     network: type[BaseModel] = QuestionNetwork
     presets: Mapping[str, Mapping[str, Any]] = {
         "small": {},
@@ -128,7 +130,7 @@ class QuestionTask(QuestionVerbs):
                 rows = [groups[index] for index in batch]
                 asked = [answered[place] for row in rows for place in row.questions]
                 labels = [drawn_answer(q, numbers.classes, config.seed, number) for q in asked]
-                return collate(by_image(asked), asked, labels, data.pictures, numbers.words, grid(config))
+                return collate(by_image(asked), asked, labels, data.pictures, numbers.words, regions(config))
 
             batches = length_buckets(lengths, lengths, config.training.batch_size, config.seed, number)
             return [partial(make, batch) for batch in batches]
@@ -140,4 +142,4 @@ class QuestionTask(QuestionVerbs):
     ) -> list[QuestionBatch]:
         """The dev part, with the likeliest answers."""
         chosen = Chosen(data.dev, data.pictures)
-        return [batch for _, batch in asked_batches(chosen, Numbers.of(description), grid(config))]
+        return [batch for _, batch in asked_batches(chosen, Numbers.of(description), regions(config))]

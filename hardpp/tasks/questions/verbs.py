@@ -12,8 +12,10 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.data.questions.questions import Question
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.file_names import file_names
+from hardpp.tasks.image_regions import regions
 from hardpp.tasks.questions import data as question_data
-from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, grid, placed, region_boxes
+from hardpp.tasks.questions.data import Chosen, Numbers, asked_batches, placed, region_boxes
 from hardpp.tasks.questions.figures import Looks, answer_log_probs, figures, looks
 from hardpp.tasks.task import Run
 from hardpp.types import QuestionBatch
@@ -67,7 +69,7 @@ class QuestionVerbs:
         """
         if not items.questions:
             raise DataError("there are no questions in this part of the data")
-        found = asked_batches(items, Numbers.of(run.description), grid(run.config), len(items.questions))
+        found = asked_batches(items, Numbers.of(run.description), regions(run.config), len(items.questions))
         return next(found)[1].to(run.device)
 
     def evaluate(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,12 +148,13 @@ class QuestionVerbs:
         """
         from hardpp.diagnostics.region_plots import region_figure
 
-        chosen = [_named(items, source) for source in sources]
+        chosen = [_named(items, source) for source in dict.fromkeys(sources)]
         if not chosen:
             chosen = list({question.image: question for question in reversed(items.questions)}.values())
             chosen = chosen[::-1][:count]
         asked = Chosen(chosen, items.pictures)
         weights = {which: region_weights(run, asked, which) for which in Looks._fields}
+        names = file_names([f"{question.name} {question.text}" for question in chosen])
         for place, question in enumerate(chosen):
             boxes = region_boxes(run, items.pictures, question.image)
             figure = region_figure(
@@ -161,8 +164,7 @@ class QuestionVerbs:
                 gold=items.pictures.gold(question.image),
                 title=f"{question.text} \N{EM DASH} {question.answers[0]}",
             )
-            name = "".join(c if c.isalnum() else "-" for c in f"{question.name} {question.text}")
-            yield name.strip("-")[:60], figure
+            yield names[place], figure
 
 
 def region_weights(run: Run, items: Chosen, which: str) -> list[Tensor]:

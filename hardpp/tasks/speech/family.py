@@ -27,6 +27,7 @@ class OnlineAlignmentTask(SpeechVerbs):
 
     name: str = "online-alignment"
     summary: str = "tokens of speech, each said at a frame that is decided online (Lawson et al. 2017)"
+    unit: str = "token"
     network: type[BaseModel] = OnlineNetwork
     presets: Mapping[str, Mapping[str, Any]] = {
         "small": {},
@@ -62,6 +63,7 @@ class OnlineAlignmentTask(SpeechVerbs):
             # Measured: phones are learnt faster with it, digits without (docs/benchmarks.md).
             "network": {"even": data != "spoken-digits"},
             "objective": "vimco",
+            "lone_baseline": "average",
             # Two particles at the same step are at different tokens, so they are compared as wholes.
             "options": {"vimco": {"control": "geometric"}, "elbo": {"credit": "global"}},
             "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01, "average": 0.99},

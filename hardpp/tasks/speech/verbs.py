@@ -12,6 +12,7 @@ from hardpp.data.speech.textgrid import textgrid
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.file_names import file_names
 from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.speech.figures import figures
@@ -190,7 +191,8 @@ class SpeechVerbs:
             if source not in named:
                 raise UsageError(f"{source!r} is not among these {len(utterances)} utterances")
         seconds = float(run.description["frame_seconds"])
-        for utterance in [named[source] for source in sources] or list(utterances[:count]):
+        names = dict(zip(named, file_names(list(named)), strict=True))
+        for utterance in [named[source] for source in dict.fromkeys(sources)] or list(utterances[:count]):
             batch = self.batch(run, [utterance])
             panels = ["posterior"]
             if form(run.config) != "ctc" and run.config.guide != "prior":
@@ -204,8 +206,7 @@ class SpeechVerbs:
                 ends=[segment.end for segment in utterance.segments],
                 title=utterance.name,
             )
-            name = "".join(c if c.isalnum() else "-" for c in utterance.name)
-            yield name.strip("-")[:60], figure
+            yield names[utterance.name], figure
 
 
 # A token lasts from when the one before it was said; medians of neighbours may not be in order.

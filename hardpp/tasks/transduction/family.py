@@ -38,6 +38,7 @@ class AlignmentTask(SequencePairs):
 
     name: str = "alignment"
     summary: str = "every output symbol picks one source position (Deng et al. 2018)"
+    unit: str = "symbol"
     network: type[BaseModel] = AlignmentNetwork
     presets: Mapping[str, Mapping[str, Any]] = {
         "small": {},

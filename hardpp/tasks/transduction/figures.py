@@ -73,10 +73,12 @@ def likelihoods(run: Run, pairs: Sequence[Pair], keep: int | None = None) -> dic
         over positions; `kl`, KL(guide || exact posterior).
     """
     totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
+    nesting: Any = run.programs.model.max_plate_nesting  # which a truncated program no longer tells
     for _, batch in batches(run, pairs):
         exact = _total(ExactMarginal(), *run.programs, batch)
         if predictive(run) == "expected" or keep is not None:
-            predicted = SoftAttention() if predictive(run) == "expected" else ExactMarginal()
+            kind = SoftAttention if predictive(run) == "expected" else ExactMarginal
+            predicted = kind(max_plate_nesting=nesting)
             truncated = run.programs.model if keep is None else LikeliestValues(keep)(run.programs.model)
             totals["nll"] -= _total(predicted, truncated, run.programs.guide, batch)
         else:
