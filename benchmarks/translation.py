@@ -42,6 +42,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "va-sample-4": {"objective": "elbo", "inference": {"particles": 4, "baseline": "leave-one-out"}},
     "rws": {"objective": "rws", "inference": {"particles": 5, "control_variates": False}},
     "gumbel": {"objective": "gumbel"},
+    "soft-then-soft": {"objective": "soft", "init_from": "soft"},
     "soft-then-exact": {"objective": "exact", "init_from": "soft"},
     "soft-then-va-enum": {"objective": "enum", "init_from": "soft", "inference": {"kl_warmup": 500}},
 }
