@@ -90,7 +90,8 @@ def test_one_symbol_words_and_a_very_long_one(tmp_path: Path) -> None:
     for part, text in {"train": "a\tA\nb\tB\n", "dev": "q\tQ\n", "test": f"{'ab' * 150}\tA B\n"}.items():
         (folder / f"{part}.tsv").write_text(text)
     run = tmp_path / "run"
-    succeed(*train_command(folder, run))
+    assert "test.tsv:1: source of 300 symbols" in fail(3, *train_command(folder, run))
+    succeed(*train_command(folder, run, "--set", "data.max_length=300"))
     assert len(succeed("align", run, "--format", "pharaoh").split()) == 2
     succeed("evaluate", run, "--part", "dev")  # symbols that training never saw
 
