@@ -87,8 +87,10 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         options = recommended.pop("options", {})
         if named and str(tables.get("objective", named)) not in (named, *options):
             recommended.pop("guide", None)  # which is for those objectives
+        sizes = dict(family.presets.get(preset, {}))
+        options = merge([options, sizes.pop("options", {})])
         recommended["inference"] = options.get(_name(merge([recommended, tables]), "objective"), {})
-        tables = merge([recommended, family.presets.get(preset, {}), tables, {"data": {"name": name}}])
+        tables = merge([recommended, sizes, tables, {"data": {"name": name}}])
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
     kind = None if chosen is None else chosen.kind
     if kind is not None and "guide" not in tables:

@@ -82,9 +82,9 @@ class Task(Protocol):
         """What is recommended for a data set: tables laid under everything else, the preset too.
 
         In place of `inference`, which depends on the objective, there may be `options`: the `inference` of
-        each objective, by name. A `guide` is for these and for the recommended objective; for any other it is
-        the one that objective trains. And there may be `lone_baseline`, what one particle is compared with
-        where latents have no expected value, which soft attention needs.
+        each objective, by name; in presets too. A `guide` is for these and the recommended objective; for
+        any other it is the one that objective trains. And there may be `lone_baseline`, what one particle is
+        compared with where latents have no expected value, which soft attention needs.
         """
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:

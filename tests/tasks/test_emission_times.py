@@ -122,6 +122,14 @@ def test_the_preset_of_the_paper_goes_on_until_its_noise_has_grown() -> None:
     assert resolve([{"model": "online-alignment", "preset": "paper"}, exact]).training == training
 
 
+@pytest.mark.parametrize("objective", ["vimco", "vimco-temporal", "elbo", "reinforce"])
+def test_the_preset_of_the_paper_draws_its_particles(objective: str) -> None:
+    paper = {"model": "online-alignment", "preset": "paper", "objective": objective}
+    small, large = (resolve([{**paper, "preset": preset}]).inference for preset in ("small", "paper"))
+    assert {**small, "particles": 16} == large != small
+    assert resolve([paper, {"inference": {"particles": 2}}]).inference["particles"] == 2
+
+
 @pytest.mark.parametrize(("dwell", "chance"), [(True, 0.2), (False, 0.25)])
 def test_programs_start_by_emitting_as_often_as_utterances_have_tokens(dwell: bool, chance: float) -> None:
     """A token every four frames: one decision in five if emissions are decisions more, else one in four."""

@@ -21,6 +21,8 @@ from hardpp.tasks.speech.verbs import SpeechVerbs
 from hardpp.tasks.task import Programs
 from hardpp.types import UtteranceBatch
 
+_DRAWN = ("reinforce", "elbo", "nvil", "vimco", "vimco-temporal")  # Lawson et al.'s systems
+
 
 class OnlineAlignmentTask(SpeechVerbs):
     """Recognition with hard monotonic alignments; see `hardpp.tasks.task.Task`."""
@@ -40,6 +42,7 @@ class OnlineAlignmentTask(SpeechVerbs):
                 "guide": 256,
                 "guide_layers": 2,
             },
+            "options": {name: {"particles": 16} for name in _DRAWN},
             "optimiser": {"learning_rate": 7e-5, "weight_decay": 1e-3},
             # As many epochs as make the 850,000 steps of the published curves, of 16 utterances of TIMIT.
             "training": {
