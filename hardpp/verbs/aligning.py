@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.line_output import write_lines
 from hardpp.verbs.options import linking, read_options, style_option
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
@@ -85,10 +86,4 @@ def align(
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
         other = linking(run, backward)
         lines = run.task.symmetrised(run, other, items, which, method, style)
-    if out is None:
-        for line in lines:
-            click.echo(line)
-        return
-    with replacing(out, force=force) as part:
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    click.echo(out, err=True)
+    write_lines(lines, out, force)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.line_output import write_lines
 from hardpp.verbs.options import decoding_options, run_options, style_option
 
 
@@ -40,7 +41,6 @@ def decode(
     echo "a tune" | hardpp decode RUN --input -            your own words or sentences
     hardpp decode RUN --part dev --format tsv --limit 10   some of the data that the run knows
     """
-    from hardpp.whole_files import replacing
 
     def lines(items: Any) -> Iterator[str]:
         for name, said in run.task.decode(run, items, decoding):
@@ -54,10 +54,4 @@ def decode(
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
         items = run.task.sources(run, Path("/dev/stdin") if str(file) == "-" else file)
-    if out is None:
-        for line in lines(items):
-            click.echo(line)
-        return
-    with replacing(out, force=force) as part:
-        part.write_text("".join(f"{line}\n" for line in lines(items)), encoding="utf-8")
-    click.echo(out, err=True)
+    write_lines(lines(items), out, force)

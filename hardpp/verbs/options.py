@@ -9,6 +9,8 @@ import click
 
 from hardpp.exits import report
 
+_DECODING = ("beam", "keep", "length_penalty", "threshold", "sample", "draws")
+
 
 def style_option(*styles: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`--format`; the first style is the default."""
@@ -79,23 +81,8 @@ def decoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--draws", type=click.IntRange(1), help="Glimpses: looks an image, whose answers are averaged."
     )
     @wraps(command)
-    def wrapped(
-        beam: int | None,
-        keep: int | None,
-        length_penalty: float | None,
-        threshold: float | None,
-        sample: bool | None,
-        draws: int | None,
-        **options: Any,
-    ) -> Any:
-        given = {
-            "beam": beam,
-            "keep": keep,
-            "length_penalty": length_penalty,
-            "threshold": threshold,
-            "sample": sample,
-            "draws": draws,
-        }
+    def wrapped(**options: Any) -> Any:
+        given = {name: options.pop(name) for name in _DECODING}
         return command(
             decoding={name: value for name, value in given.items() if value is not None}, **options
         )
