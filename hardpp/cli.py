@@ -67,7 +67,7 @@ def main(debug: bool) -> None:
     help="Go on with a run?",
 )
 @click.option("--init-from", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
-@click.option("--on-bad", help="Lines that cannot be used or are too long: stop, or skip and say so [stop].")
+@click.option("--on-bad", help="Pairs or questions that cannot be used: stop, or skip and say so [stop].")
 @click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:

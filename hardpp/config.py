@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from hardpp.errors import UsageError
 
-Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
@@ -26,26 +25,10 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which data, and how they are cut into symbols."""
+    """Which data; a model family adds how it reads them."""
 
     name: str = Field("", description="a fetchable data set, or the path of your own; left out: the model's")
-    source_tokens: Tokens = Field("auto", description="how sources are cut: see `hardpp train --help`")
-    target_tokens: Tokens = Field("auto", description="how targets are cut")
-    pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
-    max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
-    train_limit: int | None = Field(None, ge=1, description="train on the first so many pairs")
-    source_language: str | None = Field(None, description="ending of the source files: train.de is de")
-    target_language: str | None = Field(None, description="ending of the target files")
-    reverse: bool = Field(False, description="swap source and target")
-    on_bad: Literal["stop", "skip"] = Field(
-        "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
-    )
-    size: Literal["small", "full"] = Field("small", description="of speech that is made")
-    phones: Literal[61, 48, 39] = Field(61, description="kinds of phones in TIMIT to train on")
-    merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
-    mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
-    stacked: int = Field(3, ge=1, description="frames of 10 ms of speech that become one")
-    fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")
+    train_limit: int | None = Field(None, ge=1, description="train on the first so many data")
 
 
 class OptimiserConfig(Section):
@@ -91,7 +74,7 @@ class RunConfig(Section):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when there is one")
     threads: int | None = Field(None, ge=1, description="CPU threads; left out: what torch takes")
     init_from: str | None = Field(None, description="run folder whose weights come first")
-    data: DataConfig = DataConfig()
+    data: SerializeAsAny[DataConfig] = DataConfig()  # of the model family's own kind
     network: dict[str, Any] = Field(
         default_factory=dict, description="sizes; the model family has the schema"
     )
@@ -171,8 +154,16 @@ def problems(schema: type[BaseModel], tables: Mapping[str, Any], prefix: str = "
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    close = _closest(name, names)
+    return "" if close is None else _meant(close)
+
+
+def _closest(name: str, names: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)), None)
+
+
+def _meant(name: str) -> str:
+    return f"; did you mean {name!r}?"
 
 
 def _phrase(schema: type[BaseModel], detail: dict[str, Any], prefix: str) -> str:
@@ -182,9 +173,11 @@ def _phrase(schema: type[BaseModel], detail: dict[str, Any], prefix: str) -> str
         return f"{key} is a table of settings, got {detail['input']!r}"
     if detail["type"] != "extra_forbidden":
         return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
-    known = list(_keys(schema, prefix))
-    moved = [name for name in known if name.rpartition(".")[2] == place[-1]]
-    return f"unknown key {key!r}{nearest(moved[0] if moved else key, known)}"
+    known = {name.rpartition(".")[2]: name for name in _keys(schema, prefix)}  # a section may be left out
+    if (close := _closest(place[-1], known)) is not None:
+        return f"unknown key {key!r}{_meant(known[close])}"
+    beside = [whole for whole in known.values() if whole.rpartition(".")[0] == prefix]
+    return f"unknown key {key!r} (there are: {', '.join(beside)})"
 
 
 def _keys(schema: type[BaseModel], prefix: str) -> Iterable[str]:

@@ -72,13 +72,13 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
     tables = merge(layers)
-    found, lone = problems(RunConfig, tables), LONE
+    found, lone = problems(RunConfig, _shared(tables)), LONE
     family = _try(found, lambda: task(_name(tables, "model")))
     if family is not None:
         preset = _name(tables, "preset")
         if preset not in family.presets:
             found.append(_unknown("preset", preset, family.presets))
-        name = str(_table(tables, "data").get("name") or family.data[0])
+        name = str(_table(tables, "data").get("name") or family.data_sets[0])
         recommended = dict(family.settings(name))
         lone = recommended.pop("lone_baseline", LONE)
         named = recommended.get("objective")
@@ -104,6 +104,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
             found.append(
                 f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}"
             )
+        found += problems(family.data, _table(tables, "data"), "data")
         found += problems(family.decoding, _table(tables, "decoding"), "decoding")
         found += _data_problems(name, family)
     if chosen is not None:
@@ -115,23 +116,25 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
             tables["inference"] = options_of(chosen)(**options).model_dump(exclude_none=True)
     if found:
         raise UsageError("; ".join(dict.fromkeys(found)))
-    data = _table(tables, "data")
-    if family is not None and "name" in data and data["name"] not in family.data:
-        tables = merge([tables, {"data": {"name": str(Path(data["name"]).absolute())}}])
     if family is not None:
+        if (name := tables["data"]["name"]) not in family.data_sets:
+            name = str(Path(name).absolute())
+        tables["data"] = family.data(**{**tables["data"], "name": name})
         tables["network"] = family.network(**_table(tables, "network")).model_dump()
         decoding = family.decoding(**_table(tables, "decoding"))
         tables["decoding"] = decoding.model_dump(exclude_none=True)
     return RunConfig(**tables)
 
 
-def check(config: RunConfig) -> None:
-    """Refuses a configuration that `resolve` would not have made; where its data are now does not matter.
+def stored(tables: Mapping[str, Any]) -> RunConfig:
+    """The configuration that a run was made of; where its data are now does not matter.
 
     Raises:
-        UsageError: as `resolve` does.
+        UsageError: `resolve` would not have made it.
     """
-    resolve([config.model_dump(exclude_none=True) | {"data": {"name": "."}}])
+    resolve([tables, {"data": {"name": "."}}])
+    family = task(_name(tables, "model"))
+    return RunConfig(**{**tables, "data": family.data(**_table(tables, "data"))})
 
 
 def _name(tables: Mapping[str, Any], key: str) -> str:
@@ -144,12 +147,17 @@ def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+# Which keys [data] has is the model family's to say; here it only has to be a table.
+def _shared(tables: Mapping[str, Any]) -> dict[str, Any]:
+    return {**tables, "data": {}} if isinstance(tables.get("data"), Mapping) else dict(tables)
+
+
 def _data_problems(name: str, family: Task) -> list[str]:
-    if name in family.data or Path(name).exists() or parallel.is_beginning(name):
+    if name in family.data_sets or Path(name).exists() or parallel.is_beginning(name):
         return []
     if "/" in name or "." in name:
         return [f"there is no file or folder {name!r}"]
-    return [_unknown("data set, file or folder", name, family.data)]
+    return [_unknown("data set, file or folder", name, family.data_sets)]
 
 
 def offer(name: str) -> Offer:

@@ -22,7 +22,7 @@ import pyro
 import torch
 
 from hardpp import checkpoint
-from hardpp.config import RunConfig, problems, read_toml, write_toml
+from hardpp.config import RunConfig, read_toml, write_toml
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.run_lock import LOCK
@@ -187,15 +187,10 @@ def versions() -> dict[str, str]:
 def _stored(folder: Path) -> RunConfig:
     path = folder / "config.toml"
     try:
-        tables = read_toml(path)
-        if found := problems(RunConfig, tables):
-            raise UsageError(f"{path} is not a configuration of ours: {'; '.join(found)}")
-        config = RunConfig(**tables)
-        catalogue.check(config)
+        return catalogue.stored(read_toml(path))
     except UsageError as error:  # the user's usage is right; it is the folder that was altered
         place = "" if str(path) in str(error) else f"{path}: "
         raise CheckpointError(f"{place}{error}", "was it edited? hardpp never changes it") from error
-    return config
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

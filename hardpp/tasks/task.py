@@ -54,6 +54,11 @@ class Run(NamedTuple):
             raise UsageError("; ".join(found))
         return self.task.decoding(**options)
 
+    def reading(self, data: str | None) -> Any:
+        """How the run's data are read (the family's `data`), or other data, all of them, likewise."""
+        other = {} if data is None else {"name": data, "train_limit": None}
+        return self.config.data.model_copy(update=other)
+
     def provenance(self) -> dict[str, Any]:
         """What a file that is made of the run says of it."""
         made = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
@@ -73,9 +78,8 @@ class Task(Protocol):
     network: type[BaseModel]  # schema of the configuration's [network]
     presets: Mapping[str, Mapping[str, Any]]  # name -> tables laid under everything else
     guides: Mapping[str, str]  # name -> one line for `hardpp guides`
-    data: Sequence[
-        str
-    ]  # names that `--data` takes, besides paths; the first is what is taken if none is given
+    data_sets: Sequence[str]  # names that `--data` takes, besides paths; the first if none is given
+    data: type[DataConfig]  # schema of the configuration's [data]
     decoding: type[BaseModel]  # schema of the options of `evaluate` and `decode`
 
     def settings(self, data: str) -> Mapping[str, Any]:
@@ -87,8 +91,13 @@ class Task(Protocol):
         compared with where latents have no expected value, which soft attention needs.
         """
 
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> Any:
-        """Reads the data, fetching it where needed."""
+    def load(self, config: Any, report: Callable[[str], None]) -> Any:
+        """Reads the data, fetching it where needed.
+
+        Args:
+            config: of the family's `data`; the training part has `train_limit` data at most.
+            report: told in a few words what is going on.
+        """
 
     def describe(self, data: Any) -> dict[str, Any]:
         """What a run must keep of the data to be used without them, as JSON; the fingerprint is one key."""

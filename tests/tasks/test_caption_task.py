@@ -18,6 +18,7 @@ from caption_files import write_table, write_tokens
 from corpora import fail, hashes, metrics, settings, succeed
 from image_files import idx_bytes, write_idx
 
+from hardpp.config import DataConfig
 from hardpp.data.captions import scenes
 from hardpp.data.images import corpora
 from hardpp.decoding.beam import beam_search
@@ -356,6 +357,17 @@ def test_published_flickr8k_is_read(tmp_path: Path) -> None:
     assert [len(getattr(session.data, part)) for part in ("train", "dev", "test")] == [40, 8, 8]
     batches = session.task.epoch_batches(config, session.data, session.description)(0)
     assert sum(len(make.args[0]) for make in batches) == 40 * 5  # all references, each with its image
+
+
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(run: Run, flickr: Path) -> None:
+    limited = run.config.model_copy(update={"data": DataConfig(name=str(flickr), train_limit=2)})
+    run = run._replace(config=limited, description={**run.description, "size": [3, 224, 224]})
+    mine, others = (run.task.select(run, name, "train", None, print) for name in (None, str(flickr)))
+    assert mine.names == others.names[:2]
+    assert len(others.names) > 2
+    batches = run.task.epoch_batches(limited, run.task.load(limited.data, print), run.description)(0)
+    trained = sum(batch().size for batch in batches)  # every reference of those images
+    assert trained == sum(len(others.part.captions[place]) for place in (0, 1))
 
 
 def test_an_image_without_captions_or_regions_is_refused(run: Run, chosen: Chosen, tmp_path: Path) -> None:

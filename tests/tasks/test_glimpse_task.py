@@ -496,6 +496,17 @@ def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
     assert "hit" not in run.task.evaluate(run, chosen, {})  # nobody knows where one has to look
 
 
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(run: Run, folder: Path) -> None:
+    limited = run.config.data.model_copy(update={"train_limit": 3})
+    config = run.config.model_copy(update={"data": limited})
+    run = run._replace(config=config)
+    assert len(run.task.select(run, None, "train", None, print).names) == 3
+    assert len(run.task.select(run, None, "train", 2, print).names) == 2
+    assert len(run.task.select(run, str(folder), "train", None, print).names) > 3
+    batches = run.task.epoch_batches(config, run.task.load(limited, print), run.description)(0)
+    assert sum(batch().size for batch in batches) == 3
+
+
 def test_other_data(run: Run, folder: Path, tmp_path: Path) -> None:
     assert len(run.task.select(run, str(folder), "train", 3, print).places) == 3
     other = write_idx(tmp_path / "larger", side=16)
@@ -645,5 +656,5 @@ def test_stripes_are_found_and_named(tmp_path: Path) -> None:
 def test_the_family_names_what_it_offers() -> None:
     assert "glimpse" in succeed("models")
     assert "RAM" in succeed("guides", "--model", MODEL)
-    assert GlimpseTask.data[0] == corpora.DEFAULT
+    assert GlimpseTask.data_sets[0] == corpora.DEFAULT
     assert "translated-mnist" in hardpp("train", "--help").stdout

@@ -68,6 +68,12 @@ class CaptionedPart:
     def __len__(self) -> int:
         return len(self.names)
 
+    def first(self, count: int | None) -> "CaptionedPart":
+        """The first images with their references; the part itself if it has no more, or all are wanted."""
+        if count is None or count >= len(self):
+            return self
+        return CaptionedPart(self.names[:count], Some(self.images, range(count)), self.captions[:count])
+
     def fingerprint(self) -> str:
         """SHA-256 of names, images and captions, boxes included."""
         digest = hashlib.sha256(self.images.fingerprint().encode())

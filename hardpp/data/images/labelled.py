@@ -112,6 +112,50 @@ class Held:
         return Held(self.images[start:end], self.labels[start:end])
 
 
+@dataclass(frozen=True)
+class First:
+    """The first images of a part.
+
+    Args:
+        part: of which they are.
+        count: how many, at most as many as there are.
+    """
+
+    part: ImagePart
+    count: int
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64, which class each image is of."""
+        return self.part.labels[: self.count]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """C, H, W."""
+        return self.part.size
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """N, by which people find the images again."""
+        return None if self.part.names is None else self.part.names[: self.count]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+        """The images at those places, or all of them, as they are in an epoch."""
+        return self.part.read(range(self.count) if places is None else places, epoch)
+
+    def fingerprint(self) -> str:
+        """Changes with the images of the whole part, and with how many are meant."""
+        return hashlib.sha256(json.dumps([self.part.fingerprint(), self.count]).encode()).hexdigest()
+
+
+def first(part: ImagePart, count: int | None) -> ImagePart:
+    """The first images of a part; the part itself if it has no more, or all are wanted."""
+    return part if count is None or count >= len(part) else First(part, count)
+
+
 def chosen(places: Sequence[int] | Tensor | None, count: int) -> NDArray[np.int64]:
     """Places as an array; all of them when none are given."""
     if places is None:

@@ -44,7 +44,8 @@ def load(config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
     options = CaptionOptions()
     if config.name == DEFAULT and config.train_limit is not None:
         options = options._replace(scenes=min(options.scenes, config.train_limit))
-    return corpus(config.name, options, report)
+    found = corpus(config.name, options, report)
+    return found._replace(train=found.train.first(config.train_limit))
 
 
 def describe(data: CaptionedImages) -> dict[str, Any]:

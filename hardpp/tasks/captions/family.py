@@ -70,7 +70,8 @@ class CaptionTask(CaptionVerbs):
         "variational": "has heard the whole sentence (Ba et al. 2015)",
         "prior": "the model's own latents: hard attention (Xu et al. 2015)",
     }
-    data: Sequence[str] = corpora.NAMES
+    data_sets: Sequence[str] = corpora.NAMES
+    data: type[DataConfig] = DataConfig
     decoding: type[BaseModel] = SequenceDecoding
 
     def settings(self, data: str) -> Mapping[str, Any]:
@@ -116,7 +117,7 @@ class CaptionTask(CaptionVerbs):
         self, config: RunConfig, data: CaptionedImages, description: Mapping[str, Any]
     ) -> Callable[[int], Sequence[Callable[[], CaptionBatch]]]:
         """Batches of sentences of like length, all references of every image, shuffled by seed and epoch."""
-        chosen = sentences(data.train)[: config.data.train_limit]
+        chosen = sentences(data.train)
         known, cut = caption_data.vocabulary(description), regions(config)
 
         def epoch(number: int) -> Sequence[Callable[[], CaptionBatch]]:

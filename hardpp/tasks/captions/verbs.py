@@ -43,9 +43,7 @@ class CaptionVerbs:
             DataError: the data cannot be read, or their images are of another size than the run's.
             UsageError: all parts at once.
         """
-        other = {} if data is None else {"name": data, "train_limit": None}
-        config = run.config.data.model_copy(update=other)
-        found = caption_data.load(config, report)
+        found = caption_data.load(run.reading(data), report)
         if list(found.test.images.size) != run.description["size"]:
             raise DataError(
                 f"{found.name}: images of {list(found.test.images.size)} (channels, height, width), and this "

@@ -6,16 +6,23 @@ Shapes: B images.
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import DataConfig
 from hardpp.data.images.batches import collate
 from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.images.labelled import ImagePart, LabelledImages
+from hardpp.data.images.labelled import ImagePart, LabelledImages, first
 from hardpp.errors import DataError, UsageError
 from hardpp.types import ImageBatch
 
 AT_ONCE = 500  # images read at once when a run is asked about them
+
+
+class GlimpseData(DataConfig):
+    """Which images."""
+
+    fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")
 
 
 class Chosen(NamedTuple):
@@ -27,13 +34,14 @@ class Chosen(NamedTuple):
     classes: tuple[str, ...]
 
 
-def load(config: DataConfig, report: Callable[[str], None]) -> LabelledImages:
+def load(config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
     """The images: a named corpus, fetched or made, or the user's own folder.
 
     Raises:
         DataError: they cannot be fetched or read.
     """
-    return corpus(config.name, ImageOptions(fresh=config.fresh), report)
+    found = corpus(config.name, ImageOptions(fresh=config.fresh), report)
+    return found._replace(train=first(found.train, config.train_limit))
 
 
 def describe(data: LabelledImages) -> dict[str, Any]:

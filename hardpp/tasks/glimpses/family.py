@@ -45,10 +45,11 @@ class GlimpseTask(GlimpseVerbs):
         "variational": "looks where it would have been wise to look, knowing the label (Ba et al. 2015)",
         "prior": "the model's own policy: RAM (Mnih et al. 2014)",
     }
-    data: Sequence[str] = (
+    data_sets: Sequence[str] = (
         corpora.DEFAULT,
         *(name for name in corpora.NAMES if name != corpora.DEFAULT),
     )
+    data: type[DataConfig] = glimpse_data.GlimpseData
     decoding: type[BaseModel] = Looking
 
     def settings(self, data: str) -> Mapping[str, Any]:
@@ -74,7 +75,7 @@ class GlimpseTask(GlimpseVerbs):
             "training": {"batch_size": 128, "max_epochs": 20},
         }
 
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> LabelledImages:
+    def load(self, config: glimpse_data.GlimpseData, report: Callable[[str], None]) -> LabelledImages:
         """The images: a named corpus, fetched or made if need be, or the user's own folder."""
         return glimpse_data.load(config, report)
 
@@ -106,10 +107,9 @@ class GlimpseTask(GlimpseVerbs):
         self, config: RunConfig, data: LabelledImages, description: Mapping[str, Any]
     ) -> Callable[[int], Sequence[Callable[[], ImageBatch]]]:
         """Batches of the training part, shuffled by the seed and the epoch; scenes may be new in each."""
-        count = min(len(data.train), config.data.train_limit or len(data.train))
 
         def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
-            found = shuffled(count, config.training.batch_size, config.seed, number)
+            found = shuffled(len(data.train), config.training.batch_size, config.seed, number)
             return [partial(collate, data.train, places, number) for places in found]
 
         return epoch

@@ -42,9 +42,7 @@ class GlimpseVerbs:
             DataError: the data cannot be read, or are of another size or other classes than the run's.
             UsageError: all parts at once.
         """
-        other = {} if data is None else {"name": data, "train_limit": None}
-        config = run.config.data.model_copy(update=other)
-        found = glimpse_data.load(config, report)
+        found = glimpse_data.load(run.reading(data), report)
         for what, given in (("size", list(found.test.size)), ("classes", list(found.classes))):
             if given != run.description[what]:
                 raise DataError(

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from hardpp.config import DataConfig, RunConfig
 from hardpp.data.images.rasters import Box
+from hardpp.data.lines import OnBad
 from hardpp.data.questions import easy_vqa, vqa
 from hardpp.data.questions.answers import answer_vocabulary, likeliest_answer
 from hardpp.data.questions.batches import Asked, by_image, collate, numbered, word_vocabulary
@@ -23,6 +26,14 @@ from hardpp.types import QuestionBatch
 IMAGES = 32  # images read at once when a run is asked about them
 _FIRST_WORD = 2  # numbers below are padding and unknown words
 _COMMON, _MANY = 9, 10_000  # a class is the answer to 9 questions at least, of 10,000 or more
+
+
+class QuestionData(DataConfig):
+    """Which questions."""
+
+    on_bad: OnBad = Field(
+        "stop", description="an entry that cannot be used: refuse the data, or leave it out and say so"
+    )
 
 
 class Chosen(NamedTuple):
@@ -44,7 +55,7 @@ class Numbers(NamedTuple):
         return cls(numbered(description["words"], _FIRST_WORD), numbered(description["answers"]))
 
 
-def load(config: DataConfig, report: Callable[[str], None]) -> Questions:
+def load(config: QuestionData, report: Callable[[str], None]) -> Questions:
     """The questions: easy-VQA by name, or a folder laid out as it or as VQA v2.
 
     Raises:

@@ -74,7 +74,8 @@ class QuestionTask(QuestionVerbs):
         "variational": "knows the answer, which gates region and question (Deng et al. 2018)",
         "prior": "the model's own latents: hard attention (Xu et al. 2015)",
     }
-    data: Sequence[str] = ("easy-vqa",)
+    data_sets: Sequence[str] = ("easy-vqa",)
+    data: type[DataConfig] = question_data.QuestionData
     decoding: type[BaseModel] = AnswerChoice
 
     def settings(self, data: str) -> Mapping[str, Any]:
@@ -87,7 +88,7 @@ class QuestionTask(QuestionVerbs):
             "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01},
         }
 
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> Questions:
+    def load(self, config: question_data.QuestionData, report: Callable[[str], None]) -> Questions:
         """The questions: a named data set, fetched if need be, or the user's own folder."""
         return question_data.load(config, report)
 

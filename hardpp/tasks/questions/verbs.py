@@ -44,9 +44,7 @@ class QuestionVerbs:
         Raises:
             DataError: the data cannot be read, or their images are of another kind than the run's.
         """
-        other = {} if data is None else {"name": data, "train_limit": None}
-        config = run.config.data.model_copy(update=other)
-        found = question_data.load(config, report)
+        found = question_data.load(run.reading(data), report)
         if found.pictures.kind != run.description["images"]:
             raise DataError(
                 f"{found.name}: images are {found.pictures.kind}, and this run was trained on "

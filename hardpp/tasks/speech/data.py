@@ -8,12 +8,16 @@ from math import ceil
 from typing import Any
 
 import torch
+from pydantic import Field
 
 from hardpp.config import DataConfig
 from hardpp.data.order import in_order
 from hardpp.data.speech import features
 from hardpp.data.speech.batches import collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions, corpus
+from hardpp.data.speech.log_mel import STACKED
+from hardpp.data.speech.synthetic_speech import Size
+from hardpp.data.speech.timit import PhoneSet
 from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
@@ -23,7 +27,17 @@ from hardpp.types import UtteranceBatch
 ROWS = 50  # utterances read at once when a run is asked about them
 
 
-def load(config: DataConfig, report: Callable[[str], None]) -> SpeechCorpus:
+class SpeechData(DataConfig):
+    """Which utterances, and how they are heard."""
+
+    size: Size = Field("small", description="of speech that is made")
+    phones: PhoneSet = Field(61, description="kinds of phones in TIMIT to train on")
+    merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
+    mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
+    stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
+
+
+def load(config: SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
     """The utterances: a named corpus, fetched or made, or the user's own TIMIT.
 
     Raises:

@@ -57,7 +57,8 @@ class OnlineAlignmentTask(SpeechVerbs):
         "variational": "has heard all frames, and knows the token to be said (Lawson et al. 2017)",
         "prior": "the model's own decisions: REINFORCE (Luo et al. 2016)",
     }
-    data: Sequence[str] = corpora.NAMES
+    data_sets: Sequence[str] = corpora.NAMES
+    data: type[DataConfig] = speech_data.SpeechData
     decoding: type[BaseModel] = OnlineDecoding
 
     def settings(self, data: str) -> Mapping[str, Any]:
@@ -73,7 +74,7 @@ class OnlineAlignmentTask(SpeechVerbs):
             "training": {"batch_size": 16, "max_epochs": 20},
         }
 
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> SpeechCorpus:
+    def load(self, config: speech_data.SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
         """The utterances: a named corpus, fetched or made if need be, or the user's own TIMIT."""
         return speech_data.load(config, report)
 

@@ -45,9 +45,7 @@ class SpeechVerbs:
             DataError: the data cannot be read, its frames are of another kind than the run's, or an
                 utterance has more tokens than the run's topology allows for its frames.
         """
-        update = {} if data is None else {"name": data, "train_limit": None}
-        config = run.config.data.model_copy(update=update)
-        found = speech_data.load(config, report)
+        found = speech_data.load(run.reading(data), report)
         features = found.test[0].read().shape[-1]
         if features != run.description["features"]:
             raise DataError(

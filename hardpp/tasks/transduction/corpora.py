@@ -6,9 +6,12 @@ line in `CORPORA`.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from hardpp.config import DataConfig, merge
+from pydantic import Field
+
+from hardpp.config import DataConfig
+from hardpp.data.lines import OnBad
 from hardpp.data.sources import fetch
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
@@ -20,71 +23,48 @@ from hardpp.data.transduction.tokenised import (
     tokenizers,
 )
 from hardpp.data.transduction.tokens import Tokenizer
+from hardpp.tasks.transduction.recommended import FEW_SENTENCES, SENTENCES, TRANSLATION, WORDS
 
+Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
 Report = Callable[[str], None]
 Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets
+
+
+class PairData(DataConfig):
+    """Which pairs, and how they are cut into symbols."""
+
+    source_tokens: Tokens = Field("auto", description="how sources are cut: see `hardpp train --help`")
+    target_tokens: Tokens = Field("auto", description="how targets are cut")
+    pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
+    max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
+    source_language: str | None = Field(None, description="ending of the source files: train.de is de")
+    target_language: str | None = Field(None, description="ending of the target files")
+    reverse: bool = Field(False, description="swap source and target")
+    on_bad: OnBad = Field(
+        "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
+    )
 
 
 class Known(NamedTuple):
     """A data set that has a name."""
 
-    read: Callable[[DataConfig, Report], Bitext | Corpus]
+    read: Callable[[PairData, Report], Bitext | Corpus]
     settings: Mapping[str, Any]  # what is recommended for it
 
 
-def _cmudict(config: DataConfig, report: Report) -> Corpus:
+def _cmudict(config: PairData, report: Report) -> Corpus:
     return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
 
 
 # What Greek endings say is read, but not written: as targets lemmas are few enough to be learnt.
-def _bible_alignments(config: DataConfig, report: Report) -> Corpus:
+def _bible_alignments(config: PairData, report: Report) -> Corpus:
     greek: Any = "lemmas" if config.reverse else "analysed"
     return bible_alignments.corpus(fetch("bible-alignments", report), greek=greek)
 
 
-def _bitext(config: DataConfig, report: Report) -> Bitext:
+def _bitext(config: PairData, report: Report) -> Bitext:
     return bitexts.bitext(config.name, report)
 
-
-# More symbols, fewer passes, and wider beams that are paid for by length. Much dropout and fast steps let
-# attention settle on one position for good before it has learnt where to look.
-TRANSLATION: Mapping[str, Any] = {
-    "network": {
-        "embedding": 192,
-        "encoder": 128,
-        "skip": True,
-        "decoder": 256,
-        "scorer": "additive",
-        "guide": 96,
-        "dropout": 0.2,
-        "embedding_dropout": 0.1,
-        "symbol_dropout": 0.0,
-    },
-    "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.01},
-    "training": {"batch_size": 32, "max_epochs": 6},
-    "decoding": {"length_penalty": 1.0},
-}
-
-SENTENCES: Mapping[str, Any] = merge(
-    [TRANSLATION, {"data": {"source_tokens": "pieces", "target_tokens": "pieces"}}]
-)
-
-FEW_SENTENCES: Mapping[str, Any] = merge(
-    [
-        SENTENCES,
-        {"data": {"pieces": 1000}, "network": {"embedding": 128, "encoder": 96, "decoder": 192, "guide": 64}},
-    ]
-)
-
-# Few verses and many rare words: each word by itself, with its analysis, and moves from one to the next.
-WORDS: Mapping[str, Any] = {
-    "objective": "exact",
-    "guide": "smoothed",
-    "network": {"looks": "chain", "decoder": 256, "dropout": 0.3},
-    "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.0, "warmup_steps": 100, "clip_norm": 20.0},
-    "training": {"max_epochs": 7},
-    "decoding": {"beam": 1},
-}
 
 CORPORA: dict[str, Known] = {
     "cmudict": Known(_cmudict, {}),
@@ -101,7 +81,7 @@ def settings(name: str) -> Mapping[str, Any]:
     return {} if _is_tsv(Path(name)) else TRANSLATION
 
 
-def load(config: DataConfig, report: Report, cut: Cut | None = None) -> Corpus:
+def load(config: PairData, report: Report, cut: Cut | None = None) -> Corpus:
     """The pairs: a named data set, fetched if need be, or the user's own file or folder.
 
     Args:
@@ -125,7 +105,7 @@ def is_single(name: str) -> bool:
     return name not in CORPORA and not Path(name).is_dir()
 
 
-def single(config: DataConfig, cut: Cut, report: Report) -> list[Pair]:
+def single(config: PairData, cut: Cut, report: Report) -> list[Pair]:
     """Every line of one file or pair of files, in order, cut as a run cuts its sources and targets.
 
     Raises:
@@ -142,7 +122,7 @@ def single(config: DataConfig, cut: Cut, report: Report) -> list[Pair]:
     return [reversed_pair(pair) for pair in pairs] if config.reverse else pairs
 
 
-def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
+def _read(config: PairData, report: Report) -> Bitext | Corpus:
     if config.name in CORPORA:
         return CORPORA[config.name].read(config, report)
     path = Path(config.name)
@@ -153,7 +133,7 @@ def _read(config: DataConfig, report: Report) -> Bitext | Corpus:
     return (iwslt if raw else parallel).bitext(path, **_languages(config), **how)
 
 
-def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
+def _cut(config: PairData, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
     if cut is None:
         sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces, report)
     else:
@@ -164,16 +144,16 @@ def _cut(config: DataConfig, bitext: Bitext, report: Report, cut: Cut | None) ->
     return tokenised(bitext, *sides, **_cutting(config, sides, report))
 
 
-def _cutting(config: DataConfig, sides: Cut, report: Report) -> dict[str, Any]:
+def _cutting(config: PairData, sides: Cut, report: Report) -> dict[str, Any]:
     options = {"pooled": not sides[1].sentences, "max_length": config.max_length}
     return options | _bad_lines(config, report)
 
 
-def _bad_lines(config: DataConfig, report: Report) -> dict[str, Any]:
+def _bad_lines(config: PairData, report: Report) -> dict[str, Any]:
     return {"on_bad": config.on_bad, "report": report}
 
 
-def _languages(config: DataConfig) -> dict[str, Any]:
+def _languages(config: PairData) -> dict[str, Any]:
     return {"source": config.source_language, "target": config.target_language}
 
 

@@ -28,6 +28,7 @@ from hardpp.tasks.task import Programs
 from hardpp.tasks.transduction import corpora
 from hardpp.tasks.transduction.batching import ordered_batches, vocabularies
 from hardpp.tasks.transduction.chain_alignment import chain_programs, target_counts
+from hardpp.tasks.transduction.corpora import PairData
 from hardpp.tasks.transduction.network import AlignmentNetwork
 from hardpp.tasks.transduction.verbs import SequencePairs
 from hardpp.types import TransductionBatch
@@ -64,14 +65,15 @@ class AlignmentTask(SequencePairs):
         "prior": "the model's own latents: hard attention (Xu et al. 2015)",
         "smoothed": "of a chain, where symbols came from given all of them: nothing to train",
     }
-    data: Sequence[str] = tuple(corpora.CORPORA)
+    data_sets: Sequence[str] = tuple(corpora.CORPORA)
+    data: type[DataConfig] = PairData
     decoding: type[BaseModel] = SequenceDecoding
 
     def settings(self, data: str) -> Mapping[str, Any]:
         """What is recommended for a data set, or for a user's files by their layout."""
         return corpora.settings(data)
 
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> Corpus:
+    def load(self, config: PairData, report: Callable[[str], None]) -> Corpus:
         """The pairs: a named data set, fetched if need be, or the user's own file or folder."""
         return corpora.load(config, report)
 

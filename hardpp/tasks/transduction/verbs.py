@@ -51,11 +51,9 @@ class SequencePairs:
         Raises:
             DataError: the data cannot be read, or the part is empty.
         """
-        config, cut = run.config.data, tokenizers(run.description)
-        if data is not None:
-            config = config.model_copy(update={"name": data, "train_limit": None})
-            if part is None and corpora.is_single(data):
-                return corpora.single(config, cut, report)[:limit]
+        config, cut = run.reading(data), tokenizers(run.description)
+        if data is not None and part is None and corpora.is_single(data):
+            return corpora.single(config, cut, report)[:limit]
         corpus = corpora.load(config, report, cut)
         if part == "all":
             return [*corpus.train, *corpus.dev, *corpus.test][:limit]

@@ -18,6 +18,14 @@ def test_some_images_of_many() -> None:
     )
 
 
+def test_the_first_images_of_a_part() -> None:
+    part = CaptionedPart("xyz", Shades(3), [ONE, ONE[:1], ONE[1:]])
+    two = part.first(2)
+    assert (list(two.names), list(two.captions)) == (["x", "y"], [ONE, ONE[:1]])
+    assert two.images.read()[:, 0, 0, 0].tolist() == [0, 1]
+    assert part.first(None) is part.first(3) is part
+
+
 def test_the_fingerprint_sees_words_boxes_names_and_parts() -> None:
     two = (Caption(("a", "cat")),)
 

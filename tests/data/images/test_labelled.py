@@ -2,7 +2,7 @@ import image_files
 import pytest
 import torch
 
-from hardpp.data.images.labelled import Held
+from hardpp.data.images.labelled import First, Held, first
 
 
 def test_images_in_memory_are_read_by_place() -> None:
@@ -16,6 +16,17 @@ def test_images_in_memory_are_read_by_place() -> None:
     part = held.part(-2, None)
     assert part.labels.tolist() == [4, 5]
     assert part.images.data_ptr() == held.images[4:].data_ptr()
+
+
+def test_the_first_images_of_a_part() -> None:
+    held = image_files.held(6)
+    some = first(held, 4)
+    assert (len(some), some.size, some.names) == (4, (1, 28, 28), None)
+    assert some.labels.tolist() == [0, 1, 2, 3]
+    assert some.read().pixels.equal(held.images[:4])
+    assert some.read([3, 1], epoch=2).pixels.equal(held.images[[3, 1]])
+    assert len({held.fingerprint(), some.fingerprint(), First(held, 3).fingerprint()}) == 3
+    assert first(held, None) is first(held, 6) is first(held, 7) is held
 
 
 def test_the_fingerprint_sees_every_part_and_the_classes() -> None:
