@@ -83,7 +83,7 @@ def layers_of(row: str, seed: int, bonus: tuple[float, int], particles: int) -> 
     found: list[Mapping[str, Any]] = [{"model": MODEL, "seed": seed, "device": "cpu"}, ROWS[row]]
     if ROWS[row]["objective"] != "exact":
         found.append({"inference": {"particles": particles}})
-    if row.startswith("reinforce") and bonus[0]:
+    if row.startswith("reinforce"):
         weights = {"entropy_bonus": bonus[0], "entropy_bonus_steps": bonus[1]}
         found.append({"inference": weights})
     return found

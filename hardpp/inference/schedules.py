@@ -128,7 +128,7 @@ def kl_warm_up(steps: int) -> KLWarmUp | None:
 
 
 def bonus_of_entropy(weight: EntropyBonus | float, steps: int, final: float) -> EntropyBonus | None:
-    """The bonus that options of an objective ask for; None for weight 0.
+    """The bonus that options of an objective ask for; None for weight 0, which turns it off.
 
     Args:
         weight: `entropy_bonus`, at first; or the schedule itself.
@@ -136,7 +136,7 @@ def bonus_of_entropy(weight: EntropyBonus | float, steps: int, final: float) -> 
         final: `entropy_bonus_final`, the share of it that is left then.
 
     Raises:
-        UsageError: a negative weight or number of steps, a share outside 0 to 1, or steps without a weight.
+        UsageError: a negative weight or number of steps, or a share outside 0 to 1.
     """
     if isinstance(weight, EntropyBonus):
         if steps:
@@ -149,7 +149,5 @@ def bonus_of_entropy(weight: EntropyBonus | float, steps: int, final: float) -> 
     if not 0 <= final <= 1:
         raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
     if not weight:
-        if steps:
-            raise UsageError("entropy_bonus_steps is for an entropy_bonus above 0")
         return None
     return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)

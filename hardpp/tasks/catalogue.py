@@ -84,12 +84,13 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
         named = recommended.get("objective")
         if str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED and named and not _trains_guide(named):
             recommended.pop("objective")  # it does not train the guide that was asked for
-        options = recommended.pop("options", {})
-        if named and str(tables.get("objective", named)) not in (named, *options):
-            recommended.pop("guide", None)  # which is for those objectives
+        guides, options = (recommended.pop(key, {}) for key in ("guides", "options"))
         sizes = dict(family.presets.get(preset, {}))
         options = merge([options, sizes.pop("options", {})])
-        recommended["inference"] = options.get(_name(merge([recommended, tables]), "objective"), {})
+        wanted = _name(merge([recommended, tables]), "objective")
+        recommended["inference"] = options.get(wanted, {})
+        if wanted in guides:
+            recommended["guide"] = guides[wanted]
         tables = merge([recommended, sizes, tables, {"data": {"name": name}}])
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
     kind = None if chosen is None else chosen.kind

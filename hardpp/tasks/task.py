@@ -85,10 +85,10 @@ class Task(Protocol):
     def settings(self, data: str) -> Mapping[str, Any]:
         """What is recommended for a data set: tables laid under everything else, the preset too.
 
-        In place of `inference`, which depends on the objective, there may be `options`: the `inference` of
-        each objective, by name; in presets too. A `guide` is for these and the recommended objective; for
-        any other it is the one that objective trains. And there may be `lone_baseline`, what one particle is
-        compared with where latents have no expected value, which soft attention needs.
+        In place of `inference` and `guide`, which depend on the objective, there may be `options` and
+        `guides`: those of each objective, by name (`options` in presets too); the guide of any other is the
+        one it trains. And there may be `lone_baseline`, what one particle is compared with where latents have
+        no expected value, which soft attention needs.
         """
 
     def load(self, config: Any, report: Callable[[str], None]) -> Any:

@@ -94,7 +94,6 @@ def test_an_entropy_bonus_of_plain_numbers(kind: Callable[..., ScoreFunctionELBO
         ({"entropy_bonus": -1.0}, "0 or more"),
         ({"entropy_bonus": 1.0, "entropy_bonus_steps": -1}, "0 or more"),
         ({"entropy_bonus": 1.0, "entropy_bonus_final": 1.5}, "a share of entropy_bonus, 0 to 1, not 1.5"),
-        ({"entropy_bonus_steps": 3}, "for an entropy_bonus above 0"),
         ({"entropy_bonus": schedule, "entropy_bonus_steps": 3}, "steps of its own"),
     ):
         with pytest.raises(UsageError, match=words):

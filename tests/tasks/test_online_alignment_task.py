@@ -350,7 +350,6 @@ def test_what_is_recognised_does_not_depend_on_the_other_utterances(
         (["--objective", "vimco", "--particles", "1"], "needs at least 2"),
         (["--set", "training.weight_noise=-1"], "training.weight_noise"),
         (["--set", "inference.entropy_bonus=1.0"], "no option 'entropy_bonus'"),  # vimco has none
-        (["--objective", "reinforce", "--set", "inference.entropy_bonus_steps=5"], "for an entropy_bonus"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -358,6 +357,19 @@ def test_what_does_not_go_together(data: Path, tmp_path: Path, words: list[str],
     message = fail(2, *command(data, tmp_path / "run", *words))
     assert sentence in message
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_recommended_for_phones_and_not_for_digits() -> None:
+    phones, digits = (
+        catalogue.resolve([{"model": MODEL, "objective": "reinforce", "data": {"name": name}}])
+        for name in ("synthetic-timit-25", "spoken-digits")
+    )
+    assert (phones.guide, digits.guide) == ("prior", "prior")
+    assert (phones.network["even"], digits.network["even"]) == (True, False)
+    assert (phones.inference["entropy_bonus"], digits.inference["entropy_bonus"]) == (1.0, 0.0)
+    off = {"objective": "reinforce", "inference": {"entropy_bonus": 0.0}, "data": {"name": "festvox-ru"}}
+    found = catalogue.resolve([{"model": MODEL, **off}])
+    assert catalogue.objective("reinforce", found.inference).entropy_bonus is None
 
 
 def test_corpora_that_are_not_there(tmp_path: Path) -> None:

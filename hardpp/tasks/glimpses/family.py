@@ -67,7 +67,7 @@ class GlimpseTask(GlimpseVerbs):
             decay = 0.15
         return {
             "objective": "rloo",
-            "guide": "prior",
+            "guides": dict.fromkeys(("rloo", "reinforce", "hybrid"), "prior"),
             "lone_baseline": "average",
             "options": {"rloo": {"particles": 2, **bonus}, "reinforce": bonus, "hybrid": bonus},
             "network": network,

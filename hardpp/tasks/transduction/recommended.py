@@ -38,7 +38,7 @@ FEW_SENTENCES: Mapping[str, Any] = merge(
 # Few verses and many rare words: each word by itself, with its analysis, and moves from one to the next.
 WORDS: Mapping[str, Any] = {
     "objective": "exact",
-    "guide": "smoothed",
+    "guides": {"exact": "smoothed"},
     "network": {"looks": "chain", "decoder": 256, "dropout": 0.3},
     "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.0, "warmup_steps": 100, "clip_norm": 20.0},
     "training": {"max_epochs": 7},
