@@ -1,7 +1,7 @@
 """Speech by the six systems of Lawson et al. (2017) and others: errors, how soon, and when tokens are said.
 
     python benchmarks/speech.py --data synthetic-timit --rows vimco reinforce --seeds 0 1 2 --out runs/speech
-    python benchmarks/speech.py --table runs/speech --curves speech.png
+    python benchmarks/speech.py --table runs/speech --curves speech.png    # of several folders, too
     python benchmarks/speech.py --quick
 
 Networks, batches, particles and steps of all rows are the same; "leave-one-out" and "temporal" are equations
@@ -136,14 +136,14 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
     (path / "benchmark.json").write_text(json.dumps(out | {"curve": _curve(path)}, indent=1))
 
 
-def table(folder: Path, levels: Sequence[float]) -> None:
+def table(folders: Sequence[Path], levels: Sequence[float]) -> None:
     """Prints a line a row with means over seeds, and at which step each row reached each dev PER."""
-    groups = _groups(folder)
+    groups = {(group[0]["data"], row): group for folder in folders for row, group in _groups(folder).items()}
     titles = [*COLUMNS, *(f"steps to {level:g}" for level in levels)]
-    print("| row | seeds | " + " | ".join(titles) + " |")
-    print("|---" * (len(titles) + 2) + "|")
-    for row, group in groups.items():
-        cells = [f"`{row}`", str(len(group))]
+    print("| data | row | seeds | " + " | ".join(titles) + " |")
+    print("|---" * (len(titles) + 3) + "|")
+    for (data, row), group in groups.items():
+        cells = [data, f"`{row}`", str(len(group))]
         for figure, decimals in COLUMNS.values():
             values = [one[figure] for one in group if figure in one]
             cells.append(over_seeds(values, decimals))
@@ -155,38 +155,43 @@ def table(folder: Path, levels: Sequence[float]) -> None:
             )
         print("| " + " | ".join(cells) + " |")
     print("\n± is the standard error over seeds; delay, boundary, lag and interval are milliseconds.\n")
-    for row, group in groups.items():
+    for (data, row), group in groups.items():
         for one in group:
             rates = ", ".join(f"{point['PER']:.3f}" for point in one["curve"])
-            print(f"{row} {one['seed']} ({one['model_parameters']} parameters): dev PER by epoch {rates}")
+            size = one["model_parameters"]
+            print(f"{data} {row} {one['seed']} ({size} parameters): dev PER by epoch {rates}")
     commits = {one["commit"] for group in groups.values() for one in group}
     print(f"\ncommit {', '.join(sorted(commits))}")
 
 
-def draw(folder: Path, path: Path) -> None:
-    """Learning curves: dev PER by step, a thin line a seed and a thick one for their mean."""
+def draw(folders: Sequence[Path], path: Path) -> None:
+    """Learning curves, a panel a folder: dev PER by step, thin lines of seeds and a thick one of their mean."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axis = figure.subplots()
-    groups = _groups(folder)
-    pairs = list(dict.fromkeys(row.removesuffix("-temporal") for row in groups))
-    for row, group in groups.items():
-        colour = colormaps["tab10"](pairs.index(row.removesuffix("-temporal")))
-        for one in group:
-            steps, rates = zip(*((p["step"], p["PER"]) for p in one["curve"]), strict=True)
-            axis.plot(steps, rates, color=colour, linewidth=0.6, alpha=0.6)
-        shared = list(zip(*(one["curve"] for one in group), strict=False))
-        middle = [mean(point["PER"] for point in points) for points in shared]
-        steps = [points[0]["step"] for points in shared]
-        style = "--" if row.endswith("temporal") else "-"
-        axis.plot(steps, middle, color=colour, linewidth=1.8, linestyle=style, label=row)
-    axis.set_xlabel("steps")
-    axis.set_ylabel("dev PER, greedy")
-    axis.set_ylim(0, 1)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8)
+    wide = 8 if len(folders) == 1 else 5 * len(folders)
+    figure = Figure(figsize=(wide, 4.5), layout="constrained")
+    panels = figure.subplots(1, len(folders), sharey=True, squeeze=False)[0]
+    kinds = list(dict.fromkeys(row.removesuffix("-temporal") for row in ROWS))
+    shown: dict[str, Any] = {}
+    for axis, folder in zip(panels, folders, strict=True):
+        for row, group in _groups(folder).items():
+            colour = colormaps["tab10"](kinds.index(row.removesuffix("-temporal")))
+            for one in group:
+                steps, rates = zip(*((p["step"], p["PER"]) for p in one["curve"]), strict=True)
+                axis.plot(steps, rates, color=colour, linewidth=0.6, alpha=0.6)
+            shared = list(zip(*(one["curve"] for one in group), strict=False))
+            middle = [mean(point["PER"] for point in points) for points in shared]
+            steps = [points[0]["step"] for points in shared]
+            style = "--" if row.endswith("temporal") else "-"
+            (shown[row],) = axis.plot(steps, middle, color=colour, linewidth=1.8, linestyle=style)
+            axis.set_title(group[0]["data"])
+        axis.set_xlabel("steps")
+        axis.set_ylim(0, 1)
+        axis.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("dev PER, greedy")
+    named = {row: shown[row] for row in ROWS if row in shown}
+    panels[0].legend(named.values(), named.keys(), frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
 
 
@@ -235,13 +240,13 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/speech"))
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--table", type=Path, help="print the table of an earlier run's folder")
+    parser.add_argument("--table", type=Path, nargs="+", help="print the table of earlier runs' folders")
     parser.add_argument("--levels", nargs="*", type=float, default=[0.5, 0.3, 0.2], help="dev PERs to reach")
     parser.add_argument("--curves", type=Path, help="picture of the learning curves to write")
     parser.add_argument("--quick", action="store_true", help="40 utterances, one epoch: to see that it runs")
     asked = parser.parse_args()
     with TemporaryDirectory() as temporary:
-        out = asked.table or (Path(temporary) if asked.quick else asked.out)
+        out = Path(temporary) if asked.quick else asked.out
         if not asked.table:
             # All rows train as long: no row stops for want of patience.
             training = {"max_epochs": asked.epochs, "patience": asked.epochs}
@@ -256,6 +261,7 @@ if __name__ == "__main__":
                 for row in asked.rows:
                     own = layers_of(row, seed, bonus, asked.particles)
                     train(row, out / f"{row}-{seed}", [shared, *own])
-        table(out, asked.levels)
+        folders = asked.table or [out]
+        table(folders, asked.levels)
         if asked.curves:
-            draw(out, asked.curves)
+            draw(folders, asked.curves)
