@@ -165,7 +165,7 @@ def table(folders: Sequence[Path], levels: Sequence[float]) -> None:
 
 
 def draw(folders: Sequence[Path], path: Path) -> None:
-    """Learning curves, a panel a folder: dev PER by step, thin lines of seeds and a thick one of their mean."""
+    """Learning curves, a panel a folder: dev PER by step, thin lines of seeds, a thick one of their mean."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -191,7 +191,7 @@ def draw(folders: Sequence[Path], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("dev PER, greedy")
     named = {row: shown[row] for row in ROWS if row in shown}
-    panels[0].legend(named.values(), named.keys(), frameon=False, fontsize=8)
+    figure.legend(named.values(), named.keys(), loc="outside right center", frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
 
 
