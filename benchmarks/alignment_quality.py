@@ -21,7 +21,7 @@ from typing import Any
 
 from measured import commit
 
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
 from hardpp.tasks.transduction.word_links import compare_links

@@ -24,7 +24,7 @@ from typing import Any
 from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.session import run_in_folder
 
 ROWS: dict[str, dict[str, Any]] = {

@@ -24,7 +24,7 @@ from measured import commit
 from hardpp.data.sources import fetch
 from hardpp.data.transduction import cmudict
 from hardpp.metrics.error_rates import error_rates
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run

@@ -39,7 +39,8 @@ from hardpp.config import RunConfig, merge, parse_setting
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.diagnostics.gradients import examine, parameter_groups
 from hardpp.guides.prior import Prior
-from hardpp.tasks.catalogue import objective, resolve
+from hardpp.tasks.catalogue import objective
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.glimpses.family import GlimpseTask
 from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
 from hardpp.tasks.session import Session, train

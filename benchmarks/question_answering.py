@@ -19,7 +19,7 @@ from typing import Any
 
 from measured import commit, over_seeds
 
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.session import Session
 from hardpp.tasks.task import Programs, Run
 

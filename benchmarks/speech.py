@@ -29,7 +29,7 @@ from measured import commit, over_seeds
 from hardpp import checkpoint
 from hardpp.config import merge, parse_setting
 from hardpp.metrics.phone_error_rate import phone_error_rate
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
 from hardpp.tasks.session import Session
 from hardpp.tasks.session import train as train_session

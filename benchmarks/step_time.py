@@ -27,7 +27,7 @@ from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.models.latent_alignment import LatentAlignment
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.session import Session
 from hardpp.types import TransductionBatch
 

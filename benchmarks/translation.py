@@ -21,7 +21,7 @@ from typing import Any
 
 from measured import commit, over_seeds
 
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.session import run_in_folder
 

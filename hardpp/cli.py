@@ -94,7 +94,7 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     symbols a side than data.max_length are lines that cannot be used: see --on-bad.
     """
     from hardpp.config import parse_setting, read_toml
-    from hardpp.tasks.catalogue import resolve
+    from hardpp.tasks.configuration import resolve
     from hardpp.tasks.session import Session, run_in_folder
 
     flags = {name: options[name] for name in ("model", "guide", "objective", "preset", "seed", "device")}

@@ -30,6 +30,11 @@ class DataConfig(Section):
     name: str = Field("", description="a fetchable data set, or the path of your own; left out: the model's")
     train_limit: int | None = Field(None, ge=1, description="train on the first so many data")
 
+    @classmethod
+    def is_there(cls, name: str) -> bool:
+        """Is there data of the user's own by that name: a file or folder?"""
+        return Path(name).exists()
+
 
 class OptimiserConfig(Section):
     """AdamW with warm-up, a cosine decay to zero, and a running average of the weights."""

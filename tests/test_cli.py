@@ -17,7 +17,8 @@ from hardpp.cli import main
 from hardpp.config import parse_setting
 from hardpp.errors import ResourceError
 from hardpp.exits import mendable
-from hardpp.tasks.catalogue import TASKS, resolve
+from hardpp.tasks.catalogue import TASKS
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from hardpp.cli import main
 from hardpp.config import parse_setting
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

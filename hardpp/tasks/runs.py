@@ -25,6 +25,7 @@ from hardpp import checkpoint
 from hardpp.config import RunConfig, read_toml, write_toml
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.tasks import catalogue
+from hardpp.tasks.configuration import stored
 from hardpp.tasks.run_lock import LOCK
 from hardpp.tasks.task import Programs, Run
 
@@ -187,7 +188,7 @@ def versions() -> dict[str, str]:
 def _stored(folder: Path) -> RunConfig:
     path = folder / "config.toml"
     try:
-        return catalogue.stored(read_toml(path))
+        return stored(read_toml(path))
     except UsageError as error:  # the user's usage is right; it is the folder that was altered
         place = "" if str(path) in str(error) else f"{path}: "
         raise CheckpointError(f"{place}{error}", "was it edited? hardpp never changes it") from error

@@ -50,7 +50,8 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
     objective and preset, and what it is (of inference.*: `hardpp objectives NAME`). Each can be given as
     --set SETTING=VALUE or in a --config.
     """
-    from hardpp.tasks.catalogue import TASKS, resolve
+    from hardpp.tasks.catalogue import TASKS
+    from hardpp.tasks.configuration import resolve
     from hardpp.tasks.settings import described_settings
 
     if name is not None:

@@ -26,7 +26,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks.captions import data as caption_data
 from hardpp.tasks.captions.data import Chosen
 from hardpp.tasks.captions.figures import describe_images, looks, middle_in, word_weights
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, run_in_folder, train
 from hardpp.tasks.task import Run

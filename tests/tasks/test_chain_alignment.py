@@ -12,6 +12,7 @@ from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.factors import FactoredLinear
 from hardpp.tasks import catalogue
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.transduction.chain_alignment import chain_programs, target_counts
 from hardpp.tasks.transduction.network import AlignmentNetwork
 
@@ -67,11 +68,11 @@ def test_a_guide_that_would_have_to_be_trained_is_refused() -> None:
 
 
 def test_the_verses_are_aligned_by_a_chain_and_read_out_given_the_whole_target() -> None:
-    config = catalogue.resolve([{"data": {"name": "bible-alignments"}}])
+    config = resolve([{"data": {"name": "bible-alignments"}}])
     assert (config.objective, config.guide, config.network["looks"]) == ("exact", "smoothed", "chain")
 
 
 def test_the_smoothed_guide_needs_a_chain() -> None:
-    config = catalogue.resolve([{"guide": "smoothed", "objective": "exact"}])
+    config = resolve([{"guide": "smoothed", "objective": "exact"}])
     with pytest.raises(UsageError, match="that of a chain"):
         catalogue.task("alignment").build(config, description(PAIRS))

@@ -10,7 +10,7 @@ from utterances import by_hand, legal_paths, online, transducer, utterances
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.speech.emission_times import quantiles
 from hardpp.tasks.speech.figures import _matches, delays
 from hardpp.tasks.speech.network import OnlineNetwork, programs

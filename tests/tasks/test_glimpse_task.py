@@ -22,7 +22,7 @@ from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks import gradients
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.glimpses import data as glimpse_data
 from hardpp.tasks.glimpses import verbs as glimpse_verbs
 from hardpp.tasks.glimpses.data import Chosen

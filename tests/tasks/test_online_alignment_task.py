@@ -23,6 +23,7 @@ from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import DataError
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.tasks import catalogue
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, train
 from hardpp.tasks.speech import data as speech_data
@@ -131,7 +132,7 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(data: Path, tmp_path: Pa
     words = ["--objective", "reinforce", "--guide", "prior", "--max-epochs", "2"]
     words += [word for one in noise for word in ("--set", one)]
     succeed(*command(data, tmp_path / "whole", *words))
-    config = catalogue.resolve(
+    config = resolve(
         [
             TINY,
             {"model": MODEL, "data": {"name": str(data)}, "device": "cpu", "objective": "reinforce"},
@@ -361,14 +362,14 @@ def test_what_does_not_go_together(data: Path, tmp_path: Path, words: list[str],
 
 def test_what_is_recommended_for_phones_and_not_for_digits() -> None:
     phones, digits = (
-        catalogue.resolve([{"model": MODEL, "objective": "reinforce", "data": {"name": name}}])
+        resolve([{"model": MODEL, "objective": "reinforce", "data": {"name": name}}])
         for name in ("synthetic-timit-25", "spoken-digits")
     )
     assert (phones.guide, digits.guide) == ("prior", "prior")
     assert (phones.network["even"], digits.network["even"]) == (True, False)
     assert (phones.inference["entropy_bonus"], digits.inference["entropy_bonus"]) == (1.0, 0.0)
     off = {"objective": "reinforce", "inference": {"entropy_bonus": 0.0}, "data": {"name": "festvox-ru"}}
-    found = catalogue.resolve([{"model": MODEL, **off}])
+    found = resolve([{"model": MODEL, **off}])
     assert catalogue.objective("reinforce", found.inference).entropy_bonus is None
 
 

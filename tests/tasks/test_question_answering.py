@@ -17,6 +17,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks import catalogue
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.questions import data as question_data
 from hardpp.tasks.questions.data import Chosen, inside, region_boxes
 from hardpp.tasks.questions.figures import answer_log_probs, looks
@@ -296,7 +297,7 @@ def test_answers_that_are_no_class_count_as_wrong_and_are_not_scored(run: Run, c
 
 def test_votes_are_drawn_again_every_epoch(vqa: Path) -> None:
     data = {"data": {"name": str(vqa)}, "model": MODEL}
-    config = catalogue.resolve([TINY, data, {"training": {"batch_size": 100}}])
+    config = resolve([TINY, data, {"training": {"batch_size": 100}}])
     task = catalogue.task(MODEL)
     loaded = task.load(config.data, print)
     description = task.describe(loaded)

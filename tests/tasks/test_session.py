@@ -16,7 +16,7 @@ from corpora import TINY, fail, hashes, metrics, succeed, train_command, write_c
 from hardpp import checkpoint
 from hardpp.errors import Interrupted, NumericalError
 from hardpp.tasks import session as sessions
-from hardpp.tasks.catalogue import resolve
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import create, open_run
 from hardpp.tasks.session import Session, run_in_folder, train
 from hardpp.types import Record

@@ -12,6 +12,7 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.tasks import catalogue
+from hardpp.tasks.configuration import resolve
 from hardpp.tasks.runs import open_run
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.task import Run
@@ -117,7 +118,7 @@ def test_an_objective_of_somebody_else_trains(tmp_path: Path, monkeypatch: pytes
     succeed(*train_command(data, tmp_path / "run", *words))
     succeed("evaluate", tmp_path / "run")
     with pytest.raises(UsageError, match="is no subclass"):
-        catalogue.resolve([TINY, {"objective": "somebody_elses:Other", "data": {"name": str(data)}}])
+        resolve([TINY, {"objective": "somebody_elses:Other", "data": {"name": str(data)}}])
 
 
 def test_an_entry_point_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +129,7 @@ def test_an_entry_point_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("broken", "no_such_module:Name", "hardpp.objectives"),
     ]
     monkeypatch.setattr(catalogue, "entry_points", lambda group: entries if "objectives" in group else [])
-    assert catalogue.resolve([{"objective": "plugin", "data": {"name": "."}}]).guide == "prior"
+    assert resolve([{"objective": "plugin", "data": {"name": "."}}]).guide == "prior"
     with pytest.raises(UsageError, match="'no_such_module:Name' cannot be imported"):
-        catalogue.resolve([{"objective": "broken", "data": {"name": "."}}])
-    catalogue.resolve([{"objective": "exact", "data": {"name": "."}}])  # a broken one hurts no other
+        resolve([{"objective": "broken", "data": {"name": "."}}])
+    resolve([{"objective": "exact", "data": {"name": "."}}])  # a broken one hurts no other

@@ -44,6 +44,11 @@ class PairData(DataConfig):
         "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
     )
 
+    @classmethod
+    def is_there(cls, name: str) -> bool:
+        """Is there a file or folder, or two files whose names begin so?"""
+        return super().is_there(name) or parallel.is_beginning(name)
+
 
 class Known(NamedTuple):
     """A data set that has a name."""
