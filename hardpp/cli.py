@@ -67,7 +67,7 @@ def main(debug: bool) -> None:
     help="Go on with a run?",
 )
 @click.option("--init-from", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
-@click.option("--on-bad", help="Pairs or questions that cannot be used: stop, or skip and say so [stop].")
+@click.option("--on-bad", help="Pairs, questions, recordings of no use: stop, or skip and say so [stop].")
 @click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -> None:
@@ -82,7 +82,8 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
       a TSV file, lines of source TAB target; or a folder with train.tsv, dev.tsv and test.tsv
       a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line; or NAME, the common
         beginning of two files NAME.de and NAME.en; or a folder of raw IWSLT talks (train.tags.de-en.de, ...)
-      for online-alignment, a TIMIT folder (TRAIN/ and TEST/, in either case)
+      for online-alignment, TIMIT (TRAIN/ and TEST/, in either case), or lists of sound files: FILE.tsv, or a
+        folder with train.tsv, dev.tsv and test.tsv, lines of PATH TAB tokens with blanks between them
       for question-answering, easy-VQA (train/questions.json), or VQA v2's JSON and features (*.tsv, *.npz)
       for glimpse, images of one size, labelled: FOLDER/train/CLASS/*.png (dev and test likewise, or made of
         FOLDER/CLASS/*.png), or the four IDX files of MNIST; or a name, such as translated-mnist

@@ -16,7 +16,7 @@ from hardpp.verbs.options import decoding_options, run_options, style_option
     "--input",
     "file",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Sources of your own without targets, one a line; - is standard input.",
+    help="Sources of your own without targets, or sound files, one a line; - is standard input.",
 )
 @decoding_options
 @style_option("text", "tsv")
@@ -39,6 +39,7 @@ def decode(
 
     \b
     echo "a tune" | hardpp decode RUN --input -            your own words or sentences
+    ls *.wav | hardpp decode RUN --input -                 your own recordings
     hardpp decode RUN --part dev --format tsv --limit 10   some of the data that the run knows
     """
 
@@ -49,7 +50,7 @@ def decode(
     if file is None:
         items = select()
     elif not hasattr(run.task, "sources"):
-        raise click.UsageError(f"sources of model {run.task.name} are no lines of text: give --data")
+        raise click.UsageError(f"items of model {run.task.name} are no lines of a file: give --data")
     elif any(click.get_current_context().params[name] is not None for name in ("data", "part", "limit")):
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:

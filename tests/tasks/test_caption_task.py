@@ -233,7 +233,7 @@ def test_decode_says_what_evaluate_scores(run: Run, chosen: Chosen) -> None:
     right = [said[name] in [" ".join(caption.words) for caption in captions[name]] for name in chosen.names]
     assert sum(right) / len(right) == run.task.evaluate(run, chosen, {"beam": 2})["same"]
     assert succeed("decode", run.path, "--beam", "2").splitlines() == list(said.values())
-    assert "no lines of text" in fail(2, "decode", run.path, "--input", "-")
+    assert "no lines of a file" in fail(2, "decode", run.path, "--input", "-")
 
 
 def test_soft_runs_are_judged_as_they_predict(run: Run, chosen: Chosen) -> None:

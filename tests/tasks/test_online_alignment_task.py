@@ -377,7 +377,7 @@ def test_corpora_that_are_not_there(tmp_path: Path) -> None:
     assert "'spoken-digit'" in fail(2, *command("spoken-digit", tmp_path / "run"))
     assert "no file or folder" in fail(2, *command("./nowhere", tmp_path / "run"))
     (tmp_path / "empty").mkdir()
-    assert "not a TIMIT folder" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
+    assert "neither TIMIT nor lists" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
 
 
 def crowded(data: Path, folder: Path, part: str) -> Path:

@@ -1,18 +1,28 @@
-"""Corpora of speech by name: what can be fetched or made, and a user's own TIMIT.
+"""Corpora of speech by name: what can be fetched or made, and a user's own TIMIT or recordings.
 
 spoken-digits              strings of real spoken digits, no further program needed
 festvox-ru                 Russian sentences read aloud, with the times of phones
 synthetic-timit            speech made by flite, as much as TIMIT has or less
 synthetic-timit-10 -25 -50 the same with a second speaker of the other sex, at 10, 25 and 50 % of the peak
 a folder                   TIMIT, as its users hold it
+a list, or a folder of three  one's own recordings (`hardpp.data.speech.transcripts`)
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from hardpp.data.lines import OnBad
 from hardpp.data.sources import fetch
-from hardpp.data.speech import features, festvox_ru, mixing, spoken_digits, synthetic_speech, timit
+from hardpp.data.speech import (
+    features,
+    festvox_ru,
+    mixing,
+    spoken_digits,
+    synthetic_speech,
+    timit,
+    transcripts,
+)
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.phone_folding import TO_39
 from hardpp.data.speech.recordings import Recording
@@ -32,6 +42,7 @@ class SpeechOptions(NamedTuple):
     merged: tuple[str, ...] = ()  # phones of TIMIT of which several in a row count as one
     mixed: int = 0  # per cent of the peak, of a second speaker in TIMIT; 0: none
     stacked: int = STACKED  # frames of 10 ms that become one; spoken digits are not stacked
+    on_bad: OnBad = "stop"  # lines of lists of recordings
     seed: int = 0  # of spoken-digits
 
 
@@ -43,7 +54,7 @@ def corpus(
     """The corpus of that name, fetched, made or read; features are kept in the cache.
 
     Args:
-        name: One of `NAMES`, or the path of a folder with TIMIT in it.
+        name: One of `NAMES`, or the path of a folder with TIMIT in it, or of lists of recordings.
         options: What can be chosen.
         report: Told in a few words what is going on.
 
@@ -61,12 +72,18 @@ def corpus(
         parts = synthetic_speech.recordings(lambda: ding.bitext(fetch("ding", report)), options.size, report)
         level = name.removeprefix(SYNTHETIC).removeprefix("-")
         parts = _mixed(parts, int(level or 0))
-    elif timit.is_timit(folder := Path(name)):
+    elif transcripts.is_transcribed(folder := Path(name)):
+        parts, folding = transcripts.recordings(folder, options.on_bad, report), {}
+        name = folder.resolve().stem
+    elif timit.is_timit(folder):
         parts = timit.recordings(folder, report, phones=options.phones, merged=options.merged)
         parts = _mixed(parts, options.mixed)
         name = "timit"
     elif folder.exists():
-        raise DataError(f"{folder}: not a TIMIT folder", "it needs the folders TRAIN and TEST")
+        raise DataError(
+            f"{folder}: neither TIMIT nor lists of recordings",
+            "it needs TRAIN and TEST, or train.tsv, dev.tsv and test.tsv (SOUND, TAB, tokens)",
+        )
     else:
         raise UsageError(f"there is no corpus of speech named {name!r}", f"there are: {', '.join(NAMES)}")
     return features.corpus(name, parts, report, folding=folding, stacked=options.stacked)

@@ -97,13 +97,7 @@ def corpus(
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
     utterances = [
-        Utterance(
-            recording.name,
-            recording.speaker,
-            LogMel(static, normalisation, stacked),
-            recording.segments,
-            recording.tokens,
-        )
+        _utterance(recording, LogMel(static, normalisation, stacked))
         for recording, static in zip(recordings, rows, strict=True)
     ]
     ends = [len(parts["train"]), len(parts["train"]) + len(parts["dev"])]
@@ -118,6 +112,15 @@ def corpus(
     )
 
 
+def heard(recordings: Sequence[Recording], normalisation: Normalisation, stacked: int) -> list[Utterance]:
+    """Utterances of recordings that belong to no corpus, normalised as those of one are; nothing is kept.
+
+    Raises:
+        DataError: A sound cannot be read.
+    """
+    return [_utterance(one, LogMel(measured(one.sound.read()), normalisation, stacked)) for one in recordings]
+
+
 def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
     """The same utterances, their features brought to the mean and variance of another corpus's train part.
 
@@ -129,6 +132,10 @@ def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) ->
         else one
         for one in utterances
     ]
+
+
+def _utterance(recording: Recording, frames: LogMel) -> Utterance:
+    return Utterance(recording.name, recording.speaker, frames, recording.segments, recording.tokens)
 
 
 def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Callable[[str], None]) -> None:

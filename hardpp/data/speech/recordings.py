@@ -50,12 +50,13 @@ class Recording(NamedTuple):
     speaker: str
     sex: Sex
     sound: Sound
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...]  # one a token, or none where it is not known when they are said
+    transcript: tuple[str, ...] = ()  # the tokens, where there are no segments
 
     @property
     def tokens(self) -> tuple[str, ...]:
         """What is said."""
-        return tuple(segment.label for segment in self.segments)
+        return tuple(segment.label for segment in self.segments) or self.transcript
 
 
 def fitted(

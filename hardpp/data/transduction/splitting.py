@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hardpp.data.parts import PARTS, bucket
+from hardpp.data.parts import PARTS, part_of
 from hardpp.data.transduction.pairs import Line
 from hardpp.errors import DataError
 
@@ -22,7 +22,7 @@ def by_checksum(lines: list[Line], path: Path, own_split: str) -> dict[str, list
     for line in lines:
         # Doubled blanks must not put one source into two parts.
         single = " ".join(token for token in line.pair.source.split(" ") if token)
-        parts[{0: "test", 1: "dev"}.get(bucket(single), "train")].append(line)
+        parts[part_of(single)].append(line)
     empty = [name for name in PARTS if not parts[name]]
     if empty:
         raise DataError(

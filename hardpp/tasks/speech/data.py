@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
-import torch
 from pydantic import Field
 
 from hardpp.config import DataConfig
+from hardpp.data.lines import OnBad
 from hardpp.data.order import in_order
-from hardpp.data.speech import features
 from hardpp.data.speech.batches import collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions, corpus
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
-from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
+from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.task import Run
@@ -35,10 +34,14 @@ class SpeechData(DataConfig):
     merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
     stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
+    on_bad: OnBad = Field(
+        "stop",
+        description="a recording that cannot be used: refuse the list, or leave it out and say so",
+    )
 
 
 def load(config: SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
-    """The utterances: a named corpus, fetched or made, or the user's own TIMIT.
+    """The utterances: a named corpus, fetched or made, or the user's own TIMIT or recordings.
 
     Raises:
         DataError: they cannot be fetched, made or read.
@@ -49,6 +52,7 @@ def load(config: SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
         merged=tuple(config.merged),
         mixed=config.mixed,
         stacked=config.stacked,
+        on_bad=config.on_bad,
     )
     found = corpus(config.name, chosen, report)
     return found._replace(train=found.train[: config.train_limit])
@@ -74,16 +78,6 @@ def describe(data: SpeechCorpus) -> dict[str, Any]:
 def vocabulary(description: Mapping[str, Any]) -> Vocabulary:
     """The tokens a run knows, the end mark first."""
     return Vocabulary(tuple(description["tokens"]))
-
-
-def as_in_training(utterances: Sequence[Utterance], description: Mapping[str, Any]) -> list[Utterance]:
-    """Utterances whose features went through what those of the run's train part went through.
-
-    Another folder's own mean and variance would make other features of the same sound. Runs older than
-    this kept none: theirs stay as the folder has them.
-    """
-    kept = {name: torch.tensor(value) for name, value in description.get("normalisation", {}).items()}
-    return features.normalised(utterances, Normalisation(**kept)) if kept else list(utterances)
 
 
 def most_tokens(description: Mapping[str, Any], frames: int) -> int:

@@ -81,7 +81,7 @@ class OnlineAlignmentTask(SpeechVerbs):
         }
 
     def load(self, config: speech_data.SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
-        """The utterances: a named corpus, fetched or made if need be, or the user's own TIMIT."""
+        """The utterances: a named corpus, fetched or made if need be, or the user's own."""
         return speech_data.load(config, report)
 
     def describe(self, data: SpeechCorpus) -> dict[str, Any]:

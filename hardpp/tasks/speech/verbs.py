@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.data.speech.batches import check_lengths, collate
+from hardpp.data.speech.batches import collate
 from hardpp.data.speech.ctm import ctm
 from hardpp.data.speech.textgrid import textgrid
 from hardpp.data.speech.utterances import Segment, Utterance
@@ -16,8 +17,9 @@ from hardpp.tasks.file_names import file_names
 from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.speech.figures import figures
-from hardpp.tasks.speech.network import form, topology
+from hardpp.tasks.speech.network import form
 from hardpp.tasks.speech.recognition import recognise
+from hardpp.tasks.speech.selection import select, sources
 from hardpp.tasks.task import Run
 from hardpp.types import UtteranceBatch
 
@@ -42,20 +44,18 @@ class SpeechVerbs:
         """A part of the run's corpus, or of another one normalised as that; left out, the test part.
 
         Raises:
-            DataError: the data cannot be read, its frames are of another kind than the run's, or an
-                utterance has more tokens than the run's topology allows for its frames.
+            DataError, UsageError: see `hardpp.tasks.speech.selection.select`.
         """
-        found = speech_data.load(run.reading(data), report)
-        features = found.test[0].read().shape[-1]
-        if features != run.description["features"]:
-            raise DataError(
-                f"{found.name}: frames have {features} features, and this run was trained on "
-                f"{run.description['features']}"
-            )
-        every = {"all": [*found.train, *found.dev, *found.test], **found._asdict()}
-        chosen = speech_data.as_in_training(every[part or "test"][:limit], run.description)
-        check_lengths(chosen, speech_data.vocabulary(run.description), topology(run.config))
-        return chosen
+        return select(run, data, part, limit, report)
+
+    def sources(self, run: Run, path: Path) -> list[Utterance]:
+        """The sounds that a file names, one a line; what is said in them is not known.
+
+        Raises:
+            DataError: the file or a sound cannot be read; the message names file and line.
+            UsageError: the run hears features that came with its data, and not sound.
+        """
+        return sources(run, path)
 
     def batch(self, run: Run, utterances: Sequence[Utterance]) -> UtteranceBatch:
         """The utterances as one batch on the run's device.

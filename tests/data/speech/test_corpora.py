@@ -104,7 +104,7 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no corpus of speech named 'synthetic'") as error:
         corpora.corpus("synthetic")
     assert "synthetic-timit-25" in error.value.hint
-    with pytest.raises(DataError, match="not a TIMIT folder"):
+    with pytest.raises(DataError, match="neither TIMIT nor lists"):
         corpora.corpus(str(tmp_path))
 
 

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+from speech_files import noise, write_riff
+
+from hardpp.data.parts import PARTS, bucket
+from hardpp.data.speech.corpora import SpeechOptions, corpus
+from hardpp.data.speech.transcripts import is_list, is_transcribed, listed, recordings, sounds
+from hardpp.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "cache"))
+
+
+def write_list(path: Path, count: int, first: int = 0, more: str = "") -> Path:
+    """A list of sounds of 0.2 s and more in wav/ beside it; in each its number is said, bit by bit."""
+    lines = []
+    for number in range(first, first + count):
+        write_riff(path.parent / "wav" / f"{number}.wav", noise(3200 + number, seed=number))
+        lines.append(f"wav/{number}.wav\t{' '.join('one' if bit == '1' else 'o' for bit in f'{number:b}')}")
+    path.write_text("\n".join(lines) + "\n" + more)
+    return path
+
+
+def write_lists(folder: Path) -> Path:
+    folder.mkdir()
+    for number, part in enumerate(PARTS):
+        write_list(folder / f"{part}.tsv", 3, first=10 * number)
+    return folder
+
+
+def test_a_folder_of_three_lists(tmp_path: Path) -> None:
+    folder = write_lists(tmp_path / "mine")
+    assert is_transcribed(folder)
+    assert not is_list(folder)
+    parts = recordings(folder)
+    assert [one.name for one in parts["dev"]] == ["wav/10.wav", "wav/11.wav", "wav/12.wav"]
+    first = parts["dev"][0]
+    assert (first.tokens, first.segments) == (("one", "o", "one", "o"), ())
+    assert first.sound.read().shape == (3210,)
+    found = corpus(str(folder))
+    assert found.name == "mine"
+    assert [len(part) for part in (found.train, found.dev, found.test)] == [3, 3, 3]
+    assert found.dev[0].tokens == first.tokens
+    assert found.folding == {}
+    assert found.normalisation is not None
+    assert found.train[0].read().shape[-1] == 3 * 123
+
+
+def test_one_list_is_split_by_its_paths(tmp_path: Path) -> None:
+    path = write_list(tmp_path / "all.tsv", 60)
+    assert is_list(path)
+    parts = recordings(path)
+    names = {part: [one.name for one in found] for part, found in parts.items()}
+    every = [name for part in PARTS for name in names[part]]
+    assert sorted(every) == sorted(f"wav/{number}.wav" for number in range(60))
+    assert all(bucket(name) == 0 for name in names["test"])
+    assert all(bucket(name) == 1 for name in names["dev"])
+    assert corpus(str(path)).name == "all"
+    with pytest.raises(DataError, match=r"few.tsv: nothing falls into .* when 2 recordings are split"):
+        recordings(write_list(tmp_path / "few.tsv", 2))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("wav/0.wav one", "1 columns found where SOUND and TOKENS are wanted"),
+        ("wav/0.wav\tone\ttwo", "3 columns found"),
+        ("wav/0.wav\t ", "no tokens"),
+        ("\tone", "no sound"),
+        ("", "empty line"),
+        ("wav/none.wav\tone", "none.wav: there is no such sound file"),
+        ("wav/text.wav\tone", "text.wav: neither RIFF"),
+        ("wav/0.wav\tone", "wav/0.wav is there already"),
+    ],
+)
+def test_bad_lines_are_named_or_left_out(tmp_path: Path, line: str, why: str) -> None:
+    path = write_list(tmp_path / "a.tsv", 3, more=line + "\n")
+    (tmp_path / "wav" / "text.wav").write_text("no sound")
+    with pytest.raises(DataError) as caught:
+        listed(path)
+    assert str(caught.value).startswith(f"{path}:4: ")
+    assert why in str(caught.value)
+    told: list[str] = []
+    assert len(listed(path, "skip", told.append)) == 3
+    assert why in told[0]
+
+
+def test_bad_lines_of_a_corpus(tmp_path: Path) -> None:
+    folder = write_lists(tmp_path / "mine")
+    dev = folder / "dev.tsv"
+    whole = dev.read_text()
+    dev.write_text(whole + "wav/99.wav\tone\n")
+    with pytest.raises(DataError, match=r"dev.tsv:4: .*99.wav: there is no such sound file"):
+        corpus(str(folder))
+    assert len(corpus(str(folder), SpeechOptions(on_bad="skip")).dev) == 3
+    dev.write_text(whole + "wav/20.wav\tone\n")
+    with pytest.raises(DataError, match=r"mine: wav/20.wav is in dev.tsv and in test.tsv"):
+        corpus(str(folder))
+
+
+def test_a_list_of_nothing_but_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_list(tmp_path / "a.tsv", 2)
+    path = tmp_path / "sounds.txt"
+    path.write_text("wav/1.wav\nwav/0.wav\n")
+    monkeypatch.chdir(tmp_path)
+    assert [(one.name, one.tokens) for one in sounds(path)] == [("wav/1.wav", ()), ("wav/0.wav", ())]
+    path.write_text("wav/1.wav\n\nwav/7.wav\n")
+    with pytest.raises(DataError, match=r"sounds.txt:2: empty line \(and 1 more bad line: 3\)"):
+        sounds(path)
+
+
+def test_what_is_no_list(tmp_path: Path) -> None:
+    write_list(tmp_path / "train.tsv", 2)
+    assert not is_transcribed(tmp_path)
+    with pytest.raises(DataError, match="neither TIMIT nor lists of recordings"):
+        corpus(str(tmp_path))
+    (tmp_path / "empty.tsv").write_text("")
+    with pytest.raises(DataError, match="the file is empty"):
+        recordings(tmp_path / "empty.tsv")
