@@ -191,7 +191,7 @@ def _stored(folder: Path) -> RunConfig:
         return stored(read_toml(path))
     except UsageError as error:  # the user's usage is right; it is the folder that was altered
         place = "" if str(path) in str(error) else f"{path}: "
-        raise CheckpointError(f"{place}{error}", "was it edited? hardpp never changes it") from error
+        raise CheckpointError(f"{place}{error}", "was it edited, or written by another version?") from error
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
