@@ -16,7 +16,9 @@ from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile
 from hardpp.errors import DataError
 
-_WANTED = "every line is SOUND, TAB, tokens with blanks between them; --on-bad skip leaves bad ones out"
+_WANTED = (
+    "every line is SOUND, TAB, tokens with blanks between them; a run with --on-bad skip leaves bad ones out"
+)
 _SOUNDS = "every line is the path of a sound file"
 
 
@@ -65,14 +67,14 @@ def listed(
     path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Recording]:
     """Every recording of one list, in order; the arguments and errors are those of `recordings`."""
-    found: dict[str, Recording] = {}
+    found: dict[Path, Recording] = {}
     bad: list[BadLine] = []
     for number, line in enumerate(read(path, "lines of SOUND, TAB, tokens"), start=1):
         try:
             one = _recording(line, path.parent)
-            if one.name in found:
+            if (file := (path.parent / one.name).resolve()) in found:
                 raise ValueError(f"{one.name} is there already")
-            found[one.name] = one
+            found[file] = one
         except (ValueError, DataError) as reason:
             bad.append(BadLine(path, number, str(reason)))
     settle(bad, on_bad, report, _WANTED)
@@ -114,8 +116,8 @@ def _recording(line: bytes, folder: Path) -> Recording:
 
 
 def _check_apart(folder: Path, parts: dict[str, list[Recording]]) -> None:
-    seen: dict[str, str] = {}
+    seen: dict[Path, str] = {}  # by the file itself, of which there may be several paths
     for part, found in parts.items():
         for one in found:
-            if (first := seen.setdefault(one.name, part)) != part:
+            if (first := seen.setdefault((folder / one.name).resolve(), part)) != part:
                 raise DataError(f"{folder}: {one.name} is in {first}.tsv and in {part}.tsv")

@@ -74,6 +74,7 @@ def test_one_list_is_split_by_its_paths(tmp_path: Path) -> None:
         ("wav/none.wav\tone", "none.wav: there is no such sound file"),
         ("wav/text.wav\tone", "text.wav: neither RIFF"),
         ("wav/0.wav\tone", "wav/0.wav is there already"),
+        ("wav/../wav/0.wav\tone", "wav/../wav/0.wav is there already"),
     ],
 )
 def test_bad_lines_are_named_or_left_out(tmp_path: Path, line: str, why: str) -> None:
@@ -98,6 +99,9 @@ def test_bad_lines_of_a_corpus(tmp_path: Path) -> None:
     assert len(corpus(str(folder), SpeechOptions(on_bad="skip")).dev) == 3
     dev.write_text(whole + "wav/20.wav\tone\n")
     with pytest.raises(DataError, match=r"mine: wav/20.wav is in dev.tsv and in test.tsv"):
+        corpus(str(folder))
+    dev.write_text(f"{whole}{folder}/wav/20.wav\tone\n")
+    with pytest.raises(DataError, match=r"20.wav is in dev.tsv and in test.tsv"):
         corpus(str(folder))
 
 
