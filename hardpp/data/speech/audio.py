@@ -29,6 +29,7 @@ _KINDS = {b"RIFF": "RIFF", b"RIFX": "RIFF", b"fLaC": "FLAC", b"NIST": "NIST SPHE
 _HEADER = 1024  # bytes of a usual SPHERE header
 _LONGEST_HEADER = 65_536
 _NEEDED = (b"channel_count ", b"sample_")  # fields that say how samples are kept
+_UNKNOWN = 2**63 - 1  # samples, as libsndfile has it where a FLAC file does not say how many
 _CROSSINGS = 6
 _ROLL_OFF = 0.99
 
@@ -48,21 +49,25 @@ class Sound(NamedTuple):
 
 
 def inspect(path: Path) -> Sound:
-    """The head of a file; its samples are not read.
+    """The head of a file; of its samples only the last is looked for.
 
     Raises:
-        DataError: The file is missing or damaged, of another kind, or compressed with shorten.
+        DataError: The file is missing, damaged or cut short, of another kind, or compressed with shorten.
         UsageError: soundfile is not installed.
     """
     kind = _checked(path)
     soundfile = _soundfile()
     try:
-        head = soundfile.info(_readable(path))
+        with soundfile.SoundFile(_readable(path)) as file:
+            head = Sound(kind, file.samplerate, file.channels, file.frames)
+            if head.samples == _UNKNOWN:
+                raise DataError(f"{path}: does not say how long it is", "write it to a file, not to a pipe")
+            file.seek(max(0, head.samples - 1))  # only so is FLAC known to be whole
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"{path}: damaged {kind} audio ({error})") from error
-    if not head.frames or not head.samplerate:
+    if not head.samples or not head.rate:
         raise DataError(f"{path}: holds no sound")
-    return Sound(kind, head.samplerate, head.channels, head.frames)
+    return head
 
 
 def read(path: Path) -> Tensor:

@@ -130,6 +130,26 @@ def test_flac_keeps_every_sample(tmp_path: Path) -> None:
     assert torch.equal(audio.read(path), audio.read(tmp_path / "b.flac"))
 
 
+@pytest.mark.parametrize("lost", [1, 3000])
+def test_a_flac_file_that_was_cut_is_refused_unread(tmp_path: Path, lost: int) -> None:
+    path = tmp_path / "a.flac"
+    audio.to_flac(speech_files.write_riff(tmp_path / "a.wav", speech_files.noise(4000)), path)
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(DataError, match=r"a\.flac: damaged FLAC audio"):
+        audio.inspect(path)
+
+
+def test_a_flac_file_of_unknown_length_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    audio.to_flac(speech_files.write_riff(tmp_path / "a.wav", speech_files.noise(4000)), path)
+    content = bytearray(path.read_bytes())
+    content[22:26] = bytes(4)  # what a program leaves there that writes to a pipe
+    path.write_bytes(content)
+    for reader in (audio.inspect, audio.read):
+        with pytest.raises(DataError, match=r"a\.flac: does not say how long it is"):
+            reader(path)
+
+
 def test_soundfile_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = speech_files.write_riff(tmp_path / "a.wav", speech_files.noise(300))
     monkeypatch.setitem(sys.modules, "soundfile", None)
