@@ -1,6 +1,7 @@
 """Runs on recordings of one's own: lists of sounds, and sounds of which nothing is known."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_one_list_is_asked_about_whole_and_heard_as_in_training(run: Run, lists:
             assert torch.equal(mine.read(), theirs.read())
             assert mine.tokens == theirs.tokens
     assert len(run.task.select(run, str(lists / "train.tsv"), None, 2, print)) == 2
+
+
+def test_names_that_are_alike_as_files_are_told_apart(run: Run, lists: Path, tmp_path: Path) -> None:
+    line = (lists / "test.tsv").read_text().splitlines()[0]
+    sound, tokens = line.split("\t")
+    names = ["a b.wav", "a_b.wav", "wav/a.wav"]
+    (tmp_path / "wav").mkdir()
+    for name in names:
+        shutil.copy(lists / sound, tmp_path / name)
+    (tmp_path / "all.tsv").write_text("".join(f"{name}\t{tokens}\n" for name in names))
+    asked = ["align", run.path, "--data", tmp_path / "all.tsv", "--format", "textgrid"]
+    succeed(*asked, "--out", tmp_path / "grids")
+    written = {path.name for path in (tmp_path / "grids").iterdir()}
+    assert written == {"a_b.wav.TextGrid", "a_b.wav (2).TextGrid", "wav_a.wav.TextGrid"}
 
 
 def test_sounds_of_which_nothing_is_known_are_recognised(

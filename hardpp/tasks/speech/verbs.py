@@ -13,7 +13,7 @@ from hardpp.data.speech.textgrid import textgrid
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.file_names import file_names
+from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.speech import data as speech_data
 from hardpp.tasks.speech.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.speech.figures import figures
@@ -156,7 +156,9 @@ class SpeechVerbs:
         if style != "textgrid":
             raise UsageError(f"{style} is one file for all utterances")
         seconds = float(run.description["frame_seconds"])
-        for utterance, known in zip(utterances, token_times(run, utterances, which), strict=True):
+        times = token_times(run, utterances, which)
+        plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in one.name) for one in utterances)
+        for utterance, known, name in zip(utterances, times, distinct(list(plain)), strict=True):
             tiers = [("tokens", _segments(utterance, known))]
             lasts = utterance.length * seconds
             if utterance.segments:
@@ -165,7 +167,6 @@ class SpeechVerbs:
                     for one in utterance.segments
                 ]
                 tiers.append(("reference", gold))
-            name = "".join(c if c.isalnum() or c in "-_." else "_" for c in utterance.name)
             yield f"{name}.TextGrid", textgrid(lasts, tiers, known.boundaries)
 
     def pictures(
