@@ -61,6 +61,7 @@ def test_one_list_is_asked_about_whole_and_heard_as_in_training(run: Run, lists:
             assert torch.equal(mine.read(), theirs.read())
             assert mine.tokens == theirs.tokens
     assert len(run.task.select(run, str(lists / "train.tsv"), None, 2, print)) == 2
+    assert len(run.task.select(run, str(lists / "test.tsv"), "all", None, print)) == len(known)
 
 
 def test_names_that_are_alike_as_files_are_told_apart(run: Run, lists: Path, tmp_path: Path) -> None:

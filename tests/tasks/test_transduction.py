@@ -52,6 +52,8 @@ def test_other_data_are_cut_as_the_runs_were(run: Run, tmp_path: Path) -> None:
         (folder / f"{part}.tsv").write_text("ab\tAH\n")
     (pair,) = run.task.select(run, str(folder), "test", None, print)
     assert (pair.source, pair.target) == (("a", "b"), ("AH",))
+    for part in (None, "all"):  # a file of one line, which cannot be split
+        assert run.task.select(run, str(folder / "dev.tsv"), part, None, print) == [pair]
 
 
 def test_figures_are_those_of_the_pairs_taken_one_by_one(

@@ -38,7 +38,7 @@ def select(
         UsageError: recordings, and a run that hears something else.
     """
     config = run.reading(data)
-    if data is not None and part is None and is_list(Path(data)):
+    if data is not None and part in (None, "all") and is_list(Path(data)):
         chosen = _heard(listed(Path(data), config.on_bad, report)[:limit], run)
     else:
         found = load(config, report)

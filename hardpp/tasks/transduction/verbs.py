@@ -52,7 +52,7 @@ class SequencePairs:
             DataError: the data cannot be read, or the part is empty.
         """
         config, cut = run.reading(data), tokenizers(run.description)
-        if data is not None and part is None and corpora.is_single(data):
+        if data is not None and part in (None, "all") and corpora.is_single(data):
             return corpora.single(config, cut, report)[:limit]
         corpus = corpora.load(config, report, cut)
         if part == "all":
