@@ -6,8 +6,9 @@ type is reported, all in one message and before any data is read.
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import tomli_w
@@ -142,18 +143,25 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def problems(schema: type[BaseModel], tables: Mapping[str, Any], prefix: str = "") -> list[str]:
+def problems(
+    schema: type[BaseModel],
+    tables: Mapping[str, Any],
+    prefix: str = "",
+    sections: Mapping[str, type[BaseModel]] = MappingProxyType({}),
+) -> list[str]:
     """One phrase for every unknown key and every wrong value; empty if the tables are valid.
 
     Args:
         schema: what the tables should be.
         tables: what was given.
         prefix: the key under which the schema stands.
+        sections: key -> schema of what the schema leaves open, whose keys may have been meant.
     """
     try:
         schema.model_validate(dict(tables))
     except ValidationError as error:
-        return [_phrase(schema, dict(detail), prefix) for detail in error.errors()]
+        keys = list(_keys(schema, prefix, sections))
+        return [_phrase(keys, dict(detail), prefix) for detail in error.errors()]
     return []
 
 
@@ -171,23 +179,25 @@ def _meant(name: str) -> str:
     return f"; did you mean {name!r}?"
 
 
-def _phrase(schema: type[BaseModel], detail: dict[str, Any], prefix: str) -> str:
+def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
     place = [str(part) for part in detail["loc"]]
     key = ".".join([prefix, *place] if prefix else place)
     if detail["type"] == "model_type":
         return f"{key} is a table of settings, got {detail['input']!r}"
     if detail["type"] != "extra_forbidden":
         return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
-    known = {name.rpartition(".")[2]: name for name in _keys(schema, prefix)}  # a section may be left out
+    # A section may be left out; of several keys with one name the first is meant, so `guide` is the run's.
+    known = {name.rpartition(".")[2]: name for name in reversed(keys)}
     if (close := _closest(place[-1], known)) is not None:
         return f"unknown key {key!r}{_meant(known[close])}"
-    beside = [whole for whole in known.values() if whole.rpartition(".")[0] == prefix]
+    beside = [whole for whole in keys if whole.rpartition(".")[0] == prefix]
     return f"unknown key {key!r} (there are: {', '.join(beside)})"
 
 
-def _keys(schema: type[BaseModel], prefix: str) -> Iterable[str]:
+def _keys(schema: type[BaseModel], prefix: str, sections: Mapping[str, type[BaseModel]]) -> Iterable[str]:
     for name, field in schema.model_fields.items():
         key = f"{prefix}.{name}" if prefix else name
         yield key
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _keys(field.annotation, key)
+        inside = sections.get(name, field.annotation)
+        if isinstance(inside, type) and issubclass(inside, BaseModel):
+            yield from _keys(inside, key, {})

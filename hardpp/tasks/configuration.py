@@ -15,6 +15,7 @@ from hardpp.tasks.catalogue import offer, task, unknown
 from hardpp.tasks.objectives import LONE, Offer, build, option_problems, options_of, with_settings
 from hardpp.tasks.task import Task
 
+OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own
 T = TypeVar("T")
 
@@ -28,9 +29,11 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
-    tables = merge(layers)
-    found, lone = problems(RunConfig, _shared(tables)), LONE
+    tables, lone = merge(layers), LONE
+    found: list[str] = []
     family = _try(found, lambda: task(_name(tables, "model")))
+    schemas = {} if family is None else {key: getattr(family, key) for key in OWN}
+    found += problems(RunConfig, _shared(tables), sections=schemas)
     if family is not None:
         lone, tables = _laid_under(family, tables)
     chosen = _try(found, lambda: offer(_name(tables, "objective")))
@@ -92,7 +95,7 @@ def _family_problems(
         found.append(unknown("guide", guide, family.guides))
     elif kind is not None and not kind.trains_guide and guide not in UNTRAINED:
         found.append(f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}")
-    for section in ("network", "data", "decoding"):
+    for section in OWN:
         found += problems(getattr(family, section), _table(tables, section), section)
     name = tables["data"]["name"]
     if name not in family.data_sets and not family.data.is_there(name):
