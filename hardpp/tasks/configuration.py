@@ -69,8 +69,10 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
 
 # What one particle is compared with, and the tables with what the family lays under them.
 def _laid_under(family: Task, tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    name = str(_table(tables, "data").get("name") or family.data_sets[0])
-    recommended = dict(family.settings(name))
+    name = _table(tables, "data").get("name", "")
+    if name == "":
+        name = family.data_sets[0]
+    recommended = dict(family.settings(str(name)))
     lone = recommended.pop("lone_baseline", LONE)
     trained = str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED
     if trained and "objective" in recommended and not offer(recommended["objective"]).kind.trains_guide:
@@ -98,7 +100,7 @@ def _family_problems(
     for section in OWN:
         found += problems(getattr(family, section), _table(tables, section), section)
     name = tables["data"]["name"]
-    if name not in family.data_sets and not family.data.is_there(name):
+    if isinstance(name, str) and name not in family.data_sets and not family.data.is_there(name):
         if "/" in name or "." in name:
             found.append(f"there is no file or folder {name!r}")
         else:

@@ -92,6 +92,8 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"model": "online-alignment", "phones": 39}, "did you mean 'data.phones'?"),
         ({"beam": 5}, "unknown key 'beam'; did you mean 'decoding.beam'?"),
         ({"guid": "prior"}, "unknown key 'guid'; did you mean 'guide'?"),  # and not network.guide
+        ({"data": {"name": 3}}, "data.name: input should be a valid string, got 3"),
+        ({"data": {"name": False}}, "data.name: input should be a valid string, got False"),
         ({"data": "words.tsv"}, "data is a table of settings, got 'words.tsv'"),
         ({"training": {"batch_size": {"x": 1}}}, "training.batch_size: input should be a valid integer"),
         ({"optimiser": {"learning_rate": float("inf")}}, "learning_rate: input should be a finite number"),
