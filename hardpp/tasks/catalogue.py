@@ -37,8 +37,10 @@ def task(name: str) -> Task:
         UsageError: there is none, and the message has the nearest name; or it is no model family.
     """
     kind = _lookup("model", name, TASKS, "hardpp.tasks")
-    if not (isinstance(kind, type) and hasattr(kind, "presets") and hasattr(kind, "guides")):
-        raise UsageError(f"model {name!r} is no model family (see hardpp.tasks.task.Task)")
+    lacking = [part for part in Task.__annotations__ if not hasattr(kind, part)]
+    if lacking or not isinstance(kind, type):
+        what = f"it has no {', '.join(lacking)}" if isinstance(kind, type) else "it is no class"
+        raise UsageError(f"model {name!r} is no model family: {what} (see hardpp.tasks.task.Task)")
     return kind()
 
 

@@ -6,12 +6,21 @@ from typing import Any
 import pytest
 from corpora import fail, hardpp, settings, write_corpus
 
-from hardpp.config import read_toml, write_toml
+from hardpp.config import DataConfig, read_toml, write_toml
 from hardpp.errors import UsageError
 from hardpp.tasks.catalogue import OBJECTIVES, TASKS
 from hardpp.tasks.catalogue import objective as make_objective
 from hardpp.tasks.configuration import resolve, stored
 from hardpp.tasks.settings import described_settings
+
+
+class Older:
+    """A family as they were when `data` was what is now `data_sets`."""
+
+    name = summary = unit = "older"
+    presets = guides = ()
+    network = decoding = DataConfig
+    data = ("words",)
 
 
 def refusal(*layers: dict[str, Any]) -> str:
@@ -77,7 +86,9 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"objective": "json:JSONDecoder"}, "is no subclass of SurrogateObjective"),
         ({"objective": "json:nothing"}, "cannot be imported"),
         ({"guide": "module:Guide"}, "there is no guide 'module:Guide'"),
-        ({"model": "os:abort"}, "model 'os:abort' is no model family"),
+        ({"model": "os:abort"}, "model 'os:abort' is no model family: it is no class"),
+        ({"model": "json:JSONDecoder"}, "is no model family: it has no name, summary, "),
+        ({"model": f"{__name__}:Older"}, "is no model family: it has no data_sets (see "),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
         ({"seed": True}, "seed: input should be a valid integer, got True"),
         ({"seed": "0"}, "seed: input should be a valid integer, got '0'"),
