@@ -79,6 +79,11 @@ def corpus(
         parts = timit.recordings(folder, report, phones=options.phones, merged=options.merged)
         parts = _mixed(parts, options.mixed)
         name = "timit"
+    elif folder.is_file():
+        raise DataError(
+            f"{folder}: no list of recordings",
+            "its name ends in .tsv, and its lines are SOUND, TAB, tokens with blanks between them",
+        )
     elif folder.exists():
         raise DataError(
             f"{folder}: neither TIMIT nor lists of recordings",

@@ -121,6 +121,9 @@ def test_what_is_no_list(tmp_path: Path) -> None:
     assert not is_transcribed(tmp_path)
     with pytest.raises(DataError, match="neither TIMIT nor lists of recordings"):
         corpus(str(tmp_path))
+    with pytest.raises(DataError, match=r"a\.txt: no list of recordings") as caught:
+        corpus(str(write_list(tmp_path / "a.txt", 2)))
+    assert ".tsv" in caught.value.hint
     (tmp_path / "empty.tsv").write_text("")
     with pytest.raises(DataError, match="the file is empty"):
         recordings(tmp_path / "empty.tsv")
