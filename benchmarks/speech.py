@@ -17,7 +17,6 @@ of the table are of the epoch of the best dev bound on the test part. One proces
 import argparse
 import json
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -138,7 +137,7 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
 
 def table(folders: Sequence[Path], levels: Sequence[float]) -> None:
     """Prints a line a row with means over seeds, and at which step each row reached each dev PER."""
-    groups = {(group[0]["data"], row): group for folder in folders for row, group in _groups(folder).items()}
+    groups = {(data, row): group for data, rows in _groups(folders).items() for row, group in rows.items()}
     titles = [*COLUMNS, *(f"steps to {level:g}" for level in levels)]
     print("| data | row | seeds | " + " | ".join(titles) + " |")
     print("|---" * (len(titles) + 3) + "|")
@@ -165,17 +164,18 @@ def table(folders: Sequence[Path], levels: Sequence[float]) -> None:
 
 
 def draw(folders: Sequence[Path], path: Path) -> None:
-    """Learning curves, a panel a folder: dev PER by step, thin lines of seeds, a thick one of their mean."""
+    """Learning curves, a panel a data set: dev PER by step, a thin line a seed, a thick one their mean."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    wide = 8 if len(folders) == 1 else 5 * len(folders)
+    groups = _groups(folders)
+    wide = 8 if len(groups) == 1 else 5 * len(groups)
     figure = Figure(figsize=(wide, 4.5), layout="constrained")
-    panels = figure.subplots(1, len(folders), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     kinds = list(dict.fromkeys(row.removesuffix("-temporal") for row in ROWS))
     shown: dict[str, Any] = {}
-    for axis, folder in zip(panels, folders, strict=True):
-        for row, group in _groups(folder).items():
+    for axis, (data, rows) in zip(panels, groups.items(), strict=True):
+        for row, group in rows.items():
             colour = colormaps["tab10"](kinds.index(row.removesuffix("-temporal")))
             for one in group:
                 steps, rates = zip(*((p["step"], p["PER"]) for p in one["curve"]), strict=True)
@@ -185,7 +185,7 @@ def draw(folders: Sequence[Path], path: Path) -> None:
             steps = [points[0]["step"] for points in shared]
             style = "--" if row.endswith("temporal") else "-"
             (shown[row],) = axis.plot(steps, middle, color=colour, linewidth=1.8, linestyle=style)
-            axis.set_title(group[0]["data"])
+        axis.set_title(data)
         axis.set_xlabel("steps")
         axis.set_ylim(0, 1)
         axis.spines[["top", "right"]].set_visible(False)
@@ -212,12 +212,21 @@ def _reached(curve: Sequence[Mapping[str, Any]], level: float) -> int | None:
     return next((point["step"] for point in curve if point["PER"] <= level), None)
 
 
-def _groups(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    found = defaultdict(list)
-    for path in sorted(folder.glob("*/benchmark.json")):
-        one = json.loads(path.read_text())
-        found[one["row"]].append(one)
-    return {row: found[row] for row in ROWS if row in found}
+# Data set -> row -> runs, one a seed, whichever of the folders they lie in.
+def _groups(folders: Sequence[Path]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    seen: dict[tuple[str, str, int], Path] = {}
+    for folder in folders:
+        paths = sorted(folder.glob("*/benchmark.json"))
+        if not paths:
+            raise SystemExit(f"{folder} holds no run that is done")
+        for path in paths:
+            one = json.loads(path.read_text())
+            if first := seen.get(which := (one["data"], one["row"], one["seed"])):
+                raise SystemExit(f"{first.parent} and {path.parent} are of one data set, row and seed")
+            seen[which] = path
+            found.setdefault(one["data"], {}).setdefault(one["row"], []).append(one)
+    return {data: {row: rows[row] for row in ROWS if row in rows} for data, rows in found.items()}
 
 
 def _told(text: str) -> None:
