@@ -6,11 +6,13 @@ the file closes the last line; a second one is an empty line, and counts. A byte
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from hardpp.errors import DataError
 
 OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
+
+T = TypeVar("T")
 
 _SHOWN = 5  # bad lines named in one message
 
@@ -50,6 +52,41 @@ def read(path: Path, wanted: str) -> list[bytes]:
     if not content:
         raise DataError(f"{path}: the file is empty", f"it needs {wanted}")
     return [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
+
+
+def made(
+    path: Path,
+    make: Callable[[int, bytes], T],
+    of: str,
+    wanted: str,
+    on_bad: OnBad = "stop",
+    report: Callable[[str], None] = lambda text: None,
+) -> list[T]:
+    """What is made of each line of a file, in order.
+
+    Args:
+        path: The file.
+        make: Takes the number of a line, from 1, and the line; a ValueError or DataError says what is wrong.
+        of: What the lines should be, for the hint when there are none.
+        wanted: What a line should be, for the hint when one is bad.
+        on_bad: What happens to bad lines: "stop", or "skip" to leave them out.
+        report: Told what was left out.
+
+    Raises:
+        DataError: The file is missing, cannot be read or is empty, lines are bad (the message names
+            file:line), or none is left.
+    """
+    found: list[T] = []
+    bad: list[BadLine] = []
+    for number, line in enumerate(read(path, of), start=1):
+        try:
+            found.append(make(number, line))
+        except (ValueError, DataError) as reason:
+            bad.append(BadLine(path, number, str(reason)))
+    settle(bad, on_bad, report, wanted)
+    if not found:
+        raise DataError(f"{path}: no line is left", wanted)
+    return found
 
 
 def decoded(line: bytes) -> str:

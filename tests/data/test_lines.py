@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data.lines import BadLine, decoded, read, settle
+from hardpp.data.lines import BadLine, decoded, made, read, settle
 from hardpp.errors import DataError
 
 
@@ -98,3 +98,24 @@ def test_good_lines_are_no_matter(on_bad):
 def test_entries_are_called_so(numbers, sentence):
     with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
         settle([BadLine("f", number, "odd", entry=True) for number in numbers], "stop", pytest.fail, "")
+
+
+def test_what_is_made_of_lines(tmp_path):
+    def make(number: int, line: bytes) -> tuple[int, int]:
+        if line == b"0":
+            raise DataError("nought")
+        return number, int(line)
+
+    path = tmp_path / "f"
+    path.write_bytes(b"5\n7\n")
+    assert made(path, make, "numbers", "a number") == [(1, 5), (2, 7)]
+    path.write_bytes(b"5\n0\nx\n7\n")
+    with pytest.raises(DataError, match=r"f:2: nought \(and 1 more bad line: 3\)") as caught:
+        made(path, make, "numbers", "a number")
+    assert caught.value.hint == "a number"
+    told = []
+    assert made(path, make, "numbers", "a number", "skip", told.append) == [(1, 5), (4, 7)]
+    assert len(told) == 1
+    path.write_bytes(b"0\n")
+    with pytest.raises(DataError, match="f: no line is left"):
+        made(path, make, "numbers", "a number", "skip", told.append)

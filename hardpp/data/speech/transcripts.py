@@ -10,7 +10,7 @@ words or letters, have blanks between them. A single list is split by `part_of` 
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, decoded, read, settle
+from hardpp.data.lines import OnBad, decoded, made
 from hardpp.data.parts import PARTS, part_of
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile
@@ -67,20 +67,16 @@ def listed(
     path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Recording]:
     """Every recording of one list, in order; the arguments and errors are those of `recordings`."""
-    found: dict[Path, Recording] = {}
-    bad: list[BadLine] = []
-    for number, line in enumerate(read(path, "lines of SOUND, TAB, tokens"), start=1):
-        try:
-            one = _recording(line, path.parent)
-            if (file := (path.parent / one.name).resolve()) in found:
-                raise ValueError(f"{one.name} is there already")
-            found[file] = one
-        except (ValueError, DataError) as reason:
-            bad.append(BadLine(path, number, str(reason)))
-    settle(bad, on_bad, report, _WANTED)
-    if not found:
-        raise DataError(f"{path}: no line is left", _WANTED)
-    return list(found.values())
+    seen: set[Path] = set()
+
+    def recording(number: int, line: bytes) -> Recording:
+        one = _recording(line, path.parent)
+        if (file := (path.parent / one.name).resolve()) in seen:
+            raise ValueError(f"{one.name} is there already")
+        seen.add(file)
+        return one
+
+    return made(path, recording, "lines of SOUND, TAB, tokens", _WANTED, on_bad, report)
 
 
 def sounds(path: Path) -> list[Recording]:
@@ -90,17 +86,13 @@ def sounds(path: Path) -> list[Recording]:
         DataError: The list or a sound cannot be read; the message names file:line.
         UsageError: soundfile is not installed.
     """
-    found: list[Recording] = []
-    bad: list[BadLine] = []
-    for number, line in enumerate(read(path, "a path a line"), start=1):
-        try:
-            name = decoded(line)
-            audio.inspect(Path(name))
-            found.append(Recording(name, "", "", SoundFile(Path(name)), ()))
-        except (ValueError, DataError) as reason:
-            bad.append(BadLine(path, number, str(reason)))
-    settle(bad, "stop", lambda text: None, _SOUNDS)
-    return found
+
+    def recording(number: int, line: bytes) -> Recording:
+        name = decoded(line)
+        audio.inspect(Path(name))
+        return Recording(name, "", "", SoundFile(Path(name)), ())
+
+    return made(path, recording, "a path a line", _SOUNDS)
 
 
 def _recording(line: bytes, folder: Path) -> Recording:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, Place, decoded, read, settle
+from hardpp.data.lines import BadLine, OnBad, Place, decoded, made, settle
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError
 
@@ -70,15 +70,8 @@ def sources(path: Path) -> list[str]:
     Raises:
         DataError: The file cannot be read, or a line of it is empty or not UTF-8.
     """
-    texts: list[str] = []
-    bad: list[BadLine] = []
-    for number, line in enumerate(read(path, "one text a line"), start=1):
-        try:
-            texts.append(_text(line))
-        except ValueError as reason:
-            bad.append(BadLine(path, number, str(reason)))
-    settle(bad, "stop", lambda text: None, "every line is a text in UTF-8, and no line is empty")
-    return texts
+    wanted = "every line is a text in UTF-8, and no line is empty"
+    return made(path, lambda number, line: _text(line), "one text a line", wanted)
 
 
 def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:

@@ -8,7 +8,7 @@ skipped in silence: a bad line is refused with its number, or left out and repor
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, Place, decoded, read, settle
+from hardpp.data.lines import OnBad, Place, decoded, made
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Line, TextPair
 from hardpp.data.transduction.splitting import by_checksum
@@ -58,17 +58,11 @@ def lines(
         DataError: as for `bitext`.
     """
     path = Path(path)
-    found: list[Line] = []
-    bad: list[BadLine] = []
-    for number, line in enumerate(read(path, "lines of source, TAB, target"), start=1):
-        try:
-            found.append(Line(_fields(line), (Place(path, number), Place(path, number))))
-        except ValueError as reason:
-            bad.append(BadLine(path, number, str(reason)))
-    settle(bad, on_bad, report, _WANTED)
-    if not found:
-        raise DataError(f"{path}: no line is left", _WANTED)
-    return found
+
+    def line(number: int, content: bytes) -> Line:
+        return Line(_fields(content), (Place(path, number), Place(path, number)))
+
+    return made(path, line, "lines of source, TAB, target", _WANTED, on_bad, report)
 
 
 def _fields(line: bytes) -> TextPair:
