@@ -21,10 +21,10 @@ from typing import Any
 
 from measured import commit
 
+from hardpp.runs.session import Session
+from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.session import Session
-from hardpp.tasks.task import Programs, Run
-from hardpp.tasks.transduction.word_links import compare_links
+from hardpp.tasks.family import Programs, Run
 
 # AER by aligners that count, on the same verses of Mark: (forward, symmetrised, hit rate).
 OTHERS = {

@@ -24,8 +24,8 @@ from typing import Any
 from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
+from hardpp.runs.session import run_in_folder
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.session import run_in_folder
 
 ROWS: dict[str, dict[str, Any]] = {
     "exact": {"objective": "exact"},

@@ -21,14 +21,14 @@ from typing import Any
 
 from measured import commit
 
-from hardpp.data.sources import fetch
+from hardpp.data.fetch.sources import fetch
 from hardpp.data.transduction import cmudict
 from hardpp.metrics.error_rates import error_rates
+from hardpp.runs.folder import open_run
+from hardpp.runs.session import Session
+from hardpp.tasks.alignment.decoding import decode
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.runs import open_run
-from hardpp.tasks.session import Session
-from hardpp.tasks.task import Programs, Run
-from hardpp.tasks.transduction.decoded import decode
+from hardpp.tasks.family import Programs, Run
 
 # Published or measured elsewhere on the same split and one core: (seconds, PER, WER).
 OTHERS = {

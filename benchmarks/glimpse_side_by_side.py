@@ -34,8 +34,8 @@ from torch.nn.functional import cross_entropy, mse_loss, pad, relu
 
 from hardpp.config import merge, parse_setting
 from hardpp.data.images.labelled import ImagePart
+from hardpp.runs.session import Session
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.session import Session
 
 SIDE, GLIMPSES, BATCH, DEVIATION = 8, 6, 128, 0.05
 SETTINGS: dict[str, Any] = {

@@ -34,17 +34,17 @@ import pyro
 import torch
 from measured import commit, over_seeds
 
-from hardpp import checkpoint
 from hardpp.config import RunConfig, merge, parse_setting
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.diagnostics.gradients import examine, parameter_groups
 from hardpp.guides.prior import Prior
+from hardpp.runs import checkpoint
+from hardpp.runs.folder import check_same_config, create, holds_run, open_run
+from hardpp.runs.session import Session, train
 from hardpp.tasks.catalogue import objective
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.glimpses.family import GlimpseTask
-from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
-from hardpp.tasks.session import Session, train
-from hardpp.tasks.task import Programs, Run
+from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.glimpse.family import GlimpseTask
 
 PRIOR, GUIDE = {"particles": 6}, {"particles": 4}
 WAKE = {"objective": "rws", "guide": "prior"}

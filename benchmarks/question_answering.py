@@ -19,9 +19,9 @@ from typing import Any
 
 from measured import commit, over_seeds
 
+from hardpp.runs.session import Session
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.session import Session
-from hardpp.tasks.task import Programs, Run
+from hardpp.tasks.family import Programs, Run
 
 MODEL = "question-answering"
 COLUMNS = {  # title -> figure, decimals

@@ -25,17 +25,17 @@ from typing import Any
 
 from measured import commit, over_seeds
 
-from hardpp import checkpoint
 from hardpp.config import merge, parse_setting
 from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.runs import checkpoint
+from hardpp.runs.folder import check_same_config, create, holds_run, open_run
+from hardpp.runs.session import Session
+from hardpp.runs.session import train as train_session
+from hardpp.runs.trainer import Trainer
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.runs import check_same_config, create, holds_run, open_run
-from hardpp.tasks.session import Session
-from hardpp.tasks.session import train as train_session
-from hardpp.tasks.speech.figures import delays
-from hardpp.tasks.speech.recognition import OnlineDecoding, recognise
-from hardpp.tasks.task import Programs, Run
-from hardpp.train import Trainer
+from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.online_alignment.evaluation import delays
+from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
 from hardpp.types import Record
 
 MODEL = "online-alignment"

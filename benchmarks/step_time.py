@@ -23,12 +23,12 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.models.latent_alignment import LatentAlignment
+from hardpp.runs.session import Session
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.session import Session
 from hardpp.types import TransductionBatch
 
 SAMPLED = {

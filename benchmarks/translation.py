@@ -21,9 +21,9 @@ from typing import Any
 
 from measured import commit, over_seeds
 
+from hardpp.runs.folder import open_run
+from hardpp.runs.session import run_in_folder
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.runs import open_run
-from hardpp.tasks.session import run_in_folder
 
 # What Deng et al. call them -> objective, guide, options, and the row whose weights come first.
 ROWS: dict[str, dict[str, Any]] = {

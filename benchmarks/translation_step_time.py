@@ -31,8 +31,8 @@ from hardpp.distributions.categorical import Categorical
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.soft_attention import SoftAttention
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.attention import BilinearScorer
 from hardpp.nn.decoder import InputFeedingDecoder

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from hardpp import __version__
-from hardpp.exits import Verbs, report
-from hardpp.tables import table
 from hardpp.verbs.aligning import align
 from hardpp.verbs.comparing import compare
 from hardpp.verbs.decoding import decode
+from hardpp.verbs.exit_codes import Verbs, report
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
 from hardpp.verbs.options import decoding_options, read_options, style_option
+from hardpp.verbs.tables import table
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -95,8 +95,8 @@ def train(config_file: Path | None, settings: tuple[str, ...], **options: Any) -
     symbols a side than data.max_length are lines that cannot be used: see --on-bad.
     """
     from hardpp.config import parse_setting, read_toml
+    from hardpp.runs.session import Session, run_in_folder
     from hardpp.tasks.configuration import resolve
-    from hardpp.tasks.session import Session, run_in_folder
 
     flags = {name: options[name] for name in ("model", "guide", "objective", "preset", "seed", "device")}
     flags["data"] = {"name": options["data"], "on_bad": options["on_bad"]}
@@ -156,12 +156,12 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
     idata = arviz.from_netcdf("RUN/posterior.nc")
     idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
     """
-    from hardpp.diagnostics.posterior import write
-    from hardpp.whole_files import replacing
+    from hardpp.runs.atomic_files import replacing
+    from hardpp.verbs.output import write_posterior
 
     path = out or run.path / "posterior.nc"
     with replacing(path, force=force) as part:  # refuses before the work, not after it
-        write(run.task.posterior(run, items, **options), part)
+        write_posterior(run.task.posterior(run, items, **options), part)
     click.echo(path)
 
 
@@ -176,11 +176,11 @@ def plot(
     run: Any, items: Any, out: Path | None, count: int, sources: tuple[str, ...], style: str, force: bool
 ) -> None:
     """Draw heat maps of prior, guide and exact posterior."""
-    from hardpp.diagnostics.plots import save
+    from hardpp.verbs.output import write_figure
 
     for name, figure in run.task.pictures(run, items, count, sources):
         path = (out or run.path / "plots") / f"{name}.{style}"
-        save(figure, path, force=force)
+        write_figure(figure, path, force=force)
         click.echo(path)
 
 

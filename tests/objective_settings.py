@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from hardpp.inference.dreams import Dream
+from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
@@ -14,13 +14,13 @@ from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
 from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.rloo import RLOO
-from hardpp.inference.running_moments import RunningMoments
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
+from hardpp.inference.weights.dreams import Dream
 from hardpp.types import TransductionBatch
 
 FOREVER = 2**60  # steps

@@ -16,10 +16,10 @@ from hardpp import __version__
 from hardpp.cli import main
 from hardpp.config import parse_setting
 from hardpp.errors import ResourceError
-from hardpp.exits import mendable
 from hardpp.tasks.catalogue import TASKS
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
+from hardpp.verbs.exit_codes import mendable
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device"]

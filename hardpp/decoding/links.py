@@ -4,20 +4,13 @@ A link is (source, target), both counted from 0. Of the weights of a target step
 the link; the position after the last word, the end mark, stands for none. Models of pieces of words link
 pieces, and a word is linked when any piece of it is.
 
-In files links stand in Pharaoh's format, one line a pair: `0-0 1-2`, or with probabilities `0-0:0.9731`.
-
 Shapes: T steps and S source positions, the end mark last in both.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
-
-from hardpp.errors import DataError
-
-_LINK = re.compile(r"([0-9]+)-([0-9]+)(?::([0-9.]+(?:[eE][-+]?[0-9]+)?))?", re.ASCII)
 
 
 class Link(NamedTuple):
@@ -75,32 +68,3 @@ def word_links(
 def reversed_links(links: Iterable[Link]) -> list[Link]:
     """The same links seen from the other side, sorted: those of a model from target to source."""
     return sorted(Link(link.target, link.source, link.probability) for link in links)
-
-
-def pharaoh(links: Iterable[Link], probabilities: bool = False) -> str:
-    """A line of links, in their order."""
-    return " ".join(
-        f"{link.source}-{link.target}" + (f":{link.probability:.4f}" if probabilities else "")
-        for link in links
-    )
-
-
-def parse_pharaoh(line: str) -> list[Link]:
-    """The links of a line, in its order; an empty line has none.
-
-    Raises:
-        DataError: Something in it is no link.
-    """
-    links = []
-    for cell in line.split():
-        match = _LINK.fullmatch(cell)
-        try:
-            if match is None:
-                raise ValueError(cell)
-            source, target, probability = match.groups()
-            links.append(Link(int(source), int(target), float(probability or 1.0)))
-        except ValueError as error:
-            raise DataError(
-                f"{cell[:30]!r} is no link", "links are written as 0-0, or with a probability 0-0:0.97"
-            ) from error
-    return links

@@ -13,11 +13,8 @@ single steps where steps are a plate (`log_weight_step` holds them), else of the
 Shapes: K draws, B data, T steps, S source positions.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from pyro.poutine import Trace
 from torch import Tensor
@@ -25,8 +22,8 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.weight_table import per_instance_sum, tabulate
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.types import CaptionBatch, Program, QuestionBatch, TransductionBatch
 
 Positions = TransductionBatch | QuestionBatch | CaptionBatch  # what has `target` and `source_mask`
@@ -103,22 +100,6 @@ def draw_alignments(
         enumerated,
         log_marginal,
     )
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of the CPU and of `device` from a seed; both generators are put back afterwards."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
-def stream(seed: int, number: int) -> int:
-    """The seed of one of many streams of random numbers that have nothing to do with one another."""
-    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
 
 
 class _Chunk(NamedTuple):

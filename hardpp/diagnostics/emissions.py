@@ -18,10 +18,10 @@ from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.errors import UsageError
-from hardpp.inference.lattice_marginal import ladder
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.weight_table import per_instance_sum, tabulate
+from hardpp.inference.sums.lattice_marginal import ladder
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import UtteranceBatch
 

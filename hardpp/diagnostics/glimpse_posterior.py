@@ -21,9 +21,9 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from hardpp.diagnostics.draws import seeded, stream
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.posterior import provenance
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
 from hardpp.types import ImageBatch

@@ -1,15 +1,12 @@
-"""Pictures: where each output symbol looks, and how a bound grew.
+"""Pictures of where each output symbol looks.
 
-Figures are made without pyplot, so they need no window and leave no state; `save` writes them.
+Figures are made without pyplot, so they need no window and leave no state.
 
 Shapes: T steps, S source positions.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,9 +17,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from hardpp.errors import UsageError
-from hardpp.whole_files import replacing
 
-FORMATS = ("png", "svg", "pdf")
 _WIDEST = 16.0  # inches a row of panels may take
 _INK, _MARK, _TRAIN, _DEV = "#333333", "#e66101", "#7a8ca3", "#e66101"
 _SHOWN = {"": "∅", " ": "␣", "\t": "⇥", "\n": "⏎"}
@@ -137,67 +132,6 @@ def alignment_figure(
     if title:
         figure.suptitle(title, fontsize=13, color=_INK, parse_math=False)
     return figure
-
-
-def learning_curve(records: Iterable[Mapping[str, Any]], *, title: str = "") -> Figure:
-    """The bound against optimiser steps, one line a split.
-
-    Args:
-        records: lines of `metrics.jsonl`: `split` ("train" or "dev"), `step`, and `bound` in nats per
-            symbol, null where it was not finite.
-        title: of the figure.
-
-    Raises:
-        UsageError: no record with a bound.
-    """
-    curves: dict[str, list[tuple[int, float]]] = {"train": [], "dev": []}
-    for record in records:
-        if record.get("split") in curves and record.get("bound") is not None:
-            curves[record["split"]].append((record["step"], record["bound"]))
-    if not any(curves.values()):
-        raise UsageError("no record has a bound to draw")
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axis = figure.subplots()
-    styles: dict[str, dict[str, Any]] = {
-        "train": {"color": _TRAIN, "linewidth": 1.2},
-        "dev": {"color": _DEV, "marker": "o", "markersize": 4},
-    }
-    for split, points in curves.items():
-        if points:
-            axis.plot(*zip(*sorted(points), strict=True), label=split, **styles[split])
-    axis.set_xlabel("step", color=_INK)
-    axis.set_ylabel("bound (nats per symbol)", color=_INK)
-    axis.tick_params(colors=_INK, labelsize=9)
-    axis.grid(color="#e4e8ee", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, loc="lower right")
-    axis.set_title(title, fontsize=12, color=_INK, parse_math=False)
-    return figure
-
-
-def save(figure: Figure, path: Path, *, force: bool = False) -> None:
-    """Writes a figure as PNG, SVG or PDF by its suffix, whole or not at all.
-
-    Raises:
-        UsageError: another suffix, or the file exists and `force` is not given.
-    """
-    with picture(path, force=force) as draw:
-        draw(figure)
-
-
-@contextmanager
-def picture(path: Path, *, force: bool = False) -> Iterator[Callable[[Figure], None]]:
-    """Refuses, before any work is done, a picture that `save` would not write; then writes it.
-
-    Raises:
-        UsageError: as `save`.
-    """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise UsageError(f"{path} should end in one of {', '.join('.' + known for known in FORMATS)}")
-    with replacing(path, force=force) as part:
-        yield lambda figure: figure.savefig(part, format=kind, dpi=200)
 
 
 # Inches a cell and points a label: large for a word, still legible for forty tokens.

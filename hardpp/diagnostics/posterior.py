@@ -18,18 +18,17 @@ Shapes: K draws, N sentences, B of them a batch, T steps, S source positions.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from hardpp import __version__
-from hardpp.diagnostics.draws import AlignmentDraws, seeded, stream
+from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.labels import Array, Rows, Sentences, Variable, dataset, placed
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.types import Program
-from hardpp.whole_files import replacing
 
 FILL = -1  # in integer arrays, where there is no step
 _NATS = {"units": "nats"}
@@ -79,22 +78,6 @@ def sample_posterior(
     sentences.check_all_seen(row for rows, _ in found for row in rows)
 
     return _tree(sentences, found, targets, draws, {"seed": seed, **(attributes or {})})
-
-
-def write(tree: xr.DataTree, path: Path, *, force: bool = False) -> None:
-    """Writes a tree as netCDF, whole or not at all; `arviz.from_netcdf` and `xarray.open_datatree` read it.
-
-    Raises:
-        UsageError: the file exists and `force` is not given.
-    """
-    encoding = {
-        node.path: {
-            str(name): {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if v.ndim > 2
-        }
-        for node in tree.subtree
-    }
-    with replacing(path, force=force) as part:
-        tree.to_netcdf(part, engine="h5netcdf", encoding=encoding)
 
 
 def _tree(

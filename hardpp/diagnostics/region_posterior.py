@@ -20,9 +20,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hardpp.diagnostics.draws import draw_alignments, seeded, stream
+from hardpp.diagnostics.draws import draw_alignments
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.posterior import provenance
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import UsageError
 from hardpp.types import Program, QuestionBatch
 

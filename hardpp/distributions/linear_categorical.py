@@ -4,7 +4,7 @@
 
 Scoring V symbols at S enumerated positions takes (S, B, T, V) logits; here it takes a chunk of them
 (`hardpp.ops.linear_log_softmax`). Inference that knows how much the positions weigh has only those
-normalised that can count (`hardpp.ops.linear_mixture`), and training skips the rows that hardly count in the
+normalised that can count (`hardpp.ops.pruned_mixture`), and training skips the rows that hardly count in the
 posterior.
 
 Shapes: H features, V symbols; ... = batch dims: plates, and what inference adds on their left.
@@ -26,7 +26,7 @@ from hardpp.ops.linear_log_softmax import (
     linear_log_probs,
     linear_log_softmax,
 )
-from hardpp.ops.linear_mixture import linear_mixture_terms
+from hardpp.ops.pruned_mixture import linear_mixture_terms
 
 WRITTEN_OUT = 512
 

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.drawn_weights import RelaxedObjective
+from hardpp.inference.relaxed import RelaxedObjective
 
 FLOOR = 1e-4  # smallest concentration of a possible value; a guess
 
@@ -43,7 +43,7 @@ class ImplicitDirichlet(RelaxedObjective):
         num_particles: K.
         total: sum of the concentrations of each latent, as a count of draws; 10 is a guess.
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:

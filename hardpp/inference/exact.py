@@ -13,7 +13,7 @@ forward recursion. (Pyro's log-einsum has no gradient on peaked models.) The sam
 - the mode argmax_z p(z, y): the same with max in place of sum (Viterbi);
 - and, with the guide's factors summed out, expectations of the bound's terms.
 
-A latent that holds all decisions of a path is summed out by `hardpp.inference.lattice_marginal` instead.
+A latent that holds all decisions of a path is summed out by `hardpp.inference.sums.lattice_marginal` instead.
 
 Shapes: plates as in the program, the data plate outermost; S values of a latent, K draws.
 """
@@ -24,13 +24,13 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import NumericalError, UsageError
-from hardpp.inference.enumeration import enumerated_trace, replayed_trace
-from hardpp.inference.factor_graph import FactorGraph, factor_graph
-from hardpp.inference.lattice_marginal import AnyPath, Ladder, ladder_of
+from hardpp.inference.control.schedules import kl_warm_up
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.same_latents import check_same_latents
-from hardpp.inference.sample_sites import common_scale, sample_sites
-from hardpp.inference.schedules import kl_warm_up
+from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
+from hardpp.inference.sums.factor_graph import FactorGraph, factor_graph
+from hardpp.inference.sums.lattice_marginal import AnyPath, Ladder, ladder_of
+from hardpp.inference.weights.model_guide_match import check_same_latents
+from hardpp.inference.weights.sample_sites import common_scale, sample_sites
 from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_back
 from hardpp.ops.marginal import Factor, spread, without
 from hardpp.types import Estimate, Program
@@ -43,15 +43,15 @@ class ExactMarginal(SurrogateObjective):
 
     Args:
         tolerance: nats, by which log p(y) may come out too low for each element of the plates that a latent
-            is in, where a distribution saves time by it (see `hardpp.inference.mixtures`). Posterior
+            is in, where a distribution saves time by it (see `hardpp.inference.sums.pruned_terms`). Posterior
             probabilities are off by no more, gradients by ten times that, relatively. With 0 nothing is
             left out.
         max_plate_nesting: how many dims the plates of the model take; see `SampledObjective`.
 
     Raises:
         UsageError: a tolerance that is negative or not below 1, a latent that cannot be enumerated (see
-            `hardpp.inference.enumeration`), or latents in plates over which the sum does not factorise (see
-            `hardpp.inference.factor_graph`).
+            `hardpp.inference.sums.enumeration`), or latents in plates over which the sum does not factorise
+            (see `hardpp.inference.sums.factor_graph`).
     """
 
     name = "exact"

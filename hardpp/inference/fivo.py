@@ -30,9 +30,9 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.sample_sites import common_scale, sample_sites
-from hardpp.inference.weight_table import per_instance_sum, tabulate
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.sample_sites import common_scale, sample_sites
+from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others
 from hardpp.ops.weights import effective_sample_size, log_mean_exp, suffix_sums
 from hardpp.types import Estimate, Program

@@ -28,9 +28,9 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.closed_forms import categorical_kl
-from hardpp.inference.drawn_weights import RelaxedObjective
-from hardpp.inference.schedules import TemperatureSchedule
+from hardpp.inference.control.closed_forms import categorical_kl
+from hardpp.inference.control.schedules import TemperatureSchedule
+from hardpp.inference.relaxed import RelaxedObjective
 
 
 class GumbelSoftmax(RelaxedObjective):
@@ -45,7 +45,7 @@ class GumbelSoftmax(RelaxedObjective):
             straight-through Gumbel-softmax, which is biased even for linear functions.)
         reinmax: indices forwards, backwards the second-order estimator; it wants a temperature of 1 or more.
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
         max_plate_nesting: see `SampledObjective`.
 
     Attributes:

@@ -8,7 +8,7 @@ others; the sum of both is the gradient of no bound.
 
 Source: Mnih, Heess, Graves and Kavukcuoglu (2014), Recurrent Models of Visual Attention, section 3.2, where
 places are drawn from the model itself, and its states learn nothing from the second term.
-Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`), T steps.
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`), T steps.
 """
 
 import torch
@@ -16,10 +16,10 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.sample_sites import Site, sample_sites, steps_of
-from hardpp.inference.schedules import EntropyBonus
+from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
-from hardpp.inference.weight_table import Layout, WeightTable, elements
+from hardpp.inference.weights.sample_sites import Site, sample_sites, steps_of
+from hardpp.inference.weights.weight_table import Layout, WeightTable, elements
 
 
 class Hybrid(ScoreFunctionELBO):

@@ -24,7 +24,7 @@ instance whose particles are all impossible has the bound -inf and no gradient.
 
 Sources: Burda et al. (2016); Mnih and Rezende (2016); Lawson et al. (2017), equation 7, for the temporal
 control (how it enters the bound is not written there: putting equation 6 in its place gives "geometric").
-Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
 from typing import Literal
@@ -33,9 +33,9 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.control.emission_count import Progress, progress_of
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.progress import Progress, progress_of
-from hardpp.inference.weight_table import WeightTable
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others, log_mean_of_others
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import log_mean_exp, prefix_sums, suffix_sums
@@ -84,7 +84,7 @@ class VIMCO(SampledObjective):
         control: "geometric", "arithmetic", "sequential" or "temporal", what stands in for a particle.
         center: take 1/K off the control.
         progress: for "temporal": how much each particle has emitted after each latent, given the latents'
-            values, see `hardpp.inference.progress`. By default their cumulative sum.
+            values, see `hardpp.inference.control.emission_count`. By default their cumulative sum.
         max_plate_nesting: see `SampledObjective`.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from hardpp.inference.schedules import EntropyBonus
+from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.score_function import Credit, ScoreFunctionELBO
 
 

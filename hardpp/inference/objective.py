@@ -4,7 +4,7 @@
 `OBJ.estimate(model, guide, batch)` are three ways to the same estimator; model and guide are any
 Pyro programs. A sampled objective is one formula over a weight table.
 
-Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.schedules import TrainingSchedule
-from hardpp.inference.weight_table import WeightTable, per_instance_sum, tabulate
+from hardpp.inference.control.schedules import TrainingSchedule
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum, tabulate
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Program
 

@@ -15,7 +15,7 @@ so with gamma = 1 it hardly follows the bound: grad L vanishes with K, the wake 
 replaced by its mean 1/K, gamma = 1 would be `VIMCO` with control "arithmetic", centred, unbiased.
 
 Source: Liévin et al. (2020), equation 17.
-Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
 from math import log
@@ -25,7 +25,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import importance_weighted
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.weight_table import WeightTable
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import log_mean_of_others
 
 

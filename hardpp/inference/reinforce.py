@@ -6,8 +6,8 @@ Learning.
 
 from torch import nn
 
-from hardpp.inference.progress import Progress
-from hardpp.inference.schedules import EntropyBonus
+from hardpp.inference.control.emission_count import Progress
+from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.score_function import BaselineName, Credit, ScoreFunctionELBO
 
 

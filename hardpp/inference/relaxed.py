@@ -1,95 +1,163 @@
-"""Relaxed latents: a handler outside the program turns an index into weights over its values.
+"""Objectives whose latents are drawn as weights over their values, by handlers outside the programs.
 
-`soft` is the attention everybody knows, seen as inference: every categorical latent is replaced by
-its expected value, so the program computes log p(y | E[z]) and nothing is random any more. It
-bounds nothing (Deng et al. 2018, proposition 1, say how far it may be from log p(y)).
+Weights (..., S) are differentiable where an index (...) is not, so no score function is needed:
 
-Source: Deng et al. (2018), section 2.1 (soft attention) and equation 1 (its use as a baseline).
-Shapes: K particles, ... = plates, S values of a latent.
+    value = mean_k log p(y | weights[k]) - sum over latents of D(q || p),    weights[k] ~ a relaxation of q
+
+with the divergence D in closed form. In a sequential program q and p of a latent depend on the weights
+before it, and the gradient runs through them too; programs must take weights where they wrote an index
+(`hardpp.ops.attention.attend` does). The value is about the relaxed programs: it bounds nothing on the
+discrete ones.
+
+Source: Deng et al. (2018), section 3, where relaxations stand beside the score function.
+Shapes: K particles, I instances, ... = particles and plates, S values of a latent.
 """
 
 from typing import Any
 
 import pyro.distributions as dist
 import torch
-from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.control.schedules import kl_warm_up
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.weight_table import WeightTable, tabulate
-from hardpp.types import Program
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.ops.precision import log_softmax, wide
+from hardpp.types import Estimate, Program
 
 
-class ExpectedLatents(Messenger):
-    """Sets every categorical latent of a program to its expected value, weights (..., S).
+class RelaxedObjective(SampledObjective):
+    """The value above, and its gradient as it stands; a masked latent adds exactly zero to both.
 
-    Without draws the latent carries no probability of its own. With a guide's trace the guide's
-    draws come first, as one-hot weights that carry their log-probability, and the expected value
-    follows as one more particle: (K + 1, ..., S), so that one run of the program scores both. That particle
-    is for comparison: an observation whose distribution has a method `last_constant` is told that nothing
-    is learnt from it.
+    Subclasses say how weights are drawn and what D is, given normalised log-probabilities (..., S) of
+    float32 or wider: minus infinity at impossible values, such as padding. A latent that is masked out is
+    pinned to its first value, the only possible one.
+
+    Args:
+        num_particles: K.
+        kl_warmup: training steps over which the weight of D rises from 0 to 1 in the gradient (the value
+            keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
+        max_plate_nesting: see `SampledObjective`.
 
     Raises:
-        UsageError: a latent that is not categorical.
+        UsageError: a latent that is not categorical, or has other values or plates in the other program.
     """
 
-    def __init__(self, draws: Trace | None = None, plates: int = 0):
-        super().__init__()
-        self.draws, self.plates = draws, plates
-
-    def _pyro_sample(self, msg: Any) -> None:
-        fn = msg["fn"]
-        if msg["is_observed"]:
-            if self.draws is not None and len(fn.batch_shape) == self.plates + 1:
-                msg["fn"] = fn.last_constant(1) if hasattr(fn, "last_constant") else fn
-            return
-        if site_is_subsample(msg):
-            if self.draws is not None and msg["name"] in self.draws:  # the data the draws belong to
-                msg["value"], msg["done"] = self.draws.nodes[msg["name"]]["value"], True
-            return
-        if not isinstance(fn, torch.distributions.Categorical):
-            raise UsageError(
-                f"site {msg['name']!r} is {type(fn).__name__}: only a Categorical has an expected value"
-            )
-        value = fn.probs  # (..., S)
-        log_density = value.new_zeros(value.shape[:-1])
-        if self.draws is not None:
-            if msg["name"] not in self.draws:
-                raise UsageError(f"the model's latent site {msg['name']!r} is missing in the guide")
-            index = self.draws.nodes[msg["name"]]["value"]
-            index = index.reshape((1,) * (self.plates + 1 - index.dim()) + index.shape)  # (K, ...)
-            values = torch.arange(value.shape[-1], device=index.device)
-            hard = (index.unsqueeze(-1) == values).to(value.dtype)  # (K, ..., S); one_hot would ask the host
-            # After earlier latents fn has K + 1 rows of its own, the last given their expected values.
-            expected = value.detach().reshape((1,) * (self.plates + 2 - value.dim()) + value.shape)[-1:]
-            value = torch.cat([hard, expected.expand_as(hard[:1])])
-            scores = fn.log_prob(torch.cat([index, index[-1:]]))  # (K + 1, ...)
-            log_density = torch.cat([scores[:-1], torch.zeros_like(scores[:1])])
-        msg["fn"] = dist.Delta(value, log_density=log_density, event_dim=1)
-        msg["value"], msg["done"] = value, True
-        msg["is_observed"] = self.draws is None
-
-
-class SoftAttention(SampledObjective):
-    """log p(y | E[z]): deterministic, and no bound on log p(y); the guide is not used."""
-
-    name = "soft"
     unbiased = False
     bound = "none"
-    trains_guide = False
+
+    def __init__(
+        self, num_particles: int = 1, *, kl_warmup: int = 0, max_plate_nesting: float = float("inf")
+    ):
+        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        self.kl_weight = kl_warm_up(kl_warmup)
+
+    def noise(self, log_q: Tensor) -> Any:
+        """The distribution, of batch shape (...), of all that is random about the weights."""
+        raise NotImplementedError
+
+    def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
+        """Weights (..., S) made of a draw of the noise: they sum to 1, and are 0 at impossible values."""
+        raise NotImplementedError
+
+    def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
+        """D(q || p) of every latent, (...), in nats."""
+        raise NotImplementedError
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        """One row: the model's observations at the expected latents."""
+        """Draws weights and scores them: a latent's model term is -D, its guide term 0."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return tabulate(
-            particle_trace(ExpectedLatents()(model), 1, nesting, args, kwargs), Trace(), 1, nesting
-        )
+        drawn = DrawnWeights(self)
+        with drawn:  # outside the plate of particles: each has noise of its own
+            guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
+        with ScoredWeights(self, drawn.log_q):
+            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
+        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The log-probability itself, differentiated as it stands."""
-        log_p = table.log_p.sum(-1).squeeze(0)  # (*I)
-        return log_p.detach(), log_p.sum()
+        """The value (*I), detached, and its sum, which is differentiated as it stands but for a warm-up."""
+        value = table.log_p.sum(-1)  # (K, *I)
+        weighed = value
+        if self.kl_weight is not None:
+            weighed = self.kl_weight.weighed(value, table.log_prior.sum(-1))
+        return value.detach().mean(0), weighed.mean(0).sum()
+
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
+        """Value and surrogate of one batch; relaxed draws have no importance weights."""
+        estimate = super().estimate(model, guide, *args, **kwargs)
+        return estimate._replace(log_weights=None, diagnostics={})
+
+
+class DrawnWeights(Messenger):
+    """Runs a guide with weights (..., S) in place of its categorical latents, and keeps every log q.
+
+    The noise is a draw like any other: handlers further out may fix it.
+    """
+
+    def __init__(self, objective: RelaxedObjective):
+        super().__init__()
+        self.objective = objective
+        self.log_q: dict[str, Tensor] = {}
+        self.dtype: dict[str, torch.dtype] = {}
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if not msg["is_observed"] and not site_is_subsample(msg):
+            self.log_q[name] = log_probs(msg)
+            self.dtype[name] = msg["fn"].logits.dtype
+            msg["fn"] = self.objective.noise(self.log_q[name])
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if name in self.log_q:
+            weights = self.objective.weights(self.log_q[name], msg["value"]).to(self.dtype[name])
+            msg["value"], msg["fn"] = weights, dist.Delta(weights, event_dim=1)
+
+
+class ScoredWeights(Messenger):
+    """Gives each latent of a model that is replayed at drawn weights the log density -D(q || p)."""
+
+    def __init__(self, objective: RelaxedObjective, log_q: dict[str, Tensor]):
+        super().__init__()
+        self.objective, self.log_q = objective, log_q
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if msg["is_observed"] or name not in self.log_q:
+            return
+        log_q, log_p = self.log_q[name], log_probs(msg)
+        if log_q.shape[-log_p.dim() :] != log_p.shape:  # what depends on no weights has no particles
+            raise UsageError(
+                f"site {name!r} is drawn as weights of shape {tuple(log_q.shape)} by the guide "
+                f"but takes {tuple(log_p.shape)} in the model"
+            )
+        density = -self.objective.divergence(log_q, log_p)
+        msg["fn"] = dist.Delta(msg["value"], log_density=density, event_dim=1)
+
+
+def log_probs(site: Any) -> Tensor:
+    """Log-probabilities (..., S) of a Categorical site's values, as `RelaxedObjective` wants them.
+
+    Raises:
+        UsageError: the site is not categorical.
+    """
+    fn, mask = site["fn"], site["mask"]
+    if not isinstance(fn, torch.distributions.Categorical):
+        raise UsageError(
+            f"site {site['name']!r} is {type(fn).__name__}: only a Categorical can be drawn as weights"
+        )
+    log_p: Tensor = fn.logits
+    if log_p.dtype != wide(log_p.dtype):  # torch has normalised them in half precision
+        log_p = log_softmax(log_p)
+    if "probs" in vars(fn):  # torch clamps the logit of a probability that was given as zero
+        impossible = (fn.probs == 0) & (log_p.exp() > 0)
+        log_p = log_p.masked_fill(impossible, -torch.inf).log_softmax(-1)
+    if mask is None or mask is True:
+        return log_p
+    first = log_p.new_full(log_p.shape[-1:], -torch.inf)
+    first[0] = 0.0
+    return log_p.where(torch.as_tensor(mask, device=log_p.device).unsqueeze(-1), first)

@@ -3,7 +3,7 @@
 Source: Kool, van Hoof and Welling (2019), Buy 4 REINFORCE Samples, Get a Baseline for Free!
 """
 
-from hardpp.inference.schedules import EntropyBonus
+from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.score_function import Credit, ScoreFunctionELBO
 
 

@@ -12,7 +12,7 @@ difference to log w: grad log p is then that of the observations alone.
 Sources: Williams (1992); Schulman et al. (2015); Mnih and Gregor (2014), section 2.3, for baselines that
 learn and for normalised signals; Kool et al. (2019) for leave-one-out; Deng et al. (2018), equation 1, for
 the soft-attention baseline; Lawson et al. (2017), equation 7, for the temporal one.
-Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
 from typing import Any, Literal, get_args
@@ -22,15 +22,15 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
-from hardpp.inference.history import history_of
+from hardpp.inference.control.baseline_features import history_of
+from hardpp.inference.control.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
+from hardpp.inference.control.emission_count import Progress, progress_of
+from hardpp.inference.control.running_moments import RunningMoments
+from hardpp.inference.control.schedules import EntropyBonus, bonus_of_entropy, kl_warm_up
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.progress import Progress, progress_of
-from hardpp.inference.relaxed import ExpectedLatents
-from hardpp.inference.running_moments import RunningMoments
-from hardpp.inference.schedules import EntropyBonus, bonus_of_entropy, kl_warm_up
-from hardpp.inference.weight_table import WeightTable
+from hardpp.inference.soft_attention import ExpectedLatents
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
 from hardpp.types import Program
@@ -51,16 +51,16 @@ class ScoreFunctionELBO(SampledObjective):
             (K >= 2); "soft-attention", the return of one more particle whose latents are at their expected
             value under the model's prior (the model must take relaxed latents); "average", the decaying
             average of a stage's returns; "learned", a small network of what was drawn before; or a module of
-            your own (see `hardpp.inference.baselines.Baseline`). A module, kept as `baseline`, is trained
-            along with the programs and moves to the device where they compute.
+            your own (see `hardpp.inference.control.baselines.Baseline`). A module, kept as `baseline`, is
+            trained along with the programs and moves to the device where they compute.
         normalize: centre the signal (return - baseline) by its running mean, and divide it by its running
             standard deviation where that is above 1; a module regresses in that unit too. The expected
             score-function part of the gradient is then right up to that one known number, the same for all
             parameters (the pathwise part is as without), so `unbiased` is False.
         progress: for the temporal baseline: how much each particle has emitted after each latent, given the
-            latents' values, see `hardpp.inference.progress`. By default their cumulative sum.
+            latents' values, see `hardpp.inference.control.emission_count`. By default their cumulative sum.
         kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.schedules`.
+            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
         entropy_bonus: weight of the guide's entropy that is added in the gradient; or a schedule of it.
         entropy_bonus_steps: training steps over which that weight falls; 0: it stays.
         entropy_bonus_final: the share of it that is left then, and from then on.

@@ -26,9 +26,9 @@ from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.sample_sites import sample_sites
-from hardpp.inference.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.sample_sites import sample_sites
+from hardpp.inference.weights.weight_table import WeightTable, tabulate
 from hardpp.ops.weights import mean_of_others
 from hardpp.types import Estimate, Program
 

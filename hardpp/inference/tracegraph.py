@@ -7,7 +7,7 @@ What is downstream of a latent is read off the provenance of tensors; `ScoreFunc
 order of the program.
 
 Source: Schulman et al. (2015).
-Shapes: K particles, I instances (see `hardpp.inference.weight_table`).
+Shapes: K particles, I instances (see `hardpp.inference.weights.weight_table`).
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from pyro.ops.provenance import detach_provenance
 from torch import Tensor
 
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.weight_table import per_instance_sum, tabulate
+from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.types import Estimate, Program
 
 

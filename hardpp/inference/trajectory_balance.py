@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.proposals import Proposal, ProposalObjective
 from hardpp.inference.wake_sleep import wake_theta
-from hardpp.inference.weight_table import WeightTable
+from hardpp.inference.weights.proposals import Proposal, ProposalObjective
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp
 
 

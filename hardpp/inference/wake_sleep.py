@@ -6,9 +6,9 @@
     wake-phi     sum_k wn[k] grad log q(z[k])            towards min KL(p(z | y) || q)
     sleep-phi    grad log q(z | x, y'),  z, y' dreamt    towards min E_p[KL(p(z | y') || q)]
 
-q~ is the guide q or a flatter proposal (`hardpp.inference.proposals`). Weights are normalised per instance,
-never over a minibatch, which is a collection of inferences and not one. The control variates of WS-RAM
-take off what is zero in expectation, the mean score of a distribution under itself:
+q~ is the guide q or a flatter proposal (`hardpp.inference.weights.proposals`). Weights are normalised per
+instance, never over a minibatch, which is a collection of inferences and not one. The control variates of
+WS-RAM take off what is zero in expectation, the mean score of a distribution under itself:
 
     wake-theta   sum_k wn[k] grad log p(y | z[k]) + (wn[k] - vn[k]) grad log p(z[k])
     wake-phi     sum_k (wn[k] - q(z[k]) / (K q~(z[k]))) grad log q(z[k])
@@ -18,7 +18,7 @@ exactly mean-zero; the first, self-normalised, has a bias of order 1/K, and vn =
 
 Source: Bornschein and Bengio (2015), Reweighted Wake-Sleep; Le et al. (2019); Ba, Salakhutdinov, Grosse
 and Frey (2015), Learning Wake-Sleep Recurrent Attention Models, for the control variates.
-Shapes: K particles, I instances, N stages (see `hardpp.inference.weight_table`).
+Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
 from typing import Any
@@ -27,9 +27,9 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.dreams import Dreamer, Dreamt, dream, sleep_phi
-from hardpp.inference.proposals import Proposal, ProposalObjective
-from hardpp.inference.weight_table import WeightTable
+from hardpp.inference.weights.dreams import Dreamer, Dreamt, dream, sleep_phi
+from hardpp.inference.weights.proposals import Proposal, ProposalObjective
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp
 from hardpp.types import Estimate, Program
 
@@ -50,9 +50,10 @@ class ReweightedWakeSleep(ProposalObjective):
         proposal: None, "temperature" or "mixture": what draws the particles, see `ProposalObjective`.
         temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
         mixture: the share of the uniform distribution in the proposal "mixture".
-        dreamt: puts dreamt observations into the guide's arguments, see `hardpp.inference.dreams.dream`;
-            needed where the tensors that the model observes are not its arguments.
-        dream: draws the whole dream, (model, args, kwargs) -> `hardpp.inference.dreams.Dream`; needed
+        dreamt: puts dreamt observations into the guide's arguments, see
+            `hardpp.inference.weights.dreams.dream`; needed where the tensors that the model
+            observes are not its arguments.
+        dream: draws the whole dream, (model, args, kwargs) -> `hardpp.inference.weights.dreams.Dream`; needed
             where observations depend on one another, as in a teacher-forced program, whose default
             dream is one of single steps given the real symbols before them.
         max_plate_nesting: see `SampledObjective`.

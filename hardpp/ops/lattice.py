@@ -98,18 +98,6 @@ def draw_paths(arcs: Tensor, end: Tensor, draws: int) -> DrawnPaths:
     return DrawnPaths(torch.stack(taken[::-1], -1), log_prob)
 
 
-def path_weight(arcs: Tensor, end: Tensor, jumps: Tensor) -> Tensor:
-    """The weight of given paths, (K, ..., N) of jumps: (K, ...), minus infinity where an arc is missing."""
-    S = arcs.shape[-2]
-    rungs = pad(jumps.cumsum(-1), (1, 0))
-    over = rungs[..., -1] >= S
-    place = (rungs[..., :-1].clamp(max=S - 1) * arcs.shape[-1] + jumps).unsqueeze(-1)
-    flat = arcs.flatten(-2)
-    taken = flat.expand(*jumps.shape, -1).gather(-1, place).squeeze(-1).sum(-1)
-    last = end.expand(*jumps.shape[:-1], -1).gather(-1, rungs[..., -1:].clamp(max=S - 1)).squeeze(-1)
-    return (taken + last).masked_fill(over, -torch.inf)
-
-
 class _LogTotal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, arcs: Tensor, end: Tensor) -> Tensor:

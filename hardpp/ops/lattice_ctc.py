@@ -43,14 +43,6 @@ def ctc_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, blank: int) -> T
     return torch.where(over[..., None, None], stay, arcs.masked_fill(~allowed, -torch.inf))
 
 
-def ctc_frames(target: Tensor, tokens: Tensor) -> Tensor:
-    """How many frames (B,) it takes to say so many (B,) of the tokens: one each, a blank between equals."""
-    each = torch.arange(target.shape[-1], device=target.device) < tokens.unsqueeze(-1)
-    again = (target == pad(target, (1, 0))[..., :-1]) & each
-    again[..., :1] = False
-    return tokens + again.sum(-1)
-
-
 def ctc_end(tokens: Tensor, rungs: int, dtype: torch.dtype) -> Tensor:
     """The weights of ending on each rung, (B, 2 T + 1), for (B,) int64 numbers of tokens."""
     last = 2 * tokens.unsqueeze(-1)

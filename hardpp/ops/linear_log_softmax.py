@@ -8,7 +8,7 @@ is a negligible share of the largest and all of them together one of the sum: ne
 a sum over rows is then off by more.
 
 Where S rows are summed by a logsumexp, that gradient is a posterior probability, mostly tiny;
-`hardpp.ops.linear_mixture` then skips rows in the forward pass, too.
+`hardpp.ops.pruned_mixture` then skips rows in the forward pass, too.
 
 Shapes: H features, V symbols; ... = any dims, broadcast between features and value. Inside, N rows of
 features and R values a row: a dim of the values alone goes into R, so that no product is repeated.

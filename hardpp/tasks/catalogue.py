@@ -13,13 +13,13 @@ from typing import Any
 from hardpp.config import nearest
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.captions.family import CaptionTask
-from hardpp.tasks.glimpses.family import GlimpseTask
+from hardpp.tasks.alignment.family import AlignmentTask
+from hardpp.tasks.caption.family import CaptionTask
+from hardpp.tasks.family import Task
+from hardpp.tasks.glimpse.family import GlimpseTask
 from hardpp.tasks.objectives import OBJECTIVES, Offer, build
-from hardpp.tasks.questions.family import QuestionTask
-from hardpp.tasks.speech.family import OnlineAlignmentTask
-from hardpp.tasks.task import Task
-from hardpp.tasks.transduction.family import AlignmentTask
+from hardpp.tasks.online_alignment.family import OnlineAlignmentTask
+from hardpp.tasks.question_answering.family import QuestionTask
 
 TASKS: dict[str, type[Task]] = {
     "alignment": AlignmentTask,
@@ -40,7 +40,7 @@ def task(name: str) -> Task:
     lacking = [part for part in Task.__annotations__ if not hasattr(kind, part)]
     if lacking or not isinstance(kind, type):
         what = f"it has no {', '.join(lacking)}" if isinstance(kind, type) else "it is no class"
-        raise UsageError(f"model {name!r} is no model family: {what} (see hardpp.tasks.task.Task)")
+        raise UsageError(f"model {name!r} is no model family: {what} (see hardpp.tasks.family.Task)")
     return kind()
 
 

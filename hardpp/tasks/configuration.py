@@ -12,8 +12,8 @@ from hardpp.config import RunConfig, merge, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import offer, task, unknown
+from hardpp.tasks.family import Task
 from hardpp.tasks.objectives import LONE, Offer, build, option_problems, options_of, with_settings
-from hardpp.tasks.task import Task
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own

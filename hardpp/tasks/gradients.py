@@ -18,8 +18,8 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks import catalogue
+from hardpp.tasks.family import Run
 from hardpp.tasks.objectives import LONE, OBJECTIVES, build, options_of, with_settings
-from hardpp.tasks.task import Run
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
 

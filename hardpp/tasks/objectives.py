@@ -22,9 +22,9 @@ from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
 from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.relaxed import SoftAttention
 from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance

@@ -4,8 +4,8 @@ from pydantic import Field
 
 from hardpp.config import Section
 from hardpp.decoding.predictive import Predictive
-from hardpp.inference.relaxed import SoftAttention
-from hardpp.tasks.task import Run
+from hardpp.inference.soft_attention import SoftAttention
+from hardpp.tasks.family import Run
 
 ALLOWANCE = 10  # symbols that a target may be longer: short sources turn into targets of any ratio
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from hardpp.verbs.line_output import write_lines
 from hardpp.verbs.options import linking, read_options, style_option
+from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
@@ -66,7 +66,7 @@ def align(
     (pixels), scale, prediction, probability; these have no exact posterior: one of the run's
     decoding.particles draws of the guide is shown instead, picked by its importance weight.
     """
-    from hardpp.whole_files import replacing
+    from hardpp.runs.atomic_files import replacing
 
     if style == "textgrid":
         if out is None:

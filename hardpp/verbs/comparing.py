@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from hardpp.exits import report
-from hardpp.tables import table
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.options import linking, read_options, style_option
+from hardpp.verbs.tables import table
 
 
 @click.group()
@@ -70,9 +70,9 @@ def gradients(
     baseline first gets 200 steps to know the programs.
     """
     from hardpp.diagnostics.gradient_plot import gradient_figure
-    from hardpp.diagnostics.plots import picture
+    from hardpp.runs.folder import open_run
     from hardpp.tasks.gradients import chosen, compare_gradients
-    from hardpp.tasks.runs import open_run
+    from hardpp.verbs.output import picture
 
     wanted = chosen(names)
     opened = open_run(run, device)
@@ -105,6 +105,6 @@ def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
     AER        alignment error rate; precision and recall are of links
     hit        words whose best source word is a right one
     """
-    from hardpp.tasks.transduction.word_links import compare_links
+    from hardpp.tasks.alignment.word_links import compare_links
 
     click.echo(table(compare_links(run, linking(run, backward), items), style))

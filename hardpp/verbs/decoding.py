@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from hardpp.verbs.line_output import write_lines
 from hardpp.verbs.options import decoding_options, run_options, style_option
+from hardpp.verbs.output import write_lines
 
 
 @click.command()

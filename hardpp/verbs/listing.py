@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from hardpp.exits import report
-from hardpp.tables import table
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.options import style_option
+from hardpp.verbs.tables import table
 
 
 @click.group()
@@ -20,7 +20,7 @@ def data() -> None:
 @style_option("table", "json", "csv")
 def data_list(style: str) -> None:
     """List the data sets, and which of them are in the cache."""
-    from hardpp.data.sources import listing
+    from hardpp.data.fetch.sources import listing
 
     click.echo(table([dict(zip(row._fields, map(str, row), strict=True)) for row in listing()], style))
 
@@ -30,7 +30,7 @@ def data_list(style: str) -> None:
 @click.option("--verify", is_flag=True, help="Check every SHA-256 again.")
 def data_fetch(names: tuple[str, ...], verify: bool) -> None:
     """Fetch data sets into the cache ($HARDPP_DATA, or the user's cache folder) and verify them."""
-    from hardpp.data.sources import fetch
+    from hardpp.data.fetch.sources import fetch
 
     for name in names:
         click.echo(fetch(name, report, verify=verify))
@@ -113,8 +113,8 @@ def doctor() -> None:
     """Print versions, device and cache folder."""
     import torch
 
-    from hardpp.data.sources import cache_folder
-    from hardpp.tasks.runs import choose_device, versions
+    from hardpp.data.fetch.sources import cache_folder
+    from hardpp.runs.folder import choose_device, versions
 
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hardpp.exits import report
+from hardpp.verbs.exit_codes import report
 
 _DECODING = ("beam", "keep", "length_penalty", "threshold", "sample", "draws")
 
@@ -44,7 +44,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         run: Path, data: str | None, part: str | None, limit: int | None, device: str, **options: Any
     ) -> Any:
-        from hardpp.tasks.runs import open_run
+        from hardpp.runs.folder import open_run
 
         opened = open_run(run, device)
         return command(
@@ -96,7 +96,7 @@ def linking(run: Any, backward: Path | None) -> Any:
     Raises:
         click.UsageError: one of the two runs has no links of words.
     """
-    from hardpp.tasks.runs import open_run
+    from hardpp.runs.folder import open_run
 
     other = None if backward is None else open_run(backward, str(run.device.type))
     for one in (run, other):

@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hardpp import sites
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.sample_sites import sample_sites
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.types import Estimate, TransductionBatch
 
 OURS = [name for name in OBJECTIVES if not name.startswith("tracegraph")]

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from hardpp.decoding.links import Link, best_links, parse_pharaoh, pharaoh, reversed_links, word_links
-from hardpp.errors import DataError
+from hardpp.decoding.links import Link, best_links, reversed_links, word_links
 
 WEIGHTS = torch.tensor(
     [
@@ -47,21 +46,3 @@ def test_a_word_has_the_links_of_its_pieces_and_the_likeliest_probability():
 
 def test_links_seen_from_the_other_side():
     assert reversed_links([Link(3, 0, 0.5), Link(1, 2)]) == [Link(0, 3, 0.5), Link(2, 1)]
-
-
-def test_pharaoh_lines_are_read_back():
-    links = [Link(0, 1, 0.9375), Link(12, 0, 1.0), Link(3, 3, 0.0625)]
-    assert pharaoh(links) == "0-1 12-0 3-3"
-    assert pharaoh(links, probabilities=True) == "0-1:0.9375 12-0:1.0000 3-3:0.0625"
-    assert parse_pharaoh(pharaoh(links, probabilities=True)) == links
-    assert parse_pharaoh(pharaoh(links) + "\n") == [link._replace(probability=1.0) for link in links]
-    assert pharaoh([]) == ""
-    assert parse_pharaoh("") == parse_pharaoh(" \n") == []
-    assert parse_pharaoh("1-2:1e-05") == [Link(1, 2, 1e-5)]
-
-
-@pytest.mark.parametrize("cell", ["0", "0-", "a-1", "-1-0", "0-1:", "0-1:x", "0-1:.", "0-1-2", "0-1,", "٣-1"])
-def test_what_is_no_link_is_named(cell):
-    with pytest.raises(DataError) as caught:
-        parse_pharaoh(f"0-0 {cell} 1-1")
-    assert str(caught.value) == f"{cell!r} is no link"

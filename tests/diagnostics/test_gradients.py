@@ -19,7 +19,7 @@ from hardpp.diagnostics.gradients import (
 )
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.inference.weight_table import WeightTable
+from hardpp.inference.weights.weight_table import WeightTable
 
 DRAWS = 800
 

@@ -5,8 +5,9 @@ import pytest
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from hardpp.diagnostics.plots import alignment_figure, alignment_heatmap, learning_curve, save
+from hardpp.diagnostics.plots import alignment_figure, alignment_heatmap
 from hardpp.errors import UsageError
+from hardpp.verbs.output import write_figure
 
 
 def weights(T, S):
@@ -73,43 +74,8 @@ def test_panels_share_one_named_colour_scale():
 
 def test_tokens_are_no_formulas(tmp_path):
     figure = alignment_figure([("$p", weights(3, 3))], ["$", "$\\x$", " "], ["", "_^", "</s>"], title="$\\y$")
-    save(figure, tmp_path / "a.svg")
+    write_figure(figure, tmp_path / "a.svg")
     assert "␣" in [label.get_text() for label in figure.axes[0].get_xticklabels()]
-
-
-def test_a_learning_curve_skips_what_was_not_finite():
-    records = [
-        {"split": "train", "step": 20, "bound": -2.0},
-        {"split": "train", "step": 10, "bound": -3.0},
-        {"split": "train", "step": 30, "bound": None},
-        {"split": "dev", "step": 30, "bound": -2.5},
-        {"event": "resumed"},
-    ]
-    (axis,) = learning_curve(records).axes
-    lines = {line.get_label(): line.get_xydata().tolist() for line in axis.get_lines()}
-    assert lines == {"train": [[10, -3.0], [20, -2.0]], "dev": [[30, -2.5]]}
-    assert axis.get_ylabel() == "bound (nats per symbol)"
-    with pytest.raises(UsageError):
-        learning_curve(records[2:3])
-
-
-@pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_saved_whole_and_only_once(tmp_path, suffix, magic):
-    figure, path = learning_curve([{"split": "dev", "step": 1, "bound": -1.0}]), tmp_path / f"plot.{suffix}"
-    save(figure, path)
-    assert path.read_bytes().startswith(magic)
-    path.write_text("precious")
-    with pytest.raises(UsageError, match="exists"):
-        save(figure, path)
-    assert path.read_text() == "precious"
-    save(figure, path, force=True)
-    assert path.read_bytes().startswith(magic)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_refuses_other_formats(tmp_path):
-    with pytest.raises(UsageError, match=r"\.png"):
-        save(Figure(), tmp_path / "plot.bmp")
 
 
 def test_leaves_pyplot_alone():

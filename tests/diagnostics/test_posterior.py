@@ -15,13 +15,14 @@ import hardpp
 from hardpp import sites
 from hardpp.diagnostics.draws import draw_alignments
 from hardpp.diagnostics.labels import Sentences
-from hardpp.diagnostics.posterior import FILL, sample_posterior, write
+from hardpp.diagnostics.posterior import FILL, sample_posterior
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
 from hardpp.nn.attention import BilinearScorer
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.types import TransductionBatch
+from hardpp.verbs.output import write_posterior
 from tests.decoding.tiny import LETTERS, SYMBOLS, padded, tiny_model
 
 DRAW = partial(draw_alignments, site=sites.ALIGNMENT)
@@ -274,7 +275,7 @@ def test_weights_are_per_sentence_where_steps_are_no_plate():
 
 def test_netcdf_round_trip(tree, tmp_path):
     path = tmp_path / "new folder" / "posterior.nc"
-    write(tree, path)
+    write_posterior(tree, path)
     assert [file.name for file in path.parent.iterdir()] == ["posterior.nc"]
     with xr.open_datatree(path, engine="h5netcdf") as again:
         assert dict(again.attrs) == dict(tree.attrs)
@@ -290,7 +291,7 @@ def test_netcdf_round_trip(tree, tmp_path):
 
 
 def test_arviz_reads_the_file(tree, tmp_path):
-    write(tree, tmp_path / "posterior.nc")
+    write_posterior(tree, tmp_path / "posterior.nc")
     data = az.from_netcdf(str(tmp_path / "posterior.nc"))
     for group in tree.children:
         read = data[group] if isinstance(data[group], xr.Dataset) else data[group].to_dataset()
@@ -304,13 +305,13 @@ def test_nothing_is_overwritten_unless_forced(tree, tmp_path):
     path = tmp_path / "posterior.nc"
     path.write_text("precious")
     with pytest.raises(UsageError, match=r"posterior\.nc exists"):
-        write(tree, path)
+        write_posterior(tree, path)
     assert path.read_text() == "precious"
-    write(tree, path, force=True)
+    write_posterior(tree, path, force=True)
     with xr.open_datatree(path, engine="h5netcdf") as again:
         assert "posterior" in again.children
     with pytest.raises(UsageError, match="folder"):
-        write(tree, tmp_path, force=True)
+        write_posterior(tree, tmp_path, force=True)
 
 
 def test_a_failed_write_leaves_the_old_file(tree, tmp_path: Path, monkeypatch):
@@ -323,7 +324,7 @@ def test_a_failed_write_leaves_the_old_file(tree, tmp_path: Path, monkeypatch):
 
     monkeypatch.setattr(xr.DataTree, "to_netcdf", fails)
     with pytest.raises(OSError, match="disk full"):
-        write(tree, path, force=True)
+        write_posterior(tree, path, force=True)
     assert path.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]
 

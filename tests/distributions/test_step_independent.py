@@ -8,8 +8,8 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
-from hardpp.inference.particles import particle_trace
-from hardpp.inference.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weight_table import WeightTable, tabulate
 
 B, T, S, K = 2, 3, 4, 2
 MASK = torch.tensor([[True, True, True], [True, True, False]])

@@ -8,7 +8,7 @@ from pyro import poutine
 from hardpp import sites
 from hardpp.guides.prior import Prior
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.sample_sites import sample_sites
+from hardpp.inference.weights.sample_sites import sample_sites
 
 CLOSE = {"rtol": 0, "atol": 1e-12}
 

@@ -12,7 +12,7 @@ from hardpp import sites
 from hardpp.guides.prior import Prior
 from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.sample_sites import sample_sites
+from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.chain_decoder import ChainDecoder
 from hardpp.nn.lexical import LexicalEncoder, LexicalReadout

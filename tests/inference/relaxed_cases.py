@@ -16,8 +16,8 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.inference.dirichlet import ImplicitDirichlet
-from hardpp.inference.drawn_weights import RelaxedObjective
 from hardpp.inference.gumbel import GumbelSoftmax
+from hardpp.inference.relaxed import RelaxedObjective
 
 OBJECTIVES: dict[str, Callable[..., RelaxedObjective]] = {
     "gumbel": lambda K=1, **kw: GumbelSoftmax(K, temperature=0.7, **kw),

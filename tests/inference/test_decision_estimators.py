@@ -21,12 +21,12 @@ from utterances import MODELS, by_hand, guide_of, legal_paths, utterances
 from hardpp import sites
 from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
+from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.reinforce import REINFORCE
 from hardpp.inference.rloo import RLOO
-from hardpp.inference.schedules import EntropyBonus
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.ops.lattice_grid import Grid

@@ -11,7 +11,7 @@ from torch.distributions import Dirichlet, kl_divergence
 
 from hardpp.errors import UsageError
 from hardpp.inference.dirichlet import FLOOR, ImplicitDirichlet
-from hardpp.inference.relaxed import SoftAttention
+from hardpp.inference.soft_attention import SoftAttention
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 DOUBLE = torch.float64

@@ -24,15 +24,15 @@ from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.location_spaces import ContinuousSpace, GridSpace
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
-from hardpp.inference.dreams import dream, sleep_phi
 from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import VIMCO
 from hardpp.inference.nvil import NVIL
-from hardpp.inference.proposals import mixed
 from hardpp.inference.reinforce import REINFORCE
 from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep, wake_phi, wake_theta
+from hardpp.inference.weights.dreams import dream, sleep_phi
+from hardpp.inference.weights.proposals import mixed
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 

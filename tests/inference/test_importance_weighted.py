@@ -22,7 +22,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.inference.weight_table import Layout, WeightTable, per_instance_sum
+from hardpp.inference.weights.weight_table import Layout, WeightTable, per_instance_sum
 from hardpp.ops.leave_one_out import held_out_bound
 
 CLOSE = {"rtol": 0, "atol": 1e-9}

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import UsageError
-from hardpp.inference.baselines import AverageBaseline, LearnedBaseline
-from hardpp.inference.history import History, history_of
+from hardpp.inference.control.baseline_features import History, history_of
+from hardpp.inference.control.baselines import AverageBaseline, LearnedBaseline
 from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.reinforce import REINFORCE

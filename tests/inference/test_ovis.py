@@ -15,7 +15,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.ovis import OVIS
-from hardpp.inference.weight_table import Layout, WeightTable, per_instance_sum
+from hardpp.inference.weights.weight_table import Layout, WeightTable, per_instance_sum
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 EXACT = {"rtol": 0, "atol": 1e-12}

@@ -12,7 +12,7 @@ from cases import CASES, Case
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.baselines import LearnedBaseline
+from hardpp.inference.control.baselines import LearnedBaseline
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.tracegraph import TraceGraph

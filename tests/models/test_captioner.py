@@ -17,10 +17,10 @@ from hardpp.guides.captioner import SentenceInformed
 from hardpp.guides.prior import Prior
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.importance_weighted import VIMCO
-from hardpp.inference.relaxed import SoftAttention
-from hardpp.inference.sample_sites import sample_sites
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
+from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.models.captioner import Captioner
 from hardpp.nn.attention import AdditiveScorer
 from hardpp.nn.decoder import InputFeedingDecoder

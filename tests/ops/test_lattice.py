@@ -8,14 +8,35 @@ from typing import NamedTuple
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_total, path_weight
-from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end, ctc_frames
+from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_total
+from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
 from hardpp.ops.lattice_grid import Grid
 
 CASES = 500
 TOPOLOGIES = ["dwell", "no-dwell", "ctc"]
 IMPOSSIBLE = -math.inf
+
+
+def path_weight(arcs: Tensor, end: Tensor, jumps: Tensor) -> Tensor:
+    """The weight of given paths, (K, ..., N) of jumps: (K, ...), minus infinity where an arc is missing."""
+    S = arcs.shape[-2]
+    rungs = pad(jumps.cumsum(-1), (1, 0))
+    over = rungs[..., -1] >= S
+    place = (rungs[..., :-1].clamp(max=S - 1) * arcs.shape[-1] + jumps).unsqueeze(-1)
+    flat = arcs.flatten(-2)
+    taken = flat.expand(*jumps.shape, -1).gather(-1, place).squeeze(-1).sum(-1)
+    last = end.expand(*jumps.shape[:-1], -1).gather(-1, rungs[..., -1:].clamp(max=S - 1)).squeeze(-1)
+    return (taken + last).masked_fill(over, -torch.inf)
+
+
+def ctc_frames(target: Tensor, tokens: Tensor) -> Tensor:
+    """How many frames (B,) it takes to say so many (B,) of the tokens: one each, a blank between equals."""
+    each = torch.arange(target.shape[-1], device=target.device) < tokens.unsqueeze(-1)
+    again = (target == pad(target, (1, 0))[..., :-1]) & each
+    again[..., :1] = False
+    return tokens + again.sum(-1)
 
 
 class Ladders(NamedTuple):

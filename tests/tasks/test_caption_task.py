@@ -23,13 +23,13 @@ from hardpp.data.captions import scenes
 from hardpp.data.images import corpora
 from hardpp.decoding.beam import beam_search
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.captions import data as caption_data
-from hardpp.tasks.captions.data import Chosen
-from hardpp.tasks.captions.figures import describe_images, looks, middle_in, word_weights
+from hardpp.runs.folder import create, open_run
+from hardpp.runs.session import Session, run_in_folder, train
+from hardpp.tasks.caption import data as caption_data
+from hardpp.tasks.caption.data import Chosen
+from hardpp.tasks.caption.evaluation import describe_images, looks, middle_in, word_weights
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.runs import create, open_run
-from hardpp.tasks.session import Session, run_in_folder, train
-from hardpp.tasks.task import Run
+from hardpp.tasks.family import Run
 
 MODEL = "caption"
 TINY: dict[str, Any] = {

@@ -12,9 +12,9 @@ from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.factors import FactoredLinear
 from hardpp.tasks import catalogue
+from hardpp.tasks.alignment.chain_alignment import chain_programs, target_counts
+from hardpp.tasks.alignment.network import AlignmentNetwork
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.transduction.chain_alignment import chain_programs, target_counts
-from hardpp.tasks.transduction.network import AlignmentNetwork
 
 PAIRS = [
     Pair(("a|G", "b"), ("of", "x", "y"), (("of", "x", "y"),)),

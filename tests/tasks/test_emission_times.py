@@ -11,10 +11,10 @@ from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.speech.emission_times import quantiles
-from hardpp.tasks.speech.figures import _matches, delays
-from hardpp.tasks.speech.network import OnlineNetwork, programs
-from hardpp.tasks.speech.recognition import Said
+from hardpp.tasks.online_alignment.emission_times import quantiles
+from hardpp.tasks.online_alignment.evaluation import _matches, delays
+from hardpp.tasks.online_alignment.network import OnlineNetwork, programs
+from hardpp.tasks.online_alignment.recognition import Said
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 

@@ -21,16 +21,16 @@ from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
+from hardpp.runs.folder import create, open_run
+from hardpp.runs.session import Session, run_in_folder, train
 from hardpp.tasks import gradients
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.glimpses import data as glimpse_data
-from hardpp.tasks.glimpses import verbs as glimpse_verbs
-from hardpp.tasks.glimpses.data import Chosen
-from hardpp.tasks.glimpses.family import SUMMING, GlimpseTask
+from hardpp.tasks.family import Run
+from hardpp.tasks.glimpse import data as glimpse_data
+from hardpp.tasks.glimpse import run as glimpse_verbs
+from hardpp.tasks.glimpse.data import Chosen
+from hardpp.tasks.glimpse.family import SUMMING, GlimpseTask
 from hardpp.tasks.objectives import Offer
-from hardpp.tasks.runs import create, open_run
-from hardpp.tasks.session import Session, run_in_folder, train
-from hardpp.tasks.task import Run
 
 MODEL = "glimpse"
 TINY: dict[str, Any] = {

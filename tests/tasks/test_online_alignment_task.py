@@ -16,21 +16,21 @@ from corpora import fail, hardpp, hashes, metrics, settings, succeed
 from speech_files import write_labels
 from tone_speech import MODEL, TINY, TONES, write_tones
 
-from hardpp import checkpoint
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import DataError
 from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.runs import checkpoint
+from hardpp.runs.folder import create, open_run
+from hardpp.runs.session import Session, train
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.runs import create, open_run
-from hardpp.tasks.session import Session, train
-from hardpp.tasks.speech import data as speech_data
-from hardpp.tasks.speech import figures as speech_figures
-from hardpp.tasks.speech.figures import likelihood
-from hardpp.tasks.speech.recognition import OnlineDecoding, recognise
-from hardpp.tasks.task import Run
+from hardpp.tasks.family import Run
+from hardpp.tasks.online_alignment import data as speech_data
+from hardpp.tasks.online_alignment import evaluation as speech_figures
+from hardpp.tasks.online_alignment.evaluation import likelihood
+from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
 
 TRANSDUCER, CTC = ["--set", "network.form=transducer"], ["--set", "network.form=ctc"]
 EXACT = ["--objective", "exact"]

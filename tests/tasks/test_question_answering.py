@@ -16,14 +16,14 @@ from question_corpora import MODEL, TINY, write_easy, write_vqa
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
+from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.questions import data as question_data
-from hardpp.tasks.questions.data import Chosen, inside, region_boxes
-from hardpp.tasks.questions.figures import answer_log_probs, looks
-from hardpp.tasks.questions.verbs import region_weights
-from hardpp.tasks.runs import open_run
-from hardpp.tasks.task import Run
+from hardpp.tasks.family import Run
+from hardpp.tasks.question_answering import data as question_data
+from hardpp.tasks.question_answering.data import Chosen, inside, region_boxes
+from hardpp.tasks.question_answering.evaluation import answer_log_probs, looks
+from hardpp.tasks.question_answering.run import region_weights
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
 

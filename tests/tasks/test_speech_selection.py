@@ -13,8 +13,8 @@ from tone_speech import MODEL, TINY, write_tones
 from hardpp.data.speech.recordings import SoundFile
 from hardpp.data.speech.timit import recordings
 from hardpp.errors import UsageError
-from hardpp.tasks.runs import open_run
-from hardpp.tasks.task import Run
+from hardpp.runs.folder import open_run
+from hardpp.tasks.family import Run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,11 +12,11 @@ from corpora import fail, hardpp, settings, succeed
 
 from hardpp.errors import DataError
 from hardpp.metrics.bleu import bleu
-from hardpp.tasks.runs import open_run
-from hardpp.tasks.transduction import corpora
-from hardpp.tasks.transduction.batching import tokenizers
-from hardpp.tasks.transduction.figures import quality
-from hardpp.tasks.transduction.word_links import both_ways, compare_links, links, symmetrised
+from hardpp.runs.folder import open_run
+from hardpp.tasks.alignment import corpora
+from hardpp.tasks.alignment.batching import tokenizers
+from hardpp.tasks.alignment.evaluation import quality
+from hardpp.tasks.alignment.word_links import both_ways, compare_links, links, symmetrised
 
 WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
 LEARNT = ["--set", "data.pieces=40", "--set", "optimiser.learning_rate=0.02", "--max-epochs", "6"]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from hardpp.data.captions import emoji, flickr8k, scenes
 from hardpp.data.captions.captioned import CaptionedImages
+from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.corpora import mnist
-from hardpp.data.sources import fetch
 from hardpp.errors import DataError, UsageError
 
 DEFAULT = "digit-captions"

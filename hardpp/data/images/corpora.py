@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from hardpp.data.fetch.sources import fetch
 from hardpp.data.images import folders, idx_folders
 from hardpp.data.images.digit_scenes import RECIPES, scenes
 from hardpp.data.images.labelled import LabelledImages
-from hardpp.data.sources import fetch
 from hardpp.errors import DataError, UsageError
 
 DEFAULT = "translated-mnist"

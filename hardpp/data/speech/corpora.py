@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
-from hardpp.data.sources import fetch
 from hardpp.data.speech import (
     features,
     festvox_ru,

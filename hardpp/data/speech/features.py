@@ -19,8 +19,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from hardpp.data.derived import derived
 from hardpp.data.digests import digest_of
+from hardpp.data.fetch.derived import derived
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
 from hardpp.data.speech.recordings import Recording

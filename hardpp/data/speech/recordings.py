@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
-from hardpp.data.packages.members import digest
+from hardpp.data.fetch.members import digest
 from hardpp.data.speech import audio
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hardpp.data.sources import fetch
+from hardpp.data.fetch.sources import fetch
 from hardpp.data.transduction import bible, descriptions, ding, libreoffice, union
 from hardpp.data.transduction.pairs import Bitext
 
@@ -12,7 +12,7 @@ from hardpp.data.transduction.pairs import Bitext
 class Named(NamedTuple):
     """A bitext to be had by name."""
 
-    sources: tuple[str, ...]  # keys of `hardpp.data.sources.SOURCES`
+    sources: tuple[str, ...]  # keys of `hardpp.data.fetch.sources.SOURCES`
     read: Callable[..., Bitext]  # takes their folders in this order
 
 

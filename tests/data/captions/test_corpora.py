@@ -7,8 +7,8 @@ from image_files import write_idx, write_picture
 from hardpp.data.captions import corpora, scenes
 from hardpp.data.captions.batches import word_vocabulary
 from hardpp.data.captions.corpora import CaptionOptions, corpus
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.images import corpora as image_corpora
-from hardpp.data.sources import cache_folder
 from hardpp.errors import DataError, UsageError
 
 

@@ -6,7 +6,7 @@ from caption_files import write_emoji
 
 from hardpp.data.captions import emoji
 from hardpp.data.captions.emoji import captioned
-from hardpp.data.sources import cache_folder
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.errors import DataError
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from image_files import write_idx, write_picture
 
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.images import corpora, digit_scenes
 from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.sources import cache_folder
 from hardpp.errors import DataError, UsageError
 
 

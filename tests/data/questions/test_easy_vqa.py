@@ -6,9 +6,9 @@ import pytest
 import question_corpora
 from PIL import Image
 
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.questions import easy_vqa
 from hardpp.data.questions.easy_vqa import Shapes
-from hardpp.data.sources import cache_folder
 from hardpp.errors import DataError
 
 

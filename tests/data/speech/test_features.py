@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hardpp.data.digests import digest_of
-from hardpp.data.sources import cache_folder
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.utterances import Segment

@@ -4,7 +4,7 @@ import pytest
 import speech_files
 import torch
 
-from hardpp.data.sources import cache_folder
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.speech import corpora, festvox_ru
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError

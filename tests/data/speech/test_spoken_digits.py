@@ -6,7 +6,7 @@ import pytest
 import speech_files
 import torch
 
-from hardpp.data.sources import cache_folder
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.speech import spoken_digits
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.errors import DataError

@@ -6,8 +6,8 @@ import pytest
 import speech_files
 import torch
 
+from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.parts import bucket
-from hardpp.data.sources import cache_folder
 from hardpp.data.speech import flite, log_mel, synthetic_speech
 from hardpp.data.speech.phone_folding import TO_39
 from hardpp.data.speech.synthetic_speech import SIZES, Order

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hardpp.data.sources import SOURCES, fetch
+from hardpp.data.fetch.sources import SOURCES, fetch
 from hardpp.data.transduction import bible_alignments
 from hardpp.data.transduction.bible_alignments import ENGLISH, GREEK, RECORDS
 from hardpp.errors import DataError

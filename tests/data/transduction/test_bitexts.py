@@ -1,7 +1,7 @@
 import pytest
 
-from hardpp.data.origins import SOURCES
-from hardpp.data.sources import listing
+from hardpp.data.fetch.origins import SOURCES
+from hardpp.data.fetch.sources import listing
 from hardpp.data.transduction import bitexts, union
 from hardpp.data.transduction.pairs import Bitext, TextPair
 

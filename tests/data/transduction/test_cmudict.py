@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
+from hardpp.data.fetch.sources import SOURCES, fetch
 from hardpp.data.parts import bucket
-from hardpp.data.sources import SOURCES, fetch
 from hardpp.data.transduction import cmudict
 from hardpp.errors import DataError
 

@@ -1,1 +1,0 @@
-"""Packages of pip, npm and Debian, from which the members that are wanted are taken."""

@@ -1,0 +1,1 @@
+"""What lowers the variance of an estimator, or steers it: baselines, schedules, closed forms."""

@@ -1,0 +1,144 @@
+"""The sum over all paths of decisions, by a ladder.
+
+A latent whose distribution has `arcs` and an `end`, and observations whose distributions have
+`arc_log_prob(value)`, are the weights of a ladder (`hardpp.ops.lattice`):
+
+    log p(y) = log_total(arcs + sum over observations of arc_log_prob(y), end)
+
+The model is run at a path that means nothing, in place of enumerating the latent; the arcs are the same
+whatever it is.
+
+Source: Graves (2012), section 2.4.
+Shapes: B data, N steps, S rungs, J jumps (2: a jump is a decision), K draws.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from pyro import poutine
+from pyro.poutine import Trace
+from pyro.poutine.messenger import Messenger
+from torch import Tensor
+
+from hardpp.distributions.decisions import Decisions
+from hardpp.errors import NumericalError, UsageError
+from hardpp.inference.weights.sample_sites import Site, common_scale, sample_sites
+from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_total
+from hardpp.ops.lattice_grid import Grid
+from hardpp.types import Program
+
+LADDER = "ladder"  # marks a site whose value stands for all paths
+
+
+class Ladder(NamedTuple):
+    """All paths of a model's one latent, given its observations."""
+
+    site: str
+    grid: Grid  # what a rung and a step are
+    arcs: Tensor  # (B, N, S, J)
+    end: Tensor  # (B, S)
+    scale: float | Tensor  # what plates and poutine.scale multiply log-probabilities with
+
+    def log_marginal(self) -> Tensor:
+        """log p(y), scaled, (B,)."""
+        return log_total(self.arcs, self.end) * self.scale
+
+    def posterior(self) -> dict[str, Tensor]:
+        """How probable each decision is at each step, (B, N, J)."""
+        return {self.site: arc_probabilities(self.arcs, self.end).sum(-2)}
+
+    def emission_frames(self) -> Tensor:
+        """How probable it is that each token is emitted after so many frames, (B, T, S + 1 frames)."""
+        return self.grid.emission_frames(arc_probabilities(self.arcs, self.end))
+
+    def sample(self, draws: int) -> dict[str, Tensor]:
+        """Draws of all decisions, (K, B, N) int64.
+
+        Raises:
+            NumericalError: the data are impossible under the model.
+        """
+        total = log_total(self.arcs, self.end)
+        fault = (~total.isfinite()).nonzero()
+        if len(fault):
+            datum = int(fault[0])
+            raise NumericalError(
+                f"datum {datum} of the batch has log p(y) = {float(total[datum])} and no posterior"
+            )
+        return {self.site: draw_paths(self.arcs, self.end, draws).jumps}
+
+    def mode(self) -> tuple[dict[str, Tensor], Tensor]:
+        """The decisions that are most probable together, (B, N), and their log-probability with y, (B,)."""
+        best = best_path(self.arcs, self.end)
+        return {self.site: best.jumps}, best.weight * self.scale
+
+
+class AnyPath(Messenger):
+    """Runs a model at a path that means nothing where a latent has arcs; other latents are left alone.
+
+    Raises:
+        UsageError: a latent's decisions depend on all decisions before them.
+    """
+
+    def _pyro_sample(self, msg: Any) -> None:
+        fn = msg["fn"]
+        if msg["is_observed"] or not isinstance(fn, Decisions):
+            return
+        if not hasattr(fn, "arcs"):
+            raise UsageError(
+                f"site {msg['name']!r} has decisions that depend on all decisions before them, so there "
+                "is no recursion over its paths: exact wants them to depend on how many frames were consumed "
+                "and how many tokens emitted only, as in the transducer form"
+            )
+        steps = fn.event_shape
+        msg["value"] = torch.zeros(fn.batch_shape + steps, dtype=torch.int64, device=fn.grid.frames.device)
+        msg["is_observed"], msg["infer"] = True, msg["infer"] | {LADDER: True}
+
+
+def ladder(model: Program, *args: Any, **kwargs: Any) -> Ladder:
+    """All paths of a model's decisions, given its observations.
+
+    Args:
+        model: a program with decisions that have arcs.
+        args, kwargs: what it takes.
+
+    Raises:
+        UsageError: as `ladder_of` does, or there are no decisions to sum over.
+    """
+    found = ladder_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
+    if found is None:
+        raise UsageError("the program has no decisions whose paths could be summed over")
+    return found
+
+
+def ladder_of(trace: Trace) -> Ladder | None:
+    """The ladder of a model that was run within `AnyPath`; None if there is none.
+
+    Raises:
+        UsageError: two latents, or an observation that depends on the decisions and has no arcs.
+    """
+    sites = sample_sites(trace)
+    latents = [name for name, site in sites.items() if LADDER in site["infer"]]
+    if not latents:
+        return None
+    name = latents[0]
+    others = [other for other, site in sites.items() if not site["is_observed"] or other in latents[1:]]
+    if others:
+        raise UsageError(f"exact sums over the paths of site {name!r} or over {others[0]!r}, not over both")
+    latent = sites.pop(name)
+    arcs, end = latent["fn"].arcs(), latent["fn"].end()
+    for other, site in sites.items():
+        if not hasattr(site["fn"], "arc_log_prob"):
+            raise UsageError(
+                f"site {other!r} is {type(site['fn']).__name__}, of which exact does not know how it depends "
+                f"on the paths of {name!r}: an observation with arcs is wanted"
+            )
+        arcs = arcs + _masked(site, site["fn"].arc_log_prob(site["value"]))
+    return Ladder(name, latent["fn"].grid, arcs, end, common_scale([latent, *sites.values()]))
+
+
+def _masked(site: Site, arcs: Tensor) -> Tensor:
+    mask = site["mask"]
+    if mask is None or mask is True:
+        return arcs
+    counts = torch.as_tensor(mask, device=arcs.device)[..., None, None, None]
+    return arcs.where(counts, arcs.new_zeros(()))

@@ -1,0 +1,1 @@
+"""Drawing particles, matching model and guide, and tabulating log p and log q."""

@@ -1,0 +1,89 @@
+"""Do two programs talk about the same latents? Asked before a model scores a guide's draws."""
+
+from typing import Any
+
+from pyro.distributions import Delta
+from pyro.infer.util import is_validation_enabled
+from torch import Tensor
+from torch.distributions import constraints
+
+from hardpp.errors import UsageError
+from hardpp.inference.weights.sample_sites import PARTICLES, Site
+
+
+def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site]) -> None:
+    """Both programs must draw the same latents in the same plates, and the guide nothing else.
+
+    Supports are compared only while Pyro's validation is on, as in the first step of `hardpp train`.
+
+    Raises:
+        UsageError: they do not; the message names the site, what the guide has and what the model wants.
+    """
+    for name, site in guide_sites.items():
+        if site["is_observed"]:
+            raise UsageError(f"the guide observes site {name!r}, but a guide only draws latents")
+    missing = [n for n, site in model_sites.items() if not site["is_observed"] and n not in guide_sites]
+    extra = [name for name in guide_sites if name not in model_sites]
+    if missing:
+        instead = f"; it draws {extra[0]!r} instead" if extra else ""
+        raise UsageError(f"the model's latent site {missing[0]!r} is missing in the guide{instead}")
+    if extra:
+        raise UsageError(f"the guide's site {extra[0]!r} is missing in the model")
+    for name, site in guide_sites.items():
+        if model_sites[name]["is_observed"]:
+            raise UsageError(f"the guide draws site {name!r}, which the model observes")
+        _check_plates(name, model_sites[name], site)
+        if is_validation_enabled():
+            _check_support(name, model_sites[name]["fn"], site["fn"])
+
+
+def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
+    if _frames(model_site) == _frames(guide_site):
+        return
+    wanted, got = _plate_shape(model_site), _plate_shape(guide_site)
+    if wanted != got:
+        raise UsageError(f"site {name!r} has shape {wanted} in the model's plates but {got} in the guide's")
+    outer, inner = _plate_names(model_site), _plate_names(guide_site)
+    if outer != inner:  # per-datum bounds need to know which plates are the same
+        raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
+
+
+def _frames(site: Site) -> list[tuple[Any, ...]]:
+    return [(f.name, f.dim, f.size, f.full_size) for f in site["cond_indep_stack"] if f.name != PARTICLES]
+
+
+def _plate_shape(site: Site) -> tuple[int, ...]:
+    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
+    # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
+    sizes = {f.dim: f.full_size or f.size for f in frames}
+    return tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
+
+
+def _plate_names(site: Site) -> tuple[str, ...]:
+    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
+    return tuple(frame.name for frame in sorted(frames, key=lambda frame: frame.dim))
+
+
+def _check_support(name: str, wanted: Any, got: Any) -> None:
+    if isinstance(wanted, Delta):  # a latent that a handler has relaxed
+        return
+    if wanted.event_shape != got.event_shape:
+        raise UsageError(
+            f"site {name!r} has event shape {tuple(wanted.event_shape)} in the model "
+            f"but {tuple(got.event_shape)} in the guide"
+        )
+    there, here = _support(wanted), _support(got)
+    if there != here:
+        raise UsageError(f"site {name!r} takes {there} in the model but {here} in the guide")
+
+
+# Real supports may lie within one another; of discrete ones a difference is a mistake.
+def _support(fn: Any) -> str:
+    support = fn.support
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    if not support.is_discrete:
+        return "continuous values"
+    if isinstance(support, constraints.integer_interval) and not isinstance(support.upper_bound, Tensor):
+        return f"the integers {support.lower_bound} to {support.upper_bound}"
+    return "the integers 0 to 1" if support is constraints.boolean else "integers"

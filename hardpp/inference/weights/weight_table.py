@@ -1,0 +1,249 @@
+"""From two traces to one dense weight table.
+
+A sampled objective is a formula over the terms log p and log q of every particle. The table holds
+them by *stage*: stage 0 is what a program does before its first latent, stage s what it does from
+the s-th latent of the guide up to the next one. A term of an earlier stage cannot depend on a later
+latent (a program runs forwards), so sums over stages >= s are all that the s-th latent is to be
+credited with: the causal credit of `pyro.infer.TraceGraph_ELBO`, without its provenance.
+
+A `StepIndependent` site is as many latents as it has steps, so it fills a block of stages; a
+`StepIndependent` observation of as many steps after it is spread over the same block.
+
+Source: Schulman et al. (2015), Gradient Estimation Using Stochastic Computation Graphs.
+Shapes: K particles, I instances (the vectorised plates that all sites of both programs share; the
+outermost is the data plate), N stages, T steps of a `StepIndependent` site.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from pyro.distributions import MaskedDistribution
+from pyro.poutine import Trace
+from torch import Tensor
+
+from hardpp.distributions.step_independent import StepIndependent
+from hardpp.errors import UsageError
+from hardpp.inference.weights.model_guide_match import check_same_latents
+from hardpp.inference.weights.sample_sites import (
+    PARTICLES,
+    Site,
+    common_scale,
+    sample_sites,
+    site_log_prob,
+    steps_of,
+)
+
+
+class Layout(NamedTuple):
+    """How log-probabilities of sites become (K, *I): what the programs' plates are."""
+
+    nesting: int  # dims that plates take
+    instances: list[int]  # negative dims of the plates that all sites share
+
+    def place(self, terms: Tensor, steps: bool = False) -> Tensor:
+        """Sums the plates that only some sites share out of (..., *plates): (K or 1, *I).
+
+        With `steps` the terms have a step dim to the right of the plates, which stays.
+        """
+        dims = self.nesting + steps
+        if terms.dim() < dims + 1:
+            terms = terms.reshape((1,) * (dims + 1 - terms.dim()) + terms.shape)
+        summed = [dim - steps for dim in range(-self.nesting, 0) if dim not in self.instances]
+        return terms.sum(summed) if summed else terms
+
+    def term(self, site: Site) -> Tensor:
+        """A site's log-probability, (K or 1, *I), or (K or 1, *I, T) by step."""
+        return self.place(site_log_prob(site, steps=True), steps_of(site) is not None)
+
+
+class Latent(NamedTuple):
+    """A latent site, as both programs have it."""
+
+    guide: Site
+    model: Site
+    log_p: Tensor  # the model's own term: (K or 1, *I), or (K or 1, *I, T) if it is stepwise there
+    order: int  # its place among the model's sites
+
+
+class WeightTable(NamedTuple):
+    """Log-probabilities of every particle, in nats, masked and unscaled, float32 or wider."""
+
+    log_p: Tensor  # (K, *I, N) model terms
+    log_q: Tensor  # (K, *I, N) guide terms, column s of the s-th latent
+    score: Tensor  # (K, *I, N) log q of the latents that are not reparameterised, else 0
+    scale: float | Tensor  # what plates and poutine.scale multiply every term with
+    latents: tuple[Latent, ...]  # in the guide's order
+    layout: Layout
+    args: tuple[Any, ...] = ()  # what the programs were called with
+    kwargs: Mapping[str, Any] = MappingProxyType({})
+    credit: Tensor | None = None  # (K, *I, N) detached, what draws are credited with if not log p - log q
+
+    @property
+    def stage_weights(self) -> Tensor:
+        """What each stage adds to log p - log q of every particle of the guide, detached: (K, *I, N)."""
+        return (self.log_p[: len(self.log_q)] - self.log_q).detach()
+
+    @property
+    def log_weights(self) -> Tensor:
+        """log p - log q of every particle of the guide, detached: (K, *I)."""
+        return self.stage_weights.sum(-1)
+
+    @property
+    def log_prior(self) -> Tensor:
+        """log p(z), what is in `log_p` of the model's own terms of its latents: (K, *I, N)."""
+        segments = _Segments({latent.guide["name"]: latent.guide for latent in self.latents})
+        for latent in sorted(self.latents, key=lambda latent: latent.order):
+            segments.add(latent.guide["name"], latent.model, latent.log_p)
+        none = self.log_p.new_zeros(()).expand(self.log_p.shape[:-1])
+        return _stacked(segments.sums(none), none.dim())
+
+    @property
+    def live(self) -> Tensor:
+        """Is there an unmasked latent in a stage? Bool (K or 1, *I, N), False in stage 0."""
+        none = self.log_p.new_zeros((1,) * self.log_p.dim()) > 0
+        columns = [none, *(self._live(latent.guide, ~none) for latent in self.latents)]
+        shape = torch.broadcast_shapes(*(column.shape[:-1] for column in columns))
+        return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
+
+    @property
+    def values(self) -> Tensor:
+        """What the latents are, by stage from the first: (K, *I, N - 1).
+
+        Raises:
+            UsageError: a latent has event dims, or is in a plate that other sites do not share.
+        """
+        columns = []
+        for latent in self.latents:
+            site, stepwise = latent.guide, steps_of(latent.guide) is not None
+            events = len(site["fn"].event_shape) - stepwise
+            if events or not set(_plate_dims(site)) <= set(self.layout.instances):
+                raise UsageError(
+                    f"latent site {site['name']!r} has {events} event dims in plates {_plate_dims(site)}: "
+                    f"a scalar in plates {self.layout.instances}, which all sites share, is wanted"
+                )
+            value = self.layout.place(site["value"], stepwise)
+            columns.append(value if stepwise else value.unsqueeze(-1))
+        shape = self.log_q.shape[:-1]
+        return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
+
+    def _live(self, site: Site, every: Tensor) -> Tensor:
+        (_, counts), steps = elements(site), steps_of(site)
+        if counts is None:
+            return every.expand(*every.shape[:-1], steps or 1)
+        if steps is None:
+            return (self.layout.place(counts.long()) > 0).unsqueeze(-1)
+        return self.layout.place(counts.expand(*counts.shape[:-1], steps).long(), True) > 0
+
+
+def elements(site: Site) -> tuple[Any, Tensor | None]:
+    """The distribution of each element of a site, or of each step, and which of them count (None: all)."""
+    fn, mask, device = site["fn"], site["mask"], site["value"].device
+    counts = None if mask is None or mask is True else torch.as_tensor(mask, device=device)
+    if isinstance(fn, StepIndependent):
+        fn, counts = fn.base_dist, None if counts is None else counts.unsqueeze(-1)
+    while isinstance(fn, MaskedDistribution):
+        own = torch.as_tensor(fn._mask, device=device)
+        counts, fn = own if counts is None else counts & own, fn.base_dist
+    return fn, counts
+
+
+def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: int) -> WeightTable:
+    """Fills the table; the model may have more particles than the guide (extra rows come last).
+
+    Raises:
+        UsageError: a latent of one program is missing in the other or in other plates there, the sites'
+            scales differ, or there are several particles and no latents.
+    """
+    model_sites, guide_sites = sample_sites(model_trace), sample_sites(guide_trace)
+    check_same_latents(model_sites, guide_sites)
+    if particles > 1 and not guide_sites:
+        raise UsageError(f"the programs draw no latents, in which {particles} particles could differ")
+    sites = [*model_sites.values(), *guide_sites.values()]
+    layout = Layout(nesting, _common_dims(sites))
+    of_model = {name: layout.term(site) for name, site in model_sites.items()}
+    of_guide = {name: layout.term(site) for name, site in guide_sites.items()}
+    totals = [_total(of_model[name], site) for name, site in model_sites.items()]
+    totals += [_total(of_guide[name], site) for name, site in guide_sites.items()]
+    rows = max(total.shape[0] for total in totals)
+    none = totals[-1].new_zeros(()).expand(rows, *totals[0].shape[1:])
+    segments = _Segments(guide_sites)
+    for name, site in model_sites.items():
+        segments.add(name, site, of_model[name])
+    log_p = _stacked(segments.sums(none), none.dim())
+    none = none[:particles]
+    log_q = [term.expand(*none.shape, *term.shape[none.dim() :]) for term in of_guide.values()]
+    score = [
+        term.new_zeros(()).expand_as(term) if getattr(site["fn"], "has_rsample", False) else term
+        for site, term in zip(guide_sites.values(), log_q, strict=True)
+    ]
+    order = {name: place for place, name in enumerate(model_sites)}
+    latents = tuple(
+        Latent(site, model_sites[name], of_model[name], order[name]) for name, site in guide_sites.items()
+    )
+    return WeightTable(
+        log_p,
+        _stacked([none, *log_q], none.dim()),
+        _stacked([none, *score], none.dim()),
+        common_scale(sites),
+        latents,
+        layout,
+    )
+
+
+class _Segments:
+    """Model terms by the latent that they come after: a segment is a stage, or a block of T stages."""
+
+    def __init__(self, guide_sites: dict[str, Site]):
+        self.number = {name: i for i, name in enumerate(guide_sites, start=1)}
+        self.steps = [None, *(steps_of(site) for site in guide_sites.values())]
+        self.blocks: list[list[Tensor]] = [[] for _ in self.steps]
+        self.last: list[list[Tensor]] = [[] for _ in self.steps]  # of the last stage of a block
+        self.reached = 0
+
+    def add(self, name: str, site: Site, term: Tensor) -> None:
+        own = self.number.get(name, 0)
+        self.reached = max(self.reached, own)
+        steps, to = steps_of(site), own or self.reached
+        if steps is None:
+            self.last[self.reached].append(term)
+        elif steps == self.steps[to]:
+            self.blocks[to].append(term)
+        else:
+            self.last[self.reached].append(term.sum(-1))
+
+    def sums(self, none: Tensor) -> list[Tensor]:
+        out = []
+        for steps, block, last in zip(self.steps, self.blocks, self.last, strict=True):
+            total = sum(last, none)
+            if steps is not None:
+                each = sum(block, none.unsqueeze(-1).expand(*none.shape, steps))
+                total = torch.cat([each[..., :-1], (each[..., -1] + total).unsqueeze(-1)], -1)
+            out.append(total)
+        return out
+
+
+# Columns (rows, *I) and blocks (rows, *I, T) side by side.
+def _stacked(columns: Sequence[Tensor], dims: int) -> Tensor:
+    if all(column.dim() == dims for column in columns):
+        return torch.stack(list(columns), -1)
+    return torch.cat([column if column.dim() > dims else column.unsqueeze(-1) for column in columns], -1)
+
+
+def _total(term: Tensor, site: Site) -> Tensor:
+    return term if steps_of(site) is None else term.sum(-1)
+
+
+def per_instance_sum(terms: Tensor, leading: int) -> Tensor:
+    """Sums everything right of the data plate: (*leading, B, ...) -> (*leading, B)."""
+    return terms.flatten(leading + 1).sum(-1) if terms.dim() > leading + 1 else terms
+
+
+def _common_dims(sites: list[Site]) -> list[int]:
+    frames = [{(f.name, f.dim) for f in site["cond_indep_stack"] if f.vectorized} for site in sites]
+    return sorted(dim for name, dim in set.intersection(*frames) if name != PARTICLES)
+
+
+def _plate_dims(site: Site) -> list[int]:
+    return [f.dim for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]

@@ -1,0 +1,145 @@
+"""Word alignments of runs: links of one direction, of two together, and their errors.
+
+A run's positions weigh symbols; links are between words (`Tokenizer.word_of`). Links of a run from target to
+source are turned round, so that both directions speak of the same pairs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.tokenised import reversed_pair
+from hardpp.data.vocabulary import FACTORS
+from hardpp.decoding.links import Link, best_links, reversed_links, word_links
+from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
+from hardpp.errors import DataError, UsageError
+from hardpp.metrics.alignment_error import Links, alignment_errors, hit_rate
+from hardpp.tasks.alignment.attention import position_weights
+from hardpp.tasks.alignment.batching import tokenizers
+from hardpp.tasks.family import Run
+
+LOOKS = ("posterior", "guide", "prior")  # the prior has not seen the word that it links
+
+
+def links(run: Run, pairs: Sequence[Pair], which: str, *, always: bool = False) -> list[list[Link]]:
+    """Links of words, one list a pair, sorted: where each target word looks.
+
+    Args:
+        run: the trained run.
+        pairs: what to align.
+        which: by the weights of "posterior", "guide" or "prior".
+        always: link every target word to one source word, even where the end mark is likelier.
+    """
+    source, target = tokenizers(run.description)
+    found = []
+    for pair, weights in zip(pairs, position_weights(run, pairs, which), strict=True):
+        best = best_links(weights, len(pair.source), len(pair.target), always=always)
+        words = word_links(best, source.word_of(pair.source), target.word_of(pair.target))
+        found.append(_likeliest(words) if always else words)
+    return found
+
+
+def both_ways(
+    forward: Run, backward: Run, pairs: Sequence[Pair], which: str
+) -> tuple[list[list[Link]], list[list[Link]]]:
+    """Links by a run and by a run of the other direction, each one list a pair.
+
+    Args:
+        forward: from source to target of the pairs.
+        backward: from target to source.
+        pairs: cut as `forward` cuts them.
+        which: see `links`.
+
+    Raises:
+        UsageError: the second run does not go back where the first one came from.
+    """
+    if _sides(forward) != _sides(backward)[::-1]:
+        raise UsageError(
+            f"{backward.path} does not go back from what {forward.path} goes to",
+            "train it on the same data with --set data.reverse=true",
+        )
+    turned = links(backward, [reversed_pair(pair) for pair in pairs], which)
+    return links(forward, pairs, which), [reversed_links(found) for found in turned]
+
+
+def symmetrised(
+    forward: Sequence[Sequence[Link]], backward: Sequence[Sequence[Link]], method: Method
+) -> list[list[Link]]:
+    """Links of both directions made one list a pair; of two probabilities of a link the mean counts."""
+    out = []
+    for ahead, back in zip(forward, backward, strict=True):
+        known: dict[tuple[int, int], list[float]] = {}
+        for source, target, probability in (*ahead, *back):
+            known.setdefault((source, target), []).append(probability)
+        one, other = _points([list(ahead), list(back)])
+        points = symmetrise(one, other, method)
+        out.append([Link(*point, sum(known[point]) / len(known[point])) for point in points])
+    return out
+
+
+def compare_links(forward: Run, backward: Run | None, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Errors against known links: a row for every look, direction and symmetrisation.
+
+    Returns:
+        AER, precision and recall; hit, of one direction, is how often the best position of a target word is
+        right, end mark or not.
+
+    Raises:
+        DataError: the pairs have no known links.
+        UsageError: see `both_ways`.
+    """
+    gold = known_links(pairs)
+    rows = []
+    for which in LOOKS:
+        hits = hit_rate(_points(links(forward, pairs, which, always=True)), gold).rate
+        if backward is None:
+            rows.append(_row(which, "forward", links(forward, pairs, which), gold, hits))
+            continue
+        ahead, back = both_ways(forward, backward, pairs, which)
+        turned = [reversed_pair(pair) for pair in pairs]
+        aims = _points(links(backward, turned, which, always=True)), known_links(turned)
+        rows.append(_row(which, "forward", ahead, gold, hits))
+        rows.append(_row(which, "backward", back, gold, hit_rate(*aims).rate))
+        rows += [_row(which, method, symmetrised(ahead, back, method), gold) for method in METHODS]
+    return rows
+
+
+def known_links(pairs: Sequence[Pair]) -> list[Links]:
+    """The links made by hand, one collection a pair.
+
+    Raises:
+        DataError: there are none.
+    """
+    if not any(pair.links for pair in pairs):
+        raise DataError("these pairs have no known links", "bible-alignments has some")
+    return [pair.links for pair in pairs]
+
+
+def _row(
+    which: str, how: str, found: list[list[Link]], gold: Sequence[Links], hits: float | None = None
+) -> dict[str, Any]:
+    errors = alignment_errors(_points(found), gold)
+    row = {"by": which, "links": how, "AER": errors.error, "precision": errors.precision}
+    return row | {"recall": errors.recall, "hit": hits}
+
+
+def _points(found: list[list[Link]]) -> list[list[tuple[int, int]]]:
+    return [[(link.source, link.target) for link in row] for row in found]
+
+
+# One link a target word: a word in pieces has one a piece.
+def _likeliest(words: list[Link]) -> list[Link]:
+    best: dict[int, Link] = {}
+    for link in words:
+        if link.target not in best or link.probability > best[link.target].probability:
+            best[link.target] = link
+    return sorted(best.values())
+
+
+def _sides(run: Run) -> list[Any]:
+    about = run.description
+    # One direction may know the factors of symbols where the other knows the first of them alone.
+    return [
+        (about[f"{side}_tokens"], {symbol.partition(FACTORS)[0] for symbol in about[f"{side}_vocabulary"]})
+        for side in ("source", "target")
+    ]

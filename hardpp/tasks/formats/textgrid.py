@@ -1,0 +1,96 @@
+"""TextGrid, the file in which Praat keeps what is said when.
+
+A tier of intervals covers the whole time, with empty labels where nothing is. The ends between them are
+uncertain: a tier of points has one at every boundary, labelled with the interval it lies in ("0.118-0.152").
+
+Source: Boersma and Weenink, Praat: doing phonetics by computer, its manual on TextGrid files, long form.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from hardpp.data.speech.utterances import Segment
+from hardpp.diagnostics.boundary import Boundary
+
+
+def textgrid(
+    seconds: float, tiers: Sequence[tuple[str, Sequence[Segment]]], boundaries: Sequence[Boundary] = ()
+) -> str:
+    """The text of a file, UTF-8, lines ending with a line feed.
+
+    Args:
+        seconds: How long the sound lasts.
+        tiers: A name and segments in order each; a gap becomes an empty interval, a segment that lasts no
+            time is left out.
+        boundaries: In order, for a last tier of points named "boundaries"; without any there is none. Of
+            several at one time the first is kept, as Praat knows no two points at one time.
+
+    Raises:
+        ValueError: Segments overlap or run past the sound, boundaries are out of order or past the sound, or
+            the sound lasts no time.
+    """
+    if seconds <= 0:
+        raise ValueError(f"expected a sound that lasts some time, got {seconds} s")
+    end = _time(seconds)
+    written = [_interval_tier(name, _filled(segments, seconds), end) for name, segments in tiers]
+    if boundaries:
+        written.append(_point_tier(boundaries, seconds))
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
+    lines += ["tiers? <exists>", f"size = {len(written)}", "item []:"]
+    for number, tier in enumerate(written, start=1):
+        lines += [f"    item [{number}]:", *(f"        {line}" for line in tier)]
+    return "\n".join(lines) + "\n"
+
+
+def _filled(segments: Iterable[Segment], seconds: float) -> list[Segment]:
+    # Written times decide, since what differs by less would become an interval that lasts no time.
+    result: list[Segment] = []
+    before = 0.0
+    for segment in segments:
+        start, end = round(segment.start, 6), round(segment.end, 6)
+        if not before <= start <= end <= round(seconds, 6):
+            raise ValueError(f"expected segments in order up to {seconds} s, got {segment} after {before} s")
+        if start > before:
+            result.append(Segment(before, start, ""))
+        if end > start:
+            result.append(Segment(start, end, segment.label))
+        before = end
+    if before < round(seconds, 6):
+        result.append(Segment(before, seconds, ""))
+    return result
+
+
+def _interval_tier(name: str, segments: list[Segment], end: str) -> list[str]:
+    lines = ['class = "IntervalTier"', f"name = {_quoted(name)}", "xmin = 0", f"xmax = {end}"]
+    lines.append(f"intervals: size = {len(segments)}")
+    for number, segment in enumerate(segments, start=1):
+        lines += [
+            f"intervals [{number}]:",
+            f"    xmin = {_time(segment.start)}",
+            f"    xmax = {_time(segment.end)}",
+            f"    text = {_quoted(segment.label)}",
+        ]
+    return lines
+
+
+def _point_tier(boundaries: Sequence[Boundary], seconds: float) -> list[str]:
+    kept: dict[str, Boundary] = {}
+    before = 0.0
+    for boundary in boundaries:
+        if not before <= boundary.time <= seconds:
+            raise ValueError(f"expected boundaries in order up to {seconds} s, got {boundary}")
+        before = boundary.time
+        kept.setdefault(_time(boundary.time), boundary)
+    lines = ['class = "TextTier"', 'name = "boundaries"', "xmin = 0", f"xmax = {_time(seconds)}"]
+    lines.append(f"points: size = {len(kept)}")
+    for number, (time, boundary) in enumerate(kept.items(), start=1):
+        lines += [f"points [{number}]:", f"    number = {time}"]
+        lines.append(f"    mark = {_quoted(f'{boundary.low:.3f}-{boundary.high:.3f}')}")
+    return lines
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

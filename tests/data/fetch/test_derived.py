@@ -1,0 +1,63 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from hardpp.data.fetch.derived import derived
+from hardpp.errors import DataError, ResourceError
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_folder_is_built_once(cache: Path) -> None:
+    built = []
+
+    def build(folder: Path) -> None:
+        built.append(folder)
+        (folder / "a").write_text("text")
+
+    for _ in range(2):
+        assert derived("made-1", build) == cache / "made-1"
+    assert len(built) == 1
+    assert [path.name for path in cache.iterdir()] == ["made-1"]
+    assert (cache / "made-1" / "a").read_text() == "text"
+
+
+def test_a_failure_leaves_nothing(cache: Path) -> None:
+    def build(folder: Path) -> None:
+        (folder / "a").write_text("text")
+        raise DataError("no")
+
+    with pytest.raises(DataError, match="no"):
+        derived("made-1", build)
+    assert list(cache.iterdir()) == []
+
+
+def test_another_process_may_be_faster(cache: Path) -> None:
+    def build(folder: Path) -> None:
+        (folder / "a").write_text("ours")
+        (cache / "made-1").mkdir()
+        (cache / "made-1" / "a").write_text("theirs")
+
+    assert (derived("made-1", build) / "a").read_text() == "theirs"
+    assert [path.name for path in cache.iterdir()] == ["made-1"]
+
+
+def test_a_full_disk_and_a_closed_folder_are_told_apart(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ResourceError, match="made-1: no space left"):
+        derived("made-1", full)
+
+    def closed(*paths: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", closed)
+    with pytest.raises(DataError, match=r"made-1: cannot be written \(Read-only file system\)"):
+        derived("made-1", lambda folder: None)

@@ -1,0 +1,66 @@
+import hashlib
+import shutil
+import subprocess
+
+import pytest
+
+from hardpp.data.fetch import members
+
+FILES = {"d/b.txt": b"two", "d/B.txt": b"three", "d/sub/a": b"", "dd/x": b"other", "d.txt": b"one"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, content in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def test_a_file_stands_for_itself(folder):
+    assert members.chosen(FILES, "d.txt") == members.found(folder, "d.txt") == ["d.txt"]
+    assert members.size(folder, "d.txt") == 3
+    assert members.pin(folder, "d.txt") == hashlib.sha256(b"one").hexdigest()
+
+
+def test_a_folder_stands_for_the_files_below_it(folder):
+    below = ["d/B.txt", "d/b.txt", "d/sub/a"]
+    assert members.chosen([*FILES, "d/", "d/sub/"], "d/**") == members.found(folder, "d/**") == below
+    assert members.size(folder, "d/**") == 8
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
+def test_a_folder_is_pinned_as_the_command_line_does_it(folder):
+    command = "find d -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    outcome = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=True)
+    assert members.pin(folder, "d/**") == outcome.stdout.split()[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "d/b.txt").write_bytes(b"owt"),
+        lambda folder: (folder / "d/b.txt").rename(folder / "d/c.txt"),
+        lambda folder: (folder / "d/sub/a").unlink(),
+        lambda folder: (folder / "d/more").write_bytes(b""),
+    ],
+    ids=["content", "name", "one less", "one more"],
+)
+def test_a_pin_notices_every_change(folder, change):
+    before = members.pin(folder, "d/**")
+    change(folder)
+    assert members.pin(folder, "d/**") != before
+
+
+def test_what_is_outside_the_folder_does_not_count(folder):
+    before = members.pin(folder, "d/**")
+    (folder / "dd/x").write_bytes(b"changed")
+    assert members.pin(folder, "d/**") == before
+
+
+def test_what_is_not_there(folder):
+    for measure in (members.found, members.size, members.pin):
+        with pytest.raises(FileNotFoundError):
+            measure(folder, "none")
+    assert members.found(folder, "none/**") == []
+    assert members.size(folder, "none/**") == 0

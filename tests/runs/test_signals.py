@@ -1,0 +1,25 @@
+import signal
+
+import pytest
+
+from hardpp.runs.signals import Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_is_noted_and_a_second_ends_the_process(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Signals() as caught:
+        assert caught.number == 0
+        signal.raise_signal(number)
+        assert caught.number == number
+        with pytest.raises(SystemExit) as end:
+            signal.raise_signal(signal.SIGINT)
+        assert end.value.code == 130
+    assert signal.getsignal(number) is before
+
+
+def test_handlers_come_back_after_an_error() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyError), Signals():
+        raise KeyError
+    assert signal.getsignal(signal.SIGTERM) is before
