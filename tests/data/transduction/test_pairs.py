@@ -28,7 +28,7 @@ def test_the_fingerprint_does_not_depend_on_the_name():
         {"source": Words()},
         {"target": Characters()},
     ],
-    ids=str,
+    ids=lambda change: "-".join(change),
 )
 def test_the_fingerprint_sees_every_change_of_content(change):
     assert CORPUS._replace(**change).fingerprint() != CORPUS.fingerprint()
