@@ -29,7 +29,7 @@ from hardpp.inference.tracegraph import TraceGraph
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.runs.session import Session
 from hardpp.tasks.configuration import resolve
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 SAMPLED = {
     "Pyro Trace_ELBO": lambda plates: Trace_ELBO(max_plate_nesting=plates),
@@ -45,7 +45,7 @@ MORE = {
 }
 
 
-def handwritten_marginal(model: LatentAlignment, batch: TransductionBatch) -> Tensor:
+def handwritten_marginal(model: LatentAlignment, batch: SequenceBatch) -> Tensor:
     """-log p(target | source) in plain torch, with the same networks."""
     memory = model.encoder(model.embedding(batch.source), batch.source_mask)
     previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=model.boundary)

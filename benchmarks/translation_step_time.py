@@ -39,7 +39,7 @@ from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.ops.attention import attend
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 B, S, T = 32, 25, 25
 EMBEDDING, ENCODER, DECODER, GUIDE = 128, 128, 320, 64
@@ -59,7 +59,7 @@ OBJECTIVES: dict[str, Callable[[], SurrogateObjective]] = {
 class WrittenOut(LatentAlignment):
     """The same program with all logits written out: nothing is kept back from soft attention."""
 
-    def forward(self, batch: TransductionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         memory = self.encoder(self.embedding(batch.source), batch.source_mask)
         previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)
         query, scores = self.decoder(previous, memory, batch.source_mask)
@@ -83,7 +83,7 @@ def programs(symbols: int) -> tuple[LatentAlignment, StepwiseAlignment]:
     return model, StepwiseAlignment(source, target, *readers, match)
 
 
-def pairs(symbols: int, generator: torch.Generator) -> TransductionBatch:
+def pairs(symbols: int, generator: torch.Generator) -> SequenceBatch:
     """A batch of the generated task; symbol 0 is the boundary and stays out."""
     rank = 1 / torch.arange(2.0, symbols + 1)
     name = torch.randperm(symbols - 1, generator=torch.Generator().manual_seed(0)) + 1
@@ -96,10 +96,10 @@ def pairs(symbols: int, generator: torch.Generator) -> TransductionBatch:
     unexplained = torch.rand(B, T, generator=generator) < 0.1
     target = torch.where(unexplained, drawn(rank[:20], B, T), source.gather(1, order))
     everywhere = torch.ones(B, S, dtype=torch.bool)
-    return TransductionBatch(source, everywhere, target, everywhere)
+    return SequenceBatch(source, everywhere, target, everywhere)
 
 
-def entropy(model: LatentAlignment, batch: TransductionBatch) -> float:
+def entropy(model: LatentAlignment, batch: SequenceBatch) -> float:
     """Nats a step, of the prior over positions."""
     with torch.no_grad():
         fn = pyro.poutine.trace(model).get_trace(batch).nodes[sites.ALIGNMENT]["fn"]
@@ -138,14 +138,14 @@ def train(model: LatentAlignment, guide: StepwiseAlignment, symbols: int, quick:
         )
 
 
-def gradient(objective: SurrogateObjective, model: LatentAlignment, batch: TransductionBatch) -> Tensor:
+def gradient(objective: SurrogateObjective, model: LatentAlignment, batch: SequenceBatch) -> Tensor:
     model.zero_grad()
     objective.differentiable_loss(model, nn.Module(), batch).backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
 def report(
-    title: str, model: LatentAlignment, guide: StepwiseAlignment, batch: TransductionBatch, rounds: int
+    title: str, model: LatentAlignment, guide: StepwiseAlignment, batch: SequenceBatch, rounds: int
 ) -> None:
     plain = WrittenOut(model.embedding, model.encoder, model.decoder, model.readout)
     steps = {name: partial(make()(model, guide), batch) for name, make in OBJECTIVES.items()}

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, device
 
 
-class TransductionBatch(NamedTuple):
-    """Source sequences and the target sequences they turn into, padded on the right.
+class SequenceBatch(NamedTuple):
+    """What is read, and the sequences it turns into: pairs of sequences, speech, captioned images.
 
-    Padding holds symbol 0 and is never read: the masks are what counts. Sources and targets end with
-    the boundary symbol, which the decoder also takes for what stands before the first symbol.
+    Sequences are padded on the right and end with the boundary symbol, 0, which is also what stands before
+    the first symbol. Padding is never read: the masks are what counts.
     """
 
-    source: Tensor  # (B, S) int64
-    source_mask: Tensor  # (B, S) bool, at least one True a row
+    source: Tensor  # (B, S) int64 symbols; (B, S, F) float32 frames or regions; (B, C, height, width) pixels
+    source_mask: Tensor  # (B, S) bool, at least one True a row; which frames or regions are there
     target: Tensor  # (B, T) int64
     target_mask: Tensor  # (B, T) bool, at least one True a row
 
@@ -32,9 +32,9 @@ class TransductionBatch(NamedTuple):
         """Target symbols, end marks included: ()."""
         return self.target_mask.sum()
 
-    def to(self, where: device | str) -> "TransductionBatch":
+    def to(self, where: device | str) -> "SequenceBatch":
         """The same batch on another device."""
-        return TransductionBatch(*(part.to(where) for part in self))
+        return SequenceBatch(*(part.to(where) for part in self))
 
 
 class QuestionBatch(NamedTuple):
@@ -66,33 +66,6 @@ class QuestionBatch(NamedTuple):
         return self.target_mask.sum()
 
 
-class UtteranceBatch(NamedTuple):
-    """Frames of speech and the tokens that were said, padded on the right.
-
-    Targets end with the boundary symbol, 0, which is also what stands before the first token: emitting it
-    ends an utterance. Padding is never read: the masks are what counts.
-    """
-
-    source: Tensor  # (B, S, F) float32 frames
-    source_mask: Tensor  # (B, S) bool, at least one True a row
-    target: Tensor  # (B, T) int64
-    target_mask: Tensor  # (B, T) bool, at least one True a row
-
-    @property
-    def size(self) -> int:
-        """B."""
-        return self.target.shape[0]
-
-    @property
-    def symbols(self) -> Tensor:
-        """Tokens, end marks included: ()."""
-        return self.target_mask.sum()
-
-    def to(self, where: device | str) -> "UtteranceBatch":
-        """The same batch on another device."""
-        return UtteranceBatch(*(part.to(where) for part in self))
-
-
 class ImageBatch(NamedTuple):
     """Images of one size, and what each of them shows."""
 
@@ -112,32 +85,6 @@ class ImageBatch(NamedTuple):
     def to(self, where: device | str) -> "ImageBatch":
         """The same batch on another device."""
         return ImageBatch(*(part.to(where) for part in self))
-
-
-class CaptionBatch(NamedTuple):
-    """Images, or the regions that somebody else found in them, and a sentence about each.
-
-    Sentences are padded on the right and end with the boundary symbol, 0.
-    """
-
-    source: Tensor  # (B, C, height, width) uint8 pixels, or (B, S, F) features of regions
-    source_mask: Tensor  # (B, S) bool, which regions are there; at least one True a row
-    target: Tensor  # (B, T) int64
-    target_mask: Tensor  # (B, T) bool, at least one True a row
-
-    @property
-    def size(self) -> int:
-        """B."""
-        return self.target.shape[0]
-
-    @property
-    def symbols(self) -> Tensor:
-        """Words, end marks included: ()."""
-        return self.target_mask.sum()
-
-    def to(self, where: device | str) -> "CaptionBatch":
-        """The same batch on another device."""
-        return CaptionBatch(*(part.to(where) for part in self))
 
 
 class Batch(Protocol):

@@ -22,7 +22,7 @@ from hardpp.nn.attention import AdditiveScorer, BilinearScorer
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 DOUBLE = torch.float64
 
@@ -233,7 +233,7 @@ def alignment_batch(
     symbols: int = 4,
     padded: tuple[int, int] = (0, 0),
     padding: int = 0,
-) -> TransductionBatch:
+) -> SequenceBatch:
     """Random sequences of these lengths; `padded` more positions of source and target hold `padding`."""
     generator = torch.Generator().manual_seed(8)
 
@@ -243,7 +243,7 @@ def alignment_batch(
         value = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=padding)
         return nn.functional.pad(value, (0, more), value=padding), nn.functional.pad(mask, (0, more))
 
-    return TransductionBatch(*read(source, padded[0]), *read(target, padded[1]))
+    return SequenceBatch(*read(source, padded[0]), *read(target, padded[1]))
 
 
 def latent_alignment(
@@ -290,7 +290,7 @@ ALIGNMENT_GUIDES: dict[str, Callable[[LatentAlignment], nn.Module]] = {
 }
 
 
-def alignment(guide: str = "variational", batch: TransductionBatch | None = None) -> Case:
+def alignment(guide: str = "variational", batch: SequenceBatch | None = None) -> Case:
     if batch is None:
         batch = alignment_batch(padded=(1, 0))
     model = latent_alignment()

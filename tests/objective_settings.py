@@ -21,7 +21,7 @@ from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.inference.weights.dreams import Dream
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 FOREVER = 2**60  # steps
 
@@ -30,7 +30,7 @@ def dreamer(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Dream:
     """A dream that is a function of the datum alone, the same for any padding."""
     if not args:
         return Dream({"z": torch.tensor([1, 0])}, args, kwargs)
-    if not isinstance(args[0], TransductionBatch):  # the chain
+    if not isinstance(args[0], SequenceBatch):  # the chain
         return Dream({f"z_{t}": args[0][:, t] % 2 for t in range(args[0].shape[1])}, args, kwargs)
     (data,) = args
     z = data.target % data.source_mask.sum(-1, keepdim=True)

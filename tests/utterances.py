@@ -18,7 +18,7 @@ from hardpp.models.transducer import TransducerAlignment
 from hardpp.nn.joint import Joint
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.nn.stepwise_lstm import StepwiseLSTM
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 F, E, H, V = 2, 2, 3, 4
 
@@ -28,7 +28,7 @@ def utterances(
     tokens: tuple[int, ...] = (2, 1),
     padded: tuple[int, int] = (0, 0),
     dtype: torch.dtype = DOUBLE,
-) -> UtteranceBatch:
+) -> SequenceBatch:
     """Random utterances of these lengths; `padded` more frames and tokens hold rubbish."""
     generator = torch.Generator().manual_seed(11)
     masks = [
@@ -40,7 +40,7 @@ def utterances(
         source[b, :m] = torch.randn(m, F, generator=generator, dtype=dtype)
         target[b, :n] = torch.randint(1, V, (n,), generator=generator)
         target[b, n - 1] = 0
-    return UtteranceBatch(source, masks[0], target, masks[1])
+    return SequenceBatch(source, masks[0], target, masks[1])
 
 
 def seeded(make: Any, seed: int, spread: float = 2.5, dtype: torch.dtype = DOUBLE) -> Any:
@@ -126,7 +126,7 @@ def even_logit(frames: int, tokens: int, dwell: bool) -> float:
     return log(comb(frames - 1, tokens - 1)) - log(comb(frames - 1, tokens))
 
 
-def by_hand(program: Any, batch: UtteranceBatch, b: int, path: Tensor) -> tuple[Tensor, Tensor]:
+def by_hand(program: Any, batch: SequenceBatch, b: int, path: Tensor) -> tuple[Tensor, Tensor]:
     """Of one legal path of one datum: log-probability of each decision, and of what it emits, (N,) each."""
     m, n = int(batch.source_mask[b].sum()), int(batch.target_mask[b].sum())
     x, y, dwell = batch.source[b, :m], batch.target[b, :n].tolist(), program.dwell

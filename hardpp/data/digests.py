@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def digest_of(*tensors: Tensor) -> str:
+def sha256_of_tensors(*tensors: Tensor) -> str:
     """SHA-256 (hex) of the shapes, kinds and bytes of tensors."""
     digest = hashlib.sha256()
     for tensor in tensors:

@@ -24,9 +24,9 @@ from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
-from hardpp.types import CaptionBatch, Program, QuestionBatch, TransductionBatch
+from hardpp.types import Program, QuestionBatch, SequenceBatch
 
-Positions = TransductionBatch | QuestionBatch | CaptionBatch  # what has `target` and `source_mask`
+Positions = SequenceBatch | QuestionBatch | SequenceBatch  # what has `target` and `source_mask`
 
 
 class AlignmentDraws(NamedTuple):

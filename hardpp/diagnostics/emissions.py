@@ -23,12 +23,12 @@ from hardpp.inference.sums.lattice_marginal import ladder
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.ops.lattice_grid import Grid
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 
 @torch.no_grad()
 def draw_emissions(
-    model: Any, guide: Any, batch: UtteranceBatch, *, site: str, draws: int, at_once: int, exact: bool
+    model: Any, guide: Any, batch: SequenceBatch, *, site: str, draws: int, at_once: int, exact: bool
 ) -> AlignmentDraws:
     """Runs the guide `draws` times and scores what it drew under the model.
 
@@ -69,7 +69,7 @@ def draw_emissions(
 
 
 @torch.no_grad()
-def exact_emissions(model: Any, batch: UtteranceBatch) -> tuple[Tensor, Tensor]:
+def exact_emissions(model: Any, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
     """p(token t is emitted at frame s | frames, tokens), (B, T, S), and log p(tokens), (B,) in nats.
 
     Raises:
@@ -84,7 +84,7 @@ def exact_emissions(model: Any, batch: UtteranceBatch) -> tuple[Tensor, Tensor]:
 
 
 def _chunk(
-    model: Any, guide: Any, batch: UtteranceBatch, grid: Grid, site: str, k: int
+    model: Any, guide: Any, batch: SequenceBatch, grid: Grid, site: str, k: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})

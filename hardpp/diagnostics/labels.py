@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hardpp.types import CaptionBatch, TransductionBatch, UtteranceBatch
+from hardpp.types import SequenceBatch
 
 Array = NDArray[Any]
 Rows = Sequence[int]  # which sentences a batch holds
@@ -55,7 +55,7 @@ class Sentences(NamedTuple):
         if twice:
             raise ValueError(f"sentences need names of their own, but {twice[0]!r} occurs more than once")
 
-    def check_batch(self, rows: Rows, batch: TransductionBatch | UtteranceBatch | CaptionBatch) -> None:
+    def check_batch(self, rows: Rows, batch: SequenceBatch | SequenceBatch | SequenceBatch) -> None:
         """Raises ValueError if a batch's masks are not those of the sentences it is said to hold."""
         if len(rows) != batch.target.shape[0]:
             raise ValueError(f"expected a sentence for each of {batch.target.shape[0]} rows, got {len(rows)}")

@@ -22,7 +22,7 @@ from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
 from hardpp.ops.precision import log_softmax
 
 
-class TemporalClassification(TorchDistribution):
+class CTCLabelling(TorchDistribution):
     """Token sequences (B, T) that end with the boundary symbol.
 
     Args:
@@ -39,7 +39,7 @@ class TemporalClassification(TorchDistribution):
         self.frames, self.said, self.boundary = source_mask.sum(-1), target_mask.sum(-1) - 1, boundary
         super().__init__(target_mask.shape[:-1], target_mask.shape[-1:], validate_args=False)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "TemporalClassification":
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "CTCLabelling":
         """The same tokens in more plates."""
         new = copy(self)
         new._batch_shape = torch.Size(batch_shape)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.nn.attention import Scorer
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 
 class StepwiseAlignment(PyroModule):
@@ -44,7 +44,7 @@ class StepwiseAlignment(PyroModule):
         self.source_embedding, self.target_embedding = source_embedding, target_embedding
         self.source_reader, self.target_reader, self.scorer = source_reader, target_reader, scorer
 
-    def forward(self, batch: TransductionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the guide; returns the alignments, (..., B, T)."""
         source = self.source_reader(self.source_embedding(batch.source), batch.source_mask)  # (B, S, .)
         target = self.target_reader(self.target_embedding(batch.target), batch.target_mask)  # (B, T, .)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.nn.attention import Scorer
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 
 class SentenceInformed(PyroModule):
@@ -37,7 +37,7 @@ class SentenceInformed(PyroModule):
         super().__init__()
         self.encoder, self.embedding, self.reader, self.scorer = encoder, embedding, reader, scorer
 
-    def forward(self, batch: CaptionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the guide; returns the regions, (..., B, T)."""
         memory = self.encoder(batch.source)
         words = self.reader(self.embedding(batch.target), batch.target_mask)  # (B, T, .)

@@ -22,7 +22,7 @@ from hardpp.distributions.decisions import Decisions
 from hardpp.nn.path_reader import PathReader
 from hardpp.nn.stepwise_lstm import StepwiseLSTM
 from hardpp.ops.lattice_grid import Grid
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 
 class TargetInformed(PyroModule):
@@ -57,7 +57,7 @@ class TargetInformed(PyroModule):
         self.recurrence, self.emission = recurrence, emission
         self.even, self.dwell, self.boundary = even, dwell, boundary
 
-    def forward(self, batch: UtteranceBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the guide; returns the decisions, (..., B, N)."""
         grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
         mask = batch.source_mask.unsqueeze(-1)

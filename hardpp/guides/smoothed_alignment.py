@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 
 class Smoothing(Protocol):
@@ -48,7 +48,7 @@ class SmoothedAlignment(PyroModule):
         self.embedding, self.encoder, self.decoder = embedding, encoder, decoder
         self.boundary = boundary
 
-    def forward(self, batch: TransductionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the guide; returns the alignments, (..., B, T)."""
         memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
         parts = batch.target, batch.target_mask, memory, batch.source_mask

@@ -26,7 +26,7 @@ from hardpp.inference.control.baseline_features import history_of
 from hardpp.inference.control.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
 from hardpp.inference.control.emission_count import Progress, progress_of
 from hardpp.inference.control.running_moments import RunningMoments
-from hardpp.inference.control.schedules import EntropyBonus, bonus_of_entropy, kl_warm_up
+from hardpp.inference.control.schedules import EntropyBonus, entropy_schedule, kl_warm_up
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.soft_attention import ExpectedLatents
 from hardpp.inference.weights.particles import particle_trace
@@ -106,7 +106,7 @@ class ScoreFunctionELBO(SampledObjective):
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
         self.kl_weight = kl_warm_up(kl_warmup)
-        self.entropy_bonus = bonus_of_entropy(entropy_bonus, entropy_bonus_steps, entropy_bonus_final)
+        self.entropy_bonus = entropy_schedule(entropy_bonus, entropy_bonus_steps, entropy_bonus_final)
         self.unbiased = not normalize
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Connectionist temporal classification as a program: every frame says a token or nothing, independently.
 
-    token ~ TemporalClassification(readout(frames))
+    token ~ CTCLabelling(readout(frames))
 
 All alignments are summed out inside the one site there is, so every objective is exact and no guide has
 anything to draw. What online alignments are measured by.
@@ -14,11 +14,11 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
-from hardpp.distributions.ctc import TemporalClassification
-from hardpp.types import UtteranceBatch
+from hardpp.distributions.ctc import CTCLabelling
+from hardpp.types import SequenceBatch
 
 
-class TemporalClassifier(PyroModule):
+class CTC(PyroModule):
     """p(token | frames), from parts that are given rather than built.
 
     Args:
@@ -33,10 +33,10 @@ class TemporalClassifier(PyroModule):
         super().__init__()
         self.frames, self.readout, self.boundary = frames, readout, boundary
 
-    def forward(self, batch: UtteranceBatch) -> None:
+    def forward(self, batch: SequenceBatch) -> None:
         """Runs the program."""
         logits = self.read(batch.source, batch.source_mask)
-        said = TemporalClassification(logits, batch.source_mask, batch.target_mask, self.boundary)
+        said = CTCLabelling(logits, batch.source_mask, batch.target_mask, self.boundary)
         with sites.utterances(batch.size, str(logits.device)):
             pyro.sample(sites.SYMBOL, said, obs=batch.target)
 

@@ -22,7 +22,7 @@ from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.ops.attention import attend
-from hardpp.types import CaptionBatch, TransductionBatch
+from hardpp.types import SequenceBatch
 
 
 class Source(NamedTuple):
@@ -101,7 +101,7 @@ class LatentAlignment(PyroModule):
         self.embedding, self.encoder, self.decoder, self.readout = embedding, encoder, decoder, readout
         self.boundary = boundary
 
-    def forward(self, batch: TransductionBatch | CaptionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch | SequenceBatch) -> Tensor:
         """Runs the program; returns the alignments, (..., B, T)."""
         memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
         previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)

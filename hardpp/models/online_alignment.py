@@ -30,7 +30,7 @@ from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.nn.path_reader import PathReader
 from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, select
 from hardpp.ops.lattice_grid import Grid
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 
 class OnlineState(NamedTuple):
@@ -78,7 +78,7 @@ class OnlineAlignment(PyroModule):
         self.emission, self.readout = emission, readout
         self.dwell, self.boundary = dwell, boundary
 
-    def forward(self, batch: UtteranceBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the program; returns the decisions, (..., B, N)."""
         grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
         frames = self.read(batch.source, batch.source_mask)

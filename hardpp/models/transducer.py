@@ -28,7 +28,7 @@ from hardpp.distributions.emissions import GridEmissions
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, choose, select
 from hardpp.ops.lattice_grid import Grid
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 
 class TransducerState(NamedTuple):
@@ -81,7 +81,7 @@ class TransducerAlignment(PyroModule):
         self.joint, self.emission, self.readout = joint, emission, readout
         self.dwell, self.boundary = dwell, boundary
 
-    def forward(self, batch: UtteranceBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the program; returns the decisions, (..., B, N)."""
         grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
         frames = self.read(batch.source, batch.source_mask)  # (B, S + 1, .)

@@ -19,7 +19,7 @@ MOST = 10  # steps in a row that may be left out
 HINT = "lower optimiser.learning_rate or optimiser.clip_norm; the checkpoints are older than that"
 
 
-class Soundness:
+class NonFiniteGuard:
     """Judges the steps of a training run.
 
     Args:

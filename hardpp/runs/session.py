@@ -14,7 +14,7 @@ from hardpp.config import RunConfig
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.signals import Signals
-from hardpp.runs.nonfinite import Soundness
+from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.verbs.tables import finite
 from hardpp.tasks import catalogue
 from hardpp.runs.initialisation import initialise
@@ -72,7 +72,7 @@ class Session:
         schedule = Schedule(
             **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
         )
-        soundness = Soundness(
+        soundness = NonFiniteGuard(
             self.device,
             config.training.on_nonfinite,
             latest=lambda: self.objective.latest,

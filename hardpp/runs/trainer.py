@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardpp.runs.checkpoint import Checkpoint
 from hardpp.errors import CheckpointError, NumericalError
-from hardpp.runs.nonfinite import Soundness
+from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -64,7 +64,7 @@ class Trainer:
         weight_noise_steps: steps over which the deviation grows from 0.
 
     Raises:
-        NumericalError: a step's loss or gradient (see `Soundness`), or a dev bound, is not finite.
+        NumericalError: a step's loss or gradient (see `NonFiniteGuard`), or a dev bound, is not finite.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Trainer:
         device: torch.device,
         max_epochs: int,
         patience: int,
-        soundness: Soundness | None = None,
+        soundness: NonFiniteGuard | None = None,
         weight_noise: float = 0.0,
         weight_noise_steps: int = 0,
     ):
@@ -91,7 +91,7 @@ class Trainer:
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.step, self.epoch, self.position = 0, 0, 0
         self.looked = 0  # the step of the last look at the dev part
-        self.soundness = soundness or Soundness(device)
+        self.soundness = soundness or NonFiniteGuard(device)
         self.best, self.epochs_since_best = -math.inf, 0
         self.waited = 0  # those epochs since the best that patience counts
 

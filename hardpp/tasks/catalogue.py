@@ -17,7 +17,7 @@ from hardpp.tasks.alignment.family import AlignmentTask
 from hardpp.tasks.caption.family import CaptionTask
 from hardpp.tasks.family import Task
 from hardpp.tasks.glimpse.family import GlimpseTask
-from hardpp.tasks.objectives import OBJECTIVES, Offer, build
+from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build
 from hardpp.tasks.online_alignment.family import OnlineAlignmentTask
 from hardpp.tasks.question_answering.family import QuestionTask
 
@@ -53,18 +53,18 @@ def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
     return build(offer(name), options)
 
 
-def offer(name: str) -> Offer:
+def offer(name: str) -> ObjectiveSpec:
     """What is on offer under an objective's name.
 
     Raises:
         UsageError: nothing, or something that is no objective.
     """
     found = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
-    if isinstance(found, Offer):
+    if isinstance(found, ObjectiveSpec):
         return found
     if not (isinstance(found, type) and issubclass(found, SurrogateObjective)):
         raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
-    return Offer(found, {})
+    return ObjectiveSpec(found, {})
 
 
 def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:

@@ -13,7 +13,14 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import offer, task, unknown
 from hardpp.tasks.family import Task
-from hardpp.tasks.objectives import LONE, Offer, build, option_problems, options_of, with_settings
+from hardpp.tasks.objectives import (
+    SINGLE_PARTICLE_BASELINE,
+    ObjectiveSpec,
+    build,
+    option_problems,
+    options_of,
+    with_settings,
+)
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own
@@ -29,7 +36,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
-    tables, lone = merge(layers), LONE
+    tables, lone = merge(layers), SINGLE_PARTICLE_BASELINE
     found: list[str] = []
     family = _try(found, lambda: task(_name(tables, "model")))
     schemas = {} if family is None else {key: getattr(family, key) for key in OWN}
@@ -73,7 +80,7 @@ def _laid_under(family: Task, tables: dict[str, Any]) -> tuple[str, dict[str, An
     if name == "":
         name = family.data_sets[0]
     recommended = dict(family.settings(str(name)))
-    lone = recommended.pop("lone_baseline", LONE)
+    lone = recommended.pop("single_particle_baseline", SINGLE_PARTICLE_BASELINE)
     trained = str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED
     if trained and "objective" in recommended and not offer(recommended["objective"]).kind.trains_guide:
         recommended.pop("objective")  # it does not train the guide that was asked for
@@ -109,7 +116,7 @@ def _family_problems(
 
 
 # The objective's options, whole; as they are where something is wrong with them, which is found.
-def _options(found: list[str], chosen: Offer, tables: Mapping[str, Any], lone: str) -> dict[str, Any]:
+def _options(found: list[str], chosen: ObjectiveSpec, tables: Mapping[str, Any], lone: str) -> dict[str, Any]:
     options = with_settings(chosen, _table(tables, "inference"), lone)
     if wrong := option_problems(_name(tables, "objective"), chosen, options):
         found += wrong

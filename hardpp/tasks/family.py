@@ -87,8 +87,8 @@ class Task(Protocol):
 
         In place of `inference` and `guide`, which depend on the objective, there may be `options` and
         `guides`: those of each objective, by name (`options` in presets too); the guide of any other is the
-        one it trains. And there may be `lone_baseline`, what one particle is compared with where latents have
-        no expected value, which soft attention needs.
+        one it trains. And there may be `single_particle_baseline`, what one particle is compared with where
+        latents have no expected value, which soft attention needs.
         """
 
     def load(self, config: Any, report: Callable[[str], None]) -> Any:

@@ -19,7 +19,7 @@ from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks import catalogue
 from hardpp.tasks.family import Run
-from hardpp.tasks.objectives import LONE, OBJECTIVES, build, options_of, with_settings
+from hardpp.tasks.objectives import OBJECTIVES, SINGLE_PARTICLE_BASELINE, build, options_of, with_settings
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
 
@@ -132,5 +132,5 @@ def _objective(run: Run, name: str, particles: int | None) -> SurrogateObjective
     options = dict(run.config.inference) if name == run.config.objective else {}
     if particles is not None and "particles" in options_of(offer).model_fields:
         options["particles"] = particles
-    lone = run.task.settings(run.config.data.name).get("lone_baseline", LONE)
+    lone = run.task.settings(run.config.data.name).get("single_particle_baseline", SINGLE_PARTICLE_BASELINE)
     return build(offer, with_settings(offer, options, lone))

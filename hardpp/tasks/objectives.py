@@ -31,40 +31,40 @@ from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 
 
-class Offer(NamedTuple):
+class ObjectiveSpec(NamedTuple):
     """An objective under a name of the command line."""
 
     kind: type[SurrogateObjective]
     settings: Mapping[str, Any]  # of its options, where the command line's defaults are not the class's
 
 
-OBJECTIVES: dict[str, Offer] = {
-    "elbo": Offer(ScoreFunctionELBO, {"particles": 4, "baseline": "leave-one-out"}),
-    "tracegraph": Offer(TraceGraph, {"particles": 4}),
-    "reinforce": Offer(REINFORCE, {"particles": 4}),
-    "hybrid": Offer(Hybrid, {"particles": 4}),
-    "rloo": Offer(RLOO, {"particles": 4}),
-    "nvil": Offer(NVIL, {"particles": 4}),
-    "iwae": Offer(IWAE, {"particles": 4}),
-    "vimco": Offer(VIMCO, {"particles": 4}),
-    "vimco-temporal": Offer(VIMCO, {"particles": 4, "control": "temporal"}),
-    "ovis": Offer(OVIS, {"particles": 4}),
+OBJECTIVES: dict[str, ObjectiveSpec] = {
+    "elbo": ObjectiveSpec(ScoreFunctionELBO, {"particles": 4, "baseline": "leave-one-out"}),
+    "tracegraph": ObjectiveSpec(TraceGraph, {"particles": 4}),
+    "reinforce": ObjectiveSpec(REINFORCE, {"particles": 4}),
+    "hybrid": ObjectiveSpec(Hybrid, {"particles": 4}),
+    "rloo": ObjectiveSpec(RLOO, {"particles": 4}),
+    "nvil": ObjectiveSpec(NVIL, {"particles": 4}),
+    "iwae": ObjectiveSpec(IWAE, {"particles": 4}),
+    "vimco": ObjectiveSpec(VIMCO, {"particles": 4}),
+    "vimco-temporal": ObjectiveSpec(VIMCO, {"particles": 4, "control": "temporal"}),
+    "ovis": ObjectiveSpec(OVIS, {"particles": 4}),
     # WS-RAM's control variates are for a proposal that is the prior; a guide's draws they bias (docs).
-    "rws": Offer(ReweightedWakeSleep, {"particles": 4, "control_variates": False}),
-    "trajectory-balance": Offer(TrajectoryBalance, {"particles": 4}),
-    "sum-and-sample": Offer(SumAndSample, {}),
-    "exact": Offer(ExactMarginal, {}),
-    "enum": Offer(EnumeratedELBO, {}),
-    "soft": Offer(SoftAttention, {}),
-    "gumbel": Offer(GumbelSoftmax, {}),
-    "dirichlet": Offer(ImplicitDirichlet, {}),
+    "rws": ObjectiveSpec(ReweightedWakeSleep, {"particles": 4, "control_variates": False}),
+    "trajectory-balance": ObjectiveSpec(TrajectoryBalance, {"particles": 4}),
+    "sum-and-sample": ObjectiveSpec(SumAndSample, {}),
+    "exact": ObjectiveSpec(ExactMarginal, {}),
+    "enum": ObjectiveSpec(EnumeratedELBO, {}),
+    "soft": ObjectiveSpec(SoftAttention, {}),
+    "gumbel": ObjectiveSpec(GumbelSoftmax, {}),
+    "dirichlet": ObjectiveSpec(ImplicitDirichlet, {}),
 }
 
-LONE = "soft-attention"  # the baseline of one particle, unless the model family has another one
+SINGLE_PARTICLE_BASELINE = "soft-attention"  # unless the model family has another one
 Plain = (int, float, bool, str, type(None))
 
 
-def options_of(offer: Offer) -> type[Section]:
+def options_of(offer: ObjectiveSpec) -> type[Section]:
     """The schema of an objective's options."""
     hints = get_type_hints(offer.kind.__init__)
     fields: dict[str, Any] = {}
@@ -86,7 +86,7 @@ def options_of(offer: Offer) -> type[Section]:
     return create_model(f"{offer.kind.__name__}Options", __base__=Section, **fields)
 
 
-def build(offer: Offer, options: Mapping[str, Any]) -> SurrogateObjective:
+def build(offer: ObjectiveSpec, options: Mapping[str, Any]) -> SurrogateObjective:
     """The objective with these options, which its schema has passed; those left out are the offer's.
 
     Raises:
@@ -102,7 +102,7 @@ def build(offer: Offer, options: Mapping[str, Any]) -> SurrogateObjective:
     return offer.kind(**given)
 
 
-def described_options(offer: Offer) -> list[dict[str, str]]:
+def described_options(offer: ObjectiveSpec) -> list[dict[str, str]]:
     """A row for every option: its name, what it may be, and its value where none is given."""
     rows = []
     for name, field in options_of(offer).model_fields.items():
@@ -114,7 +114,9 @@ def described_options(offer: Offer) -> list[dict[str, str]]:
     return rows
 
 
-def with_settings(offer: Offer, options: Mapping[str, Any], lone: str = LONE) -> dict[str, Any]:
+def with_settings(
+    offer: ObjectiveSpec, options: Mapping[str, Any], lone: str = SINGLE_PARTICLE_BASELINE
+) -> dict[str, Any]:
     """The user's options on top of the offer's.
 
     Args:
@@ -129,7 +131,7 @@ def with_settings(offer: Offer, options: Mapping[str, Any], lone: str = LONE) ->
     return {**settings, **options}
 
 
-def option_problems(name: str, offer: Offer, options: Mapping[str, Any]) -> list[str]:
+def option_problems(name: str, offer: ObjectiveSpec, options: Mapping[str, Any]) -> list[str]:
     """One phrase for every option that the objective of that name has not, and every wrong value."""
     schema = options_of(offer)
     known = list(schema.model_fields)

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from hardpp.inference.exact import EnumeratedELBO
 from hardpp.inference.importance_weighted import VIMCO
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 RANKS = 2
 
@@ -25,7 +25,7 @@ def objective(name: str) -> SurrogateObjective:
     return EnumeratedELBO() if name == "enum" else VIMCO(4)
 
 
-def whole() -> TransductionBatch:
+def whole() -> SequenceBatch:
     return cases.alignment_batch((3, 2, 3, 2), (2, 3, 1, 2))
 
 
@@ -42,7 +42,7 @@ def train(rank: int, port: int, name: str, folder: str) -> None:
     dist.init_process_group("gloo", rank=rank, world_size=RANKS)
     pyro.set_rng_seed(rank)
     module = loss_module(name)
-    half = TransductionBatch(*(part[2 * rank : 2 * rank + 2] for part in whole()))
+    half = SequenceBatch(*(part[2 * rank : 2 * rank + 2] for part in whole()))
     parallel = DistributedDataParallel(module)
     optimiser = torch.optim.SGD(parallel.parameters(), lr=0.01)
     report = {"noise": torch.rand(4)}

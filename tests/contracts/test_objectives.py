@@ -20,7 +20,7 @@ from hardpp import sites
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import sample_sites
-from hardpp.types import Estimate, TransductionBatch
+from hardpp.types import Estimate, SequenceBatch
 
 OURS = [name for name in OBJECTIVES if not name.startswith("tracegraph")]
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -46,11 +46,11 @@ def programs(guide: str, device: torch.device, dtype: torch.dtype = torch.float6
 SOURCE, TARGET = (3, 2, 3), (2, 3, 1)
 
 
-def batch(device: torch.device, **kwargs: Any) -> TransductionBatch:
+def batch(device: torch.device, **kwargs: Any) -> SequenceBatch:
     return cases.alignment_batch(SOURCE, TARGET, **kwargs).to(device)
 
 
-def draws(objective: SurrogateObjective, batch: TransductionBatch, seed: int = 3) -> Tensor:
+def draws(objective: SurrogateObjective, batch: SequenceBatch, seed: int = 3) -> Tensor:
     """Positions for the guide to draw, (K, B, T), or (B, T) for one particle; the same for any padding."""
     K, rows = objective.num_particles, []
     generator = torch.Generator().manual_seed(seed)
@@ -65,7 +65,7 @@ def draws(objective: SurrogateObjective, batch: TransductionBatch, seed: int = 3
 
 
 def evaluate(
-    name: str, both: Programs, batch: TransductionBatch, value: Tensor | None = None, **kwargs: Any
+    name: str, both: Programs, batch: SequenceBatch, value: Tensor | None = None, **kwargs: Any
 ) -> tuple[Estimate, Tensor]:
     """The estimate and the gradient of all parameters, at draws that are forced."""
     objective = OBJECTIVES[name](**kwargs)
@@ -96,7 +96,7 @@ def test_the_order_of_a_batch_is_indifferent(name: str, guide: str, device: torc
     value = draws(OBJECTIVES[name](), data)
     plain, gradient = evaluate(name, both, data)
     shuffled, same = evaluate(
-        name, both, TransductionBatch(*(part[order] for part in data)), value.index_select(-2, order)
+        name, both, SequenceBatch(*(part[order] for part in data)), value.index_select(-2, order)
     )
     torch.testing.assert_close(shuffled.bound, plain.bound[order], **CLOSE)
     torch.testing.assert_close(same, gradient, **CLOSE)
@@ -111,7 +111,7 @@ def test_a_batch_is_the_sum_of_its_sentences(name: str, guide: str, device: torc
     assert whole.bound.shape == (3,)
     bounds, total = [], torch.zeros_like(gradient)
     for b in range(3):
-        one = TransductionBatch(*(part[b : b + 1] for part in data))
+        one = SequenceBatch(*(part[b : b + 1] for part in data))
         estimate, part = evaluate(name, both, one, value[..., b : b + 1, :])
         assert estimate.bound.shape == (1,)
         bounds.append(estimate.bound)
@@ -186,7 +186,7 @@ def test_every_parameter_gets_a_gradient(name: str, guide: str, device: torch.de
             assert trained == objective.trains_guide, parameter_name
 
 
-def given_logits(data: TransductionBatch, leaves: list[Tensor]) -> Programs:
+def given_logits(data: SequenceBatch, leaves: list[Tensor]) -> Programs:
     """Model and guide over leaf logits: prior (B, T, S), emission (B, T, S, V), guide (B, T, S)."""
     prior, emission, q = leaves
     rows = torch.arange(emission.shape[0], device=q.device).unsqueeze(-1)
@@ -197,7 +197,7 @@ def given_logits(data: TransductionBatch, leaves: list[Tensor]) -> Programs:
             logits=logits.masked_fill(~data.source_mask.unsqueeze(1), -torch.inf)
         )
 
-    def model(data: TransductionBatch) -> None:
+    def model(data: SequenceBatch) -> None:
         with sites.output_steps(data.target_mask):
             z = pyro.sample(sites.ALIGNMENT, scores(prior))
             if z.is_floating_point():
@@ -206,7 +206,7 @@ def given_logits(data: TransductionBatch, leaves: list[Tensor]) -> Programs:
                 logits = emission[rows, steps, z]
             pyro.sample(sites.SYMBOL, pyro.distributions.Categorical(logits=logits), obs=data.target)
 
-    def guide(data: TransductionBatch) -> None:
+    def guide(data: SequenceBatch) -> None:
         with sites.output_steps(data.target_mask):
             pyro.sample(sites.ALIGNMENT, scores(q))
 

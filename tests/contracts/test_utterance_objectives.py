@@ -16,7 +16,7 @@ from hardpp import sites
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.types import Estimate, UtteranceBatch
+from hardpp.types import Estimate, SequenceBatch
 
 CLOSE = {"rtol": 1e-11, "atol": 1e-11}
 # Decisions have no weights to relax, no list of values, and no dreams; proposals flatten single draws. Tokens
@@ -48,11 +48,11 @@ def programs(form: str, guide: str, dwell: bool, dtype: torch.dtype = DOUBLE) ->
     return Programs(model, guide_of(guide, model).to(dtype))
 
 
-def batch(**kwargs: Any) -> UtteranceBatch:
+def batch(**kwargs: Any) -> SequenceBatch:
     return utterances(FRAMES, TOKENS, **kwargs)
 
 
-def draws(objective: SurrogateObjective, data: UtteranceBatch, dwell: bool) -> Tensor:
+def draws(objective: SurrogateObjective, data: SequenceBatch, dwell: bool) -> Tensor:
     """Paths (K, B, N), or (B, N) for one particle; the same for any padding."""
     steps = data.source.shape[1] + (data.target.shape[1] if dwell else 0)
     each = [
@@ -67,7 +67,7 @@ def draws(objective: SurrogateObjective, data: UtteranceBatch, dwell: bool) -> T
 
 
 def evaluate(
-    name: str, both: Programs, data: UtteranceBatch, value: Tensor | None = None
+    name: str, both: Programs, data: SequenceBatch, value: Tensor | None = None
 ) -> tuple[Estimate, Tensor]:
     objective = OBJECTIVES[name]()
     chosen = draws(objective, data, both.model.dwell) if value is None else value
@@ -96,7 +96,7 @@ def test_a_batch_is_the_sum_of_its_utterances(name: str, form: str, guide: str, 
     whole, gradient = evaluate(name, both, data)
     bounds, total = [], torch.zeros_like(gradient)
     for b in range(3):
-        one = UtteranceBatch(*(part[b : b + 1] for part in data))
+        one = SequenceBatch(*(part[b : b + 1] for part in data))
         estimate, part = evaluate(name, both, one, value[..., b : b + 1, :])
         bounds.append(estimate.bound)
         total = total + part

@@ -8,7 +8,7 @@ from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 T = 4
 OUTPUTS = [list(symbols) for length in range(T) for symbols in product([2, 3, 4], repeat=length)]  # 40
@@ -18,7 +18,7 @@ WIDE = 27 * 4  # beginnings of three symbols, and what can follow each
 def brute_force(model, source, penalty=0.0):
     """Every output that ends within T steps, best first, scored by exact enumeration."""
     ids, mask = padded([source] * len(OUTPUTS))
-    batch = TransductionBatch(ids, mask, *padded([[*output, 0] for output in OUTPUTS]))
+    batch = SequenceBatch(ids, mask, *padded([[*output, 0] for output in OUTPUTS]))
     log_p = ExactMarginal().estimate(model, lambda batch: None, batch).bound.tolist()
     scored = [
         (log_prob / ((5 + len(output) + 1) / 6) ** penalty, log_prob, output)

@@ -70,12 +70,12 @@ def test_keeping_one_position_makes_both_alike(first_step):
 
 def test_steps_chain_to_the_exact_marginal():
     from hardpp.inference.exact import ExactMarginal
-    from hardpp.types import TransductionBatch
+    from hardpp.types import SequenceBatch
 
     model = tiny_model()
     source, mask = padded(SOURCES)
     target, target_mask = padded([[2, 4, 3, 0], [3, 0], [0], [4, 4, 0]])
-    batch = TransductionBatch(source, mask, target, target_mask)
+    batch = SequenceBatch(source, mask, target, target_mask)
     read, state = model.read(source, mask)
     previous, total = torch.zeros(len(SOURCES), dtype=torch.long), 0.0
     for t in range(target.shape[1]):

@@ -21,7 +21,7 @@ from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
 from hardpp.nn.attention import BilinearScorer
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 from hardpp.verbs.output import write_posterior
 from tests.decoding.tiny import LETTERS, SYMBOLS, padded, tiny_model
 
@@ -40,7 +40,7 @@ BATCHES = [[2, 0], [1, 3]]  # of different widths, in no order
 
 def batch(rows):
     source = padded([SOURCES[row] for row in rows])
-    return TransductionBatch(*source, *padded([[*TARGETS[row], 0] for row in rows], extra=1))
+    return SequenceBatch(*source, *padded([[*TARGETS[row], 0] for row in rows], extra=1))
 
 
 def batches(split=BATCHES):

@@ -14,18 +14,18 @@ from hardpp.nn.attention import AdditiveScorer
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 KINDS, REGIONS, SIZE = 8, 3, 16
 
 
-def scenes(n: int, generator: torch.Generator) -> CaptionBatch:
+def scenes(n: int, generator: torch.Generator) -> SequenceBatch:
     """Regions that show one of eight things and where they are; the sentence says the things in order."""
     things = torch.randint(KINDS, (n, REGIONS), generator=generator)
     shown = nn.functional.one_hot(things, KINDS).float()
     where = torch.eye(REGIONS).expand(n, -1, -1)
     every = torch.ones(n, REGIONS, dtype=torch.bool)
-    return CaptionBatch(torch.cat([shown, where], -1), every, things + 1, every)
+    return SequenceBatch(torch.cat([shown, where], -1), every, things + 1, every)
 
 
 def programs() -> tuple[nn.Module, nn.Module]:

@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 SYMBOLS, LENGTH, SIZE = 6, 3, 16
 
 
-def reversals(n: int, generator: torch.Generator) -> TransductionBatch:
+def reversals(n: int, generator: torch.Generator) -> SequenceBatch:
     """Sources of distinct symbols and the same symbols from back to front."""
     source = torch.stack([torch.randperm(SYMBOLS - 1, generator=generator)[:LENGTH] + 1 for _ in range(n)])
     every = torch.ones(n, LENGTH, dtype=torch.bool)
-    return TransductionBatch(source, every, source.flip(-1), every)
+    return SequenceBatch(source, every, source.flip(-1), every)
 
 
 def programs() -> tuple[nn.Module, nn.Module]:

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hardpp.errors import UsageError
 from hardpp.inference.gumbel import GumbelSoftmax
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 CLOSE = {"rtol": 0, "atol": 1e-11}
 every_objective = pytest.mark.parametrize("name", OBJECTIVES)
@@ -91,7 +91,7 @@ def test_particles_are_averaged(name: str, program: str) -> None:
     torch.testing.assert_close(gradient, torch.stack([part for _, part in each]).mean(0), **CLOSE)
 
 
-def ragged_batch(padded: tuple[int, int] = (0, 0)) -> TransductionBatch:
+def ragged_batch(padded: tuple[int, int] = (0, 0)) -> SequenceBatch:
     return cases.alignment_batch((3, 1, 2), (2, 3, 1), padded=padded, padding=3)
 
 
@@ -121,7 +121,7 @@ def test_a_batch_is_the_sum_of_its_data(name: str, guide: str) -> None:
     whole, gradient = evaluate(OBJECTIVES[name](2), case, us)
     values, total = [], torch.zeros_like(gradient)
     for b in range(3):
-        one = case._replace(args=(TransductionBatch(*(part[b : b + 1] for part in case.args[0])),))
+        one = case._replace(args=(SequenceBatch(*(part[b : b + 1] for part in case.args[0])),))
         value, part = evaluate(OBJECTIVES[name](2), one, {"alignment": us["alignment"][:, b : b + 1]})
         values.append(value)
         total = total + part

@@ -27,7 +27,7 @@ from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 V = 4
@@ -35,14 +35,14 @@ V = 4
 
 def captions(
     regions: tuple[int, ...] = (2, 3), words: tuple[int, ...] = (2, 1), padded: tuple[int, int] = (0, 0)
-) -> CaptionBatch:
+) -> SequenceBatch:
     """Two features a region; `padded` more regions hold 9 and more words 0."""
     mask, there = ragged(list(words)), ragged(list(regions))
     source = normal(*there.shape, 2, seed=1).detach().masked_fill(~there.unsqueeze(-1), 9.0)
     target = torch.randint(1, V, mask.shape, generator=torch.Generator().manual_seed(3)) * mask
     source = nn.functional.pad(source, (0, 0, 0, padded[0]), value=9.0)
     there = nn.functional.pad(there, (0, padded[0]))
-    return CaptionBatch(
+    return SequenceBatch(
         source, there, nn.functional.pad(target, (0, padded[1])), nn.functional.pad(mask, (0, padded[1]))
     )
 
@@ -61,7 +61,7 @@ def programs(name: str = "informed", encoder: nn.Module | None = None, memory: i
         return sharpen(model, 2.5).to(DOUBLE), guide.to(DOUBLE)
 
 
-def tables(model: Any, guide: Any, batch: CaptionBatch) -> tuple[Tensor, Tensor, Tensor]:
+def tables(model: Any, guide: Any, batch: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
     """log p(region), log p(word | region) and log q(region), each (B, T, S), a cell at a time."""
     B, T = batch.target.shape
     S = batch.source.shape[1]
@@ -96,7 +96,7 @@ def tables(model: Any, guide: Any, batch: CaptionBatch) -> tuple[Tensor, Tensor,
     return p, f, q
 
 
-def case(name: str, batch: CaptionBatch) -> tuple[Any, Any, Twin]:
+def case(name: str, batch: SequenceBatch) -> tuple[Any, Any, Twin]:
     model, guide = programs(name)
 
     def joint(values: oracles.Values) -> tuple[Tensor, Tensor]:
@@ -204,7 +204,7 @@ def test_pixels_and_dreams() -> None:
     model, guide = programs(encoder=encoder, memory=encoder.features)
     pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     words = captions((4, 4), (3, 2))
-    batch = CaptionBatch(pixels, torch.ones(2, 4).bool(), words.target, words.target_mask)
+    batch = SequenceBatch(pixels, torch.ones(2, 4).bool(), words.target, words.target_mask)
     torch.manual_seed(0)
     estimate = ReweightedWakeSleep(3, insomnia=0.5).estimate(model, guide, batch)
     for parameter in [*model.parameters(), *guide.parameters()]:

@@ -7,12 +7,12 @@ from pyro import poutine
 
 from hardpp import sites
 from hardpp.inference.weights.particles import particle_trace
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 CLOSE = {"rtol": 0, "atol": 1e-12}
 
 
-def batch(device: torch.device | str = "cpu") -> TransductionBatch:
+def batch(device: torch.device | str = "cpu") -> SequenceBatch:
     return cases.alignment_batch((3, 2), (2, 3), padded=(1, 1)).to(device)
 
 

@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from hardpp.errors import NumericalError
-from hardpp.runs.nonfinite import MOST, Soundness
+from hardpp.runs.nonfinite import MOST, NonFiniteGuard
 from hardpp.types import Estimate
 
 GOOD, BAD = torch.tensor(1.0), torch.tensor(math.nan)
 
 
-def soundness(policy: str, bounds: list[float] | None = None) -> Soundness:
+def soundness(policy: str, bounds: list[float] | None = None) -> NonFiniteGuard:
     def latest() -> Estimate | None:
         return None if bounds is None else Estimate(torch.tensor(bounds), torch.tensor(0.0), None, {})
 
     def describe(batch: str, row: int) -> str:
         return f"{batch}[{row}]"
 
-    return Soundness(torch.device("cpu"), policy, latest=latest, describe=describe)
+    return NonFiniteGuard(torch.device("cpu"), policy, latest=latest, describe=describe)
 
 
 @pytest.mark.parametrize(

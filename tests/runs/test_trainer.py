@@ -11,7 +11,7 @@ from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs.trainer import Schedule, Trainer, dump
-from hardpp.types import Record, TransductionBatch
+from hardpp.types import Record, SequenceBatch
 
 PLAIN = Schedule(
     learning_rate=0.1, weight_decay=0.0, warmup_steps=0, clip_norm=1e9, average=0.0, total_steps=1000
@@ -26,19 +26,19 @@ class Noisy(nn.Module):
         self.weight = nn.Parameter(torch.tensor([0.3, -0.2]))
         self.poison, self.noise = poison, noise
 
-    def forward(self, batch: TransductionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         x = batch.source.to(self.weight.dtype)  # (B, 2)
         factor = torch.where((x == 9).any(), self.poison, 1.0)
         return factor * ((x @ self.weight - 1 + self.noise * torch.randn(len(x))) ** 2).sum()
 
 
-def batch(*rows: tuple[int, int]) -> Callable[[], TransductionBatch]:
+def batch(*rows: tuple[int, int]) -> Callable[[], SequenceBatch]:
     source = torch.tensor(rows)
     mask = torch.ones_like(source, dtype=torch.bool)
-    return lambda: TransductionBatch(source, mask, source, mask)
+    return lambda: SequenceBatch(source, mask, source, mask)
 
 
-def three(epoch: int) -> list[Callable[[], TransductionBatch]]:
+def three(epoch: int) -> list[Callable[[], SequenceBatch]]:
     return [batch((1, epoch), (2, 1)), batch((0, 1), (1, 1)), batch((2, epoch), (3, 3))]
 
 
@@ -46,7 +46,7 @@ def make(
     objective: nn.Module | None = None,
     bounds: Iterator[float] | Callable[[nn.Module], float] | None = None,
     schedule: Schedule = PLAIN,
-    batches: Callable[[int], list[Callable[[], TransductionBatch]]] = three,
+    batches: Callable[[int], list[Callable[[], SequenceBatch]]] = three,
     max_epochs: int = 3,
     patience: int = 100,
     **noise: float,
@@ -214,7 +214,7 @@ class Watched(Noisy):
         super().__init__(poison, noise=0.0)
         self.seen: list[Tensor] = []
 
-    def forward(self, batch: TransductionBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         self.seen.append(self.weight.detach().clone())
         return super().forward(batch)
 
@@ -257,7 +257,7 @@ def test_weight_noise_grows_from_none() -> None:
 
 def test_weights_are_put_back_where_a_step_fails_or_is_left_out() -> None:
     class Failing(Watched):
-        def forward(self, batch: TransductionBatch) -> Tensor:
+        def forward(self, batch: SequenceBatch) -> Tensor:
             raise RuntimeError("no memory left")
 
     objective = Failing()
@@ -342,7 +342,7 @@ def test_a_loss_that_is_not_finite_is_noticed_and_named(poison: float, tmp_path:
 
 def test_a_gradient_that_is_not_finite_is_noticed_though_the_loss_is() -> None:
     class Root(Noisy):
-        def forward(self, batch: TransductionBatch) -> Tensor:
+        def forward(self, batch: SequenceBatch) -> Tensor:
             return (self.weight - self.weight.detach()).abs().sum().sqrt() + self.weight.sum()
 
     trainer = make(Root())
@@ -354,7 +354,7 @@ def test_a_gradient_that_is_not_finite_is_noticed_though_the_loss_is() -> None:
 @pytest.mark.parametrize("sound", [True, False])
 def test_a_draw_that_fails_is_blamed_on_the_weights_only_if_they_are_no_numbers(sound: bool) -> None:
     class Drawing(Noisy):
-        def forward(self, batch: TransductionBatch) -> Tensor:
+        def forward(self, batch: SequenceBatch) -> Tensor:
             raise RuntimeError("probability tensor contains nan")
 
     trainer = make(Drawing())

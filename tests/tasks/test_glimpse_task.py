@@ -30,7 +30,7 @@ from hardpp.tasks.glimpse import data as glimpse_data
 from hardpp.tasks.glimpse import run as glimpse_verbs
 from hardpp.tasks.glimpse.data import Chosen
 from hardpp.tasks.glimpse.family import SUMMING, GlimpseTask
-from hardpp.tasks.objectives import Offer
+from hardpp.tasks.objectives import ObjectiveSpec
 
 MODEL = "glimpse"
 TINY: dict[str, Any] = {
@@ -603,7 +603,7 @@ def test_the_run_s_own_objective_is_measured_with_its_own_options(
     seen: dict[str, Any] = {}
     build = gradients.build
 
-    def kept(offer: Offer, options: Mapping[str, Any]) -> Any:
+    def kept(offer: ObjectiveSpec, options: Mapping[str, Any]) -> Any:
         seen[offer.kind.name] = options
         return build(offer, options)
 

@@ -216,8 +216,8 @@ def test_a_pair_of_files_is_one_piece_to_a_run(forward: Path, tmp_path: Path, na
     (tmp_path / "more.en").write_text("the dog\ncat\nhouse\n")
     run = open_run(forward, "cpu")
     pairs = run.task.select(run, str(tmp_path / name), None, None, print)
-    cutter, _ = tokenizers(run.description)
-    assert [cutter.join(pair.source) for pair in pairs] == ["der hund", "katze", "haus"]
+    tokenizer, _ = tokenizers(run.description)
+    assert [tokenizer.detokenize(pair.source) for pair in pairs] == ["der hund", "katze", "haus"]
 
 
 def test_pairs_come_through_a_pipe(forward: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from hardpp.data.captions.captioned import Caption, CaptionedPart
 from hardpp.data.order import length_buckets
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 
 class Sentence(NamedTuple):
@@ -57,7 +57,7 @@ def collate(
     part: CaptionedPart,
     vocabulary: Vocabulary,
     regions: Callable[[int, int], int],
-) -> CaptionBatch:
+) -> SequenceBatch:
     """Reads the images, appends the boundary to the sentences, and pads these on the right with 0.
 
     Args:
@@ -77,7 +77,7 @@ def collate(
     ids = [torch.tensor([*vocabulary.encode(one.caption.words), BOUNDARY]) for one in chosen]
     lengths = torch.tensor([len(row) for row in ids])
     target = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-    return CaptionBatch(
+    return SequenceBatch(
         source,
         torch.ones(len(chosen), regions(*part.images.size[1:]), dtype=torch.bool),
         target,

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hardpp.data.digests import digest_of
+from hardpp.data.digests import sha256_of_tensors
 
 
 class Shown(NamedTuple):
@@ -105,7 +105,7 @@ class Held:
 
     def fingerprint(self) -> str:
         """SHA-256 of images and labels."""
-        return digest_of(self.images, self.labels)
+        return sha256_of_tensors(self.images, self.labels)
 
     def part(self, start: int | None, end: int | None) -> "Held":
         """The images from one place to another, without copying them."""

@@ -19,7 +19,7 @@ from hardpp.data.order import length_buckets
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.errors import DataError
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 Topology = Literal["dwell", "no-dwell", "ctc"]
 
@@ -29,7 +29,7 @@ def token_vocabulary(corpus: SpeechCorpus) -> Vocabulary:
     return Vocabulary.of(utterance.tokens for utterance in corpus.train)
 
 
-def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> UtteranceBatch:
+def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> SequenceBatch:
     """Reads the frames, appends the boundary to the tokens, and pads both on the right with 0.
 
     Raises:
@@ -48,7 +48,7 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Utteranc
         for utterance in utterances
     ]
     m, n = (torch.tensor([len(row) for row in rows]) for rows in (frames, ids))
-    return UtteranceBatch(
+    return SequenceBatch(
         torch.nn.utils.rnn.pad_sequence(frames, batch_first=True),
         torch.arange(int(m.max())) < m[:, None],
         torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),

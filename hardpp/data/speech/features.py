@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from hardpp.data.digests import digest_of
+from hardpp.data.digests import sha256_of_tensors
 from hardpp.data.fetch.derived import derived
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
@@ -50,7 +50,7 @@ class LogMel:
 
     def digest(self) -> str:
         """SHA-256, hex."""
-        return digest_of(self.static, *self.normalisation, torch.tensor(self.stacked))
+        return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
 
 
 def measured(wave: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from hardpp.data.digests import digest_of
+from hardpp.data.digests import sha256_of_tensors
 
 
 class Segment(NamedTuple):
@@ -95,4 +95,4 @@ class SpeechCorpus(NamedTuple):
 
 
 def _digest(frames: Tensor | Frames) -> str:
-    return digest_of(frames) if isinstance(frames, Tensor) else frames.digest()
+    return sha256_of_tensors(frames) if isinstance(frames, Tensor) else frames.digest()

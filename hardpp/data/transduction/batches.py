@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 
 class Encoded(NamedTuple):
@@ -31,7 +31,7 @@ def encode(
     ]
 
 
-def collate(items: Sequence[Encoded]) -> TransductionBatch:
+def collate(items: Sequence[Encoded]) -> SequenceBatch:
     """Append `BOUNDARY` to every source and target, and pad on the right with 0.
 
     The end of a source is a position like any other: what the end of the output looks at.
@@ -49,7 +49,7 @@ def collate(items: Sequence[Encoded]) -> TransductionBatch:
             raise ValueError(f"expected a source of at least one symbol, got an empty one in row {row}")
     source, source_mask = _pad([[*item.source, BOUNDARY] for item in items])
     target, target_mask = _pad([[*item.target, BOUNDARY] for item in items])
-    return TransductionBatch(source, source_mask, target, target_mask)
+    return SequenceBatch(source, source_mask, target, target_mask)
 
 
 def _pad(rows: list[list[int]]) -> tuple[Tensor, Tensor]:

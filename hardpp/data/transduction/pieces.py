@@ -78,11 +78,11 @@ class Pieces:
         """The kind and the model, base64."""
         return {"kind": self.kind, "model": base64.b64encode(self.model).decode("ascii")}
 
-    def cut(self, text: str) -> tuple[str, ...]:
+    def tokenize(self, text: str) -> tuple[str, ...]:
         """The pieces of a text; what was never seen is a piece of its own, and so is a text of blanks."""
         return tuple(self._processor.encode(text, out_type=str)) or (text,)
 
-    def join(self, tokens: Sequence[str]) -> str:
+    def detokenize(self, tokens: Sequence[str]) -> str:
         """The pieces' text."""
         return "".join(tokens).replace(BLANK, " ").strip(" ")
 

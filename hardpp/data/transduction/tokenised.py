@@ -118,7 +118,7 @@ def tokenizers(
 
 def cut(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[Sides]:
     """The symbols of every pair of texts, in order."""
-    return [Sides(source.cut(text.source), target.cut(text.target)) for text in texts]
+    return [Sides(source.tokenize(text.source), target.tokenize(text.target)) for text in texts]
 
 
 def pairs(sides: Sequence[Sides], *, pooled: bool) -> list[Pair]:

@@ -21,11 +21,11 @@ class Tokenizer(Protocol):
     kind: str
     sentences: bool  # each text is the one translation of another, not an entry of a list of words
 
-    def cut(self, text: str) -> tuple[str, ...]:
+    def tokenize(self, text: str) -> tuple[str, ...]:
         """The symbols of a text."""
 
-    def join(self, tokens: Sequence[str]) -> str:
-        """The text of symbols: what `cut` was given, but for blanks at its ends and doubled ones."""
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The text of symbols: what `tokenize` was given, but for blanks at its ends and doubled ones."""
 
     def word_of(self, tokens: Sequence[str]) -> list[int]:
         """Which word, from 0, each symbol belongs to, where words are what links are about."""
@@ -47,11 +47,11 @@ class Characters:
     def __init__(self, sentences: bool = False):
         self.sentences = sentences or type(self).sentences
 
-    def cut(self, text: str) -> tuple[str, ...]:
+    def tokenize(self, text: str) -> tuple[str, ...]:
         """The characters."""
         return tuple(text)
 
-    def join(self, tokens: Sequence[str]) -> str:
+    def detokenize(self, tokens: Sequence[str]) -> str:
         """The characters together."""
         return "".join(tokens)
 
@@ -70,11 +70,11 @@ class Words(Characters):
 
     kind = "words"
 
-    def cut(self, text: str) -> tuple[str, ...]:
+    def tokenize(self, text: str) -> tuple[str, ...]:
         """What stands between blanks."""
         return tuple(token for token in text.split(" ") if token)
 
-    def join(self, tokens: Sequence[str]) -> str:
+    def detokenize(self, tokens: Sequence[str]) -> str:
         """The words with a blank between them."""
         return " ".join(tokens)
 
@@ -85,7 +85,7 @@ class MarkedWords(Words):
     kind = "bpe"
     sentences = True  # nobody cuts words by themselves like that
 
-    def join(self, tokens: Sequence[str]) -> str:
+    def detokenize(self, tokens: Sequence[str]) -> str:
         """The words, put together again."""
         return re.sub("@@( |$)", "", " ".join(tokens))
 

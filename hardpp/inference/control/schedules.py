@@ -127,7 +127,7 @@ def kl_warm_up(steps: int) -> KLWarmUp | None:
     return KLWarmUp(steps) if steps else None
 
 
-def bonus_of_entropy(weight: EntropyBonus | float, steps: int, final: float) -> EntropyBonus | None:
+def entropy_schedule(weight: EntropyBonus | float, steps: int, final: float) -> EntropyBonus | None:
     """The bonus that options of an objective ask for; None for weight 0, which turns it off.
 
     Args:

@@ -11,7 +11,7 @@ from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
 from hardpp.tasks.alignment.batching import batches
 from hardpp.tasks.family import Run
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 
 def position_weights(run: Run, pairs: Sequence[Pair], which: str) -> list[Tensor]:
@@ -30,7 +30,7 @@ def position_weights(run: Run, pairs: Sequence[Pair], which: str) -> list[Tensor
 
 
 @torch.no_grad()
-def prior_entropy(run: Run, batch: TransductionBatch) -> float:
+def prior_entropy(run: Run, batch: SequenceBatch) -> float:
     """Entropy of p(position | source, symbols before), nats, summed over the batch's symbols."""
     site = poutine.trace(run.programs.model).get_trace(batch).nodes[sites.ALIGNMENT]
     entropy: Tensor = site["fn"].entropy()  # (B, T)

@@ -13,7 +13,7 @@ from hardpp.data.transduction.tokens import Tokenizer, tokenizer
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.family import Run
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
 END = "</s>"
@@ -37,14 +37,14 @@ def tokenizers(description: Mapping[str, Any]) -> tuple[Tokenizer, Tokenizer]:
 
 def ordered_batches(
     pairs: Sequence[Pair], description: Mapping[str, Any], batch_size: int
-) -> Iterator[tuple[list[int], TransductionBatch]]:
+) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All pairs in batches of like length, each with the indices of its pairs."""
     items = encode(pairs, *vocabularies(description))
     for indices in in_order([len(item.source) for item in items], batch_size):
         yield indices, collate([items[index] for index in indices])
 
 
-def batches(run: Run, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], TransductionBatch]]:
+def batches(run: Run, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All pairs in batches on the run's device, with the indices of each batch.
 
     Raises:

@@ -22,7 +22,7 @@ from hardpp.tasks.alignment.batching import batches, tokenizers
 from hardpp.tasks.alignment.decoding import decode
 from hardpp.tasks.family import Run
 from hardpp.tasks.sequence_decoding import SequenceDecoding, predictive
-from hardpp.types import Program, TransductionBatch
+from hardpp.types import Program, SequenceBatch
 
 _TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before
 
@@ -52,8 +52,8 @@ def quality(run: Run, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -
     """
     _, tokenizer = tokenizers(run.description)
     if tokenizer.sentences:
-        references = [[tokenizer.join(right) for right in pair.references] for pair in pairs]
-        texts = [tokenizer.join(tokens) for tokens in decoded]
+        references = [[tokenizer.detokenize(right) for right in pair.references] for pair in pairs]
+        texts = [tokenizer.detokenize(tokens) for tokens in decoded]
         score, signature = bleu(texts, references, tokenized=tokenizer.kind in _TOKENISED)
         return {"BLEU": score, "signature": signature}
     rates = error_rates(decoded, [pair.references for pair in pairs])
@@ -92,5 +92,5 @@ def likelihoods(run: Run, pairs: Sequence[Pair], keep: int | None = None) -> dic
 
 
 @torch.no_grad()
-def _total(objective: SurrogateObjective, model: Program, guide: Program, batch: TransductionBatch) -> float:
+def _total(objective: SurrogateObjective, model: Program, guide: Program, batch: SequenceBatch) -> float:
     return float(objective.estimate(model, guide, batch).bound.sum())

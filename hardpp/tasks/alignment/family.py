@@ -31,7 +31,7 @@ from hardpp.tasks.alignment.network import AlignmentNetwork
 from hardpp.tasks.alignment.run import SequencePairs
 from hardpp.tasks.family import Programs
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 
 class AlignmentTask(SequencePairs):
@@ -135,12 +135,12 @@ class AlignmentTask(SequencePairs):
 
     def epoch_batches(
         self, config: RunConfig, data: Corpus, description: Mapping[str, Any]
-    ) -> Callable[[int], Sequence[Callable[[], TransductionBatch]]]:
+    ) -> Callable[[int], Sequence[Callable[[], SequenceBatch]]]:
         """Length-bucketed batches of the training part, shuffled by the seed and the epoch."""
         items = encode(data.train, *vocabularies(description))
         lengths = [len(item.source) for item in items], [len(item.target) for item in items]
 
-        def epoch(number: int) -> Sequence[Callable[[], TransductionBatch]]:
+        def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
             batches = length_buckets(*lengths, config.training.batch_size, config.seed, number)
             return [partial(collate, [items[index] for index in batch]) for batch in batches]
 
@@ -148,6 +148,6 @@ class AlignmentTask(SequencePairs):
 
     def dev_batches(
         self, config: RunConfig, data: Corpus, description: Mapping[str, Any]
-    ) -> list[TransductionBatch]:
+    ) -> list[SequenceBatch]:
         """The dev part by length."""
         return [batch for _, batch in ordered_batches(data.dev, description, config.training.batch_size)]

@@ -25,7 +25,7 @@ from hardpp.tasks.alignment.word_links import both_ways, links, symmetrised
 from hardpp.tasks.family import Run
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
@@ -59,16 +59,16 @@ class SequencePairs:
             return [*corpus.train, *corpus.dev, *corpus.test][:limit]
         return getattr(corpus, part or "test")[:limit]
 
-    def label(self, description: Mapping[str, Any], batch: TransductionBatch, row: int) -> str:
+    def label(self, description: Mapping[str, Any], batch: SequenceBatch, row: int) -> str:
         """The pair as text, without its end marks."""
         texts = []
-        cutters, known = tokenizers(description), vocabularies(description)
-        for side, cutter, vocabulary in zip(("source", "target"), cutters, known, strict=True):
+        cut, known = tokenizers(description), vocabularies(description)
+        for side, tokenizer, vocabulary in zip(("source", "target"), cut, known, strict=True):
             symbols = takewhile(lambda symbol: symbol != BOUNDARY, getattr(batch, side)[row].tolist())
-            texts.append(cutter.join(vocabulary.decode(symbols)))
+            texts.append(tokenizer.detokenize(vocabulary.decode(symbols)))
         return f"the pair {texts[0]!r} -> {texts[1]!r}"
 
-    def batch(self, run: Run, pairs: Sequence[Pair]) -> TransductionBatch:
+    def batch(self, run: Run, pairs: Sequence[Pair]) -> SequenceBatch:
         """The pairs as one batch on the run's device.
 
         Raises:
@@ -100,7 +100,7 @@ class SequencePairs:
         source, target = tokenizers(run.description)
         found = decode(run, pairs, run.decoding(decoding))
         for pair, symbols in zip(pairs, found, strict=True):
-            yield source.join(pair.source), target.join(symbols)
+            yield source.detokenize(pair.source), target.detokenize(symbols)
 
     def sources(self, run: Run, path: Path) -> list[Pair]:
         """Every line of a file as a source, cut as the run cuts its own; targets are empty.
@@ -108,8 +108,8 @@ class SequencePairs:
         Raises:
             DataError: the file cannot be read, or a line of it is empty; the message names file and line.
         """
-        cutter, _ = tokenizers(run.description)
-        return [Pair(cutter.cut(text), (), ()) for text in sources(path)]
+        tokenizer, _ = tokenizers(run.description)
+        return [Pair(tokenizer.tokenize(text), (), ()) for text in sources(path)]
 
     def posterior(
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
@@ -119,8 +119,8 @@ class SequencePairs:
         from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
-        cutter, _ = tokenizers(run.description)
-        names = distinct([cutter.join(pair.source) for pair in pairs])
+        tokenizer, _ = tokenizers(run.description)
+        names = distinct([tokenizer.detokenize(pair.source) for pair in pairs])
         sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
         return sample_posterior(
             *run.programs,
@@ -187,14 +187,14 @@ class SequencePairs:
         """
         from hardpp.diagnostics.plots import alignment_figure
 
-        cutter, _ = tokenizers(run.description)
-        named = {cutter.join(pair.source): pair for pair in reversed(pairs)}
+        tokenizer, _ = tokenizers(run.description)
+        named = {tokenizer.detokenize(pair.source): pair for pair in reversed(pairs)}
         for source in sources:
             if source not in named:
                 raise UsageError(f"{source!r} is not among these {len(pairs)} pairs")
         chosen = [named[source] for source in sources] or list(pairs[:count])
         panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
-        titles = [cutter.join(pair.source) for pair in chosen]
+        titles = [tokenizer.detokenize(pair.source) for pair in chosen]
         names = file_names(titles, 40)
         for index, (pair, title) in enumerate(zip(chosen, titles, strict=True)):
             rows = [(which, weights[index].numpy()) for which, weights in panels.items()]

@@ -17,7 +17,7 @@ from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
 from hardpp.tasks.family import Run
 from hardpp.tasks.image_regions import regions
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 ROWS = 50  # sentences read at once when a run is asked about them
 _RARE, _MANY = 5, 20_000  # of so many sentences and more, words that are rarer are unknown
@@ -72,7 +72,7 @@ def boxes(config: RunConfig, description: Mapping[str, Any]) -> list[Box]:
 
 def ordered_batches(
     chosen: Chosen, config: RunConfig, description: Mapping[str, Any]
-) -> Iterator[tuple[list[int], CaptionBatch]]:
+) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All sentences in batches of like length, each with their places.
 
     Raises:
@@ -85,7 +85,7 @@ def ordered_batches(
         yield rows, collate([chosen.sentences[row] for row in rows], chosen.part, known, cut)
 
 
-def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[int], CaptionBatch]]:
+def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[int], SequenceBatch]]:
     """The same on the run's device."""
     for rows, batch in ordered_batches(chosen, run.config, run.description):
         yield rows, batch.to(run.device)

@@ -20,7 +20,7 @@ from hardpp.metrics.bleu import bleu
 from hardpp.tasks.caption.data import Chosen, batches, boxes, vocabulary
 from hardpp.tasks.family import Run
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, predictive
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 
 class Looks(NamedTuple):
@@ -125,7 +125,7 @@ def hits(run: Run, chosen: Chosen) -> dict[str, float]:
 
 
 @torch.no_grad()
-def looks(run: Run, batch: CaptionBatch) -> Looks:
+def looks(run: Run, batch: SequenceBatch) -> Looks:
     """Where the words of a batch look, before they are known, and once they are."""
     from hardpp.diagnostics.draws import draw_alignments
 

@@ -30,7 +30,7 @@ from hardpp.tasks.caption.run import CaptionVerbs
 from hardpp.tasks.family import Programs
 from hardpp.tasks.image_regions import Kernels, regions
 from hardpp.tasks.sequence_decoding import SequenceDecoding
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 
 class CaptionNetwork(Section):
@@ -115,12 +115,12 @@ class CaptionTask(CaptionVerbs):
 
     def epoch_batches(
         self, config: RunConfig, data: CaptionedImages, description: Mapping[str, Any]
-    ) -> Callable[[int], Sequence[Callable[[], CaptionBatch]]]:
+    ) -> Callable[[int], Sequence[Callable[[], SequenceBatch]]]:
         """Batches of sentences of like length, all references of every image, shuffled by seed and epoch."""
         chosen = sentences(data.train)
         known, cut = caption_data.vocabulary(description), regions(config)
 
-        def epoch(number: int) -> Sequence[Callable[[], CaptionBatch]]:
+        def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
             found = buckets(chosen, config.training.batch_size, config.seed, number)
             return [partial(collate, [chosen[row] for row in rows], data.train, known, cut) for rows in found]
 
@@ -128,7 +128,7 @@ class CaptionTask(CaptionVerbs):
 
     def dev_batches(
         self, config: RunConfig, data: CaptionedImages, description: Mapping[str, Any]
-    ) -> list[CaptionBatch]:
+    ) -> list[SequenceBatch]:
         """The first reference of every image of the dev part, by length."""
         chosen = caption_data.Chosen(sentences(data.dev, 1), data.dev)
         return [batch for _, batch in caption_data.ordered_batches(chosen, config, description)]

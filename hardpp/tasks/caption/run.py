@@ -17,7 +17,7 @@ from hardpp.tasks.caption.evaluation import describe_images, figures, word_weigh
 from hardpp.tasks.family import Run
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import regions
-from hardpp.types import CaptionBatch
+from hardpp.types import SequenceBatch
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
@@ -29,7 +29,7 @@ END = "</s>"
 class CaptionVerbs:
     """The verbs of runs on captions; families of such models inherit them."""
 
-    def label(self, description: Mapping[str, Any], batch: CaptionBatch, row: int) -> str:
+    def label(self, description: Mapping[str, Any], batch: SequenceBatch, row: int) -> str:
         """The image by what is said of it."""
         ids = takewhile(lambda symbol: symbol != BOUNDARY, batch.target[row].tolist())
         return f"the image of {' '.join(caption_data.vocabulary(description).decode(ids))!r}"
@@ -54,7 +54,7 @@ class CaptionVerbs:
         mine = getattr(found, part or "test")
         return Chosen(sentences(mine, 1)[:limit], mine)
 
-    def batch(self, run: Run, items: Chosen) -> CaptionBatch:
+    def batch(self, run: Run, items: Chosen) -> SequenceBatch:
         """The sentences as one batch on the run's device.
 
         Raises:

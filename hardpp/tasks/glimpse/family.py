@@ -68,7 +68,7 @@ class GlimpseTask(GlimpseVerbs):
         return {
             "objective": "rloo",
             "guides": dict.fromkeys(("rloo", "reinforce", "hybrid"), "prior"),
-            "lone_baseline": "average",
+            "single_particle_baseline": "average",
             "options": {"rloo": {"particles": 2, **bonus}, "reinforce": bonus, "hybrid": bonus},
             "network": network,
             "optimiser": {"learning_rate": 3e-3, "weight_decay": decay, "average": 0.999},

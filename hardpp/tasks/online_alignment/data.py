@@ -21,7 +21,7 @@ from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.family import Run
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 ROWS = 50  # utterances read at once when a run is asked about them
 
@@ -87,7 +87,7 @@ def most_tokens(description: Mapping[str, Any], frames: int) -> int:
 
 def ordered_batches(
     utterances: Sequence[Utterance], description: Mapping[str, Any]
-) -> Iterator[tuple[list[int], UtteranceBatch]]:
+) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All utterances in batches of like length, each with the places of its utterances.
 
     Raises:
@@ -100,7 +100,7 @@ def ordered_batches(
         yield rows, collate([utterances[row] for row in rows], known)
 
 
-def batches(run: Run, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], UtteranceBatch]]:
+def batches(run: Run, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
     """The same on the run's device."""
     for rows, batch in ordered_batches(utterances, run.description):
         yield rows, batch.to(run.device)

@@ -15,12 +15,12 @@ from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.boundary import Boundary
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.emissions import draw_emissions
-from hardpp.distributions.ctc import TemporalClassification
+from hardpp.distributions.ctc import CTCLabelling
 from hardpp.errors import UsageError
 from hardpp.tasks.family import Run
 from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.online_alignment.network import form
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 MASS = 0.89  # of the intervals
 DRAWS = 32  # where there is no exact posterior
@@ -33,7 +33,7 @@ class TokenTimes(NamedTuple):
     confidences: list[float]  # probability of the likeliest frame
 
 
-def _emissions(run: Run, batch: UtteranceBatch, *, draws: int = DRAWS, exact: bool = True) -> AlignmentDraws:
+def _emissions(run: Run, batch: SequenceBatch, *, draws: int = DRAWS, exact: bool = True) -> AlignmentDraws:
     """Draws of the run's guide, and the exact posterior where the model's form allows it.
 
     Raises:
@@ -45,7 +45,7 @@ def _emissions(run: Run, batch: UtteranceBatch, *, draws: int = DRAWS, exact: bo
     return draw_emissions(*run.programs, batch, site=sites.DECISIONS, draws=draws, at_once=16, exact=exact)
 
 
-def token_frames(run: Run, batch: UtteranceBatch, which: str) -> Tensor:
+def token_frames(run: Run, batch: SequenceBatch, which: str) -> Tensor:
     """p(token t was said at frame s), (B, T, S), under the guide or the posterior.
 
     Raises:
@@ -94,9 +94,9 @@ def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tenso
 
 
 # A token is said where its first frame is, as decoding has it.
-def _ctc_frames(model: Any, batch: UtteranceBatch) -> Tensor:
+def _ctc_frames(model: Any, batch: SequenceBatch) -> Tensor:
     with torch.no_grad():
         logits = model.read(batch.source, batch.source_mask)
-        said = TemporalClassification(logits, batch.source_mask, batch.target_mask, model.boundary)
+        said = CTCLabelling(logits, batch.source_mask, batch.target_mask, model.boundary)
         frames = said.token_frames(batch.target)  # (B, T - 1, S)
     return torch.nn.functional.pad(frames, (0, 0, 0, 1))

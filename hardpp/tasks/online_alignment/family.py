@@ -19,7 +19,7 @@ from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment.network import OnlineNetwork, programs, topology
 from hardpp.tasks.online_alignment.recognition import OnlineDecoding
 from hardpp.tasks.online_alignment.run import SpeechVerbs
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 _DRAWN = ("reinforce", "elbo", "nvil", "vimco", "vimco-temporal")  # Lawson et al.'s systems
 
@@ -73,7 +73,7 @@ class OnlineAlignmentTask(SpeechVerbs):
             "network": {"even": phones},
             "objective": "vimco",
             "guides": {"reinforce": "prior"},
-            "lone_baseline": "average",
+            "single_particle_baseline": "average",
             # Two particles at the same step are at different tokens, so they are compared as wholes.
             "options": {"vimco": {"control": "geometric"}, "elbo": {"credit": "global"}, "reinforce": bonus},
             "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01, "average": 0.99},
@@ -114,11 +114,11 @@ class OnlineAlignmentTask(SpeechVerbs):
 
     def epoch_batches(
         self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]
-    ) -> Callable[[int], Sequence[Callable[[], UtteranceBatch]]]:
+    ) -> Callable[[int], Sequence[Callable[[], SequenceBatch]]]:
         """Length-bucketed batches of the training part, shuffled by the seed and the epoch."""
         known = speech_data.vocabulary(description)
 
-        def epoch(number: int) -> Sequence[Callable[[], UtteranceBatch]]:
+        def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
             found = buckets(data.train, config.training.batch_size, config.seed, number)
             return [partial(collate, [data.train[row] for row in rows], known) for rows in found]
 
@@ -126,7 +126,7 @@ class OnlineAlignmentTask(SpeechVerbs):
 
     def dev_batches(
         self, config: RunConfig, data: SpeechCorpus, description: Mapping[str, Any]
-    ) -> list[UtteranceBatch]:
+    ) -> list[SequenceBatch]:
         """The dev part by length.
 
         Raises:

@@ -13,7 +13,7 @@ from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.guides.online_alignment import TargetInformed
 from hardpp.guides.prior import Prior
-from hardpp.models.ctc import TemporalClassifier
+from hardpp.models.ctc import CTC
 from hardpp.models.online_alignment import OnlineAlignment
 from hardpp.models.transducer import TransducerAlignment
 from hardpp.nn.joint import Joint
@@ -73,7 +73,7 @@ def programs(sizes: OnlineNetwork, guide: str, description: Mapping[str, Any]) -
                 "give --objective exact, which needs no guide",
             )
         frames = StepwiseLSTM(features, sizes.hidden, sizes.layers)
-        classifier = TemporalClassifier(frames, nn.Linear(sizes.hidden, symbols), boundary=BOUNDARY)
+        classifier = CTC(frames, nn.Linear(sizes.hidden, symbols), boundary=BOUNDARY)
         return Programs(classifier, Prior(classifier))
     embedding = nn.Embedding(symbols, sizes.embedding)
     model: OnlineAlignment | TransducerAlignment

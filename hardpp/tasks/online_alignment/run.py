@@ -21,7 +21,7 @@ from hardpp.tasks.online_alignment.evaluation import figures
 from hardpp.tasks.online_alignment.network import form
 from hardpp.tasks.online_alignment.recognition import recognise
 from hardpp.tasks.online_alignment.selection import select, sources
-from hardpp.types import UtteranceBatch
+from hardpp.types import SequenceBatch
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
@@ -33,7 +33,7 @@ END = "</s>"
 class SpeechVerbs:
     """The verbs of runs on speech; families of such models inherit them."""
 
-    def label(self, description: Mapping[str, Any], batch: UtteranceBatch, row: int) -> str:
+    def label(self, description: Mapping[str, Any], batch: SequenceBatch, row: int) -> str:
         """The utterance as its tokens, without the end mark."""
         ids = takewhile(lambda symbol: symbol != BOUNDARY, batch.target[row].tolist())
         return f"the utterance {' '.join(speech_data.vocabulary(description).decode(ids))!r}"
@@ -57,7 +57,7 @@ class SpeechVerbs:
         """
         return sources(run, path)
 
-    def batch(self, run: Run, utterances: Sequence[Utterance]) -> UtteranceBatch:
+    def batch(self, run: Run, utterances: Sequence[Utterance]) -> SequenceBatch:
         """The utterances as one batch on the run's device.
 
         Raises:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hardpp.data.digests import digest_of
+from hardpp.data.digests import sha256_of_tensors
 from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.recordings import Recording
@@ -24,7 +24,7 @@ class Noise:
         return self.wave
 
     def digest(self) -> str:
-        return digest_of(self.wave)
+        return sha256_of_tensors(self.wave)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 import torch
 
-from hardpp.data.digests import digest_of
+from hardpp.data.digests import sha256_of_tensors
 from hardpp.data.speech.utterances import Normalisation, Segment, SpeechCorpus, Utterance
 
 
@@ -15,7 +15,7 @@ class Lazy:
         return self.tensor
 
     def digest(self) -> str:
-        return digest_of(self.tensor)
+        return sha256_of_tensors(self.tensor)
 
 
 def utterance(name: str = "a") -> Utterance:

@@ -19,9 +19,9 @@ PIECES = Pieces.learn(TEXTS, 120)
     ],
 )
 def test_simple_kinds(kind, text, tokens, words):
-    assert kind.cut(text) == tokens
+    assert kind.tokenize(text) == tokens
     assert kind.word_of(tokens) == words
-    assert tokenizer(json.loads(json.dumps(kind.describe()))).cut(text) == tokens
+    assert tokenizer(json.loads(json.dumps(kind.describe()))).tokenize(text) == tokens
 
 
 @pytest.mark.parametrize("kind", [Characters, Words, MarkedWords])
@@ -35,16 +35,16 @@ def test_sentences_are_told_from_lists_of_words(kind):
 
 
 def test_marks_are_undone():
-    assert MarkedWords().join(("un@@", "der@@", "s", "wo")) == "unders wo"
-    assert MarkedWords().join(("un@@",)) == "un"  # a decoder may stop anywhere
+    assert MarkedWords().detokenize(("un@@", "der@@", "s", "wo")) == "unders wo"
+    assert MarkedWords().detokenize(("un@@",)) == "un"  # a decoder may stop anywhere
 
 
 @pytest.mark.parametrize(
     "text", ["the größte number 17", "never seen: ωmega 😀!", "the\u00a0number", "A", "the  number"]
 )
 def test_pieces_put_together_are_the_text(text):
-    tokens = PIECES.cut(text)
-    joined = PIECES.join(tokens)
+    tokens = PIECES.tokenize(text)
+    joined = PIECES.detokenize(tokens)
     assert joined == " ".join(part for part in text.split(" ") if part)
     words = PIECES.word_of(tokens)
     assert words == sorted(words)
@@ -52,11 +52,11 @@ def test_pieces_put_together_are_the_text(text):
 
 
 def test_a_text_of_blanks_is_one_symbol():
-    assert PIECES.cut("\u2581") == ("\u2581",)
+    assert PIECES.tokenize("\u2581") == ("\u2581",)
 
 
 def test_words_of_pieces():
-    tokens = PIECES.cut("the number 17 is")
+    tokens = PIECES.tokenize("the number 17 is")
     spelt = {}
     for token, word in zip(tokens, PIECES.word_of(tokens), strict=True):
         spelt[word] = spelt.get(word, "") + token
@@ -67,12 +67,12 @@ def test_pieces_are_learnt_alike_and_described():
     again = Pieces.learn(TEXTS, 120)
     assert again.model == PIECES.model
     described = json.loads(json.dumps(PIECES.describe()))
-    assert tokenizer(described).cut(TEXTS[3]) == PIECES.cut(TEXTS[3])
-    assert len(Pieces.learn(TEXTS, 1).cut("number")) > len(PIECES.cut("number"))
+    assert tokenizer(described).tokenize(TEXTS[3]) == PIECES.tokenize(TEXTS[3])
+    assert len(Pieces.learn(TEXTS, 1).tokenize("number")) > len(PIECES.tokenize("number"))
 
 
 def test_more_pieces_than_there_are_is_as_many_as_there_are():
-    assert Pieces.learn(TEXTS, 100_000).cut("the number") == ("▁the", "▁number")
+    assert Pieces.learn(TEXTS, 100_000).tokenize("the number") == ("▁the", "▁number")
 
 
 def test_nothing_to_learn_from_is_refused():
@@ -83,7 +83,7 @@ def test_nothing_to_learn_from_is_refused():
 @pytest.mark.parametrize("model", ["", "bm90IGEgbW9kZWw=", "%%"])
 def test_what_is_no_model_is_refused(model):
     with pytest.raises(ValueError):  # noqa: PT011 - base64's own message, or ours
-        tokenizer({"kind": "pieces", "model": model}).cut("a")
+        tokenizer({"kind": "pieces", "model": model}).tokenize("a")
 
 
 @pytest.mark.parametrize(

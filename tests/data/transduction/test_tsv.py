@@ -101,7 +101,7 @@ def test_only_spaces_are_dropped_around_a_field(folder):
 def test_a_side_with_a_blank_anywhere_is_words_unless_told_otherwise(folder, how, expected, separator):
     corpus = corpus_of(folder(train="ab  c\txy\n"), source_tokens=how)
     assert corpus.train[0].source == expected
-    assert corpus.source.join(["", ""]) == separator
+    assert corpus.source.detokenize(["", ""]) == separator
     assert corpus.train[0].target == ("x", "y")
     assert corpus.target.kind == "characters"
 

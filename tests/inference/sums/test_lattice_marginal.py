@@ -18,7 +18,7 @@ from hardpp.guides.prior import Prior
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.sums.lattice_marginal import ladder
-from hardpp.models.ctc import TemporalClassifier
+from hardpp.models.ctc import CTC
 from hardpp.nn.recurrent import BidirectionalLSTM
 
 LENGTHS = {True: ((3, 2), (2, 2)), False: ((4, 3), (2, 3))}
@@ -163,8 +163,8 @@ def test_impossible_utterances() -> None:
         exact.sample_posterior(model, no_guide, batch)
 
 
-def classifier() -> TemporalClassifier:
-    return seeded(lambda: TemporalClassifier(BidirectionalLSTM(2, H), nn.Linear(2 * H, V)), 4)
+def classifier() -> CTC:
+    return seeded(lambda: CTC(BidirectionalLSTM(2, H), nn.Linear(2 * H, V)), 4)
 
 
 @pytest.mark.parametrize("objective", [ExactMarginal(), ScoreFunctionELBO()], ids=["exact", "elbo"])

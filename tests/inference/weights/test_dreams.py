@@ -16,7 +16,7 @@ from hardpp import sites
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
 from hardpp.inference.weights.dreams import Dream, dream, sleep_phi
-from hardpp.types import TransductionBatch
+from hardpp.types import SequenceBatch
 
 LOGITS = torch.tensor([0.3, -0.2, 0.9], dtype=torch.float64)
 
@@ -38,7 +38,7 @@ def test_the_dreamt_symbols_stand_in_place_of_the_target() -> None:
     with oracles.Force({sites.ALIGNMENT: z, sites.SYMBOL: y}):
         dreamt = dream(program, (data,), {})
     (batch,) = dreamt.args
-    assert isinstance(batch, TransductionBatch)
+    assert isinstance(batch, SequenceBatch)
     assert torch.equal(batch.target, y)
     for field in ("source", "source_mask", "target_mask"):
         assert getattr(batch, field) is getattr(data, field)
