@@ -4,7 +4,7 @@ Shapes: B data, T output steps or questions, S source positions, regions or fram
 K particles.
 """
 
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, device
@@ -100,6 +100,17 @@ class Batch(Protocol):
 
     def to(self, where: device | str) -> Self:
         """The same batch on another device."""
+
+
+# What an objective may need of the programs that it trains, and what a model family may lack:
+#   latents          there are latent sites, which can be drawn
+#   marginal         log p(y), all latents summed out, can be computed
+#   enumerable       each latent can be summed over by itself, given what it depends on
+#   relaxable        latents may arrive as weights over their values in place of one of them
+#   emission-counts  it can be told how many symbols were emitted before each decision
+#   dreams           one run of the model draws observations, too
+Need = Literal["latents", "marginal", "enumerable", "relaxable", "emission-counts", "dreams"]
+Prediction = Literal["marginal", "expected"]  # latents are summed out, or replaced by their expected values
 
 
 class Estimate(NamedTuple):
