@@ -12,7 +12,8 @@ BOUNDARY = 0
 UNKNOWN = 1
 FACTORS = "|"  # joins the factors of a symbol
 
-_RESERVED = ("</s>", "<unk>")
+END = "</s>"  # how the boundary is written
+_RESERVED = (END, "<unk>")
 
 
 @dataclass(frozen=True)

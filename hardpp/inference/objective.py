@@ -23,7 +23,7 @@ from hardpp.inference.control.schedules import TrainingSchedule
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum, tabulate
 from hardpp.ops.weights import effective_sample_size
-from hardpp.types import Estimate, Program
+from hardpp.types import Estimate, Need, Prediction, Program
 
 
 class SurrogateObjective(ELBO):
@@ -45,6 +45,8 @@ class SurrogateObjective(ELBO):
     unbiased = True
     bound = "none"
     trains_guide = True
+    needs: frozenset[Need] = frozenset()
+    prediction: Prediction = "marginal"
     latest: Estimate | None = None
 
     def __call__(self, model: nn.Module, guide: nn.Module) -> ELBOModule:

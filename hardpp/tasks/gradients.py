@@ -17,14 +17,14 @@ from hardpp.diagnostics.gradients import (
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks import catalogue
-from hardpp.tasks.family import Run
-from hardpp.tasks.objectives import OBJECTIVES, SINGLE_PARTICLE_BASELINE, build, options_of, with_settings
+from hardpp.tasks.catalogue import objective_spec
+from hardpp.tasks.objectives import OBJECTIVES, build, options_of, with_settings
+from hardpp.tasks.opened_run import OpenedRun
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
 
 
-def chosen(names: str) -> list[str]:
+def named_objectives(names: str) -> list[str]:
     """Names of objectives, separated by commas; "all" is all on offer.
 
     Raises:
@@ -32,12 +32,12 @@ def chosen(names: str) -> list[str]:
     """
     found = list(OBJECTIVES) if names == "all" else [name.strip() for name in names.split(",")]
     for name in found:
-        catalogue.offer(name)
+        objective_spec(name)
     return found
 
 
 def compare_gradients(
-    run: Run,
+    run: OpenedRun,
     batch: Any,
     names: Sequence[str],
     *,
@@ -127,10 +127,10 @@ def _figures(found: GradientStatistics, toward: Tensor | None, seconds: float) -
     }
 
 
-def _objective(run: Run, name: str, particles: int | None) -> SurrogateObjective:
-    offer = catalogue.offer(name)
+def _objective(run: OpenedRun, name: str, particles: int | None) -> SurrogateObjective:
+    spec = objective_spec(name)
     options = dict(run.config.inference) if name == run.config.objective else {}
-    if particles is not None and "particles" in options_of(offer).model_fields:
+    if particles is not None and "particles" in options_of(spec).model_fields:
         options["particles"] = particles
-    lone = run.task.settings(run.config.data.name).get("single_particle_baseline", SINGLE_PARTICLE_BASELINE)
-    return build(offer, with_settings(offer, options, lone))
+    recommended = run.family.recommended(run.config.data.name)
+    return build(spec, with_settings(spec, options, recommended.single_particle_baseline))
