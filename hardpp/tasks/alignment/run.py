@@ -185,7 +185,7 @@ class SequencePairs:
         Raises:
             UsageError: a named source is not among the pairs.
         """
-        from hardpp.diagnostics.plots import alignment_figure
+        from hardpp.diagnostics.alignment_plot import alignment_figure
 
         tokenizer, _ = tokenizers(run.description)
         named = {tokenizer.detokenize(pair.source): pair for pair in reversed(pairs)}
