@@ -14,6 +14,7 @@ Shapes: K draws, B data, N decisions, T tokens (the end mark included), S frames
 from typing import Any
 
 import torch
+from pyro import poutine
 from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws
@@ -89,7 +90,7 @@ def _chunk(
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})
-    model_trace = objective.scored(model, guide_trace, nesting, (batch,), {})
+    model_trace = particle_trace(poutine.replay(model, trace=guide_trace), k, nesting, (batch,), {})
     table = tabulate(model_trace, guide_trace, k, nesting)
     decisions = guide_trace.nodes[site]["value"].reshape(k, batch.size, -1)
     at = grid.emitted_at(decisions).minimum((grid.frames - 1).unsqueeze(-1))

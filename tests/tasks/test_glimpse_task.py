@@ -418,7 +418,7 @@ def test_an_image_is_shown_alike_whatever_is_asked_with_it(scene_run: Run) -> No
     ((_, figure),) = scene_run.task.pictures(scene_run, scenes, 1, ["test/4"])
     lines = [line.split("\t") for line in shown("prior")[9:11]]
     assert {cells[0] for cells in lines} == {"test/4"}
-    drawn = [(y + 0.5, x + 0.5) for x, y in (text.get_position() for text in figure.axes[0].texts)]
+    drawn = [(y, x) for x, y in (text.get_position() for text in figure.axes[0].texts)]
     assert drawn == [(float(cells[3]), float(cells[4])) for cells in lines]
     all_of_them, some = (
         scene_run.task.posterior(scene_run, one, draws=3, exact=True, seed=2)

@@ -133,7 +133,7 @@ class CaptionVerbs:
         Raises:
             UsageError: a named image is not among the items.
         """
-        from hardpp.diagnostics.region_plots import region_figure
+        from hardpp.diagnostics.region_plot import region_figure
 
         names = items.names
         for source in sources:

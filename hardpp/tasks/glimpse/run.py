@@ -146,7 +146,7 @@ class GlimpseVerbs:
         Raises:
             UsageError: a named image is not among them.
         """
-        from hardpp.diagnostics.glimpse_plots import glimpse_figure
+        from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         model: Any = run.programs.model
         for source in sources:

@@ -183,7 +183,7 @@ class SpeechVerbs:
         Raises:
             UsageError: a named utterance is not among them.
         """
-        from hardpp.diagnostics.emission_plots import emission_figure
+        from hardpp.diagnostics.emission_plot import emission_figure
 
         named = {utterance.name: utterance for utterance in utterances}
         for source in sources:
