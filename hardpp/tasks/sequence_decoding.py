@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from hardpp.config import Section
-from hardpp.decoding.predictive import Predictive
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.tasks.family import Run
+from hardpp.types import Prediction
 
 ALLOWANCE = 10  # symbols that a target may be longer: short sources turn into targets of any ratio
 
@@ -20,6 +20,6 @@ class SequenceDecoding(Section):
     )
 
 
-def predictive(run: Run) -> Predictive:
+def predictive(run: Run) -> Prediction:
     """How the run's model predicts: "expected" if it was trained on expected alignments, else "marginal"."""
     return "expected" if run.config.objective == SoftAttention.name else "marginal"

@@ -22,7 +22,7 @@ def decode(run: Run, pairs: Sequence[Pair], how: SequenceDecoding = GREEDY) -> l
     for indices, batch in batches(run, pairs):
         options: dict[str, Any] = {
             "max_steps": longest(run.description, batch.source.shape[1]),
-            "predictive": predictive(run),
+            "prediction": predictive(run),
             "keep": how.keep,
         }
         if how.beam == 1:
