@@ -1,6 +1,6 @@
 """Figures of a run on glimpses: errors by number of glimpses and of draws, and where it looks.
 
-Shapes: K draws, B images, T glimpses, V labels.
+Shapes: K draws, B images, G glimpses, V labels.
 """
 
 import time
@@ -59,11 +59,15 @@ def figures(run: Run, items: Chosen, how: Looking) -> dict[str, Any]:
     with seeded(how.seed, run.device):
         for _, batch, boxes in batches(items, run.device):
             began = time.perf_counter()
-            first = model.look(batch.source)
-            labels = model.labels(batch.source, first)[0]  # (B, T, V)
+            first = model.sample_locations(batch.source)
+            labels = model.labels(batch.source, first)[0]  # (B, G, V)
             wrong += (labels.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
             seconds += time.perf_counter() - began
-            places = torch.cat([first, model.look(batch.source, how.draws - 1)]) if how.draws > 1 else first
+            places = (
+                torch.cat([first, model.sample_locations(batch.source, how.draws - 1)])
+                if how.draws > 1
+                else first
+            )
             mean = mean_labels(model, batch.source, places)
             target = batch.target.unsqueeze(-1)
             add("error_mean", float((mean.argmax(-1) != batch.target).sum()))
@@ -72,7 +76,7 @@ def figures(run: Run, items: Chosen, how: Looking) -> dict[str, Any]:
             estimate = objective.estimate(*run.programs, batch)
             add("bound", float(estimate.bound.sum()))
             add("ess", float(estimate.diagnostics.get("ess", torch.ones(batch.size)).sum()))
-            at, scale, _ = model.space.places(first[0])  # (B, T, 2)
+            at, scale, _ = model.space.locations(first[0])  # (B, G, 2)
             size = batch.source.shape[-2:]
             for name, window in (("seen", 0), ("covered", -1)):
                 covered = model.sensor.coverage(at, scale, *size, window=window)
@@ -103,17 +107,17 @@ def mean_labels(model: Any, images: Tensor, places: Tensor) -> Tensor:
     Args:
         model: the run's.
         images: (B, C, H, W).
-        places: (K, B, T, ...) as `model.look` draws them.
+        places: (K, B, G, ...) as `model.sample_locations` draws them.
     """
     each = torch.stack([model.labels(images, one)[..., -1, :] for one in places])  # (K, B, V)
     return each.logsumexp(0) - log(len(each))
 
 
-# Which cell of a grid of G by G places are in; where there is no grid, of one of 10 by 10.
+# The cell that each location is in, of a grid of C by C cells; without a grid, of one of 10 by 10.
 def _cells(space: Any, places: Tensor) -> Tensor:
     cells = space.cells if isinstance(space, GridSpace) else 10
-    rows = ((space.places(places).at + 1) / 2 * cells).clamp(0, cells - 1).long()
-    return rows[..., 0] * cells + rows[..., 1]  # (..., T)
+    rows = ((space.locations(places).centre + 1) / 2 * cells).clamp(0, cells - 1).long()
+    return rows[..., 0] * cells + rows[..., 1]  # (..., G)
 
 
 def _entropy(cells: Tensor) -> float:
@@ -137,7 +141,7 @@ def _whereabouts(at: Tensor, boxes: Tensor, height: int, width: int) -> dict[str
         [(boxes[:, 1] + boxes[:, 3]) / 2, (boxes[:, 0] + boxes[:, 2]) / 2], -1
     )  # (B, 2) y, x
     extent = torch.tensor([height, width], device=at.device) / 2
-    pixels = (at + 1) * extent  # (B, T, 2)
+    pixels = (at + 1) * extent  # (B, G, 2)
     inside = (pixels[:, -1] >= boxes[:, [1, 0]]) & (pixels[:, -1] < boxes[:, [3, 2]])
     return {
         "hit": inside.all(-1),

@@ -1,6 +1,6 @@
 """What can be asked of a trained run on glimpses: figures, draws of where it looks, pictures.
 
-Shapes: K draws, B images, T glimpses.
+Shapes: K draws, B images, G glimpses.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +79,9 @@ class GlimpseVerbs:
         model: Any = run.programs.model
         with torch.no_grad(), seeded(how.seed, run.device):
             for rows, batch, _ in glimpse_data.batches(items, run.device):
-                best = mean_labels(model, batch.source, model.look(batch.source, how.draws)).argmax(-1)
+                best = mean_labels(
+                    model, batch.source, model.sample_locations(batch.source, how.draws)
+                ).argmax(-1)
                 for row, label in zip(rows, best.tolist(), strict=True):
                     found[row] = items.classes[label]
         yield from zip(items.names, found, strict=True)
@@ -119,8 +121,8 @@ class GlimpseVerbs:
         for rows, batch, _ in glimpse_data.batches(items, run.device):
             places = _places(run, batch, [items.places[row] for row in rows], which)
             with torch.no_grad():
-                predicted = model.labels(batch.source, places).exp()  # (B, T, V)
-            at, scale, _ = model.space.places(places)
+                predicted = model.labels(batch.source, places).exp()  # (B, G, V)
+            at, scale, _ = model.space.locations(places)
             best, label = (part.tolist() for part in predicted.max(-1))
             size = batch.source.shape[-2:]
             for b, row in enumerate(rows):
@@ -162,9 +164,9 @@ class GlimpseVerbs:
             places = _places(run, batch, [place], "prior")
             with torch.no_grad():
                 predicted = model.labels(batch.source, places)[0].exp().cpu()
-            at, scale, _ = model.space.places(places[0])
+            at, scale, _ = model.space.locations(places[0])
             height, width = batch.source.shape[-2:]
-            corners = model.sensor.corners(at, scale, height, width)  # (T, L, 2)
+            corners = model.sensor.corners(at, scale, height, width)  # (G, windows, 2)
             sides = model.sensor.sides(scale, at.device).expand(corners.shape[:-1])
             figure = glimpse_figure(
                 shown.pixels[0].movedim(0, -1).numpy(),
@@ -179,7 +181,7 @@ class GlimpseVerbs:
             yield files[index], figure
 
 
-# (B, T, *event), of one run over each of the images at these places of their part. Every image has a stream
+# (B, G, *event), of one run over each of the images at these places of their part. Every image has a stream
 # of its own, so that it is shown alike whichever others are asked for, and by every verb.
 @torch.no_grad()
 def _places(run: Run, batch: ImageBatch, numbers: Sequence[int], which: str) -> Tensor:
@@ -191,7 +193,7 @@ def _places(run: Run, batch: ImageBatch, numbers: Sequence[int], which: str) -> 
     for number, one in zip(numbers, one_by_one(batch), strict=True):
         with seeded(stream(_SEED, number), run.device):
             if which == "prior":
-                found.append(model.look(one.source)[0])
+                found.append(model.sample_locations(one.source)[0])
             else:
                 places, weight = draw_places(*run.programs, one, draws)
                 found.append(places[weight[:, 0].softmax(-1).multinomial(1)[0]])
