@@ -2,7 +2,7 @@
 
 Found text is noisy, so a pair is kept when both sides have 3 to 50 words and marks, neither side has 2.5
 times as many as the other, the sides differ, and the pair is new. Parts are made of whole groups (a file, a
-chapter, a package), and no text of test occurs in dev or train, none of dev in train, on either side and
+chapter), and no text of test occurs in dev or train, none of dev in train, on either side and
 whatever its case: what was seen in training is not a test.
 """
 
