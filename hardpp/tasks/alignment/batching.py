@@ -10,13 +10,12 @@ from hardpp.data.order import in_order
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokens import Tokenizer, tokenizer
-from hardpp.data.vocabulary import Vocabulary
+from hardpp.data.vocabulary import END, Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.family import Run
 from hardpp.types import SequenceBatch
 
 BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
-END = "</s>"
 
 
 def positions(pair: Pair) -> tuple[str, ...]:

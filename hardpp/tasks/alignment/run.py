@@ -13,12 +13,12 @@ from hardpp import sites
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import sources
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.vocabulary import BOUNDARY
+from hardpp.data.vocabulary import BOUNDARY, END
 from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment import corpora
 from hardpp.tasks.alignment.attention import position_weights
-from hardpp.tasks.alignment.batching import END, batches, positions, tokenizers, vocabularies
+from hardpp.tasks.alignment.batching import batches, positions, tokenizers, vocabularies
 from hardpp.tasks.alignment.decoding import decode
 from hardpp.tasks.alignment.evaluation import figures
 from hardpp.tasks.alignment.word_links import both_ways, links, symmetrised
