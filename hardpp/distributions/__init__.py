@@ -1,4 +1,4 @@
-"""Distributions for the sites of models and guides: whole sequences, glimpse locations, large vocabularies."""
+"""Distributions for sites of models and guides: sequences, glimpse locations, large vocabularies."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
