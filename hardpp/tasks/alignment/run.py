@@ -115,14 +115,14 @@ class SequencePairs:
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
     ) -> "xr.DataTree":
         """Draws and marginals of the alignments, labelled with the pairs' tokens."""
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
 
         tokenizer, _ = tokenizers(run.description)
         names = distinct([tokenizer.detokenize(pair.source) for pair in pairs])
         sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
-        return sample_posterior(
+        return sample_alignments(
             *run.programs,
             batches(run, pairs),
             sentences,
