@@ -78,11 +78,11 @@ class AlignmentRun(OpenedRun):
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
 
         names = distinct(self._texts(items))
         sentences = Sentences(names, [positions(p) for p in items], [p.target for p in items], END)
-        return sample_posterior(
+        return sample_alignments(
             *self.programs,
             batches(self, items),
             sentences,

@@ -92,10 +92,10 @@ class SpeechVerbs:
         self, run: Run, utterances: Sequence[Utterance], *, draws: int, exact: bool, seed: int
     ) -> "xr.DataTree":
         """Draws of the frames at which tokens are said, labelled with the tokens and the frames' times."""
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.draws import AlignmentDraws
         from hardpp.diagnostics.emissions import draw_emissions
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
 
         if form(run.config) == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
@@ -104,7 +104,7 @@ class SpeechVerbs:
         names = [utterance.name for utterance in utterances]
         sentences = Sentences(names, starts, [one.tokens for one in utterances], END)
         draw: Callable[..., AlignmentDraws] = partial(draw_emissions, site=sites.DECISIONS)
-        return sample_posterior(
+        return sample_alignments(
             *run.programs,
             speech_data.batches(run, utterances),
             sentences,
