@@ -16,6 +16,7 @@ Shapes: K draws, B data, T steps, S source positions.
 from typing import Any, NamedTuple
 
 import torch
+from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
 
@@ -114,7 +115,7 @@ def _chunk(model: Program, guide: Program, batch: Positions, site: str, k: int) 
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})
-    model_trace = objective.scored(model, guide_trace, nesting, (batch,), {})
+    model_trace = particle_trace(poutine.replay(model, trace=guide_trace), k, nesting, (batch,), {})
     table = tabulate(model_trace, guide_trace, k, nesting)
     shape = (*batch.target.shape, batch.source_mask.shape[1])
     prior = _probabilities(model_trace, site, "model", shape)

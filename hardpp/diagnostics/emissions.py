@@ -14,12 +14,13 @@ Shapes: K draws, B data, N decisions, T tokens (the end mark included), S frames
 from typing import Any
 
 import torch
+from pyro import poutine
 from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.sums.lattice_marginal import ladder
+from hardpp.inference.sums.lattice_marginal import lattice
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.ops.lattice_grid import Grid
@@ -75,7 +76,7 @@ def exact_emissions(model: Any, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
     Raises:
         UsageError: the model's decisions depend on all decisions before them.
     """
-    paths = ladder(model, batch)
+    paths = lattice(model, batch)
     grid, found = paths.grid, paths.emission_frames()  # (B, T, S + 1)
     S = batch.source.shape[1]
     frame = torch.arange(S + 1, device=found.device).minimum((grid.frames - 1).unsqueeze(-1))  # (B, S + 1)
@@ -89,7 +90,7 @@ def _chunk(
     objective = SampledObjective(k)
     nesting = objective.program_nesting(model, guide, (batch,), {})
     guide_trace = particle_trace(guide, k, nesting, (batch,), {})
-    model_trace = objective.scored(model, guide_trace, nesting, (batch,), {})
+    model_trace = particle_trace(poutine.replay(model, trace=guide_trace), k, nesting, (batch,), {})
     table = tabulate(model_trace, guide_trace, k, nesting)
     decisions = guide_trace.nodes[site]["value"].reshape(k, batch.size, -1)
     at = grid.emitted_at(decisions).minimum((grid.frames - 1).unsqueeze(-1))

@@ -120,7 +120,7 @@ def draw_places(model: Any, guide: Any, batch: ImageBatch, draws: int) -> tuple[
 # it where it looks by itself (K, V).
 def _draw(model: Any, guide: Any, image: ImageBatch, draws: int) -> tuple[Tensor, ...]:
     places, log_weight = draw_places(model, guide, image, draws)
-    where, scale, _ = model.space.places(places[:, 0])
+    where, scale, _ = model.space.locations(places[:, 0])
     scale = torch.zeros_like(where[..., 0]) if scale is None else scale
-    said = model.labels(image.source, model.look(image.source, draws))[:, 0, -1].exp()
+    said = model.labels(image.source, model.sample_locations(image.source, draws))[:, 0, -1].exp()
     return where, scale.int(), log_weight[:, 0], said

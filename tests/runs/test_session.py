@@ -18,7 +18,8 @@ from hardpp.errors import Interrupted, NumericalError
 from hardpp.runs import session as sessions
 from hardpp.tasks.configuration import resolve
 from hardpp.runs.folder import create, open_run
-from hardpp.runs.session import Session, run_in_folder, train
+from hardpp.runs.session import Session
+from hardpp.runs.training import run_in_folder, train
 from hardpp.types import Record
 
 Stop = Callable[[], bool]

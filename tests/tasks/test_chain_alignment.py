@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hardpp.tasks.alignment.chain_alignment import chain_programs, target_counts
 
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair
@@ -12,7 +13,6 @@ from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.factors import FactoredLinear
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment.chain_alignment import chain_programs, target_counts
 from hardpp.tasks.alignment.network import AlignmentNetwork
 from hardpp.tasks.configuration import resolve
 
@@ -75,4 +75,4 @@ def test_the_verses_are_aligned_by_a_chain_and_read_out_given_the_whole_target()
 def test_the_smoothed_guide_needs_a_chain() -> None:
     config = resolve([{"guide": "smoothed", "objective": "exact"}])
     with pytest.raises(UsageError, match="that of a chain"):
-        catalogue.task("alignment").build(config, description(PAIRS))
+        catalogue.family("alignment").build(config, description(PAIRS))

@@ -8,10 +8,10 @@ from corpora import fail, hardpp, settings, write_corpus
 
 from hardpp.config import DataConfig, read_toml, write_toml
 from hardpp.errors import UsageError
-from hardpp.tasks.catalogue import OBJECTIVES, TASKS
+from hardpp.tasks.catalogue import FAMILIES, OBJECTIVES
 from hardpp.tasks.catalogue import objective as make_objective
 from hardpp.tasks.configuration import resolve, stored
-from hardpp.tasks.settings import described_settings
+from hardpp.tasks.listing import list_settings
 
 
 class Older:
@@ -151,15 +151,15 @@ def test_the_guide_that_is_left_out_is_the_one_that_is_trained(objective: str) -
     assert isinstance(make_objective(objective, config.inference), OBJECTIVES[objective].kind)
 
 
-@pytest.mark.parametrize("model", TASKS)
+@pytest.mark.parametrize("model", FAMILIES)
 def test_every_family_reads_data_its_own_way(model: str) -> None:
     tables = {"model": model, "data": {"train_limit": 7}}
     config = resolve([tables])
-    assert type(config.data) is TASKS[model].data
-    assert (config.data.name, config.data.train_limit) == (TASKS[model].data_sets[0], 7)
-    own = set(TASKS[model].data.model_fields)
+    assert type(config.data) is FAMILIES[model].data
+    assert (config.data.name, config.data.train_limit) == (FAMILIES[model].data_sets[0], 7)
+    own = set(FAMILIES[model].data.model_fields)
     assert set(config.model_dump()["data"]) == own
-    rows = {row["setting"] for row in described_settings(config)}
+    rows = {row["setting"] for row in list_settings(config)}
     assert {name for name in rows if name.startswith("data.")} == {f"data.{name}" for name in own}
 
 

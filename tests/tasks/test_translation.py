@@ -5,6 +5,7 @@ import os
 import random
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from corpora import fail, hardpp, settings, succeed
 from hardpp.errors import DataError
 from hardpp.metrics.bleu import bleu
 from hardpp.runs.folder import open_run
-from hardpp.tasks.alignment import corpora
-from hardpp.tasks.alignment.batching import tokenizers
+from hardpp.tasks.alignment import data as corpora
+from hardpp.tasks.alignment.batches import tokenizers
 from hardpp.tasks.alignment.evaluation import quality
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, links, symmetrised
 
@@ -166,7 +167,7 @@ def test_pairs_that_are_too_long_stop_or_are_left_out(forward: Path, parallel: P
     counts = []
     for on_bad in ("stop", "skip"):
         data = run.config.data.model_copy(update={"on_bad": on_bad})
-        asked = run._replace(config=run.config.model_copy(update={"data": data}))
+        asked = replace(run, config=run.config.model_copy(update={"data": data}))
         for name, part in ((folder, "all"), (long, None)):
             counts.append(len(asked.task.select(asked, str(name), part, None, heard.append)))
     whole, lines = 100, len(long.read_text().splitlines())
@@ -199,7 +200,7 @@ def test_text_in_parts_stays_so_and_bleu_is_of_whole_words(parallel: Path, tmp_p
     run = open_run(trained(folder, tmp_path / "run", "--max-steps", "1"), "cpu")
     assert [run.description[f"{side}_tokens"]["kind"] for side in ("source", "target")] == ["bpe", "bpe"]
     assert {"hu@@", "nd"} <= set(run.description["source_vocabulary"])
-    pairs = run.task.select(run, None, None, None, print)
+    pairs = run.select()
     said = [[{"do@@": "ca@@", "g": "t"}.get(part, part) for part in pair.target] for pair in pairs]
     texts = [" ".join(tokens).replace("@@ ", "") for tokens in said]
     right = [line.replace("@@ ", "") for line in (folder / "test.en").read_text().splitlines()]
@@ -215,7 +216,7 @@ def test_a_pair_of_files_is_one_piece_to_a_run(forward: Path, tmp_path: Path, na
     (tmp_path / "more.de").write_text("der hund\nkatze\nhaus\n")
     (tmp_path / "more.en").write_text("the dog\ncat\nhouse\n")
     run = open_run(forward, "cpu")
-    pairs = run.task.select(run, str(tmp_path / name), None, None, print)
+    pairs = run.select(str(tmp_path / name), None, None, print)
     tokenizer, _ = tokenizers(run.description)
     assert [tokenizer.detokenize(pair.source) for pair in pairs] == ["der hund", "katze", "haus"]
 
@@ -226,7 +227,7 @@ def test_pairs_come_through_a_pipe(forward: Path, tmp_path: Path) -> None:
     writer = threading.Thread(target=pipe.write_text, args=("der hund\tthe dog\nkatze\tcat\n",), daemon=True)
     writer.start()
     run = open_run(forward, "cpu")
-    assert len(run.task.select(run, str(pipe), None, None, print)) == 2
+    assert len(run.select(str(pipe), None, None, print)) == 2
     writer.join()
 
 
@@ -246,9 +247,9 @@ def test_a_run_that_skips_bad_lines_skips_them_in_other_files(
     path.write_text("der hund\tthe dog\nkatze\n")
     run = open_run(forward, "cpu")
     with pytest.raises(DataError, match=r"bad\.tsv:2: missing target") as caught:
-        run.task.select(run, str(path), None, None, print)
+        run.select(str(path), None, None, print)
     assert "a run with --on-bad skip" in caught.value.hint
     data = run.config.data.model_copy(update={"on_bad": "skip"})
-    run = run._replace(config=run.config.model_copy(update={"data": data}))
-    assert len(run.task.select(run, str(path), None, None, print)) == 1
+    run = replace(run, config=run.config.model_copy(update={"data": data}))
+    assert len(run.select(str(path), None, None, print)) == 1
     assert f"left out: {path}:2: missing target" in "".join(capsys.readouterr())

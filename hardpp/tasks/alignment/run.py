@@ -118,7 +118,7 @@ class AlignmentRun(OpenedRun):
     def _plot(
         self, items: Sequence[Pair], count: int, names: Sequence[str]
     ) -> "Iterator[tuple[str, Figure]]":
-        from hardpp.diagnostics.plots import alignment_figure
+        from hardpp.diagnostics.alignment_plot import alignment_figure
 
         drawn = [items[index] for index in named_items(self._texts(items), names, count, "pairs")]
         views = {view: position_weights(self, drawn, view) for view in ("prior", "guide", "posterior")}

@@ -31,7 +31,7 @@ def decode(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> 
     classes = []
     with seeded(options.seed, run.device):
         for _, batch, _ in batches(images, run.device):
-            log_p = mean_labels(model, batch.source, model.look(batch.source, options.draws))
+            log_p = mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
             classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
     return classes
 

@@ -49,12 +49,12 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     with seeded(options.seed, run.device):
         for _, batch, boxes in batches(images, run.device):
             began = time.perf_counter()
-            locations = model.look(batch.source)
+            locations = model.sample_locations(batch.source)
             log_p = model.labels(batch.source, locations)[0]  # (B, G, V)
             wrong += (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
             seconds += time.perf_counter() - began
             if options.draws > 1:
-                locations = torch.cat([locations, model.look(batch.source, options.draws - 1)])
+                locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
             estimate = objective.estimate(*run.programs, batch)
             figures = _predictions(log_p[:, -1], mean_labels(model, batch.source, locations), batch.target)
             figures["bound"] = estimate.bound
@@ -93,7 +93,7 @@ def _predictions(last: Tensor, mean: Tensor, target: Tensor) -> dict[str, Tensor
 
 
 def _coverage(model: Any, batch: ImageBatch, locations: Tensor) -> dict[str, Tensor]:
-    centre, scale, _ = model.space.places(locations)
+    centre, scale, _ = model.space.locations(locations)
     shares = {}
     for name, window in (("seen", 0), ("covered", -1)):
         covered = model.sensor.coverage(centre, scale, *batch.source.shape[-2:], window=window)
@@ -114,7 +114,7 @@ def _distances(model: Any, batch: ImageBatch, locations: Tensor, boxes: Tensor) 
     first, last = boxes[:, [1, 0]], boxes[:, [3, 2]]  # (B, 2) rows and columns
     centre = (first + last) / 2
     extent = torch.tensor(batch.source.shape[-2:], device=boxes.device) / 2
-    pixels = (model.space.places(locations)[0] + 1) * extent  # (B, G, 2)
+    pixels = (model.space.locations(locations)[0] + 1) * extent  # (B, G, 2)
     return {
         "hit": ((pixels[:, -1] >= first) & (pixels[:, -1] < last)).all(-1),
         "distance": (pixels[:, -1] - centre).norm(dim=-1),
@@ -126,7 +126,7 @@ def _distances(model: Any, batch: ImageBatch, locations: Tensor, boxes: Tensor) 
 # The cell that each location is in, (..., G), of a grid of C by C cells.
 def _cells(space: Any, locations: Tensor) -> Tensor:
     C = space.cells if isinstance(space, GridSpace) else _CELLS
-    centre, *_ = space.places(locations)
+    centre, *_ = space.locations(locations)
     rows = ((centre + 1) / 2 * C).clamp(0, C - 1).long()
     return rows[..., 0] * C + rows[..., 1]
 

@@ -37,7 +37,7 @@ def shown_locations(run: OpenedRun, batch: ImageBatch, indices: Sequence[int], o
     for index, image in zip(indices, one_by_one(batch), strict=True):
         with seeded(stream(_SEED, index), run.device):
             if of == "prior":
-                drawn.append(model.look(image.source)[0])
+                drawn.append(model.sample_locations(image.source)[0])
             else:
                 locations, log_weight = draw_places(*run.programs, image, particles)
                 drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])

@@ -74,23 +74,21 @@ class GlimpseRun(OpenedRun):
         for rows, batch, _ in batches(items, self.device):
             locations = shown_locations(self, batch, [items.indices[row] for row in rows], of)
             with torch.no_grad():
-                best = model.labels(batch.source, locations).exp().max(-1)
-            probability, prediction = (values.tolist() for values in best)  # [B][G]
+                probability, prediction = model.labels(batch.source, locations).exp().max(-1)  # (B, G)
             centre, scale, _ = model.space.locations(locations)
-            points = ((centre.double() + 1) / 2).tolist()
-            scales = None if scale is None else scale.tolist()
+            scale = torch.zeros_like(prediction) if scale is None else scale
+            of_images = (values.tolist() for values in (batch.target, centre, scale, prediction, probability))
             height, width = batch.source.shape[-2:]
-            for b, row in enumerate(rows):
-                label = items.classes[int(batch.target[b])]
-                for g, (y, x) in enumerate(points[b]):
-                    where = (f"{y * height:.1f}", f"{x * width:.1f}", scales[b][g] if scales else 0)
-                    predicted = (items.classes[prediction[b][g]], f"{probability[b][g]:.4f}")
-                    yield "\t".join(map(str, (items.names[row], label, g + 1, *where, *predicted)))
+            for row, label, *of_image in zip(rows, *of_images, strict=True):
+                for g, ((y, x), number, best, p) in enumerate(zip(*of_image, strict=True), start=1):
+                    point = (f"{(y + 1) / 2 * height:.1f}", f"{(x + 1) / 2 * width:.1f}")
+                    cells = (items.names[row], items.classes[label], g, *point, number, items.classes[best])
+                    yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
     def _plot(
         self, items: SelectedImages, count: int, names: Sequence[str]
     ) -> "Iterator[tuple[str, Figure]]":
-        from hardpp.diagnostics.glimpse_plots import glimpse_figure
+        from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         model: Any = self.programs.model
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
@@ -101,7 +99,7 @@ class GlimpseRun(OpenedRun):
             locations = shown_locations(self, batch, [items.indices[row]], "prior")
             with torch.no_grad():
                 probabilities = model.labels(batch.source, locations)[0].exp().cpu()  # (G, V)
-            centre, scale, _ = model.space.places(locations[0])
+            centre, scale, _ = model.space.locations(locations[0])
             corners = model.sensor.corners(centre, scale, *batch.source.shape[-2:])  # (G, windows, 2)
             sides = model.sensor.sides(scale, centre.device).expand(corners.shape[:-1])
             figure = glimpse_figure(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hardpp import sites
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.utterances import Segment, Utterance
-from hardpp.data.vocabulary import BOUNDARY
+from hardpp.data.vocabulary import BOUNDARY, END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Run
 from hardpp.tasks.file_names import distinct, file_names
@@ -26,8 +26,6 @@ from hardpp.types import SequenceBatch
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
     from matplotlib.figure import Figure
-
-END = "</s>"
 
 
 class SpeechVerbs:
@@ -183,7 +181,7 @@ class SpeechVerbs:
         Raises:
             UsageError: a named utterance is not among them.
         """
-        from hardpp.diagnostics.emission_plots import emission_figure
+        from hardpp.diagnostics.emission_plot import emission_figure
 
         named = {utterance.name: utterance for utterance in utterances}
         for source in sources:
