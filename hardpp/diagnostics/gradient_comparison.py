@@ -17,14 +17,13 @@ from hardpp.diagnostics.gradients import (
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.types import Program
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
 
 
 def compare_gradients(
-    model: Program,
-    guide: Program,
+    model: nn.Module,
+    guide: nn.Module,
     batch: Any,
     objectives: Mapping[str, Callable[[], SurrogateObjective]],
     *,
