@@ -1,12 +1,13 @@
 """Every objective's gradient on the same programs and batch, beside the exact one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pyro
 from torch import Tensor, nn
 
+from hardpp.config import RunConfig
 from hardpp.diagnostics.gradients import (
     GradientStatistics,
     examine,
@@ -18,30 +19,43 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import objective_spec
-from hardpp.tasks.objectives import OBJECTIVES, build, options_of, with_settings
-from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
 
 
-def named_objectives(names: str) -> list[str]:
-    """Names of objectives, separated by commas; "all" is all on offer.
+def measured_objectives(
+    family: Family, config: RunConfig, names: Sequence[str] | None, particles: int | None
+) -> dict[str, Callable[[], SurrogateObjective]]:
+    """How to make each objective: the run's own with its options, others with those of the command line.
+
+    Args:
+        family: of the run.
+        config: of the run.
+        names: of objectives; None: all on offer.
+        particles: how many for all that draw some; None: as many as these options say.
 
     Raises:
-        UsageError: one of them is not on offer.
+        UsageError: one of the names is not on offer.
     """
-    found = list(OBJECTIVES) if names == "all" else [name.strip() for name in names.split(",")]
-    for name in found:
-        objective_spec(name)
-    return found
+
+    def make(name: str, spec: ObjectiveSpec) -> SurrogateObjective:
+        options = dict(config.inference) if name == config.objective else {}
+        if particles is not None and "particles" in options_of(spec).model_fields:
+            options["particles"] = particles
+        baseline = family.recommended(config.data.name).single_particle_baseline
+        return build(spec, with_settings(spec, options, baseline))
+
+    specs = {name: objective_spec(name) for name in names or OBJECTIVES}
+    return {name: partial(make, name, spec) for name, spec in specs.items()}
 
 
 def compare_gradients(
-    run: OpenedRun,
+    programs: Programs,
     batch: Any,
-    names: Sequence[str],
+    objectives: Mapping[str, Callable[[], SurrogateObjective]],
     *,
-    particles: int | None,
     draws: int,
     seed: int,
     report: Callable[[str], None],
@@ -54,11 +68,9 @@ def compare_gradients(
     their latents these, and the gap, are None.
 
     Args:
-        run: the trained run.
-        batch: what its programs take, on the run's device.
-        names: the objectives; the run's own with the run's options, others with those that the command line
-            gives them if nothing is said.
-        particles: how many for all that draw some; None: as many as these options say.
+        programs: model and guide.
+        batch: what the programs take, on their device.
+        objectives: name -> what makes the objective, and may refuse to.
         draws: how often each is drawn.
         seed: of the draws.
         report: told in a few words what is going on, and which objective refuses these programs.
@@ -66,7 +78,7 @@ def compare_gradients(
     Raises:
         UsageError: every objective refuses them.
     """
-    model, guide = run.programs
+    model, guide = programs
     groups = parameter_groups(model, guide)
     exact = {}
     for bound, kind in (("exact", ExactMarginal), ("elbo", EnumeratedELBO)):
@@ -80,9 +92,9 @@ def compare_gradients(
         for group, bound in (("model", "exact"), ("guide", "elbo"))
     }
     rows = []
-    for name in names:
+    for name, make in objectives.items():
         try:
-            objective = _objective(run, name, particles)
+            objective = make()
             pyro.set_rng_seed(seed)
             loss = partial(objective.differentiable_loss, model, guide, batch)
             with pyro.validation_enabled(True):
@@ -107,7 +119,7 @@ def compare_gradients(
                 | _figures(statistics, toward[group], found.seconds)
             )
     if not rows:
-        raise UsageError(f"no objective of {', '.join(names)} can train these programs")
+        raise UsageError(f"no objective of {', '.join(objectives)} can train these programs")
     return rows
 
 
@@ -125,12 +137,3 @@ def _figures(found: GradientStatistics, toward: Tensor | None, seconds: float) -
         "ms": 1e3 * seconds,
         "variance x s": found.variance * seconds,
     }
-
-
-def _objective(run: OpenedRun, name: str, particles: int | None) -> SurrogateObjective:
-    spec = objective_spec(name)
-    options = dict(run.config.inference) if name == run.config.objective else {}
-    if particles is not None and "particles" in options_of(spec).model_fields:
-        options["particles"] = particles
-    recommended = run.family.recommended(run.config.data.name)
-    return build(spec, with_settings(spec, options, recommended.single_particle_baseline))

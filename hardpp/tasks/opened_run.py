@@ -189,6 +189,35 @@ class OpenedRun(ABC):
         self._check_links(backward)
         return self._compare_links(self._items(items), backward)
 
+    def compare_gradients(
+        self,
+        items: Any = None,
+        objectives: Sequence[str] | None = None,
+        *,
+        particles: int | None = None,
+        draws: int = 200,
+        seed: int = 0,
+        report: Report = silent,
+    ) -> list[dict[str, Any]]:
+        """Bias, variance and cost of objectives' gradients at the run's parameters, a row for each.
+
+        Args:
+            items: what `select` gave; they are one batch.
+            objectives: names of objectives; None: all that are on offer.
+            particles: how many for all that draw some; None: as many as their options say.
+            draws: how often each estimator is drawn.
+            seed: of the draws.
+            report: told what is going on, and which objective refuses these programs.
+
+        Raises:
+            UsageError: there is no such objective, or all refuse these programs.
+        """
+        from hardpp.tasks.gradients import compare_gradients, measured_objectives
+
+        measured = measured_objectives(self.family, self.config, objectives, particles)
+        batch = self.batch(self._items(items))
+        return compare_gradients(self.programs, batch, measured, draws=draws, seed=seed, report=report)
+
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top.
 

@@ -69,7 +69,7 @@ def describe_images(run: Run, chosen: Chosen, how: SequenceDecoding) -> list[lis
     out: list[list[str]] = [[] for _ in chosen.sentences]
     options: dict[str, Any] = {
         "max_steps": int(1.5 * run.description["longest"]) + ALLOWANCE,
-        "predictive": predictive(run),
+        "prediction": predictive(run),
         "keep": how.keep,
     }
     for rows, batch in batches(run, chosen):

@@ -9,7 +9,7 @@ import numpy as np
 
 from hardpp import sites
 from hardpp.data.captions.batches import collate, sentences
-from hardpp.data.vocabulary import BOUNDARY
+from hardpp.data.vocabulary import BOUNDARY, END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.caption import data as caption_data
 from hardpp.tasks.caption.data import Chosen
@@ -22,8 +22,6 @@ from hardpp.types import SequenceBatch
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
     from matplotlib.figure import Figure
-
-END = "</s>"
 
 
 class CaptionVerbs:
@@ -85,13 +83,13 @@ class CaptionVerbs:
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions of words, labelled with the words and the regions' boxes."""
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
 
         regions = [",".join(f"{side:g}" for side in box) for box in self._boxes(run)]
         words = [one.caption.words for one in items.sentences]
-        return sample_posterior(
+        return sample_alignments(
             *run.programs,
             caption_data.batches(run, items),
             Sentences(items.names, [regions] * len(words), words, END),
@@ -133,7 +131,7 @@ class CaptionVerbs:
         Raises:
             UsageError: a named image is not among the items.
         """
-        from hardpp.diagnostics.region_plots import region_figure
+        from hardpp.diagnostics.region_plot import region_figure
 
         names = items.names
         for source in sources:

@@ -13,7 +13,7 @@ from hardpp import sites
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.boundary import Boundary
 from hardpp.diagnostics.emissions import draw_emissions
-from hardpp.distributions.ctc import CTCLabelling
+from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
 from hardpp.tasks.online_alignment.batches import batches
 from hardpp.tasks.opened_run import OpenedRun
@@ -99,5 +99,5 @@ def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tenso
 @torch.no_grad()
 def _ctc_frames(model: Any, batch: SequenceBatch) -> Tensor:
     logits = model.read(batch.source, batch.source_mask)
-    labelling = CTCLabelling(logits, batch.source_mask, batch.target_mask, model.boundary)
+    labelling = CTCSequence(logits, batch.source_mask, batch.target_mask, model.boundary)
     return torch.nn.functional.pad(labelling.token_frames(batch.target), (0, 0, 0, 1))  # (B, T, S)

@@ -57,16 +57,16 @@ class OnlineAlignmentRun(OpenedRun):
         ]
 
     def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.emissions import draw_emissions
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
 
         if self.network.form == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
         seconds = self.description.frame_seconds
         starts = [[f"{frame * seconds:.3f}" for frame in range(utterance.length)] for utterance in items]
         names, targets = [utterance.name for utterance in items], [utterance.tokens for utterance in items]
-        return sample_posterior(
+        return sample_alignments(
             *self.programs,
             batches(self, items),
             Sentences(names, starts, targets, END),
@@ -111,7 +111,7 @@ class OnlineAlignmentRun(OpenedRun):
     def _plot(
         self, items: Sequence[Utterance], count: int, names: Sequence[str]
     ) -> "Iterator[tuple[str, Figure]]":
-        from hardpp.diagnostics.emission_plots import emission_figure
+        from hardpp.diagnostics.emission_plot import emission_figure
 
         known = [utterance.name for utterance in items]
         files = file_names(known)

@@ -144,7 +144,7 @@ class QuestionVerbs:
         Raises:
             UsageError: a named question is not among the items.
         """
-        from hardpp.diagnostics.region_plots import region_figure
+        from hardpp.diagnostics.region_plot import region_figure
 
         chosen = [_named(items, source) for source in dict.fromkeys(sources)]
         if not chosen:
