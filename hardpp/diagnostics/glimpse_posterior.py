@@ -1,31 +1,35 @@
-"""Posteriors over glimpses as labelled arrays: what a netCDF file that ArviZ reads says of images.
+"""Posteriors over glimpses as labelled arrays: images, and the places of the glimpses at them.
 
     posterior      y, x (chain, draw, image, glimpse), pixels, and scale: draws of the guide
     sample_stats   log_weight, log p - log q (chain, draw, image); ess, pareto_k (image)
-    prediction     probability (image, label) after the last glimpse, mean of as many looks of the model's own
-    observed_data  label (image), the number of the class
+    prediction     probability (image, label) after the last glimpse, mean of as many runs of the model's own
+    observed_data  label_number (image), the number of the class
 
-Images carry their names, labels their classes. There is one chain: draws from a guide are independent. What a
-guide that knows the label draws is weighed by w = p(label, places) / q(places). Predictions are not of these
-draws, which the label has chosen, but of looks that do not know it. Each image has a stream of random numbers
-of its own, so that its draws are the same whichever others are there.
+Images carry their names, labels their classes. What a guide that knows the label draws is weighed by
+w = p(label, places) / q(places). Predictions are not of these draws, which the label has influenced, but of
+glimpses that do not know it. Each image has a stream of random numbers of its own, so that its draws are the
+same whichever others are there.
 
-Shapes: K draws, N images, B of them a batch, T glimpses, V labels.
+Shapes: K draws, N images, B of them a batch, G glimpses, V labels.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
-from hardpp.diagnostics.importance import effective_sample_size, pareto_k
-from hardpp.diagnostics.posterior import provenance
+from hardpp.diagnostics.draws import weight_tables
+from hardpp.diagnostics.labelled_tree import (
+    DRAW,
+    PROBABILITY,
+    labelled_tree,
+    text_labels,
+    weight_statistics,
+)
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import ImageBatch
 
 _AT_ONCE = 500  # draws, which is what memory grows with
@@ -53,53 +57,32 @@ def sample_glimpses(
         classes: names of the labels.
         draws: K.
         seed: of the draws; the global random state is left alone.
-        attributes: more attributes of the file.
+        attributes: more attributes of the tree.
 
     Raises:
         UsageError: fewer than one draw.
     """
-    if draws < 1:
-        raise UsageError(f"at least 1 draw is needed, got {draws}")
-    N, T = len(names), model.glimpses
-    at, scale = np.zeros((draws, N, T, 2), np.float32), np.zeros((draws, N, T), np.int32)
-    log_weight, label = np.zeros((draws, N), np.float32), np.zeros(N, np.int32)
-    predicted = np.zeros((N, len(classes)), np.float32)
-    portions = [min(_AT_ONCE, draws - start) for start in range(0, draws, _AT_ONCE)]
+    of_image: dict[int, tuple[Tensor, ...]] = {}
     for rows, batch in batches:
-        extent = torch.tensor(batch.source.shape[-2:]) / 2
-        for row, one in zip(rows, one_by_one(batch), strict=True):
-            with seeded(stream(seed, row), one.source.device):
-                each = [_draw(model, guide, one, count) for count in portions]
-            place, width, weight, said = (torch.cat(parts).cpu() for parts in zip(*each, strict=True))
-            at[:, row], scale[:, row] = ((place + 1) * extent).numpy(), width.numpy()
-            log_weight[:, row], label[row] = weight.numpy(), int(one.target)
-            predicted[row] = said.mean(0).numpy()
-    dims = ("chain", "draw", "image", "glimpse")
-    groups: dict[str, dict[str, Any]] = {
+        for row, image in zip(rows, one_by_one(batch), strict=True):
+            with seeded(stream(seed, row), image.source.device):
+                of_image[row] = _draw(model, guide, image, draws)
+    by_image = zip(*(of_image[row] for row in range(len(names))), strict=True)
+    yx, scale, log_weight, predicted, label = (torch.stack(parts, -1).numpy() for parts in by_image)
+    dims = (*DRAW, "image", "glimpse")
+    y, x, scale = (values.swapaxes(-1, -2)[None] for values in (yx[:, :, 0], yx[:, :, 1], scale))
+    groups = {
         "posterior": {
-            "y": (dims, at[None, ..., 0], {"units": "pixels"}),
-            "x": (dims, at[None, ..., 1], {"units": "pixels"}),
-            "scale": (dims, scale[None]),
+            "y": xr.Variable(dims, y, {"units": "pixels"}),
+            "x": xr.Variable(dims, x, {"units": "pixels"}),
+            "scale": xr.Variable(dims, scale),
         },
-        "sample_stats": {
-            "log_weight": (dims[:3], log_weight[None], {"units": "nats"}),
-            "ess": (("image",), effective_sample_size(log_weight), {"units": "draws"}),
-            "pareto_k": (("image",), pareto_k(log_weight)),
-        },
-        "prediction": {"probability": (("image", "label"), predicted, {"units": "probability"})},
-        "observed_data": {"label_number": (("image",), label)},
+        "sample_stats": weight_statistics(log_weight, "image"),
+        "prediction": {"probability": xr.Variable(("image", "label"), predicted.T, PROBABILITY)},
+        "observed_data": {"label_number": xr.Variable("image", label)},
     }
-    sizes = {"chain": np.arange(1), "draw": np.arange(draws), "glimpse": np.arange(T)}
-    labels = {"image": np.array(names, dtype=str), "label": np.array(classes, dtype=str)}
-    nodes = {}
-    for name, variables in groups.items():
-        used = {dim for variable in variables.values() for dim in variable[0]}
-        found = {dim: ((dim,), value) for dim, value in (sizes | labels).items() if dim in used}
-        nodes[f"/{name}"] = xr.Dataset(variables, coords=found)
-    nodes["/sample_stats"].attrs["draws"] = "iid from guide"
-    return xr.DataTree.from_dict(
-        {"/": xr.Dataset(attrs=provenance({"seed": seed, **(attributes or {})})), **nodes}
-    )
+    labels = text_labels({"image": names}, "image") | text_labels({"label": classes}, "label")
+    return labelled_tree(groups, labels, seed=seed, attributes=attributes)
 
 
 def one_by_one(batch: ImageBatch) -> Iterator[ImageBatch]:
@@ -110,17 +93,26 @@ def one_by_one(batch: ImageBatch) -> Iterator[ImageBatch]:
 
 @torch.no_grad()
 def draw_places(model: Any, guide: Any, batch: ImageBatch, draws: int) -> tuple[Tensor, Tensor]:
-    """Places that the guide draws, (K, B, T, *event), and their log weights, (K, B) nats; see above."""
-    table = SampledObjective(draws).weight_table(model, guide, batch)
-    shape = (draws, batch.size, model.glimpses, *model.space.event_shape)
+    """Places that the guide draws, (K, B, G, *event), and their log weights, (K, B) nats; see above."""
+    (table,) = weight_tables(model, guide, batch, draws, at_once=draws)
+    return _places(model, batch, table)
+
+
+def _places(model: Any, batch: ImageBatch, table: WeightTable) -> tuple[Tensor, Tensor]:
+    shape = (-1, batch.size, model.glimpses, *model.space.event_shape)
     return table.latents[0].guide["value"].reshape(shape), table.log_weights.reshape(shape[:2])
 
 
-# Of one image: places (K, T, 2), scales (K, T) and log weights (K,) of the guide, and what the model says of
-# it where it looks by itself (K, V).
+# Of one image, on the host: pixels (K, G, 2), scales (K, G) and log weights (K,) of the guide's places, what
+# the model says of the image at places of its own (V,), and the label.
 def _draw(model: Any, guide: Any, image: ImageBatch, draws: int) -> tuple[Tensor, ...]:
-    places, log_weight = draw_places(model, guide, image, draws)
-    where, scale, _ = model.space.places(places[:, 0])
-    scale = torch.zeros_like(where[..., 0]) if scale is None else scale
-    said = model.labels(image.source, model.look(image.source, draws))[:, 0, -1].exp()
-    return where, scale.int(), log_weight[:, 0], said
+    portions = []
+    for table in weight_tables(model, guide, image, draws, _AT_ONCE):
+        places, log_weight = _places(model, image, table)
+        at, scale, _ = model.space.locations(places[:, 0])
+        scale = torch.zeros_like(at[..., 0]) if scale is None else scale
+        own = model.labels(image.source, model.sample_locations(image.source, len(places)))[:, 0, -1].exp()
+        portions.append((at, scale.int(), log_weight[:, 0], own))
+    at, scale, log_weight, own = (torch.cat(parts).cpu() for parts in zip(*portions, strict=True))
+    size = torch.tensor(image.source.shape[-2:])
+    return (at + 1) * (size / 2), scale, log_weight, own.mean(0), image.target[0].cpu().int()

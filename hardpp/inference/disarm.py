@@ -23,16 +23,18 @@ from copy import copy
 from typing import Any
 
 import torch
+from pyro import poutine
 from pyro.distributions.torch_distribution import MaskedDistribution
+from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Independent
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.weights.particles import particle_trace
-from hardpp.inference.weights.sample_sites import sample_sites
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.sample_sites import Site, sample_sites
+from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import suffix_sums
 from hardpp.types import Program
 
@@ -60,17 +62,12 @@ class DisARM(SampledObjective):
         """Draws the pairs and scores them under both programs; gradients of coupled scores are weighed."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         pairs = AntitheticPairs(self.num_particles // 2, nesting)
-        guide_trace = particle_trace(pairs(guide), self.num_particles, nesting, args, kwargs)
-        sites = sample_sites(guide_trace)
-        if not pairs.certainty:
-            drawn = ", ".join(f"{name!r} ({type(site['fn']).__name__})" for name, site in sites.items())
-            raise UsageError(f"disarm couples two-valued latents, and the guide draws {drawn or 'nothing'}")
-        for name, certainty in pairs.certainty.items():
-            value = sites[name]["value"]
-            weight = certainty * (value != value.roll(self.num_particles // 2, 0))
-            sites[name]["fn"] = _weighed(sites[name]["fn"], weight)
-        model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
+
+        def score(model: Program, trace: Trace) -> Program:
+            pairs.weigh_scores(sample_sites(trace))
+            return poutine.replay(model, trace=trace)
+
+        return weigh(model, pairs(guide), self.num_particles, args, kwargs, nesting=nesting, score=score)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """Bound (*I) and surrogate of the estimator above."""
@@ -113,6 +110,19 @@ class AntitheticPairs(Messenger):
             u = torch.rand((self.pairs, *p.shape[1:]), dtype=p.dtype, device=p.device)
             bits = torch.cat([u < p, 1 - u <= p])  # so that p = 0 and p = 1 are certain
             msg["value"], msg["done"] = bits.to(p.dtype if binary else torch.int64), True
+
+    def weigh_scores(self, sites: dict[str, Site]) -> None:
+        """Weighs the scores of what was drawn in pairs by sigma(|a|) 1[b != b~].
+
+        Raises:
+            UsageError: nothing was.
+        """
+        if not self.certainty:
+            drawn = ", ".join(f"{name!r} ({type(site['fn']).__name__})" for name, site in sites.items())
+            raise UsageError(f"disarm couples two-valued latents, and the guide draws {drawn or 'nothing'}")
+        for name, certainty in self.certainty.items():
+            value = sites[name]["value"]
+            sites[name]["fn"] = _weighed(sites[name]["fn"], certainty * (value != value.roll(self.pairs, 0)))
 
 
 # The same log-probabilities, their gradients weighed by element.

@@ -12,13 +12,12 @@ Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight
 """
 
 import torch
-from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
-from hardpp.inference.weights.sample_sites import Site, sample_sites, steps_of
+from hardpp.inference.weights.sample_sites import Site, steps_of
 from hardpp.inference.weights.weight_table import Layout, WeightTable, elements
 
 
@@ -61,40 +60,32 @@ class Hybrid(ScoreFunctionELBO):
         )
         self.unbiased = False
 
-    def tabulated(self, model_trace: Trace, guide_trace: Trace, nesting: int) -> WeightTable:
-        """The table of two traces with the same draws, credited with their accuracy."""
-        table = super().tabulated(model_trace, guide_trace, nesting)
-        credit = torch.zeros_like(table.log_q)
-        credit[..., -1] = accuracy(model_trace, table.layout, self.num_particles)
-        return table._replace(credit=credit)
+    def rewards(self, table: WeightTable, gain: Tensor) -> Tensor:
+        """The accuracy of every particle, in the last stage."""
+        rewards = torch.zeros_like(table.log_q)
+        rewards[..., -1] = accuracy(table)
+        return rewards
 
 
-def accuracy(model_trace: Trace, layout: Layout, particles: int) -> Tensor:
+def accuracy(table: WeightTable) -> Tensor:
     """The reward above of every particle, (K, *I), detached.
-
-    Args:
-        model_trace: of the model at the draws.
-        layout: its plates.
-        particles: K.
 
     Raises:
         UsageError: nothing is observed, or a site that is has no values of which one is likeliest.
     """
-    found = [
-        _right(name, site, layout) for name, site in sample_sites(model_trace).items() if site["is_observed"]
-    ]
-    if not found:
+    if not table.observations:
         raise UsageError("a reward for accuracy needs an observed site, and there is none")
-    right = torch.stack(torch.broadcast_tensors(*(one for one, _ in found))).sum(0)
-    counted = torch.stack(torch.broadcast_tensors(*(count for _, count in found))).sum(0)
-    share = right / counted.clamp(min=1)
+    right, count = zip(*(_right(site, table.layout) for site in table.observations), strict=True)
+    total = torch.stack(torch.broadcast_tensors(*count)).sum(0)
+    share = torch.stack(torch.broadcast_tensors(*right)).sum(0) / total.clamp(min=1)
+    particles = len(table.log_q)
     return share[:particles].expand(particles, *share.shape[1:])
 
 
 # How many elements of a site are right, and how many there are: (K or 1, *I) each.
 @torch.no_grad()
-def _right(name: str, site: Site, layout: Layout) -> tuple[Tensor, Tensor]:
-    (fn, counts), steps, value = elements(site), steps_of(site), site["value"]
+def _right(site: Site, layout: Layout) -> tuple[Tensor, Tensor]:
+    (fn, counts), steps, name, value = elements(site), steps_of(site), site["name"], site["value"]
     logits, stepwise = getattr(fn, "logits", None), steps is not None
     if logits is None or not getattr(fn, "has_enumerate_support", False):
         raise UsageError(f"observed site {name!r} is no Categorical, of whose values one is likeliest")

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import TrainingSchedule
-from hardpp.inference.weights.particles import particle_trace
-from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum, tabulate
+from hardpp.inference.weights.weigh import plate_nesting, weigh
+from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Need, Prediction, Program
 
@@ -48,6 +48,7 @@ class SurrogateObjective(ELBO):
     needs: frozenset[Need] = frozenset()
     prediction: Prediction = "marginal"
     latest: Estimate | None = None
+    max_plate_nesting: float
 
     def __call__(self, model: nn.Module, guide: nn.Module) -> ELBOModule:
         """A torch module over model, guide and the objective's own modules; calling it gives the loss."""
@@ -88,10 +89,10 @@ class SurrogateObjective(ELBO):
     def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
         """How many dims the programs' plates take: given, declared by the model, or found by one run."""
         if self.max_plate_nesting == float("inf"):
-            declared = getattr(model, "max_plate_nesting", None)
-            if declared is not None:  # not remembered: the next model may declare another
-                return int(declared)
-            self._guess_max_plate_nesting(model, guide, args, kwargs)
+            nesting = plate_nesting(model, guide, args, kwargs)
+            if getattr(model, "max_plate_nesting", None) is not None:
+                return nesting  # not remembered: the next model may declare another
+            self.max_plate_nesting = nesting
         return int(self.max_plate_nesting)
 
     def _modules(self) -> list[tuple[str, nn.Module]]:
@@ -120,8 +121,6 @@ class SampledObjective(SurrogateObjective):
         UsageError: fewer than one particle.
     """
 
-    scores_draws = True  # is what `scored` runs the model at the guide's draws, and nothing else?
-
     def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
         if num_particles < 1:
             raise UsageError(f"{self.name} needs at least 1 particle, got {num_particles}")
@@ -134,27 +133,7 @@ class SampledObjective(SurrogateObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        if self.runs_once(model, guide):
-            model_trace = particle_trace(model, self.num_particles, nesting, args, kwargs)
-            guide_trace = without_observations(model_trace)
-        else:
-            guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
-            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        table = self.tabulated(model_trace, guide_trace, nesting)
-        return table._replace(args=args, kwargs=kwargs)
-
-    def tabulated(self, model_trace: Trace, guide_trace: Trace, nesting: int) -> WeightTable:
-        """The table of two traces with the same draws."""
-        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
-
-    def runs_once(self, model: Program, guide: Program) -> bool:
-        """Does one run of the model draw what the guide draws, and score it? So if the guide is its prior."""
-        return self.scores_draws and getattr(guide, "prior_of", None) is model
-
-    def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
-        """The model's trace at the guide's draws; more rows than K may follow the particles."""
-        replayed = poutine.replay(model, trace=guide_trace)
-        return particle_trace(replayed, self.num_particles, nesting, args, kwargs)
+        return weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
@@ -166,15 +145,6 @@ class SampledObjective(SurrogateObjective):
         return Estimate(
             per_instance_sum(bound * table.scale, 0), surrogate * table.scale, log_weights, diagnostics
         )
-
-
-def without_observations(trace: Trace) -> Trace:
-    """What is left of a model's trace if its prior is the guide."""
-    kept = trace.copy()
-    for name, site in trace.nodes.items():
-        if site["type"] == "sample" and site["is_observed"]:
-            kept.remove_node(name)
-    return kept
 
 
 def check_finite(estimate: Estimate) -> None:

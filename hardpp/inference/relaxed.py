@@ -17,6 +17,8 @@ from typing import Any
 
 import pyro.distributions as dist
 import torch
+from pyro import poutine
+from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
@@ -24,8 +26,8 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import kl_warm_up
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.weights.particles import particle_trace
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.precision import log_softmax, wide
 from hardpp.types import Estimate, Program
 
@@ -71,12 +73,12 @@ class RelaxedObjective(SampledObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws weights and scores them: a latent's model term is -D, its guide term 0."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        drawn = DrawnWeights(self)
-        with drawn:  # outside the plate of particles: each has noise of its own
-            guide_trace = particle_trace(guide, self.num_particles, nesting, args, kwargs)
-        with ScoredWeights(self, drawn.log_q):
-            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
+        drawn = DrawnWeights(self)  # outside the particles: each has noise of its own
+
+        def score(model: Program, trace: Trace) -> Program:
+            return ScoredWeights(self, drawn.log_q)(poutine.replay(model, trace=trace))
+
+        return weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting, draw=drawn, score=score)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """The value (*I), detached, and its sum, which is differentiated as it stands but for a warm-up."""

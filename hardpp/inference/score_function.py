@@ -29,7 +29,7 @@ from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.control.schedules import EntropyBonus, entropy_schedule, kl_warm_up
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.soft_attention import ExpectedLatents
-from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
@@ -102,7 +102,6 @@ class ScoreFunctionELBO(SampledObjective):
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
         made = {"average": AverageBaseline, "learned": LearnedBaseline}.get(str(baseline))
         self.baseline = baseline if made is None else made()
-        self.scores_draws = baseline != "soft-attention"
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
         self.kl_weight = kl_warm_up(kl_warmup)
@@ -119,7 +118,7 @@ class ScoreFunctionELBO(SampledObjective):
         if self.kl_weight is not None:
             beta = beta * self.kl_weight()
             gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
-        credited = gain.detach() if table.credit is None else table.credit
+        credited = self.rewards(table, gain)
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()
             gain, beta = gain - bonus * table.log_q, beta + bonus
@@ -128,6 +127,10 @@ class ScoreFunctionELBO(SampledObjective):
         pathwise = gain + beta * table.score
         surrogate = (pathwise + table.score * signal).sum() / self.num_particles
         return table.log_weights.mean(0), surrogate if regression is None else surrogate - regression
+
+    def rewards(self, table: WeightTable, gain: Tensor) -> Tensor:
+        """What draws are credited with, stage by stage: (K, *I, N), detached, like `gain`."""
+        return gain.detach()
 
     # The signal (K, *I, N or 1), detached, and the regression of a baseline that is a module.
     def _signal(self, table: WeightTable, terms: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -167,9 +170,13 @@ class ScoreFunctionELBO(SampledObjective):
         unit = deviation.clamp(min=1.0)
         return (signal - centre) / unit, unit
 
-    def scored(self, model: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
-        """The model at the guide's draws and, for the soft-attention baseline, at the expected latents."""
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
+        """Draws the particles; for the soft-attention baseline one more has its latents at their mean."""
         if self.baseline != "soft-attention":
-            return super().scored(model, guide_trace, nesting, args, kwargs)
-        relaxed = ExpectedLatents(guide_trace, plates=nesting)(model)
-        return particle_trace(relaxed, self.num_particles + 1, nesting, args, kwargs)
+            return super().weight_table(model, guide, *args, **kwargs)
+        K, nesting = self.num_particles, self.program_nesting(model, guide, args, kwargs)
+
+        def score(model: Program, trace: Trace) -> Program:
+            return ExpectedLatents(trace, plates=nesting)(model)
+
+        return weigh(model, guide, K, args, kwargs, nesting=nesting, score=score, extra=1)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.weights.particles import particle_trace
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import Prediction, Program
 
 
@@ -86,11 +86,13 @@ class SoftAttention(SampledObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """One row: the model's observations at the expected latents."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return tabulate(
-            particle_trace(ExpectedLatents()(model), 1, nesting, args, kwargs), Trace(), 1, nesting
-        )
+        return weigh(ExpectedLatents()(model), _draws_nothing, 1, args, kwargs, nesting=nesting)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """The log-probability itself, differentiated as it stands."""
         log_p = table.log_p.sum(-1).squeeze(0)  # (*I)
         return log_p.detach(), log_p.sum()
+
+
+def _draws_nothing(*args: Any, **kwargs: Any) -> None:
+    """The guide of a model without latents."""

@@ -26,9 +26,8 @@ from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
-from hardpp.inference.weights.particles import particle_trace
-from hardpp.inference.weights.sample_sites import sample_sites
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import mean_of_others
 from hardpp.types import Estimate, Program
 
@@ -68,16 +67,14 @@ class SumAndSample(SampledObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Chooses and draws the values, and scores them under both programs."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        chosen = TopAndRest(self.num_particles, self.top, nesting)(guide)
-        guide_trace = particle_trace(chosen, self.num_particles, nesting, args, kwargs)
-        sites = sample_sites(guide_trace)
-        if [WEIGHT in site["infer"] for site in sites.values()] != [True]:
-            drawn = ", ".join(f"{name!r} ({type(site['fn']).__name__})" for name, site in sites.items())
+        guide = TopAndRest(self.num_particles, self.top, nesting)(guide)
+        table = weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting)
+        if [WEIGHT in latent.guide["infer"] for latent in table.latents] != [True]:
+            drawn = [f"{x.guide['name']!r} ({type(x.guide['fn']).__name__})" for x in table.latents]
             raise UsageError(
-                f"sum-and-sample takes one Categorical latent an instance, the guide draws {drawn or 'none'}"
+                f"sum-and-sample takes one Categorical latent an instance, the guide draws {', '.join(drawn)}"
             )
-        model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        return tabulate(model_trace, guide_trace, self.num_particles, nesting)
+        return table
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """Bound (*I) and surrogate of the estimator above."""

@@ -30,7 +30,7 @@ def best_sequences(
     model: Any = run.programs.model  # any program with `read`, `step` and `readout`
     how: dict[str, Any] = {
         "max_steps": max_steps,
-        "predictive": run.objective.prediction,
+        "prediction": run.objective.prediction,
         "keep": options.keep,
     }
     if options.beam == 1:

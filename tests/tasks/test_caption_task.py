@@ -291,9 +291,9 @@ def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:
     succeed("posterior", run.path, "--out", out, "--draws", "4")
     longest = max(len(one.caption.words) for one in chosen.sentences) + 1
     with xr.open_datatree(out, engine="h5netcdf") as tree:
-        assert tree["alignment"]["sentence"].values.tolist() == chosen.names
+        assert tree["attention"]["sentence"].values.tolist() == chosen.names
         for which, name in (("prior", "prior"), ("guide", "guide"), ("posterior", "exact")):
-            table = tree["alignment"][name].values
+            table = tree["attention"][name].values
             assert table.shape == (len(chosen.names), longest, S)
             for row, weights in enumerate(word_weights(run, chosen, which)):
                 np.testing.assert_allclose(table[row, : len(weights)], weights.numpy(), atol=1e-5)

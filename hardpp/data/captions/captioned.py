@@ -78,8 +78,10 @@ class CaptionedPart:
         """SHA-256 of names, images and captions, boxes included."""
         digest = hashlib.sha256(self.images.fingerprint().encode())
         for name, references in zip(self.names, self.captions, strict=True):
-            said = [[one.words, one.gold and sorted(one.gold.items())] for one in references]
-            digest.update(json.dumps([name, said]).encode() + b"\n")
+            described = [
+                [caption.words, caption.gold and sorted(caption.gold.items())] for caption in references
+            ]
+            digest.update(json.dumps([name, described]).encode() + b"\n")
         return digest.hexdigest()
 
 
@@ -125,8 +127,8 @@ class Some:
 
     def fingerprint(self) -> str:
         """SHA-256 of all the images and of which are meant."""
-        said = json.dumps([self.images.fingerprint(), list(self.places)])
-        return hashlib.sha256(said.encode()).hexdigest()
+        described = json.dumps([self.images.fingerprint(), list(self.places)])
+        return hashlib.sha256(described.encode()).hexdigest()
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -43,10 +43,10 @@ def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImag
         DataError: A file is missing or not as described, or a part is empty; the message names it.
     """
     folder = Path(folder)
-    said = _names(folder)
+    name_of = _names(folder)
     parts: dict[str, list[tuple[Path, Caption]]] = {part: [] for part in PARTS}
     for base, code, image in _listed(folder / LIST):
-        text = said.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
+        text = name_of.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
         path = folder / PICTURES / image
         if text is None or not words_of(text):
             raise DataError(f"{folder / LIST}: emoji {code} has no name")
@@ -57,40 +57,40 @@ def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImag
     if not all(parts.values()):
         raise DataError(f"{folder / LIST}: {len(paths)} emoji are too few for train, dev and test")
     files = PictureFiles(paths, folder, side=_SIDE)
-    made, start = {}, 0
-    for part, found in parts.items():
-        names = [path.stem for path, _ in found]
-        places = range(start, start + len(found))
-        made[part] = CaptionedPart(names, Some(files, places), [(caption,) for _, caption in found])
-        start += len(found)
-    return CaptionedImages(name, **made)
+    by_part, start = {}, 0
+    for part, examples in parts.items():
+        names = [path.stem for path, _ in examples]
+        places = range(start, start + len(examples))
+        by_part[part] = CaptionedPart(names, Some(files, places), [(caption,) for _, caption in examples])
+        start += len(examples)
+    return CaptionedImages(name, **by_part)
 
 
 def _listed(path: Path) -> list[tuple[str, str, str]]:
     # Code without skin tone, code, and file of every picture.
-    found = []
+    pictures = []
     for entry in _read(path, list):
         try:
             base = entry["unified"]
-            for one in [entry, *entry.get("skin_variations", {}).values()]:
-                if one["has_img_twitter"]:
-                    code = one["unified"]
+            for emoji in [entry, *entry.get("skin_variations", {}).values()]:
+                if emoji["has_img_twitter"]:
+                    code = emoji["unified"]
                     [int(number, 16) for number in code.split("-")]
-                    found.append((base, code, one["image"]))
+                    pictures.append((base, code, emoji["image"]))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise DataError(f"{path}: {entry!r:.80} is not an emoji ({error!r})") from error
-    return found
+    return pictures
 
 
 def _names(folder: Path) -> dict[str, str]:
-    said: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     for file, key in NAMES.items():
         try:
             entries = _read(folder / file, dict)[key]["annotations"]
-            said |= {sign: entry["tts"][0] for sign, entry in entries.items() if "tts" in entry}
+            name_of |= {sign: entry["tts"][0] for sign, entry in entries.items() if "tts" in entry}
         except (TypeError, KeyError, IndexError, AttributeError) as error:
             raise DataError(f"{folder / file}: not the names of emoji ({error!r})") from error
-    return said
+    return name_of
 
 
 def _read(path: Path, kind: type) -> Any:

@@ -57,15 +57,15 @@ def captioned(
             caption; the message names the file and line.
     """
     folder = Path(folder)
-    path = next((found for name in (_TOKENS, _JSON, _TABLE) if (found := _find(folder, name))), None)
+    path = next((list_path for name in (_TOKENS, _JSON, _TABLE) if (list_path := _find(folder, name))), None)
     if path is None:
         raise DataError(f"{folder}: there is no {_TOKENS}, {_JSON} or {_TABLE}")
     pictures = _Pictures(folder)
     if path.name == _JSON:
-        said, parts = _from_json(path)
+        captions_of, parts = _from_json(path)
     else:
-        said = _from_tokens(path) if path.name == _TOKENS else _from_table(path)
-        parts = _lists(folder) or _by_checksum(_there(said, pictures, path), report)
+        captions_of = _from_tokens(path) if path.name == _TOKENS else _from_table(path)
+        parts = _lists(folder) or _by_checksum(_there(captions_of, pictures, path), report)
     paths: list[Path] = []
     for part in PARTS:
         if not parts[part]:
@@ -73,23 +73,23 @@ def captioned(
         for name in parts[part]:
             if (file := pictures.find(name)) is None:
                 raise DataError(f"{folder}: picture {name} of the {part} part is missing")
-            if not said.get(name):
+            if not captions_of.get(name):
                 raise DataError(f"{path}: picture {name} of the {part} part has no caption")
             paths.append(file)
     names = [name for part in PARTS for name in parts[part]]
     if len(set(paths)) < len(paths):
         twice = next(name for place, name in enumerate(names) if paths[place] in paths[:place])
         raise DataError(f"{folder}: picture {twice} is in the parts twice")
-    if unused := len(said.keys() - set(names)):
+    if unused := len(captions_of.keys() - set(names)):
         report(f"passing over {unused} pictures that are missing or in no part")
     files = PictureFiles(paths, folder, side=side)
-    made, start = {}, 0
+    by_part, start = {}, 0
     for part in PARTS:
-        mine = parts[part]
-        captions = [tuple(Caption(words) for words in said[name]) for name in mine]
-        made[part] = CaptionedPart(mine, Some(files, range(start, start + len(mine))), captions)
-        start += len(mine)
-    return CaptionedImages(folder.resolve().name, **made)
+        of_part = parts[part]
+        captions = [tuple(Caption(words) for words in captions_of[name]) for name in of_part]
+        by_part[part] = CaptionedPart(of_part, Some(files, range(start, start + len(of_part))), captions)
+        start += len(of_part)
+    return CaptionedImages(folder.resolve().name, **by_part)
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -112,19 +112,20 @@ class _Pictures:
         Raises:
             DataError: there are several.
         """
-        wanted = PurePosixPath(name).parts
-        there = [
+        ending = PurePosixPath(name).parts
+        paths = [
             path
-            for path in self._named.get(wanted[-1] if wanted else "", [])
-            if path.relative_to(self._folder).parts[-len(wanted) :] == wanted
+            for path in self._named.get(ending[-1] if ending else "", [])
+            if path.relative_to(self._folder).parts[-len(ending) :] == ending
         ]
-        if (exactly := self._folder.joinpath(*wanted)) in there:
-            return exactly
-        if len(there) > 1:
+        if (exact := self._folder.joinpath(*ending)) in paths:
+            return exact
+        if len(paths) > 1:
             raise DataError(
-                f"{there[0]} and {there[1]} are both meant by {name}", "write the folder before the name, too"
+                f"{paths[0]} and {paths[1]} are both meant by {name}",
+                "write the folder before the name, too",
             )
-        return there[0] if there else None
+        return paths[0] if paths else None
 
 
 def _there(said: _Said, pictures: _Pictures, path: Path) -> list[str]:
@@ -145,12 +146,12 @@ def _lines(path: Path) -> list[str]:
 
 
 def _gathered(rows: Iterator[tuple[int, str, str]], path: Path) -> _Said:
-    said: _Said = {}
+    captions_of: _Said = {}
     for line, name, text in rows:
         if not (words := words_of(text)):
             raise DataError(f"{path}:{line}: a caption without words")
-        said.setdefault(name, []).append(words)
-    return said
+        captions_of.setdefault(name, []).append(words)
+    return captions_of
 
 
 def _from_tokens(path: Path) -> _Said:
@@ -186,27 +187,27 @@ def _from_table(path: Path) -> _Said:
 
 
 def _from_json(path: Path) -> tuple[_Said, dict[str, list[str]]]:
-    said: _Said = {}
+    captions_of: _Said = {}
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
     try:
         for image in json.loads("\n".join(_lines(path)))["images"]:
             name = image["filename"]
-            said[name] = [words_of(sentence["raw"]) for sentence in image["sentences"]]
+            captions_of[name] = [words_of(sentence["raw"]) for sentence in image["sentences"]]
             parts[_SPLITS[image["split"]]].append(name)
-            if not all(said[name]):
+            if not all(captions_of[name]):
                 raise DataError(f"{path}: picture {name} has a caption without words")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not captions in this form ({error!r})") from error
-    return said, parts
+    return captions_of, parts
 
 
 def _lists(folder: Path) -> dict[str, list[str]] | None:
     paths = {part: _find(folder, _LIST.format(part)) for part in PARTS}
-    lacking = [part for part in PARTS if paths[part] is None]
-    if len(lacking) == len(PARTS):
+    missing = [part for part in PARTS if paths[part] is None]
+    if len(missing) == len(PARTS):
         return None
-    if lacking:
-        raise DataError(f"{folder}: there is no {_LIST.format(lacking[0])}")
+    if missing:
+        raise DataError(f"{folder}: there is no {_LIST.format(missing[0])}")
     return {
         part: [name for line in _lines(path) if (name := line.strip())]
         for part, path in paths.items()

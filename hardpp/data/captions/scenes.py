@@ -72,13 +72,13 @@ class DigitPictures:
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
         """(B, 1, 84, 84) uint8."""
-        which = chosen(places, len(self))
-        number, digit, spot, _, _ = (part[which] for part in self._layout)
-        canvas = np.zeros((len(which), CANVAS, CANVAS), np.uint8)
+        indices = chosen(places, len(self))
+        number, digit, spot, _, _ = (part[indices] for part in self._layout)
+        canvas = np.zeros((len(indices), CANVAS, CANVAS), np.uint8)
         pixels = self._digits.images.squeeze(1).numpy()
         for place in range(_MOST):
-            there = (number > place)[:, None, None]
-            paste(canvas, pixels[digit[:, place]] * there, *spot[:, place].T)
+            shown = (number > place)[:, None, None]
+            paste(canvas, pixels[digit[:, place]] * shown, *spot[:, place].T)
         return torch.from_numpy(canvas).unsqueeze(1)
 
     def fingerprint(self) -> str:
@@ -103,15 +103,17 @@ def captioned(
     Raises:
         ValueError: A part's images are not `Held`, or are of another size, or a part is to have no scene.
     """
-    made = {}
+    parts = {}
     for part in PARTS:
         held = getattr(digits, part)
         if not isinstance(held, Held) or held.size != (1, 28, 28) or sizes[part] < 1:
             raise ValueError(f"expected digits of 28 x 28 pixels in memory and a scene at least, for {part}")
         layout = arranged(held, sizes[part], f"captions {_VERSION} seed {seed} {part}")
         names = [f"{part}/{number:05d}" for number in range(sizes[part])]
-        made[part] = CaptionedPart(names, DigitPictures(held, layout), _captions(layout, held.labels.numpy()))
-    return CaptionedImages(name, **made)
+        parts[part] = CaptionedPart(
+            names, DigitPictures(held, layout), _captions(layout, held.labels.numpy())
+        )
+    return CaptionedImages(name, **parts)
 
 
 def arranged(digits: Held, count: int, key: str) -> Layout:
@@ -122,9 +124,9 @@ def arranged(digits: Held, count: int, key: str) -> Layout:
         count: N.
         key: Names the draws.
     """
-    own = tight_boxes(digits.images.squeeze(1).numpy())  # (D, 4)
+    digit_boxes = tight_boxes(digits.images.squeeze(1).numpy())  # (D, 4)
     numbers = integers(uniforms(f"{key} count", count), _FEWEST, _MOST)
-    kept: list[tuple[Places, Layout]] = []
+    accepted: list[tuple[Places, Layout]] = []
     pending = np.arange(count)
     for attempt in range(_TRIES):
         if not len(pending):
@@ -132,27 +134,32 @@ def arranged(digits: Held, count: int, key: str) -> Layout:
         drawn = uniforms(f"{key} attempt {attempt}", count, _MOST, 3)[pending]
         digit = integers(drawn[:, :, 0], 0, len(digits) - 1)
         spot = integers(drawn[:, :, 1:], 0, CANVAS - 28)
-        boxes = own[digit] + spot[:, :, [1, 0, 1, 0]]
+        boxes = digit_boxes[digit] + spot[:, :, [1, 0, 1, 0]]
         order, relation, clear = _described(boxes, numbers[pending])
         rows = np.arange(len(pending))[:, None]
-        found = Layout(numbers[pending], digit[rows, order], spot[rows, order], boxes[rows, order], relation)
-        kept.append((pending[clear], Layout(*(part[clear] for part in found))))
+        layout = Layout(numbers[pending], digit[rows, order], spot[rows, order], boxes[rows, order], relation)
+        accepted.append((pending[clear], Layout(*(part[clear] for part in layout))))
         pending = pending[~clear]
     if len(pending):
         raise ValueError(f"no scene could be arranged of {len(digits)} digits")
-    back = np.argsort(np.concatenate([places for places, _ in kept]))
-    return Layout(*(np.concatenate(parts)[back] for parts in zip(*(one for _, one in kept), strict=True)))
+    back = np.argsort(np.concatenate([places for places, _ in accepted]))
+    return Layout(
+        *(
+            np.concatenate(parts)[back]
+            for parts in zip(*(part_layout for _, part_layout in accepted), strict=True)
+        )
+    )
 
 
 def _described(boxes: Places, count: Places) -> tuple[Places, Places, NDArray[np.bool_]]:
     # The order (N, 4) in which digits are named, their relations (N, 3), and whether all is clear (N,).
     N = len(boxes)
     rows = np.arange(N)
-    there = np.arange(_MOST) < count[:, None]
-    clear = ~_overlap(boxes, there)
+    present = np.arange(_MOST) < count[:, None]
+    clear = ~_overlap(boxes, present)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2  # (N, 4, 2) x and y
     order, relation = np.zeros((N, _MOST), np.int64), np.zeros((N, _MOST - 1), np.int64)
-    named = ~there
+    named = ~present
     key = centres[..., 1]  # the topmost first
     for place in range(_MOST):
         used = place < count
@@ -169,12 +176,12 @@ def _described(boxes: Places, count: Places) -> tuple[Places, Places, NDArray[np
     return order, relation, clear
 
 
-def _overlap(boxes: Places, there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _overlap(boxes: Places, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     # Whether any two of the boxes (N, 4, 4) that are there overlap or touch: (N,).
     left, top, right, bottom = np.moveaxis(boxes, -1, 0)
     across = (left[:, :, None] <= right[:, None]) & (left[:, None] <= right[:, :, None])
     along = (top[:, :, None] <= bottom[:, None]) & (top[:, None] <= bottom[:, :, None])
-    pairs = there[:, :, None] & there[:, None] & np.tri(_MOST, k=-1, dtype=bool)
+    pairs = present[:, :, None] & present[:, None] & np.tri(_MOST, k=-1, dtype=bool)
     return (across & along & pairs).any(axis=(1, 2))
 
 
@@ -186,13 +193,18 @@ def _least(key: NDArray[np.float64], left_out: NDArray[np.bool_]) -> tuple[Place
         return masked.argmin(axis=1), second - first < _CLOSE
 
 
-def _relation(one: Places, other: Places) -> tuple[Places, NDArray[np.bool_]]:
-    # Which of `_RELATIONS` box `one` (N, 4) has to box `other`, and whether that is in doubt.
-    right, down = ((other[:, :2] + other[:, 2:] - one[:, :2] - one[:, 2:]) / 2).T
+def _relation(first: Places, second: Places) -> tuple[Places, NDArray[np.bool_]]:
+    # Which of `_RELATIONS` the first box (N, 4) has to the second, and whether that is in doubt.
+    right, down = ((second[:, :2] + second[:, 2:] - first[:, :2] - first[:, 2:]) / 2).T
     vertical = abs(down) > abs(right)
     kind = np.where(vertical, np.where(down > 0, 0, 1), np.where(right > 0, 2, 3))
     gaps = np.stack(
-        [other[:, 1] - one[:, 3], one[:, 1] - other[:, 3], other[:, 0] - one[:, 2], one[:, 0] - other[:, 2]]
+        [
+            second[:, 1] - first[:, 3],
+            first[:, 1] - second[:, 3],
+            second[:, 0] - first[:, 2],
+            first[:, 0] - second[:, 2],
+        ]
     )
     apart = gaps[kind, np.arange(len(kind))] >= 0
     return kind, ~apart | (abs(abs(down) - abs(right)) < _CLOSE)

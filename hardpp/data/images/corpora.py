@@ -90,8 +90,8 @@ def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnis
             raise UsageError(
                 f"there are no IDX files of digits in {digits!r}", "digits are mnist or a folder"
             )
-    found = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
-    if found.train.size != (1, 28, 28):
-        _, height, width = found.train.size
+    images = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
+    if images.train.size != (1, 28, 28):
+        _, height, width = images.train.size
         raise DataError(f"{folder}: digits of 28 x 28 pixels are wanted, and these have {height} x {width}")
-    return found
+    return images

@@ -102,19 +102,19 @@ class Scenes:
 
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
         """The scenes at those places, or all of them, rendered as they are in an epoch."""
-        which = chosen(places, len(self))
+        indices = chosen(places, len(self))
         layout = self._layout(epoch)
-        canvas = np.zeros((len(which), *self.size[1:]), np.uint8)
-        boxes = np.zeros((len(which), 4), np.int64)
-        for start in range(0, len(which), _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
-            boxes[some] = self._render(canvas[some], which[some], layout)
+        canvas = np.zeros((len(indices), *self.size[1:]), np.uint8)
+        boxes = np.zeros((len(indices), 4), np.int64)
+        for start in range(0, len(indices), _AT_ONCE):
+            chunk = slice(start, start + _AT_ONCE)
+            boxes[chunk] = self._render(canvas[chunk], indices[chunk], layout)
         return Shown(torch.from_numpy(canvas).unsqueeze(1), torch.from_numpy(boxes))
 
     def fingerprint(self) -> str:
         """SHA-256 of the digits and of all that decides the scenes."""
-        said = [_VERSION, self._content(), self._recipe, self._key, self._fresh]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        described = [_VERSION, self._content(), self._recipe, self._key, self._fresh]
+        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
     def _layout(self, epoch: int) -> _Layout:
         epoch = epoch if self._fresh else 0
@@ -135,29 +135,29 @@ class Scenes:
         )
 
     def _render(
-        self, canvas: NDArray[np.uint8], which: NDArray[np.int64], layout: _Layout
+        self, canvas: NDArray[np.uint8], indices: NDArray[np.int64], layout: _Layout
     ) -> NDArray[np.int64]:
         # Draws on the canvas (B, H, W), and returns the boxes (B, 4).
-        boxes = np.zeros((len(which), 4), np.int64)
-        sides = layout.side[which]
+        boxes = np.zeros((len(indices), 4), np.int64)
+        sides = layout.side[indices]
         for side in np.unique(sides).tolist():
             rows = np.flatnonzero(sides == side)
-            digits = self._digits[which[rows]]
+            digits = self._digits[indices[rows]]
             if side != digits.shape[-1]:
                 digits = resized(digits, side)
-            top, left = layout.spot[which[rows]].T
+            top, left = layout.spot[indices[rows]].T
             drawn = np.zeros((len(rows), *canvas.shape[1:]), np.uint8)
             paste(drawn, digits, top, left)
             canvas[rows] = drawn
             boxes[rows] = tight_boxes(digits) + np.stack([left, top, left, top], axis=1)
         spans = np.arange(PIECE)
         for piece in range(layout.other.shape[1]):
-            y, x = layout.cut[which, piece].T
-            source = layout.other[which, piece]
+            y, x = layout.cut[indices, piece].T
+            source = layout.other[indices, piece]
             pixels = self._digits[
                 source[:, None, None], (y[:, None] + spans)[:, :, None], (x[:, None] + spans)[:, None]
             ]
-            paste(canvas, pixels, *layout.put[which, piece].T)
+            paste(canvas, pixels, *layout.put[indices, piece].T)
         return boxes
 
 

@@ -61,14 +61,14 @@ def decoded(path: Path, side: int | None = None) -> NDArray[np.uint8]:
         DataError: The file is missing or damaged, is no picture, or is of a mode that is not read.
     """
     with _opened(path) as picture:
-        shown: Image.Image = picture
-        colours = _CHANNELS[shown.mode] == 3
-        if shown.mode in ("RGBA", "LA") or "transparency" in shown.info:
-            shown = _on_white(shown)
-        shown = shown.convert("RGB" if colours else "L")
+        converted: Image.Image = picture
+        colours = _CHANNELS[converted.mode] == 3
+        if converted.mode in ("RGBA", "LA") or "transparency" in converted.info:
+            converted = _on_white(converted)
+        converted = converted.convert("RGB" if colours else "L")
         if side is not None:
-            shown = _cropped(shown, side)
-        pixels = np.array(shown)  # a copy, as pillow's own may not be written to
+            converted = _cropped(converted, side)
+        pixels = np.array(converted)  # a copy, as pillow's own may not be written to
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0) if colours else pixels[None])
 
 
@@ -114,16 +114,16 @@ class PictureFiles:
         Raises:
             DataError: A picture is missing or damaged.
         """
-        which = chosen(places, len(self))
+        indices = chosen(places, len(self))
         if len(self) * int(np.prod(self.size)) > _KEPT:
-            read = [torch.from_numpy(self._decoded(place)) for place in which.tolist()]
-            return torch.stack(read) if read else torch.empty(0, *self.size, dtype=torch.uint8)
+            pictures = [torch.from_numpy(self._decoded(place)) for place in indices.tolist()]
+            return torch.stack(pictures) if pictures else torch.empty(0, *self.size, dtype=torch.uint8)
         if self._pixels is None:
             self._pixels = torch.empty(len(self), *self.size, dtype=torch.uint8)
-        for place in which[~self._known[which]].tolist():
+        for place in indices[~self._known[indices]].tolist():
             self._pixels[place] = torch.from_numpy(self._decoded(place))
             self._known[place] = True
-        return self._pixels[torch.from_numpy(which)]
+        return self._pixels[torch.from_numpy(indices)]
 
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all files, in order."""
@@ -176,5 +176,5 @@ def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
     return picture.crop(box).resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _said(one: Header) -> str:
-    return f"has {one.width} x {one.height} pixels of mode {one.mode}"
+def _said(header_: Header) -> str:
+    return f"has {header_.width} x {header_.height} pixels of mode {header_.mode}"

@@ -47,10 +47,10 @@ def normalised(answer: str) -> str:
         >>> normalised("The two  dogs, dont!")
         "2 dogs don't"
     """
-    given = " ".join(answer.split(" ")).replace("\n", " ").replace("\t", " ").strip()
-    text, number = given, _NUMBER.search(given) is not None
+    stripped = " ".join(answer.split(" ")).replace("\n", " ").replace("\t", " ").strip()
+    text, number = stripped, _NUMBER.search(stripped) is not None
     for sign in _SIGNS:
-        beside_blank = f"{sign} " in given or f" {sign}" in given
+        beside_blank = f"{sign} " in stripped or f" {sign}" in stripped
         text = text.replace(sign, "" if beside_blank or number else " ")
     words = [_FIGURES.get(word, word) for word in _FULL_STOP.sub("", text).lower().split()]
     return " ".join(_REPAIRED.get(word, word) for word in words if word not in _ARTICLES)
@@ -84,14 +84,14 @@ def drawn_answer(question: Question, classes: Mapping[str, int], seed: int, epoc
     Returns:
         The class, a function of the arguments alone; None if nobody gave one.
     """
-    known = [classes[answer] for answer in question.answers if answer in classes]
-    if len(set(known)) <= 1:
-        return known[0] if known else None
+    given = [classes[answer] for answer in question.answers if answer in classes]
+    if len(set(given)) <= 1:
+        return given[0] if given else None
     digest = hashlib.sha256(f"{seed} {epoch} {question.name}".encode()).digest()
-    return known[int.from_bytes(digest[:8], "big") % len(known)]
+    return given[int.from_bytes(digest[:8], "big") % len(given)]
 
 
 def likeliest_answer(question: Question, classes: Mapping[str, int]) -> int | None:
     """The class that most people gave, whose probability is reported; None if nobody gave one."""
-    known = [answer for answer in question.answers if answer in classes]
-    return classes[most_given(known)] if known else None
+    given = [answer for answer in question.answers if answer in classes]
+    return classes[most_given(given)] if given else None

@@ -120,18 +120,18 @@ class RegionFeatures:
         if image not in self._file:
             raise DataError(f"there are no features of image_id {image}")
         file = self._file[image]
-        found = file.regions(image)
-        for name, part in found._asdict().items():
+        regions = file.regions(image)
+        for name, part in regions._asdict().items():
             if not np.isfinite(part).all():
                 raise DataError(f"{file.place(image)}: {name} that are not finite numbers")
-        if found.features.shape[-1] != self.channels:
-            first, other = next(iter(self._file.items()))
+        if regions.features.shape[-1] != self.channels:
+            first, first_file = next(iter(self._file.items()))
             raise DataError(
-                f"{file.place(image)}: regions have {found.features.shape[-1]} features, and those of "
-                f"{other.place(first)} have {self.channels}",
+                f"{file.place(image)}: regions have {regions.features.shape[-1]} features, and those of "
+                f"{first_file.place(first)} have {self.channels}",
                 "all images need features of the same network",
             )
-        return found
+        return regions
 
 
 class _Lines:
@@ -142,8 +142,8 @@ class _Lines:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.count(b"\t") != _COLUMNS - 1:
-                    found = line.count(b"\t") + 1
-                    raise DataError(f"{path}:{number}: {found} columns found where {_COLUMNS} are wanted")
+                    columns = line.count(b"\t") + 1
+                    raise DataError(f"{path}:{number}: {columns} columns found where {_COLUMNS} are wanted")
                 image = line[: line.index(b"\t")].decode("ascii", "replace")
                 if not image.isdigit():
                     raise DataError(f"{path}:{number}: {image[:20]!r} is no image_id")
@@ -208,8 +208,8 @@ class _Archive:
 
     def regions(self, image: str) -> Regions:
         row = self.rows[image]
-        found = (part[row, : int(self.counts[row])] for part in (self.features, self._boxes))
-        return Regions(*(np.asarray(part, np.float32) for part in found))
+        rows = (part[row, : int(self.counts[row])] for part in (self.features, self._boxes))
+        return Regions(*(np.asarray(part, np.float32) for part in rows))
 
     def place(self, image: str) -> str:
         return f"{self.path}: image_id {image}"

@@ -111,12 +111,12 @@ def resampled(wave: Tensor, rate: int, to: int = RATE) -> Tensor:
     common = math.gcd(rate, to)
     old, new = rate // common, to // common
     kernels, reach = _kernels(old, new)
-    wanted = -(-len(wave) * new // old)
+    count = -(-len(wave) * new // old)
     # One step of the convolution moves on by `old` samples and gives the next `new` of the result.
-    steps = -(-wanted // new)
+    steps = -(-count // new)
     padded = F.pad(wave.float(), (reach, max(0, steps * old + reach - len(wave))))
     rows = F.conv1d(padded[None, None], kernels[:, None], stride=old)[0]  # (new, steps or more)
-    return rows.T.reshape(-1)[:wanted]
+    return rows.T.reshape(-1)[:count]
 
 
 @lru_cache(maxsize=4)

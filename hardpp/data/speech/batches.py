@@ -41,8 +41,8 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Sequence
     frames = [utterance.read() for utterance in utterances]
     for utterance, rows in zip(utterances, frames, strict=True):
         if not len(rows) or rows.shape[1:] != frames[0].shape[1:]:
-            wanted = f"frames of {frames[0].shape[-1]} features"
-            raise ValueError(f"expected {wanted}, got {tuple(rows.shape)} in utterance {utterance.name}")
+            expected = f"frames of {frames[0].shape[-1]} features"
+            raise ValueError(f"expected {expected}, got {tuple(rows.shape)} in utterance {utterance.name}")
     ids = [
         torch.tensor([*vocabulary.encode(utterance.tokens), BOUNDARY], dtype=torch.int64)
         for utterance in utterances
@@ -63,7 +63,9 @@ def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: 
         ValueError: `batch_size` is below 1.
     """
     lengths = [utterance.length for utterance in utterances]
-    return length_buckets(lengths, [len(one.tokens) for one in utterances], batch_size, seed, epoch)
+    return length_buckets(
+        lengths, [len(utterance.tokens) for utterance in utterances], batch_size, seed, epoch
+    )
 
 
 def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology) -> None:
@@ -77,7 +79,11 @@ def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topol
     Raises:
         DataError: An utterance has too few frames for its tokens; the message names the first.
     """
-    short = [one for one in utterances if one.length < _needed(vocabulary.encode(one.tokens), topology)]
+    short = [
+        utterance
+        for utterance in utterances
+        if utterance.length < _needed(vocabulary.encode(utterance.tokens), topology)
+    ]
     if not short:
         return
     first, needed = short[0], _needed(vocabulary.encode(short[0].tokens), topology)

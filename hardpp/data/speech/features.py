@@ -83,17 +83,17 @@ def corpus(
             raise DataError(f"{name}: the {part} part has no recordings")
     recordings = [recording for part in PARTS for recording in parts[part]]
     # Which recordings are for training decides mean and deviation.
-    said = [_VERSION, len(parts["train"]), [recording.sound.digest() for recording in recordings]]
-    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]
+    described = [_VERSION, len(parts["train"]), [recording.sound.digest() for recording in recordings]]
+    key = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]
 
     def build(folder: Path) -> None:
         _compute(recordings, len(parts["train"]), folder / _FILE, report)
 
     folder = derived(f"features-{key}", build)
     try:
-        kept = safetensors.torch.load_file(folder / _FILE)
-        rows = kept["static"].split(kept["lengths"].tolist())
-        normalisation = Normalisation(kept["mean"], kept["deviation"])
+        cached = safetensors.torch.load_file(folder / _FILE)
+        rows = cached["static"].split(cached["lengths"].tolist())
+        normalisation = Normalisation(cached["mean"], cached["deviation"])
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
     utterances = [
@@ -118,7 +118,10 @@ def heard(recordings: Sequence[Recording], normalisation: Normalisation, stacked
     Raises:
         DataError: A sound cannot be read.
     """
-    return [_utterance(one, LogMel(measured(one.sound.read()), normalisation, stacked)) for one in recordings]
+    return [
+        _utterance(recording, LogMel(measured(recording.sound.read()), normalisation, stacked))
+        for recording in recordings
+    ]
 
 
 def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
@@ -127,10 +130,10 @@ def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) ->
     Frames that were not computed here, of which there is one corpus only, stay as they are.
     """
     return [
-        one._replace(frames=replace(one.frames, normalisation=normalisation))
-        if isinstance(one.frames, LogMel)
-        else one
-        for one in utterances
+        utterance._replace(frames=replace(utterance.frames, normalisation=normalisation))
+        if isinstance(utterance.frames, LogMel)
+        else utterance
+        for utterance in utterances
     ]
 
 
@@ -140,17 +143,17 @@ def _utterance(recording: Recording, frames: LogMel) -> Utterance:
 
 def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Callable[[str], None]) -> None:
     report(f"computing features of {len(recordings)} utterances")
-    rows, told = [], time.monotonic()
+    rows, reported_at = [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
         rows.append(measured(recording.sound.read()))
-        if time.monotonic() > told + _REPORTED:
+        if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
-            told = time.monotonic()
-    found = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
+            reported_at = time.monotonic()
+    moments = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
     tensors = {
         "static": torch.cat(rows),
         "lengths": torch.tensor([len(static) for static in rows]),
-        "mean": found.mean,
-        "deviation": found.deviation,
+        "mean": moments.mean,
+        "deviation": moments.deviation,
     }
     safetensors.torch.save_file(tensors, path)

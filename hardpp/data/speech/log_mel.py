@@ -84,8 +84,8 @@ def stack(frames: Tensor, width: int = STACKED) -> Tensor:
     """
     if width < 1:
         raise ValueError(f"expected at least 1 frame to be stacked, got {width}")
-    lacking = -len(frames) % width
-    return torch.cat([frames, frames[-1:].expand(lacking, -1)]).reshape(-1, width * frames.shape[-1])
+    padding = -len(frames) % width
+    return torch.cat([frames, frames[-1:].expand(padding, -1)]).reshape(-1, width * frames.shape[-1])
 
 
 def normalisation(frames: Iterable[Tensor]) -> Normalisation:

@@ -74,15 +74,18 @@ def paired(recordings: Sequence[Recording], level: float, part: str) -> list[Rec
         raise ValueError(f"expected a level above 0 and up to 1, got {level}")
     if unknown := [recording.name for recording in recordings if not recording.sex]:
         raise DataError(f"the {part} part cannot be mixed: the sex of the speaker of {unknown[0]} is unknown")
-    by_sex = {sex: sorted((one for one in recordings if one.sex == sex), key=_place) for sex in ("f", "m")}
+    by_sex = {
+        sex: sorted((recording for recording in recordings if recording.sex == sex), key=_place)
+        for sex in ("f", "m")
+    }
     if not (by_sex["f"] and by_sex["m"]):
         raise DataError(f"the {part} part cannot be mixed: it has no speakers of both sexes")
-    taken = {"f": 0, "m": 0}
+    next_place = {"f": 0, "m": 0}
     result = []
     for recording in recordings:
-        others = by_sex[_OTHER[recording.sex]]
-        second = others[taken[recording.sex] % len(others)]
-        taken[recording.sex] += 1
+        candidates = by_sex[_OTHER[recording.sex]]
+        second = candidates[next_place[recording.sex] % len(candidates)]
+        next_place[recording.sex] += 1
         result.append(recording._replace(sound=Mixture(recording.sound, second.sound, level)))
     return result
 

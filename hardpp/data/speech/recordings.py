@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
-from hardpp.data.fetch.members import digest
+from hardpp.data.digests import sha256_of_file
 from hardpp.data.speech import audio
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
@@ -40,7 +40,7 @@ class SoundFile(NamedTuple):
 
     def digest(self) -> str:
         """SHA-256 of the file, hex."""
-        return digest(self.path)
+        return sha256_of_file(self.path)
 
 
 class Recording(NamedTuple):

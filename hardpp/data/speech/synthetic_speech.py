@@ -63,13 +63,13 @@ def orders(bitext: Bitext, size: Size) -> dict[str, list[Order]]:
         if text.isascii() and 6 <= len(text.split()) <= 14:
             texts[{0: "test", 1: "dev"}.get(bucket(text), "train")].add(text)
     result: dict[str, list[Order]] = {}
-    for part, wanted in SIZES[size].items():
-        if len(texts[part]) < wanted:
+    for part, count in SIZES[size].items():
+        if len(texts[part]) < count:
             raise DataError(
-                f"{bitext.name}: {wanted} sentences are needed for the {part} part, it has {len(texts[part])}"
+                f"{bitext.name}: {count} sentences are needed for the {part} part, it has {len(texts[part])}"
             )
-        chosen = sorted(texts[part], key=lambda text: (zlib.crc32(text.encode()), text))[:wanted]
-        result[part] = [_order(part, place, text) for place, text in enumerate(chosen)]
+        sentences = sorted(texts[part], key=lambda text: (zlib.crc32(text.encode()), text))[:count]
+        result[part] = [_order(part, place, text) for place, text in enumerate(sentences)]
     return result
 
 
@@ -102,8 +102,8 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
         DataError: flite failed.
     """
     program = flite.program()
-    every = [(part, order) for part, of_part in ordered.items() for order in of_part]
-    report(f"making {len(every)} utterances with flite")
+    all_orders = [(part, order) for part, of_part in ordered.items() for order in of_part]
+    report(f"making {len(all_orders)} utterances with flite")
     for part in ordered:
         (folder / part).mkdir()
 
@@ -119,10 +119,10 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
     # flite is a process of its own; a thread only waits for it.
     with ThreadPoolExecutor() as pool:
         try:
-            for number, row in enumerate(pool.map(say, every), start=1):
+            for number, row in enumerate(pool.map(say, all_orders), start=1):
                 rows.append(row)
                 if number % _REPORTED == 0:
-                    report(f"made {number} of {len(every)} utterances")
+                    report(f"made {number} of {len(all_orders)} utterances")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what is stopped should not go on for minutes
             raise

@@ -89,8 +89,10 @@ class SpeechCorpus(NamedTuple):
         for part in (self.train, self.dev, self.test):
             digest.update(b"\npart\n")
             for utterance in part:
-                said = [utterance.name, utterance.speaker, utterance.segments, utterance.tokens]
-                digest.update(json.dumps(said).encode() + b"\n" + _digest(utterance.frames).encode() + b"\n")
+                described = [utterance.name, utterance.speaker, utterance.segments, utterance.tokens]
+                digest.update(
+                    json.dumps(described).encode() + b"\n" + _digest(utterance.frames).encode() + b"\n"
+                )
         return digest.hexdigest()
 
 

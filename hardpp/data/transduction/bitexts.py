@@ -1,11 +1,11 @@
-"""The bitexts of real language that have a name: what each needs fetched, and how it is read."""
+"""Bitexts of real language by name: which sources each needs, and how they are read."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from hardpp.data.fetch.sources import fetch
-from hardpp.data.transduction import bible, descriptions, ding, libreoffice, union
+from hardpp.data.transduction import bible, ding, libreoffice, union
 from hardpp.data.transduction.pairs import Bitext
 
 
@@ -16,32 +16,23 @@ class Named(NamedTuple):
     read: Callable[..., Bitext]  # takes their folders in this order
 
 
-def _union_de(dictionary: Path, manual: Path, packages: Path, verses: Path) -> Bitext:
-    return union.bitext("union-de-en", [ding.bitext(dictionary), *_parts(manual, packages, verses, "de")])
+def _union_de(dictionary: Path, manual: Path, verses: Path) -> Bitext:
+    parts = [ding.bitext(dictionary), libreoffice.bitext(manual, "de"), bible.bitext(verses, "de")]
+    return union.bitext("union-de-en", parts)
 
 
-def _union_fr(manual: Path, packages: Path, verses: Path) -> Bitext:
-    return union.bitext("union-fr-en", _parts(manual, packages, verses, "fr"))
-
-
-def _parts(manual: Path, packages: Path, verses: Path, language: Literal["de", "fr"]) -> list[Bitext]:
-    return [
-        libreoffice.bitext(manual, language),
-        descriptions.bitext(packages, language),
-        bible.bitext(verses, language),
-    ]
+def _union_fr(manual: Path, verses: Path) -> Bitext:
+    return union.bitext("union-fr-en", [libreoffice.bitext(manual, "fr"), bible.bitext(verses, "fr")])
 
 
 BITEXTS: dict[str, Named] = {
     "ding": Named(("ding",), ding.bitext),
     "libreoffice-de-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "de")),
     "libreoffice-fr-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "fr")),
-    "descriptions-de-en": Named(("descriptions",), lambda folder: descriptions.bitext(folder, "de")),
-    "descriptions-fr-en": Named(("descriptions",), lambda folder: descriptions.bitext(folder, "fr")),
     "bible-de-en": Named(("bible",), lambda folder: bible.bitext(folder, "de")),
     "bible-fr-en": Named(("bible",), lambda folder: bible.bitext(folder, "fr")),
-    "union-de-en": Named(("ding", "libreoffice-help", "descriptions", "bible"), _union_de),
-    "union-fr-en": Named(("libreoffice-help", "descriptions", "bible"), _union_fr),
+    "union-de-en": Named(("ding", "libreoffice-help", "bible"), _union_de),
+    "union-fr-en": Named(("libreoffice-help", "bible"), _union_fr),
 }
 
 

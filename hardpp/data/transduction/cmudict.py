@@ -44,23 +44,23 @@ def corpus(
             part is empty.
         ValueError: A number of words is below 1.
     """
-    wanted = {"train": train_words, "dev": dev_words, "test": test_words}
-    for part, number in wanted.items():
+    sizes = {"train": train_words, "dev": dev_words, "test": test_words}
+    for part, number in sizes.items():
         if number is not None and number < 1:
             raise ValueError(f"expected {part}_words of at least 1 or None, got {number}")
     path = Path(path)
     if path.is_dir():
         path = path / MEMBER
     entries = _entries(path)
-    words: dict[str, list[str]] = {part: [] for part in wanted}
+    words: dict[str, list[str]] = {part: [] for part in sizes}
     for word in entries:
         words[{0: "test", 1: "dev"}.get(bucket(word), "train")].append(word)
     parts: dict[str, list[Pair]] = {}
-    for part, number in wanted.items():
+    for part, number in sizes.items():
         if not words[part]:
             raise DataError(f"{path}: no word of the letters a to z falls into the {part} part")
-        chosen = sorted(words[part], key=lambda word: (zlib.crc32(word.encode()), word))[:number]
-        parts[part] = [_pair(word, entries[word]) for word in chosen]
+        first_words = sorted(words[part], key=lambda word: (zlib.crc32(word.encode()), word))[:number]
+        parts[part] = [_pair(word, entries[word]) for word in first_words]
     return Corpus("cmudict", parts["train"], parts["dev"], parts["test"], Characters(), Words())
 
 

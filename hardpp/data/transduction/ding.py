@@ -43,13 +43,13 @@ def bitext(path: Path | str) -> Bitext:
         raise DataError(f"{path}: cannot be read ({error.strerror})", "hardpp data fetch ding") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
-    chosen: dict[str, str] = {}
+    target_of: dict[str, str] = {}
     for line in text.split("\n"):
         for pair in _examples(line):
-            chosen.setdefault(pair.source, pair.target)
-    if not chosen:
+            target_of.setdefault(pair.source, pair.target)
+    if not target_of:
         raise DataError(f"{path}: holds no example sentence", "it needs lines of German :: English")
-    return split("ding", [(source, TextPair(source, target)) for source, target in chosen.items()])
+    return split("ding", [(source, TextPair(source, target)) for source, target in target_of.items()])
 
 
 def _examples(line: str) -> Iterator[TextPair]:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, read
+from hardpp.data.lines import OnBad, read_lines
 from hardpp.data.transduction.languages import direction
 from hardpp.data.transduction.pairing import changed, paired, short
 from hardpp.data.transduction.pairs import Bitext, Line
@@ -75,11 +75,11 @@ def bitext(
     dev = lines[_EVERY - 1 :: _EVERY]
     test: list[Line] = []
     for path in sorted(folder.glob(f"*.{couple}.{sides[0]}.xml")):
-        faced = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
-        test += _unescaped(paired((path, faced), _segments(path, faced), on_bad, report))
+        target_path = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
+        test += _unescaped(paired((path, target_path), _segments(path, target_path), on_bad, report))
     if not (dev and test):
-        lacking = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
-        raise DataError(f"{folder}: there is {lacking}")
+        missing = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
+        raise DataError(f"{folder}: there is {missing}")
     test = changed(test, lambda text: text.replace("\u2019", "'"))
     parts = {"train": short(train, max_tokens, report), "dev": dev, "test": test}
     return Bitext.of_lines(f"iwslt-{sides[0]}-{sides[1]}", parts)
@@ -87,9 +87,9 @@ def bitext(
 
 def _tagged(path: Path) -> _Numbered:
     texts: _Numbered = []
-    for number, line in enumerate(read(path, "lines of text and of tags"), start=1):
-        if kept := _KEPT.fullmatch(line):
-            texts.append((number, kept[2].strip()))
+    for number, line in enumerate(read_lines(path, "lines of text and of tags"), start=1):
+        if tagged := _KEPT.fullmatch(line):
+            texts.append((number, tagged[2].strip()))
         elif not _METADATA.fullmatch(line):
             texts.append((number, line.strip()))
     return texts
@@ -100,7 +100,7 @@ def _segments(*paths: Path) -> list[_Numbered]:
     names: list[list[str]] = []
     texts: list[_Numbered] = []
     for path in paths:
-        content = b"\n".join(read(path, "segments of text"))
+        content = b"\n".join(read_lines(path, "segments of text"))
         names.append([])
         texts.append([])
         talk = ""

@@ -63,7 +63,7 @@ def _paragraphs(path: Path) -> dict[str, str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
-    found: dict[str, str] = {}
+    paragraphs: dict[str, str] = {}
     blocks = list(_BLOCK.finditer(page))
     for block, following in itertools.pairwise(blocks):
         identity = _IDENTITY.search(block[1])
@@ -71,5 +71,5 @@ def _paragraphs(path: Path) -> dict[str, str]:
             continue
         text = html.unescape(_TAG.sub("", page[block.end() : following.start()])).strip()
         if text:
-            found.setdefault(identity[1], text)
-    return found
+            paragraphs.setdefault(identity[1], text)
+    return paragraphs

@@ -41,7 +41,7 @@ class Pieces:
             DataError: nothing can be learnt from these texts.
             UsageError: sentencepiece is not installed.
         """
-        trainer, found = _sentencepiece().SentencePieceTrainer, io.BytesIO()
+        trainer, model = _sentencepiece().SentencePieceTrainer, io.BytesIO()
         lines = list(texts)
         characters = len({character for line in lines for character in line})
         options = {
@@ -57,12 +57,12 @@ class Pieces:
         size = max(size, characters + 3)  # every character, the blank and the unknown at least
         for _ in range(2):
             try:
-                trainer.train(sentence_iterator=iter(lines), model_writer=found, vocab_size=size, **options)
-                return cls(found.getvalue())
+                trainer.train(sentence_iterator=iter(lines), model_writer=model, vocab_size=size, **options)
+                return cls(model.getvalue())
             except RuntimeError as error:
-                if (most := re.search(r"<= (\d+)", str(error))) is None:
+                if (limit := re.search(r"<= (\d+)", str(error))) is None:
                     raise DataError(f"no pieces can be learnt from {len(lines)} texts ({error})") from error
-                size = int(most[1])
+                size = int(limit[1])
         raise DataError(f"no {size} pieces can be learnt from {len(lines)} texts")
 
     @classmethod

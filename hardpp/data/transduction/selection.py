@@ -2,7 +2,7 @@
 
 Found text is noisy, so a pair is kept when both sides have 3 to 50 words and marks, neither side has 2.5
 times as many as the other, the sides differ, and the pair is new. Parts are made of whole groups (a file, a
-chapter, a package), and no text of test occurs in dev or train, none of dev in train, on either side and
+chapter), and no text of test occurs in dev or train, none of dev in train, on either side and
 whatever its case: what was seen in training is not a test.
 """
 
@@ -37,12 +37,12 @@ def selected(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextPair]
 
     Runs of white space become one blank, so that every text is one line.
     """
-    chosen: dict[TextPair, str] = {}
+    group_of: dict[TextPair, str] = {}
     for group, pair in pairs:
         single = TextPair(" ".join(pair.source.split()), " ".join(pair.target.split()))
-        if single not in chosen and _good(single):
-            chosen[single] = group
-    return [(group, pair) for pair, group in chosen.items()]
+        if single not in group_of and _good(single):
+            group_of[single] = group
+    return [(group, pair) for pair, group in group_of.items()]
 
 
 def split(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from hardpp.data.lines import BadLine, OnBad, Place, settle
+from hardpp.data.lines import BadLine, OnBad, Place, report_bad
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
 from hardpp.data.transduction.pieces import Pieces
 from hardpp.data.transduction.tokens import SIMPLE, MarkedWords, Tokenizer, guessed, marked
 from hardpp.errors import DataError
 
-_WANTED = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
+_HINT = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
 
 
 class Sides(NamedTuple):
@@ -72,7 +72,7 @@ def tokenised_lines(
     """
     sides = cut([line.pair for line in lines], source, target)
     if max_length is not None:
-        settle(_long(sides, [line.places for line in lines], max_length), on_bad, report, _WANTED)
+        report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
         sides = [pair for pair in sides if _length(pair) <= max_length]
     return pairs(sides, pooled=pooled)
 
@@ -94,17 +94,17 @@ def tokenizers(
         size: how many pieces are learnt.
         report: told when what has such marks is made pieces.
     """
-    wanted = {"source": source_tokens, "target": target_tokens}
-    parted = [side for side in wanted if marked(getattr(line, side) for line in bitext.train)]
+    kinds = {"source": source_tokens, "target": target_tokens}
+    marked_sides = [side for side in kinds if marked(getattr(line, side) for line in bitext.train)]
     if bitext.sentences:
-        kinds = {side: MarkedWords.kind if side in parted else Pieces.kind for side in wanted}
-        wanted = {side: kinds[side] if kind == "auto" else kind for side, kind in wanted.items()}
-    learning = [side for side, kind in wanted.items() if kind == Pieces.kind]
-    if again := [side for side in learning if side in parted]:
-        keys = " and ".join(f"data.{side}_tokens=bpe" for side in again)
+        defaults = {side: MarkedWords.kind if side in marked_sides else Pieces.kind for side in kinds}
+        kinds = {side: defaults[side] if kind == "auto" else kind for side, kind in kinds.items()}
+    learning = [side for side, kind in kinds.items() if kind == Pieces.kind]
+    if cut_again := [side for side in learning if side in marked_sides]:
+        keys = " and ".join(f"data.{side}_tokens=bpe" for side in cut_again)
         report(f"texts in parts (@@) are cut again into pieces; {keys} leaves them as they are")
-    learnt = [getattr(line, side) for side in learning for line in bitext.train]
-    pieces = Pieces.learn(learnt, size) if learning else None
+    texts = [getattr(line, side) for side in learning for line in bitext.train]
+    pieces = Pieces.learn(texts, size) if learning else None
 
     def chosen(side: str, kind: str) -> Tokenizer:
         if pieces is not None and kind == Pieces.kind:
@@ -113,7 +113,7 @@ def tokenizers(
             return SIMPLE[kind](bitext.sentences)
         return guessed([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
 
-    return chosen("source", wanted["source"]), chosen("target", wanted["target"])
+    return chosen("source", kinds["source"]), chosen("target", kinds["target"])
 
 
 def cut(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[Sides]:
@@ -168,16 +168,16 @@ def _short(
     bad: list[BadLine] = []
     for name, places in bitext.places.items():
         bad += _long(parts[name], places, max_length)
-    settle(bad, on_bad, report, _WANTED)
+    report_bad(bad, on_bad, report, _HINT)
     names = dict.fromkeys(("train", *bitext.places))
-    kept = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
-    if "train" not in bitext.places and (count := len(parts["train"]) - len(kept["train"])):
+    short = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
+    if "train" not in bitext.places and (count := len(parts["train"]) - len(short["train"])):
         noun = "pair" if count == 1 else "pairs"
         report(f"{count} training {noun} of more than {max_length} symbols left out")
-    for name, part in kept.items():
+    for name, part in short.items():
         if not part:
-            raise DataError(f"{bitext.name}: no {name} pair has at most {max_length} symbols a side", _WANTED)
-    return kept
+            raise DataError(f"{bitext.name}: no {name} pair has at most {max_length} symbols a side", _HINT)
+    return short
 
 
 def _long(sides: Sequence[Sides], places: Sequence[tuple[Place, Place]], max_length: int) -> list[BadLine]:

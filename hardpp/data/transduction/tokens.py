@@ -61,8 +61,8 @@ class Characters:
 
     def describe(self) -> dict[str, Any]:
         """The kind, and whether texts are sentences where the kind does not say it."""
-        said = {"sentences": True} if self.sentences and not type(self).sentences else {}
-        return {"kind": self.kind, **said}
+        description = {"sentences": True} if self.sentences and not type(self).sentences else {}
+        return {"kind": self.kind, **description}
 
 
 class Words(Characters):

@@ -8,13 +8,13 @@ skipped in silence: a bad line is refused with its number, or left out and repor
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Place, decoded, made
+from hardpp.data.lines import OnBad, Place, decode_line, parse_lines
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Line, TextPair
 from hardpp.data.transduction.splitting import by_checksum
 from hardpp.errors import DataError
 
-_WANTED = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
+_HINT = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
 _OWN_SPLIT = "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself"
 
 
@@ -62,12 +62,12 @@ def lines(
     def line(number: int, content: bytes) -> Line:
         return Line(_fields(content), (Place(path, number), Place(path, number)))
 
-    return made(path, line, "lines of source, TAB, target", _WANTED, on_bad, report)
+    return parse_lines(path, line, "lines of source, TAB, target", _HINT, on_bad, report)
 
 
 def _fields(line: bytes) -> TextPair:
     # A ValueError says what is wrong with the line; the caller knows its number.
-    text = decoded(line)
+    text = decode_line(line)
     columns = text.split("\t")
     if len(columns) == 1:
         raise ValueError("missing target column (no TAB in the line)")

@@ -28,10 +28,10 @@ from torch import Tensor
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective, without_observations
-from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.objective import SampledObjective
 from hardpp.inference.weights.sample_sites import steps_of
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.precision import at_least_single
 from hardpp.types import Program
 
@@ -79,14 +79,8 @@ class ProposalObjective(SampledObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """A table whose `log_q` is that of q~, detached, and whose `score` is log q of every latent."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        once = self.runs_once(model, guide)
-        with DetachedDraws(self._flatten()):
-            guide_trace = particle_trace(model if once else guide, self.num_particles, nesting, args, kwargs)
-        if once:
-            model_trace, guide_trace = guide_trace, without_observations(guide_trace)
-        else:
-            model_trace = self.scored(model, guide_trace, nesting, args, kwargs)
-        return by_proposal(tabulate(model_trace, guide_trace, self.num_particles, nesting))
+        draw = DetachedDraws(self._flatten())
+        return by_proposal(weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting, draw=draw))
 
     def _flatten(self) -> Flatten | None:
         if self.proposal == "temperature":

@@ -75,10 +75,10 @@ class WeightTable(NamedTuple):
     score: Tensor  # (K, *I, N) log q of the latents that are not reparameterised, else 0
     scale: float | Tensor  # what plates and poutine.scale multiply every term with
     latents: tuple[Latent, ...]  # in the guide's order
+    observations: tuple[Site, ...]  # of the model, in its order
     layout: Layout
     args: tuple[Any, ...] = ()  # what the programs were called with
     kwargs: Mapping[str, Any] = MappingProxyType({})
-    credit: Tensor | None = None  # (K, *I, N) detached, what draws are credited with if not log p - log q
 
     @property
     def stage_weights(self) -> Tensor:
@@ -188,6 +188,7 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
         _stacked([none, *score], none.dim()),
         common_scale(sites),
         latents,
+        tuple(site for site in model_sites.values() if site["is_observed"]),
         layout,
     )
 

@@ -78,11 +78,11 @@ class AlignmentRun(OpenedRun):
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
 
         names = distinct(self._texts(items))
         sentences = Sentences(names, [positions(p) for p in items], [p.target for p in items], END)
-        return sample_posterior(
+        return sample_alignments(
             *self.programs,
             batches(self, items),
             sentences,
@@ -118,7 +118,7 @@ class AlignmentRun(OpenedRun):
     def _plot(
         self, items: Sequence[Pair], count: int, names: Sequence[str]
     ) -> "Iterator[tuple[str, Figure]]":
-        from hardpp.diagnostics.plots import alignment_figure
+        from hardpp.diagnostics.alignment_plot import alignment_figure
 
         drawn = [items[index] for index in named_items(self._texts(items), names, count, "pairs")]
         views = {view: position_weights(self, drawn, view) for view in ("prior", "guide", "posterior")}

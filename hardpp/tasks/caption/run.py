@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
@@ -60,13 +58,13 @@ class CaptionRun(OpenedRun):
         return [Decoded(name, " ".join(words)) for name, words in zip(items.names, sentences, strict=True)]
 
     def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
 
         regions = [",".join(f"{side:g}" for side in box) for box in region_boxes(self)]
         words = [sentence.caption.words for sentence in items.sentences]
-        return sample_posterior(
+        return sample_alignments(
             *self.programs,
             batches(self, items),
             Sentences(items.names, [regions] * len(words), words, END),
@@ -86,20 +84,19 @@ class CaptionRun(OpenedRun):
                 yield "\t".join((name, word, *likeliest_region(of_word, boxes)))
 
     def _plot(self, items: CaptionItems, count: int, names: Sequence[str]) -> "Iterator[tuple[str, Figure]]":
-        from hardpp.diagnostics.region_plots import region_figure
+        from hardpp.diagnostics.region_plot import region_figure
 
         indices = named_items(items.names, names, count, "images")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         drawn = items._replace(sentences=[items.sentences[index] for index in indices])
         posterior = word_weights(self, drawn, "posterior")
         for index, sentence, weights in zip(indices, drawn.sentences, posterior, strict=True):
-            pixels = items.part.images.read([sentence.image])[0].movedim(0, -1).numpy()
             words = sentence.caption.words
             gold = sentence.caption.gold or {}
             figure = region_figure(
                 [(word, weights[step].numpy()) for step, word in enumerate(words)],
                 region_boxes(self),
-                pixels=np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels,
+                pixels=items.part.images.read([sentence.image])[0].movedim(0, -1).numpy(),
                 gold=[gold.get(step) for step in range(len(words))],
                 title=" ".join(words),
             )

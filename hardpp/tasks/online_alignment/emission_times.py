@@ -15,7 +15,7 @@ from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.boundary import Boundary
 from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.emissions import draw_emissions
-from hardpp.distributions.ctc import CTCLabelling
+from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
 from hardpp.tasks.family import Run
 from hardpp.tasks.online_alignment.data import batches
@@ -97,6 +97,6 @@ def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tenso
 def _ctc_frames(model: Any, batch: SequenceBatch) -> Tensor:
     with torch.no_grad():
         logits = model.read(batch.source, batch.source_mask)
-        said = CTCLabelling(logits, batch.source_mask, batch.target_mask, model.boundary)
+        said = CTCSequence(logits, batch.source_mask, batch.target_mask, model.boundary)
         frames = said.token_frames(batch.target)  # (B, T - 1, S)
     return torch.nn.functional.pad(frames, (0, 0, 0, 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hardpp import sites
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.utterances import Segment, Utterance
-from hardpp.data.vocabulary import BOUNDARY
+from hardpp.data.vocabulary import BOUNDARY, END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Run
 from hardpp.tasks.file_names import distinct, file_names
@@ -26,8 +26,6 @@ from hardpp.types import SequenceBatch
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
     from matplotlib.figure import Figure
-
-END = "</s>"
 
 
 class SpeechVerbs:
@@ -94,10 +92,10 @@ class SpeechVerbs:
         self, run: Run, utterances: Sequence[Utterance], *, draws: int, exact: bool, seed: int
     ) -> "xr.DataTree":
         """Draws of the frames at which tokens are said, labelled with the tokens and the frames' times."""
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.draws import AlignmentDraws
         from hardpp.diagnostics.emissions import draw_emissions
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.posterior import sample_posterior
 
         if form(run.config) == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
@@ -106,7 +104,7 @@ class SpeechVerbs:
         names = [utterance.name for utterance in utterances]
         sentences = Sentences(names, starts, [one.tokens for one in utterances], END)
         draw: Callable[..., AlignmentDraws] = partial(draw_emissions, site=sites.DECISIONS)
-        return sample_posterior(
+        return sample_alignments(
             *run.programs,
             speech_data.batches(run, utterances),
             sentences,
@@ -183,7 +181,7 @@ class SpeechVerbs:
         Raises:
             UsageError: a named utterance is not among them.
         """
-        from hardpp.diagnostics.emission_plots import emission_figure
+        from hardpp.diagnostics.emission_plot import emission_figure
 
         named = {utterance.name: utterance for utterance in utterances}
         for source in sources:

@@ -94,7 +94,7 @@ class QuestionAnsweringRun(OpenedRun):
             yield "\t".join((question.name, question.text, question.answers[0], *region))
 
     def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> "Iterator[tuple[str, Figure]]":
-        from hardpp.diagnostics.region_plots import region_figure
+        from hardpp.diagnostics.region_plot import region_figure
 
         drawn = items._replace(questions=[items.questions[index] for index in _drawn(items, count, names)])
         files = file_names([f"{question.name} {question.text}" for question in drawn.questions])

@@ -5,7 +5,7 @@ from hardpp.data.fetch.sources import listing
 from hardpp.data.transduction import bitexts, union
 from hardpp.data.transduction.pairs import Bitext, TextPair
 
-# Pairs in train, dev and test. Descriptions move with the archive.
+# Pairs in train, dev and test.
 COUNTS = {
     "ding": (14_877, 839, 874),
     "libreoffice-de-en": (32_939, 1_521, 2_760),

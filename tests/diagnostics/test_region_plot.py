@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from hardpp.diagnostics.region_plots import region_figure, seen
+from hardpp.diagnostics.region_plot import region_figure, visibility
 from hardpp.errors import UsageError
 
 BOXES = [(0.0, 0.0, 8.0, 8.0), (8.0, 0.0, 16.0, 8.0), (0.0, 8.0, 8.0, 16.0)]
@@ -19,12 +19,12 @@ def frames(axis, colour):
 
 def test_points_are_seen_through_all_regions_that_show_them():
     overlapping = [(0, 0, 4, 4), (2, 0, 6, 4), (0, 2, 4, 6)]
-    found = seen([0.5, 0.3, np.nan], overlapping, (8, 6))
+    shown = visibility([0.5, 0.3, np.nan], overlapping, 8, 6)
     expected = np.zeros((6, 8))
     expected[:4, :4] += 0.5
     expected[:4, 2:6] += 0.3
-    np.testing.assert_allclose(found, expected)
-    assert seen([1.0, 0.0, 0.0], overlapping, (4000, 20)).shape == (20, 256)
+    np.testing.assert_allclose(shown, expected)
+    assert visibility([1.0, 0.0, 0.0], overlapping, 4000, 20).shape == (20, 256)
 
 
 def test_the_likeliest_region_is_framed_and_what_is_not_seen_dimmed():
@@ -53,5 +53,5 @@ def test_regions_without_pixels_are_drawn_on_a_plain_ground():
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(UsageError, match="at least one panel"):
         region_figure([], BOXES)
-    with pytest.raises(ValueError, match=r"expected weights of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"expected probabilities of shape \(3,\)"):
         region_figure([("prior", [0.5, 0.5])], BOXES)

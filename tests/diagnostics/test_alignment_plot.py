@@ -5,7 +5,7 @@ import pytest
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from hardpp.diagnostics.plots import alignment_figure, alignment_heatmap
+from hardpp.diagnostics.alignment_plot import alignment_figure, alignment_heatmap
 from hardpp.errors import UsageError
 from hardpp.verbs.output import write_figure
 
@@ -42,7 +42,7 @@ def test_rows_without_a_value_are_left_blank():
 
 @pytest.mark.parametrize("shape", [(4, 3), (3, 3), (12,)])
 def test_refuses_weights_that_do_not_fit_the_tokens(shape):
-    with pytest.raises(ValueError, match=r"expected weights of shape \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"expected probabilities of shape \(3, 4\)"):
         alignment_heatmap(np.zeros(shape), list("abcd"), list("xyz"), title="", axis=Figure().subplots())
 
 

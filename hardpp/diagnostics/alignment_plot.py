@@ -1,12 +1,11 @@
-"""Pictures of where each output symbol looks.
-
-Figures are made without pyplot, so they need no window and leave no state.
+"""Heat maps of alignments: how probable each source position is at each output step.
 
 Shapes: T steps, S source positions.
 """
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,15 +15,24 @@ from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from hardpp.errors import UsageError
+from hardpp.diagnostics.plot_style import (
+    HEAT,
+    ORANGE,
+    PALE,
+    check_panels,
+    check_shape,
+    colour_bar,
+    figure_title,
+    panel_title,
+    plain_tick_labels,
+)
 
 _WIDEST = 16.0  # inches a row of panels may take
-_INK, _MARK, _TRAIN, _DEV = "#333333", "#e66101", "#7a8ca3", "#e66101"
 _SHOWN = {"": "∅", " ": "␣", "\t": "⇥", "\n": "⏎"}
 
 
 def alignment_heatmap(
-    weights: ArrayLike,
+    probabilities: ArrayLike,
     source_tokens: Sequence[str],
     target_tokens: Sequence[str],
     *,
@@ -34,7 +42,7 @@ def alignment_heatmap(
     """Draws probabilities of source positions, one row a step; a ring marks the largest of each row.
 
     Args:
-        weights: (T, S) probabilities; NaN is left blank.
+        probabilities: (T, S); NaN is left blank.
         source_tokens: S labels, drawn on top.
         target_tokens: T labels, drawn on the left.
         title: of the panel.
@@ -44,13 +52,11 @@ def alignment_heatmap(
         The image, for a colour bar.
 
     Raises:
-        ValueError: weights of another shape than (T, S).
+        ValueError: probabilities of another shape than (T, S).
     """
-    values = np.asarray(weights, dtype=float)
     T, S = len(target_tokens), len(source_tokens)
-    if values.shape != (T, S):
-        raise ValueError(f"expected weights of shape {(T, S)} (steps, source), got {values.shape}")
-    image = axis.imshow(values, cmap="Blues", vmin=0.0, vmax=1.0, aspect="equal", interpolation="nearest")
+    values = check_shape(probabilities, (T, S), "steps, source positions")
+    image = axis.imshow(values, **HEAT, aspect="equal", interpolation="nearest")
     rows = np.flatnonzero(np.isfinite(values).any(-1))
     if rows.size:
         likeliest = np.stack([np.nanargmax(values[rows], -1), rows], -1)
@@ -64,7 +70,7 @@ def alignment_heatmap(
                 offsets=likeliest,
                 offset_transform=axis.transData,
                 facecolors="none",
-                edgecolors=_MARK,
+                edgecolors=ORANGE,
                 linewidths=1.3,
                 path_effects=[withStroke(linewidth=2.6, foreground="white")],
             )
@@ -75,14 +81,12 @@ def alignment_heatmap(
     axis.set_yticks(range(T), [_SHOWN.get(token, token) for token in target_tokens], fontsize=size)
     if max(map(len, source_tokens), default=0) > 2:
         axis.tick_params(axis="x", rotation=90)
-    for label in (*axis.get_xticklabels(), *axis.get_yticklabels()):
-        label.set_parse_math(False)  # a token may be "$"
     axis.set_xticks(np.arange(S + 1) - 0.5, minor=True)
     axis.set_yticks(np.arange(T + 1) - 0.5, minor=True)
-    axis.grid(which="minor", color="#e4e8ee", linewidth=0.5)
-    axis.tick_params(which="both", length=0, colors=_INK)
+    axis.grid(which="minor", color=PALE, linewidth=0.5)
+    plain_tick_labels(axis)
     axis.spines[:].set_visible(False)
-    axis.set_title(title, fontsize=11, color=_INK, parse_math=False)
+    panel_title(axis, title)
     return image
 
 
@@ -96,17 +100,16 @@ def alignment_figure(
     """Several views of one sentence's alignment under one colour scale, side by side while they fit.
 
     Args:
-        panels: a name and weights (T, S) each, such as prior, guide and exact posterior.
+        panels: a name and probabilities (T, S) each, such as prior, guide and exact posterior.
         source_tokens: S labels.
         target_tokens: T labels.
         title: of the figure.
 
     Raises:
         UsageError: nothing to draw.
-        ValueError: weights of another shape than (T, S).
+        ValueError: probabilities of another shape than (T, S).
     """
-    if not panels:
-        raise UsageError("an alignment figure needs at least one panel")
+    check_panels(panels, "an alignment figure")
     T, S = len(target_tokens), len(source_tokens)
     cell = _cell(max(T, S))
     letter = _font_size(max(T, S)) / 72 * 0.65
@@ -119,18 +122,13 @@ def alignment_figure(
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
-    for number, ((name, weights), axis) in enumerate(zip(panels, axes.flat, strict=False)):
-        image = alignment_heatmap(weights, source_tokens, target_tokens, title=name, axis=axis)
+    for number, ((name, values), axis) in enumerate(zip(panels, axes.flat, strict=False)):
+        image = alignment_heatmap(values, source_tokens, target_tokens, title=name, axis=axis)
         if number % columns:
             axis.set_yticklabels([])
-    bar = figure.colorbar(
-        image, ax=axes, fraction=0.05, pad=0.02, aspect=18, shrink=0.9 / rows, anchor=(0.0, 1.0)
-    )
-    bar.set_label("probability", color=_INK)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(colors=_INK, length=2, labelsize=8)
-    if title:
-        figure.suptitle(title, fontsize=13, color=_INK, parse_math=False)
+    place: dict[str, Any] = {"fraction": 0.05, "aspect": 18, "shrink": 0.9 / rows, "anchor": (0.0, 1.0)}
+    colour_bar(figure, image, axes, "probability", **place)
+    figure_title(figure, title)
     return figure
 
 

@@ -13,9 +13,9 @@ from torch import nn
 
 import hardpp
 from hardpp import sites
+from hardpp.diagnostics.alignment_posterior import FILL, sample_alignments
 from hardpp.diagnostics.draws import draw_alignments
 from hardpp.diagnostics.labels import Sentences
-from hardpp.diagnostics.posterior import FILL, sample_posterior
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
@@ -59,7 +59,7 @@ def tiny_guide():
 def sampled(guide, draws=40, seed=3, split=BATCHES, **options):
     options = {"exact": True, "at_once": 16, **options}
     given = batches(split)
-    return sample_posterior(
+    return sample_alignments(
         tiny_model(sharpness=1.5),
         guide,
         given,
@@ -82,9 +82,9 @@ def test_dims_and_labels(tree):
     assert tree["posterior/alignment"].dtype == np.int32
     assert tree["sample_stats/log_weight"].shape == (1, 40, 4)
     assert tree["sample_stats/log_weight_step"].shape == (1, 40, 4, 5)
-    assert tree["alignment/exact"].dims == ("sentence", "step", "source")
-    assert tree["alignment/exact"].shape == (4, 5, 5)
-    bird = tree["alignment/exact"].sel(sentence="bird")
+    assert tree["attention/exact"].dims == ("sentence", "step", "source")
+    assert tree["attention/exact"].shape == (4, 5, 5)
+    bird = tree["attention/exact"].sel(sentence="bird")
     assert bird.source_token.values.tolist() == ["ŋ", "ŋ", "a", "é", "$"]
     assert bird.target_token.values.tolist() == ["</s>", "", "", "", ""]
     assert tree["constant_data/source_length"].values.tolist() == [3, 2, 5, 1]
@@ -110,7 +110,7 @@ def test_padding_is_marked(tree):
     assert ((z == FILL) == ~steps).all()
     assert (z[:, steps] < tree["constant_data/source_length"].values[np.nonzero(steps)[0]]).all()
     for name in ("prior", "guide", "marginal", "exact"):
-        view = tree["alignment"][name].values
+        view = tree["attention"][name].values
         assert (np.isnan(view) == ~(steps[:, :, None] & sources[:, None, :])).all()
         np.testing.assert_allclose(np.nansum(view, -1)[steps], 1.0, rtol=1e-12)
 
@@ -129,10 +129,10 @@ def test_exact_and_prior_equal_a_brute_force_enumeration(tree):
         for name, log_values in (("exact", log_joint), ("prior", log_prior)):
             weights = torch.stack(log_values).softmax(0)
             expected = torch.einsum("v,vts->ts", weights, one_hot).detach()
-            found = tree["alignment"][name].values[n, :T, : len(source)]
+            found = tree["attention"][name].values[n, :T, : len(source)]
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
         total = torch.stack(log_joint).logsumexp(0).item()
-        assert tree["alignment/log_marginal"].values[n] == pytest.approx(total, abs=1e-10)
+        assert tree["attention/log_marginal"].values[n] == pytest.approx(total, abs=1e-10)
 
 
 def test_weights_are_those_of_the_draws(tree):
@@ -160,21 +160,21 @@ def test_weights_are_those_of_the_draws(tree):
 def test_the_marginal_can_be_computed_again_from_the_file(tree):
     z, log_weight = tree["posterior/alignment"][0], tree["sample_stats/log_weight_step"][0]
     weight = np.exp(log_weight) / np.exp(log_weight).sum("draw")
-    again = (weight * (z == tree["alignment"].source)).sum("draw")
-    known = tree["alignment/marginal"].notnull()
+    again = (weight * (z == tree["attention"].source)).sum("draw")
+    known = tree["attention/marginal"].notnull()
     xr.testing.assert_allclose(
         again.where(known).transpose("sentence", "step", "source").drop_vars("chain"),
-        tree["alignment/marginal"],
+        tree["attention/marginal"],
     )
-    assert tree["alignment/marginal"].attrs["weights"] == "per step"
+    assert tree["attention/marginal"].attrs["weights"] == "per step"
 
 
 @pytest.mark.parametrize("name", ["guide", "prior"])
 def test_the_weighted_draws_converge_to_the_exact_posterior(name):
     guide = tiny_guide() if name == "guide" else Prior(tiny_model(sharpness=1.5))
     tree = sampled(guide, draws=4000, at_once=1000)
-    known = tree["alignment/exact"].notnull().values
-    error = (tree["alignment/marginal"] - tree["alignment/exact"]).values[known]
+    known = tree["attention/exact"].notnull().values
+    error = (tree["attention/marginal"] - tree["attention/exact"]).values[known]
     # At most 0.5 / sqrt(effective draws) standard error a cell; 4 of them, over about 40 cells.
     log_weight = tree["sample_stats/log_weight_step"].values[0][:, tree["constant_data/step_mask"].values]
     weight = np.exp(log_weight - log_weight.max(0))
@@ -183,19 +183,19 @@ def test_the_weighted_draws_converge_to_the_exact_posterior(name):
     assert np.abs(error).max() < 4 * 0.5 / np.sqrt(fewest)
     # Without weights the draws are the guide's.
     z = tree["posterior/alignment"][0]
-    frequency = (z == tree["alignment"].source).mean("draw").transpose("sentence", "step", "source").values
+    frequency = (z == tree["attention"].source).mean("draw").transpose("sentence", "step", "source").values
     np.testing.assert_allclose(
-        frequency[known], tree["alignment/guide"].values[known], atol=4 * 0.5 / 4000**0.5
+        frequency[known], tree["attention/guide"].values[known], atol=4 * 0.5 / 4000**0.5
     )
 
 
 def test_the_prior_as_guide_is_the_prior():
     tree = sampled(Prior(tiny_model(sharpness=1.5)))
-    np.testing.assert_array_equal(tree["alignment/guide"].values, tree["alignment/prior"].values)
+    np.testing.assert_array_equal(tree["attention/guide"].values, tree["attention/prior"].values)
 
 
 def test_a_guide_that_is_the_posterior_has_constant_weights(tree):
-    exact = torch.from_numpy(tree["alignment/exact"].values)
+    exact = torch.from_numpy(tree["attention/exact"].values)
 
     def posterior(given):
         (rows,) = [rows for rows, known in batches() if torch.equal(known.source, given.source)]
@@ -206,7 +206,7 @@ def test_a_guide_that_is_the_posterior_has_constant_weights(tree):
             return pyro.sample(sites.ALIGNMENT, dist.Categorical(probs))
 
     found = sampled(posterior)
-    log_weight, log_p = found["sample_stats/log_weight"][0], found["alignment/log_marginal"]
+    log_weight, log_p = found["sample_stats/log_weight"][0], found["attention/log_marginal"]
     np.testing.assert_allclose(log_weight.values, log_p.values[None].repeat(40, 0), rtol=0, atol=1e-6)
     np.testing.assert_allclose(found["sample_stats/ess"].values, 40.0)
 
@@ -230,7 +230,7 @@ def test_draws_come_in_any_portions(draws, at_once):
     assert tree["posterior/alignment"].shape == (1, draws, 4, 5)
     assert np.isfinite(tree["sample_stats/log_weight"].values).all()
     assert np.isnan(tree["sample_stats/pareto_k"].values).all()
-    assert not {"exact", "log_marginal"} & set(tree["alignment"])
+    assert not {"exact", "log_marginal"} & set(tree["attention"])
 
 
 def test_weights_are_per_sentence_where_steps_are_no_plate():
@@ -250,7 +250,7 @@ def test_weights_are_per_sentence_where_steps_are_no_plate():
                 if observed:
                     pyro.sample(sites.SYMBOL, dist.Normal(z.double(), 1.0), obs=given.target.double())
 
-    tree = sample_posterior(
+    tree = sample_alignments(
         lambda given: program(given, True),
         lambda given: program(given, False),
         batches(),
@@ -260,16 +260,16 @@ def test_weights_are_per_sentence_where_steps_are_no_plate():
         seed=0,
     )
     assert "log_weight_step" not in tree["sample_stats"]
-    assert tree["alignment/marginal"].attrs["weights"] == "per sentence"
+    assert tree["attention/marginal"].attrs["weights"] == "per sentence"
     weight = tree["sample_stats/log_weight"][0]
     weight = np.exp(weight - weight.max("draw"))
-    again = (weight / weight.sum("draw") * (tree["posterior/alignment"][0] == tree["alignment"].source)).sum(
+    again = (weight / weight.sum("draw") * (tree["posterior/alignment"][0] == tree["attention"].source)).sum(
         "draw"
     )
-    known = tree["alignment/marginal"].notnull()
+    known = tree["attention/marginal"].notnull()
     xr.testing.assert_allclose(
         again.where(known).transpose("sentence", "step", "source").drop_vars("chain"),
-        tree["alignment/marginal"],
+        tree["attention/marginal"],
     )
 
 
@@ -286,7 +286,7 @@ def test_netcdf_round_trip(tree, tmp_path):
                 assert again[group][name].attrs == variable.attrs
                 assert again[group][name].dtype == variable.dtype
         assert (
-            again["alignment"].target_token.values.tolist() == tree["alignment"].target_token.values.tolist()
+            again["attention"].target_token.values.tolist() == tree["attention"].target_token.values.tolist()
         )
 
 
@@ -298,7 +298,7 @@ def test_arviz_reads_the_file(tree, tmp_path):
         xr.testing.assert_equal(read, tree[group].to_dataset())
     assert data.attrs["inference_library"] == "hardpp"
     assert data["constant_data"].step_mask.dtype == bool
-    assert str(data["alignment"].exact.sel(sentence="dög").target_token.values[3]) == "ʃ"
+    assert str(data["attention"].exact.sel(sentence="dög").target_token.values[3]) == "ʃ"
 
 
 def test_nothing_is_overwritten_unless_forced(tree, tmp_path):
@@ -346,7 +346,7 @@ def test_batches_must_hold_every_sentence_once(split, message):
 )
 def test_batches_must_fit_their_sentences(rows, message):
     with pytest.raises(ValueError, match=message):
-        sample_posterior(
+        sample_alignments(
             tiny_model(),
             tiny_guide(),
             [(rows, batch([2, 0]))],
@@ -367,7 +367,7 @@ def test_batches_must_fit_their_sentences(rows, message):
 )
 def test_sentences_must_be_told_apart(sentences, message):
     with pytest.raises(ValueError, match=message):
-        sample_posterior(tiny_model(), tiny_guide(), [], sentences, draw=DRAW, draws=2, seed=0)
+        sample_alignments(tiny_model(), tiny_guide(), [], sentences, draw=DRAW, draws=2, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -382,4 +382,4 @@ def test_sentences_must_be_told_apart(sentences, message):
 def test_refuses_what_the_programs_do_not_have(options):
     options = {"draw": DRAW, "draws": 2, "seed": 0, **options}
     with pytest.raises(UsageError):
-        sample_posterior(tiny_model(), tiny_guide(), batches(), SENTENCES, **options)
+        sample_alignments(tiny_model(), tiny_guide(), batches(), SENTENCES, **options)
