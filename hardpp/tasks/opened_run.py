@@ -16,6 +16,7 @@ import torch
 from hardpp.config import RunConfig, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -212,11 +213,11 @@ class OpenedRun(ABC):
         Raises:
             UsageError: there is no such objective, or all refuse these programs.
         """
-        from hardpp.tasks.gradients import compare_gradients, measured_objectives
+        from hardpp.diagnostics.gradient_comparison import compare_gradients
 
         measured = measured_objectives(self.family, self.config, objectives, particles)
         batch = self.batch(self._items(items))
-        return compare_gradients(self.programs, batch, measured, draws=draws, seed=seed, report=report)
+        return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top.

@@ -76,9 +76,9 @@ class AlignmentRun(OpenedRun):
         return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
 
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
+        from hardpp.diagnostics.alignment_posterior import sample_alignments
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
 
         names = distinct(self._texts(items))
         sentences = Sentences(names, [positions(p) for p in items], [p.target for p in items], END)

@@ -1,13 +1,12 @@
 """Every objective's gradient on the same programs and batch, beside the exact one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import pyro
 from torch import Tensor, nn
 
-from hardpp.config import RunConfig
 from hardpp.diagnostics.gradients import (
     GradientStatistics,
     examine,
@@ -18,41 +17,14 @@ from hardpp.diagnostics.gradients import (
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.catalogue import objective_spec
-from hardpp.tasks.family import Family, Programs
-from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
+from hardpp.types import Program
 
 FITTING = 200  # steps in which a learned baseline may get to know the run's programs
 
 
-def measured_objectives(
-    family: Family, config: RunConfig, names: Sequence[str] | None, particles: int | None
-) -> dict[str, Callable[[], SurrogateObjective]]:
-    """How to make each objective: the run's own with its options, others with those of the command line.
-
-    Args:
-        family: of the run.
-        config: of the run.
-        names: of objectives; None: all on offer.
-        particles: how many for all that draw some; None: as many as these options say.
-
-    Raises:
-        UsageError: one of the names is not on offer.
-    """
-
-    def make(name: str, spec: ObjectiveSpec) -> SurrogateObjective:
-        options = dict(config.inference) if name == config.objective else {}
-        if particles is not None and "particles" in options_of(spec).model_fields:
-            options["particles"] = particles
-        baseline = family.recommended(config.data.name).single_particle_baseline
-        return build(spec, with_settings(spec, options, baseline))
-
-    specs = {name: objective_spec(name) for name in names or OBJECTIVES}
-    return {name: partial(make, name, spec) for name, spec in specs.items()}
-
-
 def compare_gradients(
-    programs: Programs,
+    model: Program,
+    guide: Program,
     batch: Any,
     objectives: Mapping[str, Callable[[], SurrogateObjective]],
     *,
@@ -68,7 +40,7 @@ def compare_gradients(
     their latents these, and the gap, are None.
 
     Args:
-        programs: model and guide.
+        model, guide: the programs.
         batch: what the programs take, on their device.
         objectives: name -> what makes the objective, and may refuse to.
         draws: how often each is drawn.
@@ -78,7 +50,6 @@ def compare_gradients(
     Raises:
         UsageError: every objective refuses them.
     """
-    model, guide = programs
     groups = parameter_groups(model, guide)
     exact = {}
     for bound, kind in (("exact", ExactMarginal), ("elbo", EnumeratedELBO)):
