@@ -5,15 +5,15 @@
 
 MNIST of 28 x 28 pixels, six glimpses of 8 x 8, batches of 128, one thread. `plain` is written for this file
 from the description of Mnih et al. (2014), with what public implementations agree on where the paper is
-silent: normal places with a deviation of 0.05, clamped after they were drawn and scored before; a loop over
-images that cuts their patches one by one; a single draw an image; REINFORCE with the rewards 0 and 1 and a
-learned baseline, weighted by 0.01; Adam at 3e-4; the label after the last glimpse only. `ours` is what
+silent: normal locations with a deviation of 0.05, clamped after they were drawn and scored before; a loop
+over images that cuts their patches one by one; a single draw an image; REINFORCE with the rewards 0 and 1 and
+a learned baseline, weighted by 0.01; Adam at 3e-4; the label after the last glimpse only. `ours` is what
 `hardpp train --model glimpse --data mnist` makes of the same glimpses (by default they have a second, wider
 window): two draws an image, compared with each other, and the label predicted after each glimpse. It stops
 when its epochs are over.
 
 They take turns of a few seconds of CPU each, so that a slower moment of the machine hits both. Seconds are
-those of training steps; test errors are of one look at each image, between turns and not counted (of ours,
+those of training steps; test errors are of one run over each image, between turns and not counted (of ours,
 the running average of the weights, which is what it would keep). Both are compared at equal seconds and at
 equal images seen.
 """
@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 
 
 class PlainRAM(nn.Module):
-    """Mnih et al. (2014): the sizes are the paper's, the hidden layer of the places' network is usual."""
+    """Mnih et al. (2014): the sizes are the paper's, the hidden layer of the locations' network is usual."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class PlainRAM(nn.Module):
         self.baseline, self.classifier = nn.Linear(256, 1), nn.Linear(256, 10)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (B, 10), log-probabilities of places (T, B) and baselines (T, B) of images (B, 1, H, W)."""
+        """Logits (B, 10), log p of locations (G, B) and baselines (G, B) of images (B, 1, H, W)."""
         B = len(images)
         h = torch.zeros(B, 256)
         l = torch.empty(B, 2).uniform_(-1, 1)  # noqa: E741 - as the paper writes it
@@ -84,12 +84,12 @@ class PlainRAM(nn.Module):
         return cross_entropy(logits, labels) + mse_loss(baselines, reward) + 0.01 * policy
 
 
-def cut(images: Tensor, places: Tensor) -> Tensor:
-    """Patches (B, P P) around places (B, 2), one image after the other."""
+def cut(images: Tensor, locations: Tensor) -> Tensor:
+    """Patches (B, P P) around locations (B, 2), one image after the other."""
     size = images.shape[-1]
     around = pad(images, (SIDE // 2,) * 4)
     patches = []
-    for image, (y, x) in zip(around, (0.5 * (places + 1) * size).long().tolist(), strict=True):
+    for image, (y, x) in zip(around, (0.5 * (locations + 1) * size).long().tolist(), strict=True):
         patches.append(image[:, y : y + SIDE, x : x + SIDE])
     return torch.stack(patches).flatten(1)
 
@@ -98,10 +98,10 @@ class Side(Protocol):
     """What is trained in turns."""
 
     def steps(self) -> Iterator[bool]:
-        """One step of training at a time; whether it was one, for a look at dev is none."""
+        """One step of training at a time; False for an evaluation on dev."""
 
     def predict(self, images: Tensor) -> Tensor:
-        """Labels (B,) of images (B, 1, H, W) uint8, from one look at each."""
+        """Labels (B,) of images (B, 1, H, W) uint8, from one run over each."""
 
 
 class Plain:
@@ -112,10 +112,10 @@ class Plain:
 
     def steps(self) -> Iterator[bool]:
         while True:
-            for places in torch.randperm(len(self.train)).split(BATCH):
-                images = self.train.read(places).pixels.float() / 255
+            for indices in torch.randperm(len(self.train)).split(BATCH):
+                images = self.train.read(indices).pixels.float() / 255
                 self.optimiser.zero_grad()
-                self.model.loss(images, self.train.labels[places]).backward()
+                self.model.loss(images, self.train.labels[indices]).backward()
                 self.optimiser.step()
                 yield True
 
@@ -143,12 +143,12 @@ def error(side: Side, test: ImagePart, count: int) -> float:
     wrong = 0
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for places in torch.arange(min(count, len(test))).split(500):
-            wrong += int((side.predict(test.read(places).pixels) != test.labels[places]).sum())
+        for indices in torch.arange(min(count, len(test))).split(500):
+            wrong += int((side.predict(test.read(indices).pixels) != test.labels[indices]).sum())
     return wrong / min(count, len(test))
 
 
-def race(sides: Mapping[str, Side], test: ImagePart, asked: Any) -> dict[str, list[dict[str, float]]]:
+def race(sides: Mapping[str, Side], test: ImagePart, arguments: Any) -> dict[str, list[dict[str, float]]]:
     """Points of test error by seconds of training and images seen, for each side."""
     steps = {name: side.steps() for name, side in sides.items()}
     curves: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
@@ -157,9 +157,9 @@ def race(sides: Mapping[str, Side], test: ImagePart, asked: Any) -> dict[str, li
         random[name] = torch.get_rng_state()
     running = set(sides)
     while running:
-        for name in [one for one in sides if one in running]:
+        for name in [name for name in sides if name in running]:
             torch.set_rng_state(random[name])  # neither draws from the other's numbers
-            end = min(seconds[name] + asked.turn, 60 * asked.minutes)
+            end = min(seconds[name] + arguments.turn, 60 * arguments.minutes)
             while seconds[name] < end:
                 began = time.process_time()
                 trained = next(steps[name], None)
@@ -171,9 +171,9 @@ def race(sides: Mapping[str, Side], test: ImagePart, asked: Any) -> dict[str, li
                     seen[name] += BATCH
             random[name] = torch.get_rng_state()
             point = {"seconds": seconds[name], "images": seen[name]}
-            curves[name].append({**point, "error": error(sides[name], test, asked.images)})
+            curves[name].append({**point, "error": error(sides[name], test, arguments.images)})
             print(name, {key: round(value, 4) for key, value in curves[name][-1].items()}, flush=True)
-            if seconds[name] >= 60 * asked.minutes:
+            if seconds[name] >= 60 * arguments.minutes:
                 running.discard(name)
     return curves
 
@@ -211,21 +211,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the points")
     parser.add_argument("--table", type=Path, help="print the tables of an earlier run's file")
     parser.add_argument("--quick", action="store_true", help="seconds: to see that it runs")
-    asked = parser.parse_args()
-    if asked.table:
-        report(json.loads(asked.table.read_text()))
+    arguments = parser.parse_args()
+    if arguments.table:
+        report(json.loads(arguments.table.read_text()))
         return
     torch.set_num_threads(1)
     pyro.enable_validation(False)  # as `hardpp train` does after its first step
-    layers: list[Mapping[str, Any]] = [SETTINGS, {"seed": asked.seed, "threads": 1}]
-    layers += [parse_setting(text) for text in asked.set]
-    if asked.quick:
-        asked.minutes, asked.turn, asked.images = 0.05, 1.5, 500
+    layers: list[Mapping[str, Any]] = [SETTINGS, {"seed": arguments.seed, "threads": 1}]
+    layers += [parse_setting(text) for text in arguments.set]
+    if arguments.quick:
+        arguments.minutes, arguments.turn, arguments.images = 0.05, 1.5, 500
     session = Session(resolve([merge(layers)]), lambda text: None)
-    sides: dict[str, Side] = {"ours": Ours(session), "plain": Plain(session.data.train, asked.seed)}
-    curves = race(sides, session.data.test, asked)
-    if asked.out:
-        asked.out.write_text(json.dumps(curves, indent=1))
+    sides: dict[str, Side] = {"ours": Ours(session), "plain": Plain(session.data.train, arguments.seed)}
+    curves = race(sides, session.data.test, arguments)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(curves, indent=1))
     report(curves)
 
 

@@ -7,17 +7,17 @@
     VAR     the score function, rewards compared with nothing        VAR+c    with the other particles' mean
     WS      reweighted wake-sleep, the prior proposes                WS+c     less the mean score
     WS+Q    the same with a guide that knows the label               WS+Q+c   likewise
-    random  glimpses anywhere, only what is made of them is learnt   centre   all of them in the middle
+    random  glimpses anywhere, only their classifier is learnt       centre   all of them in the middle
     hybrid  RAM's loss: glimpses are rewarded with a right label, and compared with a learned baseline
 
-Rows look equally often: with the prior every particle is drawn and scored, two passes of the glimpse network,
-with a guide it is drawn, scored by the guide and scored by the model, three; so there are six particles of
-the one and four of the other. `looks` has what was counted, glimpses an image and step. Each row is a run
-folder (`hardpp train` would make the same, but for `random`), kept and gone on with; its figures are of the
-best dev bound, on the test part. `variance` is the trace of the covariance of the row's own gradient for the
-model's parameters, at the run's own parameters, on 64 images of dev, per datum, and `snr` the length of the
-expected gradient over its root: both are of different parameters in every row. For WS+Q+c those of the six
-estimators are taken at the same, its own, parameters as well.
+All rows read equally many glimpses: with the prior every particle is drawn and scored, two passes of the
+glimpse network, with a guide it is drawn, scored by the guide and scored by the model, three; so there are
+six particles of the one and four of the other. `looks` is the count, glimpses an image and step. Each row is
+a run folder (`hardpp train` would make the same, but for `random`), kept and gone on with; its figures are of
+the best dev bound, on the test part. `variance` is the trace of the covariance of the row's own gradient for
+the model's parameters, at the run's own parameters, on 64 images of dev, per datum, and `snr` the length of
+the expected gradient over its root: both are of different parameters in every row. For WS+Q+c those of the
+six estimators are taken at the same, its own, parameters as well.
 """
 
 import argparse
@@ -34,17 +34,22 @@ import pyro
 import torch
 from measured import commit, over_seeds
 
-from hardpp.config import RunConfig, merge, parse_setting
+from hardpp.config import merge, parse_setting
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.diagnostics.gradients import examine, parameter_groups
 from hardpp.guides.prior import Prior
+from hardpp.nn.glimpse_network import GlimpseNetwork
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
-from hardpp.runs.session import Session, train
+from hardpp.runs.session import Session
+from hardpp.runs.training import train
 from hardpp.tasks.catalogue import objective
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Programs, Run
-from hardpp.tasks.glimpse.family import GlimpseTask
+from hardpp.tasks.family import Programs
+from hardpp.tasks.glimpse.data import ImagesDescription
+from hardpp.tasks.glimpse.family import GlimpseFamily
+from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts
+from hardpp.tasks.opened_run import OpenedRun
 
 PRIOR, GUIDE = {"particles": 6}, {"particles": 4}
 WAKE = {"objective": "rws", "guide": "prior"}
@@ -92,35 +97,31 @@ COLUMNS = {  # title -> figure
 IMAGES = 64  # of the batch that gradients are drawn on
 
 
-class RandomGlimpses(GlimpseTask):
+class RandomGlimpses(GlimpseFamily):
     """Every cell is equally likely, now and for ever."""
 
     name = "glimpses:RandomGlimpses"
 
-    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
-        """Model and prior, the choice of places without anything to learn."""
-        programs = super().build(config, description)
-        model: Any = programs.model
-        for parameter in model.head.parameters():
+    def parts(self, network: GlimpseOptions, description: ImagesDescription) -> GlimpseParts:
+        """The model with a choice of locations that has nothing to learn."""
+        parts = super().parts(network, description)
+        for parameter in parts.model.head.parameters():
             torch.nn.init.zeros_(parameter).requires_grad_(False)
-        return programs
+        return parts
 
 
-class Looks:
-    """Counts glimpses as networks read them."""
+class GlimpseCounter:
+    """Counts the glimpses that the networks of programs read."""
 
     def __init__(self, programs: Programs):
         self.count = 0
-        networks = {id(found): found for program in programs for found in _networks(program)}
-        for network in networks.values():
-            network.register_forward_hook(self._add)
+        modules = {id(module): module for program in programs for module in program.modules()}
+        for module in modules.values():
+            if isinstance(module, GlimpseNetwork):
+                module.register_forward_hook(self._add)
 
     def _add(self, module: Any, inputs: Any, output: torch.Tensor) -> None:
         self.count += output.numel() // output.shape[-1]
-
-
-def _networks(program: Any) -> list[Any]:
-    return [module for module in program.modules() if type(module).__name__ == "GlimpseNetwork"]
 
 
 def run_row(
@@ -145,8 +146,8 @@ def run_row(
         trainer.restore(checkpoint.load(newest))
     if not there:
         create(path, config, session.description)
-    batch = session.task.epoch_batches(config, session.data, session.description)(0)[0]()
-    looks = _looks(session, batch)
+    batch = session.family.epoch_batches(config, session.data, session.description)(0)[0]()
+    glimpses = _glimpses_read(session, batch)
     began = time.process_time()
     train(
         session,
@@ -157,11 +158,11 @@ def run_row(
         report=_told,
     )
     seconds = time.process_time() - began
-    run = open_run(path, "cpu")
+    run = open_run(path, "cpu", trust=True)
     data: LabelledImages = session.data
-    figures = run.task.evaluate(run, run.task.select(run, None, None, limit, _told), {})
+    figures = run.evaluate(run.select(limit=limit, report=_told))
     out = {
-        **{"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, "looks": looks},
+        **{"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, "looks": glimpses},
         **{"data": data.name, **figures},
         **_own_variance(run, row, draws),
     }
@@ -175,57 +176,57 @@ _OTHERS = ("hybrid", "random", "centre")  # than the paper's
 
 
 # Glimpses an image of one estimate with its gradient, draws included.
-def _looks(session: Session, batch: Any) -> float:
+def _glimpses_read(session: Session, batch: Any) -> float:
     # Counting must neither change the run nor stay in its programs.
-    programs = session.task.build(session.config, session.description)
-    counted = Looks(programs)
+    programs = session.family.build(session.config, session.description)
+    counter = GlimpseCounter(programs)
     with torch.random.fork_rng():
         session.objective.estimate(*programs, batch)
-    return counted.count / batch.size
+    return counter.count / batch.size
 
 
-def _own_variance(run: Run, row: str, draws: int) -> dict[str, float]:
+def _own_variance(run: OpenedRun, row: str, draws: int) -> dict[str, float]:
     return {} if row in _OTHERS else _variance(run, row, draws)
 
 
 # Of a row's gradient at a run's parameters; the run's guide is used where the row has one.
-def _variance(run: Run, row: str, draws: int) -> dict[str, float]:
+def _variance(run: OpenedRun, row: str, draws: int) -> dict[str, float]:
     model, guide = run.programs
     if ROWS[row]["guide"] == "prior":
         guide = Prior(model)
     config = resolve([{"model": "glimpse"}, {"data": {"name": run.config.data.name}}, ROWS[row]])
-    batch = run.task.batch(run, run.task.select(run, None, "dev", IMAGES, _told))
+    batch = run.batch(run.select(part="dev", limit=IMAGES, report=_told))
     pyro.set_rng_seed(0)
     groups = {"model": parameter_groups(model, guide)["model"]}
     estimator = objective(config.objective, config.inference)
-    found = examine(estimator, model, guide, (batch,), groups, draws=draws).groups["model"]
-    return {"variance": found.variance / batch.size, "snr": found.signal_to_noise}
+    gradient = examine(estimator, model, guide, (batch,), groups, draws=draws).groups["model"]
+    return {"variance": gradient.variance / batch.size, "snr": gradient.signal_to_noise}
 
 
 def table(folder: Path) -> None:
-    groups = defaultdict(list)
+    runs_by_row = defaultdict(list)
     for path in sorted(folder.glob("*/benchmark.json")):
-        found = json.loads(path.read_text())
-        groups[found["row"]].append(found)
+        figures = json.loads(path.read_text())
+        runs_by_row[figures["row"]].append(figures)
     titles = ["", "seeds", *COLUMNS]
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     for row in ROWS:
-        if group := groups.get(row):
-            cells = [row, ", ".join(str(one["seed"]) for one in group)]
-            cells += [over_seeds([one[name] for one in group if name in one]) for name in COLUMNS.values()]
+        if runs := runs_by_row.get(row):
+            cells = [row, ", ".join(str(run["seed"]) for run in runs)]
+            cells += [over_seeds([run[name] for run in runs if name in run]) for name in COLUMNS.values()]
             print("| " + " | ".join(cells) + " |")
-    every = [one for group in groups.values() for one in group]
-    for row, group in groups.items():
-        errors = [[one[f"error_{t}"] for t in range(1, 1 + _glimpses(one))] for one in group]
+    every = [run for runs in runs_by_row.values() for run in runs]
+    for row, runs in runs_by_row.items():
+        errors = [[run[f"error_{g}"] for g in range(1, 1 + _glimpses(run))] for run in runs]
         shown = ", ".join(over_seeds(list(values)) for values in zip(*errors, strict=True))
         print(f"\n{row}: error after each glimpse {shown}", end="")
     print("\n")
-    for one in (one for one in every if "together" in one):
-        found = {name: f"{value['variance']:.4g}" for name, value in one["together"].items()}
-        print(f"variances at the parameters of {one['row']}, seed {one['seed']}: {found}")
+    for run in (run for run in every if "together" in run):
+        variances = {name: f"{value['variance']:.4g}" for name, value in run["together"].items()}
+        print(f"variances at the parameters of {run['row']}, seed {run['seed']}: {variances}")
     if every and "distance_centre" in every[0]:
-        print(f"from the canvas centre: {mean(one['distance_centre'] for one in every):.2f} px")
-    data, commits = ({one[key] for one in every} for key in ("data", "commit"))
+        print(f"from the canvas centre: {mean(run['distance_centre'] for run in every):.2f} px")
+    data, commits = ({run[key] for run in every} for key in ("data", "commit"))
     print(f"{', '.join(sorted(data))}; ± is the standard error over seeds")
     print(f"commits {', '.join(sorted(commits))}")
 
@@ -253,24 +254,24 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
     parser.add_argument("--table", type=Path, help="print the table of an earlier run's folder")
     parser.add_argument("--quick", action="store_true", help="320 images, tiny networks: to see that it runs")
-    asked = parser.parse_args()
-    if asked.table:
-        table(asked.table)
+    arguments = parser.parse_args()
+    if arguments.table:
+        table(arguments.table)
         return
-    layers: list[Mapping[str, Any]] = [parse_setting(text) for text in asked.set]
-    layers.append({"data": {"name": asked.data}, "threads": asked.threads})
-    if asked.epochs:
-        layers.append({"training": {"max_epochs": asked.epochs}})
-    if asked.quick:
+    layers: list[Mapping[str, Any]] = [parse_setting(text) for text in arguments.set]
+    layers.append({"data": {"name": arguments.data}, "threads": arguments.threads})
+    if arguments.epochs:
+        layers.append({"training": {"max_epochs": arguments.epochs}})
+    if arguments.quick:
         sizes = dict.fromkeys(("hidden", "features", "head", "guide"), 8)
         layers.append({"data": {"train_limit": 320}, "training": {"max_epochs": 1}})
         layers.append({"network": {**sizes, "glimpses": 2}, "decoding": {"draws": 2, "particles": 2}})
     with TemporaryDirectory() as temporary:
-        out = Path(temporary) if asked.quick else asked.out
-        for seed in asked.seeds:
-            for row in asked.rows:
-                draws, limit = (10, 500) if asked.quick else (asked.draws, None)
-                run_row(row, seed, out, merge(layers), asked.minutes, draws, limit)
+        out = Path(temporary) if arguments.quick else arguments.out
+        for seed in arguments.seeds:
+            for row in arguments.rows:
+                draws, limit = (10, 500) if arguments.quick else (arguments.draws, None)
+                run_row(row, seed, out, merge(layers), arguments.minutes, draws, limit)
         table(out)
 
 
