@@ -48,12 +48,12 @@ def corpus(
     if name == DEFAULT:
         sizes = {**scenes.SIZES, "train": options.scenes}
         digits = mnist(report, options.digits)
-        return scenes.captioned(digits, name, seed=options.seed, sizes=sizes)
+        return scenes.captioned_images(digits, name, seed=options.seed, sizes=sizes)
     if name == "emoji-captions":
-        return emoji.captioned(fetch("emoji", report), name)
+        return emoji.captioned_images(fetch("emoji", report), name)
     folder = Path(name)
     if flickr8k.is_flickr8k(folder):
-        return flickr8k.captioned(folder, report, side=options.side)
+        return flickr8k.captioned_images(folder, report, side=options.side)
     if folder.exists():
         raise DataError(
             f"{folder}: not a folder of captioned pictures",

@@ -23,7 +23,7 @@ class Asked(NamedTuple):
     questions: list[int]
 
 
-def by_image(questions: Iterable[Question]) -> list[Asked]:
+def group_by_image(questions: Iterable[Question]) -> list[Asked]:
     """The questions grouped by image, images and questions in the order in which they come."""
     questions_of: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
@@ -36,7 +36,7 @@ def word_vocabulary(questions: Iterable[Question]) -> list[str]:
     return sorted({word for question in questions for word in question.words})
 
 
-def numbered(names: Sequence[str], first: int = 0) -> dict[str, int]:
+def number_names(names: Sequence[str], first: int = 0) -> dict[str, int]:
     """Numbers of names, counted from the first."""
     return {name: number for number, name in enumerate(names, start=first)}
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hardpp.data.images.rasters import Box
 from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
 
@@ -151,7 +151,7 @@ def _read(folder: Path, part: str, on_bad: OnBad, report: Callable[[str], None])
         image = f"{part}/{number}"
         if not has_image(image):
             raise ValueError(f"it is about image {image}, which is missing")
-        return Question(f"{part}/{place}", text, image, (normalised(answer),))
+        return Question(f"{part}/{place}", text, image, (normalise_answer(answer),))
 
     return list(parse_entries(path, enumerate(rows), question, on_bad, report, _HINT).values())
 

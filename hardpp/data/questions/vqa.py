@@ -19,7 +19,7 @@ from typing import Any
 
 from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
 from hardpp.errors import DataError
@@ -110,7 +110,7 @@ def _answers(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[i
             isinstance(answer, dict) and isinstance(answer.get("answer"), str) for answer in answers
         ):
             raise ValueError(f"question_id {number} has no list of answers")
-        return number, tuple(normalised(answer["answer"]) for answer in answers)
+        return number, tuple(normalise_answer(answer["answer"]) for answer in answers)
 
     entries = enumerate(_rows(path, "annotations"))
     return dict(parse_entries(path, entries, annotation, on_bad, report, _HINT).values())

@@ -97,4 +97,6 @@ def corpus(
 def _mixed(parts: dict[str, list[Recording]], level: int) -> dict[str, list[Recording]]:
     if not level:
         return parts
-    return {part: mixing.paired(recordings, level / 100, part) for part, recordings in parts.items()}
+    return {
+        part: mixing.with_second_speakers(recordings, level / 100, part) for part, recordings in parts.items()
+    }

@@ -53,7 +53,7 @@ class LogMel:
         return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
 
 
-def measured(wave: Tensor) -> Tensor:
+def static_features(wave: Tensor) -> Tensor:
     """The static features of a wave (N,) as they are kept: (M, 41) float16."""
     return log_mel.static(wave).half()
 
@@ -112,19 +112,21 @@ def corpus(
     )
 
 
-def heard(recordings: Sequence[Recording], normalisation: Normalisation, stacked: int) -> list[Utterance]:
+def utterances_of(
+    recordings: Sequence[Recording], normalisation: Normalisation, stacked: int
+) -> list[Utterance]:
     """Utterances of recordings that belong to no corpus, normalised as those of one are; nothing is kept.
 
     Raises:
         DataError: A sound cannot be read.
     """
     return [
-        _utterance(recording, LogMel(measured(recording.sound.read()), normalisation, stacked))
+        _utterance(recording, LogMel(static_features(recording.sound.read()), normalisation, stacked))
         for recording in recordings
     ]
 
 
-def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
+def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
     """The same utterances, their features brought to the mean and variance of another corpus's train part.
 
     Frames that were not computed here, of which there is one corpus only, stay as they are.
@@ -145,7 +147,7 @@ def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Ca
     report(f"computing features of {len(recordings)} utterances")
     rows, reported_at = [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
-        rows.append(measured(recording.sound.read()))
+        rows.append(static_features(recording.sound.read()))
         if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
             reported_at = time.monotonic()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.speech import audio
-from hardpp.data.speech.recordings import Sex, fitted
+from hardpp.data.speech.recordings import Sex, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError, UsageError
 
@@ -38,7 +38,7 @@ VOICES = (
 )
 
 
-def program() -> str:
+def find_flite() -> str:
     """Where flite is.
 
     Raises:
@@ -58,7 +58,7 @@ def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: P
     """Writes a sentence as FLAC and returns its phones.
 
     Args:
-        flite: What `program` returned.
+        flite: What `find_flite` returned.
         text: One sentence.
         voice: Who says it.
         stretch: Of all durations.
@@ -77,7 +77,7 @@ def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: P
     seconds = audio.inspect(wave).seconds
     audio.to_flac(wave, path)
     wave.unlink()
-    return fitted(list(_segments(phones, text)), seconds, path, ("pau",), _OVERRUN)
+    return fit_to_sound(list(_segments(phones, text)), seconds, path, ("pau",), _OVERRUN)
 
 
 def _segments(phones: str, text: str) -> Iterator[Segment]:

@@ -56,7 +56,7 @@ def mix(first: Tensor, second: Tensor, level: float) -> Tensor:
     return _scaled(_scaled(first) + level * second)
 
 
-def paired(recordings: Sequence[Recording], level: float, part: str) -> list[Recording]:
+def with_second_speakers(recordings: Sequence[Recording], level: float, part: str) -> list[Recording]:
     """Every recording of a part with a second speaker in the background, in the same order.
 
     Those of one sex, in their order, take those of the other in turn, in the order of the CRC-32 of the name.

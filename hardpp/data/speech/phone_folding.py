@@ -41,7 +41,7 @@ PHONES = tuple(sorted(TO_48))
 """The 61 phones of TIMIT."""
 
 
-def folded(
+def fold_phones(
     segments: Sequence[Segment], folding: Mapping[str, str | None], merged: Collection[str] = ()
 ) -> tuple[Segment, ...]:
     """Segments with folded labels.

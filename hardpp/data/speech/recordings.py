@@ -59,7 +59,7 @@ class Recording(NamedTuple):
         return tuple(segment.label for segment in self.segments) or self.transcript
 
 
-def fitted(
+def fit_to_sound(
     segments: Sequence[Segment],
     seconds: float,
     path: Path,

@@ -91,7 +91,7 @@ def recordings(
         f"synthetic-speech-{size}-{_VERSION}",
         lambda built: make(orders(read_bitext(), size), built, report),
     )
-    return listed(folder)
+    return read_parts(folder)
 
 
 def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], None]) -> None:
@@ -101,7 +101,7 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
         UsageError: flite, one of its voices or soundfile is not installed.
         DataError: flite failed.
     """
-    program = flite.program()
+    program = flite.find_flite()
     all_orders = [(part, order) for part, of_part in ordered.items() for order in of_part]
     report(f"making {len(all_orders)} utterances with flite")
     for part in ordered:
@@ -129,7 +129,7 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
     (folder / _LIST).write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
-def listed(folder: Path) -> dict[str, list[Recording]]:
+def read_parts(folder: Path) -> dict[str, list[Recording]]:
     """The parts of a folder that `make` filled.
 
     Raises:

@@ -48,10 +48,10 @@ def recordings(
         UsageError: soundfile is not installed.
     """
     if not is_list(path):
-        parts = {part: listed(path / f"{part}.tsv", on_bad, report) for part in PARTS}
+        parts = {part: read_list(path / f"{part}.tsv", on_bad, report) for part in PARTS}
         _check_apart(path, parts)
         return parts
-    listed_recordings, parts = listed(path, on_bad, report), {part: [] for part in PARTS}
+    listed_recordings, parts = read_list(path, on_bad, report), {part: [] for part in PARTS}
     for recording in listed_recordings:
         parts[part_of(recording.name)].append(recording)
     if empty := [part for part in PARTS if not parts[part]]:
@@ -63,7 +63,7 @@ def recordings(
     return parts
 
 
-def listed(
+def read_list(
     path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Recording]:
     """Every recording of one list, in order; the arguments and errors are those of `recordings`."""
@@ -79,7 +79,7 @@ def listed(
     return parse_lines(path, recording, "lines of SOUND, TAB, tokens", _HINT, on_bad, report)
 
 
-def sounds(path: Path) -> list[Recording]:
+def read_sound_list(path: Path) -> list[Recording]:
     """The recordings of a list of nothing but sound files, paths being as the shell takes them.
 
     Raises:

@@ -23,7 +23,7 @@ _MOSES = {
 }
 
 
-def paired(
+def pair_texts(
     paths: tuple[Path, Path],
     numbered: list[list[tuple[int, bytes]]],
     on_bad: OnBad,
@@ -64,7 +64,7 @@ def paired(
     return lines
 
 
-def sources(path: Path) -> list[str]:
+def read_source_texts(path: Path) -> list[str]:
     """Every line of a file of texts that face none, without blanks around it.
 
     Raises:
@@ -74,7 +74,7 @@ def sources(path: Path) -> list[str]:
     return parse_lines(path, lambda number, line: _text(line), "one text a line", hint)
 
 
-def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
+def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
     """Those pairs to train on with at most `max_tokens` words (between blanks) a side.
 
     Raises:
@@ -91,12 +91,12 @@ def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], Non
     return short_lines
 
 
-def changed(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
+def map_texts(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
     """The lines with both texts changed, where they stood."""
     return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]
 
 
-def unescaped(text: str) -> str:
+def unescape_moses(text: str) -> str:
     """A text of the Moses tokenizer with the characters that it escapes; words stay apart."""
     for written, meant in _MOSES.items():
         text = text.replace(written, meant)

@@ -24,7 +24,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def sentences(pair: TextPair) -> list[TextPair]:
+def split_into_sentences(pair: TextPair) -> list[TextPair]:
     """A pair of paragraphs as pairs of sentences when both have equally many, else as it is."""
     sides = [_SENTENCE_END.split(side) for side in pair]
     if len(sides[0]) != len(sides[1]):
@@ -32,7 +32,7 @@ def sentences(pair: TextPair) -> list[TextPair]:
     return [TextPair(source, target) for source, target in zip(*sides, strict=True)]
 
 
-def selected(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextPair]]:
+def select_pairs(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextPair]]:
     """What is kept of (group, pair), in order; a pair that several groups have stays with the first.
 
     Runs of white space become one blank, so that every text is one line.
@@ -45,7 +45,7 @@ def selected(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextPair]
     return [(group, pair) for pair, group in group_of.items()]
 
 
-def split(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
+def split_by_group(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
     """Parts by `bucket` of the group, without leaks."""
     parts: dict[str, list[TextPair]] = {"train": [], "dev": [], "test": []}
     for group, pair in pairs:

@@ -7,7 +7,7 @@ from hardpp.data.transduction.pairs import Line
 from hardpp.errors import DataError
 
 
-def by_checksum(lines: list[Line], path: Path, own_split: str) -> dict[str, list[Line]]:
+def split_by_checksum(lines: list[Line], path: Path, own_split: str) -> dict[str, list[Line]]:
     """Parts by `bucket` of the source, each in the order of `lines`.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from hardpp.data.order import in_order
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokens import Tokenizer, tokenizer
+from hardpp.data.transduction.tokens import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import END, Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.family import Run
@@ -31,7 +31,7 @@ def vocabularies(description: Mapping[str, Any]) -> tuple[Vocabulary, Vocabulary
 
 def tokenizers(description: Mapping[str, Any]) -> tuple[Tokenizer, Tokenizer]:
     """How a run's sources and targets are cut."""
-    return tokenizer(description["source_tokens"]), tokenizer(description["target_tokens"])
+    return load_tokenizer(description["source_tokens"]), load_tokenizer(description["target_tokens"])
 
 
 def ordered_batches(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
 from hardpp.data.transduction.batches import collate, encode
-from hardpp.data.transduction.pairing import sources
+from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY, END
 from hardpp.decoding.symmetrisation import Method
@@ -109,7 +109,7 @@ class SequencePairs:
             DataError: the file cannot be read, or a line of it is empty; the message names file and line.
         """
         tokenizer, _ = tokenizers(run.description)
-        return [Pair(tokenizer.tokenize(text), (), ()) for text in sources(path)]
+        return [Pair(tokenizer.tokenize(text), (), ()) for text in read_source_texts(path)]
 
     def posterior(
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int

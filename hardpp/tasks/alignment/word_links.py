@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokenised import reversed_pair
+from hardpp.data.transduction.tokenised import reverse_pair
 from hardpp.data.vocabulary import FACTORS
 from hardpp.decoding.links import Link, best_links, reversed_links, word_links
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
@@ -58,7 +58,7 @@ def both_ways(
             f"{backward.path} does not go back from what {forward.path} goes to",
             "train it on the same data with --set data.reverse=true",
         )
-    turned = links(backward, [reversed_pair(pair) for pair in pairs], which)
+    turned = links(backward, [reverse_pair(pair) for pair in pairs], which)
     return links(forward, pairs, which), [reversed_links(found) for found in turned]
 
 
@@ -96,7 +96,7 @@ def compare_links(forward: Run, backward: Run | None, pairs: Sequence[Pair]) -> 
             rows.append(_row(which, "forward", links(forward, pairs, which), gold, hits))
             continue
         ahead, back = both_ways(forward, backward, pairs, which)
-        turned = [reversed_pair(pair) for pair in pairs]
+        turned = [reverse_pair(pair) for pair in pairs]
         aims = _points(links(backward, turned, which, always=True)), known_links(turned)
         rows.append(_row(which, "forward", ahead, gold, hits))
         rows.append(_row(which, "backward", back, gold, hit_rate(*aims).rate))

@@ -12,7 +12,7 @@ from torch import Tensor
 from hardpp.config import DataConfig
 from hardpp.data.images.batches import collate
 from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.images.labelled import ImagePart, LabelledImages, first
+from hardpp.data.images.labelled import ImagePart, LabelledImages, first_images
 from hardpp.errors import DataError, UsageError
 from hardpp.types import ImageBatch
 
@@ -41,7 +41,7 @@ def load(config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
         DataError: they cannot be fetched or read.
     """
     found = corpus(config.name, ImageOptions(fresh=config.fresh), report)
-    return found._replace(train=first(found.train, config.train_limit))
+    return found._replace(train=first_images(found.train, config.train_limit))
 
 
 def describe(data: LabelledImages) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 from hardpp.data.speech import features
 from hardpp.data.speech.batches import check_lengths
 from hardpp.data.speech.recordings import Recording
-from hardpp.data.speech.transcripts import is_list, listed, sounds
+from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Normalisation, Utterance
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Run
@@ -39,7 +39,7 @@ def select(
     """
     config = run.reading(data)
     if data is not None and part in (None, "all") and is_list(Path(data)):
-        chosen = _heard(listed(Path(data), config.on_bad, report)[:limit], run)
+        chosen = _heard(read_list(Path(data), config.on_bad, report)[:limit], run)
     else:
         found = load(config, report)
         size = found.test[0].read().shape[-1]
@@ -61,7 +61,7 @@ def sources(run: Run, path: Path) -> list[Utterance]:
         DataError: the file or a sound cannot be read; the message names file and line.
         UsageError: the run does not hear sound.
     """
-    return _heard(sounds(path), run)
+    return _heard(read_sound_list(path), run)
 
 
 def _as_in_training(utterances: Sequence[Utterance], description: Mapping[str, Any]) -> list[Utterance]:
@@ -71,7 +71,7 @@ def _as_in_training(utterances: Sequence[Utterance], description: Mapping[str, A
     this kept none: theirs stay as the folder has them.
     """
     kept = _normalisation(description)
-    return list(utterances) if kept is None else features.normalised(utterances, kept)
+    return list(utterances) if kept is None else features.renormalise(utterances, kept)
 
 
 def _heard(recordings: Sequence[Recording], run: Run) -> list[Utterance]:
@@ -80,7 +80,7 @@ def _heard(recordings: Sequence[Recording], run: Run) -> list[Utterance]:
         raise UsageError(
             "this run hears features that came with its data, and not sound", "train one on recordings"
         )
-    return features.heard(recordings, kept, config.stacked)
+    return features.utterances_of(recordings, kept, config.stacked)
 
 
 def _normalisation(description: Mapping[str, Any]) -> Normalisation | None:

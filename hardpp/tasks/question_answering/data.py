@@ -14,8 +14,8 @@ from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.rasters import Box
 from hardpp.data.lines import OnBad
 from hardpp.data.questions import easy_vqa, vqa
-from hardpp.data.questions.answers import answer_vocabulary, likeliest_answer
-from hardpp.data.questions.batches import Asked, by_image, collate, numbered, word_vocabulary
+from hardpp.data.questions.answers import answer_vocabulary, most_given_class
+from hardpp.data.questions.batches import Asked, collate, group_by_image, number_names, word_vocabulary
 from hardpp.data.questions.questions import Pictures, Question, Questions
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
@@ -52,7 +52,7 @@ class Numbers(NamedTuple):
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> "Numbers":
         """Those of a run's description."""
-        return cls(numbered(description["words"], _FIRST_WORD), numbered(description["answers"]))
+        return cls(number_names(description["words"], _FIRST_WORD), number_names(description["answers"]))
 
 
 def load(config: QuestionData, report: Callable[[str], None]) -> Questions:
@@ -100,8 +100,8 @@ def asked_batches(
 ) -> Iterator[tuple[list[Asked], QuestionBatch]]:
     """All questions in batches, with what each row of a batch asks; labels are people's likeliest answers."""
     questions, pictures = chosen
-    labels = [likeliest_answer(question, numbers.classes) for question in questions]
-    groups = by_image(questions)
+    labels = [most_given_class(question, numbers.classes) for question in questions]
+    groups = group_by_image(questions)
     for start in range(0, len(groups), images):
         rows = groups[start : start + images]
         yield rows, collate(rows, questions, labels, pictures, numbers.words, regions)

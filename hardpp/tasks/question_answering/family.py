@@ -12,8 +12,8 @@ from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
 from hardpp.data.order import length_buckets
-from hardpp.data.questions.answers import drawn_answer
-from hardpp.data.questions.batches import by_image, collate
+from hardpp.data.questions.answers import draw_answer
+from hardpp.data.questions.batches import collate, group_by_image
 from hardpp.data.questions.questions import Questions
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
@@ -123,15 +123,17 @@ class QuestionTask(QuestionVerbs):
         """Batches of images with all their questions, shuffled, and labels drawn, by seed and epoch."""
         numbers = Numbers.of(description)
         answered = [q for q in data.train if any(answer in numbers.classes for answer in q.answers)]
-        groups = by_image(answered)
+        groups = group_by_image(answered)
         lengths = [len(group.questions) for group in groups]
 
         def epoch(number: int) -> Sequence[Callable[[], QuestionBatch]]:
             def make(batch: list[int]) -> QuestionBatch:
                 rows = [groups[index] for index in batch]
                 asked = [answered[place] for row in rows for place in row.questions]
-                labels = [drawn_answer(q, numbers.classes, config.seed, number) for q in asked]
-                return collate(by_image(asked), asked, labels, data.pictures, numbers.words, regions(config))
+                labels = [draw_answer(q, numbers.classes, config.seed, number) for q in asked]
+                return collate(
+                    group_by_image(asked), asked, labels, data.pictures, numbers.words, regions(config)
+                )
 
             batches = length_buckets(lengths, lengths, config.training.batch_size, config.seed, number)
             return [partial(make, batch) for batch in batches]
