@@ -70,7 +70,7 @@ class CaptionedPart:
         return len(self.names)
 
     def first(self, count: int | None) -> "CaptionedPart":
-        """The first images with their references; the part itself if it has no more, or all are wanted."""
+        """The first `count` images with their references; all of them when `count` is None."""
         if count is None or count >= len(self):
             return self
         return CaptionedPart(
@@ -137,7 +137,7 @@ class ImageSubset:
 def captioned_parts(
     name: str, images: Pixels, examples: Mapping[str, Sequence[tuple[str, tuple[Caption, ...]]]]
 ) -> CaptionedImages:
-    """Three parts whose images lie one after the other in one list.
+    """Build three parts from one list that holds all their images.
 
     Args:
         name: Of the data.
@@ -154,5 +154,5 @@ def captioned_parts(
 
 
 def split_into_words(text: str) -> tuple[str, ...]:
-    """The words of a sentence in lower case, without punctuation."""
+    """Split a sentence into words in lower case, without punctuation."""
     return tuple(_WORD.findall(text.lower()))

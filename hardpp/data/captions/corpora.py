@@ -1,4 +1,4 @@
-"""Corpora of captioned images by name: what can be fetched or made of it, and a user's own folder.
+"""Captioned images by name: corpora that are fetched or made, and a user's own folder.
 
 digit-captions   two to four digits of MNIST on 84 x 84 pixels, with a gold box for each digit named
 emoji-captions   3,786 pictures of 64 x 64 pixels with their names
@@ -20,7 +20,7 @@ NAMES = (DEFAULT, "emoji-captions")
 
 
 class CaptionOptions(NamedTuple):
-    """What can be chosen about a corpus; what does not concern it is ignored."""
+    """Options of a corpus; those of other corpora are ignored."""
 
     seed: int = 0  # of scenes
     scenes: int = scenes.SIZES["train"]  # to train on
@@ -33,18 +33,7 @@ def corpus(
     options: CaptionOptions = CaptionOptions(),  # noqa: B008, it cannot be changed
     report: Callable[[str], None] = lambda text: None,
 ) -> CaptionedImages:
-    """The corpus of that name, fetched, made or read.
-
-    Args:
-        name: One of `NAMES`, or the path of a folder.
-        options: What can be chosen.
-        report: Told in a few words what is going on.
-
-    Raises:
-        UsageError: The name is unknown.
-        DataError: Data cannot be fetched or read; the message names the file.
-        ResourceError: The disk is full.
-    """
+    """Fetch, make or read a corpus; arguments and errors are as for `hardpp.data.images.corpora.corpus`."""
     if name == DEFAULT:
         sizes = {**scenes.SIZES, "train": options.scenes}
         digits = mnist(report, options.digits)

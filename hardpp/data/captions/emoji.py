@@ -33,7 +33,7 @@ _VARIANT = "\ufe0f"  # asks for a picture instead of a sign; names are listed wi
 
 
 def captioned_images(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
-    """Reads the names; pictures are read when they are asked for.
+    """Read the names; pictures are read when they are asked for.
 
     Args:
         folder: What `fetch("emoji")` returned, or a folder laid out as above.

@@ -1,4 +1,4 @@
-"""Flickr8k as its users hold it, in any of its three forms, and other pictures laid out like it.
+"""Flickr8k as its users hold it, and other pictures laid out like it.
 
     Flickr8k.token.txt, captions.txt or dataset_flickr8k.json    see `hardpp.data.captions.flickr8k_captions`
     Flickr_8k.{train,dev,test}Images.txt                         NAME.jpg, one a line
@@ -97,7 +97,7 @@ class _Pictures:
                 self._named.setdefault(path.name, []).append(path)
 
     def find(self, name: str) -> Path | None:
-        """The file of that name, or of that path below the folder or any folder of it; None if there is none.
+        """Find the file of a name, or of a path below the folder or any folder of it; None if there is none.
 
         Raises:
             DataError: there are several.

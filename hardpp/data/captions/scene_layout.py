@@ -29,7 +29,7 @@ _TRIES = 1000  # per scene; about one in twelve is used
 
 
 class Layout(NamedTuple):
-    """Where the digits of N scenes are, in the order in which they are named."""
+    """The places of the digits of N scenes, in the order in which the sentence names them."""
 
     number: Places  # (N,) 2 to 4, how many there are
     digit: Places  # (N, 4) which of the D

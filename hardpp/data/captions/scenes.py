@@ -31,7 +31,7 @@ _VERSION = 1  # of how scenes are made; other scenes have another
 
 
 class DigitPictures:
-    """Scenes, rendered when they are asked for.
+    """Pictures of scenes, rendered when they are read.
 
     Args:
         digits: D of them, 28 x 28.
@@ -47,7 +47,7 @@ class DigitPictures:
         return len(self._layout.number)
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
-        """(B, 1, 84, 84) uint8."""
+        """Render the scenes at those places, or all of them: (B, 1, 84, 84) uint8."""
         indices = as_indices(places, len(self))
         number, digit, spot, _, _ = (part[indices] for part in self._layout)
         canvas = np.zeros((len(indices), CANVAS, CANVAS), np.uint8)
@@ -68,7 +68,7 @@ class DigitPictures:
 def captioned_images(
     digits: LabelledImages, name: str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES
 ) -> CaptionedImages:
-    """Scenes of the digits of each part, with their sentences.
+    """Make scenes of the digits of each part, with their sentences.
 
     Args:
         digits: Images of 28 x 28 pixels with one digit each; label n is digit n.

@@ -1,4 +1,4 @@
-"""Digits somewhere on a larger canvas: translated, scaled and cluttered, made as they are asked for.
+"""Translated, scaled and cluttered digits on a larger canvas, made when they are read.
 
     side ~ Uniform{smallest .. largest}            the digit's 28 x 28 pixels become side x side
     top, left ~ Uniform{0 .. canvas - side}        each
@@ -38,7 +38,7 @@ _AT_ONCE = 2048  # scenes rendered together, which bounds the memory it takes
 
 
 class Recipe(NamedTuple):
-    """What scenes look like."""
+    """The sizes of a scene."""
 
     canvas: int  # pixels a side
     smallest: int = 28  # side of a digit, margin included
@@ -101,7 +101,7 @@ class Scenes:
         return len(self.labels)
 
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
-        """The scenes at those places, or all of them, rendered as they are in an epoch."""
+        """Render the scenes at those places, or all of them, as they are in an epoch."""
         indices = as_indices(places, len(self))
         layout = self._layout(epoch)
         canvas = np.zeros((len(indices), *self.size[1:]), np.uint8)
@@ -164,7 +164,7 @@ class Scenes:
 def scenes(
     digits: LabelledImages, name: str, *, seed: int = 0, fresh: bool = True, recipe: Recipe | None = None
 ) -> LabelledImages:
-    """Scenes of the digits of each part.
+    """Make scenes of the digits of each part.
 
     Args:
         digits: Images of one digit each.

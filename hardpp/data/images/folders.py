@@ -67,13 +67,13 @@ class Pictures:
         return ImagesWithBoxes(self.files.read(files_read), None)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, and of which are this part's, with their labels."""
+        """SHA-256 of the names and sizes of all files, and of the places and labels of this part."""
         described = json.dumps([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
         return hashlib.sha256(described.encode()).hexdigest()
 
 
 def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda text: None) -> LabelledImages:
-    """Finds the images and looks at the size and mode of each.
+    """Find the images, and check the size and mode of each.
 
     Args:
         folder: Laid out as above.

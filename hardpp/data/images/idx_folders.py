@@ -37,12 +37,12 @@ _DEV = 12  # one image in so many is kept for dev
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether a folder holds such a file, whatever else."""
+    """Whether a folder holds IDX files."""
     return folder.is_dir() and any(_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
 def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = None) -> LabelledImages:
-    """Reads all images into memory.
+    """Read all images into memory.
 
     Args:
         folder: Laid out as above.

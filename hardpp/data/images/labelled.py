@@ -152,7 +152,7 @@ class FirstImages:
 
 
 def first_images(part: ImagePart, count: int | None) -> ImagePart:
-    """The first images of a part; the part itself if it has no more, or all are wanted."""
+    """The first `count` images of a part; all of them when `count` is None."""
     return part if count is None or count >= len(part) else FirstImages(part, count)
 
 

@@ -1,4 +1,4 @@
-"""Files of pictures as pixels: opened by content, whatever their names say.
+"""Picture files read as pixels, by their content, whatever their names say.
 
 Grey pictures have one channel, all others three. What is transparent becomes white. The files are decoded
 when they are asked for; they stay in memory afterwards, if all of them together are not too large.
@@ -32,7 +32,7 @@ _KEPT = 2**30  # bytes of pixels
 
 
 class Header(NamedTuple):
-    """What a file says of itself before it is decoded."""
+    """Mode and size of a picture, known before it is decoded."""
 
     mode: str  # pillow's name for the kind of pixels
     width: int
@@ -40,7 +40,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Mode and size of a picture.
+    """Read mode and size of a picture.
 
     Raises:
         DataError: The file is missing, is no picture, or is of a mode that is not read.
@@ -50,7 +50,7 @@ def read_header(path: Path) -> Header:
 
 
 def decode_picture(path: Path, side: int | None = None) -> NDArray[np.uint8]:
-    """Pixels (C, H, W) of a picture.
+    """Decode a picture into pixels (C, H, W).
 
     Args:
         path: The file.

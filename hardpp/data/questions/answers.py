@@ -1,4 +1,4 @@
-"""Answers of people: made comparable, counted into a vocabulary, and drawn as training labels.
+"""Answers of people: normalised, counted into a vocabulary, and drawn as training labels.
 
 The normalisation is that of the official evaluation of VQA: lower case, signs dropped beside a blank or
 in numbers and else turned into blanks, full stops dropped unless a digit follows, number words to
@@ -41,7 +41,7 @@ _REPAIRED = {
 
 
 def normalise_answer(answer: str) -> str:
-    """An answer as it is compared with others.
+    """Normalise an answer, so that it can be compared with others.
 
     Example:
         >>> normalised("The two  dogs, dont!")
@@ -62,7 +62,7 @@ def most_given_answer(answers: Sequence[str]) -> str:
 
 
 def answer_vocabulary(questions: Iterable[Question], at_least: int) -> list[str]:
-    """Answers that most people gave to so many questions, sorted: the classes of a model.
+    """The classes of a model, sorted: answers that most people gave to at least so many questions.
 
     Args:
         questions: of the training part.
@@ -73,7 +73,7 @@ def answer_vocabulary(questions: Iterable[Question], at_least: int) -> list[str]
 
 
 def draw_answer(question: Question, classes: Mapping[str, int], seed: int, epoch: int) -> int | None:
-    """A training label: one person's answer, everybody's as likely, among those who gave a class.
+    """Draw a training label: the answer of one person, chosen uniformly among those who gave a class.
 
     Args:
         question: with its answers.
@@ -92,6 +92,6 @@ def draw_answer(question: Question, classes: Mapping[str, int], seed: int, epoch
 
 
 def most_given_class(question: Question, classes: Mapping[str, int]) -> int | None:
-    """The class that most people gave, whose probability is reported; None if nobody gave one."""
+    """The class that most people gave; None if nobody gave one."""
     given = [answer for answer in question.answers if answer in classes]
     return classes[most_given_answer(given)] if given else None

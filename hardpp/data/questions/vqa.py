@@ -32,7 +32,7 @@ _HINT = "every question has a question_id, a known image and an annotation; on_b
 def questions(
     folder: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> Questions:
-    """Reads the questions and finds the features of their images, which are read when asked for.
+    """Read the questions and find the features of their images, which are read when asked for.
 
     Args:
         folder: laid out as above.

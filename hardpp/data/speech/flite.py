@@ -1,4 +1,4 @@
-"""The synthesiser flite: a sentence to sound, with the time at which every phone ends.
+"""The synthesiser flite, which says a sentence and tells when every phone ends.
 
 flite knows the times, as it put the phones there: 41 phones with the pause `pau`, named as TIMIT's. It is a
 program of the user's; a process says one sentence.
@@ -39,7 +39,7 @@ VOICES = (
 
 
 def find_flite() -> str:
-    """Where flite is.
+    """Find the program flite.
 
     Raises:
         UsageError: It is not installed, or lacks one of the voices.
@@ -55,7 +55,7 @@ def find_flite() -> str:
 
 
 def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: Path) -> tuple[Segment, ...]:
-    """Writes a sentence as FLAC and returns its phones.
+    """Say a sentence into a FLAC file; returns its phones.
 
     Args:
         flite: What `find_flite` returned.

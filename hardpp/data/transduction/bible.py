@@ -26,7 +26,7 @@ _Verses = dict[tuple[int, int, int], str]  # by book, chapter, verse
 
 
 def bitext(path: Path | str, language: Literal["de", "fr"]) -> Bitext:
-    """German or French to English.
+    """Read pairs of verses, German or French to English.
 
     Args:
         path: The database, or the folder that `fetch("bible")` returned.

@@ -26,7 +26,7 @@ _FIRST = re.compile(r'.*?[.!?]["”“]?(?=\s)')
 
 
 def bitext(path: Path | str) -> Bitext:
-    """German to English examples, in the order of the file.
+    """Read German to English examples, in the order of the file.
 
     Args:
         path: The dictionary file, or the folder that `fetch("ding")` returned.

@@ -33,7 +33,7 @@ _Numbered = list[tuple[int, bytes]]  # texts, and the lines where they stand
 
 
 def is_raw(folder: Path | str) -> bool:
-    """Does a folder hold the talks as they were handed out?"""
+    """Whether a folder holds the talks as they were handed out."""
     return next(Path(folder).glob("train.tags.*"), None) is not None
 
 

@@ -27,7 +27,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def bitext(folder: Path | str, language: Literal["de", "fr"]) -> Bitext:
-    """German or French to English.
+    """Read pairs of sentences, German or French to English.
 
     Args:
         folder: What `fetch("libreoffice-help")` returned.

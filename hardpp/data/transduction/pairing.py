@@ -1,4 +1,4 @@
-"""Texts that face one another in two files, and what is done to every such pair."""
+"""Pairs of texts from two files, line by line, and changes to all of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def pair_texts(
     on_bad: OnBad,
     report: Callable[[str], None],
 ) -> list[Line]:
-    """Pairs of what stands at the same place in two files.
+    """Pair the texts at the same place in two files.
 
     Args:
         paths: The files, for messages.
@@ -65,7 +65,7 @@ def pair_texts(
 
 
 def read_source_texts(path: Path) -> list[str]:
-    """Every line of a file of texts that face none, without blanks around it.
+    """Read the texts of a file that has no translations, one a line, without blanks around them.
 
     Raises:
         DataError: The file cannot be read, or a line of it is empty or not UTF-8.
@@ -75,7 +75,7 @@ def read_source_texts(path: Path) -> list[str]:
 
 
 def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
-    """Those pairs to train on with at most `max_tokens` words (between blanks) a side.
+    """Drop training pairs with more than `max_tokens` words (between blanks) on a side.
 
     Raises:
         DataError: None is left.
@@ -92,12 +92,12 @@ def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[
 
 
 def map_texts(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
-    """The lines with both texts changed, where they stood."""
+    """Apply a change to both texts of every pair."""
     return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]
 
 
 def unescape_moses(text: str) -> str:
-    """A text of the Moses tokenizer with the characters that it escapes; words stay apart."""
+    """Undo the escapes of the Moses tokenizer; words stay apart."""
     for written, meant in _MOSES.items():
         text = text.replace(written, meant)
     return text

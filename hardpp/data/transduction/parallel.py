@@ -71,7 +71,7 @@ def lines(
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Line]:
-    """Every pair of one pair of files, in order; the arguments are those of `bitext`.
+    """Read every pair of one pair of files, in order; the arguments are those of `bitext`.
 
     Raises:
         UsageError, DataError: as for `bitext`.
@@ -81,7 +81,7 @@ def lines(
 
 
 def is_beginning(path: Path | str) -> bool:
-    """Is there nothing of that name but a pair of files, NAME.de and NAME.en, that begin with it?"""
+    """Whether a path is no file, but the beginning of a pair of files, NAME.de and NAME.en."""
     return not Path(path).exists() and len(_endings(Path(path), ())) > 1
 
 
@@ -93,7 +93,7 @@ def texts(
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Line]:
-    """The pairs of two files, in order; the arguments are those of `bitext`.
+    """Read the pairs of two files, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.

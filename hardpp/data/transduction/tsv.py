@@ -52,7 +52,7 @@ def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[st
 def lines(
     path: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Line]:
-    """Every line of one file, in order; the arguments are those of `bitext`.
+    """Read every line of one file, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.

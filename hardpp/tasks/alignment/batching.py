@@ -9,7 +9,7 @@ from typing import Any
 from hardpp.data.order import in_order
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokens import Tokenizer, load_tokenizer
+from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import END, Vocabulary
 from hardpp.errors import DataError
 from hardpp.tasks.family import Run

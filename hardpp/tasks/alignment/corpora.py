@@ -15,14 +15,14 @@ from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
-from hardpp.data.transduction.tokenised import (
+from hardpp.data.transduction.tokenization import (
     reverse_corpus,
     reverse_pair,
     tokenize_bitext,
     tokenize_lines,
     tokenizers,
 )
-from hardpp.data.transduction.tokens import Tokenizer
+from hardpp.data.transduction.tokenizers import Tokenizer
 from hardpp.tasks.alignment.presets import FEW_SENTENCES, SENTENCES, TRANSLATION, WORDS
 
 Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokenised import reverse_pair
+from hardpp.data.transduction.tokenization import reverse_pair
 from hardpp.data.vocabulary import FACTORS
 from hardpp.decoding.links import Link, best_links, reversed_links, word_links
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise

@@ -4,7 +4,7 @@ import pytest
 
 from hardpp.data.parts import bucket
 from hardpp.data.transduction import tsv
-from hardpp.data.transduction.tokenised import tokenize_bitext, tokenizers
+from hardpp.data.transduction.tokenization import tokenize_bitext, tokenizers
 from hardpp.errors import DataError
 
 PART = {0: "test", 1: "dev"}

@@ -2,8 +2,8 @@ import pytest
 
 from hardpp.data.lines import Place
 from hardpp.data.transduction.pairs import Bitext, Line, Pair, TextPair
-from hardpp.data.transduction.tokenised import reverse_corpus, tokenize_bitext, tokenize_lines, tokenizers
-from hardpp.data.transduction.tokens import Characters, Words
+from hardpp.data.transduction.tokenization import reverse_corpus, tokenize_bitext, tokenize_lines, tokenizers
+from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
 
 LINES = [TextPair("ab", "x y"), TextPair("c", "z"), TextPair("ab", "y")]

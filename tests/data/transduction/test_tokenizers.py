@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hardpp.data.transduction.pieces import Pieces
-from hardpp.data.transduction.tokens import (
+from hardpp.data.transduction.tokenizers import (
     Characters,
     MarkedWords,
     Words,

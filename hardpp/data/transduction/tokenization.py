@@ -7,7 +7,7 @@ from hardpp.data.lines import BadLine, OnBad, Place, report_bad
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
 from hardpp.data.transduction.pieces import Pieces
-from hardpp.data.transduction.tokens import (
+from hardpp.data.transduction.tokenizers import (
     SIMPLE_TOKENIZERS,
     MarkedWords,
     Tokenizer,
@@ -20,7 +20,7 @@ _HINT = "raise data.max_length, or train with --on-bad skip, which leaves such p
 
 
 class TokenPair(NamedTuple):
-    """A pair of texts, cut."""
+    """The tokens of a pair of texts."""
 
     source: tuple[str, ...]
     target: tuple[str, ...]
@@ -36,7 +36,7 @@ def tokenize_bitext(
     on_bad: OnBad = "stop",
     report: Callable[[str], None] = lambda text: None,
 ) -> Corpus:
-    """Cuts every text.
+    """Tokenize every text of a bitext.
 
     A pair with more symbols than `max_length` on a side is a bad line in parts whose places are known. In
     others such pairs are left out of train, with a count, and stay in dev and test.
@@ -71,7 +71,7 @@ def tokenize_lines(
     on_bad: OnBad,
     report: Callable[[str], None],
 ) -> list[Pair]:
-    """Cuts lines that are not parted, in order; the arguments are those of `tokenize_bitext`.
+    """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`.
 
     Raises:
         DataError: as for `tokenize_bitext`.
@@ -90,7 +90,7 @@ def tokenizers(
     size: int,
     report: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tokenizer, Tokenizer]:
-    """How the two sides are cut: each by name, or, for "auto", as its texts look.
+    """Choose the tokenizers of the two sides: by name, or, for "auto", by what their texts hold.
 
     Sentences that byte pair encoding has cut, as marks in the train part tell, stay so; others become pieces.
 
@@ -123,12 +123,12 @@ def tokenizers(
 
 
 def tokenize_texts(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[TokenPair]:
-    """The symbols of every pair of texts, in order."""
+    """Tokenize every pair of texts, in order."""
     return [TokenPair(source.tokenize(text.source), target.tokenize(text.target)) for text in texts]
 
 
 def with_references(sides: Sequence[TokenPair], *, pooled: bool) -> list[Pair]:
-    """Pairs with their right answers, in order.
+    """Give every pair its right answers, in order.
 
     Args:
         sides: what was cut.
@@ -144,13 +144,13 @@ def with_references(sides: Sequence[TokenPair], *, pooled: bool) -> list[Pair]:
 
 
 def reverse_corpus(corpus: Corpus) -> Corpus:
-    """The same pairs the other way round, links too."""
+    """Reverse every pair and its links."""
     train, dev, test = ([reverse_pair(pair) for pair in part] for part in corpus[1:4])
     return Corpus(corpus.name, train, dev, test, corpus.target, corpus.source)
 
 
 def reverse_pair(pair: Pair) -> Pair:
-    """The target as source; its one right answer is the source."""
+    """Reverse a pair; its one right answer is then the source."""
     links = tuple(sorted((t, s) for s, t in pair.links))
     return Pair(pair.target, pair.source, (pair.source,), links)
 
