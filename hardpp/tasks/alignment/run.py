@@ -115,23 +115,15 @@ class SequencePairs:
         self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
     ) -> "xr.DataTree":
         """Draws and marginals of the alignments, labelled with the pairs' tokens."""
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.labels import Sentences
+        from hardpp.diagnostics.posterior import sample_posterior
 
         tokenizer, _ = tokenizers(run.description)
         names = distinct([tokenizer.detokenize(pair.source) for pair in pairs])
         sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
-        return sample_alignments(
-            *run.programs,
-            batches(run, pairs),
-            sentences,
-            draw=partial(draw_alignments, site=sites.ALIGNMENT),
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=run.provenance(),
-        )
+        draw = partial(draw_alignments, *run.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
+        return sample_posterior(draw, batches(run, pairs), sentences, seed=seed, attributes=run.provenance())
 
     def alignments(self, run: Run, pairs: Sequence[Pair], which: str, style: str) -> Iterator[str]:
         """Lines of the best positions, in the order of the pairs.

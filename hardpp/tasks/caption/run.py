@@ -85,22 +85,16 @@ class CaptionVerbs:
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions of words, labelled with the words and the regions' boxes."""
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.labels import Sentences
+        from hardpp.diagnostics.posterior import sample_posterior
 
         regions = [",".join(f"{side:g}" for side in box) for box in self._boxes(run)]
         words = [one.caption.words for one in items.sentences]
-        return sample_alignments(
-            *run.programs,
-            caption_data.batches(run, items),
-            Sentences(items.names, [regions] * len(words), words, END),
-            draw=partial(draw_alignments, site=sites.REGION),
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=run.provenance(),
-        )
+        labels = Sentences(items.names, [regions] * len(words), words, END)
+        draw = partial(draw_alignments, *run.programs, site=sites.REGION, draws=draws, exact=exact)
+        batches = caption_data.batches(run, items)
+        return sample_posterior(draw, batches, labels, seed=seed, attributes=run.provenance())
 
     def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
         """Lines of the region that every word looks at most: image, word, region, box, probability.

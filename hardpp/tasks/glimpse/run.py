@@ -4,6 +4,7 @@ Shapes: K draws, B images, T glimpses.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -86,17 +87,13 @@ class GlimpseVerbs:
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws of the glimpses' places by the guide, weighed, labelled with the images; none are exact."""
-        from hardpp.diagnostics.glimpse_posterior import sample_glimpses
+        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, one_by_one
+        from hardpp.diagnostics.posterior import sample_posterior
 
-        return sample_glimpses(
-            *run.programs,
-            ((rows, batch) for rows, batch, _ in glimpse_data.batches(items, run.device)),
-            items.names,
-            items.classes,
-            draws=draws,
-            seed=seed,
-            attributes=run.provenance(),
-        )
+        batches = ((rows, batch) for rows, batch, _ in glimpse_data.batches(items, run.device))
+        draw = partial(draw_glimpses, *run.programs, draws=draws)
+        labels = Images(items.names, items.classes)
+        return sample_posterior(draw, one_by_one(batches), labels, seed=seed, attributes=run.provenance())
 
     def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
         """Lines of where each glimpse of one run over each image was, and what was made of it.
@@ -183,16 +180,16 @@ class GlimpseVerbs:
 # of its own, so that it is shown alike whichever others are asked for, and by every verb.
 @torch.no_grad()
 def _places(run: Run, batch: ImageBatch, numbers: Sequence[int], which: str) -> Tensor:
-    from hardpp.diagnostics.glimpse_posterior import draw_places, one_by_one
+    from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
 
     model: Any = run.programs.model
     draws = Looking(**run.config.decoding).particles if which == "posterior" else 1
     found = []
-    for number, one in zip(numbers, one_by_one(batch), strict=True):
+    for number, one in one_by_one([(numbers, batch)]):
         with seeded(stream(_SEED, number), run.device):
             if which == "prior":
                 found.append(model.look(one.source)[0])
             else:
-                places, weight = draw_places(*run.programs, one, draws)
+                places, weight = draw_locations(*run.programs, one, draws)
                 found.append(places[weight[:, 0].softmax(-1).multinomial(1)[0]])
     return torch.cat(found)

@@ -94,26 +94,21 @@ class SpeechVerbs:
         self, run: Run, utterances: Sequence[Utterance], *, draws: int, exact: bool, seed: int
     ) -> "xr.DataTree":
         """Draws of the frames at which tokens are said, labelled with the tokens and the frames' times."""
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
-        from hardpp.diagnostics.draws import AlignmentDraws
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.emissions import draw_emissions
-        from hardpp.diagnostics.labels import Sentences
+        from hardpp.diagnostics.posterior import sample_posterior
 
         if form(run.config) == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
         seconds = float(run.description["frame_seconds"])
         starts = [[f"{frame * seconds:.3f}" for frame in range(one.length)] for one in utterances]
         names = [utterance.name for utterance in utterances]
-        sentences = Sentences(names, starts, [one.tokens for one in utterances], END)
-        draw: Callable[..., AlignmentDraws] = partial(draw_emissions, site=sites.DECISIONS)
-        return sample_alignments(
-            *run.programs,
+        exact = exact and form(run.config) == "transducer"
+        return sample_posterior(
+            partial(draw_emissions, *run.programs, site=sites.DECISIONS, draws=draws, exact=exact),
             speech_data.batches(run, utterances),
-            sentences,
-            draw=draw,
-            draws=draws,
+            Sentences(names, starts, [one.tokens for one in utterances], END),
             seed=seed,
-            exact=exact and form(run.config) == "transducer",
             attributes={**run.provenance(), "frame_seconds": seconds},
         )
 

@@ -4,6 +4,7 @@ Shapes: B images, T questions of an image, S regions.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -94,26 +95,20 @@ class QuestionVerbs:
 
     def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
         """Draws and marginals of the regions, labelled with the questions."""
-        from hardpp.diagnostics.region_posterior import Labels, sample_regions
+        from hardpp.diagnostics.draws import draw_alignments
+        from hardpp.diagnostics.posterior import sample_posterior
+        from hardpp.diagnostics.region_posterior import Questions
 
-        found = [([*placed(rows)], batch) for rows, batch in question_data.batches(run, items)]
-        labels = Labels(
+        batches = (([*placed(rows)], batch) for rows, batch in question_data.batches(run, items))
+        labels = Questions(
             [question.name for question in items.questions],
             [question.text for question in items.questions],
             [question.image for question in items.questions],
             ["|".join(dict.fromkeys(question.answers)) for question in items.questions],
             [region_boxes(run, items.pictures, question.image) for question in items.questions],
         )
-        return sample_regions(
-            *run.programs,
-            found,
-            labels,
-            site=sites.REGION,
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=run.provenance(),
-        )
+        draw = partial(draw_alignments, *run.programs, site=sites.REGION, draws=draws, exact=exact)
+        return sample_posterior(draw, batches, labels, seed=seed, attributes=run.provenance())
 
     def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
         """Lines of the region that every question looks at most: question, answer, region, box, probability.
