@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws, latent_at, weight_tables
-from hardpp.inference.sums.lattice_marginal import ladder
+from hardpp.inference.sums.lattice_marginal import lattice
 from hardpp.inference.weights.weight_table import per_instance_sum
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
@@ -74,7 +74,7 @@ def exact_emissions(model: Any, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
     Raises:
         UsageError: the model's decisions depend on all decisions before them.
     """
-    paths = ladder(model, batch)
+    paths = lattice(model, batch)
     probabilities = paths.emission_frames()  # (B, T, S + 1)
     S, last = batch.source.shape[1], (paths.grid.frames - 1).unsqueeze(-1)
     frame = torch.arange(S + 1, device=last.device).minimum(last)  # (B, S + 1)

@@ -155,11 +155,11 @@ class GridDecisions(Decisions):
         self.table = table
 
     def arcs(self) -> Tensor:
-        """The log-probabilities of decisions as arcs of a ladder, (B, N, T + 1, 2)."""
+        """The log-probabilities of decisions as arcs of a lattice, (B, N, T + 1, 2)."""
         return self.grid.arcs(self.table)
 
     def end(self) -> Tensor:
-        """The weights of ending at each rung of the ladder, (B, T + 1)."""
+        """The weights of ending at each state of the lattice, (B, T + 1)."""
         return self.grid.end(self.table)
 
 

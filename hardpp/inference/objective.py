@@ -23,7 +23,7 @@ from hardpp.inference.control.schedules import TrainingSchedule
 from hardpp.inference.weights.weigh import plate_nesting, weigh
 from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum
 from hardpp.ops.weights import effective_sample_size
-from hardpp.types import Estimate, Program
+from hardpp.types import Estimate, Need, Prediction, Program
 
 
 class SurrogateObjective(ELBO):
@@ -45,6 +45,8 @@ class SurrogateObjective(ELBO):
     unbiased = True
     bound = "none"
     trains_guide = True
+    needs: frozenset[Need] = frozenset()
+    prediction: Prediction = "marginal"
     latest: Estimate | None = None
     max_plate_nesting: float
 

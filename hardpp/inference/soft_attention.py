@@ -21,7 +21,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.types import Program
+from hardpp.types import Prediction, Program
 
 
 class ExpectedLatents(Messenger):
@@ -81,6 +81,7 @@ class SoftAttention(SampledObjective):
     unbiased = False
     bound = "none"
     trains_guide = False
+    prediction: Prediction = "expected"
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """One row: the model's observations at the expected latents."""

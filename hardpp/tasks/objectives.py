@@ -115,7 +115,7 @@ def described_options(offer: ObjectiveSpec) -> list[dict[str, str]]:
 
 
 def with_settings(
-    offer: ObjectiveSpec, options: Mapping[str, Any], lone: str = SINGLE_PARTICLE_BASELINE
+    offer: ObjectiveSpec, options: Mapping[str, Any], lone: str | None = None
 ) -> dict[str, Any]:
     """The user's options on top of the offer's.
 
@@ -127,7 +127,7 @@ def with_settings(
     """
     settings = dict(offer.settings)
     if settings.get("baseline") == "leave-one-out" and options.get("particles") == 1:
-        settings["baseline"] = lone
+        settings["baseline"] = lone or SINGLE_PARTICLE_BASELINE
     return {**settings, **options}
 
 

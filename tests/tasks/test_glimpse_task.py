@@ -223,14 +223,14 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
         shown, label = scenes.part.read([place]), int(scenes.part.labels[place])
         assert shown.boxes is not None
         left, top, right, bottom = shown.boxes[0].tolist()
-        places = model.look(shown.pixels)[0]
+        places = model.sample_locations(shown.pixels)[0]
         said = model.labels(shown.pixels, places)[0]  # (T, V)
         for t in range(model.glimpses):
             sums[f"error_{t + 1}"] += int(said[t].argmax()) != label
-            cells[t][tuple(model.space.places(places).at[0, t].tolist())] += 1
+            cells[t][tuple(model.space.locations(places).centre[0, t].tolist())] += 1
         sums["nll"] -= float(said[-1, label])
         sums["bound"] += float(said[:, label].mean())
-        points = [[30 * (x + 1) for x in at] for at in model.space.places(places).at[0].tolist()]
+        points = [[30 * (x + 1) for x in at] for at in model.space.locations(places).centre[0].tolist()]
         middle = ((top + bottom) / 2, (left + right) / 2)
         sums["distance"] += math.dist(points[-1], middle)
         sums["distance_first"] += math.dist(points[0], middle)
@@ -342,9 +342,9 @@ def test_align_has_a_line_a_glimpse(scene_run: Run, scenes: Chosen) -> None:
     expected = []
     for place in scenes.places:
         pixels = scenes.part.read([place]).pixels
-        places = model.look(pixels)[0]
+        places = model.sample_locations(pixels)[0]
         said = model.labels(pixels, places)[0].exp()
-        for t, (y, x) in enumerate(model.space.places(places).at[0].tolist()):
+        for t, (y, x) in enumerate(model.space.locations(places).centre[0].tolist()):
             where = (f"{30 * (y + 1):.1f}", f"{30 * (x + 1):.1f}")
             best = int(said[t].argmax())
             right = scenes.classes[int(scenes.part.labels[place])]

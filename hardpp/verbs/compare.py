@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.options import linking, read_options, style_option
+from hardpp.verbs.options import open_options, opened_backward, read_options, style_option
 from hardpp.verbs.tables import table
 
 
@@ -16,12 +16,7 @@ def compare() -> None:
 
 
 @compare.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--objectives", "names", default="all", show_default=True, help="Names, separated by commas, or all."
-)
-@click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
-@click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
+@open_options
 @click.option("--data", help="Other data than the run's own.")
 @click.option(
     "--part",
@@ -31,26 +26,25 @@ def compare() -> None:
     help="Part of the data.",
 )
 @click.option("--limit", type=click.IntRange(1), default=16, show_default=True, help="Data in the batch.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where."
+    "--objectives", "names", default="all", show_default=True, help="Names, separated by commas, or all."
 )
+@click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
+@click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @click.option("--out", type=click.Path(path_type=Path), help="Picture [RUN/plots/gradients.png].")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
 @style_option("table", "json", "csv")
 def gradients(
-    run: Path,
-    names: str,
-    particles: int | None,
-    draws: int,
+    run: Any,
     data: str | None,
     part: str,
     limit: int,
-    seed: int,
-    device: str,
+    names: str,
     out: Path | None,
     force: bool,
     style: str,
+    **options: Any,
 ) -> None:
     """Draw every objective's gradient at a run's parameters: bias, variance, seconds.
 
@@ -70,19 +64,15 @@ def gradients(
     baseline first gets 200 steps to know the programs.
     """
     from hardpp.diagnostics.gradient_plot import gradient_figure
-    from hardpp.runs.folder import open_run
-    from hardpp.tasks.gradients import chosen, compare_gradients
     from hardpp.verbs.output import picture
 
-    wanted = chosen(names)
-    opened = open_run(run, device)
-    batch = opened.task.batch(opened, opened.task.select(opened, data, part, limit, report))
-    path = out or run / "plots" / "gradients.png"
+    objectives = None if names == "all" else [name.strip() for name in names.split(",")]
+    path = out or run.path / "plots" / "gradients.png"
     with picture(path, force=force) as draw:
-        rows = compare_gradients(
-            opened, batch, wanted, particles=particles, draws=draws, seed=seed, report=report
+        rows = run.compare_gradients(
+            run.select(data, part, limit, report), objectives, report=report, **options
         )
-        draw(gradient_figure(rows, title=f"{run.name}: {limit} data, {draws} draws"))
+        draw(gradient_figure(rows, title=f"{run.path.name}: {limit} data, {options['draws']} draws"))
     click.echo(table(rows, style))
     report(str(path))
 
@@ -105,6 +95,4 @@ def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
     AER        alignment error rate; precision and recall are of links
     hit        words whose best source word is a right one
     """
-    from hardpp.tasks.alignment.word_links import compare_links
-
-    click.echo(table(compare_links(run, linking(run, backward), items), style))
+    click.echo(table(run.compare_links(items, opened_backward(run, backward)), style))

@@ -1,16 +1,16 @@
 """`hardpp decode`: what a trained run says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hardpp.verbs.options import decoding_options, run_options, style_option
+from hardpp.verbs.options import DecodingCommand, run_options, style_option
 from hardpp.verbs.output import write_lines
 
 
-@click.command()
+@click.command(cls=DecodingCommand)
 @run_options
 @click.option(
     "--input",
@@ -18,7 +18,6 @@ from hardpp.verbs.output import write_lines
     type=click.Path(path_type=Path, allow_dash=True),
     help="Sources of your own without targets, or sound files, one a line; - is standard input.",
 )
-@decoding_options
 @style_option("text", "tsv")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
@@ -26,10 +25,10 @@ def decode(
     run: Any,
     select: Callable[[], Any],
     file: Path | None,
-    decoding: dict[str, Any],
     style: str,
     out: Path | None,
     force: bool,
+    **decoding: Any,
 ) -> None:
     """Print what the run says of each source: its target, tokens, sentence, answer or label.
 
@@ -42,17 +41,12 @@ def decode(
     ls *.wav | hardpp decode RUN --input -                 your own recordings
     hardpp decode RUN --part dev --format tsv --limit 10   some of the data that the run knows
     """
-
-    def lines(items: Any) -> Iterator[str]:
-        for name, said in run.task.decode(run, items, decoding):
-            yield said if style == "text" else f"{name}\t{said}"
-
+    run.decoding(decoding)  # refused before the data are read
     if file is None:
         items = select()
-    elif not hasattr(run.task, "sources"):
-        raise click.UsageError(f"items of model {run.task.name} are no lines of a file: give --data")
     elif any(click.get_current_context().params[name] is not None for name in ("data", "part", "limit")):
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
-        items = run.task.sources(run, Path("/dev/stdin") if str(file) == "-" else file)
-    write_lines(lines(items), out, force)
+        items = run.read_inputs(Path("/dev/stdin") if str(file) == "-" else file)
+    decoded = run.decode(items, **decoding)
+    write_lines((text if style == "text" else f"{name}\t{text}" for name, text in decoded), out, force)

@@ -1,10 +1,10 @@
 """Which pairs train an alignment model: the data sets by name, the user's files by their layout.
 
-A reader gives texts (`Bitext`), which are cut here, or a corpus that is cut already. Another data set is one
-line in `CORPORA`.
+A reader gives texts (`Bitext`), which are cut into symbols here, or a corpus that is cut already. Another
+data set is one line in `CORPORA`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,15 +15,16 @@ from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
-from hardpp.data.transduction.tokenised import (
-    reversed_corpus,
-    reversed_pair,
-    tokenised,
-    tokenised_lines,
+from hardpp.data.transduction.tokenization import (
+    reverse_corpus,
+    reverse_pair,
+    tokenize_bitext,
+    tokenize_lines,
     tokenizers,
 )
-from hardpp.data.transduction.tokens import Tokenizer
+from hardpp.data.transduction.tokenizers import Tokenizer
 from hardpp.tasks.alignment.presets import FEW_SENTENCES, SENTENCES, TRANSLATION, WORDS
+from hardpp.tasks.family import Recommended
 
 Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
 Report = Callable[[str], None]
@@ -50,11 +51,11 @@ class PairData(DataConfig):
         return super().is_there(name) or parallel.is_beginning(name)
 
 
-class Known(NamedTuple):
+class DataSet(NamedTuple):
     """A data set that has a name."""
 
     read: Callable[[PairData, Report], Bitext | Corpus]
-    settings: Mapping[str, Any]  # what is recommended for it
+    recommended: Recommended
 
 
 def _cmudict(config: PairData, report: Report) -> Corpus:
@@ -71,19 +72,19 @@ def _bitext(config: PairData, report: Report) -> Bitext:
     return bitexts.bitext(config.name, report)
 
 
-CORPORA: dict[str, Known] = {
-    "cmudict": Known(_cmudict, {}),
-    "bible-alignments": Known(_bible_alignments, WORDS),
-    **{name: Known(_bitext, SENTENCES) for name in bitexts.BITEXTS},
-    "ding": Known(_bitext, FEW_SENTENCES),
+CORPORA: dict[str, DataSet] = {
+    "cmudict": DataSet(_cmudict, Recommended()),
+    "bible-alignments": DataSet(_bible_alignments, WORDS),
+    **{name: DataSet(_bitext, SENTENCES) for name in bitexts.BITEXTS},
+    "ding": DataSet(_bitext, FEW_SENTENCES),
 }
 
 
-def settings(name: str) -> Mapping[str, Any]:
-    """What is recommended for a data set or for a user's files: tables of the configuration."""
+def recommended(name: str) -> Recommended:
+    """What is recommended for a data set, or for a user's files by their layout."""
     if name in CORPORA:
-        return CORPORA[name].settings
-    return {} if _is_tsv(Path(name)) else TRANSLATION
+        return CORPORA[name].recommended
+    return Recommended() if _is_tsv(Path(name)) else TRANSLATION
 
 
 def load(config: PairData, report: Report, cut: Cut | None = None) -> Corpus:
@@ -101,7 +102,7 @@ def load(config: PairData, report: Report, cut: Cut | None = None) -> Corpus:
     if isinstance(corpus, Bitext):
         corpus = _cut(config, corpus, report, cut)
     if config.reverse:
-        corpus = reversed_corpus(corpus)
+        corpus = reverse_corpus(corpus)
     return corpus._replace(train=corpus.train[: config.train_limit])
 
 
@@ -123,8 +124,8 @@ def single(config: PairData, cut: Cut, report: Report) -> list[Pair]:
     cutting = _cutting(config, sides, report)
     if config.on_bad == "stop":  # as in `_cut`
         cutting["max_length"] = None
-    pairs = tokenised_lines(lines, *sides, **cutting)
-    return [reversed_pair(pair) for pair in pairs] if config.reverse else pairs
+    pairs = tokenize_lines(lines, *sides, **cutting)
+    return [reverse_pair(pair) for pair in pairs] if config.reverse else pairs
 
 
 def _read(config: PairData, report: Report) -> Bitext | Corpus:
@@ -146,7 +147,7 @@ def _cut(config: PairData, bitext: Bitext, report: Report, cut: Cut | None) -> C
         # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
         kept = ("dev", "test") if config.on_bad == "skip" else ()
         bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in kept})
-    return tokenised(bitext, *sides, **_cutting(config, sides, report))
+    return tokenize_bitext(bitext, *sides, **_cutting(config, sides, report))
 
 
 def _cutting(config: PairData, sides: Cut, report: Report) -> dict[str, Any]:
