@@ -103,9 +103,9 @@ def draw_glimpses(
     portions = []
     for table in weight_tables(model, guide, image, draws, at_once):
         locations, log_weight = _locations(model, image, table)
-        centre, scale, _ = model.space.places(locations[:, 0])
+        centre, scale, _ = model.space.locations(locations[:, 0])
         scale = torch.zeros_like(centre[..., 0]) if scale is None else scale
-        own = model.labels(image.source, model.look(image.source, len(locations)))[:, 0, -1].exp()
+        own = model.labels(image.source, model.sample_locations(image.source, len(locations)))[:, 0, -1].exp()
         portions.append((centre, scale.int(), log_weight[:, 0], own))
     centre, scale, log_weight, own = (torch.cat(parts) for parts in zip(*portions, strict=True))
     size = torch.tensor(image.source.shape[-2:], device=centre.device)

@@ -12,7 +12,7 @@ image has no such region.
 Shapes: K draws, N questions, B images of a batch, T questions of an image, S regions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from hardpp.diagnostics.posterior import (
 from hardpp.errors import UsageError
 
 Boxes = Sequence[tuple[float, float, float, float]]
-Cells = Sequence[tuple[int, int, int]]  # row and column in a batch, and place among the N, of questions
+Cells = Iterable[tuple[int, int, int]]  # row and column in a batch, and index among the N, of questions
 
 
 class Questions(NamedTuple):
