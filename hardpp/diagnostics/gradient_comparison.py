@@ -1,4 +1,4 @@
-"""Every objective's gradient on the same programs and batch, beside the exact one."""
+"""The gradients of several objectives on the same programs and batch, beside the exact gradient."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,14 +17,13 @@ from hardpp.diagnostics.gradients import (
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.types import Program
 
-FITTING = 200  # steps in which a learned baseline may get to know the run's programs
+FITTING = 200  # steps in which a learned baseline is fitted to the programs first
 
 
 def compare_gradients(
-    model: Program,
-    guide: Program,
+    model: nn.Module,
+    guide: nn.Module,
     batch: Any,
     objectives: Mapping[str, Callable[[], SurrogateObjective]],
     *,
@@ -32,18 +31,18 @@ def compare_gradients(
     seed: int,
     report: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """One row an objective and group of parameters (the model's, and the guide's own).
+    """Two rows for each objective: of its gradient for the model's parameters, and for the guide's own.
 
-    Bias is measured where the exact gradient of the objective's own bound is known: the enumerated ELBO
-    or the enumerated marginal. `cosine` is that of the mean gradient with the gradient of log p(y) for the
-    model's parameters, and with that of the exact ELBO for the guide's. Where the programs have no sum over
-    their latents these, and the gap, are None.
+    Bias is relative to the exact gradient of the bound that the objective has, the enumerated marginal or
+    the enumerated ELBO. `cosine` compares the mean gradient with the exact one of log p(y) for the model's
+    parameters, and with that of the ELBO for the guide's. Where the programs' latents cannot be enumerated
+    these, and `gap`, are None. An objective that trains no guide has no second row.
 
     Args:
         model, guide: the programs.
         batch: what the programs take, on their device.
-        objectives: name -> what makes the objective, and may refuse to.
-        draws: how often each is drawn.
+        objectives: name -> a function that makes the objective, and may refuse to.
+        draws: how often each estimator is drawn.
         seed: of the draws.
         report: told in a few words what is going on, and which objective refuses these programs.
 
@@ -51,18 +50,17 @@ def compare_gradients(
         UsageError: every objective refuses them.
     """
     groups = parameter_groups(model, guide)
-    exact = {}
-    for bound, kind in (("exact", ExactMarginal), ("elbo", EnumeratedELBO)):
+    bounds, gradients = {}, {}
+    for bound, exact in (("exact", ExactMarginal), ("elbo", EnumeratedELBO)):
         try:
-            exact[bound] = surrogate_gradient(kind(), model, guide, (batch,), groups)
+            estimate, gradients[bound] = surrogate_gradient(exact(), model, guide, (batch,), groups)
+            bounds[bound] = float(estimate.bound.mean())
         except UsageError as error:
             report(f"no exact gradient of the bound {bound!r}: {error}")
-    log_p = float(exact["exact"][0].bound.mean()) if "exact" in exact else None
-    toward = {
-        group: exact[bound][1].get(group) if bound in exact else None
-        for group, bound in (("model", "exact"), ("guide", "elbo"))
+    references = {
+        group: gradients.get(bound, {}).get(group) for group, bound in (("model", "exact"), ("guide", "elbo"))
     }
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, make in objectives.items():
         try:
             objective = make()
@@ -71,40 +69,33 @@ def compare_gradients(
             with pyro.validation_enabled(True):
                 loss()
             fit_modules(objective, loss, FITTING)
-            target = exact[objective.bound][1] if objective.bound in exact else None
-            found = examine(objective, model, guide, (batch,), groups, draws=draws, target=target)
+            target = gradients.get(objective.bound)
+            measured = examine(objective, model, guide, (batch,), groups, draws=draws, target=target)
         except UsageError as error:
             report(f"{name}: {error}")
             continue
-        report(f"{name}: {draws} draws of {1e3 * found.seconds:.1f} ms")
-        for group, statistics in found.groups.items():
-            if group == "guide" and not objective.trains_guide:
-                continue
-            rows.append(
-                {
-                    "objective": name,
-                    "parameters": group,
-                    "gap": None if log_p is None else log_p - found.bound,
-                    "ess": found.ess,
-                }
-                | _figures(statistics, toward[group], found.seconds)
-            )
+        report(f"{name}: {draws} draws of {1e3 * measured.seconds:.1f} ms")
+        gap = bounds["exact"] - measured.bound if "exact" in bounds else None
+        for group, statistics in measured.groups.items():
+            if group == "model" or objective.trains_guide:
+                row = {"objective": name, "parameters": group, "gap": gap, "ess": measured.ess}
+                rows.append(row | _figures(statistics, references[group], measured.seconds))
     if not rows:
         raise UsageError(f"no objective of {', '.join(objectives)} can train these programs")
     return rows
 
 
-def _figures(found: GradientStatistics, toward: Tensor | None, seconds: float) -> dict[str, Any]:
+def _figures(gradient: GradientStatistics, reference: Tensor | None, seconds: float) -> dict[str, Any]:
     cosine = None
-    if toward is not None and found.norm:
-        cosine = float(nn.functional.cosine_similarity(found.mean, toward.double(), dim=0))
+    if reference is not None and gradient.norm:
+        cosine = float(nn.functional.cosine_similarity(gradient.mean, reference.double(), dim=0))
     return {
-        "norm": found.norm,
-        "bias^2": found.squared_bias,
-        "+-": found.squared_bias_error,
+        "norm": gradient.norm,
+        "bias^2": gradient.squared_bias,
+        "+-": gradient.squared_bias_error,
         "cosine": cosine,
-        "variance": found.variance,
-        "snr": found.signal_to_noise,
+        "variance": gradient.variance,
+        "snr": gradient.signal_to_noise,
         "ms": 1e3 * seconds,
-        "variance x s": found.variance * seconds,
+        "variance x s": gradient.variance * seconds,
     }

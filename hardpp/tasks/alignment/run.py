@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
 from hardpp.data.transduction.batches import collate, encode
-from hardpp.data.transduction.pairing import sources
+from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
@@ -69,7 +69,7 @@ class AlignmentRun(OpenedRun):
         ]
 
     def _read_inputs(self, path: Path) -> list[Pair]:
-        return self._from_texts(sources(path))
+        return self._from_texts(read_source_texts(path))
 
     def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
         tokenizer, _ = self.description.tokenizers

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hardpp import sites
-from hardpp.data.questions.batches import by_image
+from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
@@ -113,7 +113,7 @@ class QuestionAnsweringRun(OpenedRun):
 # Indices of the questions with these names or texts; if there are none, of one question about each image.
 def _drawn(items: QuestionItems, count: int, names: Sequence[str]) -> list[int]:
     if not names:
-        return [image.questions[0] for image in by_image(items.questions)][:count]
+        return [image.questions[0] for image in group_by_image(items.questions)][:count]
     by_text = {question.text: question.name for question in reversed(items.questions)}
     known = [question.name for question in items.questions]
     return named_items(known, [by_text.get(name, name) for name in names], count, "questions")
