@@ -3,41 +3,31 @@
 Shapes: B sentences, T words (the end mark included), S regions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items
-from hardpp.tasks.caption import data as caption_data
 from hardpp.tasks.caption.data import CaptionItems, batches, collated, first_sentences, region_boxes
 from hardpp.tasks.caption.description import CaptionDescription
 from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import Decoded, OpenedRun
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, eq=False)
 class CaptionRun(OpenedRun):
     """A run on captions; items are `CaptionItems`, the first sentence of every image."""
 
     description: CaptionDescription
 
-    def _select(
-        self, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> CaptionItems:
-        loaded = data is None and self.data is not None
-        images = self.data if loaded else caption_data.load(self.data_config(data), report)
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
+        images = self._load(data, report)
         if list(images.test.images.size) != self.description.size:
             raise DataError(
                 f"{images.name}: images of {list(images.test.images.size)} (channels, height, width), and "
@@ -57,23 +47,16 @@ class CaptionRun(OpenedRun):
         sentences = decode(self, items, options)
         return [Decoded(name, " ".join(words)) for name, words in zip(items.names, sentences, strict=True)]
 
-    def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
+    def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.labels import Sentences
+        from hardpp.diagnostics.posterior import sample_posterior
 
         regions = [",".join(f"{side:g}" for side in box) for box in region_boxes(self)]
         words = [sentence.caption.words for sentence in items.sentences]
-        return sample_alignments(
-            *self.programs,
-            batches(self, items),
-            Sentences(items.names, [regions] * len(words), words, END),
-            draw=partial(draw_alignments, site=sites.REGION),
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=self.provenance,
-        )
+        labels = Sentences(items.names, [regions] * len(words), words, END)
+        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
+        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: CaptionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("image", "word", "region", "box", "probability"))
@@ -83,7 +66,7 @@ class CaptionRun(OpenedRun):
             for word, of_word in zip((*sentence.caption.words, END), of_sentence, strict=True):
                 yield "\t".join((name, word, *likeliest_region(of_word, boxes)))
 
-    def _plot(self, items: CaptionItems, count: int, names: Sequence[str]) -> "Iterator[tuple[str, Figure]]":
+    def _plot(self, items: CaptionItems, count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure
 
         indices = named_items(items.names, names, count, "images")

@@ -15,8 +15,8 @@ from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.rasters import Box
 from hardpp.data.lines import OnBad
 from hardpp.data.questions import easy_vqa, vqa
-from hardpp.data.questions.answers import likeliest_answer
-from hardpp.data.questions.batches import Asked, by_image, collate
+from hardpp.data.questions.answers import most_given_class
+from hardpp.data.questions.batches import Asked, collate, group_by_image
 from hardpp.data.questions.questions import Pictures, Question, Questions
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
@@ -74,8 +74,8 @@ def ordered_batches(
     """
     if not items.questions:
         raise DataError("there are no questions in this part of the data")
-    labels = [likeliest_answer(question, description.classes) for question in items.questions]
-    images, size = by_image(items.questions), size or BATCH
+    labels = [most_given_class(question, description.classes) for question in items.questions]
+    images, size = group_by_image(items.questions), size or BATCH
     words, regions = description.word_numbers, partial(region_count, kernels)
     for start in range(0, len(images), size):
         asked = images[start : start + size]

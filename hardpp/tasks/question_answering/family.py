@@ -8,8 +8,8 @@ from functools import partial
 
 from hardpp.config import RunConfig
 from hardpp.data.order import length_buckets
-from hardpp.data.questions.answers import drawn_answer
-from hardpp.data.questions.batches import by_image, collate
+from hardpp.data.questions.answers import draw_answer
+from hardpp.data.questions.batches import collate, group_by_image
 from hardpp.data.questions.questions import Questions
 from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Recommended, prior_guide
 from hardpp.tasks.image_regions import region_count
@@ -88,15 +88,15 @@ class QuestionAnsweringFamily(Family):
         """Batches of images with all their questions, shuffled, and labels drawn, by seed and epoch."""
         classes, words = description.classes, description.word_numbers
         answered = [q for q in data.train if any(answer in classes for answer in q.answers)]
-        images = by_image(answered)
+        images = group_by_image(answered)
         lengths = [len(image.questions) for image in images]
         regions = partial(region_count, config.network["kernels"])
 
         def epoch(number: int) -> Sequence[Callable[[], QuestionBatch]]:
             def make(batch: list[int]) -> QuestionBatch:
                 asked = [answered[index] for row in batch for index in images[row].questions]
-                labels = [drawn_answer(question, classes, config.seed, number) for question in asked]
-                return collate(by_image(asked), asked, labels, data.pictures, words, regions)
+                labels = [draw_answer(question, classes, config.seed, number) for question in asked]
+                return collate(group_by_image(asked), asked, labels, data.pictures, words, regions)
 
             batches = length_buckets(lengths, lengths, config.training.batch_size, config.seed, number)
             return [partial(make, batch) for batch in batches]

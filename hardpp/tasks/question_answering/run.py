@@ -3,39 +3,31 @@
 Shapes: B images, T questions of an image, S regions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from hardpp import sites
-from hardpp.data.questions.batches import by_image
+from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import Decoded, OpenedRun
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.question_answering import data as question_data
 from hardpp.tasks.question_answering.data import QuestionItems, batches, cells, region_boxes
 from hardpp.tasks.question_answering.description import QuestionDescription
 from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers, evaluate, region_weights
 from hardpp.types import QuestionBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, eq=False)
 class QuestionAnsweringRun(OpenedRun):
     """A run on questions about images; items are `QuestionItems`."""
 
     description: QuestionDescription
 
-    def _select(
-        self, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> QuestionItems:
-        loaded = data is None and self.data is not None
-        corpus = self.data if loaded else question_data.load(self.data_config(data), report)
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
+        corpus = self._load(data, report)
         trained, pictures = self.description, corpus.pictures
         if pictures.kind != trained.images:
             raise DataError(
@@ -65,26 +57,21 @@ class QuestionAnsweringRun(OpenedRun):
             for question, answer in zip(items.questions, answers, strict=True)
         ]
 
-    def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        from hardpp.diagnostics.region_posterior import Labels, sample_regions
+    def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.draws import draw_alignments
+        from hardpp.diagnostics.posterior import sample_posterior
+        from hardpp.diagnostics.region_posterior import Questions
 
-        labels = Labels(
+        labels = Questions(
             [question.name for question in items.questions],
             [question.text for question in items.questions],
             [question.image for question in items.questions],
             ["|".join(dict.fromkeys(question.answers)) for question in items.questions],
             [region_boxes(self, items.pictures, question.image) for question in items.questions],
         )
-        return sample_regions(
-            *self.programs,
-            [([*cells(asked)], batch) for asked, batch in batches(self, items)],
-            labels,
-            site=sites.REGION,
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=self.provenance,
-        )
+        asked = (([*cells(asked)], batch) for asked, batch in batches(self, items))
+        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
+        return sample_posterior(draw, asked, labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: QuestionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("name", "question", "answer", "region", "box", "probability"))
@@ -93,7 +80,7 @@ class QuestionAnsweringRun(OpenedRun):
             region = likeliest_region(getattr(weights, of), boxes)
             yield "\t".join((question.name, question.text, question.answers[0], *region))
 
-    def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> "Iterator[tuple[str, Figure]]":
+    def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure
 
         drawn = items._replace(questions=[items.questions[index] for index in _drawn(items, count, names)])
@@ -113,7 +100,7 @@ class QuestionAnsweringRun(OpenedRun):
 # Indices of the questions with these names or texts; if there are none, of one question about each image.
 def _drawn(items: QuestionItems, count: int, names: Sequence[str]) -> list[int]:
     if not names:
-        return [image.questions[0] for image in by_image(items.questions)][:count]
+        return [image.questions[0] for image in group_by_image(items.questions)][:count]
     by_text = {question.text: question.name for question in reversed(items.questions)}
     known = [question.name for question in items.questions]
     return named_items(known, [by_text.get(name, name) for name in names], count, "questions")
