@@ -15,17 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from hardpp.diagnostics.plot_style import (
-    HEAT,
-    ORANGE,
-    PALE,
-    check_panels,
-    check_shape,
-    colour_bar,
-    figure_title,
-    panel_title,
-    plain_tick_labels,
-)
+from hardpp.diagnostics import plot_style as style
 
 _WIDEST = 16.0  # inches a row of panels may take
 _SHOWN = {"": "∅", " ": "␣", "\t": "⇥", "\n": "⏎"}
@@ -55,8 +45,8 @@ def alignment_heatmap(
         ValueError: probabilities of another shape than (T, S).
     """
     T, S = len(target_tokens), len(source_tokens)
-    values = check_shape(probabilities, (T, S), "steps, source positions")
-    image = axis.imshow(values, **HEAT, aspect="equal", interpolation="nearest")
+    values = style.check_shape(probabilities, (T, S), "steps, source positions")
+    image = axis.imshow(values, **style.HEAT, aspect="equal", interpolation="nearest")
     rows = np.flatnonzero(np.isfinite(values).any(-1))
     if rows.size:
         likeliest = np.stack([np.nanargmax(values[rows], -1), rows], -1)
@@ -70,7 +60,7 @@ def alignment_heatmap(
                 offsets=likeliest,
                 offset_transform=axis.transData,
                 facecolors="none",
-                edgecolors=ORANGE,
+                edgecolors=style.ORANGE,
                 linewidths=1.3,
                 path_effects=[withStroke(linewidth=2.6, foreground="white")],
             )
@@ -83,10 +73,10 @@ def alignment_heatmap(
         axis.tick_params(axis="x", rotation=90)
     axis.set_xticks(np.arange(S + 1) - 0.5, minor=True)
     axis.set_yticks(np.arange(T + 1) - 0.5, minor=True)
-    axis.grid(which="minor", color=PALE, linewidth=0.5)
-    plain_tick_labels(axis)
+    axis.grid(which="minor", color=style.PALE, linewidth=0.5)
+    style.plain_tick_labels(axis)
     axis.spines[:].set_visible(False)
-    panel_title(axis, title)
+    style.panel_title(axis, title)
     return image
 
 
@@ -109,7 +99,7 @@ def alignment_figure(
         UsageError: nothing to draw.
         ValueError: probabilities of another shape than (T, S).
     """
-    check_panels(panels, "an alignment figure")
+    style.check_panels(panels, "an alignment figure")
     T, S = len(target_tokens), len(source_tokens)
     cell = _cell(max(T, S))
     letter = _font_size(max(T, S)) / 72 * 0.65
@@ -127,8 +117,8 @@ def alignment_figure(
         if number % columns:
             axis.set_yticklabels([])
     place: dict[str, Any] = {"fraction": 0.05, "aspect": 18, "shrink": 0.9 / rows, "anchor": (0.0, 1.0)}
-    colour_bar(figure, image, axes, "probability", **place)
-    figure_title(figure, title)
+    style.colour_bar(figure, image, axes, "probability", **place)
+    style.figure_title(figure, title)
     return figure
 
 

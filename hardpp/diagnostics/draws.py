@@ -31,6 +31,9 @@ class AlignmentDraws(NamedTuple):
     """Alignments of a batch, with their weights and views; log values in nats, of sentences or of steps."""
 
     alignment: Tensor  # (K, B, T) int64
+    target: Tensor  # (B, T) int64, what was observed
+    source_mask: Tensor  # (B, S) bool
+    target_mask: Tensor  # (B, T) bool
     log_p: Tensor  # (K, B) model, observations included
     log_q: Tensor  # (K, B) guide
     log_weight_step: Tensor | None  # (K, B, T) log p - log q of a step, where steps are independent
@@ -73,7 +76,7 @@ def draw_alignments(
     *,
     site: str,
     draws: int,
-    at_once: int,
+    at_once: int = 32,
     exact: bool,
 ) -> AlignmentDraws:
     """Draws alignments from the guide and scores them under the model.
@@ -110,6 +113,9 @@ def draw_alignments(
         log_marginal = ExactMarginal().estimate(model, guide, batch).bound
     return AlignmentDraws(
         alignment=alignment,
+        target=batch.target,
+        source_mask=batch.source_mask,
+        target_mask=batch.target_mask,
         log_p=per_instance_sum(log_p, 1),
         log_q=per_instance_sum(log_q, 1),
         log_weight_step=log_weight if stepwise else None,

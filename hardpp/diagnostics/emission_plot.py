@@ -9,17 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from hardpp.diagnostics.plot_style import (
-    HEAT,
-    INK,
-    ORANGE,
-    check_panels,
-    check_shape,
-    colour_bar,
-    figure_title,
-    panel_title,
-    plain_tick_labels,
-)
+from hardpp.diagnostics import plot_style as style
 
 
 def emission_figure(
@@ -45,7 +35,7 @@ def emission_figure(
         UsageError: nothing to draw.
         ValueError: probabilities of another shape than (T, S).
     """
-    check_panels(panels, "an emission figure")
+    style.check_panels(panels, "an emission figure")
     features = np.asarray(frames, dtype=float)
     S, T = len(features), len(tokens)
     size = float(np.interp(T, [10, 60], [0.26, 0.13]))
@@ -55,17 +45,17 @@ def emission_figure(
     time = (0.0, S * frame_seconds)
     top.imshow(features.T, aspect="auto", origin="lower", cmap="Greys", extent=(*time, 0, features.shape[1]))
     top.set_yticks([])
-    top.set_ylabel("frames", color=INK, fontsize=9)
+    top.set_ylabel("frames", color=style.INK, fontsize=9)
     for axis, (name, probabilities) in zip(axes, panels, strict=True):
-        values = check_shape(probabilities, (T, S), "tokens, frames")
-        image = axis.imshow(values, **HEAT, aspect="auto", extent=(*time, T - 0.5, -0.5))
+        values = style.check_shape(probabilities, (T, S), "tokens, frames")
+        image = axis.imshow(values, **style.HEAT, aspect="auto", extent=(*time, T - 0.5, -0.5))
         for row, end in enumerate(ends):
-            axis.plot([end, end], [row - 0.5, row + 0.5], color=ORANGE, linewidth=1.6)
+            axis.plot([end, end], [row - 0.5, row + 0.5], color=style.ORANGE, linewidth=1.6)
         axis.set_yticks(range(T), list(tokens), fontsize=float(np.interp(T, [10, 60], [9, 5])))
-        plain_tick_labels(axis)
-        panel_title(axis, name, loc="left")
+        style.plain_tick_labels(axis)
+        style.panel_title(axis, name, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[-1].set_xlabel("seconds" + (" (orange: where the token ends)" if len(ends) else ""), color=INK)
-    colour_bar(figure, image, axes, "probability", pad=0.01)
-    figure_title(figure, title)
+    axes[-1].set_xlabel("seconds" + (" (orange: where the token ends)" if len(ends) else ""), color=style.INK)
+    style.colour_bar(figure, image, axes, "probability", pad=0.01)
+    style.figure_title(figure, title)
     return figure

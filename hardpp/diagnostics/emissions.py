@@ -25,7 +25,7 @@ from hardpp.types import SequenceBatch
 
 @torch.no_grad()
 def draw_emissions(
-    model: Any, guide: Any, batch: SequenceBatch, *, site: str, draws: int, at_once: int, exact: bool
+    model: Any, guide: Any, batch: SequenceBatch, *, site: str, draws: int, at_once: int = 32, exact: bool
 ) -> AlignmentDraws:
     """Draws decisions from the guide and scores them under the model.
 
@@ -53,6 +53,9 @@ def draw_emissions(
     posterior, log_marginal = exact_emissions(model, batch) if exact else (None, None)
     return AlignmentDraws(
         alignment=frames,
+        target=batch.target,
+        source_mask=batch.source_mask,
+        target_mask=batch.target_mask,
         log_p=log_p,
         log_q=log_q,
         log_weight_step=None,

@@ -13,15 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
-from hardpp.diagnostics.plot_style import (
-    GREEN,
-    INK,
-    check_shape,
-    draw_box,
-    draw_known_box,
-    figure_title,
-    show_image,
-)
+from hardpp.diagnostics import plot_style as style
 
 _OTHER = "#b8c4d2"  # labels that are wrong
 _MOST_LABELS = 10
@@ -54,14 +46,14 @@ def glimpse_figure(
         ValueError: probabilities for another number of glimpses or classes.
     """
     corner, side = np.asarray(corners), np.asarray(sides)
-    probabilities = check_shape(predicted, (len(corner), len(classes)), "glimpses, labels")
+    probabilities = style.check_shape(predicted, (len(corner), len(classes)), "glimpses, labels")
     figure = Figure(figsize=(8.4, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1, 1])
-    show_image(left, pixels, pixels.shape[1], pixels.shape[0])
+    style.show_image(left, pixels, pixels.shape[1], pixels.shape[0])
     _draw_windows(left, corner, side)
-    draw_known_box(left, gold)
+    style.draw_known_box(left, gold)
     _draw_labels(right, probabilities, classes, label)
-    figure_title(figure, f"{title} \N{EM DASH} {classes[label]}" if title else classes[label])
+    style.figure_title(figure, f"{title} \N{EM DASH} {classes[label]}" if title else classes[label])
     return figure
 
 
@@ -70,7 +62,7 @@ def _draw_windows(axis: Axes, corners: NDArray[Any], sides: NDArray[Any]) -> Non
     for number, (corner, side, colour) in enumerate(zip(corners, sides, colours, strict=True), start=1):
         for window, ((top, left), width) in enumerate(zip(corner, side, strict=True)):
             line: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6} if window else {"linewidth": 1.8}
-            draw_box(axis, (left, top, left + width, top + width), edgecolor=colour, **line)
+            style.draw_box(axis, (left, top, left + width, top + width), edgecolor=colour, **line)
         y, x = corner[0] + side[0] / 2
         text = axis.text(x, y, str(number), color=colour, ha="center", va="center", fontsize=10)
         text.set_path_effects([withStroke(linewidth=2.2, foreground="black")])
@@ -81,15 +73,15 @@ def _draw_labels(axis: Axes, probabilities: NDArray[Any], classes: Sequence[str]
     for number in sorted({*np.argsort(-probabilities.max(0))[:_MOST_LABELS].tolist(), label}):
         values, right = probabilities[:, number], number == label
         line: dict[str, Any] = (
-            {"color": GREEN, "linewidth": 2.2} if right else {"color": _OTHER, "linewidth": 1.2}
+            {"color": style.GREEN, "linewidth": 2.2} if right else {"color": _OTHER, "linewidth": 1.2}
         )
         axis.plot(steps, values, zorder=3 if right else 2, **line)
         if right or values[-1] > 0.05 or values.max() > 0.3:
             best = int(values.argmax())
             place = (best + 1, values[best])
-            axis.annotate(classes[number], place, color=INK, fontsize=9, parse_math=False)
+            axis.annotate(classes[number], place, color=style.INK, fontsize=9, parse_math=False)
     axis.set(ylim=(-0.02, 1.06), xticks=steps)
-    axis.set_xlabel("glimpse", color=INK)
-    axis.set_ylabel("probability of the label", color=INK)
+    axis.set_xlabel("glimpse", color=style.INK)
+    axis.set_ylabel("probability of the label", color=style.INK)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(colors=INK, labelsize=9)
+    axis.tick_params(colors=style.INK, labelsize=9)

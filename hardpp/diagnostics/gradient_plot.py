@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from hardpp.diagnostics.plot_style import GREY, ORANGE, PALE, figure_title, panel_title
+from hardpp.diagnostics import plot_style as style
 
-_COLOURS = {"variance": GREY, "variance x s": ORANGE}
+_COLOURS = {"variance": style.GREY, "variance x s": style.ORANGE}
 
 
 def gradient_figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
@@ -35,12 +35,12 @@ def gradient_figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
                 axis.annotate("no noise", place, xycoords=("axes fraction", "data"), va="center", fontsize=8)
         if any(row["variance"] > 0 for row in of_group):
             axis.set_xscale("log")
-        panel_title(axis, f"parameters of the {group}")
-        axis.grid(axis="x", color=PALE, zorder=0)
+        style.panel_title(axis, f"parameters of the {group}")
+        axis.grid(axis="x", color=style.PALE, zorder=0)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     key = axes[0].get_legend_handles_labels()
     figure.legend(*key, loc="outside lower center", ncols=len(_COLOURS), frameon=False, fontsize=8)
-    figure_title(figure, title)
+    style.figure_title(figure, title)
     return figure

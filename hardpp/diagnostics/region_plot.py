@@ -14,18 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from hardpp.diagnostics.plot_style import (
-    ORANGE,
-    Box,
-    check_panels,
-    check_shape,
-    colour_bar,
-    draw_box,
-    draw_known_box,
-    figure_title,
-    panel_title,
-    show_image,
-)
+from hardpp.diagnostics import plot_style as style
 
 _SHADE = "#08306b"
 _PANEL = 2.6  # inches a side
@@ -34,10 +23,10 @@ _COLUMNS = 6  # panels beside each other at most
 
 def region_figure(
     panels: Sequence[tuple[str, ArrayLike]],
-    boxes: Sequence[Box],
+    boxes: Sequence[style.Box],
     *,
     pixels: NDArray[Any] | None = None,
-    gold: Box | list[Box | None] | None = None,
+    gold: style.Box | list[style.Box | None] | None = None,
     title: str = "",
 ) -> Figure:
     """The image by itself, then several views of the attention to its regions, under one scale.
@@ -56,7 +45,7 @@ def region_figure(
         UsageError: nothing to draw.
         ValueError: probabilities of another shape than (S).
     """
-    check_panels(panels, "a figure of regions")
+    style.check_panels(panels, "a figure of regions")
     first = int(pixels is not None)
     count = len(panels) + first
     columns, rows = min(count, _COLUMNS), -(-count // _COLUMNS)
@@ -67,29 +56,29 @@ def region_figure(
     width, height = (max(box[2] for box in boxes), max(box[3] for box in boxes))
     if pixels is not None:
         height, width = pixels.shape[:2]
-        show_image(axes[0], pixels, width, height)
-        panel_title(axes[0], "image")
+        style.show_image(axes[0], pixels, width, height)
+        style.panel_title(axes[0], "image")
     known = gold if isinstance(gold, list) else [gold] * len(panels)
     for axis, (name, probabilities), known_box in zip(axes[first:count], panels, known, strict=True):
-        values = check_shape(probabilities, (len(boxes),), "regions")
+        values = style.check_shape(probabilities, (len(boxes),), "regions")
         best = int(np.nanargmax(values))
-        show_image(axis, pixels, width, height)
-        panel_title(axis, f"{name}: {values[best]:.2f} at {best}")
+        style.show_image(axis, pixels, width, height)
+        style.panel_title(axis, f"{name}: {values[best]:.2f} at {best}")
         seen = visibility(values, boxes, width, height)
         shade = np.tile(to_rgba(_SHADE), (*seen.shape, 1))
         shade[..., 3] = seen if pixels is None else 0.8 * (1 - seen)
         axis.imshow(shade, extent=(0, width, height, 0), interpolation="nearest")
-        draw_known_box(axis, known_box)
-        draw_box(axis, boxes[best], edgecolor=ORANGE, linewidth=2.2)
+        style.draw_known_box(axis, known_box)
+        style.draw_box(axis, boxes[best], edgecolor=style.ORANGE, linewidth=2.2)
     ends = [to_rgba(_SHADE, 0.8), to_rgba(_SHADE, 0.0)] if pixels is not None else ["white", _SHADE]
     scale = ScalarMappable(Normalize(0, 1), LinearSegmentedColormap.from_list("seen", ends))
-    colour_bar(figure, scale, list(axes), "probability of being seen", shrink=0.8 / rows)
-    figure_title(figure, title)
+    style.colour_bar(figure, scale, list(axes), "probability of being seen", shrink=0.8 / rows)
+    style.figure_title(figure, title)
     return figure
 
 
 def visibility(
-    probabilities: ArrayLike, boxes: Sequence[Box], width: float, height: float
+    probabilities: ArrayLike, boxes: Sequence[style.Box], width: float, height: float
 ) -> NDArray[np.float64]:
     """The probability that a point is in the region which is attended to, on a raster over the image.
 

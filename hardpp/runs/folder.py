@@ -205,7 +205,9 @@ def _read_config(folder: Path, trusted: Any = ()) -> RunConfig:
         by = ""
         with suppress(CheckpointError):
             by = f", it says, by hardpp {_read_json(folder / 'versions.json')['hardpp']}"
-        raise CheckpointError(f"{place}{error}", f"was it edited, or written by another version{by}?") from error
+        raise CheckpointError(
+            f"{place}{error}", f"was it edited, or written by another version{by}?"
+        ) from error
 
 
 def _read_description(folder: Path, schema: type[Description]) -> Description:

@@ -29,18 +29,12 @@ VIEWS = ("posterior", "guide", "prior")
 
 def attention(run: OpenedRun, batch: Any, site: str) -> Attention:
     """Prior, guide and exact posterior of the alignment at a site."""
-    return Attention(*(attention_weights(run, batch, site, view) for view in Attention._fields))
+    return Attention(**_views(run, batch, site, exact=True))
 
 
-@torch.no_grad()
 def attention_weights(run: OpenedRun, batch: Any, site: str, view: str) -> Tensor:
-    """One of `VIEWS`, (B, T, S)."""
-    from hardpp.diagnostics.draws import draw_alignments
-
-    draws: Any = draw_alignments(
-        *run.programs, batch, site=site, draws=1, at_once=1, exact=view == "posterior"
-    )
-    weights: Tensor = {"prior": draws.prior, "guide": draws.guide, "posterior": draws.exact}[view]
+    """One of `VIEWS`, (B, T, S); the posterior is only computed where it is asked for."""
+    weights: Tensor = _views(run, batch, site, exact=view == "posterior")[view]
     return weights
 
 
@@ -86,3 +80,10 @@ def named_items(names: Sequence[str], wanted: Sequence[str], count: int, what: s
         if name not in names:
             raise UsageError(f"{name!r} is not among these {len(names)} {what}")
     return [list(names).index(name) for name in dict.fromkeys(wanted)] or list(range(len(names)))[:count]
+
+
+def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, Any]:
+    from hardpp.diagnostics.draws import draw_alignments
+
+    draws = draw_alignments(*run.programs, batch, site=site, draws=1, at_once=1, exact=exact)
+    return {"prior": draws.prior, "guide": draws.guide, "posterior": draws.exact}

@@ -6,15 +6,16 @@ groups `hardpp.tasks` and `hardpp.objectives`; guides are the family's to name.
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
-from hardpp.config import nearest
+from hardpp.config import RunConfig, nearest
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family
-from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build
+from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
 
 # By the name of their class, so that a family is imported only if it is asked for.
 FAMILIES: dict[str, str] = {
@@ -64,6 +65,32 @@ def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
         UsageError: there is none, or its options do not go together.
     """
     return build(objective_spec(name), options)
+
+
+def measured_objectives(
+    family: Family, config: RunConfig, names: Sequence[str] | None, particles: int | None
+) -> dict[str, Callable[[], SurrogateObjective]]:
+    """How to make each objective: the run's own with its options, others with those of the command line.
+
+    Args:
+        family: of the run.
+        config: of the run.
+        names: of objectives; None: all on offer.
+        particles: how many for all that draw some; None: as many as these options say.
+
+    Raises:
+        UsageError: one of the names is not on offer.
+    """
+
+    def make(name: str, spec: ObjectiveSpec) -> SurrogateObjective:
+        options = dict(config.inference) if name == config.objective else {}
+        if particles is not None and "particles" in options_of(spec).model_fields:
+            options["particles"] = particles
+        baseline = family.recommended(config.data.name).single_particle_baseline
+        return build(spec, with_settings(spec, options, baseline))
+
+    specs = {name: objective_spec(name) for name in names or OBJECTIVES}
+    return {name: partial(make, name, spec) for name, spec in specs.items()}
 
 
 def is_foreign(name: str) -> bool:

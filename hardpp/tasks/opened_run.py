@@ -16,13 +16,17 @@ import torch
 from hardpp.config import RunConfig, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
     from matplotlib.figure import Figure
+    from xarray import DataTree as DataTree
+else:
+    DataTree = Figure = Any
 
 Report = Callable[[str], None]
+Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
 
 
 def silent(text: str) -> None:
@@ -120,7 +124,7 @@ class OpenedRun(ABC):
 
     def posterior(
         self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
-    ) -> "xr.DataTree":
+    ) -> DataTree:
         """Draws and marginals of the latents, with the data's own names; ArviZ reads it.
 
         Args:
@@ -154,7 +158,7 @@ class OpenedRun(ABC):
         self._check_form(form, files=True)
         return dict(self._align_files(self._items(items), of, form))
 
-    def plot(self, *names: str, items: Any = None, count: int = 4) -> "dict[str, Figure]":
+    def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
         """Figures of the run's attention, by a name that can be a file's.
 
         Args:
@@ -212,11 +216,11 @@ class OpenedRun(ABC):
         Raises:
             UsageError: there is no such objective, or all refuse these programs.
         """
-        from hardpp.tasks.gradients import compare_gradients, measured_objectives
+        from hardpp.diagnostics.gradient_comparison import compare_gradients
 
         measured = measured_objectives(self.family, self.config, objectives, particles)
         batch = self.batch(self._items(items))
-        return compare_gradients(self.programs, batch, measured, draws=draws, seed=seed, report=report)
+        return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top.
@@ -248,6 +252,11 @@ class OpenedRun(ABC):
         """What a file that is made from the run says of it."""
         names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
         return {**names, "step": self.step, "training_seed": self.config.seed}
+
+    def _load(self, data: str | None, report: Report) -> Any:
+        if data is None and self.data is not None:
+            return self.data
+        return self.family.load(self.data_config(data), report)
 
     def _items(self, items: Any) -> Any:
         return self.select() if items is None else items
@@ -281,13 +290,13 @@ class OpenedRun(ABC):
     def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
 
     @abstractmethod
-    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> "xr.DataTree": ...
+    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
 
     @abstractmethod
     def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
 
     @abstractmethod
-    def _plot(self, items: Any, count: int, names: Sequence[str]) -> "Iterator[tuple[str, Figure]]": ...
+    def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
     # And what a family answers only if it declares `inputs`, a form of files, or `word_links`.
 

@@ -13,9 +13,9 @@ from torch import nn
 
 import hardpp
 from hardpp import sites
-from hardpp.diagnostics.alignment_posterior import FILL, sample_alignments
+from hardpp.diagnostics.alignment_posterior import FILL, Sentences
 from hardpp.diagnostics.draws import draw_alignments
-from hardpp.diagnostics.labels import Sentences
+from hardpp.diagnostics.posterior import sample_posterior
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
@@ -25,7 +25,6 @@ from hardpp.types import SequenceBatch
 from hardpp.verbs.output import write_posterior
 from tests.decoding.tiny import LETTERS, SYMBOLS, padded, tiny_model
 
-DRAW = partial(draw_alignments, site=sites.ALIGNMENT)
 LETTER = ["", "", "a", "é", "ŋ", "$"]
 PHONE = ["</s>", "<unk>", "AH0", "", "ʃ"]  # an empty token is a token
 SOURCES = [[2, 3, 4], [5, 2], [4, 4, 2, 3, 5], [3]]
@@ -56,19 +55,14 @@ def tiny_guide():
     return guide.double().eval()
 
 
-def sampled(guide, draws=40, seed=3, split=BATCHES, **options):
-    options = {"exact": True, "at_once": 16, **options}
-    given = batches(split)
-    return sample_alignments(
-        tiny_model(sharpness=1.5),
-        guide,
-        given,
-        SENTENCES,
-        draw=DRAW,
-        draws=draws,
-        seed=seed,
-        **options,
-    )
+def drawing(guide, model=None, *, site=sites.ALIGNMENT, draws=2, exact=False, **options):
+    model = tiny_model(sharpness=1.5) if model is None else model
+    return partial(draw_alignments, model, guide, site=site, draws=draws, exact=exact, **options)
+
+
+def sampled(guide, draws=40, seed=3, split=BATCHES, exact=True, at_once=16, attributes=None):
+    draw = drawing(guide, draws=draws, exact=exact, at_once=at_once)
+    return sample_posterior(draw, batches(split), SENTENCES, seed=seed, attributes=attributes)
 
 
 @pytest.fixture(scope="module")
@@ -250,15 +244,8 @@ def test_weights_are_per_sentence_where_steps_are_no_plate():
                 if observed:
                     pyro.sample(sites.SYMBOL, dist.Normal(z.double(), 1.0), obs=given.target.double())
 
-    tree = sample_alignments(
-        lambda given: program(given, True),
-        lambda given: program(given, False),
-        batches(),
-        SENTENCES,
-        draw=DRAW,
-        draws=30,
-        seed=0,
-    )
+    draw = drawing(lambda given: program(given, False), lambda given: program(given, True), draws=30)
+    tree = sample_posterior(draw, batches(), SENTENCES, seed=0)
     assert "log_weight_step" not in tree["sample_stats"]
     assert tree["attention/marginal"].attrs["weights"] == "per sentence"
     weight = tree["sample_stats/log_weight"][0]
@@ -346,15 +333,7 @@ def test_batches_must_hold_every_sentence_once(split, message):
 )
 def test_batches_must_fit_their_sentences(rows, message):
     with pytest.raises(ValueError, match=message):
-        sample_alignments(
-            tiny_model(),
-            tiny_guide(),
-            [(rows, batch([2, 0]))],
-            SENTENCES,
-            draw=DRAW,
-            draws=2,
-            seed=0,
-        )
+        sample_posterior(drawing(tiny_guide()), [(rows, batch([2, 0]))], SENTENCES, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -367,19 +346,18 @@ def test_batches_must_fit_their_sentences(rows, message):
 )
 def test_sentences_must_be_told_apart(sentences, message):
     with pytest.raises(ValueError, match=message):
-        sample_alignments(tiny_model(), tiny_guide(), [], sentences, draw=DRAW, draws=2, seed=0)
+        sample_posterior(drawing(tiny_guide()), [], sentences, seed=0)
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"draw": partial(draw_alignments, site="glimpse")},
+        {"site": "glimpse"},
         {"draws": 0},
         {"at_once": 0},
-        {"draw": partial(draw_alignments, site=sites.SYMBOL)},
+        {"site": sites.SYMBOL},
     ],
 )
 def test_refuses_what_the_programs_do_not_have(options):
-    options = {"draw": DRAW, "draws": 2, "seed": 0, **options}
     with pytest.raises(UsageError):
-        sample_alignments(tiny_model(), tiny_guide(), batches(), SENTENCES, **options)
+        sample_posterior(drawing(tiny_guide(), **options), batches(), SENTENCES, seed=0)

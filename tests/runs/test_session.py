@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from corpora import TINY, fail, hashes, metrics, succeed, train_command, write_corpus
 
-from hardpp.runs import checkpoint
 from hardpp.errors import Interrupted, NumericalError
+from hardpp.runs import checkpoint, training
 from hardpp.runs import trainer as trainers
-from hardpp.runs import training
-from hardpp.tasks.configuration import resolve
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import run_in_folder, train
+from hardpp.tasks.configuration import resolve
 from hardpp.types import Record
 
 Stop = Callable[[], bool]

@@ -1,4 +1,4 @@
-"""Captioned images to padded batches, one row for each sentence.
+"""Padded batches of captioned images, one row for each sentence.
 
 Shapes: B sentences, T words, S regions.
 """
@@ -16,14 +16,14 @@ from hardpp.types import SequenceBatch
 
 
 class Sentence(NamedTuple):
-    """One sentence to be said about one image."""
+    """One sentence about one image."""
 
     image: int  # place in the part
     caption: Caption
 
 
 def sentences(part: CaptionedPart, references: int | None = None) -> list[Sentence]:
-    """The sentences of a part, image by image.
+    """List the sentences of a part, image by image.
 
     Args:
         part: Of a corpus.
@@ -37,13 +37,13 @@ def sentences(part: CaptionedPart, references: int | None = None) -> list[Senten
 
 
 def word_vocabulary(part: CaptionedPart, min_count: int = 1) -> Vocabulary:
-    """The words of a part, those that occur at least so often."""
+    """The words that occur at least `min_count` times in a part."""
     counts = Counter(word for sentence in sentences(part) for word in sentence.caption.words)
     return Vocabulary.of([[word for word, count in counts.items() if count >= min_count]])
 
 
 def buckets(sentences: Sequence[Sentence], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffled batches of places of sentences that are nearly equally long (`length_buckets`).
+    """Shuffled batches of places of sentences, nearly equally long in a batch (`length_buckets`).
 
     Raises:
         ValueError: `batch_size` is below 1.
@@ -58,7 +58,7 @@ def collate(
     vocabulary: Vocabulary,
     regions: Callable[[int, int], int],
 ) -> SequenceBatch:
-    """Reads the images, appends the boundary to the sentences, and pads these on the right with 0.
+    """Read the images, append the boundary to the sentences, and pad these on the right with 0.
 
     Args:
         chosen: B sentences; their images are read once each, however many sentences they have.

@@ -16,9 +16,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
+from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts, split_into_words
 from hardpp.data.images.picture_files import PictureFiles
-from hardpp.data.parts import PARTS, bucket
+from hardpp.data.parts import PARTS, part_of
 from hardpp.errors import DataError
 
 LIST = "emoji-datasource-twitter/emoji.json"
@@ -32,8 +32,8 @@ _SIDE = 64
 _VARIANT = "\ufe0f"  # asks for a picture instead of a sign; names are listed without it
 
 
-def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
-    """Reads the names; pictures are read when they are asked for.
+def captioned_images(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
+    """Read the names; pictures are read when they are asked for.
 
     Args:
         folder: What `fetch("emoji")` returned, or a folder laid out as above.
@@ -48,22 +48,19 @@ def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImag
     for base, code, image in _listed(folder / LIST):
         text = name_of.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
         path = folder / PICTURES / image
-        if text is None or not words_of(text):
+        words = split_into_words(text or "")
+        if not words:
             raise DataError(f"{folder / LIST}: emoji {code} has no name")
         if not path.is_file():
             raise DataError(f"{folder / LIST}: emoji {code} has no picture {path.name}")
-        parts[{0: "test", 1: "dev"}.get(bucket(base), "train")].append((path, Caption(words_of(text))))
+        parts[part_of(base)].append((path, Caption(words)))
     paths = [path for part in PARTS for path, _ in parts[part]]
     if not all(parts.values()):
         raise DataError(f"{folder / LIST}: {len(paths)} emoji are too few for train, dev and test")
-    files = PictureFiles(paths, folder, side=_SIDE)
-    by_part, start = {}, 0
-    for part, examples in parts.items():
-        names = [path.stem for path, _ in examples]
-        places = range(start, start + len(examples))
-        by_part[part] = CaptionedPart(names, Some(files, places), [(caption,) for _, caption in examples])
-        start += len(examples)
-    return CaptionedImages(name, **by_part)
+    examples = {
+        part: [(path.stem, (caption,)) for path, caption in pictures] for part, pictures in parts.items()
+    }
+    return captioned_parts(name, PictureFiles(paths, folder, side=_SIDE), examples)
 
 
 def _listed(path: Path) -> list[tuple[str, str, str]]:

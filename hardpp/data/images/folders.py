@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hardpp.data.images.labelled import LabelledImages, Shown
+from hardpp.data.images.labelled import ImagesWithBoxes, LabelledImages
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
 from hardpp.data.parts import PARTS, bucket
 from hardpp.errors import DataError
@@ -61,19 +61,19 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.places)
 
-    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
         """The images at those places, or all of them; they are the same in every epoch."""
         files_read = self.places if places is None else self.places[torch.as_tensor(places)]
-        return Shown(self.files.read(files_read), None)
+        return ImagesWithBoxes(self.files.read(files_read), None)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, and of which are this part's, with their labels."""
+        """SHA-256 of the names and sizes of all files, and of the places and labels of this part."""
         described = json.dumps([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
         return hashlib.sha256(described.encode()).hexdigest()
 
 
 def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda text: None) -> LabelledImages:
-    """Finds the images and looks at the size and mode of each.
+    """Find the images, and check the size and mode of each.
 
     Args:
         folder: Laid out as above.
@@ -100,7 +100,7 @@ def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda t
             if image.label not in classes:
                 raise DataError(f"{image.path}: is of class {image.label!r}, of which train has no image")
     images = [image for part in PARTS for image in parts[part]]
-    report(f"looking at {len(images)} images")
+    report(f"reading the sizes of {len(images)} images")
     files = PictureFiles([image.path for image in images], folder)  # one size and mode, across parts
     places = torch.arange(len(images)).split([len(parts[part]) for part in PARTS])
     labels = torch.tensor([classes.index(image.label) for image in images])

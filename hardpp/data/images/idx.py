@@ -27,7 +27,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array in a file.
+    """Read the array in a file.
 
     Args:
         path: Of the file, compressed or not.

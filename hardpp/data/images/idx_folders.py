@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hardpp.data.images import idx
-from hardpp.data.images.labelled import Held, LabelledImages
+from hardpp.data.images.labelled import InMemoryImages, LabelledImages
 from hardpp.errors import DataError
 
 DIGITS = tuple("0123456789")
@@ -37,12 +37,12 @@ _DEV = 12  # one image in so many is kept for dev
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether a folder holds such a file, whatever else."""
+    """Whether a folder holds IDX files."""
     return folder.is_dir() and any(_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
 def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = None) -> LabelledImages:
-    """Reads all images into memory.
+    """Read all images into memory.
 
     Args:
         folder: Laid out as above.
@@ -76,7 +76,7 @@ def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = Non
             )
         # Copied once, since what was read from a file cannot be written to.
         pixels = torch.from_numpy(images.copy()).unsqueeze(1)
-        parts[part] = Held(pixels, torch.from_numpy(labels.astype(np.int64)))
+        parts[part] = InMemoryImages(pixels, torch.from_numpy(labels.astype(np.int64)))
     train, test = parts["train"], parts["t10k"]
     start = len(train) - len(train) // _DEV
     if not len(test) or start == len(train) or not all(train.size):

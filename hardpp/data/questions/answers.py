@@ -1,4 +1,4 @@
-"""Answers of people: made comparable, counted into a vocabulary, and drawn as training labels.
+"""Answers of people: normalised, counted into a vocabulary, and drawn as training labels.
 
 The normalisation is that of the official evaluation of VQA: lower case, signs dropped beside a blank or
 in numbers and else turned into blanks, full stops dropped unless a digit follows, number words to
@@ -40,8 +40,8 @@ _REPAIRED = {
 }
 
 
-def normalised(answer: str) -> str:
-    """An answer as it is compared with others.
+def normalise_answer(answer: str) -> str:
+    """Normalise an answer, so that it can be compared with others.
 
     Example:
         >>> normalised("The two  dogs, dont!")
@@ -56,24 +56,24 @@ def normalised(answer: str) -> str:
     return " ".join(_REPAIRED.get(word, word) for word in words if word not in _ARTICLES)
 
 
-def most_given(answers: Sequence[str]) -> str:
+def most_given_answer(answers: Sequence[str]) -> str:
     """The answer of most people; of several, the one that was given first."""
     return Counter(answers).most_common(1)[0][0]
 
 
 def answer_vocabulary(questions: Iterable[Question], at_least: int) -> list[str]:
-    """Answers that most people gave to so many questions, sorted: the classes of a model.
+    """The classes of a model, sorted: answers that most people gave to at least so many questions.
 
     Args:
         questions: of the training part.
         at_least: how many questions; 9 for VQA v2 (3,129 classes).
     """
-    counts = Counter(most_given(question.answers) for question in questions)
+    counts = Counter(most_given_answer(question.answers) for question in questions)
     return sorted(answer for answer, count in counts.items() if count >= at_least)
 
 
-def drawn_answer(question: Question, classes: Mapping[str, int], seed: int, epoch: int) -> int | None:
-    """A training label: one person's answer, everybody's as likely, among those who gave a class.
+def draw_answer(question: Question, classes: Mapping[str, int], seed: int, epoch: int) -> int | None:
+    """Draw a training label: the answer of one person, chosen uniformly among those who gave a class.
 
     Args:
         question: with its answers.
@@ -91,7 +91,7 @@ def drawn_answer(question: Question, classes: Mapping[str, int], seed: int, epoc
     return given[int.from_bytes(digest[:8], "big") % len(given)]
 
 
-def likeliest_answer(question: Question, classes: Mapping[str, int]) -> int | None:
-    """The class that most people gave, whose probability is reported; None if nobody gave one."""
+def most_given_class(question: Question, classes: Mapping[str, int]) -> int | None:
+    """The class that most people gave; None if nobody gave one."""
     given = [answer for answer in question.answers if answer in classes]
-    return classes[most_given(given)] if given else None
+    return classes[most_given_answer(given)] if given else None

@@ -1,4 +1,4 @@
-"""Questions to padded batches, in which every image is there once with all questions about it.
+"""Padded batches of questions, in which every image is there once with all questions about it.
 
 Shapes: B images, T questions of an image, L words, S regions, F features.
 """
@@ -17,14 +17,14 @@ PADDING, UNKNOWN = 0, 1  # words; those of the vocabulary follow
 
 
 class Asked(NamedTuple):
-    """An image, and the places in a list of questions of those about it."""
+    """An image, and the places of the questions about it in a list of questions."""
 
     image: str
     questions: list[int]
 
 
-def by_image(questions: Iterable[Question]) -> list[Asked]:
-    """The questions grouped by image, images and questions in the order in which they come."""
+def group_by_image(questions: Iterable[Question]) -> list[Asked]:
+    """Group questions by image; images and questions stay in the order in which they come."""
     questions_of: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
         questions_of.setdefault(question.image, []).append(place)
@@ -36,8 +36,8 @@ def word_vocabulary(questions: Iterable[Question]) -> list[str]:
     return sorted({word for question in questions for word in question.words})
 
 
-def numbered(names: Sequence[str], first: int = 0) -> dict[str, int]:
-    """Numbers of names, counted from the first."""
+def number_names(names: Sequence[str], first: int = 0) -> dict[str, int]:
+    """Number the names, counted from `first`."""
     return {name: number for number, name in enumerate(names, start=first)}
 
 
@@ -49,7 +49,7 @@ def collate(
     words: Mapping[str, int],
     regions: Callable[[int, int], int],
 ) -> QuestionBatch:
-    """One batch.
+    """Read the images, and pad the questions about them on the right.
 
     Args:
         asked: B images with the places of their questions.

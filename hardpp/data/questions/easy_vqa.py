@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hardpp.data.images.rasters import Box
 from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
 
@@ -40,7 +40,7 @@ def questions(
     on_bad: OnBad = "stop",
     report: Callable[[str], None] = lambda text: None,
 ) -> Questions:
-    """Reads the questions; images are read when they are asked for.
+    """Read the questions; images are read when they are asked for.
 
     Args:
         folder: what `fetch("easy-vqa")` returned, or a folder laid out as above.
@@ -82,7 +82,7 @@ class Shapes:
         return self._path(image).is_file()
 
     def shown(self, image: str) -> NDArray[Any]:
-        """Pixels (height, width, 3), uint8.
+        """Read the pixels (height, width, 3), uint8.
 
         Raises:
             DataError: the image is missing or damaged.
@@ -100,7 +100,7 @@ class Shapes:
         return self._known[image]
 
     def read(self, image: str) -> NDArray[Any]:
-        """Pixels (3, height, width), uint8."""
+        """Read the pixels (3, height, width), uint8."""
         return np.moveaxis(self.shown(image), -1, 0)
 
     def boxes(self, image: str) -> None:
@@ -151,7 +151,7 @@ def _read(folder: Path, part: str, on_bad: OnBad, report: Callable[[str], None])
         image = f"{part}/{number}"
         if not has_image(image):
             raise ValueError(f"it is about image {image}, which is missing")
-        return Question(f"{part}/{place}", text, image, (normalised(answer),))
+        return Question(f"{part}/{place}", text, image, (normalise_answer(answer),))
 
     return list(parse_entries(path, enumerate(rows), question, on_bad, report, _HINT).values())
 

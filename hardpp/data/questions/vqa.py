@@ -19,7 +19,7 @@ from typing import Any
 
 from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
 from hardpp.errors import DataError
@@ -32,7 +32,7 @@ _HINT = "every question has a question_id, a known image and an annotation; on_b
 def questions(
     folder: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> Questions:
-    """Reads the questions and finds the features of their images, which are read when asked for.
+    """Read the questions and find the features of their images, which are read when asked for.
 
     Args:
         folder: laid out as above.
@@ -110,7 +110,7 @@ def _answers(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[i
             isinstance(answer, dict) and isinstance(answer.get("answer"), str) for answer in answers
         ):
             raise ValueError(f"question_id {number} has no list of answers")
-        return number, tuple(normalised(answer["answer"]) for answer in answers)
+        return number, tuple(normalise_answer(answer["answer"]) for answer in answers)
 
     entries = enumerate(_rows(path, "annotations"))
     return dict(parse_entries(path, entries, annotation, on_bad, report, _HINT).values())

@@ -88,7 +88,7 @@ def read(path: Path) -> Tensor:
     wave = torch.from_numpy(np.ascontiguousarray(samples.mean(1, dtype=np.float32)))
     if not torch.isfinite(wave).all():
         raise DataError(f"{path}: holds samples that are not finite numbers")
-    return resampled(wave, rate)
+    return resample(wave, rate)
 
 
 def to_flac(path: Path, to: Path) -> None:
@@ -104,7 +104,7 @@ def to_flac(path: Path, to: Path) -> None:
     soundfile.write(str(to), samples, head.rate, format="FLAC", subtype="PCM_16")
 
 
-def resampled(wave: Tensor, rate: int, to: int = RATE) -> Tensor:
+def resample(wave: Tensor, rate: int, to: int = RATE) -> Tensor:
     """Samples (N,) at `rate` a second -> (N to / rate rounded up,) float32 at `to` a second."""
     if rate == to:
         return wave

@@ -1,4 +1,4 @@
-"""Utterances to padded batches, and whether their frames suffice for their tokens.
+"""Padded batches of utterances, and the check that their frames suffice for their tokens.
 
 With m frames and n tokens, the mark of the end not counted, an utterance needs
 
@@ -25,12 +25,12 @@ Topology = Literal["dwell", "no-dwell", "ctc"]
 
 
 def token_vocabulary(corpus: SpeechCorpus) -> Vocabulary:
-    """The tokens of the train part."""
+    """The vocabulary of the tokens of the train part."""
     return Vocabulary.of(utterance.tokens for utterance in corpus.train)
 
 
 def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> SequenceBatch:
-    """Reads the frames, appends the boundary to the tokens, and pads both on the right with 0.
+    """Read the frames, append the boundary to the tokens, and pad both on the right with 0.
 
     Raises:
         ValueError: There are no utterances, one has no frames, or their numbers of features differ.
@@ -57,7 +57,7 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Sequence
 
 
 def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffled batches of places of utterances that are nearly equally long (`length_buckets`).
+    """Shuffled batches of places of utterances, nearly equally long in a batch (`length_buckets`).
 
     Raises:
         ValueError: `batch_size` is below 1.
@@ -69,7 +69,7 @@ def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: 
 
 
 def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology) -> None:
-    """Refuses utterances that a model of some topology cannot say.
+    """Refuse utterances with too few frames for a model of some topology.
 
     Args:
         utterances: Those to train on or to score.

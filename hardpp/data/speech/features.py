@@ -1,4 +1,4 @@
-"""Log-mel features of recordings: computed once, kept in the cache, made into frames when they are read.
+"""Log-mel features of recordings, computed once and kept in the cache.
 
 The cache holds the 41 static features of every frame in half precision (rounded by at most 0.008 nats), and
 mean and deviation of all 123 over the train part. Deltas, normalisation and stacking are left to reading,
@@ -34,7 +34,7 @@ _REPORTED = 15  # seconds between two reports
 
 @dataclass(frozen=True)
 class LogMel:
-    """Frames of one utterance that are made of its static features."""
+    """Frames of one utterance, computed from its static features when they are read."""
 
     static: Tensor  # (M, 41) float16
     normalisation: Normalisation  # of 123 features
@@ -53,8 +53,8 @@ class LogMel:
         return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
 
 
-def measured(wave: Tensor) -> Tensor:
-    """The static features of a wave (N,) as they are kept: (M, 41) float16."""
+def static_features(wave: Tensor) -> Tensor:
+    """The static features of a wave (N,) as the cache keeps them: (M, 41) float16."""
     return log_mel.static(wave).half()
 
 
@@ -66,7 +66,7 @@ def corpus(
     folding: Mapping[str, str | None],
     stacked: int = log_mel.STACKED,
 ) -> SpeechCorpus:
-    """Recordings as a corpus; a corpus whose sounds are those of an earlier call is read from the cache.
+    """Make a corpus of recordings; the features of sounds seen before are read from the cache.
 
     Args:
         name: Of the corpus.
@@ -112,20 +112,22 @@ def corpus(
     )
 
 
-def heard(recordings: Sequence[Recording], normalisation: Normalisation, stacked: int) -> list[Utterance]:
-    """Utterances of recordings that belong to no corpus, normalised as those of one are; nothing is kept.
+def utterances_of(
+    recordings: Sequence[Recording], normalisation: Normalisation, stacked: int
+) -> list[Utterance]:
+    """Make utterances of recordings that belong to no corpus; nothing is kept in the cache.
 
     Raises:
         DataError: A sound cannot be read.
     """
     return [
-        _utterance(recording, LogMel(measured(recording.sound.read()), normalisation, stacked))
+        _utterance(recording, LogMel(static_features(recording.sound.read()), normalisation, stacked))
         for recording in recordings
     ]
 
 
-def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
-    """The same utterances, their features brought to the mean and variance of another corpus's train part.
+def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
+    """Normalise utterances again, by the mean and variance of another corpus's train part.
 
     Frames that were not computed here, of which there is one corpus only, stay as they are.
     """
@@ -145,7 +147,7 @@ def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Ca
     report(f"computing features of {len(recordings)} utterances")
     rows, reported_at = [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
-        rows.append(measured(recording.sound.read()))
+        rows.append(static_features(recording.sound.read()))
         if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
             reported_at = time.monotonic()

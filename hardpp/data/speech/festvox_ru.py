@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from hardpp.data.speech import audio
-from hardpp.data.speech.recordings import Recording, SoundFile, fitted
+from hardpp.data.speech.recordings import Recording, SoundFile, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
@@ -42,7 +42,7 @@ def recordings(folder: Path) -> dict[str, list[Recording]]:
     recorded = []
     for sound in sounds:
         labels = folder / "lab" / f"{sound.stem}.lab"
-        segments = fitted(_segments(labels), audio.inspect(sound).seconds, labels, ("pau",), _OVERRUN)
+        segments = fit_to_sound(_segments(labels), audio.inspect(sound).seconds, labels, ("pau",), _OVERRUN)
         recorded.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments))
     tenth = len(recorded) // 10
     if not tenth:

@@ -1,4 +1,4 @@
-"""The synthesiser flite: a sentence to sound, with the time at which every phone ends.
+"""The synthesiser flite, which says a sentence and tells when every phone ends.
 
 flite knows the times, as it put the phones there: 41 phones with the pause `pau`, named as TIMIT's. It is a
 program of the user's; a process says one sentence.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.speech import audio
-from hardpp.data.speech.recordings import Sex, fitted
+from hardpp.data.speech.recordings import Sex, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError, UsageError
 
@@ -38,8 +38,8 @@ VOICES = (
 )
 
 
-def program() -> str:
-    """Where flite is.
+def find_flite() -> str:
+    """Find the program flite.
 
     Raises:
         UsageError: It is not installed, or lacks one of the voices.
@@ -55,10 +55,10 @@ def program() -> str:
 
 
 def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: Path) -> tuple[Segment, ...]:
-    """Writes a sentence as FLAC and returns its phones.
+    """Say a sentence into a FLAC file; returns its phones.
 
     Args:
-        flite: What `program` returned.
+        flite: What `find_flite` returned.
         text: One sentence.
         voice: Who says it.
         stretch: Of all durations.
@@ -77,7 +77,7 @@ def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: P
     seconds = audio.inspect(wave).seconds
     audio.to_flac(wave, path)
     wave.unlink()
-    return fitted(list(_segments(phones, text)), seconds, path, ("pau",), _OVERRUN)
+    return fit_to_sound(list(_segments(phones, text)), seconds, path, ("pau",), _OVERRUN)
 
 
 def _segments(phones: str, text: str) -> Iterator[Segment]:

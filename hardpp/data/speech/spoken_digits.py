@@ -48,7 +48,7 @@ class Digit(NamedTuple):
 
 
 def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES) -> SpeechCorpus:
-    """Strings of digits for the three parts; the same arguments give the same strings on every machine.
+    """Make strings of digits for the three parts; the same arguments give the same strings everywhere.
 
     Args:
         path: The file, or the folder that `fetch("spoken-digits")` returned.
@@ -75,7 +75,7 @@ def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES)
 
 
 def recordings(path: Path) -> list[Digit]:
-    """All recordings of the file, in its order.
+    """Read all recordings of the file, in its order.
 
     Raises:
         DataError: The file cannot be read, or is not as described.

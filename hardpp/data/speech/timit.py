@@ -19,8 +19,8 @@ from typing import Literal
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import audio
 from hardpp.data.speech.log_mel import RATE
-from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, folded
-from hardpp.data.speech.recordings import Recording, SoundFile, fitted
+from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, fold_phones
+from hardpp.data.speech.recordings import Recording, SoundFile, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError, UsageError
 
@@ -84,7 +84,7 @@ def recordings(
             unused += 1
             continue
         segments = _segments(labels, audio.inspect(sound).seconds)
-        tokens = folded(segments, _FOLDINGS[phones], merged)
+        tokens = fold_phones(segments, _FOLDINGS[phones], merged)
         if not tokens:
             raise DataError(f"{labels}: holds no phone of the {phones}")
         sex: Literal["f", "m"] = "f" if speaker.startswith("f") else "m"
@@ -160,4 +160,4 @@ def _segments(path: Path, seconds: float) -> tuple[Segment, ...]:
         segments.append(Segment(start, end, phone))
     if not segments:
         raise DataError(f"{path}: holds no labels")
-    return fitted(segments, seconds, path, _SILENCE)
+    return fit_to_sound(segments, seconds, path, _SILENCE)

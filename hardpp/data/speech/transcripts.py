@@ -1,4 +1,4 @@
-"""A user's own recordings with what is said in them; when it is said need not be known.
+"""A user's own recordings with their transcripts, without times.
 
     FOLDER/train.tsv, dev.tsv, test.tsv, or one FILE.tsv      lines SOUND TAB TOKENS
 
@@ -23,12 +23,12 @@ _SOUNDS = "every line is the path of a sound file"
 
 
 def is_list(path: Path) -> bool:
-    """Is this one list of recordings?"""
+    """Whether this is one list of recordings."""
     return path.is_file() and path.suffix == ".tsv"
 
 
 def is_transcribed(path: Path) -> bool:
-    """Is this a list of recordings, or a folder of three?"""
+    """Whether this is a list of recordings, or a folder of three."""
     return is_list(path) or all((path / f"{part}.tsv").is_file() for part in PARTS)
 
 
@@ -48,10 +48,10 @@ def recordings(
         UsageError: soundfile is not installed.
     """
     if not is_list(path):
-        parts = {part: listed(path / f"{part}.tsv", on_bad, report) for part in PARTS}
+        parts = {part: read_list(path / f"{part}.tsv", on_bad, report) for part in PARTS}
         _check_apart(path, parts)
         return parts
-    listed_recordings, parts = listed(path, on_bad, report), {part: [] for part in PARTS}
+    listed_recordings, parts = read_list(path, on_bad, report), {part: [] for part in PARTS}
     for recording in listed_recordings:
         parts[part_of(recording.name)].append(recording)
     if empty := [part for part in PARTS if not parts[part]]:
@@ -63,10 +63,10 @@ def recordings(
     return parts
 
 
-def listed(
+def read_list(
     path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Recording]:
-    """Every recording of one list, in order; the arguments and errors are those of `recordings`."""
+    """Read the recordings of one list, in order; the arguments and errors are those of `recordings`."""
     seen: set[Path] = set()
 
     def recording(number: int, line: bytes) -> Recording:
@@ -79,8 +79,8 @@ def listed(
     return parse_lines(path, recording, "lines of SOUND, TAB, tokens", _HINT, on_bad, report)
 
 
-def sounds(path: Path) -> list[Recording]:
-    """The recordings of a list of nothing but sound files, paths being as the shell takes them.
+def read_sound_list(path: Path) -> list[Recording]:
+    """Read a list of sound files without transcripts; paths are as the shell takes them.
 
     Raises:
         DataError: The list or a sound cannot be read; the message names file:line.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from hardpp.data.transduction.pairs import Corpus, Pair
-from hardpp.data.transduction.tokens import Words
+from hardpp.data.transduction.tokenizers import Words
 from hardpp.errors import DataError
 
 GREEK = "data/sources/SBLGNT.tsv"  # where the files lie in the fetched folder
@@ -46,7 +46,7 @@ def corpus(
     lower_case: bool = True,
     reverse: bool = False,
 ) -> Corpus:
-    """Greek to English words, or the reverse, with the links made by hand.
+    """Read Greek to English words, or the reverse, with the links made by hand.
 
     Args:
         folder: What `fetch("bible-alignments")` returned.
@@ -83,7 +83,7 @@ def corpus(
 
 
 def analysis(morph: str) -> str:
-    """What of a word's analysis shows in English: no gender, no voice but the passive; "" if nothing does.
+    """Shorten a word's analysis to what shows in English: no gender, no voice but the passive.
 
     Args:
         morph: In Robinson's codes, `N-GSM` or `V-2AAI-3S`.

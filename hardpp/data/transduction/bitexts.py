@@ -9,8 +9,8 @@ from hardpp.data.transduction import bible, ding, libreoffice, union
 from hardpp.data.transduction.pairs import Bitext
 
 
-class Named(NamedTuple):
-    """A bitext to be had by name."""
+class NamedBitext(NamedTuple):
+    """How a bitext with a name is read."""
 
     sources: tuple[str, ...]  # keys of `hardpp.data.fetch.sources.SOURCES`
     read: Callable[..., Bitext]  # takes their folders in this order
@@ -25,19 +25,19 @@ def _union_fr(manual: Path, verses: Path) -> Bitext:
     return union.bitext("union-fr-en", [libreoffice.bitext(manual, "fr"), bible.bitext(verses, "fr")])
 
 
-BITEXTS: dict[str, Named] = {
-    "ding": Named(("ding",), ding.bitext),
-    "libreoffice-de-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "de")),
-    "libreoffice-fr-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "fr")),
-    "bible-de-en": Named(("bible",), lambda folder: bible.bitext(folder, "de")),
-    "bible-fr-en": Named(("bible",), lambda folder: bible.bitext(folder, "fr")),
-    "union-de-en": Named(("ding", "libreoffice-help", "bible"), _union_de),
-    "union-fr-en": Named(("libreoffice-help", "bible"), _union_fr),
+BITEXTS: dict[str, NamedBitext] = {
+    "ding": NamedBitext(("ding",), ding.bitext),
+    "libreoffice-de-en": NamedBitext(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "de")),
+    "libreoffice-fr-en": NamedBitext(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "fr")),
+    "bible-de-en": NamedBitext(("bible",), lambda folder: bible.bitext(folder, "de")),
+    "bible-fr-en": NamedBitext(("bible",), lambda folder: bible.bitext(folder, "fr")),
+    "union-de-en": NamedBitext(("ding", "libreoffice-help", "bible"), _union_de),
+    "union-fr-en": NamedBitext(("libreoffice-help", "bible"), _union_fr),
 }
 
 
 def bitext(name: str, report: Callable[[str], None] = lambda text: None) -> Bitext:
-    """A bitext by name, its sources fetched when the cache lacks them.
+    """Read a bitext by name; its sources are fetched when the cache lacks them.
 
     Args:
         name: A key of `BITEXTS`.

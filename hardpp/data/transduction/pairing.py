@@ -1,4 +1,4 @@
-"""Texts that face one another in two files, and what is done to every such pair."""
+"""Pairs of texts from two files, line by line, and changes to all of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +23,13 @@ _MOSES = {
 }
 
 
-def paired(
+def pair_texts(
     paths: tuple[Path, Path],
     numbered: list[list[tuple[int, bytes]]],
     on_bad: OnBad,
     report: Callable[[str], None],
 ) -> list[Line]:
-    """Pairs of what stands at the same place in two files.
+    """Pair the texts at the same place in two files.
 
     Args:
         paths: The files, for messages.
@@ -64,8 +64,8 @@ def paired(
     return lines
 
 
-def sources(path: Path) -> list[str]:
-    """Every line of a file of texts that face none, without blanks around it.
+def read_source_texts(path: Path) -> list[str]:
+    """Read the texts of a file that has no translations, one a line, without blanks around them.
 
     Raises:
         DataError: The file cannot be read, or a line of it is empty or not UTF-8.
@@ -74,8 +74,8 @@ def sources(path: Path) -> list[str]:
     return parse_lines(path, lambda number, line: _text(line), "one text a line", hint)
 
 
-def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
-    """Those pairs to train on with at most `max_tokens` words (between blanks) a side.
+def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
+    """Drop training pairs with more than `max_tokens` words (between blanks) on a side.
 
     Raises:
         DataError: None is left.
@@ -91,13 +91,13 @@ def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], Non
     return short_lines
 
 
-def changed(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
-    """The lines with both texts changed, where they stood."""
+def map_texts(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
+    """Apply a change to both texts of every pair."""
     return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]
 
 
-def unescaped(text: str) -> str:
-    """A text of the Moses tokenizer with the characters that it escapes; words stay apart."""
+def unescape_moses(text: str) -> str:
+    """Undo the escapes of the Moses tokenizer; words stay apart."""
     for written, meant in _MOSES.items():
         text = text.replace(written, meant)
     return text

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.data.lines import OnBad, read_lines
-from hardpp.data.transduction.languages import direction
-from hardpp.data.transduction.pairing import changed, paired, short, unescaped
+from hardpp.data.transduction.languages import translation_direction
+from hardpp.data.transduction.pairing import drop_long_pairs, map_texts, pair_texts, unescape_moses
 from hardpp.data.transduction.pairs import Bitext, Line
-from hardpp.data.transduction.splitting import by_checksum
+from hardpp.data.transduction.splitting import split_by_checksum
 from hardpp.errors import DataError
 
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
@@ -57,8 +57,8 @@ def bitext(
         parts = {part: texts(*files, **options) for part, files in _folder(path, source, target).items()}
     else:
         name = _stem(path).name
-        parts = by_checksum(lines(path, source=source, target=target, **options), path, _OWN_SPLIT)
-    parts["train"] = short(parts["train"], max_tokens, report)
+        parts = split_by_checksum(lines(path, source=source, target=target, **options), path, _OWN_SPLIT)
+    parts["train"] = drop_long_pairs(parts["train"], max_tokens, report)
     return Bitext.of_lines(name, parts)
 
 
@@ -71,7 +71,7 @@ def lines(
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Line]:
-    """Every pair of one pair of files, in order; the arguments are those of `bitext`.
+    """Read every pair of one pair of files, in order; the arguments are those of `bitext`.
 
     Raises:
         UsageError, DataError: as for `bitext`.
@@ -81,7 +81,7 @@ def lines(
 
 
 def is_beginning(path: Path | str) -> bool:
-    """Is there nothing of that name but a pair of files, NAME.de and NAME.en, that begin with it?"""
+    """Whether a path is no file, but the beginning of a pair of files, NAME.de and NAME.en."""
     return not Path(path).exists() and len(_endings(Path(path), ())) > 1
 
 
@@ -93,14 +93,14 @@ def texts(
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Line]:
-    """The pairs of two files, in order; the arguments are those of `bitext`.
+    """Read the pairs of two files, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.
     """
     numbered = [list(enumerate(read_lines(path, "one text a line"), start=1)) for path in (source, target)]
-    lines = paired((source, target), numbered, on_bad, report)
-    return changed(lines, unescaped) if unescape else lines
+    lines = pair_texts((source, target), numbered, on_bad, report)
+    return map_texts(lines, unescape_moses) if unescape else lines
 
 
 def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tuple[Path, Path]]:
@@ -120,7 +120,7 @@ def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tup
             f"{path}: the folder has no train, dev and test",
             "it needs files like train.tsv, or like train.de and train.en",
         )
-    languages = direction(str(path), set().union(*files.values()), source, target)
+    languages = translation_direction(str(path), set().union(*files.values()), source, target)
     missing = [f"{part}.{side}" for part in _PARTS for side in languages if side not in files[part]]
     if missing:
         raise DataError(
@@ -146,7 +146,7 @@ def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Pa
     endings = _endings(stem, (source, target))
     if not endings:
         raise DataError(f"{path}: there is no such file or folder")
-    sides = direction(str(stem), endings, source, target)
+    sides = translation_direction(str(stem), endings, source, target)
     return Path(f"{stem}.{sides[0]}"), Path(f"{stem}.{sides[1]}")
 
 

@@ -35,7 +35,7 @@ class Pieces:
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int) -> "Pieces":
-        """Learns about `size` pieces from texts; fewer where the texts have not so many.
+        """Learn about `size` pieces from texts; fewer where the texts have not so many.
 
         Raises:
             DataError: nothing can be learnt from these texts.
@@ -66,24 +66,24 @@ class Pieces:
         raise DataError(f"no {size} pieces can be learnt from {len(lines)} texts")
 
     @classmethod
-    def described(cls, described: Mapping[str, Any]) -> "Pieces":
-        """What `describe` gave, made pieces again.
+    def load(cls, description: Mapping[str, Any]) -> "Pieces":
+        """Restore pieces from what `describe` returned.
 
         Raises:
-            KeyError, ValueError: it is not what `describe` gave.
+            KeyError, ValueError: it is not what `describe` returned.
         """
-        return cls(base64.b64decode(described["model"], validate=True))
+        return cls(base64.b64decode(description["model"], validate=True))
 
     def describe(self) -> dict[str, Any]:
-        """The kind and the model, base64."""
+        """The kind and the model in base64."""
         return {"kind": self.kind, "model": base64.b64encode(self.model).decode("ascii")}
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        """The pieces of a text; what was never seen is a piece of its own, and so is a text of blanks."""
+        """Cut a text into pieces; what was never seen is a piece of its own, and so is a text of blanks."""
         return tuple(self._processor.encode(text, out_type=str)) or (text,)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The pieces' text."""
+        """Join pieces to a text."""
         return "".join(tokens).replace(BLANK, " ").strip(" ")
 
     def word_of(self, tokens: Sequence[str]) -> list[int]:

@@ -15,14 +15,14 @@ from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
-from hardpp.data.transduction.tokenised import (
-    reversed_corpus,
-    reversed_pair,
-    tokenised,
-    tokenised_lines,
+from hardpp.data.transduction.tokenization import (
+    reverse_corpus,
+    reverse_pair,
+    tokenize_bitext,
+    tokenize_lines,
     tokenizers,
 )
-from hardpp.data.transduction.tokens import Tokenizer
+from hardpp.data.transduction.tokenizers import Tokenizer
 from hardpp.tasks.alignment.presets import FEW_SENTENCES, SENTENCES, TRANSLATION, WORDS
 from hardpp.tasks.family import Recommended
 
@@ -102,7 +102,7 @@ def load(config: PairData, report: Report, cut: Cut | None = None) -> Corpus:
     if isinstance(corpus, Bitext):
         corpus = _cut(config, corpus, report, cut)
     if config.reverse:
-        corpus = reversed_corpus(corpus)
+        corpus = reverse_corpus(corpus)
     return corpus._replace(train=corpus.train[: config.train_limit])
 
 
@@ -124,8 +124,8 @@ def single(config: PairData, cut: Cut, report: Report) -> list[Pair]:
     cutting = _cutting(config, sides, report)
     if config.on_bad == "stop":  # as in `_cut`
         cutting["max_length"] = None
-    pairs = tokenised_lines(lines, *sides, **cutting)
-    return [reversed_pair(pair) for pair in pairs] if config.reverse else pairs
+    pairs = tokenize_lines(lines, *sides, **cutting)
+    return [reverse_pair(pair) for pair in pairs] if config.reverse else pairs
 
 
 def _read(config: PairData, report: Report) -> Bitext | Corpus:
@@ -147,7 +147,7 @@ def _cut(config: PairData, bitext: Bitext, report: Report, cut: Cut | None) -> C
         # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
         kept = ("dev", "test") if config.on_bad == "skip" else ()
         bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in kept})
-    return tokenised(bitext, *sides, **_cutting(config, sides, report))
+    return tokenize_bitext(bitext, *sides, **_cutting(config, sides, report))
 
 
 def _cutting(config: PairData, sides: Cut, report: Report) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from hardpp.data.transduction.pairs import Corpus, Pair
-from hardpp.data.transduction.tokens import Tokenizer, tokenizer
+from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.tasks.family import Description
 from hardpp.tasks.sequence_decoding import ALLOWANCE
@@ -31,7 +31,7 @@ class PairsDescription(Description):
     @cached_property
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """Of source and target."""
-        return tokenizer(self.source_tokens), tokenizer(self.target_tokens)
+        return load_tokenizer(self.source_tokens), load_tokenizer(self.target_tokens)
 
 
 def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:

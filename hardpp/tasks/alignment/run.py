@@ -3,15 +3,14 @@
 Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hardpp import sites
 from hardpp.data.transduction.batches import collate, encode
-from hardpp.data.transduction.pairing import sources
+from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
@@ -24,24 +23,17 @@ from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetri
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
-from hardpp.tasks.opened_run import Decoded, OpenedRun
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, eq=False)
 class AlignmentRun(OpenedRun):
     """A run on sequence pairs; items are lists of `Pair`."""
 
     description: PairsDescription
 
-    def _select(
-        self, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> list[Pair]:
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[Pair]:
         config, tokenizers = self.data_config(data), self.description.tokenizers
         if data is not None and part in (None, "all") and pair_data.is_single(data):
             return pair_data.single(config, tokenizers, report)[:limit]
@@ -69,29 +61,21 @@ class AlignmentRun(OpenedRun):
         ]
 
     def _read_inputs(self, path: Path) -> list[Pair]:
-        return self._from_texts(sources(path))
+        return self._from_texts(read_source_texts(path))
 
     def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
         tokenizer, _ = self.description.tokenizers
         return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
 
-    def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
+    def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.labels import Sentences
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
+        from hardpp.diagnostics.posterior import sample_posterior
 
-        names = distinct(self._texts(items))
-        sentences = Sentences(names, [positions(p) for p in items], [p.target for p in items], END)
-        return sample_alignments(
-            *self.programs,
-            batches(self, items),
-            sentences,
-            draw=partial(draw_alignments, site=sites.ALIGNMENT),
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=self.provenance,
-        )
+        names, targets = distinct(self._texts(items)), [pair.target for pair in items]
+        labels = Sentences(names, [positions(pair) for pair in items], targets, END)
+        draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
+        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":
@@ -115,9 +99,7 @@ class AlignmentRun(OpenedRun):
     def _compare_links(self, items: Sequence[Pair], backward: OpenedRun | None) -> list[dict[str, Any]]:
         return compare_links(self, backward, items)
 
-    def _plot(
-        self, items: Sequence[Pair], count: int, names: Sequence[str]
-    ) -> "Iterator[tuple[str, Figure]]":
+    def _plot(self, items: Sequence[Pair], count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.alignment_plot import alignment_figure
 
         drawn = [items[index] for index in named_items(self._texts(items), names, count, "pairs")]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokenised import reversed_pair
+from hardpp.data.transduction.tokenization import reverse_pair
 from hardpp.data.vocabulary import FACTORS
 from hardpp.decoding.links import Link, best_links, reversed_links
 from hardpp.decoding.links import word_links as links_of_words
@@ -59,7 +59,7 @@ def both_ways(
             f"{backward.path} does not go back from what {forward.path} goes to",
             "train it on the same data with --set data.reverse=true",
         )
-    turned = word_links(backward, [reversed_pair(pair) for pair in pairs], which)
+    turned = word_links(backward, [reverse_pair(pair) for pair in pairs], which)
     return word_links(forward, pairs, which), [reversed_links(found) for found in turned]
 
 
@@ -99,7 +99,7 @@ def compare_links(
             rows.append(_row(which, "forward", word_links(forward, pairs, which), gold, hits))
             continue
         ahead, back = both_ways(forward, backward, pairs, which)
-        turned = [reversed_pair(pair) for pair in pairs]
+        turned = [reverse_pair(pair) for pair in pairs]
         aims = _points(word_links(backward, turned, which, always=True)), known_links(turned)
         rows.append(_row(which, "forward", ahead, gold, hits))
         rows.append(_row(which, "backward", back, gold, hit_rate(*aims).rate))

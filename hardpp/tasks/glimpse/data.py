@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardpp.config import DataConfig
 from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.images.labelled import ImagePart, LabelledImages, first
+from hardpp.data.images.labelled import ImagePart, LabelledImages, first_images
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Description
 from hardpp.types import ImageBatch
@@ -64,7 +64,7 @@ def load(config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
         DataError: they cannot be fetched or read.
     """
     images = corpus(config.name, ImageOptions(fresh=config.fresh), report)
-    return images._replace(train=first(images.train, config.train_limit))
+    return images._replace(train=first_images(images.train, config.train_limit))
 
 
 def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:

@@ -29,16 +29,16 @@ def shown_locations(run: OpenedRun, batch: ImageBatch, indices: Sequence[int], o
         of: "prior", as the model chooses locations; "guide", as the guide does, which may know the label;
             "posterior", one of `decoding.particles` draws of the guide, picked by its weight.
     """
-    from hardpp.diagnostics.glimpse_posterior import draw_places, one_by_one
+    from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
 
     model: Any = run.programs.model
     particles = {"prior": 0, "guide": 1, "posterior": run.decoding({}).particles}[of]
     drawn = []
-    for index, image in zip(indices, one_by_one(batch), strict=True):
+    for index, image in one_by_one([(indices, batch)]):
         with seeded(stream(_SEED, index), run.device):
             if of == "prior":
                 drawn.append(model.sample_locations(image.source)[0])
             else:
-                locations, log_weight = draw_places(*run.programs, image, particles)
+                locations, log_weight = draw_locations(*run.programs, image, particles)
                 drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
     return torch.cat(drawn)

@@ -3,9 +3,9 @@
 Shapes: B images, G glimpses, V labels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -17,26 +17,19 @@ from hardpp.tasks.glimpse.data import ImagesDescription, SelectedImages, batches
 from hardpp.tasks.glimpse.decoding import GlimpseDecoding, decode
 from hardpp.tasks.glimpse.evaluation import evaluate
 from hardpp.tasks.glimpse.locations import shown_locations
-from hardpp.tasks.opened_run import Decoded, OpenedRun
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import ImageBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, eq=False)
 class GlimpseRun(OpenedRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     description: ImagesDescription
 
     def _select(
-        self, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
+        self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> SelectedImages:
-        images = self.data if data is None else None
-        if images is None:
-            images = image_data.load(self.data_config(data), report)
+        images = self._load(data, report)
         for name, there in (("size", list(images.test.size)), ("classes", list(images.classes))):
             if there != (trained_on := getattr(self.description, name)):
                 raise DataError(
@@ -55,18 +48,14 @@ class GlimpseRun(OpenedRun):
         return [Decoded(*named) for named in zip(items.names, decode(self, items, options), strict=True)]
 
     # There is no exact posterior of glimpses.
-    def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        from hardpp.diagnostics.glimpse_posterior import sample_glimpses
+    def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, one_by_one
+        from hardpp.diagnostics.posterior import sample_posterior
 
-        return sample_glimpses(
-            *self.programs,
-            ((rows, batch) for rows, batch, _ in batches(items, self.device)),
-            items.names,
-            items.classes,
-            draws=draws,
-            seed=seed,
-            attributes=self.provenance,
-        )
+        images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device))
+        draw = partial(draw_glimpses, *self.programs, draws=draws)
+        labels = Images(items.names, items.classes)
+        return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
@@ -85,9 +74,7 @@ class GlimpseRun(OpenedRun):
                     cells = (items.names[row], items.classes[label], g, *point, number, items.classes[best])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
-    def _plot(
-        self, items: SelectedImages, count: int, names: Sequence[str]
-    ) -> "Iterator[tuple[str, Figure]]":
+    def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         model: Any = self.programs.model

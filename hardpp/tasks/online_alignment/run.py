@@ -1,10 +1,9 @@
 """What an opened run on speech answers: figures, posteriors, times of tokens, plots."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hardpp import sites
 from hardpp.data.speech.batches import collate
@@ -23,22 +22,17 @@ from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frame
 from hardpp.tasks.online_alignment.evaluation import evaluate
 from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
 from hardpp.tasks.online_alignment.selection import read_sounds, select
-from hardpp.tasks.opened_run import Decoded, OpenedRun
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import SequenceBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True, eq=False)
 class OnlineAlignmentRun(OpenedRun):
     """A run on speech; items are lists of `Utterance`."""
 
     description: SpeechDescription
 
     def _select(
-        self, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
+        self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> list[Utterance]:
         return select(self, data, part, limit, report)
 
@@ -59,24 +53,22 @@ class OnlineAlignmentRun(OpenedRun):
             for utterance, transcript in zip(items, recognise(self, items, options), strict=True)
         ]
 
-    def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        from hardpp.diagnostics.alignment_posterior import sample_alignments
+    def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.emissions import draw_emissions
-        from hardpp.diagnostics.labels import Sentences
+        from hardpp.diagnostics.posterior import sample_posterior
 
         if self.network.form == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
         seconds = self.description.frame_seconds
         starts = [[f"{frame * seconds:.3f}" for frame in range(utterance.length)] for utterance in items]
         names, targets = [utterance.name for utterance in items], [utterance.tokens for utterance in items]
-        return sample_alignments(
-            *self.programs,
+        exact = exact and self.network.form == "transducer"
+        return sample_posterior(
+            partial(draw_emissions, *self.programs, site=sites.DECISIONS, draws=draws, exact=exact),
             batches(self, items),
             Sentences(names, starts, targets, END),
-            draw=partial(draw_emissions, site=sites.DECISIONS),
-            draws=draws,
             seed=seed,
-            exact=exact and self.network.form == "transducer",
             attributes={**self.provenance, "frame_seconds": seconds},
         )
 
@@ -112,9 +104,7 @@ class OnlineAlignmentRun(OpenedRun):
             ]  # which are in order
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
-    def _plot(
-        self, items: Sequence[Utterance], count: int, names: Sequence[str]
-    ) -> "Iterator[tuple[str, Figure]]":
+    def _plot(self, items: Sequence[Utterance], count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.emission_plot import emission_figure
 
         utterance_names = [utterance.name for utterance in items]

@@ -9,7 +9,7 @@ from pathlib import Path
 from hardpp.data.speech import features
 from hardpp.data.speech.batches import check_lengths
 from hardpp.data.speech.recordings import Recording
-from hardpp.data.speech.transcripts import is_list, listed, sounds
+from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.opened_run import OpenedRun
@@ -27,7 +27,7 @@ def select(
     """
     config = run.data_config(data)
     if data is not None and part in (None, "all") and is_list(Path(data)):
-        utterances = _hear(run, listed(Path(data), config.on_bad, report)[:limit])
+        utterances = _hear(run, read_list(Path(data), config.on_bad, report)[:limit])
     else:
         own = run.data if data is None else None
         corpus: SpeechCorpus = run.family.load(config, report) if own is None else own
@@ -50,14 +50,14 @@ def read_sounds(run: OpenedRun, path: Path) -> list[Utterance]:
         DataError: the file or a sound cannot be read; the message names file and line.
         UsageError: the run does not hear sound.
     """
-    return _hear(run, sounds(path))
+    return _hear(run, read_sound_list(path))
 
 
 # Another folder's own mean and variance would make other features of the same sound. Runs of before moments
 # were kept leave utterances as their folder has them.
 def _normalised(run: OpenedRun, utterances: Sequence[Utterance]) -> list[Utterance]:
     normalisation = run.description.feature_normalisation
-    return list(utterances) if normalisation is None else features.normalised(utterances, normalisation)
+    return list(utterances) if normalisation is None else features.renormalise(utterances, normalisation)
 
 
 def _hear(run: OpenedRun, recordings: Sequence[Recording]) -> list[Utterance]:
@@ -66,4 +66,4 @@ def _hear(run: OpenedRun, recordings: Sequence[Recording]) -> list[Utterance]:
         raise UsageError(
             "this run hears features that came with its data, and not sound", "train one on recordings"
         )
-    return features.heard(recordings, normalisation, run.data_config(None).stacked)
+    return features.utterances_of(recordings, normalisation, run.data_config(None).stacked)

@@ -2,9 +2,9 @@
 
     posterior      what the guide drew (chain, draw, ...)
     sample_stats   log_weight, log p - log q (chain, draw, datum); ess, pareto_k (datum)
-    attention      four answers to "where is the attention", see `hardpp.diagnostics.draws`
+    attention      views of it, see `hardpp.diagnostics.draws`
     observed_data  what was observed
-    constant_data  sizes, masks and places
+    constant_data  sizes, masks and boxes
 
 Groups that do not apply are left out. Every group holds the labels of the dims that it has; a dim without
 labels is numbered. There is one chain: draws from a guide are independent, and several chains would claim
@@ -13,9 +13,9 @@ several trained runs.
 Shapes: K draws, N data, B of them a batch; ... = dims to the left of the data, * = dims to their right.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -24,27 +24,54 @@ from torch import Tensor
 
 from hardpp import __version__
 from hardpp.diagnostics.importance import effective_sample_size, pareto_k
+from hardpp.diagnostics.seeds import seeded, stream
 
 Array = NDArray[Any]
-Rows = Sequence[int]  # which of the N data a batch holds
 Variables = Mapping[str, xr.Variable]
 
 DRAW = ("chain", "draw")  # the first two dims of everything that is drawn
-NATS, PROBABILITY = {"units": "nats"}, {"units": "probability"}
+NATS, PIXELS, PROBABILITY = {"units": "nats"}, {"units": "pixels"}, {"units": "probability"}
 
 
-def labelled_tree(
-    groups: Mapping[str, Variables], labels: Variables, *, seed: int, attributes: Mapping[str, Any] | None
+class Labels(Protocol):
+    """What a family's data are called, and which variables its draws become."""
+
+    def coordinates(self) -> Variables:
+        """Labels by name; a group of the tree gets those whose dims it has."""
+
+    def groups(self, rows: Sequence[Any], draws: Sequence[Any]) -> Mapping[str, Variables]:
+        """Variables of every group, from what each batch holds and what was drawn on it, on the host."""
+
+
+def sample_posterior(
+    draw: Callable[[Any], Any],
+    batches: Iterable[tuple[Any, Any]],
+    labels: Labels,
+    *,
+    seed: int,
+    attributes: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
-    """The groups as one tree, with labels on every dim.
+    """Draws the latents of every batch from the guide and labels everything that is known of them.
 
     Args:
-        groups: variables of each group, by name; `sample_stats` is marked as independent draws of the guide.
-        labels: coordinates; a group gets those whose dims it has.
-        seed: of the draws.
+        draw: takes a batch and returns its draws, such as `draw_alignments` of two programs and a site.
+        batches: which data a batch holds, as `labels` counts them, and the batch itself, on the programs'
+            device; together they hold every datum once.
+        labels: of all N data.
+        seed: of the draws; the global random state is left alone.
         attributes: what else the root says, such as the objective; None is left out, and what is neither a
             number nor a text is written as text.
+
+    Raises:
+        ValueError: labels that are not unique, or batches that do not fit them.
+        UsageError: `draw` refuses the programs.
     """
+    rows, draws = [], []
+    for number, (batch_rows, batch) in enumerate(batches):
+        # A stream for each batch: whatever is random in making the next batch stays out of it.
+        with seeded(stream(seed, number), batch.source.device):
+            draws.append(draw(batch).cpu())
+        rows.append(batch_rows)
     about = {
         "inference_library": "hardpp",
         "inference_library_version": __version__,
@@ -52,14 +79,14 @@ def labelled_tree(
         "seed": seed,
         **(attributes or {}),
     }
-    nodes = {
-        "/": xr.Dataset(attrs={name: _plain(value) for name, value in about.items() if value is not None})
-    }
-    for name, variables in groups.items():
+    root = {name: _attribute(value) for name, value in about.items() if value is not None}
+    nodes = {"/": xr.Dataset(attrs=root)}
+    groups, coordinates = labels.groups(rows, draws), labels.coordinates()
+    for group, variables in groups.items():
         sizes = {dim: size for variable in variables.values() for dim, size in variable.sizes.items()}
-        coordinates = {dim: xr.Variable(dim, np.arange(size)) for dim, size in sizes.items()}
-        coordinates |= {label: values for label, values in labels.items() if set(values.dims) <= set(sizes)}
-        nodes[f"/{name}"] = xr.Dataset(dict(variables), coords=coordinates)
+        numbers = {dim: xr.Variable(dim, np.arange(size)) for dim, size in sizes.items()}
+        texts = {name: label for name, label in coordinates.items() if set(label.dims) <= set(sizes)}
+        nodes[f"/{group}"] = xr.Dataset(dict(variables), coords=numbers | texts)
     nodes["/sample_stats"].attrs["draws"] = "iid from guide"
     return xr.DataTree.from_dict(nodes)
 
@@ -73,12 +100,14 @@ def weight_statistics(log_weight: Array, dim: str) -> dict[str, xr.Variable]:
     }
 
 
-def text_labels(texts: Mapping[str, Sequence[str]], dim: str) -> dict[str, xr.Variable]:
+def text_labels(dim: str, **texts: Sequence[str]) -> dict[str, xr.Variable]:
     """Coordinates along one dim, by name."""
     return {name: xr.Variable(dim, np.array(values, dtype=str)) for name, values in texts.items()}
 
 
-def join_batches(rows: Sequence[Rows], parts: Sequence[Tensor], mask: Array, fill: float = np.nan) -> Array:
+def join_batches(
+    rows: Sequence[Sequence[int]], parts: Sequence[Tensor], mask: Array, fill: float = np.nan
+) -> Array:
     """Puts the arrays of batches, each of its own width, where they belong in one array.
 
     Args:
@@ -101,5 +130,5 @@ def join_batches(rows: Sequence[Rows], parts: Sequence[Tensor], mask: Array, fil
 
 
 # A netCDF attribute is a text or a number.
-def _plain(value: Any) -> str | int | float:
+def _attribute(value: Any) -> str | int | float:
     return value if isinstance(value, str | int | float) and not isinstance(value, bool) else str(value)

@@ -1,11 +1,11 @@
-"""Tokenizers: how a text becomes symbols, and symbols a text again.
+"""Tokenizers cut a text into symbols, and join symbols to a text.
 
     characters   every character is a symbol; the spelling of a word
     words        cut at blanks; phones, or text that was tokenised before
     bpe          words in parts that end in @@ but for the last one, as subword-nmt leaves them
     pieces       learnt from the training text (`hardpp.data.transduction.pieces`); sentences
 
-A tokenizer describes itself as JSON, so that a run can cut new text as it cut its own.
+A tokenizer describes itself as JSON, so that a run can cut new text as it cut its training text.
 """
 
 import re
@@ -16,7 +16,7 @@ from hardpp.data.transduction.pieces import Pieces
 
 
 class Tokenizer(Protocol):
-    """One side's way of cutting text."""
+    """Cuts the texts of one side."""
 
     kind: str
     sentences: bool  # each text is the one translation of another, not an entry of a list of words
@@ -31,7 +31,7 @@ class Tokenizer(Protocol):
         """Which word, from 0, each symbol belongs to, where words are what links are about."""
 
     def describe(self) -> dict[str, Any]:
-        """What `tokenizer` makes this tokenizer of again."""
+        """JSON from which `load_tokenizer` restores this tokenizer."""
 
 
 class Characters:
@@ -71,7 +71,7 @@ class Words(Characters):
     kind = "words"
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        """What stands between blanks."""
+        """The words between blanks."""
         return tuple(token for token in text.split(" ") if token)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
@@ -98,28 +98,30 @@ class MarkedWords(Words):
         return words
 
 
-SIMPLE: Mapping[str, type[Characters]] = {kind.kind: kind for kind in (Characters, Words, MarkedWords)}
+SIMPLE_TOKENIZERS: Mapping[str, type[Characters]] = {
+    kind.kind: kind for kind in (Characters, Words, MarkedWords)
+}
 
 
-def tokenizer(described: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that `describe` described.
+def load_tokenizer(description: Mapping[str, Any]) -> Tokenizer:
+    """Restore a tokenizer from what its `describe` returned.
 
     Raises:
         KeyError, ValueError: nothing of ours is described like that.
     """
-    kind = described["kind"]
+    kind = description["kind"]
     if kind == Pieces.kind:
-        return Pieces.described(described)
-    return SIMPLE[kind](described.get("sentences", False))  # runs of before do not say it
+        return Pieces.load(description)
+    return SIMPLE_TOKENIZERS[kind](description.get("sentences", False))  # runs of before do not say it
 
 
-def guessed(texts: Sequence[str]) -> Tokenizer:
-    """Words where any text holds a blank, with marks if they have any; else characters."""
+def guess_tokenizer(texts: Sequence[str]) -> Tokenizer:
+    """Words where any text holds a blank (with marks if any text has them), else characters."""
     if not any(" " in text for text in texts):
         return Characters()
-    return MarkedWords() if marked(texts) else Words()
+    return MarkedWords() if has_bpe_marks(texts) else Words()
 
 
-def marked(texts: Iterable[str]) -> bool:
-    """Does any text hold the mark of a word in parts?"""
+def has_bpe_marks(texts: Iterable[str]) -> bool:
+    """Whether any text holds `@@ `, the mark of a word that byte-pair encoding has cut."""
     return any("@@ " in text for text in texts)

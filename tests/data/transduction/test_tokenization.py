@@ -2,8 +2,8 @@ import pytest
 
 from hardpp.data.lines import Place
 from hardpp.data.transduction.pairs import Bitext, Line, Pair, TextPair
-from hardpp.data.transduction.tokenised import reversed_corpus, tokenised, tokenised_lines, tokenizers
-from hardpp.data.transduction.tokens import Characters, Words
+from hardpp.data.transduction.tokenization import reverse_corpus, tokenize_bitext, tokenize_lines, tokenizers
+from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
 
 LINES = [TextPair("ab", "x y"), TextPair("c", "z"), TextPair("ab", "y")]
@@ -11,7 +11,7 @@ BITEXT = Bitext("mine", LINES, LINES, LINES[::-1], sentences=False)
 
 
 def test_pooled_lines_share_their_right_answers():
-    corpus = tokenised(BITEXT, Characters(), Words(), pooled=True)
+    corpus = tokenize_bitext(BITEXT, Characters(), Words(), pooled=True)
     both = (("x", "y"), ("y",))
     assert corpus.train[2] == Pair(("a", "b"), ("y",), both)
     assert corpus.dev == [Pair(("a", "b"), ("x", "y"), both), Pair(("c",), ("z",), (("z",),))]
@@ -19,22 +19,24 @@ def test_pooled_lines_share_their_right_answers():
 
 
 def test_translations_keep_every_line_and_their_own_answer():
-    corpus = tokenised(BITEXT, Characters(), Words(), pooled=False)
+    corpus = tokenize_bitext(BITEXT, Characters(), Words(), pooled=False)
     assert [pair.references for pair in corpus.dev] == [(("x", "y"),), (("z",),), (("y",),)]
 
 
 def test_long_pairs_leave_train_alone_and_are_counted():
     told = []
     how = {"pooled": False, "max_length": 1, "report": told.append}
-    corpus = tokenised(BITEXT, Characters(), Words(), **how)
+    corpus = tokenize_bitext(BITEXT, Characters(), Words(), **how)
     assert (len(corpus.train), len(corpus.dev), len(corpus.test)) == (1, 3, 3)
-    tokenised(Bitext("mine", LINES[:2], LINES, LINES), Characters(), Words(), **how)
+    tokenize_bitext(Bitext("mine", LINES[:2], LINES, LINES), Characters(), Words(), **how)
     assert told == [
         "2 training pairs of more than 1 symbols left out",
         "1 training pair of more than 1 symbols left out",
     ]
     with pytest.raises(DataError, match="no train pair has at most 1"):
-        tokenised(Bitext("mine", LINES[:1], LINES, LINES), Characters(), Words(), pooled=False, max_length=1)
+        tokenize_bitext(
+            Bitext("mine", LINES[:1], LINES, LINES), Characters(), Words(), pooled=False, max_length=1
+        )
 
 
 def at(path, part, *texts):
@@ -60,27 +62,27 @@ def test_a_users_pair_that_is_too_long_stops_or_is_left_out_of_every_part(tmp_pa
     reason = f"{tmp_path}/train.x:1: source of 2 symbols, data.max_length is 1"
     reason += " (and 2 more bad lines: train.y:3, test.y:1)"
     with pytest.raises(DataError) as caught:
-        tokenised(bitext, Characters(), Words(), **how, report=pytest.fail)
+        tokenize_bitext(bitext, Characters(), Words(), **how, report=pytest.fail)
     assert str(caught.value) == reason
     assert all(way in caught.value.hint for way in ("data.max_length", "--on-bad skip"))
-    corpus = tokenised(bitext, Characters(), Words(), **how, on_bad="skip", report=told.append)
+    corpus = tokenize_bitext(bitext, Characters(), Words(), **how, on_bad="skip", report=told.append)
     assert [[pair.source for pair in part] for part in corpus[1:4]] == [[("c",)], [("a",)], [("b",)]]
     assert told == [f"left out: {reason}"]
-    tokenised(bitext, Characters(), Words(), pooled=False, max_length=3, report=pytest.fail)
+    tokenize_bitext(bitext, Characters(), Words(), pooled=False, max_length=3, report=pytest.fail)
 
 
 def test_a_part_of_which_nothing_is_left_is_refused(tmp_path):
     bitext = placed(tmp_path)._replace(places={"dev": [(Place(tmp_path, 1),) * 2]}, dev=[TextPair("ab", "x")])
     with pytest.raises(DataError, match="mine: no dev pair has at most 1 symbols a side"):
-        tokenised(bitext, Characters(), Words(), pooled=False, max_length=1, on_bad="skip")
+        tokenize_bitext(bitext, Characters(), Words(), pooled=False, max_length=1, on_bad="skip")
 
 
 def test_lines_that_are_not_parted_are_checked_too(tmp_path):
     lines, told = at(tmp_path, "all", ("a", "x"), ("a", "x y"), ("a", "y")), []
     how = {"pooled": True, "max_length": 1}
     with pytest.raises(DataError, match=f"^{tmp_path}/all.y:2: target of 2 symbols, data.max_length is 1$"):
-        tokenised_lines(lines, Characters(), Words(), **how, on_bad="stop", report=pytest.fail)
-    found = tokenised_lines(lines, Characters(), Words(), **how, on_bad="skip", report=told.append)
+        tokenize_lines(lines, Characters(), Words(), **how, on_bad="stop", report=pytest.fail)
+    found = tokenize_lines(lines, Characters(), Words(), **how, on_bad="skip", report=told.append)
     both = (("x",), ("y",))
     assert found == [Pair(("a",), ("x",), both), Pair(("a",), ("y",), both)]
     assert told == [f"left out: {tmp_path}/all.y:2: target of 2 symbols, data.max_length is 1"]
@@ -128,9 +130,9 @@ def test_tokenizers_know_whether_texts_are_sentences(sentences):
 
 
 def test_the_other_direction_turns_links():
-    corpus = tokenised(BITEXT, Characters(), Words(), pooled=True)
+    corpus = tokenize_bitext(BITEXT, Characters(), Words(), pooled=True)
     linked = corpus._replace(train=[corpus.train[0]._replace(links=((0, 1), (1, 0), (1, 1)))])
-    turned = reversed_corpus(linked)
+    turned = reverse_corpus(linked)
     assert turned.train == [Pair(("x", "y"), ("a", "b"), (("a", "b"),), ((0, 1), (1, 0), (1, 1)))]
     assert (turned.source.kind, turned.target.kind) == ("words", "characters")
-    assert reversed_corpus(turned).train[0].links == linked.train[0].links
+    assert reverse_corpus(turned).train[0].links == linked.train[0].links

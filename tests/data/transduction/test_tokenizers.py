@@ -3,7 +3,13 @@ import json
 import pytest
 
 from hardpp.data.transduction.pieces import Pieces
-from hardpp.data.transduction.tokens import Characters, MarkedWords, Words, guessed, tokenizer
+from hardpp.data.transduction.tokenizers import (
+    Characters,
+    MarkedWords,
+    Words,
+    guess_tokenizer,
+    load_tokenizer,
+)
 from hardpp.errors import DataError
 
 TEXTS = [f"the number {n} is nice, the größte" for n in range(150)]
@@ -21,16 +27,16 @@ PIECES = Pieces.learn(TEXTS, 120)
 def test_simple_kinds(kind, text, tokens, words):
     assert kind.tokenize(text) == tokens
     assert kind.word_of(tokens) == words
-    assert tokenizer(json.loads(json.dumps(kind.describe()))).tokenize(text) == tokens
+    assert load_tokenizer(json.loads(json.dumps(kind.describe()))).tokenize(text) == tokens
 
 
 @pytest.mark.parametrize("kind", [Characters, Words, MarkedWords])
 def test_sentences_are_told_from_lists_of_words(kind):
     for sentences in (False, True):
         described = kind(sentences).describe()
-        assert tokenizer(described).sentences == (sentences or kind is MarkedWords)
+        assert load_tokenizer(described).sentences == (sentences or kind is MarkedWords)
         assert ("sentences" in described) == (sentences and kind is not MarkedWords)
-    assert tokenizer({"kind": "words"}).sentences is False  # as runs of before said it
+    assert load_tokenizer({"kind": "words"}).sentences is False  # as runs of before said it
     assert PIECES.sentences
 
 
@@ -67,7 +73,7 @@ def test_pieces_are_learnt_alike_and_described():
     again = Pieces.learn(TEXTS, 120)
     assert again.model == PIECES.model
     described = json.loads(json.dumps(PIECES.describe()))
-    assert tokenizer(described).tokenize(TEXTS[3]) == PIECES.tokenize(TEXTS[3])
+    assert load_tokenizer(described).tokenize(TEXTS[3]) == PIECES.tokenize(TEXTS[3])
     assert len(Pieces.learn(TEXTS, 1).tokenize("number")) > len(PIECES.tokenize("number"))
 
 
@@ -83,11 +89,11 @@ def test_nothing_to_learn_from_is_refused():
 @pytest.mark.parametrize("model", ["", "bm90IGEgbW9kZWw=", "%%"])
 def test_what_is_no_model_is_refused(model):
     with pytest.raises(ValueError):  # noqa: PT011 - base64's own message, or ours
-        tokenizer({"kind": "pieces", "model": model}).tokenize("a")
+        load_tokenizer({"kind": "pieces", "model": model}).tokenize("a")
 
 
 @pytest.mark.parametrize(
     ("texts", "kind"), [(["ab", "c"], "characters"), (["ab", "c d"], "words"), (["a@@ b", "c"], "bpe")]
 )
 def test_texts_show_how_they_are_cut(texts, kind):
-    assert guessed(texts).kind == kind
+    assert guess_tokenizer(texts).kind == kind

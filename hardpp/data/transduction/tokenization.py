@@ -7,20 +7,26 @@ from hardpp.data.lines import BadLine, OnBad, Place, report_bad
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
 from hardpp.data.transduction.pieces import Pieces
-from hardpp.data.transduction.tokens import SIMPLE, MarkedWords, Tokenizer, guessed, marked
+from hardpp.data.transduction.tokenizers import (
+    SIMPLE_TOKENIZERS,
+    MarkedWords,
+    Tokenizer,
+    guess_tokenizer,
+    has_bpe_marks,
+)
 from hardpp.errors import DataError
 
 _HINT = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
 
 
-class Sides(NamedTuple):
-    """A pair of texts, cut."""
+class TokenPair(NamedTuple):
+    """The tokens of a pair of texts."""
 
     source: tuple[str, ...]
     target: tuple[str, ...]
 
 
-def tokenised(
+def tokenize_bitext(
     bitext: Bitext,
     source: Tokenizer,
     target: Tokenizer,
@@ -30,7 +36,7 @@ def tokenised(
     on_bad: OnBad = "stop",
     report: Callable[[str], None] = lambda text: None,
 ) -> Corpus:
-    """Cuts every text.
+    """Tokenize every text of a bitext.
 
     A pair with more symbols than `max_length` on a side is a bad line in parts whose places are known. In
     others such pairs are left out of train, with a count, and stay in dev and test.
@@ -38,7 +44,7 @@ def tokenised(
     Args:
         bitext: texts in three parts.
         source, target: how each side is cut.
-        pooled: see `pairs`; in dev and test there is then one pair a distinct source.
+        pooled: see `with_references`; in dev and test there is then one pair a distinct source.
         max_length: symbols a side; None for any number.
         on_bad: what happens to bad lines: "stop", or "skip" to leave them out.
         report: told in a few words what is going on.
@@ -46,16 +52,16 @@ def tokenised(
     Raises:
         DataError: pairs are too long, or all of a part are; the message names file and lines.
     """
-    parts = {name: cut(getattr(bitext, name), source, target) for name in PARTS}
+    parts = {name: tokenize_texts(getattr(bitext, name), source, target) for name in PARTS}
     if max_length is not None:
         parts |= _short(bitext, parts, max_length, on_bad, report)
-    train, dev, test = (pairs(part, pooled=pooled) for part in parts.values())
+    train, dev, test = (with_references(part, pooled=pooled) for part in parts.values())
     if pooled:
         dev, test = _distinct(dev), _distinct(test)
     return Corpus(bitext.name, train, dev, test, source, target)
 
 
-def tokenised_lines(
+def tokenize_lines(
     lines: Sequence[Line],
     source: Tokenizer,
     target: Tokenizer,
@@ -65,16 +71,16 @@ def tokenised_lines(
     on_bad: OnBad,
     report: Callable[[str], None],
 ) -> list[Pair]:
-    """Cuts lines that are not parted, in order; the arguments are those of `tokenised`.
+    """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`.
 
     Raises:
-        DataError: as for `tokenised`.
+        DataError: as for `tokenize_bitext`.
     """
-    sides = cut([line.pair for line in lines], source, target)
+    sides = tokenize_texts([line.pair for line in lines], source, target)
     if max_length is not None:
         report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
         sides = [pair for pair in sides if _length(pair) <= max_length]
-    return pairs(sides, pooled=pooled)
+    return with_references(sides, pooled=pooled)
 
 
 def tokenizers(
@@ -84,7 +90,7 @@ def tokenizers(
     size: int,
     report: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tokenizer, Tokenizer]:
-    """How the two sides are cut: each by name, or, for "auto", as its texts look.
+    """Choose the tokenizers of the two sides: by name, or, for "auto", by what their texts hold.
 
     Sentences that byte pair encoding has cut, as marks in the train part tell, stay so; others become pieces.
 
@@ -95,7 +101,7 @@ def tokenizers(
         report: told when what has such marks is made pieces.
     """
     kinds = {"source": source_tokens, "target": target_tokens}
-    marked_sides = [side for side in kinds if marked(getattr(line, side) for line in bitext.train)]
+    marked_sides = [side for side in kinds if has_bpe_marks(getattr(line, side) for line in bitext.train)]
     if bitext.sentences:
         defaults = {side: MarkedWords.kind if side in marked_sides else Pieces.kind for side in kinds}
         kinds = {side: defaults[side] if kind == "auto" else kind for side, kind in kinds.items()}
@@ -109,20 +115,20 @@ def tokenizers(
     def chosen(side: str, kind: str) -> Tokenizer:
         if pieces is not None and kind == Pieces.kind:
             return pieces
-        if kind in SIMPLE:
-            return SIMPLE[kind](bitext.sentences)
-        return guessed([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
+        if kind in SIMPLE_TOKENIZERS:
+            return SIMPLE_TOKENIZERS[kind](bitext.sentences)
+        return guess_tokenizer([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
 
     return chosen("source", kinds["source"]), chosen("target", kinds["target"])
 
 
-def cut(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[Sides]:
-    """The symbols of every pair of texts, in order."""
-    return [Sides(source.tokenize(text.source), target.tokenize(text.target)) for text in texts]
+def tokenize_texts(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[TokenPair]:
+    """Tokenize every pair of texts, in order."""
+    return [TokenPair(source.tokenize(text.source), target.tokenize(text.target)) for text in texts]
 
 
-def pairs(sides: Sequence[Sides], *, pooled: bool) -> list[Pair]:
-    """Pairs with their right answers, in order.
+def with_references(sides: Sequence[TokenPair], *, pooled: bool) -> list[Pair]:
+    """Give every pair its right answers, in order.
 
     Args:
         sides: what was cut.
@@ -137,14 +143,14 @@ def pairs(sides: Sequence[Sides], *, pooled: bool) -> list[Pair]:
     return [Pair(x, y, tuple(references[x])) for x, y in sides]
 
 
-def reversed_corpus(corpus: Corpus) -> Corpus:
-    """The same pairs the other way round, links too."""
-    train, dev, test = ([reversed_pair(pair) for pair in part] for part in corpus[1:4])
+def reverse_corpus(corpus: Corpus) -> Corpus:
+    """Reverse every pair and its links."""
+    train, dev, test = ([reverse_pair(pair) for pair in part] for part in corpus[1:4])
     return Corpus(corpus.name, train, dev, test, corpus.target, corpus.source)
 
 
-def reversed_pair(pair: Pair) -> Pair:
-    """The target as source; its one right answer is the source."""
+def reverse_pair(pair: Pair) -> Pair:
+    """Reverse a pair; its one right answer is then the source."""
     links = tuple(sorted((t, s) for s, t in pair.links))
     return Pair(pair.target, pair.source, (pair.source,), links)
 
@@ -160,11 +166,11 @@ def _distinct(part: list[Pair]) -> list[Pair]:
 # What is left of the parts out of which pairs that are too long are taken.
 def _short(
     bitext: Bitext,
-    parts: Mapping[str, list[Sides]],
+    parts: Mapping[str, list[TokenPair]],
     max_length: int,
     on_bad: OnBad,
     report: Callable[[str], None],
-) -> dict[str, list[Sides]]:
+) -> dict[str, list[TokenPair]]:
     bad: list[BadLine] = []
     for name, places in bitext.places.items():
         bad += _long(parts[name], places, max_length)
@@ -180,15 +186,17 @@ def _short(
     return short
 
 
-def _long(sides: Sequence[Sides], places: Sequence[tuple[Place, Place]], max_length: int) -> list[BadLine]:
+def _long(
+    sides: Sequence[TokenPair], places: Sequence[tuple[Place, Place]], max_length: int
+) -> list[BadLine]:
     bad = []
     for pair, place in zip(sides, places, strict=True):
-        for side, symbols, at in zip(Sides._fields, pair, place, strict=True):
+        for side, symbols, at in zip(TokenPair._fields, pair, place, strict=True):
             if len(symbols) > max_length:
                 bad.append(BadLine(*at, f"{side} of {len(symbols)} symbols, data.max_length is {max_length}"))
                 break
     return bad
 
 
-def _length(pair: Sides) -> int:
+def _length(pair: TokenPair) -> int:
     return max(map(len, pair))
