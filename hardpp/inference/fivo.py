@@ -20,7 +20,7 @@ Sources: Maddison et al. (2017); Naesseth et al. (2018); Le et al. (2018).
 Shapes: B data, K particles, T steps.
 """
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 
 import pyro
 import torch
@@ -29,7 +29,7 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.objective import PlateOptions, SurrogateObjective, check_particles
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
@@ -78,12 +78,12 @@ class FIVO(SurrogateObjective):
     is how many times each datum was, (B,); one that has ended may be once more, to no effect.
 
     Args:
-        num_particles: K, at least 2.
+        num_particles: K, at least 2 draws a datum.
         threshold: resample where the effective sample size is below this share of K, 0 to 1; 0 is never,
             which leaves the importance-weighted bound.
         resampling: "systematic" (one uniform number a datum) or "multinomial" (one a particle).
         baseline: None, or "leave-one-out", the control above.
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an option outside of these, a program that is not in steps, or a state that cannot be
@@ -91,8 +91,10 @@ class FIVO(SurrogateObjective):
     """
 
     name = "fivo"
+    needs = frozenset({"latents"})
     unbiased = False
     bound = "iw"
+    least_particles = 2
 
     def __init__(
         self,
@@ -101,11 +103,10 @@ class FIVO(SurrogateObjective):
         threshold: float = 0.5,
         resampling: Literal["systematic", "multinomial"] = "systematic",
         baseline: Literal["leave-one-out"] | None = "leave-one-out",
-        max_plate_nesting: float = float("inf"),
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
-        if num_particles < 2:
-            raise UsageError(f"fivo resamples particles: it needs at least 2, got {num_particles}")
+        super().__init__(num_particles=num_particles, **options)
+        check_particles(self.name, num_particles, self.least_particles)
         if not 0 <= threshold <= 1:
             raise UsageError(f"threshold is a share of the particles, 0 to 1, not {threshold}")
         if resampling not in ("systematic", "multinomial") or baseline not in ("leave-one-out", None):

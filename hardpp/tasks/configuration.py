@@ -20,6 +20,7 @@ from hardpp.tasks.objectives import (
     option_problems,
     options_of,
     with_settings,
+    without_retired,
 )
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
@@ -69,6 +70,8 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: `resolve` would not have made it.
     """
+    inference = without_retired(offer(_name(tables, "objective")), _table(tables, "inference"))
+    tables = {**tables, "inference": inference}
     resolve([tables, {"data": {"name": "."}}])
     family = task(_name(tables, "model"))
     return RunConfig(**{**tables, "data": family.data(**_table(tables, "data"))})

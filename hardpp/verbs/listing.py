@@ -1,7 +1,6 @@
 """What there is: data sets, model families, guides, objectives, versions."""
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -90,16 +89,18 @@ def objectives(name: str | None) -> None:
     from hardpp.tasks.objectives import OBJECTIVES, described_options
 
     if name is None:
-        rows = [
-            {
-                "objective": each,
-                "bounds": kind.bound,
-                "unbiased": "yes" if kind.unbiased else "no",
-                "trains the guide": "yes" if kind.trains_guide else "no",
-                "what": _summary(kind, settings),
-            }
-            for each, (kind, settings) in OBJECTIVES.items()
-        ]
+        rows = []
+        for each, spec in OBJECTIVES.items():
+            objective = spec.declared
+            rows.append(
+                {
+                    "objective": each,
+                    "bounds": objective.bound,
+                    "unbiased": "yes" if objective.unbiased else "no",
+                    "trains the guide": "yes" if objective.trains_guide else "no",
+                    "what": spec.what,
+                }
+            )
         click.echo(table(rows, "table"))
         return
     found = offer(name)
@@ -119,9 +120,3 @@ def doctor() -> None:
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())
     click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
-
-
-def _summary(kind: type, settings: Mapping[str, Any]) -> str:
-    own = ", ".join(f"{name}={value}" for name, value in settings.items() if name != "particles")
-    what = (inspect.getdoc(kind) or "").split("\n")[0].rstrip(".")
-    return f"{what} ({own})" if own else what

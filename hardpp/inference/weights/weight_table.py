@@ -77,18 +77,24 @@ class WeightTable(NamedTuple):
     latents: tuple[Latent, ...]  # in the guide's order
     observations: tuple[Site, ...]  # of the model, in its order
     layout: Layout
+    extra: Tensor  # (rows, *I, N) model terms of the rows that follow the particles
     args: tuple[Any, ...] = ()  # what the programs were called with
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def stage_weights(self) -> Tensor:
-        """What each stage adds to log p - log q of every particle of the guide, detached: (K, *I, N)."""
-        return (self.log_p[: len(self.log_q)] - self.log_q).detach()
+        """What each stage adds to log p - log q of every particle, detached: (K, *I, N)."""
+        return (self.log_p - self.log_q).detach()
 
     @property
     def log_weights(self) -> Tensor:
-        """log p - log q of every particle of the guide, detached: (K, *I)."""
+        """log p - log q of every particle, detached: (K, *I)."""
         return self.stage_weights.sum(-1)
+
+    @property
+    def guide_is_prior(self) -> bool:
+        """Did one run of the model draw the latents and score them? log p(z) and log q(z) are then one."""
+        return all(latent.guide is latent.model for latent in self.latents)
 
     @property
     def log_prior(self) -> Tensor:
@@ -180,16 +186,18 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     ]
     order = {name: place for place, name in enumerate(model_sites)}
     latents = tuple(
-        Latent(site, model_sites[name], of_model[name], order[name]) for name, site in guide_sites.items()
+        Latent(site, model_sites[name], of_model[name][:particles], order[name])
+        for name, site in guide_sites.items()
     )
     return WeightTable(
-        log_p,
+        log_p[:particles],
         _stacked([none, *log_q], none.dim()),
         _stacked([none, *score], none.dim()),
         common_scale(sites),
         latents,
         tuple(site for site in model_sites.values() if site["is_observed"]),
         layout,
+        log_p[particles:],
     )
 
 
