@@ -135,7 +135,7 @@ class Ours:
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
         model: Any = deepcopy(self.trainer.evaluated).model
-        return model.labels(images, model.look(images))[0, :, -1].argmax(-1)
+        return model.labels(images, model.sample_locations(images))[0, :, -1].argmax(-1)
 
 
 def error(side: Side, test: ImagePart, count: int) -> float:

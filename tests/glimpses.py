@@ -1,6 +1,6 @@
 """Tiny programs of glimpses in double precision, and the same programs written out one glimpse at a time.
 
-Shapes: B data, T glimpses, A actions, C tuples of actions.
+Shapes: B data, G glimpses, A actions, C tuples of actions.
 """
 
 import itertools
@@ -121,7 +121,7 @@ def window(image: Tensor, at: tuple[float, float], side: int, block: int) -> Ten
     return (means / 255).float().double()  # patches are in single precision
 
 
-def place_of(space: Space, value: Tensor) -> tuple[tuple[float, float], int]:
+def location_of(space: Space, value: Tensor) -> tuple[tuple[float, float], int]:
     if isinstance(space, GridSpace):
         scale, cell = divmod(int(value), space.cells**2)
         row, column = divmod(cell, space.cells)
@@ -140,9 +140,9 @@ def log_density(space: Space, parameters: Tensor, value: Tensor) -> Tensor:
     return found + parameters[2:].log_softmax(-1)[int(value[2])] if space.scales > 1 else found
 
 
-def by_hand(program: Any, batch: ImageBatch, b: int, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probabilities of the places (T, *event) of a datum, (T), and states after each, (T, H)."""
-    image, T = batch.source[b], len(places)
+def by_hand(program: Any, batch: ImageBatch, b: int, locations: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of the locations (G, *event) of a datum, (G), and states after each, (G, H)."""
+    image, G = batch.source[b], len(locations)
     context = None if program.context is None else program.context(batch.source)[b]
     if isinstance(program, LabelInformed):
         known = program.embedding(batch.target[b])
@@ -150,12 +150,12 @@ def by_hand(program: Any, batch: ImageBatch, b: int, places: Tensor) -> tuple[Te
     space, sensor = program.space, program.sensor
     state, cells = torch.zeros(4, dtype=torch.float64), program.core.start(torch.Size([1]))
     chosen, states = [], []
-    for t in range(T):
+    for t in range(G):
         read = state.detach() if getattr(program, "detached", False) else state
-        chosen.append(log_density(space, program.head(read, context), places[t]))
-        at, scale = place_of(space, places[t])
+        chosen.append(log_density(space, program.head(read, context), locations[t]))
+        at, scale = location_of(space, locations[t])
         patches = torch.cat([window(image, at, sensor.side, 2 ** (scale + w)) for w in range(sensor.windows)])
-        rounded = space.places(places[t]).at.double()  # as places are
+        rounded = space.locations(locations[t]).centre.double()  # as locations are
         assert torch.allclose(rounded, torch.tensor(at, dtype=torch.float64), rtol=0, atol=1e-6)
         where = program.network.where(torch.cat([rounded, torch.tensor([scale], dtype=torch.float64)]))
         glimpse = program.network.what(patches.unsqueeze(0)).squeeze(0).relu() * where
@@ -166,22 +166,22 @@ def by_hand(program: Any, batch: ImageBatch, b: int, places: Tensor) -> tuple[Te
 
 
 def log_label(model: GlimpseClassifier, states: Tensor, label: Tensor) -> Tensor:
-    """What the label adds, of states (T, H)."""
+    """What the label adds, of states (G, H)."""
     each = model.readout(states).log_softmax(-1)[:, label]
     return each.mean() if model.every_glimpse else each[-1]
 
 
 def twin(model: GlimpseClassifier, guide: Any, batch: ImageBatch) -> Twin:
     """For grids."""
-    T, B = model.glimpses, batch.size
-    sequences = list(itertools.product(range(model.space.actions), repeat=T))
+    G, B = model.glimpses, batch.size
+    sequences = list(itertools.product(range(model.space.actions), repeat=G))
     index = {each: n for n, each in enumerate(sequences)}
     rows = []
     for b in range(B):
         for each in sequences:
-            places = torch.tensor(each)
-            chosen, states = by_hand(model, batch, b, places)
-            guided = chosen if isinstance(guide, Prior) else by_hand(guide, batch, b, places)[0]
+            locations = torch.tensor(each)
+            chosen, states = by_hand(model, batch, b, locations)
+            guided = chosen if isinstance(guide, Prior) else by_hand(guide, batch, b, locations)[0]
             rows.append(torch.stack([chosen.sum() + log_label(model, states, batch.target[b]), guided.sum()]))
     table = torch.stack(rows).reshape(B, len(sequences), 2)
 
@@ -190,7 +190,7 @@ def twin(model: GlimpseClassifier, guide: Any, batch: ImageBatch) -> Twin:
         found = table[torch.arange(B), at]  # (C, B, 2)
         return found[..., 0], found[..., 1]
 
-    latent = Latent(model.space.actions, torch.ones(B, T, dtype=torch.bool))
+    latent = Latent(model.space.actions, torch.ones(B, G, dtype=torch.bool))
     return Twin({sites.LOCATION: latent}, joint)
 
 

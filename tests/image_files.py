@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hardpp.data.images.labelled import Held, LabelledImages
+from hardpp.data.images.labelled import InMemoryImages, LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 
 
@@ -21,9 +21,9 @@ def digits(count: int, key: str = "digits", side: int = 28) -> NDArray[np.uint8]
     return blots
 
 
-def held(count: int, key: str = "digits", side: int = 28) -> Held:
+def held(count: int, key: str = "digits", side: int = 28) -> InMemoryImages:
     """Blots in memory, labelled 0 to 9 in turn."""
-    return Held(torch.from_numpy(digits(count, key, side)).unsqueeze(1), torch.arange(count) % 10)
+    return InMemoryImages(torch.from_numpy(digits(count, key, side)).unsqueeze(1), torch.arange(count) % 10)
 
 
 def labelled(train: int = 30, dev: int = 10, test: int = 10) -> LabelledImages:

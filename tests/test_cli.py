@@ -16,7 +16,7 @@ from hardpp import __version__
 from hardpp.cli import main
 from hardpp.config import parse_setting
 from hardpp.errors import ResourceError
-from hardpp.tasks.catalogue import TASKS
+from hardpp.tasks.catalogue import FAMILIES
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
 from hardpp.verbs.exit_codes import mendable
@@ -319,7 +319,7 @@ def test_every_objective_trains_and_evaluates(words: list[str], corpus: Path, tm
 
 def test_lists() -> None:
     families = {line.split()[0]: line.split() for line in succeed("models").splitlines()}
-    assert list(families) == ["model", *TASKS]
+    assert list(families) == ["model", *FAMILIES]
     assert families["glimpse"][1:4] == ["translated-mnist", "prior", "rloo"]
     assert [line.split()[0] for line in succeed("guides").splitlines()] == [
         "guide",
@@ -335,7 +335,7 @@ def test_lists() -> None:
     assert "torch" in succeed("doctor")
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_setting_of_a_model_is_told_and_can_be_set(name: str) -> None:
     rows = json.loads(succeed("models", name, "--format", "json"))
     assert [row["setting"] for row in rows if not row["what"] and "inference." not in row["setting"]] == []

@@ -1,4 +1,4 @@
-"""Readers that turn files into corpora, corpora into batches, and the cache that fetches public data.
+"""Readers of files, batches of what they read, and the cache of public data.
 
 A folder for each kind of data; what they share lies beside the folders. Import what you need from the module
 that owns it.

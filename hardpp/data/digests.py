@@ -1,13 +1,27 @@
-"""What tells tensors from others."""
+"""SHA-256 of files and of tensors."""
 
 import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def sha256_of_tensors(*tensors: Tensor) -> str:
-    """SHA-256 (hex) of the shapes, kinds and bytes of tensors."""
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 (64 hex digits) of the bytes of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_of_tensors(*tensors: "Tensor") -> str:
+    """SHA-256 (64 hex digits) of the shapes, kinds and bytes of tensors."""
+    import torch  # slow to import, and `hardpp data list` never needs it
+
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)} {tensor.dtype}\n".encode())

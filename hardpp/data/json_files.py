@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hardpp.data.lines import BadLine, OnBad, settle
+from hardpp.data.lines import BadLine, OnBad, report_bad
 from hardpp.errors import DataError
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Entry = TypeVar("Entry")
+Parsed = TypeVar("Parsed")
 
 
-def read(path: Path) -> Any:
-    """What a JSON file holds.
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
 
     Raises:
         DataError: The file cannot be read, or is not JSON.
@@ -31,35 +31,35 @@ def read(path: Path) -> Any:
         raise DataError(f"{path}: not JSON ({error})") from error
 
 
-def made(
+def parse_entries(
     path: Path,
-    entries: Iterable[tuple[int, Given]],
-    make: Callable[[int, Given], Made],
+    entries: Iterable[tuple[int, Entry]],
+    parse: Callable[[int, Entry], Parsed],
     on_bad: OnBad,
     report: Callable[[str], None],
-    wanted: str,
-) -> dict[int, Made]:
-    """What is made of the entries of a list, by their numbers.
+    hint: str,
+) -> dict[int, Parsed]:
+    """Parse each entry of a list; returns the results by the numbers of the entries.
 
     Args:
         path: The file, for messages.
         entries: Numbers, from 0, and entries.
-        make: Gets both; a ValueError says what is wrong with the entry.
+        parse: Takes both; a ValueError says what is wrong with the entry.
         on_bad: What happens to bad entries: "stop", or "skip" to leave them out.
         report: Told what was left out.
-        wanted: What an entry should be, for the hint.
+        hint: What an entry should be, when one is bad.
 
     Raises:
         DataError: Entries are bad, or all are.
     """
-    found: dict[int, Made] = {}
+    parsed: dict[int, Parsed] = {}
     bad: list[BadLine] = []
     for number, entry in entries:
         try:
-            found[number] = make(number, entry)
+            parsed[number] = parse(number, entry)
         except ValueError as reason:
             bad.append(BadLine(path, number, str(reason), entry=True))
-    settle(bad, on_bad, report, wanted)
-    if not found:
-        raise DataError(f"{path}: no entry is left", wanted)
-    return found
+    report_bad(bad, on_bad, report, hint)
+    if not parsed:
+        raise DataError(f"{path}: no entry is left", hint)
+    return parsed

@@ -33,12 +33,12 @@ class BadLine(NamedTuple):
     entry: bool = False
 
 
-def read(path: Path, wanted: str) -> list[bytes]:
-    """The lines of a file without their ends.
+def read_lines(path: Path, expected: str) -> list[bytes]:
+    """Read the lines of a file, without their ends.
 
     Args:
         path: The file.
-        wanted: What its lines should be, for the hint when there are none.
+        expected: What its lines should be, for the hint when there are none.
 
     Raises:
         DataError: The file is missing, cannot be read, or is empty.
@@ -50,25 +50,25 @@ def read(path: Path, wanted: str) -> list[bytes]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not content:
-        raise DataError(f"{path}: the file is empty", f"it needs {wanted}")
+        raise DataError(f"{path}: the file is empty", f"it needs {expected}")
     return [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
 
 
-def made(
+def parse_lines(
     path: Path,
-    make: Callable[[int, bytes], T],
-    of: str,
-    wanted: str,
+    parse: Callable[[int, bytes], T],
+    expected: str,
+    hint: str,
     on_bad: OnBad = "stop",
     report: Callable[[str], None] = lambda text: None,
 ) -> list[T]:
-    """What is made of each line of a file, in order.
+    """Read a file and parse each of its lines; returns the results in order.
 
     Args:
         path: The file.
-        make: Takes the number of a line, from 1, and the line; a ValueError or DataError says what is wrong.
-        of: What the lines should be, for the hint when there are none.
-        wanted: What a line should be, for the hint when one is bad.
+        parse: Takes the number of a line, from 1, and the line; a ValueError or DataError says what is wrong.
+        expected: What the lines should be, for the hint when there are none.
+        hint: What a line should be, when one is bad.
         on_bad: What happens to bad lines: "stop", or "skip" to leave them out.
         report: Told what was left out.
 
@@ -76,21 +76,21 @@ def made(
         DataError: The file is missing, cannot be read or is empty, lines are bad (the message names
             file:line), or none is left.
     """
-    found: list[T] = []
+    parsed: list[T] = []
     bad: list[BadLine] = []
-    for number, line in enumerate(read(path, of), start=1):
+    for number, line in enumerate(read_lines(path, expected), start=1):
         try:
-            found.append(make(number, line))
+            parsed.append(parse(number, line))
         except (ValueError, DataError) as reason:
             bad.append(BadLine(path, number, str(reason)))
-    settle(bad, on_bad, report, wanted)
-    if not found:
-        raise DataError(f"{path}: no line is left", wanted)
-    return found
+    report_bad(bad, on_bad, report, hint)
+    if not parsed:
+        raise DataError(f"{path}: no line is left", hint)
+    return parsed
 
 
-def decoded(line: bytes) -> str:
-    """The text of a line.
+def decode_line(line: bytes) -> str:
+    """Decode a line as UTF-8.
 
     Raises:
         ValueError: It says what is wrong with the line: not UTF-8, empty, or a NUL character in it.
@@ -106,32 +106,32 @@ def decoded(line: bytes) -> str:
     return text
 
 
-def settle(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], None], wanted: str) -> None:
-    """Refuses data with bad lines, or tells how many were left out and which came first.
+def report_bad(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], None], hint: str) -> None:
+    """Refuse data that has bad lines, or tell how many were left out and which came first.
 
     Args:
         bad: The bad lines of one file, or of files of one folder, in order; there may be none.
         on_bad: "stop" or "skip".
         report: Told what is left out.
-        wanted: What a line should be, for the hint.
+        hint: What a line should be.
 
     Raises:
         DataError: There are bad lines and `on_bad` is "stop"; the message names files and lines.
     """
     if not bad:
         return
-    first, others = bad[0], bad[1:]
-    one, many = ("entry", "entries") if first.entry else ("line", "lines")
+    first, *rest = bad
+    singular, plural = ("entry", "entries") if first.entry else ("line", "lines")
     place = f"{first.path}: entry {first.number}" if first.entry else f"{first.path}:{first.number}"
     message = f"{place}: {first.reason}"
-    if others:
-        shown = [
+    if rest:
+        numbers = [
             f"{line.number}" if line.path == first.path else f"{line.path.name}:{line.number}"
-            for line in others[: _SHOWN - 1]
+            for line in rest[: _SHOWN - 1]
         ]
-        more = ", ..." if len(others) > len(shown) else ""
-        noun = one if len(others) == 1 else many
-        message += f" (and {len(others)} more bad {noun}: {', '.join(shown)}{more})"
+        ellipsis = ", ..." if len(rest) > len(numbers) else ""
+        noun = singular if len(rest) == 1 else plural
+        message += f" (and {len(rest)} more bad {noun}: {', '.join(numbers)}{ellipsis})"
     if on_bad == "stop":
-        raise DataError(message, wanted)
+        raise DataError(message, hint)
     report(f"left out: {message}")

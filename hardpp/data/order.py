@@ -1,4 +1,4 @@
-"""Which items go into a batch together, and in what order batches come.
+"""The order of batches, and which items go into a batch together.
 
 `length_buckets` orders training: a pure function of (seed, epoch), so that a resumed run sees the same
 batches; it never touches the global random state. `in_order` orders evaluation.

@@ -14,5 +14,5 @@ def bucket(text: str) -> int:
 
 
 def part_of(text: str) -> str:
-    """The part that a text falls into, by its `bucket`."""
+    """The part of a text, by its `bucket`."""
     return {0: "test", 1: "dev"}.get(bucket(text), "train")

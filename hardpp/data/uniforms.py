@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 
 def uniforms(key: str, *shape: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1) that depend on the key and on their place alone.
+    """Draw numbers in [0, 1) that depend on the key and on their place alone.
 
     Args:
         key: Says what the numbers are for; other keys give independent numbers.
@@ -26,5 +26,5 @@ def uniforms(key: str, *shape: int) -> NDArray[np.float64]:
 
 
 def integers(uniform: NDArray[np.float64], low: int, high: int | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Uniform numbers as equally likely integers from `low` to `high`, both inclusive."""
+    """Turn uniform numbers into equally likely integers from `low` to `high`, both inclusive."""
     return low + np.floor(uniform * (np.asarray(high) - low + 1)).astype(np.int64)

@@ -8,11 +8,12 @@ is safe: such a token gets an ordinary id of its own, never a reserved one.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+END = "</s>"  # how the boundary is written
 BOUNDARY = 0
 UNKNOWN = 1
 FACTORS = "|"  # joins the factors of a symbol
 
-_RESERVED = ("</s>", "<unk>")
+_RESERVED = (END, "<unk>")
 
 
 @dataclass(frozen=True)

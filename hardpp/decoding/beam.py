@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from hardpp.decoding.greedy import forbidden_symbols
-from hardpp.decoding.predictive import Decodable, Predictive, SourceT, StateT, check, next_symbol
+from hardpp.decoding.predictive import Decodable, SourceT, StateT, check, next_symbol
 from hardpp.errors import UsageError
+from hardpp.types import Prediction
 
 
 class Hypothesis(NamedTuple):
@@ -37,7 +38,7 @@ def beam_search(
     *,
     width: int,
     max_steps: int,
-    predictive: Predictive = "marginal",
+    prediction: Prediction = "marginal",
     keep: int | None = None,
     length_penalty: float = 0.0,
     forbidden: tuple[int, ...] = (1,),
@@ -52,7 +53,7 @@ def beam_search(
         mask: (B, S) bool.
         width: W, how many hypotheses are extended and kept; 1 is greedy decoding.
         max_steps: T, boundary included.
-        predictive, keep: see `next_symbol`.
+        prediction, keep: see `next_symbol`.
         length_penalty: 0 ranks by log-probability; larger values favour longer outputs.
         forbidden: symbols that are never emitted (the others are not renormalised).
 
@@ -63,7 +64,7 @@ def beam_search(
     Raises:
         UsageError: an option out of range, or the boundary among the forbidden symbols.
     """
-    check(predictive, keep)
+    check(prediction, keep)
     if width < 1:
         raise UsageError(f"a beam needs a width of at least 1, not {width}")
     if length_penalty < 0:
@@ -79,7 +80,7 @@ def beam_search(
     previous = torch.full((beams.shape[0],), boundary, device=source.device)  # (B W,) int64
     for t in range(max_steps):
         query, scores, state = model.step(read, state, previous)
-        log_p = next_symbol(model, read, query, scores, predictive, keep)  # (B W, V)
+        log_p = next_symbol(model, read, query, scores, prediction, keep)  # (B W, V)
         log_p = log_p.index_fill(-1, never, -torch.inf).unflatten(0, (-1, width))  # (B, W, V)
         candidates, parent = live.extend(log_p, t)  # W of them at most are at the boundary
         closing = candidates.symbols[:, :, t] == boundary

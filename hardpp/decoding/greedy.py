@@ -6,8 +6,9 @@ Shapes: B data, S source positions, T steps, V symbols.
 import torch
 from torch import Tensor
 
-from hardpp.decoding.predictive import Decodable, Predictive, SourceT, StateT, check, next_symbol
+from hardpp.decoding.predictive import Decodable, SourceT, StateT, check, next_symbol
 from hardpp.errors import UsageError
+from hardpp.types import Prediction
 
 
 @torch.no_grad()
@@ -17,7 +18,7 @@ def greedy(
     mask: Tensor,
     *,
     max_steps: int,
-    predictive: Predictive = "marginal",
+    prediction: Prediction = "marginal",
     keep: int | None = None,
     forbidden: tuple[int, ...] = (1,),
 ) -> list[list[int]]:
@@ -30,7 +31,7 @@ def greedy(
         source: (B, S) int64, or whatever else the model reads, data first.
         mask: (B, S) bool.
         max_steps: T, after which an output without a boundary is cut off.
-        predictive, keep: see `next_symbol`.
+        prediction, keep: see `next_symbol`.
         forbidden: symbols that are never emitted (the others are not renormalised).
 
     Returns:
@@ -39,7 +40,7 @@ def greedy(
     Raises:
         UsageError: an option out of range, or the boundary among the forbidden symbols.
     """
-    check(predictive, keep)
+    check(prediction, keep)
     never = forbidden_symbols(model.boundary, forbidden, max_steps, source.device)
     read, state = model.read(source, mask)
     previous = torch.full((source.shape[0],), model.boundary, device=source.device)  # (B,) int64
@@ -47,7 +48,7 @@ def greedy(
     emitted = []
     for _ in range(max_steps):
         query, scores, state = model.step(read, state, previous)
-        log_p = next_symbol(model, read, query, scores, predictive, keep)  # (B, V)
+        log_p = next_symbol(model, read, query, scores, prediction, keep)  # (B, V)
         chosen = log_p.index_fill(-1, never, -torch.inf).argmax(-1)
         previous = chosen.masked_fill(ended, model.boundary)
         emitted.append(previous)

@@ -11,14 +11,13 @@ Shapes: B rows (data, or data x beam), S source positions, V symbols, M memory f
 """
 
 from collections.abc import Callable
-from typing import Literal, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-
-Predictive = Literal["marginal", "expected"]
+from hardpp.types import Prediction
 
 
 class SourceState(Protocol):
@@ -61,7 +60,7 @@ def next_symbol(
     source: SourceT,
     query: Tensor,
     scores: Tensor,
-    predictive: Predictive = "marginal",
+    prediction: Prediction = "marginal",
     keep: int | None = None,
 ) -> Tensor:
     """Log-probabilities of the next symbol.
@@ -71,34 +70,34 @@ def next_symbol(
         source: gives the memory (B, S, M).
         query: (B, Q), of `model.step`.
         scores: (B, S), of `model.step`; log p(s) up to a constant, -inf at padded positions.
-        predictive: "marginal" or "expected".
+        prediction: "marginal" or "expected".
         keep: K, how many positions are read out; None for all of them.
 
     Returns:
         (B, V) in nats; each row's probabilities sum to 1.
 
     Raises:
-        UsageError: an unknown predictive, or `keep` below 1.
+        UsageError: an unknown prediction, or `keep` below 1.
     """
-    check(predictive, keep)
+    check(prediction, keep)
     memory = source.memory
     if keep is not None and keep < scores.shape[-1]:
         scores, kept = scores.topk(keep, -1)  # (B, K)
         memory = memory.take_along_dim(kept.unsqueeze(-1), 1)  # (B, K, M)
-    if predictive == "expected":
+    if prediction == "expected":
         attended = (scores.softmax(-1).unsqueeze(-2) @ memory).squeeze(-2)  # (B, M)
         return model.readout(attended, query).log_softmax(-1)
     emission = model.readout(memory, query.unsqueeze(-2)).log_softmax(-1)  # (B, S, V)
     return torch.logsumexp(scores.log_softmax(-1).unsqueeze(-1) + emission, -2)
 
 
-def check(predictive: str, keep: int | None) -> None:
+def check(prediction: str, keep: int | None) -> None:
     """Refuses options that `next_symbol` cannot honour.
 
     Raises:
-        UsageError: an unknown predictive, or `keep` below 1.
+        UsageError: an unknown prediction, or `keep` below 1.
     """
-    if predictive not in ("marginal", "expected"):
-        raise UsageError(f"predictive must be 'marginal' or 'expected', not {predictive!r}")
+    if prediction not in ("marginal", "expected"):
+        raise UsageError(f"prediction must be 'marginal' or 'expected', not {prediction!r}")
     if keep is not None and keep < 1:
         raise UsageError(f"at least 1 source position must be kept, not {keep}")

@@ -1,126 +1,124 @@
-"""Posteriors over glimpses as labelled arrays: what a netCDF file that ArviZ reads says of images.
+"""Posteriors over glimpses: labels of images, and the variables that draws of their glimpses become.
 
     posterior      y, x (chain, draw, image, glimpse), pixels, and scale: draws of the guide
     sample_stats   log_weight, log p - log q (chain, draw, image); ess, pareto_k (image)
-    prediction     probability (image, label) after the last glimpse, mean of as many looks of the model's own
-    observed_data  label (image), the number of the class
+    prediction     probability (image, label) after the last glimpse, mean of as many runs of the model's own
+    observed_data  label_number (image), the number of the class
 
-Images carry their names, labels their classes. There is one chain: draws from a guide are independent. What a
-guide that knows the label draws is weighed by w = p(label, places) / q(places). Predictions are not of these
-draws, which the label has chosen, but of looks that do not know it. Each image has a stream of random numbers
-of its own, so that its draws are the same whichever others are there.
+Images carry their names, labels their classes. What a guide that knows the label draws is weighed by
+w = p(label, locations) / q(locations). Predictions are not of these draws, which depend on the label, but of
+glimpses that do not know it. Images come one by one, so that each has a stream of random numbers of its own
+and its draws are the same whichever others are there.
 
-Shapes: K draws, N images, B of them a batch, T glimpses, V labels.
+Shapes: K draws, N images, G glimpses, V labels.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
-from hardpp.diagnostics.importance import effective_sample_size, pareto_k
-from hardpp.diagnostics.posterior import provenance
-from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.diagnostics.draws import weight_tables
+from hardpp.diagnostics.posterior import (
+    DRAW,
+    PIXELS,
+    PROBABILITY,
+    Variables,
+    text_labels,
+    weight_statistics,
+)
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import ImageBatch
 
-_AT_ONCE = 500  # draws, which is what memory grows with
+
+class GlimpseDraws(NamedTuple):
+    """Glimpses of one image and their weights."""
+
+    centre: Tensor  # (K, G, 2) rows and columns in pixels
+    scale: Tensor  # (K, G) int32
+    log_weight: Tensor  # (K,) nats
+    predicted: Tensor  # (V,) probabilities of labels after glimpses of the model's own
+    label: Tensor  # () int32, the right one
+
+    def cpu(self) -> "GlimpseDraws":
+        """The same on the host."""
+        return GlimpseDraws(*(part.cpu() for part in self))
+
+
+class Images(NamedTuple):
+    """What images and their classes are called."""
+
+    names: Sequence[str]  # N, all different
+    classes: Sequence[str]  # V
+
+    def coordinates(self) -> dict[str, xr.Variable]:
+        """Names of images and labels."""
+        return text_labels("image", image=self.names) | text_labels("label", label=self.classes)
+
+    def groups(self, rows: Sequence[int], draws: Sequence[GlimpseDraws]) -> dict[str, Variables]:
+        """Variables of every group; `rows` are the places of the images among the N."""
+        by_image = [part for _, part in sorted(zip(rows, draws, strict=True), key=lambda pair: pair[0])]
+        joined = GlimpseDraws(*(torch.stack(parts) for parts in zip(*by_image, strict=True)))
+        dims, log_weight = (*DRAW, "image", "glimpse"), joined.log_weight.T.numpy()
+        y, x = joined.centre.movedim(0, 1).numpy()[None].transpose(4, 0, 1, 2, 3)  # (1, K, N, G) each
+        return {
+            "posterior": {
+                "y": xr.Variable(dims, y, PIXELS),
+                "x": xr.Variable(dims, x, PIXELS),
+                "scale": xr.Variable(dims, joined.scale.movedim(0, 1).numpy()[None]),
+            },
+            "sample_stats": weight_statistics(log_weight, "image"),
+            "prediction": {
+                "probability": xr.Variable(("image", "label"), joined.predicted.numpy(), PROBABILITY)
+            },
+            "observed_data": {"label_number": xr.Variable("image", joined.label.numpy())},
+        }
+
+
+def one_by_one(batches: Iterable[tuple[Sequence[int], ImageBatch]]) -> Iterator[tuple[int, ImageBatch]]:
+    """The images of batches, each with its number and as a batch of its own."""
+    for rows, batch in batches:
+        for b, row in enumerate(rows):
+            yield row, ImageBatch(batch.source[b : b + 1], batch.target[b : b + 1])
 
 
 @torch.no_grad()
-def sample_glimpses(
-    model: Any,
-    guide: Any,
-    batches: Iterable[tuple[Sequence[int], ImageBatch]],
-    names: Sequence[str],
-    classes: Sequence[str],
-    *,
-    draws: int,
-    seed: int,
-    attributes: Mapping[str, Any] | None = None,
-) -> xr.DataTree:
-    """Draws places from the guide and labels everything that is known of them.
+def draw_glimpses(
+    model: Any, guide: Any, image: ImageBatch, *, draws: int, at_once: int = 500
+) -> GlimpseDraws:
+    """Draws locations from the guide and scores them under the model, which then predicts at its own.
 
     Args:
         model: a `GlimpseClassifier`, in evaluation mode.
-        guide: over the same places.
-        batches: which images a batch holds, and the batch itself; together they hold every image once.
-        names: of all N images.
-        classes: names of the labels.
+        guide: over the same locations.
+        image: a batch of one.
         draws: K.
-        seed: of the draws; the global random state is left alone.
-        attributes: more attributes of the file.
+        at_once: how many of them share a run, which is what memory grows with.
 
     Raises:
         UsageError: fewer than one draw.
     """
-    if draws < 1:
-        raise UsageError(f"at least 1 draw is needed, got {draws}")
-    N, T = len(names), model.glimpses
-    at, scale = np.zeros((draws, N, T, 2), np.float32), np.zeros((draws, N, T), np.int32)
-    log_weight, label = np.zeros((draws, N), np.float32), np.zeros(N, np.int32)
-    predicted = np.zeros((N, len(classes)), np.float32)
-    portions = [min(_AT_ONCE, draws - start) for start in range(0, draws, _AT_ONCE)]
-    for rows, batch in batches:
-        extent = torch.tensor(batch.source.shape[-2:]) / 2
-        for row, one in zip(rows, one_by_one(batch), strict=True):
-            with seeded(stream(seed, row), one.source.device):
-                each = [_draw(model, guide, one, count) for count in portions]
-            place, width, weight, said = (torch.cat(parts).cpu() for parts in zip(*each, strict=True))
-            at[:, row], scale[:, row] = ((place + 1) * extent).numpy(), width.numpy()
-            log_weight[:, row], label[row] = weight.numpy(), int(one.target)
-            predicted[row] = said.mean(0).numpy()
-    dims = ("chain", "draw", "image", "glimpse")
-    groups: dict[str, dict[str, Any]] = {
-        "posterior": {
-            "y": (dims, at[None, ..., 0], {"units": "pixels"}),
-            "x": (dims, at[None, ..., 1], {"units": "pixels"}),
-            "scale": (dims, scale[None]),
-        },
-        "sample_stats": {
-            "log_weight": (dims[:3], log_weight[None], {"units": "nats"}),
-            "ess": (("image",), effective_sample_size(log_weight), {"units": "draws"}),
-            "pareto_k": (("image",), pareto_k(log_weight)),
-        },
-        "prediction": {"probability": (("image", "label"), predicted, {"units": "probability"})},
-        "observed_data": {"label_number": (("image",), label)},
-    }
-    sizes = {"chain": np.arange(1), "draw": np.arange(draws), "glimpse": np.arange(T)}
-    labels = {"image": np.array(names, dtype=str), "label": np.array(classes, dtype=str)}
-    nodes = {}
-    for name, variables in groups.items():
-        used = {dim for variable in variables.values() for dim in variable[0]}
-        found = {dim: ((dim,), value) for dim, value in (sizes | labels).items() if dim in used}
-        nodes[f"/{name}"] = xr.Dataset(variables, coords=found)
-    nodes["/sample_stats"].attrs["draws"] = "iid from guide"
-    return xr.DataTree.from_dict(
-        {"/": xr.Dataset(attrs=provenance({"seed": seed, **(attributes or {})})), **nodes}
-    )
-
-
-def one_by_one(batch: ImageBatch) -> Iterator[ImageBatch]:
-    """The images of a batch, each a batch."""
-    for b in range(batch.size):
-        yield ImageBatch(batch.source[b : b + 1], batch.target[b : b + 1])
+    portions = []
+    for table in weight_tables(model, guide, image, draws, at_once):
+        locations, log_weight = _locations(model, image, table)
+        centre, scale, _ = model.space.locations(locations[:, 0])
+        scale = torch.zeros_like(centre[..., 0]) if scale is None else scale
+        own = model.labels(image.source, model.sample_locations(image.source, len(locations)))[:, 0, -1].exp()
+        portions.append((centre, scale.int(), log_weight[:, 0], own))
+    centre, scale, log_weight, own = (torch.cat(parts) for parts in zip(*portions, strict=True))
+    size = torch.tensor(image.source.shape[-2:], device=centre.device)
+    return GlimpseDraws((centre + 1) * (size / 2), scale, log_weight, own.mean(0), image.target[0].int())
 
 
 @torch.no_grad()
-def draw_places(model: Any, guide: Any, batch: ImageBatch, draws: int) -> tuple[Tensor, Tensor]:
-    """Places that the guide draws, (K, B, T, *event), and their log weights, (K, B) nats; see above."""
-    table = SampledObjective(draws).weight_table(model, guide, batch)
-    shape = (draws, batch.size, model.glimpses, *model.space.event_shape)
+def draw_locations(model: Any, guide: Any, batch: ImageBatch, draws: int) -> tuple[Tensor, Tensor]:
+    """Locations that the guide draws, (K, B, G, *event), and their log weights, (K, B) nats; see above."""
+    (table,) = weight_tables(model, guide, batch, draws, at_once=draws)
+    return _locations(model, batch, table)
+
+
+def _locations(model: Any, batch: ImageBatch, table: WeightTable) -> tuple[Tensor, Tensor]:
+    shape = (-1, batch.size, model.glimpses, *model.space.event_shape)
     return table.latents[0].guide["value"].reshape(shape), table.log_weights.reshape(shape[:2])
-
-
-# Of one image: places (K, T, 2), scales (K, T) and log weights (K,) of the guide, and what the model says of
-# it where it looks by itself (K, V).
-def _draw(model: Any, guide: Any, image: ImageBatch, draws: int) -> tuple[Tensor, ...]:
-    places, log_weight = draw_places(model, guide, image, draws)
-    where, scale, _ = model.space.places(places[:, 0])
-    scale = torch.zeros_like(where[..., 0]) if scale is None else scale
-    said = model.labels(image.source, model.look(image.source, draws))[:, 0, -1].exp()
-    return where, scale.int(), log_weight[:, 0], said

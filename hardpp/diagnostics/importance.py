@@ -22,19 +22,13 @@ Floats = NDArray[np.floating[Any]]
 _FEWEST_DRAWS = 30  # with fewer, the tail is too short for ArviZ 1.x
 
 
-def normalised(log_weights: Floats) -> Floats:
-    """Weights (K, ...) that sum to 1 over the draws, from log weights (K, ...) in nats."""
-    weights = np.exp(log_weights - log_weights.max(0, keepdims=True))
-    out: Floats = weights / weights.sum(0, keepdims=True)
-    return out
-
-
 def effective_sample_size(log_weights: Floats) -> Floats:
     """(sum w)^2 / sum w^2 over the draws, between 1 and K: (K, ...) in nats -> (...)."""
     # In double precision: rounding must not promise more draws than there are.
-    weights = normalised(log_weights.astype(np.float64))
-    out: Floats = np.minimum(1 / np.square(weights).sum(0), len(weights))
-    return out
+    weights = np.exp(log_weights.astype(np.float64) - log_weights.max(0))
+    weights /= weights.sum(0)
+    sizes: Floats = np.minimum(1 / np.square(weights).sum(0), len(weights))
+    return sizes
 
 
 def pareto_k(log_weights: Floats) -> Floats:

@@ -1,1 +1,65 @@
-"""Distributions that torch and Pyro lack."""
+"""Distributions for sample sites: whole sequences, locations of glimpses, large vocabularies."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hardpp.distributions.categorical import Categorical as Categorical
+    from hardpp.distributions.ctc import CTCSequence as CTCSequence
+    from hardpp.distributions.decisions import (
+        Decider as Decider,
+    )
+    from hardpp.distributions.decisions import (
+        Decisions as Decisions,
+    )
+    from hardpp.distributions.decisions import (
+        GridDecisions as GridDecisions,
+    )
+    from hardpp.distributions.emissions import Emissions as Emissions
+    from hardpp.distributions.emissions import GridEmissions as GridEmissions
+    from hardpp.distributions.glimpses import Glimpses as Glimpses
+    from hardpp.distributions.glimpses import Policy as Policy
+    from hardpp.distributions.linear_categorical import LinearCategorical as LinearCategorical
+    from hardpp.distributions.location_spaces import (
+        CentreAndScale as CentreAndScale,
+    )
+    from hardpp.distributions.location_spaces import (
+        ContinuousSpace as ContinuousSpace,
+    )
+    from hardpp.distributions.location_spaces import (
+        GridSpace as GridSpace,
+    )
+    from hardpp.distributions.location_spaces import (
+        Locations as Locations,
+    )
+    from hardpp.distributions.repeated_label import RepeatedLabel as RepeatedLabel
+    from hardpp.distributions.step_independent import StepIndependent as StepIndependent
+    from hardpp.distributions.truncated_normal import TruncatedNormal as TruncatedNormal
+
+_MODULE_OF = {
+    "CTCSequence": "ctc",
+    "Categorical": "categorical",
+    "CentreAndScale": "location_spaces",
+    "ContinuousSpace": "location_spaces",
+    "Decider": "decisions",
+    "Decisions": "decisions",
+    "Emissions": "emissions",
+    "Glimpses": "glimpses",
+    "GridDecisions": "decisions",
+    "GridEmissions": "emissions",
+    "GridSpace": "location_spaces",
+    "LinearCategorical": "linear_categorical",
+    "Locations": "location_spaces",
+    "Policy": "glimpses",
+    "RepeatedLabel": "repeated_label",
+    "StepIndependent": "step_independent",
+    "TruncatedNormal": "truncated_normal",
+}
+__all__ = list(_MODULE_OF)
+
+
+# Lazily (PEP 562): to import this package alone does not import torch.
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -22,7 +22,7 @@ from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
 from hardpp.ops.precision import log_softmax
 
 
-class CTCLabelling(TorchDistribution):
+class CTCSequence(TorchDistribution):
     """Token sequences (B, T) that end with the boundary symbol.
 
     Args:
@@ -39,7 +39,7 @@ class CTCLabelling(TorchDistribution):
         self.frames, self.said, self.boundary = source_mask.sum(-1), target_mask.sum(-1) - 1, boundary
         super().__init__(target_mask.shape[:-1], target_mask.shape[-1:], validate_args=False)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "CTCLabelling":
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "CTCSequence":
         """The same tokens in more plates."""
         new = copy(self)
         new._batch_shape = torch.Size(batch_shape)
@@ -62,8 +62,8 @@ class CTCLabelling(TorchDistribution):
         (to zero if it is padding, or if the frames are too few) and medians are in order.
         """
         arcs = self._arcs(value)
-        taken = arc_probabilities(arcs, self._end(arcs))  # by the rung that is left
-        # Whoever stays on a rung has said its token before.
+        taken = arc_probabilities(arcs, self._end(arcs))  # by the state that is left
+        # Whoever stays on a state has said its token before.
         climbed = [torch.nn.functional.pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in (1, 2)]
         return (climbed[0] + climbed[1])[..., 1::2].transpose(-1, -2)
 

@@ -107,7 +107,7 @@ class GridEmissions(Emissions):
     """
 
     def arc_log_prob(self, value: Tensor) -> Tensor:
-        """What every arc of the ladder adds, (B, N, T + 1, 2), whatever the decisions are."""
+        """What every arc of the lattice adds, (B, N, T + 1, 2), whatever the decisions are."""
         mask = self._token_mask().unsqueeze(-2)
         table = self._table(value)
         return self.grid.token_arcs(table.where(mask, table.new_zeros(())))

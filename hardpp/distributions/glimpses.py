@@ -1,15 +1,15 @@
-"""All glimpses of an image as one draw, each placed by what the ones before have shown.
+"""The locations of all glimpses of an image, as one draw; each depends on what earlier glimpses have shown.
 
-    place[t] ~ space.distribution(parameters(place[0 .. t-1])),    t = 0 .. T-1
+    location[g] ~ space.distribution(parameters(location[0 .. g-1])),    g = 0 .. G-1
 
-Drawing is a loop over glimpses; scoring given places is not, for then everything that the parameters depend
-on is known at once. What makes parameters is a `Policy`, which does both. Glimpses are credited one by one,
-as the steps of `hardpp.distributions.step_independent`, though they are not independent. In a finite space
-an action may be barred once it was taken: a second look shows nothing new, but is where policies settle that
-have found one good place.
+Drawing is a loop over glimpses. Scoring given locations is not: all that the parameters depend on is known at
+once. A `Policy` computes the parameters both ways. Objectives credit each glimpse by itself, as the steps of
+`hardpp.distributions.step_independent`, though glimpses are not independent. In a grid an action that was
+taken may be forbidden afterwards: a second glimpse there shows nothing new, yet a policy that has found one
+good location tends to settle on it.
 
 Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models.
-Shapes: B data, T glimpses, A actions; ... = dims inference adds on the left.
+Shapes: B data, G glimpses, A actions; ... = dims inference adds on the left.
 """
 
 from collections.abc import Callable
@@ -29,35 +29,35 @@ from hardpp.distributions.step_independent import StepIndependent
 
 
 class Policy(Protocol):
-    """What makes parameters of the next place from the glimpses before."""
+    """Computes the parameters of the next location from the glimpses before it."""
 
     def parameters(self, value: Tensor) -> Tensor:
-        """The parameters of every glimpse (..., B, T, outputs), given all places (..., B, T, *event)."""
+        """The parameters of every location (..., B, G, outputs), given all locations (..., B, G, *event)."""
 
     def start(self, rows: torch.Size) -> Any:
         """The state before the first glimpse, for rows (..., B)."""
 
     def step(self, state: Any, last: Tensor | None) -> tuple[Tensor, Any]:
-        """The parameters (..., B, outputs) of the next glimpse, and the next state.
+        """The parameters (..., B, outputs) of the next location, and the next state.
 
         Args:
             state: before.
-            last: (..., B, *event) the place of the glimpse before, None before the first.
+            last: (..., B, *event) the location before, None before the first.
         """
 
 
 class Glimpses(StepIndependent):
-    """Places (..., B, T, *event): actions, int64, in a `GridSpace`, points in a `ContinuousSpace`.
+    """Locations (..., B, G, *event): actions, int64, in a `GridSpace`, points in a `ContinuousSpace`.
 
     Args:
-        policy: where parameters come from.
-        space: what they parametrise.
-        glimpses: T.
+        policy: computes the parameters.
+        space: the locations that are possible.
+        glimpses: G.
         size: B.
-        revisits: may an action be taken again? In a continuous space it may whatever is said.
+        revisits: may an action be taken again? In a continuous space it always may.
 
     Raises:
-        ValueError: more glimpses than there are actions, and none may be taken again.
+        ValueError: more glimpses than actions, and no action may be taken again.
     """
 
     has_rsample = False
@@ -65,10 +65,10 @@ class Glimpses(StepIndependent):
     _validate_args = False  # a plain attribute: there is no base to hand it on to
 
     def __init__(self, policy: Policy, space: Space, glimpses: int, size: int, *, revisits: bool = True):
-        # How many actions there are, of which each may be taken once; None if there is no such bar.
+        # How many actions there are, if each may be taken once only; else None.
         self._once = space.actions if isinstance(space, GridSpace) and not revisits else None
         if self._once is not None and glimpses > self._once:
-            raise ValueError(f"{glimpses} glimpses cannot be at different ones of {self._once} places")
+            raise ValueError(f"{glimpses} glimpses cannot be at different ones of {self._once} locations")
         self.policy, self.space, self.glimpses = policy, space, glimpses
         self.reinterpreted_batch_ndims = 1
         self._scored: Any = None
@@ -77,19 +77,19 @@ class Glimpses(StepIndependent):
         dist.TorchDistribution.__init__(self, torch.Size([size]), event, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Glimpses":
-        """The same glimpses, drawn for more rows."""
+        """The same distribution, for more rows."""
         new = copy(self)
         new._batch_shape, new._scored = torch.Size(batch_shape), None
         return new
 
     def flattened(self, flatten: Callable[[Tensor], Tensor]) -> "Glimpses":
-        """The same glimpses from flatter distributions, each given those before; they have no gradient.
+        """The same glimpses with each conditional distribution made flatter; they have no gradient.
 
         Args:
-            flatten: log-probabilities (..., A) to logits.
+            flatten: maps log-probabilities (..., A) to logits.
 
         Raises:
-            NotImplementedError: in a continuous space there are none.
+            NotImplementedError: the space is continuous.
         """
         if self.space.event_shape:
             raise NotImplementedError("is in a continuous space, which has no probabilities to flatten")
@@ -106,7 +106,7 @@ class Glimpses(StepIndependent):
 
     @property
     def base_dist(self) -> Any:
-        """Each glimpse given those before it, as they were scored last; before that, a `Unit`."""
+        """The conditional distributions of the glimpses that were scored last; before any, a `Unit`."""
         if self._scored is None:
             return dist.Unit(torch.zeros(self.batch_shape + self.event_shape[:1]))
         return self._scored
@@ -117,37 +117,37 @@ class Glimpses(StepIndependent):
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Independent glimpses, (*sample_shape, ..., B, T, *event)."""
+        """Independent draws, (*sample_shape, ..., B, G, *event)."""
         rows = torch.Size(sample_shape) + self.batch_shape
-        state, last, taken, drawn = self.policy.start(rows), None, None, []
+        state, last, taken, locations = self.policy.start(rows), None, None, []
         for _ in range(self.glimpses):
             parameters, state = self.policy.step(state, last)
             last = self._distribution(parameters, taken).expand(rows).sample()
-            drawn.append(last)
+            locations.append(last)
             now = self._taken(last)
             taken = now if taken is None or now is None else taken | now
-        return torch.stack(drawn, -1 - len(self.space.event_shape))
+        return torch.stack(locations, -1 - len(self.space.event_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of all glimpses, (..., B), in nats."""
         return self.step_log_prob(value).sum(-1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
-        """The log-probability of every glimpse given those before it, (..., B, T), in nats."""
+        """The log-probability of every glimpse given those before it, (..., B, G), in nats."""
         with torch.set_grad_enabled(self._flatten is None and torch.is_grad_enabled()):
             taken = self._taken(value)
             before = None if taken is None else pad(taken.cummax(-2).values[..., :-1, :], (0, 0, 1, 0))
             self._scored = self._distribution(self.policy.parameters(value), before)
-            found: Tensor = self._scored.log_prob(value)
-        return found
+            log_prob: Tensor = self._scored.log_prob(value)
+        return log_prob
 
     def _distribution(self, parameters: Tensor, taken: Tensor | None) -> Any:
-        found = self.space.distribution(parameters)
+        location = self.space.distribution(parameters)
         if taken is not None:
-            found = Categorical(logits=found.logits.masked_fill(taken, -inf))
-        return found if self._flatten is None else Categorical(logits=self._flatten(found.logits))
+            location = Categorical(logits=location.logits.masked_fill(taken, -inf))
+        return location if self._flatten is None else Categorical(logits=self._flatten(location.logits))
 
-    # Which action each of (...) is, (..., A) bool, if that bars it.
+    # Actions (...) as (..., A) bool, where they may not be taken again; else None.
     def _taken(self, value: Tensor) -> Tensor | None:
         if self._once is None:
             return None

@@ -1,14 +1,13 @@
-"""One label, predicted again after every glimpse, observed as the geometric mean of all predictions.
+"""One label that is predicted after every glimpse and observed as the geometric mean of the predictions.
 
-    log p(y | places) = 1/T sum_t log p_t(y | places[0 .. t])
+    log p(y | locations) = 1/G sum_g log p_g(y | locations[0 .. g])
 
-As many steps as there are glimpses, so that objectives credit a glimpse with the predictions that have seen
-it (`hardpp.distributions.step_independent`). Every prediction is trained by the likelihood of the label,
-hence calibrated as far as the data allow, and the weights of all together are those of one observation. The
-mean is not normalised: over labels it sums to one or, where the predictions differ, to less, so that what is
-bounded from below stays bounded.
+There is one step for each glimpse, so objectives credit a glimpse with the predictions that have seen it
+(`hardpp.distributions.step_independent`). The likelihood of the label trains every prediction, and all
+together weigh as much as one observation. The mean is not normalised: over labels it sums to one or, where
+the predictions differ, to less, so a lower bound stays a lower bound.
 
-Shapes: B data, T glimpses, V labels; ... = dims inference adds on the left.
+Shapes: B data, G glimpses, V labels; ... = dims inference adds on the left.
 """
 
 from typing import Any
@@ -23,10 +22,10 @@ from hardpp.distributions.step_independent import StepIndependent
 
 
 class RepeatedLabel(StepIndependent):
-    """A label (..., B), int64, that T predictions are made of.
+    """A label (..., B), int64, with G predictions of it.
 
     Args:
-        logits: (..., B, T, V).
+        logits: (..., B, G, V).
     """
 
     has_rsample = False
@@ -66,5 +65,5 @@ class RepeatedLabel(StepIndependent):
         return self.step_log_prob(value).sum(-1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
-        """What every prediction adds, (..., B, T), in nats."""
+        """The share of every prediction in `log_prob`, (..., B, G), in nats."""
         return self.predictions.log_prob(value.unsqueeze(-1)) / self.event_shape[0]

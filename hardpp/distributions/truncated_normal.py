@@ -1,9 +1,9 @@
-"""A normal distribution of what lies in an interval, with the density that goes with it.
+"""A normal distribution truncated to an interval, with its exact density.
 
     p(x) = N(x; loc, scale) / (Phi((high - loc) / scale) - Phi((low - loc) / scale)),    low <= x <= high
 
-Clamping a normal draw instead piles up probability at the ends, which a normal density does not know of:
-scored before or after clamping, a score-function gradient is then one of another distribution.
+Clamping a normal draw instead piles up probability at the ends, which the normal density does not contain:
+the score-function gradient would then be that of another distribution.
 
 Shapes: ... = plates.
 """
@@ -20,13 +20,13 @@ from hardpp.ops.precision import at_least_single
 
 
 class TruncatedNormal(dist.TorchDistribution):
-    """Normal(loc, scale) given that it lies in [low, high]; `loc` does, so that no difference cancels.
+    """Normal(loc, scale) given that the value lies in [low, high], as `loc` must (so no difference cancels).
 
-    Draws are not reparameterised: what is looked up at a place has no derivative in the place.
+    Draws are not reparameterised: the patch read at a location has no derivative in the location.
 
     Args:
         loc: (...), between `low` and `high`.
-        scale: of the normal that is cut, above 0.
+        scale: of the normal before truncation, above 0.
         low, high: the ends.
 
     Raises:
@@ -54,10 +54,10 @@ class TruncatedNormal(dist.TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-density, in nats a unit of length; minus infinity outside of the interval."""
-        found = -0.5 * ((value - self.loc) / self.scale) ** 2 - log(self.scale * sqrt(2 * pi))
+        log_density = -0.5 * ((value - self.loc) / self.scale) ** 2 - log(self.scale * sqrt(2 * pi))
         below, above = self._ends(self.loc)
-        found = found - ((above - below) / 2).log()
-        return found.masked_fill((value < self.low) | (value > self.high), -torch.inf)
+        log_density = log_density - ((above - below) / 2).log()
+        return log_density.masked_fill((value < self.low) | (value > self.high), -torch.inf)
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
@@ -66,8 +66,8 @@ class TruncatedNormal(dist.TorchDistribution):
         wide = self.loc if self.loc.device.type == "mps" else self.loc.double()
         below, above = self._ends(wide)
         level = below + torch.rand(shape, dtype=wide.dtype, device=wide.device) * (above - below)
-        drawn = wide + self.scale * sqrt(2) * torch.erfinv(level)
-        return drawn.clamp(self.low, self.high).to(self.loc.dtype)
+        value = wide + self.scale * sqrt(2) * torch.erfinv(level)
+        return value.clamp(self.low, self.high).to(self.loc.dtype)
 
     # erf at both ends: one is not above 0 and the other not below, so that their difference is exact.
     def _ends(self, loc: Tensor) -> tuple[Tensor, Tensor]:

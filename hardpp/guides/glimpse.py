@@ -1,13 +1,13 @@
-"""The guide that knows the label: q(places | image, label), one glimpse after the other.
+"""A guide for glimpse models that knows the label: q(locations | image, label), one glimpse after the other.
 
-    place[t] ~ space.distribution(head(state[t - 1], clue(context, embedding(label))))
-    state[t] = core(glimpse(image, place[t]), state[t - 1])
+    location[g] ~ space.distribution(head(state[g - 1], clue(context, embedding(label))))
+    state[g]    = core(glimpse(image, location[g]), state[g - 1])
 
-It looks where a model of glimpses could have looked to find that label, and is used in training only. Its
-networks may be its own or the model's; the label is known before the first glimpse.
+It proposes locations from which the model could have recognised the label, and is used in training only. Its
+networks may be its own or the model's.
 
 Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models.
-Shapes: B data, T glimpses, E features of a label, M of the context; ... = dims inference adds on the left.
+Shapes: B data, G glimpses, E features of a label, M of the context; ... = dims inference adds on the left.
 """
 
 import pyro
@@ -25,17 +25,17 @@ from hardpp.types import ImageBatch
 
 
 class LabelInformed(PyroModule):
-    """Places as above, from parts that are given rather than built.
+    """Locations as above; the parts are given, not built.
 
     Args:
         sensor: as the model's.
         space: as the model's.
-        network: patches and places -> features.
+        network: patches and locations -> features.
         core: the recurrence over glimpses, H features.
-        head: states (..., H) and what `clue` makes (..., .) -> parameters of the space.
+        head: states (..., H) and the output of `clue` (..., .) -> parameters of the space.
         embedding: labels (B,) -> (B, E).
         clue: context and embedded label, (B, M + E), or (B, E) without a context -> (B, .).
-        glimpses: T, as the model's.
+        glimpses: G, as the model's.
         context: images -> (B, M), None for none.
         revisits: as the model's.
     """
@@ -65,7 +65,7 @@ class LabelInformed(PyroModule):
         self.revisits = revisits
 
     def forward(self, batch: ImageBatch) -> Tensor:
-        """Runs the guide; returns the places, (..., B, T, *event)."""
+        """Runs the guide; returns the locations, (..., B, G, *event)."""
         known = self.embedding(batch.target)
         if self.context is not None:
             known = torch.cat([self.context(batch.source), known], -1)

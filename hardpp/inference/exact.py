@@ -28,7 +28,7 @@ from hardpp.inference.control.schedules import KLWarmUp
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
 from hardpp.inference.sums.factor_graph import FactorGraph, factor_graph
-from hardpp.inference.sums.lattice_marginal import AnyPath, Ladder, ladder_of
+from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, lattice_of
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
 from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_back
@@ -66,7 +66,7 @@ class ExactMarginal(SurrogateObjective):
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The marginal of each datum; the surrogate is its sum."""
         graph = self._graph(model, guide, args, kwargs)
-        if isinstance(graph, Ladder):
+        if isinstance(graph, Lattice):
             log_p = graph.log_marginal()
         else:
             log_p = graph.per_datum(graph.eliminate().left) * graph.scale
@@ -79,7 +79,7 @@ class ExactMarginal(SurrogateObjective):
         """
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
-        if isinstance(graph, Ladder):
+        if isinstance(graph, Lattice):
             return graph.posterior()
         with torch.enable_grad():
             leaves = [graph.factors[name].log_value.detach().requires_grad_() for name in graph.latents]
@@ -120,7 +120,7 @@ class ExactMarginal(SurrogateObjective):
             raise UsageError(f"at least 1 sample is needed, got {num_samples}")
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
-            if isinstance(graph, Ladder):
+            if isinstance(graph, Lattice):
                 return graph.sample(num_samples)
             steps, left = graph.eliminate()
             _check_possible(graph.per_datum(left))
@@ -140,17 +140,17 @@ class ExactMarginal(SurrogateObjective):
         """
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
-            if isinstance(graph, Ladder):
+            if isinstance(graph, Lattice):
                 return graph.mode()
             steps, left = graph.eliminate(torch.amax)
             values = trace_back(steps, largest)
             log_joint = graph.per_datum(left) * graph.scale
         return {name: _values(graph, name, values) for name in graph.latents}, log_joint
 
-    def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph | Ladder:
+    def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph | Lattice:
         nesting = self.program_nesting(model, guide, args, kwargs)
         trace = enumerated_trace(AnyPath()(model), nesting, args, kwargs)
-        return ladder_of(trace) or factor_graph(trace, tolerance=self.tolerance)
+        return lattice_of(trace) or factor_graph(trace, tolerance=self.tolerance)
 
 
 class EnumeratedELBO(SurrogateObjective):

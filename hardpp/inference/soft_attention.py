@@ -21,7 +21,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.types import Program
+from hardpp.types import Prediction, Program
 
 
 class ExpectedLatents(Messenger):
@@ -85,7 +85,7 @@ class SoftAttention(SampledObjective):
     needs = frozenset({"latents", "relaxable"})
     unbiased = False
     trains_guide = False
-    prediction = "expected"
+    prediction: Prediction = "expected"
 
     def __init__(self, **options: Unpack[PlateOptions]):
         super().__init__(**options)

@@ -1,6 +1,6 @@
 """Connectionist temporal classification as a program: every frame says a token or nothing, independently.
 
-    token ~ CTCLabelling(readout(frames))
+    token ~ CTCSequence(readout(frames))
 
 All alignments are summed out inside the one site there is, so every objective is exact and no guide has
 anything to draw. What online alignments are measured by.
@@ -14,7 +14,7 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
-from hardpp.distributions.ctc import CTCLabelling
+from hardpp.distributions.ctc import CTCSequence
 from hardpp.types import SequenceBatch
 
 
@@ -36,7 +36,7 @@ class CTC(PyroModule):
     def forward(self, batch: SequenceBatch) -> None:
         """Runs the program."""
         logits = self.read(batch.source, batch.source_mask)
-        said = CTCLabelling(logits, batch.source_mask, batch.target_mask, self.boundary)
+        said = CTCSequence(logits, batch.source_mask, batch.target_mask, self.boundary)
         with sites.utterances(batch.size, str(logits.device)):
             pyro.sample(sites.SYMBOL, said, obs=batch.target)
 

@@ -1,15 +1,15 @@
-"""What a glimpse shows, times where it is; an image in small; and where to look next.
+"""Networks of glimpse models: features of a glimpse, a coarse context, and the choice of the next location.
 
     glimpse  = relu(what(patches)) * where(y, x, scale)
-    context  = reading of the whole image, averaged down to a few pixels a side
+    context  = network(the whole image, averaged down to a few pixels a side)
     next     = W relu(U state + V context)
 
-The context goes to `LocationHead` and nowhere else, so that a classifier cannot answer from it.
+Only `LocationHead` sees the context, so a classifier cannot answer from it.
 
 Source: Ba, Mnih and Kavukcuoglu (2015), Multiple Object Recognition with Visual Attention, section 3, for the
 product and the context; Mnih et al. (2014) for the multi-scale patches.
-Shapes: B data, L windows, C channels, P patch side, F features of a glimpse, H of the state, M of the
-context; ... = any leading dims.
+Shapes: B data, P patch side, F features of a glimpse, H of the state, M of the context; ... = any leading
+dims.
 """
 
 import torch
@@ -18,10 +18,10 @@ from torch.nn.functional import adaptive_avg_pool2d, relu
 
 
 class GlimpseNetwork(nn.Module):
-    """Patches and places to features, from parts that are given rather than built.
+    """Maps patches and locations to features; its parts are given, not built.
 
     Args:
-        what: windows of a glimpse as channels, (N, L C, P, P), to (N, F).
+        what: windows of a glimpse as channels, (..., windows x channels, P, P), to (..., F).
         where: y, x and the number of the scale, (..., 3), to (..., F).
     """
 
@@ -30,22 +30,22 @@ class GlimpseNetwork(nn.Module):
         self.what, self.where = what, where
 
     def forward(self, patches: Tensor, where: Tensor) -> Tensor:
-        """Features (..., F) of patches (..., L, C, P, P), given `place` of where they are, (..., F)."""
-        seen = self.what(patches.flatten(0, -5).flatten(1, 2))
-        return relu(seen).reshape(where.shape) * where
+        """Features (..., F) of patches (..., windows, channels, P, P) with location features (..., F)."""
+        what = self.what(patches.flatten(0, -5).flatten(1, 2))
+        return relu(what).reshape(where.shape) * where
 
-    def place(self, at: Tensor, scale: Tensor | None) -> Tensor:
-        """Features (..., F) of places (..., 2) and scales (...)."""
-        number = torch.zeros_like(at[..., 0]) if scale is None else scale.to(at.dtype)
+    def locate(self, centre: Tensor, scale: Tensor | None) -> Tensor:
+        """Location features (..., F) of centres (..., 2) and scales (...)."""
+        number = torch.zeros_like(centre[..., 0]) if scale is None else scale.to(centre.dtype)
         weight = next(self.where.parameters())
-        return self.where(torch.cat([at, number.unsqueeze(-1)], -1).to(weight.dtype))
+        return self.where(torch.cat([centre, number.unsqueeze(-1)], -1).to(weight.dtype))
 
 
 def glimpse_perceptron(numbers: int, hidden: int, features: int) -> GlimpseNetwork:
-    """Both parts with one hidden layer; it starts as if all places were alike.
+    """A glimpse network of perceptrons with one hidden layer; at first all locations are alike.
 
     Args:
-        numbers: L C P P.
+        numbers: pixels and channels of all windows of a glimpse.
         hidden: of `what`; `where` has 32.
         features: F.
     """
@@ -56,11 +56,11 @@ def glimpse_perceptron(numbers: int, hidden: int, features: int) -> GlimpseNetwo
 
 
 class ContextNetwork(nn.Module):
-    """Images (B, C, height, width), averaged down to (B, C, side, side), to (B, M).
+    """Maps images (B, channels, height, width), averaged down to `side` by `side` pixels, to (B, M).
 
     Args:
-        channels: C.
-        side: pixels of the small image.
+        channels: of the images.
+        side: pixels a side of the averaged image.
         features: M.
     """
 
@@ -79,7 +79,7 @@ class ContextNetwork(nn.Module):
 
 
 class LocationHead(nn.Module):
-    """State (..., H) and context (..., M), if there is one, to parameters of the next place.
+    """Maps a state (..., H) and a context (..., M), if there is one, to parameters of the next location.
 
     Args:
         state: H.
@@ -95,8 +95,8 @@ class LocationHead(nn.Module):
         self.last = nn.Linear(hidden, outputs)
 
     def forward(self, state: Tensor, context: Tensor | None) -> Tensor:
-        """(..., outputs); a context broadcasts to the state."""
-        mixed = self.state(state)
+        """The parameters (..., outputs); a context broadcasts to the state."""
+        hidden = self.state(state)
         if self.context is not None:
-            mixed = mixed + self.context(context)
-        return self.last(relu(mixed))
+            hidden = hidden + self.context(context)
+        return self.last(relu(hidden))

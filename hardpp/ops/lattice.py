@@ -1,20 +1,20 @@
-"""Sums over the paths of a ladder: at every step a path stays on its rung or climbs a few.
+"""Sums over all paths of a lattice: at every step a path stays in its state or moves a few states ahead.
 
-    path            s[0] = 0,  s[t + 1] = s[t] + j[t],  0 <= j < J
+    path            s[0] = 0,  s[t + 1] = s[t] + j[t],  0 <= j < J       (j: the transition)
     weight          = sum_t arcs[t, s[t], j[t]] + end[s[N]]
     alpha[t + 1, s] = log sum_j exp(alpha[t, s - j] + arcs[t, s - j, j])                      (forward)
     beta[t, s]      = log sum_j exp(arcs[t, s, j] + beta[t + 1, s + j]),   beta[N] = end     (backward)
     log total       = log sum_s exp(alpha[N, s] + end[s])
     p(arc)          = exp(alpha[t, s] + arcs[t, s, j] + beta[t + 1, s + j]) / total
 
-All alignments that move one way are such ladders (`hardpp.ops.lattice_grid`, `hardpp.ops.lattice_ctc`). The
-loop is over steps only, whose rungs and data go together. The gradient of the log total is p(arc) by one
-backward pass; it is exactly zero where nothing is possible. Messages are centred at every step and arcs
-normalised step by step, so float32 does not drift however many steps there are.
+Every monotonic alignment is such a lattice (`hardpp.ops.lattice_grid`, `hardpp.ops.lattice_ctc`). Only the
+steps are a loop; states and data are computed together. The gradient of the log total is p(arc), from one
+backward pass; it is exactly zero where no path exists. Messages are centred at every step and arcs normalised
+step by step, so float32 does not drift over many steps.
 
 Source: Rabiner (1989), A Tutorial on Hidden Markov Models, section III; Graves (2012), Sequence Transduction
-with Recurrent Neural Networks, for the ladder of a transducer.
-Shapes: ... = data, N steps, S rungs, J jumps, K draws. Minus infinity is an arc that does not exist.
+with Recurrent Neural Networks, for the lattice of a transducer.
+Shapes: ... = data, N steps, S states, J transitions, K draws. An arc of minus infinity does not exist.
 """
 
 from collections.abc import Callable
@@ -30,14 +30,14 @@ from torch.nn.functional import pad
 class BestPath(NamedTuple):
     """A path of the greatest weight."""
 
-    jumps: Tensor  # (..., N) int64
+    transitions: Tensor  # (..., N) int64
     weight: Tensor  # (...), in nats
 
 
 class DrawnPaths(NamedTuple):
     """Independent draws of paths."""
 
-    jumps: Tensor  # (K, ..., N) int64
+    transitions: Tensor  # (K, ..., N) int64
     log_prob: Tensor  # (K, ...), in nats, given that there is a path
 
 
@@ -46,7 +46,7 @@ def log_total(arcs: Tensor, end: Tensor) -> Tensor:
 
     Args:
         arcs: (..., N, S, J), in nats.
-        end: (..., S), 0 or another weight at rungs where a path may end, minus infinity elsewhere.
+        end: (..., S), the weight of ending in each state; minus infinity where a path may not end.
 
     Returns:
         (...), minus infinity where no path exists.
@@ -56,7 +56,7 @@ def log_total(arcs: Tensor, end: Tensor) -> Tensor:
 
 
 def arc_probabilities(arcs: Tensor, end: Tensor) -> Tensor:
-    """How probable it is that a path takes an arc, (..., N, S, J); all zeros where no path exists."""
+    """The probability that a path takes each arc, (..., N, S, J); all zeros where no path exists."""
     with torch.no_grad():
         by_step = _by_step(arcs)
         alpha, _ = _forward(by_step, _plus)
@@ -65,15 +65,15 @@ def arc_probabilities(arcs: Tensor, end: Tensor) -> Tensor:
 
 @torch.no_grad()
 def best_path(arcs: Tensor, end: Tensor) -> BestPath:
-    """A path of the greatest weight; of equals one. Arguments as for `log_total`."""
+    """A path of the greatest weight (any one of several). Arguments as for `log_total`."""
     by_step = _by_step(arcs)
     alpha, centres = _forward(by_step, torch.maximum)
-    weight, rung = (alpha[-1] + end).max(-1)
+    weight, state = (alpha[-1] + end).max(-1)
     taken = []
     for before, weights in zip(reversed(alpha[:-1]), reversed(by_step), strict=True):
-        ways = _incoming(before, weights).gather(-2, _at(rung, len(weights))).squeeze(-2)  # (..., J)
-        taken.append(ways.argmax(-1))
-        rung = (rung - taken[-1]).clamp(min=0)
+        arriving = _incoming(before, weights).gather(-2, _at(state, len(weights))).squeeze(-2)  # (..., J)
+        taken.append(arriving.argmax(-1))
+        state = (state - taken[-1]).clamp(min=0)
     return BestPath(torch.stack(taken[::-1], -1), weight + centres.sum(0))
 
 
@@ -81,20 +81,20 @@ def best_path(arcs: Tensor, end: Tensor) -> BestPath:
 def draw_paths(arcs: Tensor, end: Tensor, draws: int) -> DrawnPaths:
     """Independent paths, each in proportion to its weight: forward filtering, backward sampling.
 
-    Arguments as for `log_total`, and K. Where no path exists what is drawn means nothing.
+    Arguments as for `log_total`, and K. Where no path exists the draws mean nothing.
     """
     by_step = _by_step(arcs)
     alpha, _ = _forward(by_step, _plus)
     shape = (draws, *end.shape[:-1], len(by_step) + 1)
     uniform = torch.rand(shape, dtype=arcs.dtype, device=arcs.device)
-    rung, log_prob = _chosen((alpha[-1] + end).expand(*shape[:-1], -1), uniform[..., -1])
+    state, log_prob = _draw((alpha[-1] + end).expand(*shape[:-1], -1), uniform[..., -1])
     taken = []
     for t in reversed(range(len(by_step))):
-        ways = _incoming(alpha[t], by_step[t]).expand(*shape[:-1], -1, -1)
-        ways = ways.gather(-2, _at(rung, ways.shape[-1])).squeeze(-2)  # (K, ..., J)
-        jump, found = _chosen(ways, uniform[..., t])
-        taken.append(jump)
-        log_prob, rung = log_prob + found, (rung - jump).clamp(min=0)
+        arriving = _incoming(alpha[t], by_step[t]).expand(*shape[:-1], -1, -1)
+        arriving = arriving.gather(-2, _at(state, arriving.shape[-1])).squeeze(-2)  # (K, ..., J)
+        transition, step_log_prob = _draw(arriving, uniform[..., t])
+        taken.append(transition)
+        log_prob, state = log_prob + step_log_prob, (state - transition).clamp(min=0)
     return DrawnPaths(torch.stack(taken[::-1], -1), log_prob)
 
 
@@ -109,11 +109,10 @@ class _LogTotal(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        found = _marginals(*ctx.saved_tensors)
-        return _by_datum(found * gradient.unsqueeze(-1)), None
+        return _by_datum(_marginals(*ctx.saved_tensors) * gradient.unsqueeze(-1)), None
 
 
-# Steps and jumps first, so that what one step reads lies together: (N, J, ..., S).
+# Steps and transitions first, so that what one step reads lies together: (N, J, ..., S).
 def _by_step(arcs: Tensor) -> Tensor:
     return arcs.detach().movedim(-3, 0).movedim(-1, 1).contiguous()
 
@@ -129,14 +128,14 @@ def _plus(left: Tensor, right: Tensor) -> Tensor:
     return torch.logaddexp(left, right)
 
 
-# Messages (N + 1, ..., S) whose largest is 0, and what was taken off each of them, (N + 1, ...).
+# Messages (N + 1, ..., S), each with 0 as its largest value, and what was subtracted from it, (N + 1, ...).
 def _forward(by_step: Tensor, plus: Plus) -> tuple[Tensor, Tensor]:
     alpha = by_step.new_full(by_step.shape[2:], -torch.inf)
     alpha[..., 0] = 0.0
     messages, centres = [alpha], [by_step.new_zeros(alpha.shape[:-1])]
     for weights in by_step:
-        arriving = alpha + weights  # (J, ..., S) by the rung that is left
-        alpha = reduce(plus, [_climbed(each, j) for j, each in enumerate(arriving)])
+        leaving = alpha + weights  # (J, ..., S) by the state that a path leaves
+        alpha = reduce(plus, [_shifted(each, j) for j, each in enumerate(leaving)])
         centre = alpha.amax(-1)
         centre = centre.masked_fill(centre == -torch.inf, 0.0)
         alpha = alpha - centre.unsqueeze(-1)
@@ -145,10 +144,10 @@ def _forward(by_step: Tensor, plus: Plus) -> tuple[Tensor, Tensor]:
     return torch.stack(messages), torch.stack(centres)
 
 
-# Probabilities of arcs (N, J, ..., S), by the messages that the forward pass left.
+# Probabilities of arcs (N, J, ..., S), from the messages of the forward pass.
 def _marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
     beta = end
-    onward = []  # (J, ..., S) by the rung that is left
+    onward = []  # (J, ..., S) by the state that a path leaves
     for weights in reversed(by_step):
         ahead = torch.stack([weight + _ahead(beta, j) for j, weight in enumerate(weights)])
         onward.append(ahead)
@@ -161,27 +160,27 @@ def _marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
     return joint / joint.sum((1, -1), keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny)
 
 
-# What arrives j rungs higher.
-def _climbed(weights: Tensor, j: int) -> Tensor:
+# Values of states, j states further on.
+def _shifted(weights: Tensor, j: int) -> Tensor:
     return pad(weights[..., : weights.shape[-1] - j], (j, 0), value=-torch.inf) if j else weights
 
 
-# What waits j rungs higher.
+# Values of the states that lie j states further on.
 def _ahead(weights: Tensor, j: int) -> Tensor:
     return pad(weights[..., j:], (0, j), value=-torch.inf) if j else weights
 
 
-# The ways to arrive at every rung, (..., S, J).
+# The weights of arriving in every state by every transition, (..., S, J).
 def _incoming(alpha: Tensor, weights: Tensor) -> Tensor:
-    return torch.stack([_climbed(each, j) for j, each in enumerate(alpha + weights)], -1)
+    return torch.stack([_shifted(each, j) for j, each in enumerate(alpha + weights)], -1)
 
 
-def _at(rung: Tensor, jumps: int) -> Tensor:
-    return rung[..., None, None].expand(*rung.shape, 1, jumps)
+def _at(state: Tensor, transitions: int) -> Tensor:
+    return state[..., None, None].expand(*state.shape, 1, transitions)
 
 
-# One of the last dim in proportion to its weight, by a number in [0, 1), and its log-probability.
-def _chosen(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+# An index of the last dim in proportion to its weight, by a number in [0, 1), and its log-probability.
+def _draw(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     log_probs = weights.log_softmax(-1).nan_to_num(nan=0.0, posinf=0.0, neginf=-torch.inf)
     reached = log_probs.exp().cumsum(-1)
     choice = (reached <= uniform.unsqueeze(-1) * reached[..., -1:]).sum(-1)

@@ -1,4 +1,4 @@
-"""Decisions to emit or to consume, as paths through the grid of frames and tokens.
+"""Paths through the grid of frames and tokens: at each step a decision to emit or to consume.
 
 A path starts with no frame consumed and no token emitted (i = 0, o = 0) and ends with all m frames consumed
 and all n tokens emitted. One binary decision a step:
@@ -9,8 +9,8 @@ and all n tokens emitted. One binary decision a step:
 Where only one decision leads to the end it is *forced*: its probability is one, its logit is not read. After
 the end nothing is decided, and the weight of staying there is 0.
 
-As a ladder (`hardpp.ops.lattice`) a rung is a number of tokens emitted, a jump is a decision, and a step is
-an anti-diagonal i + o = t of the grid (dwell) or a frame i = t (no dwell).
+In the lattice (`hardpp.ops.lattice`) the state is the number of tokens emitted, a transition is a decision,
+and a step is an anti-diagonal i + o = t of the grid (dwell) or a frame i = t (no dwell).
 
 Source: Lawson et al. (2017), section 2.1; Luo et al. (2016), section 2, without dwelling, and for forcing.
 Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the left.
@@ -119,7 +119,7 @@ class Grid(NamedTuple):
         return values.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)
 
     def arcs(self, logits: Tensor) -> Tensor:
-        """Log-probabilities of decisions as arcs of the ladder.
+        """Log-probabilities of decisions as arcs of the lattice.
 
         Args:
             logits: (B, S + 1, T + 1) of emitting rather than consuming, by frames consumed and tokens
@@ -146,9 +146,9 @@ class Grid(NamedTuple):
         return self._by_step(torch.stack([torch.zeros_like(padded), padded], -1), 0.0)
 
     def end(self, like: Tensor) -> Tensor:
-        """The weights of ending at each rung, (B, T + 1): 0 with all tokens emitted."""
-        rung = torch.arange(self.T + 1, device=like.device) == self.tokens.unsqueeze(-1)
-        return torch.where(rung, 0.0, -torch.inf).to(like.dtype)
+        """The weights of ending in each state, (B, T + 1): 0 with all tokens emitted."""
+        state = torch.arange(self.T + 1, device=like.device) == self.tokens.unsqueeze(-1)
+        return torch.where(state, 0.0, -torch.inf).to(like.dtype)
 
     def emission_frames(self, arc_probabilities: Tensor) -> Tensor:
         """How probable it is that each token is emitted after so many frames, (B, T, S + 1).
@@ -164,7 +164,7 @@ class Grid(NamedTuple):
         inside = step < self.steps
         return emits.gather(-1, step.clamp(max=self.steps - 1).expand(*emits.shape[:-1], -1)) * inside
 
-    # Values (B, S + 1, T + 1, 2) of the grid by step and rung, (B, N, T + 1, 2).
+    # Values (B, S + 1, T + 1, 2) of the grid by step and state, (B, N, T + 1, 2).
     def _by_step(self, values: Tensor, elsewhere: float) -> Tensor:
         if not self.dwell:
             return values[:, : self.S]

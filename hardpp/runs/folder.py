@@ -3,38 +3,40 @@
     RUN/config.toml  versions.json  data.json  metrics.jsonl  checkpoints/  summary.json
 
 `data.json` keeps what a trained run needs of its data (vocabularies, a fingerprint), so that it can be used
-without them. One process at a time trains in a run folder (see `run_lock`); nothing in it is overwritten
-without being asked.
+without them. One process at a time trains in a run folder (see `hardpp.runs.lock`); nothing in it is
+overwritten without being asked.
 """
 
 import hashlib
 import json
+import math
 import os
-import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyro
-import torch
+from pydantic import ValidationError
 
-from hardpp.runs import checkpoint
 from hardpp.config import RunConfig, read_toml, write_toml
 from hardpp.errors import CheckpointError, DataError, UsageError
+from hardpp.runs import checkpoint
+from hardpp.runs.device import choose_device, versions
+from hardpp.runs.lock import LOCK
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import stored
-from hardpp.runs.lock import LOCK
-from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.family import Description, Programs
+from hardpp.tasks.opened_run import OpenedRun
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _WRITTEN = ("checkpoints", "metrics.jsonl", "summary.json", "posterior.nc", "plots")
 _BEGUN = {LOCK, "versions.json", "data.json", *(f"{n}.partial" for n in ("versions", "data", "config"))}
+_NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
 
-def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None:
+def create(folder: Path, config: RunConfig, description: Description) -> None:
     """Makes a run folder, in place of an older run if there is one, and writes what it was made of.
 
     Of an older run goes what hardpp wrote; whatever else lies in its folder stays.
@@ -48,7 +50,8 @@ def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None
         _remove(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "versions.json", versions())
-    write_json(folder / "data.json", description | {"sha256": _digest(description)})
+    contents = description.model_dump(mode="json", exclude_none=True)
+    write_json(folder / "data.json", contents | {"sha256": _sha256(contents)})
     # Last and whole, since this file makes the folder a run.
     write_toml(config, folder / "config.partial")
     os.replace(folder / "config.partial", folder / "config.toml")
@@ -79,8 +82,8 @@ def holds_results(folder: Path) -> bool:
     """
     if not holds_run(folder):
         return False
-    made = (folder / name for name in _WRITTEN if name not in ("checkpoints", "metrics.jsonl"))
-    return any((folder / "checkpoints").glob("step-*")) or any(path.exists() for path in made)
+    results = (folder / name for name in _WRITTEN if name not in ("checkpoints", "metrics.jsonl"))
+    return any((folder / "checkpoints").glob("step-*")) or any(path.exists() for path in results)
 
 
 def check_same_config(folder: Path, config: RunConfig) -> None:
@@ -92,13 +95,15 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
         UsageError: it was; the message names the first key that differs.
         CheckpointError: the folder's configuration is not one of ours.
     """
-    stored, wanted = (
+    trusted = [getattr(config, key) for key in _NAMES]
+    before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
-        for which in (_stored(folder), config)
+        for which in (_read_config(folder, trusted), config)
     )
-    if found := differing(stored, wanted):
+    if difference := differing(before, now):
         raise UsageError(
-            f"{folder} holds a run with another configuration ({found})", "give another --out, or --force"
+            f"{folder} holds a run with another configuration ({difference})",
+            "give another --out, or --force",
         )
 
 
@@ -114,91 +119,116 @@ def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") 
     return ""
 
 
-def check_same_data(folder: Path, description: dict[str, Any]) -> None:
+def check_same_data(folder: Path, description: Description) -> None:
     """Refuses to go on when the data have changed since the run began.
 
     Raises:
         DataError: they have.
     """
-    if _read_json(folder / "data.json").get("fingerprint") != description["fingerprint"]:
+    if _read_json(folder / "data.json").get("fingerprint") != description.fingerprint:
         raise DataError(f"the data have changed since {folder} was begun", "give another --out, or --force")
 
 
-def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] = lambda text: None) -> Run:
+def open_run(
+    folder: Path | str,
+    device: str = "auto",
+    *,
+    trust: bool = False,
+    report: Callable[[str], None] = lambda text: None,
+) -> OpenedRun:
     """A trained run with its best weights (the newest, where no dev bound was taken yet).
 
+    Args:
+        folder: the run folder.
+        device: "auto" (cuda when there is one), "cpu" or "cuda".
+        trust: import the classes that the run's config.toml names as `package.module:Class`; without it such
+            a run is refused, as whatever their modules do would be done.
+        report: told which checkpoint it is.
+
     Raises:
-        CheckpointError: the folder is no run, or its checkpoint is damaged or missing.
+        CheckpointError: the folder is no run, its checkpoint is damaged or missing, or it names classes to
+            import and is not trusted.
     """
+    folder = Path(folder)
     if not (folder / "config.toml").is_file():
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
-    config = _stored(folder)
-    description = _read_json(folder / "data.json")
-    marked = (folder / "checkpoints" / "best").is_file()
-    best = checkpoint.marked(folder, "best") if marked else checkpoint.latest(folder)
-    if best is None:
-        raise CheckpointError(f"{folder} has no complete checkpoint")
+    config = _read_config(folder, None if trust else ())
+    family = catalogue.family(config.model)
+    description = _read_description(folder, family.description)
+    best = best_checkpoint(folder)
     report(f"{folder}: {best.name}")
-    loaded = checkpoint.load(best)
+    weights = checkpoint.load(best)
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
-    task = catalogue.task(config.model)
+    programs = family.build(config, description)
+    objective = catalogue.objective(config.objective, config.inference)
     try:
-        programs = task.build(config, description)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(
-            f"{folder / 'data.json'} is not what hardpp writes there ({error!r})"
-        ) from error
-    try:
-        catalogue.objective(config.objective, config.inference)(*programs).load_state_dict(loaded.model)
+        objective(*programs).load_state_dict(weights.model)
     except RuntimeError as error:
         raise CheckpointError(f"{best} does not fit its run's configuration ({error})") from error
     for program in programs:
         program.eval()
-    return Run(
-        folder,
-        task,
-        config,
-        description,
-        Programs(*(program.to(where) for program in programs)),
-        where,
-        loaded.state["step"],
+    programs = Programs(*(program.to(where) for program in programs))
+    run: OpenedRun = family.run(
+        folder, family, config, description, programs, objective, where, weights.state["step"]
     )
+    return run
 
 
-def choose_device(name: str) -> torch.device:
-    """The torch device of `auto` (cuda when there is one), `cpu` or `cuda`.
+def best_checkpoint(folder: Path) -> Path:
+    """The checkpoint of the best dev bound, or the newest where none was taken yet.
 
     Raises:
-        UsageError: cuda was asked for and is not there.
+        CheckpointError: there is none, or the best is gone.
     """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("there is no CUDA device here", "use --device cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    marked = (folder / "checkpoints" / "best").is_file()
+    best = checkpoint.marked(folder, "best") if marked else checkpoint.latest(folder)
+    if best is None:
+        raise CheckpointError(f"{folder} has no complete checkpoint")
+    return best
 
 
-def versions() -> dict[str, str]:
-    """What the run was made with."""
-    names = ("hardpp", "torch", "pyro-ppl", "numpy", "arviz", "safetensors")
-    return {"python": platform.python_version(), "platform": platform.platform()} | {
-        n: version(n) for n in names
-    }
-
-
-def _stored(folder: Path) -> RunConfig:
+# `trusted` are the names of classes that may be imported; None: whichever are named.
+def _read_config(folder: Path, trusted: Any = ()) -> RunConfig:
     path = folder / "config.toml"
     try:
-        return stored(read_toml(path))
+        tables = read_toml(path)
+        foreign = [str(tables[key]) for key in _NAMES if catalogue.is_foreign(str(tables.get(key, "")))]
+        if trusted is not None and (strange := [name for name in foreign if name not in trusted]):
+            raise CheckpointError(
+                f"{path} names code that opening the run would execute: {', '.join(strange)}",
+                "give --trust if you know who made the run",
+            )
+        return stored(tables)
     except UsageError as error:  # the user's usage is right; it is the folder that was altered
         place = "" if str(path) in str(error) else f"{path}: "
-        raise CheckpointError(f"{place}{error}", "was it edited, or written by another version?") from error
+        by = ""
+        with suppress(CheckpointError):
+            by = f", it says, by hardpp {_read_json(folder / 'versions.json')['hardpp']}"
+        raise CheckpointError(
+            f"{place}{error}", f"was it edited, or written by another version{by}?"
+        ) from error
+
+
+def _read_description(folder: Path, schema: type[Description]) -> Description:
+    path = folder / "data.json"
+    try:
+        return schema.model_validate(_read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        raise CheckpointError(f"{path} is not what hardpp writes there ({key}: {first['msg']})") from error
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; a number that is not finite becomes null."""
     partial = path.with_suffix(".partial")
+    finite = {
+        key: None if isinstance(number, float) and not math.isfinite(number) else number
+        for key, number in value.items()
+    }
     partial.write_text(
-        json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )
     os.replace(partial, path)
 
@@ -218,10 +248,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is not what hardpp writes there")
     seal = value.pop("sha256", None)
-    if seal not in (None, _digest(value)):
+    if seal not in (None, _sha256(value)):
         raise CheckpointError(f"{path} was altered: its SHA-256 is not the one that it states")
     return value
 
 
-def _digest(value: dict[str, Any]) -> str:
+def _sha256(value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -6,10 +6,10 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError
 from hardpp.runs.folder import differing, open_run
-from hardpp.tasks.family import Programs
+from hardpp.tasks.family import Description, Programs
 
 
-def initialise(programs: Programs, config: RunConfig, description: dict[str, Any], folder: Path) -> None:
+def initialise(programs: Programs, config: RunConfig, description: Description, folder: Path) -> None:
     """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
 
     The data may be others, as long as symbols keep their numbers.
@@ -25,7 +25,7 @@ def initialise(programs: Programs, config: RunConfig, description: dict[str, Any
         CheckpointError: it is no run.
     """
     other = open_run(folder, "cpu")
-    theirs, ours = _names(other.description), _names(description)
+    theirs, ours = _symbols(other.description), _symbols(description)
     if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
         raise UsageError(
             f"--init-from {folder}: that run has other symbols ({', '.join(apart)})",
@@ -36,17 +36,15 @@ def initialise(programs: Programs, config: RunConfig, description: dict[str, Any
         if config.guide == other.config.guide:
             programs.guide.load_state_dict(other.programs.guide.state_dict())
     except RuntimeError as error:
-        stored, wanted = (
-            {"model": which.model, "network": which.network} for which in (other.config, config)
-        )
-        found = differing(stored, wanted) or "made for data of another size"
-        raise UsageError(f"--init-from {folder}: that run has another network ({found})") from error
+        theirs, ours = ({"model": which.model, "network": which.network} for which in (other.config, config))
+        difference = differing(theirs, ours) or "made for data of another size"
+        raise UsageError(f"--init-from {folder}: that run has another network ({difference})") from error
 
 
 # What rows of the parameters stand for. All else shows in the parameters' shapes, or is a figure.
-def _names(description: dict[str, Any]) -> dict[str, Any]:
+def _symbols(description: Description) -> dict[str, Any]:
     return {
         key: value
-        for key, value in description.items()
+        for key, value in description.model_dump().items()
         if isinstance(value, list) and all(isinstance(name, str) for name in value)
     }

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from hardpp.runs.checkpoint import Checkpoint
 from hardpp.errors import CheckpointError, NumericalError
+from hardpp.runs.checkpoint import Checkpoint
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.types import Batch, Record
 

@@ -1,47 +1,61 @@
-"""The names the command line takes.
+"""The names that the command line takes for model families and objectives.
 
-They are looked up here and nowhere else. The name of a model family or objective may also be
-`package.module:Class`, or an entry point of the groups `hardpp.tasks` and `hardpp.objectives`; guides are
-the model family's to name.
+They are looked up here and nowhere else. A name may also be `package.module:Class`, or an entry point of the
+groups `hardpp.tasks` and `hardpp.objectives`; guides are the family's to name.
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
-from hardpp.config import nearest
+from hardpp.config import RunConfig, nearest
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.alignment.family import AlignmentTask
-from hardpp.tasks.caption.family import CaptionTask
-from hardpp.tasks.family import Task
-from hardpp.tasks.glimpse.family import GlimpseTask
-from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build
-from hardpp.tasks.online_alignment.family import OnlineAlignmentTask
-from hardpp.tasks.question_answering.family import QuestionTask
+from hardpp.tasks.family import Family
+from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
 
-TASKS: dict[str, type[Task]] = {
-    "alignment": AlignmentTask,
-    "online-alignment": OnlineAlignmentTask,
-    "question-answering": QuestionTask,
-    "glimpse": GlimpseTask,
-    "caption": CaptionTask,
+# By the name of their class, so that a family is imported only if it is asked for.
+FAMILIES: dict[str, str] = {
+    "alignment": "hardpp.tasks.alignment.family:AlignmentFamily",
+    "online-alignment": "hardpp.tasks.online_alignment.family:OnlineAlignmentFamily",
+    "question-answering": "hardpp.tasks.question_answering.family:QuestionAnsweringFamily",
+    "glimpse": "hardpp.tasks.glimpse.family:GlimpseFamily",
+    "caption": "hardpp.tasks.caption.family:CaptionFamily",
 }
 
 
-def task(name: str) -> Task:
+def family(name: str) -> Family:
     """The model family of that name.
 
     Raises:
         UsageError: there is none, and the message has the nearest name; or it is no model family.
     """
-    kind = _lookup("model", name, TASKS, "hardpp.tasks")
-    lacking = [part for part in Task.__annotations__ if not hasattr(kind, part)]
-    if lacking or not isinstance(kind, type):
-        what = f"it has no {', '.join(lacking)}" if isinstance(kind, type) else "it is no class"
-        raise UsageError(f"model {name!r} is no model family: {what} (see hardpp.tasks.family.Task)")
+    kind = _lookup("model", name, FAMILIES, "hardpp.tasks")
+    if not (isinstance(kind, type) and issubclass(kind, Family)):
+        raise UsageError(f"model {name!r} is no model family: it is no subclass of {Family.__name__}")
+    if inspect.isabstract(kind):
+        missing = ", ".join(sorted(kind.__abstractmethods__))
+        raise UsageError(f"model {name!r} is no model family: it has no {missing}")
+    if missing := ", ".join(key for key in Family.__annotations__ if not hasattr(kind, key)):
+        raise UsageError(f"model {name!r} is no model family: it has no {missing}")
     return kind()
+
+
+def objective_spec(name: str) -> ObjectiveSpec:
+    """What is on offer under an objective's name.
+
+    Raises:
+        UsageError: nothing, or something that is no objective.
+    """
+    spec = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
+    if isinstance(spec, ObjectiveSpec):
+        return spec
+    if not (isinstance(spec, type) and issubclass(spec, SurrogateObjective)):
+        raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
+    return ObjectiveSpec(spec, {})
 
 
 def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
@@ -50,30 +64,48 @@ def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
     Raises:
         UsageError: there is none, or its options do not go together.
     """
-    return build(offer(name), options)
+    return build(objective_spec(name), options)
 
 
-def offer(name: str) -> ObjectiveSpec:
-    """What is on offer under an objective's name.
+def measured_objectives(
+    family: Family, config: RunConfig, names: Sequence[str] | None, particles: int | None
+) -> dict[str, Callable[[], SurrogateObjective]]:
+    """How to make each objective: the run's own with its options, others with those of the command line.
+
+    Args:
+        family: of the run.
+        config: of the run.
+        names: of objectives; None: all on offer.
+        particles: how many for all that draw some; None: as many as these options say.
 
     Raises:
-        UsageError: nothing, or something that is no objective.
+        UsageError: one of the names is not on offer.
     """
-    found = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
-    if isinstance(found, ObjectiveSpec):
-        return found
-    if not (isinstance(found, type) and issubclass(found, SurrogateObjective)):
-        raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
-    return ObjectiveSpec(found, {})
+
+    def make(name: str, spec: ObjectiveSpec) -> SurrogateObjective:
+        options = dict(config.inference) if name == config.objective else {}
+        if particles is not None and "particles" in options_of(spec).model_fields:
+            options["particles"] = particles
+        baseline = family.recommended(config.data.name).single_particle_baseline
+        return build(spec, with_settings(spec, options, baseline))
+
+    specs = {name: objective_spec(name) for name in names or OBJECTIVES}
+    return {name: partial(make, name, spec) for name, spec in specs.items()}
+
+
+def is_foreign(name: str) -> bool:
+    """Does a name stand for a class to be imported, `package.module:Class`, and not for one of ours?"""
+    return ":" in name
 
 
 def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
     if name in names:
-        return names[name]
+        value = names[name]
+        return imported(value, kind) if isinstance(value, str) else value
     for entry in entry_points(group=group):
         if entry.name == name:
             return imported(entry.value, kind)
-    if ":" in name:
+    if is_foreign(name):
         return imported(name, kind)
     raise UsageError(unknown(kind, name, names))
 

@@ -1,6 +1,6 @@
 """How the configuration of a run is made of layers, checked, and read back from a run folder.
 
-Under what the user gives lie the preset, and under that what is recommended for the data, both of the model
+Under what the user gives lies the preset, and under that what is recommended for the data, both of the model
 family. The whole is checked at once, before any data is read.
 """
 
@@ -11,10 +11,9 @@ from typing import Any, TypeVar
 from hardpp.config import RunConfig, merge, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.catalogue import offer, task, unknown
-from hardpp.tasks.family import Task
+from hardpp.tasks.catalogue import family, objective_spec, unknown
+from hardpp.tasks.family import Family, Recommended
 from hardpp.tasks.objectives import (
-    SINGLE_PARTICLE_BASELINE,
     ObjectiveSpec,
     build,
     option_problems,
@@ -24,43 +23,65 @@ from hardpp.tasks.objectives import (
 )
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
-UNTRAINED = ("prior", "smoothed")  # guides that have no parameters of their own
 T = TypeVar("T")
+
+
+class _Problems:
+    """Sentences about what is wrong, and hints, collected so that all are told at once."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+        self.hints: list[str] = []
+
+    def add(self, *sentences: str, hint: str = "") -> None:
+        self.sentences += sentences
+        self.hints += [hint] if hint else []
+
+    def collect(self, attempt: Callable[[], T]) -> T | None:
+        """What an attempt gives; None, and one more problem, if it is refused."""
+        try:
+            return attempt()
+        except UsageError as error:
+            self.add(str(error), hint=error.hint)
+            return None
+
+    def check(self) -> None:
+        if self.sentences:
+            raise UsageError("; ".join(dict.fromkeys(self.sentences)), "; ".join(dict.fromkeys(self.hints)))
 
 
 def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     """The configuration that layers (weakest first) make, on top of the preset they name.
 
-    The guide that is left out is the one recommended with the objective, if there is one; else the one the
-    objective trains: `variational`, or `prior` where it trains none.
+    A guide that is left out is the one recommended with the objective, if there is one; else the family's
+    first that the objective trains, or its first without parameters where the objective trains none.
 
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
-    tables, lone = merge(layers), SINGLE_PARTICLE_BASELINE
-    found: list[str] = []
-    family = _try(found, lambda: task(_name(tables, "model")))
-    schemas = {} if family is None else {key: getattr(family, key) for key in OWN}
-    found += problems(RunConfig, _shared(tables), sections=schemas)
-    if family is not None:
-        lone, tables = _laid_under(family, tables)
-    chosen = _try(found, lambda: offer(_name(tables, "objective")))
-    kind = None if chosen is None else chosen.kind
-    if kind is not None and "guide" not in tables:
-        tables["guide"] = "variational" if kind.trains_guide else "prior"
-    if family is not None:
-        found += _family_problems(family, kind, tables)
-    if chosen is not None:
-        tables["inference"] = _options(found, chosen, tables, lone)
-    if found:
-        raise UsageError("; ".join(dict.fromkeys(found)))
-    if family is not None:
-        if (name := tables["data"]["name"]) not in family.data_sets:
+    tables, wrong = merge(layers), _Problems()
+    model = wrong.collect(lambda: family(_name(tables, "model")))
+    schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
+    wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
+    recommended = Recommended()
+    if model is not None:
+        recommended, tables = _laid_under(model, tables)
+    spec = wrong.collect(lambda: objective_spec(_name(tables, "objective")))
+    if model is not None:
+        if spec is not None and "guide" not in tables:
+            tables["guide"] = _default_guide(model, spec)
+        _check_family(wrong, model, spec, tables)
+    if spec is not None:
+        objective = _check_options(wrong, spec, tables, recommended)
+        if model is not None and objective is not None and not wrong.sentences:
+            _check_needs(wrong, model, objective, tables)
+    wrong.check()
+    if model is not None:
+        if (name := tables["data"]["name"]) not in model.data_sets:
             name = str(Path(name).absolute())
-        tables["data"] = family.data(**{**tables["data"], "name": name})
-        tables["network"] = family.network(**_table(tables, "network")).model_dump()
-        decoding = family.decoding(**_table(tables, "decoding"))
-        tables["decoding"] = decoding.model_dump(exclude_none=True)
+        tables["data"] = model.data(**{**tables["data"], "name": name})
+        tables["network"] = model.network(**_table(tables, "network")).model_dump()
+        tables["decoding"] = model.decoding(**_table(tables, "decoding")).model_dump(exclude_none=True)
     return RunConfig(**tables)
 
 
@@ -70,62 +91,92 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: `resolve` would not have made it.
     """
-    inference = without_retired(offer(_name(tables, "objective")), _table(tables, "inference"))
-    tables = {**tables, "inference": inference}
+    tables = in_todays_words(tables)
     resolve([tables, {"data": {"name": "."}}])
-    family = task(_name(tables, "model"))
-    return RunConfig(**{**tables, "data": family.data(**_table(tables, "data"))})
+    model = family(_name(tables, "model"))
+    return RunConfig(**{**tables, "data": model.data(**_table(tables, "data"))})
 
 
-# What one particle is compared with, and the tables with what the family lays under them.
-def _laid_under(family: Task, tables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def in_todays_words(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of an older run with settings that were renamed since, or that never had an effect."""
+    renamed = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
+    network = renamed.get("network")
+    if isinstance(network, dict) and "looks" in network:
+        network["alignment"] = network.pop("looks")
+    if options := _table(renamed, "inference"):
+        renamed["inference"] = without_retired(objective_spec(_name(renamed, "objective")), options)
+    return renamed
+
+
+# What the family recommends for the data, and the tables on top of all that it lays under them.
+def _laid_under(model: Family, tables: dict[str, Any]) -> tuple[Recommended, dict[str, Any]]:
     name = _table(tables, "data").get("name", "")
     if name == "":
-        name = family.data_sets[0]
-    recommended = dict(family.settings(str(name)))
-    lone = recommended.pop("single_particle_baseline", SINGLE_PARTICLE_BASELINE)
-    trained = str(tables.get("guide", UNTRAINED[0])) not in UNTRAINED
-    if trained and "objective" in recommended and not offer(recommended["objective"]).kind.trains_guide:
-        recommended.pop("objective")  # it does not train the guide that was asked for
-    guides, options = (recommended.pop(key, {}) for key in ("guides", "options"))
-    sizes = dict(family.presets.get(_name(tables, "preset"), {}))
-    options = merge([options, sizes.pop("options", {})])
-    objective = _name(merge([recommended, tables]), "objective")
-    recommended["inference"] = options.get(objective, {})
-    if objective in guides:
-        recommended["guide"] = guides[objective]
-    return lone, merge([recommended, sizes, tables, {"data": {"name": name}}])
+        name = model.data_sets[0]
+    recommended = model.recommended(str(name))
+    preset = model.presets.get(_name(tables, "preset"), Recommended())
+    below = dict(recommended.tables)
+    if "guide" in tables and "objective" in below:
+        guide = model.guides.get(str(tables["guide"]))
+        if (guide is None or guide.trained) and not objective_spec(below["objective"]).declared.trains_guide:
+            below.pop("objective")  # it does not train the guide that was asked for
+    objective = _name(merge([below, tables]), "objective")
+    options = merge([recommended.options, preset.options])
+    below["inference"] = options.get(objective, {})
+    if objective in recommended.guides:
+        below["guide"] = recommended.guides[objective]
+    return recommended, merge([below, preset.tables, tables, {"data": {"name": name}}])
 
 
-def _family_problems(
-    family: Task, kind: type[SurrogateObjective] | None, tables: Mapping[str, Any]
-) -> list[str]:
-    found, guide = [], _name(tables, "guide")
-    if (preset := _name(tables, "preset")) not in family.presets:
-        found.append(unknown("preset", preset, family.presets))
-    if guide not in family.guides:
-        found.append(unknown("guide", guide, family.guides))
-    elif kind is not None and not kind.trains_guide and guide not in UNTRAINED:
-        found.append(f"objective {kind.name!r} trains no guide: leave --guide out or give prior, not {guide}")
+def _default_guide(model: Family, spec: ObjectiveSpec) -> str:
+    trained = spec.declared.trains_guide
+    return next(name for name, guide in model.guides.items() if guide.trained == trained)
+
+
+def _check_family(
+    wrong: _Problems, model: Family, spec: ObjectiveSpec | None, tables: Mapping[str, Any]
+) -> None:
+    guide = _name(tables, "guide")
+    if (preset := _name(tables, "preset")) not in model.presets:
+        wrong.add(unknown("preset", preset, model.presets))
+    if guide not in model.guides:
+        wrong.add(unknown("guide", guide, model.guides))
+    elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
+        objective, default = _name(tables, "objective"), _default_guide(model, spec)
+        wrong.add(
+            f"objective {objective!r} trains no guide: leave --guide out or give {default}, not {guide}"
+        )
     for section in OWN:
-        found += problems(getattr(family, section), _table(tables, section), section)
+        wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
-    if isinstance(name, str) and name not in family.data_sets and not family.data.is_there(name):
+    if isinstance(name, str) and name not in model.data_sets and not model.data.is_there(name):
         if "/" in name or "." in name:
-            found.append(f"there is no file or folder {name!r}")
+            wrong.add(f"there is no file or folder {name!r}")
         else:
-            found.append(unknown("data set, file or folder", name, family.data_sets))
-    return found
+            wrong.add(unknown("data set, file or folder", name, model.data_sets))
 
 
-# The objective's options, whole; as they are where something is wrong with them, which is found.
-def _options(found: list[str], chosen: ObjectiveSpec, tables: Mapping[str, Any], lone: str) -> dict[str, Any]:
-    options = with_settings(chosen, _table(tables, "inference"), lone)
-    if wrong := option_problems(_name(tables, "objective"), chosen, options):
-        found += wrong
-        return options
-    _try(found, lambda: build(chosen, options))
-    return options_of(chosen)(**options).model_dump(exclude_none=True)
+# Completes the objective's options, and makes it, unless something is wrong with them.
+def _check_options(
+    wrong: _Problems, spec: ObjectiveSpec, tables: dict[str, Any], recommended: Recommended
+) -> SurrogateObjective | None:
+    options = with_settings(spec, _table(tables, "inference"), recommended.single_particle_baseline)
+    tables["inference"] = options
+    if sentences := option_problems(_name(tables, "objective"), spec, options):
+        wrong.add(*sentences)
+        return None
+    objective = wrong.collect(lambda: build(spec, options))
+    tables["inference"] = options_of(spec)(**options).model_dump(exclude_none=True)
+    return objective
+
+
+def _check_needs(
+    wrong: _Problems, model: Family, objective: SurrogateObjective, tables: Mapping[str, Any]
+) -> None:
+    lacks = model.lacks(model.network(**_table(tables, "network")))
+    for need in sorted(objective.needs & lacks.keys()):
+        reason = lacks[need].reason.format(objective=_name(tables, "objective"))
+        wrong.add(reason, hint=lacks[need].hint)
 
 
 def _name(tables: Mapping[str, Any], key: str) -> str:
@@ -141,11 +192,3 @@ def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
 # Which keys [data] has is the model family's to say; here it only has to be a table.
 def _shared(tables: Mapping[str, Any]) -> dict[str, Any]:
     return {**tables, "data": {}} if isinstance(tables.get("data"), Mapping) else dict(tables)
-
-
-def _try(found: list[str], attempt: Callable[[], T]) -> T | None:
-    try:
-        return attempt()
-    except UsageError as error:
-        found.append(str(error))
-        return None

@@ -1,20 +1,23 @@
-"""What a model family has to tell the command line.
+"""What a model family declares: its data, networks, guides and settings.
 
-Adding a family is one module with a class like this and one line in `hardpp.tasks.catalogue` (or an
-entry point of the group `hardpp.tasks`); no verb of the command line changes.
+Adding a family is a folder of `hardpp/tasks/` with a subclass of `Family` and one row in
+`hardpp.tasks.catalogue` (or an entry point of the group `hardpp.tasks`). No verb of the command line changes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
-import torch
 from pydantic import BaseModel
 from torch import nn
 
-from hardpp.config import DataConfig, RunConfig, problems
+from hardpp.config import DataConfig, RunConfig, Section
 from hardpp.errors import UsageError
-from hardpp.types import Batch
+from hardpp.guides.prior import Prior
+from hardpp.types import Batch, Need
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Programs(NamedTuple):
@@ -24,73 +27,75 @@ class Programs(NamedTuple):
     guide: nn.Module
 
 
-class Run(NamedTuple):
-    """A trained run, opened."""
+class AlignmentForm(NamedTuple):
+    """A form that alignments can be written in."""
 
-    path: Path
-    task: "Task"
-    config: RunConfig
-    description: dict[str, Any]
-    programs: Programs
-    device: torch.device
-    step: int
-
-    def decoding(self, given: Mapping[str, Any]) -> Any:
-        """The family's options of `evaluate`: the run's own, and those given now on top of them.
-
-        Raises:
-            UsageError: an option that the family has not, or a wrong value.
-        """
-        name = self.config.model
-        foreign = [
-            f"--{key.replace('_', '-')} is not for model {name}"
-            for key in given
-            if key not in self.task.decoding.model_fields
-        ]
-        if foreign:
-            raise UsageError("; ".join(foreign), f"hardpp models {name} lists the options of its decoding")
-        options = {**self.config.decoding, **given}
-        if found := problems(self.task.decoding, options):
-            raise UsageError("; ".join(found))
-        return self.task.decoding(**options)
-
-    def reading(self, data: str | None) -> Any:
-        """How the run's data are read (the family's `data`), or other data, all of them, likewise."""
-        other = {} if data is None else {"name": data, "train_limit": None}
-        return self.config.data.model_copy(update=other)
-
-    def provenance(self) -> dict[str, Any]:
-        """What a file that is made of the run says of it."""
-        made = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
-        return {**made, "step": self.step, "training_seed": self.config.seed}
+    summary: str
+    files: bool = False  # a file for every datum, instead of lines for all
 
 
-class Task(Protocol):
-    """A model family: its data, programs, and what can be asked of a trained run.
+def prior_guide(parts: Any) -> nn.Module:
+    """The model's own latents as the guide, whatever the model."""
+    return Prior(parts.model)
 
-    `Data` stands for whatever the family reads (a corpus, folders of images); only the family looks
-    into it.
-    """
 
-    name: str
-    summary: str  # one line for `hardpp models`
-    unit: str  # what is predicted, and bounds are shown for one of
-    network: type[BaseModel]  # schema of the configuration's [network]
-    presets: Mapping[str, Mapping[str, Any]]  # name -> tables laid under everything else
-    guides: Mapping[str, str]  # name -> one line for `hardpp guides`
-    data_sets: Sequence[str]  # names that `--data` takes, besides paths; the first if none is given
-    data: type[DataConfig]  # schema of the configuration's [data]
-    decoding: type[BaseModel]  # schema of the options of `evaluate` and `decode`
+class Description(Section):
+    """What a run keeps of its data, so that it can be used without them: `data.json`, parsed once."""
 
-    def settings(self, data: str) -> Mapping[str, Any]:
-        """What is recommended for a data set: tables laid under everything else, the preset too.
+    fingerprint: str  # changes whenever the data do
 
-        In place of `inference` and `guide`, which depend on the objective, there may be `options` and
-        `guides`: those of each objective, by name (`options` in presets too); the guide of any other is the
-        one it trains. And there may be `single_particle_baseline`, what one particle is compared with where
-        latents have no expected value, which soft attention needs.
-        """
 
+class GuideSpec(NamedTuple):
+    """A guide under a name of the command line."""
+
+    summary: str
+    build: Callable[[Any], nn.Module]  # makes the guide from the parts that `Family.parts` gave
+    trained: bool = True  # has it parameters of its own?
+
+
+class Recommended(NamedTuple):
+    """Settings that lie under those of the user."""
+
+    tables: Mapping[str, Any] = _NOTHING  # of the configuration: `objective`, [network], [optimiser], ...
+    guides: Mapping[str, str] = _NOTHING  # objective -> guide; of others the one that the objective trains
+    options: Mapping[str, Mapping[str, Any]] = _NOTHING  # objective -> its options, [inference]
+    single_particle_baseline: str | None = None  # what one particle is compared with; None: soft attention
+
+
+class Lack(NamedTuple):
+    """Why the programs of a family do not have what an objective needs, and what to do about it."""
+
+    reason: str
+    hint: str
+
+
+class Family(ABC):
+    """A model family. `Any` stands for types that only the family itself looks into."""
+
+    name: ClassVar[str]  # as on the command line
+    summary: ClassVar[str]  # one line for `hardpp models`
+    unit: ClassVar[str]  # what is predicted; bounds are shown in nats per one of these
+    data: ClassVar[type[DataConfig]]  # schema of the configuration's [data]
+    network: ClassVar[type[BaseModel]]  # schema of [network]
+    decoding: ClassVar[type[BaseModel]]  # schema of [decoding]: the options of `evaluate` and `decode`
+    description: ClassVar[type[Description]]
+    run: ClassVar[type]  # of its opened runs, a `hardpp.tasks.opened_run.OpenedRun`
+    presets: ClassVar[Mapping[str, Recommended]]  # stronger than what is recommended for the data
+    guides: ClassVar[Mapping[str, GuideSpec]]
+    data_sets: ClassVar[Sequence[str]]  # names that `--data` takes, besides paths; the first by default
+    alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
+    inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
+    word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
+
+    def recommended(self, data: str) -> Recommended:
+        """What is recommended for a data set, or for a user's files by their layout."""
+        return Recommended()
+
+    def lacks(self, network: Any) -> Mapping[Need, Lack]:
+        """What objectives may need and the programs of this network do not have; by default nothing."""
+        return {}
+
+    @abstractmethod
     def load(self, config: Any, report: Callable[[str], None]) -> Any:
         """Reads the data, fetching it where needed.
 
@@ -99,42 +104,43 @@ class Task(Protocol):
             report: told in a few words what is going on.
         """
 
-    def describe(self, data: Any) -> dict[str, Any]:
-        """What a run must keep of the data to be used without them, as JSON; the fingerprint is one key."""
+    @abstractmethod
+    def describe(self, data: Any) -> Any:
+        """The description of the data, of the family's type `description`."""
 
-    def build(self, config: RunConfig, description: Mapping[str, Any]) -> Programs:
-        """Model and guide, from a configuration and what `describe` kept."""
+    @abstractmethod
+    def parts(self, network: Any, description: Any) -> Any:
+        """The model (attribute `model`) and whatever a guide is made from.
 
+        Args:
+            network: of the family's `network`.
+            description: of the data.
+
+        Raises:
+            UsageError: sizes that do not go together, or with the data.
+        """
+
+    @abstractmethod
     def epoch_batches(
-        self, config: RunConfig, data: Any, description: Mapping[str, Any]
+        self, config: RunConfig, data: Any, description: Any
     ) -> Callable[[int], Sequence[Callable[[], Batch]]]:
-        """Training batches of an epoch, each made when it is asked for."""
+        """The training batches of an epoch, by its number; each is made when it is asked for."""
 
-    def dev_batches(self, config: RunConfig, data: Any, description: Mapping[str, Any]) -> Sequence[Batch]:
+    @abstractmethod
+    def dev_batches(self, config: RunConfig, data: Any, description: Any) -> Sequence[Batch]:
         """The dev part, for the bound that stops training."""
 
-    def label(self, description: Mapping[str, Any], batch: Any, row: int) -> str:
+    @abstractmethod
+    def label(self, description: Any, batch: Any, row: int) -> str:
         """How to speak of a datum of a training batch: what the user would find in the data."""
 
-    def select(
-        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> Any:
-        """What a verb is asked about: part of the run's data, or of other data read the same way."""
+    def build(self, config: RunConfig, description: Any) -> Programs:
+        """Model and guide.
 
-    def batch(self, run: Run, items: Any) -> Any:
-        """What `select` gave, as one batch for the run's programs, on its device."""
-
-    def evaluate(self, run: Run, items: Any, decoding: Mapping[str, Any]) -> dict[str, Any]:
-        """Figures of the run on items that `select` gave; options of `decoding` left out are the schema's."""
-
-    def decode(self, run: Run, items: Any, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The name of every item, as the user knows it, and what the run says of it; each is one line."""
-
-    def posterior(self, run: Run, items: Any, *, draws: int, exact: bool, seed: int) -> Any:
-        """Draws and marginals of the latents, an `xarray.DataTree` with the data's own names."""
-
-    def alignments(self, run: Run, items: Any, which: str, style: str) -> Iterator[str]:
-        """Lines that say where the model looked."""
-
-    def pictures(self, run: Run, items: Any, count: int, sources: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        """Pictures of where the model looked, each with a name."""
+        Raises:
+            UsageError: there is no such guide, or see `parts`.
+        """
+        if config.guide not in self.guides:
+            raise UsageError(f"model {self.name} has no guide {config.guide!r}")
+        parts = self.parts(self.network(**config.network), description)
+        return Programs(parts.model, self.guides[config.guide].build(parts))

@@ -1,34 +1,71 @@
-"""Regions that a network cuts images into, as an option of model families."""
+"""Regions of images: the grid that a network cuts pixels into, and how often attention hits the right ones.
 
-from collections.abc import Callable
+Shapes: B data, T output steps or questions, S regions.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
+from torch import Tensor
 
-from hardpp.config import RunConfig
+from hardpp.data.images.rasters import Box
 from hardpp.errors import UsageError
 from hardpp.nn.grid_encoder import grid_boxes, window_side
+from hardpp.tasks.attention import Attention
 
 Kernels = Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1, max_length=16)]
 
 
-def regions(config: RunConfig) -> Callable[[int, int], int]:
-    """How many regions a run's network cuts images into, by height and width.
+def region_count(kernels: Sequence[int], height: int, width: int) -> int:
+    """How many regions S a network of these kernels cuts an image into.
 
-    Raises (when called):
-        UsageError: the images are smaller than one region.
+    Raises:
+        UsageError: the image is smaller than one region.
     """
+    boxes = grid_boxes(height, width, kernels)
+    if not boxes:
+        side = window_side(kernels)
+        raise UsageError(
+            f"network.kernels: a region of {side} x {side} pixels is larger than images of {height} x "
+            f"{width}",
+            "give fewer or smaller kernels",
+        )
+    return len(boxes)
 
-    def count(height: int, width: int) -> int:
-        kernels = config.network["kernels"]
-        found = len(grid_boxes(height, width, kernels))
-        if not found:
-            side = window_side(kernels)
-            raise UsageError(
-                f"network.kernels: a region of {side} x {side} pixels is larger than images of {height} x "
-                f"{width}",
-                "give fewer or smaller kernels",
-            )
-        return found
 
-    return count
+def likeliest_regions(attention: Attention) -> dict[str, list[list[int]]]:
+    """The region with the most weight at every step, on the host: view -> (B, T)."""
+    return {view: weights.argmax(-1).tolist() for view, weights in attention._asdict().items()}
+
+
+def region_hits(
+    likeliest: Mapping[str, list[list[int]]], row: int, step: int, inside: Sequence[bool]
+) -> dict[str, bool]:
+    """Whether the likeliest region of every view is one of the right ones: `hit_prior`, ...
+
+    Args:
+        likeliest: of a batch.
+        row: of the datum in the batch.
+        step: of the datum.
+        inside: which of the S regions are right.
+    """
+    return {f"hit_{view}": inside[regions[row][step]] for view, regions in likeliest.items()}
+
+
+def mean_figures(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of every figure over rows which have the same figures; nothing if there are no rows."""
+    totals: dict[str, float] = defaultdict(float)
+    count = 0
+    for row in rows:
+        count += 1
+        for name, value in row.items():
+            totals[name] += value
+    return {name: total / count for name, total in totals.items()}
+
+
+def likeliest_region(weights: Tensor, boxes: Sequence[Box]) -> tuple[str, str, str]:
+    """Cells of a table for weights (S): the likeliest region, its box in pixels, and its probability."""
+    probability, region = weights.max(-1)
+    return str(int(region)), " ".join(f"{side:g}" for side in boxes[int(region)]), f"{probability:.4f}"

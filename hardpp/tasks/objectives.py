@@ -167,7 +167,7 @@ def described_options(spec: ObjectiveSpec) -> list[dict[str, str]]:
 
 
 def with_settings(
-    spec: ObjectiveSpec, options: Mapping[str, Any], single_particle: str = SINGLE_PARTICLE_BASELINE
+    spec: ObjectiveSpec, options: Mapping[str, Any], single_particle: str | None = None
 ) -> dict[str, Any]:
     """The user's options on top of the row's.
 
@@ -179,7 +179,7 @@ def with_settings(
     """
     settings = dict(spec.settings)
     if settings.get("baseline") == "leave-one-out" and options.get("particles") == 1:
-        settings["baseline"] = single_particle
+        settings["baseline"] = single_particle or SINGLE_PARTICLE_BASELINE
     return {**settings, **options}
 
 

@@ -12,7 +12,7 @@ from hardpp.errors import HardppError, Interrupted, ResourceError
 _CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
 
 
-class Verbs(click.Group):
+class OrderedGroup(click.Group):
     """Lists commands in the order in which one needs them, and ends every failure in its exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

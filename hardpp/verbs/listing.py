@@ -49,64 +49,50 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
     objective and preset, and what it is (of inference.*: `hardpp objectives NAME`). Each can be given as
     --set SETTING=VALUE or in a --config.
     """
-    from hardpp.tasks.catalogue import TASKS
     from hardpp.tasks.configuration import resolve
-    from hardpp.tasks.settings import described_settings
+    from hardpp.tasks.listing import list_models, list_settings
 
     if name is not None:
-        chosen: dict[str, Any] = {key: value for key, value in choices.items() if value is not None}
-        if "data" in chosen:
-            chosen["data"] = {"name": chosen["data"]}
-        click.echo(table(described_settings(resolve([{"model": name}, chosen])), style))
+        layer: dict[str, Any] = {key: value for key, value in choices.items() if value is not None}
+        if "data" in layer:
+            layer["data"] = {"name": layer["data"]}
+        click.echo(table(list_settings(resolve([{"model": name}, layer])), style))
         return
     if any(value is not None for value in choices.values()):
         raise click.UsageError("--data, --guide, --objective and --preset are for one family: give its NAME")
-    rows = []
-    for each, kind in TASKS.items():
-        config = resolve([{"model": each}])
-        recommended = {"data": config.data.name, "guide": config.guide, "objective": config.objective}
-        rows.append({"model": each, **recommended, "what": kind.summary})
-    click.echo(table(rows, style))
+    click.echo(table(list_models(), style))
 
 
 @click.command()
 @click.option("--model", default="alignment", show_default=True, help="Of which family.")
-def guides(model: str) -> None:
+@style_option("table", "json", "csv")
+def guides(model: str, style: str) -> None:
     """List the guides of a model family."""
-    from hardpp.tasks.catalogue import task
+    from hardpp.tasks.listing import list_guides
 
-    click.echo(table([{"guide": name, "what": what} for name, what in task(model).guides.items()], "table"))
+    click.echo(table(list_guides(model), style))
 
 
 @click.command()
 @click.argument("name", required=False)
-def objectives(name: str | None) -> None:
+@style_option("table", "json", "csv")
+def objectives(name: str | None, style: str) -> None:
     """List the objectives and what they bound, or what one is and which options it takes.
 
     Options are set by --particles, --set inference.OPTION=VALUE, or the table [inference] of a --config.
     """
-    from hardpp.tasks.catalogue import offer
-    from hardpp.tasks.objectives import OBJECTIVES, described_options
+    from hardpp.tasks.catalogue import objective_spec
+    from hardpp.tasks.listing import list_objectives
+    from hardpp.tasks.objectives import described_options
 
     if name is None:
-        rows = []
-        for each, spec in OBJECTIVES.items():
-            objective = spec.declared
-            rows.append(
-                {
-                    "objective": each,
-                    "bounds": objective.bound,
-                    "unbiased": "yes" if objective.unbiased else "no",
-                    "trains the guide": "yes" if objective.trains_guide else "no",
-                    "what": spec.what,
-                }
-            )
-        click.echo(table(rows, "table"))
+        click.echo(table(list_objectives(), style))
         return
-    found = offer(name)
-    click.echo(inspect.getdoc(found.kind))
-    click.echo()
-    click.echo(table(described_options(found), "table"))
+    spec = objective_spec(name)
+    if style == "table":
+        click.echo(inspect.getdoc(spec.kind))
+        click.echo()
+    click.echo(table(described_options(spec), style))
 
 
 @click.command()
@@ -115,7 +101,7 @@ def doctor() -> None:
     import torch
 
     from hardpp.data.fetch.sources import cache_folder
-    from hardpp.runs.folder import choose_device, versions
+    from hardpp.runs.device import choose_device, versions
 
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data.lines import BadLine, decoded, made, read, settle
+from hardpp.data.lines import BadLine, decode_line, parse_lines, read_lines, report_bad
 from hardpp.errors import DataError
 
 
@@ -23,22 +23,22 @@ from hardpp.errors import DataError
 )
 def test_only_a_newline_ends_a_line_and_only_one_closes_the_last(tmp_path, content, lines):
     (tmp_path / "f").write_bytes(content)
-    assert read(tmp_path / "f", "x") == lines
+    assert read_lines(tmp_path / "f", "x") == lines
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
 def test_an_empty_file_is_refused(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(DataError, match=r"f: the file is empty$") as caught:
-        read(tmp_path / "f", "lines")
+        read_lines(tmp_path / "f", "lines")
     assert caught.value.hint == "it needs lines"
 
 
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(DataError, match="f: there is no such file or folder"):
-        read(tmp_path / "f", "x")
+        read_lines(tmp_path / "f", "x")
     with pytest.raises(DataError, match="cannot be read"):
-        read(tmp_path, "x")
+        read_lines(tmp_path, "x")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_what_is_no_file_is_refused(tmp_path):
 )
 def test_a_bad_line_says_what_is_wrong(line, reason):
     with pytest.raises(ValueError, match=f"^{reason}$"):
-        decoded(line)
-    assert decoded("ä\u2028".encode()) == "ä\u2028"
+        decode_line(line)
+    assert decode_line("ä\u2028".encode()) == "ä\u2028"
 
 
 SENTENCES = [
@@ -67,10 +67,10 @@ SENTENCES = [
 def test_bad_lines_are_refused_or_left_out_in_one_sentence(numbers, sentence):
     bad = [BadLine(Path("f"), number, "odd") for number in numbers]
     with pytest.raises(DataError) as caught:
-        settle(bad, "stop", pytest.fail, "good lines")
+        report_bad(bad, "stop", pytest.fail, "good lines")
     assert (str(caught.value), caught.value.hint) == (sentence, "good lines")
     told = []
-    settle(bad, "skip", told.append, "good lines")
+    report_bad(bad, "skip", told.append, "good lines")
     assert told == [f"left out: {sentence}"]
 
 
@@ -78,13 +78,13 @@ def test_bad_lines_of_another_file_are_under_its_name():
     de, en = Path("texts/train.de"), Path("texts/train.en")
     bad = [BadLine(path, number, "odd") for path, number in [(de, 2), (en, 3), (de, 4), (en, 9)]]
     with pytest.raises(DataError) as caught:
-        settle(bad, "stop", pytest.fail, "good lines")
+        report_bad(bad, "stop", pytest.fail, "good lines")
     assert str(caught.value) == f"{de}:2: odd (and 3 more bad lines: train.en:3, 4, train.en:9)"
 
 
 @pytest.mark.parametrize("on_bad", ["stop", "skip"])
 def test_good_lines_are_no_matter(on_bad):
-    settle([], on_bad, pytest.fail, "good lines")
+    report_bad([], on_bad, pytest.fail, "good lines")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_good_lines_are_no_matter(on_bad):
 )
 def test_entries_are_called_so(numbers, sentence):
     with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
-        settle([BadLine("f", number, "odd", entry=True) for number in numbers], "stop", pytest.fail, "")
+        report_bad([BadLine("f", number, "odd", entry=True) for number in numbers], "stop", pytest.fail, "")
 
 
 def test_what_is_made_of_lines(tmp_path):
@@ -108,14 +108,14 @@ def test_what_is_made_of_lines(tmp_path):
 
     path = tmp_path / "f"
     path.write_bytes(b"5\n7\n")
-    assert made(path, make, "numbers", "a number") == [(1, 5), (2, 7)]
+    assert parse_lines(path, make, "numbers", "a number") == [(1, 5), (2, 7)]
     path.write_bytes(b"5\n0\nx\n7\n")
     with pytest.raises(DataError, match=r"f:2: nought \(and 1 more bad line: 3\)") as caught:
-        made(path, make, "numbers", "a number")
+        parse_lines(path, make, "numbers", "a number")
     assert caught.value.hint == "a number"
     told = []
-    assert made(path, make, "numbers", "a number", "skip", told.append) == [(1, 5), (4, 7)]
+    assert parse_lines(path, make, "numbers", "a number", "skip", told.append) == [(1, 5), (4, 7)]
     assert len(told) == 1
     path.write_bytes(b"0\n")
     with pytest.raises(DataError, match="f: no line is left"):
-        made(path, make, "numbers", "a number", "skip", told.append)
+        parse_lines(path, make, "numbers", "a number", "skip", told.append)

@@ -59,7 +59,7 @@ def test_a_narrow_beam_scores_honestly_and_in_order(width):
                     assert h.log_prob == pytest.approx(exact[tuple(h.symbols)], abs=1e-10)
 
 
-@pytest.mark.parametrize("options", [{}, {"predictive": "expected"}, {"keep": 1}])
+@pytest.mark.parametrize("options", [{}, {"prediction": "expected"}, {"keep": 1}])
 def test_width_one_is_greedy(options):
     for seed in range(8):
         model = tiny_model(seed)
@@ -119,7 +119,7 @@ def test_runs_in_single_precision_without_a_gradient():
 
 
 @pytest.mark.parametrize(
-    "options", [{"width": 0}, {"length_penalty": -1.0}, {"max_steps": 0}, {"predictive": "soft"}]
+    "options", [{"width": 0}, {"length_penalty": -1.0}, {"max_steps": 0}, {"prediction": "soft"}]
 )
 def test_refuses_impossible_options(options):
     with pytest.raises(UsageError):

@@ -21,7 +21,7 @@ def one_by_one(model, source, max_steps, forbidden=(1,), **options):
     return symbols
 
 
-@pytest.mark.parametrize("options", [{}, {"predictive": "expected"}, {"keep": 1}, {"forbidden": ()}])
+@pytest.mark.parametrize("options", [{}, {"prediction": "expected"}, {"keep": 1}, {"forbidden": ()}])
 @pytest.mark.parametrize("extra", [0, 3])
 def test_a_batch_decodes_like_its_rows(options, extra):
     outputs = set()

@@ -37,10 +37,10 @@ def test_expected_reads_the_mean_memory(first_step):
     torch.testing.assert_close(next_symbol(*first_step, "expected"), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("predictive", ["marginal", "expected"])
+@pytest.mark.parametrize("prediction", ["marginal", "expected"])
 @pytest.mark.parametrize("keep", [None, 1, 2, 3, 99])
-def test_probabilities_sum_to_one(first_step, predictive, keep):
-    log_p = next_symbol(*first_step, predictive, keep)
+def test_probabilities_sum_to_one(first_step, prediction, keep):
+    log_p = next_symbol(*first_step, prediction, keep)
     assert log_p.shape == (len(SOURCES), SYMBOLS)
     torch.testing.assert_close(log_p.exp().sum(-1), torch.ones(len(SOURCES), dtype=torch.float64))
 

@@ -65,26 +65,26 @@ def test_impossible_intervals(scale: float, low: float) -> None:
 
 
 def test_cells_are_numbered_row_by_row_and_scales_come_after() -> None:
-    places = GridSpace(2, scales=2).every(torch.device("cpu"))
-    assert places is not None
+    locations = GridSpace(2, scales=2).all_locations(torch.device("cpu"))
+    assert locations is not None
     quarter = [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]
-    assert places.at.tolist() == quarter * 2
-    assert places.scale is not None
-    assert places.scale.tolist() == [0] * 4 + [1] * 4
-    assert ContinuousSpace().every(torch.device("cpu")) is None
+    assert locations.centre.tolist() == quarter * 2
+    assert locations.scale is not None
+    assert locations.scale.tolist() == [0] * 4 + [1] * 4
+    assert ContinuousSpace().all_locations(torch.device("cpu")) is None
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_place_and_scale_are_independent_given_the_parameters(name: str) -> None:
+def test_centre_and_scale_are_independent_given_the_parameters(name: str) -> None:
     space = SPACES[name]
     torch.manual_seed(0)
     fn = space.distribution(torch.randn(5, space.outputs, dtype=torch.float64))
     value = fn.sample((3,))
     assert value.shape == (3, 5, *space.event_shape)
     assert fn.expand((2, 3, 5)).sample().shape == (2, 3, 5, *space.event_shape)
-    at, scale, _ = space.places(value)
-    assert at.shape == (3, 5, 2)
-    assert at.abs().max() <= 1
+    centre, scale, _ = space.locations(value)
+    assert centre.shape == (3, 5, 2)
+    assert centre.abs().max() <= 1
     assert (scale is None) == (space.scales == 1)
     if isinstance(space, GridSpace) and space.scales > 1:
         table = fn.probs.reshape(5, space.scales, -1)
@@ -109,7 +109,7 @@ def test_glimpses_take_particles_and_sample_shapes(name: str) -> None:
         assert pyro.sample(sites.LOCATION, fn).shape == (4, 2, *event)
 
 
-def test_before_any_place_is_scored_a_glimpse_has_no_distribution_to_be_told() -> None:
+def test_before_any_location_is_scored_a_glimpse_has_no_distribution_to_be_told() -> None:
     batch, model = images(2), classifier()
     fn = Glimpses(model.reader(batch.source), model.space, 2, 2)
     assert isinstance(fn.base_dist, dist.Unit)
@@ -132,11 +132,11 @@ def test_flatter_glimpses_have_no_gradient_and_are_flatter() -> None:
 
 
 def test_without_revisits_every_choice_is_among_what_is_left() -> None:
-    """Of all pairs and triples of places: none twice, and their probabilities sum to one."""
+    """Of all pairs and triples of locations: none twice, and their probabilities sum to one."""
     batch, model = images(2), classifier(spread=3.0)
     fn = Glimpses(model.reader(batch.source), model.space, 3, 2, revisits=False)
     A = model.space.actions
-    every = torch.cartesian_prod(*[torch.arange(A)] * 3).unsqueeze(1).expand(-1, 2, -1)  # (A^3, B, T)
+    every = torch.cartesian_prod(*[torch.arange(A)] * 3).unsqueeze(1).expand(-1, 2, -1)  # (A^3, B, G)
     log_prob = fn.log_prob(every).detach()
     again = torch.tensor([len(set(row)) < 3 for row in every[:, 0].tolist()])
     assert (log_prob[again] == -torch.inf).all()
@@ -157,7 +157,7 @@ def test_without_revisits_every_choice_is_among_what_is_left() -> None:
     assert (drawn - fn.base_dist.probs[0, :, 0]).abs().max() < 0.12  # 3.4 standard errors at least
 
 
-def test_revisits_that_are_barred_need_enough_places() -> None:
+def test_revisits_that_are_barred_need_enough_locations() -> None:
     batch, model = images(2), classifier()
     with pytest.raises(ValueError, match="cannot be at different ones of"):
         Glimpses(model.reader(batch.source), model.space, model.space.actions + 1, 2, revisits=False)

@@ -96,7 +96,7 @@ def test_a_batch_is_a_sum_of_inferences(data: int) -> None:
     batch, model = images(3), classifier()
     guide = informed(model)
     torch.manual_seed(0)
-    places, objective = model.look(batch.source, 3), ReweightedWakeSleep(3)
+    places, objective = model.sample_locations(batch.source, 3), ReweightedWakeSleep(3)
     chosen = torch.arange(data, 3)
     part = batch._replace(source=batch.source[chosen], target=batch.target[chosen])
 
@@ -304,7 +304,7 @@ def test_each_term_of_the_losses_reaches_what_it_should(detached: bool) -> None:
     batch, model = images(), classifier(glimpses=3, context=True, detached=detached)
     guide, objective = informed(model), nvil(3)
     torch.manual_seed(0)
-    places = model.look(batch.source, 3)
+    places = model.sample_locations(batch.source, 3)
     with oracles.Force({sites.LOCATION: lambda fn: places}):
         table = ReweightedWakeSleep(3).weight_table(model, guide, batch)
         own = objective.weight_table(model, Prior(model), batch)
@@ -369,7 +369,7 @@ def test_a_model_that_is_guided_by_its_prior_runs_once(make: Callable[[], Any]) 
         return prior(batch)
 
     torch.manual_seed(0)
-    places = model.look(batch.source, objective.num_particles)
+    places = model.sample_locations(batch.source, objective.num_particles)
     places = places[0] if objective.num_particles == 1 else places
     found, counts = [], []
     for guide in (prior, twice):

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
 
 TEN = ["2"] * 6 + ["two"] * 2 + ["3"] * 2
@@ -14,8 +14,8 @@ def test_answers_compared_as_they_are_given(answer: str, accuracy: float) -> Non
 
 
 def test_normalised_the_two_ways_of_writing_two_are_one_answer() -> None:
-    answers = [normalised(answer) for answer in TEN]
-    assert vqa_accuracy(normalised("Two."), answers) == 1.0
+    answers = [normalise_answer(answer) for answer in TEN]
+    assert vqa_accuracy(normalise_answer("Two."), answers) == 1.0
     assert vqa_accuracy("3", answers) == pytest.approx(0.6, abs=1e-12)
 
 

@@ -19,8 +19,8 @@ from hardpp.ops.patches import Sensor
 CLOSE = {"rtol": 0, "atol": 1e-12}
 
 
-def at_places(program: torch.nn.Module, batch: object, places: Tensor) -> poutine.Trace:
-    return poutine.trace(poutine.condition(program, {sites.LOCATION: places})).get_trace(batch)
+def at_locations(program: torch.nn.Module, batch: object, locations: Tensor) -> poutine.Trace:
+    return poutine.trace(poutine.condition(program, {sites.LOCATION: locations})).get_trace(batch)
 
 
 @pytest.mark.parametrize("options", [{}, {"context": True}, {"every_glimpse": True}, {"detached": True}])
@@ -29,20 +29,20 @@ def test_every_glimpse_is_what_it_is_by_hand(space: str, options: dict[str, bool
     """Of model and guide, for particles drawn at random; in single windows and two."""
     batch, model = images(), classifier(SPACES[space], 3, **options)
     torch.manual_seed(0)
-    places = model.look(batch.source, 2)  # (K, B, T, *event)
-    assert len(places.unique(dim=0)) == 2
+    locations = model.sample_locations(batch.source, 2)  # (K, B, G, *event)
+    assert len(locations.unique(dim=0)) == 2
     for program in (model, informed(model)):
-        trace = at_places(program, batch, places)
-        found = trace.nodes[sites.LOCATION]["fn"].step_log_prob(places)
+        trace = at_locations(program, batch, locations)
+        found = trace.nodes[sites.LOCATION]["fn"].step_log_prob(locations)
         for k in range(2):
             for b in range(2):
-                chosen, states = glimpses.by_hand(program, batch, b, places[k, b])
+                chosen, states = glimpses.by_hand(program, batch, b, locations[k, b])
                 torch.testing.assert_close(found[k, b], chosen, **CLOSE)
                 if program is model:
                     said = trace.nodes[sites.LABEL]["fn"].log_prob(batch.target)[k, b]
                     expected = glimpses.log_label(model, states, batch.target[b])
                     torch.testing.assert_close(said, expected, **CLOSE)
-                    labels = model.labels(batch.source, places)[k, b]
+                    labels = model.labels(batch.source, locations)[k, b]
                     expected = model.readout(states).log_softmax(-1)
                     torch.testing.assert_close(labels, expected, **CLOSE)
 
@@ -52,15 +52,15 @@ def test_every_glimpse_is_what_it_is_by_hand(space: str, options: dict[str, bool
 def test_the_loop_that_draws_and_the_pass_that_scores_agree(space: str, core: str) -> None:
     batch, model = images(3), classifier(SPACES[space], 4, core=core, context=True)
     torch.manual_seed(1)
-    places = model.look(batch.source, 5)
+    locations = model.sample_locations(batch.source, 5)
     reader = model.reader(batch.source)
-    together = reader.parameters(places)
+    together = reader.parameters(locations)
     step = -1 - len(model.space.event_shape)
     state, last = reader.start(torch.Size([5, 3])), None
     for t in range(4):
         alone, state = reader.step(state, last)
         torch.testing.assert_close(alone.expand(5, 3, -1), together[..., t, :], **CLOSE)
-        last = places.select(step, t)
+        last = locations.select(step, t)
     assert together.std((0, 1)).max() > 0.01  # parameters depend on what was seen
 
 
@@ -83,13 +83,13 @@ def test_given_places_patches_are_cut_at_once_and_the_core_runs_once(
 
 
 def test_draws_follow_the_probabilities() -> None:
-    """Of all sequences of two glimpses at four places, each as often as it is probable."""
+    """Of all sequences of two glimpses at four locations, each as often as it is probable."""
     batch, model = images(1), classifier(spread=1.0)
     torch.manual_seed(0)
     with torch.no_grad():
-        drawn = model.look(batch.source, 40_000)[:, 0]
+        drawn = model.sample_locations(batch.source, 40_000)[:, 0]
         every = torch.cartesian_prod(torch.arange(4), torch.arange(4))
-        fn = at_places(model, batch, every.unsqueeze(1)).nodes[sites.LOCATION]["fn"]
+        fn = at_locations(model, batch, every.unsqueeze(1)).nodes[sites.LOCATION]["fn"]
         expected = fn.log_prob(every.unsqueeze(1)).exp().squeeze(-1)
     torch.testing.assert_close(expected.sum(), torch.ones_like(expected.sum()), **CLOSE)
     counted = torch.bincount(drawn[:, 0] * 4 + drawn[:, 1], minlength=16) / len(drawn)
@@ -112,10 +112,10 @@ def test_model_and_guide_have_the_same_latent() -> None:
 def test_the_guide_knows_the_label_and_the_model_does_not() -> None:
     batch, model = images(), classifier()
     other = batch._replace(target=(batch.target + 1) % glimpses.LABELS)
-    places = torch.tensor([[0, 1], [2, 3]])
+    locations = torch.tensor([[0, 1], [2, 3]])
     for program, knows in ((model, False), (informed(model), True)):
         one, two = (
-            at_places(program, b, places).nodes[sites.LOCATION]["fn"].step_log_prob(places)
+            at_locations(program, b, locations).nodes[sites.LOCATION]["fn"].step_log_prob(locations)
             for b in (batch, other)
         )
         assert torch.equal(one, two) is not knows
@@ -123,36 +123,25 @@ def test_the_guide_knows_the_label_and_the_model_does_not() -> None:
 
 
 def test_the_classifier_sees_of_the_image_what_is_in_a_window() -> None:
-    """Neither the rest of the image nor the context changes the label; the context changes places."""
+    """Neither the rest of the image nor the context changes the label; the context changes locations."""
     batch, model = images(1), classifier(GridSpace(3), context=True, windows=1)
-    places = torch.tensor([[0, 8]])  # two opposite corners of a 6 by 6 image
-    seen = model.sensor.coverage(model.space.places(places).at, None, 6, 6)
+    locations = torch.tensor([[0, 8]])  # two opposite corners of a 6 by 6 image
+    seen = model.sensor.coverage(model.space.locations(locations).centre, None, 6, 6)
     for inside in (False, True):
         pixels = torch.where(seen == inside, 255 - batch.source, batch.source)
         other = batch._replace(source=pixels)
-        labels = [model.labels(b.source, places) for b in (batch, other)]
+        labels = [model.labels(b.source, locations) for b in (batch, other)]
         assert torch.equal(*labels) is not inside
-        first = [model.reader(b.source).parameters(places)[:, 0] for b in (batch, other)]
+        first = [model.reader(b.source).parameters(locations)[:, 0] for b in (batch, other)]
         assert not torch.equal(*first)
 
 
-def test_pixels_are_counted_once() -> None:
-    batch = images(1)
-    for context in (False, True):
-        model = classifier(GridSpace(3), 3, context=context, windows=1)
-        policy, seen = model.sensed(batch.source, torch.tensor([[[0, 0, 8]], [[0, 1, 2]]]))
-        assert seen.tolist() == [[[4, 4, 8]], [[4, 8, 12]]]
-        assert policy.tolist() == ([[[36] * 3]] * 2 if context else seen.tolist())
-    zoomed = classifier(GridSpace(1, scales=2), 2, windows=1)
-    assert zoomed.sensed(batch.source, torch.tensor([[0, 1]])).classifier.tolist() == [[4, 16]]
-
-
 def test_labels_are_observed_after_every_glimpse_or_after_the_last() -> None:
-    batch, places = images(), torch.tensor([[0, 3, 1], [2, 2, 0]])
+    batch, locations = images(), torch.tensor([[0, 3, 1], [2, 2, 0]])
     for every in (False, True):
         model = classifier(glimpses=3, every_glimpse=every)
-        site = at_places(model, batch, places).nodes[sites.LABEL]
-        labels = model.labels(batch.source, places)  # (B, T, V)
+        site = at_locations(model, batch, locations).nodes[sites.LABEL]
+        labels = model.labels(batch.source, locations)  # (B, G, V)
         each = labels.gather(-1, batch.target.reshape(2, 1, 1).expand(2, 3, 1)).squeeze(-1)
         expected = each.mean(-1) if every else each[:, -1]
         torch.testing.assert_close(site["fn"].log_prob(site["value"]), expected, **CLOSE)
@@ -164,25 +153,25 @@ def test_labels_are_observed_after_every_glimpse_or_after_the_last() -> None:
 
 def test_a_dreamt_label_is_drawn_from_the_normalised_mean() -> None:
     batch, model = images(1), classifier(glimpses=3, every_glimpse=True, spread=1.0)
-    places = torch.tensor([[0, 3, 1]])
-    fn = at_places(model, batch, places).nodes[sites.LABEL]["fn"]
+    locations = torch.tensor([[0, 3, 1]])
+    fn = at_locations(model, batch, locations).nodes[sites.LABEL]["fn"]
     torch.manual_seed(0)
     drawn = fn.sample((20_000,))
     assert drawn.shape == (20_000, 1)
     share = torch.bincount(drawn[:, 0], minlength=3) / len(drawn)
-    expected = model.labels(batch.source, places).mean(-2).softmax(-1).squeeze(0)
+    expected = model.labels(batch.source, locations).mean(-2).softmax(-1).squeeze(0)
     torch.testing.assert_close(share.double(), expected.detach(), rtol=0, atol=0.015)
 
 
 def test_single_precision_and_half_agree_with_double() -> None:
     batch, model = images(), classifier(GridSpace(3), 3).float()
-    places = torch.tensor([[0, 4, 8], [3, 3, 1]])
+    locations = torch.tensor([[0, 4, 8], [3, 3, 1]])
     with pyro.validation_enabled(False):
-        exact = at_places(classifier(GridSpace(3), 3), batch, places).nodes[sites.LOCATION]["fn"]
-        found = at_places(model, batch, places).nodes[sites.LOCATION]["fn"].step_log_prob(places)
-        torch.testing.assert_close(found.double(), exact.step_log_prob(places), rtol=0, atol=1e-4)
+        exact = at_locations(classifier(GridSpace(3), 3), batch, locations).nodes[sites.LOCATION]["fn"]
+        found = at_locations(model, batch, locations).nodes[sites.LOCATION]["fn"].step_log_prob(locations)
+        torch.testing.assert_close(found.double(), exact.step_log_prob(locations), rtol=0, atol=1e-4)
         with torch.autocast("cpu", torch.bfloat16):
-            half = at_places(model, batch, places).nodes[sites.LOCATION]["fn"].step_log_prob(places)
+            half = at_locations(model, batch, locations).nodes[sites.LOCATION]["fn"].step_log_prob(locations)
     assert half.dtype == torch.float32
     torch.testing.assert_close(half, found, rtol=0, atol=0.2)
 
@@ -190,7 +179,7 @@ def test_single_precision_and_half_agree_with_double() -> None:
 @pytest.mark.parametrize(("glimpses_", "scales"), [(0, 1), (2, 3)])
 def test_impossible_programs(glimpses_: int, scales: int) -> None:
     model = classifier()
-    with pytest.raises(ValueError, match="expected a glimpse at least and as many scales"):
+    with pytest.raises(ValueError, match="expected at least one glimpse and as many scales"):
         GlimpseClassifier(
             model.sensor, GridSpace(2, scales), model.network, StepwiseRNN(4, 4), model.head, model.readout,
             glimpses_,

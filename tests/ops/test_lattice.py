@@ -1,4 +1,4 @@
-"""Ladders against every path written out: 500 random cases of each way to move, ragged in one batch."""
+"""Lattices against every path written out: 500 random cases of each way to move, ragged in one batch."""
 
 import itertools
 import math
@@ -19,15 +19,15 @@ TOPOLOGIES = ["dwell", "no-dwell", "ctc"]
 IMPOSSIBLE = -math.inf
 
 
-def path_weight(arcs: Tensor, end: Tensor, jumps: Tensor) -> Tensor:
-    """The weight of given paths, (K, ..., N) of jumps: (K, ...), minus infinity where an arc is missing."""
+def path_weight(arcs: Tensor, end: Tensor, transitions: Tensor) -> Tensor:
+    """The weight (K, ...) of given transitions (K, ..., N), minus infinity where an arc is missing."""
     S = arcs.shape[-2]
-    rungs = pad(jumps.cumsum(-1), (1, 0))
-    over = rungs[..., -1] >= S
-    place = (rungs[..., :-1].clamp(max=S - 1) * arcs.shape[-1] + jumps).unsqueeze(-1)
+    states = pad(transitions.cumsum(-1), (1, 0))
+    over = states[..., -1] >= S
+    place = (states[..., :-1].clamp(max=S - 1) * arcs.shape[-1] + transitions).unsqueeze(-1)
     flat = arcs.flatten(-2)
-    taken = flat.expand(*jumps.shape, -1).gather(-1, place).squeeze(-1).sum(-1)
-    last = end.expand(*jumps.shape[:-1], -1).gather(-1, rungs[..., -1:].clamp(max=S - 1)).squeeze(-1)
+    taken = flat.expand(*transitions.shape, -1).gather(-1, place).squeeze(-1).sum(-1)
+    last = end.expand(*transitions.shape[:-1], -1).gather(-1, states[..., -1:].clamp(max=S - 1)).squeeze(-1)
     return (taken + last).masked_fill(over, -torch.inf)
 
 
@@ -39,8 +39,8 @@ def ctc_frames(target: Tensor, tokens: Tensor) -> Tensor:
     return tokens + again.sum(-1)
 
 
-class Ladders(NamedTuple):
-    """A batch of ladders, the tables their arcs are made of, and all paths of each: jumps and weight."""
+class Lattices(NamedTuple):
+    """A batch of lattices, the tables their arcs are made of, and all paths with weights."""
 
     arcs: Tensor
     end: Tensor
@@ -73,7 +73,7 @@ def grid_weight(path: tuple[int, ...], m: int, n: int, dwell: bool, logits: list
     return total
 
 
-def decision_ladders(dwell: bool, seed: int = 0, impossible: bool = True) -> Ladders:
+def decision_lattices(dwell: bool, seed: int = 0, impossible: bool = True) -> Lattices:
     generator = torch.Generator().manual_seed(seed)
     S, T = 4, 3
     m = torch.randint(1, S + 1, (CASES,), generator=generator)
@@ -92,10 +92,10 @@ def decision_ladders(dwell: bool, seed: int = 0, impossible: bool = True) -> Lad
         one, other = logits[c].tolist(), tokens[c].tolist()
         paths.append({p: grid_weight(p, mc, nc, dwell, one, other) for p in grid_paths(mc, nc, dwell)})
     arcs = grid.arcs(logits) + grid.token_arcs(tokens)
-    return Ladders(arcs, grid.end(arcs), tables, paths, grid.length.tolist())
+    return Lattices(arcs, grid.end(arcs), tables, paths, grid.length.tolist())
 
 
-def ctc_ladders(seed: int = 0, impossible: bool = True) -> Ladders:
+def ctc_lattices(seed: int = 0, impossible: bool = True) -> Lattices:
     generator = torch.Generator().manual_seed(seed)
     S, T, V = 4, 3, 3
     m = torch.randint(1, S + 1, (CASES,), generator=generator)
@@ -113,13 +113,13 @@ def ctc_ladders(seed: int = 0, impossible: bool = True) -> Ladders:
                 found[said] = sum(table[t][s] for t, s in enumerate(said))
         paths.append(found)
     arcs = ctc_arcs(log_probs, m, target, 0)
-    return Ladders(arcs, ctc_end(n, 2 * T + 1, arcs.dtype), [log_probs], paths, m.tolist())
+    return Lattices(arcs, ctc_end(n, 2 * T + 1, arcs.dtype), [log_probs], paths, m.tolist())
 
 
-def ladders(topology: str, impossible: bool = True) -> Ladders:
+def lattices(topology: str, impossible: bool = True) -> Lattices:
     if topology == "ctc":
-        return ctc_ladders(impossible=impossible)
-    return decision_ladders(topology == "dwell", impossible=impossible)
+        return ctc_lattices(impossible=impossible)
+    return decision_lattices(topology == "dwell", impossible=impossible)
 
 
 def log_sum(weights: list[float]) -> float:
@@ -129,7 +129,7 @@ def log_sum(weights: list[float]) -> float:
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_the_sum_is_that_over_all_paths(topology: str) -> None:
-    batch = ladders(topology)
+    batch = lattices(topology)
     expected = torch.tensor([log_sum(list(paths.values())) for paths in batch.paths], dtype=torch.float64)
     assert 10 < (expected == IMPOSSIBLE).sum() < CASES / 2  # both kinds are there
     torch.testing.assert_close(log_total(batch.arcs, batch.end), expected, rtol=1e-12, atol=1e-12)
@@ -137,7 +137,7 @@ def test_the_sum_is_that_over_all_paths(topology: str) -> None:
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_gradients_are_posterior_probabilities_of_arcs(topology: str) -> None:
-    batch = ladders(topology)
+    batch = lattices(topology)
     total = log_total(batch.arcs, batch.end)
     found = torch.autograd.grad(total.sum(), batch.arcs, retain_graph=True)[0]
     torch.testing.assert_close(found, arc_probabilities(batch.arcs, batch.end), rtol=0, atol=1e-14)
@@ -153,24 +153,24 @@ def test_gradients_are_posterior_probabilities_of_arcs(topology: str) -> None:
 
 @pytest.mark.parametrize("topology", ["dwell", "no-dwell"])
 def test_arc_probabilities_count_paths(topology: str) -> None:
-    batch = ladders(topology)
+    batch = lattices(topology)
     found = arc_probabilities(batch.arcs, batch.end)
     for c, paths in enumerate(batch.paths):
         expected = torch.zeros_like(found[c])
         total = log_sum(list(paths.values()))
         for path, weight in paths.items():
-            rung = 0
-            for t, jump in enumerate(path):
-                expected[t, rung, jump] += math.exp(weight - total) if total > IMPOSSIBLE else 0.0
-                rung += jump
-            expected[len(path) :, rung, 0] += math.exp(weight - total) if total > IMPOSSIBLE else 0.0
+            state = 0
+            for t, transition in enumerate(path):
+                expected[t, state, transition] += math.exp(weight - total) if total > IMPOSSIBLE else 0.0
+                state += transition
+            expected[len(path) :, state, 0] += math.exp(weight - total) if total > IMPOSSIBLE else 0.0
         torch.testing.assert_close(found[c], expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_gradients_are_those_of_autograd(topology: str) -> None:
-    """Of the same recursion in plain torch, where nothing is impossible but what the ladder lacks."""
-    batch = ladders(topology, impossible=False)
+    """Of the same recursion in plain torch, where nothing is impossible but what the lattice lacks."""
+    batch = lattices(topology, impossible=False)
     found = torch.autograd.grad(log_total(batch.arcs, batch.end).nan_to_num(neginf=0.0).sum(), batch.tables,
                                 retain_graph=True)  # fmt: skip
     arcs = batch.arcs.clamp(min=-1e4)
@@ -189,32 +189,32 @@ def test_gradients_are_those_of_autograd(topology: str) -> None:
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_best_path(topology: str) -> None:
-    batch = ladders(topology)
+    batch = lattices(topology)
     best = best_path(batch.arcs, batch.end)
     expected = torch.tensor([max(paths.values(), default=IMPOSSIBLE) for paths in batch.paths])
     torch.testing.assert_close(best.weight, expected.double(), rtol=1e-6, atol=1e-6)
-    again = path_weight(batch.arcs, batch.end, best.jumps)
+    again = path_weight(batch.arcs, batch.end, best.transitions)
     possible = best.weight > IMPOSSIBLE
     torch.testing.assert_close(again[possible], best.weight[possible], rtol=1e-12, atol=1e-12)
     if topology != "ctc":
         for c in possible.nonzero().flatten().tolist():
-            jumps = best.jumps[c].tolist()
-            assert batch.paths[c][tuple(jumps[: batch.lengths[c]])] == pytest.approx(float(best.weight[c]))
-            assert not any(jumps[batch.lengths[c] :])
+            path = best.transitions[c].tolist()
+            assert batch.paths[c][tuple(path[: batch.lengths[c]])] == pytest.approx(float(best.weight[c]))
+            assert not any(path[batch.lengths[c] :])
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_draws_have_the_probability_of_the_posterior(topology: str) -> None:
-    batch = ladders(topology)
+    batch = lattices(topology)
     torch.manual_seed(0)
     drawn = draw_paths(batch.arcs, batch.end, 20)
     total = log_total(batch.arcs, batch.end)
     possible = total > IMPOSSIBLE
-    expected = path_weight(batch.arcs, batch.end, drawn.jumps) - total
+    expected = path_weight(batch.arcs, batch.end, drawn.transitions) - total
     torch.testing.assert_close(drawn.log_prob[:, possible], expected[:, possible], rtol=0, atol=1e-10)
     share = best_path(batch.arcs, batch.end).weight - total  # of the best path
     flat = int(share.nan_to_num(nan=0.0).argmin())
-    assert len({tuple(path) for path in drawn.jumps[:, flat].tolist()}) > 1
+    assert len({tuple(path) for path in drawn.transitions[:, flat].tolist()}) > 1
 
 
 def test_draws_reach_every_path() -> None:
@@ -225,8 +225,8 @@ def test_draws_reach_every_path() -> None:
     arcs[0, 1, 1] = torch.tensor([0.2, 0.8]).log()
     torch.manual_seed(0)
     K = 200_000
-    jumps = draw_paths(arcs, torch.zeros(1, 3, dtype=torch.float64), K).jumps[:, 0]
-    code = 2 * jumps[:, 0] + jumps[:, 1]
+    transitions = draw_paths(arcs, torch.zeros(1, 3, dtype=torch.float64), K).transitions[:, 0]
+    code = 2 * transitions[:, 0] + transitions[:, 1]
     share = torch.bincount(code, minlength=4) / K
     torch.testing.assert_close(share, torch.tensor([0.18, 0.12, 0.14, 0.56]), rtol=0, atol=5e-3)
 
@@ -265,7 +265,7 @@ def test_float32_at_length_2000(topology: str) -> None:
 @pytest.mark.parametrize("dwell", [True, False])
 def test_probabilities_of_emission_frames(dwell: bool) -> None:
     """Where each token is emitted, by counting paths."""
-    batch = decision_ladders(dwell, impossible=False)
+    batch = decision_lattices(dwell, impossible=False)
     S, T = 4, 3
     grid = Grid(torch.zeros(CASES, dtype=torch.int64), torch.zeros(CASES, dtype=torch.int64), S, T, dwell)
     found = grid.emission_frames(arc_probabilities(batch.arcs, batch.end))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from hardpp.errors import CheckpointError, ResourceError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
-from hardpp.errors import CheckpointError, ResourceError
 
 TENSORS = ("model.safetensors", "optim.safetensors")
 FILES = (*TENSORS, "state.json", "MANIFEST.json")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from corpora import fail, hardpp, hashes, metrics, settings, succeed, train_command, write_corpus
 
-from hardpp.runs import checkpoint
 from hardpp.errors import CheckpointError, UsageError
+from hardpp.runs import checkpoint
 from hardpp.runs.folder import choose_device, open_run
 from hardpp.runs.trainer import Trainer
 

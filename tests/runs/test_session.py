@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from corpora import TINY, fail, hashes, metrics, succeed, train_command, write_corpus
 
-from hardpp.runs import checkpoint
 from hardpp.errors import Interrupted, NumericalError
-from hardpp.runs import session as sessions
-from hardpp.tasks.configuration import resolve
+from hardpp.runs import checkpoint, training
+from hardpp.runs import trainer as trainers
 from hardpp.runs.folder import create, open_run
-from hardpp.runs.session import Session, run_in_folder, train
+from hardpp.runs.session import Session
+from hardpp.runs.training import run_in_folder, train
+from hardpp.tasks.configuration import resolve
 from hardpp.types import Record
 
 Stop = Callable[[], bool]
@@ -149,8 +150,8 @@ def test_killed_around_a_checkpoint(
                 raise Killed
         mark(run, name, folder)
 
-    monkeypatch.setattr(sessions.checkpoint, "save", killing_save)
-    monkeypatch.setattr(sessions.checkpoint, "mark", killing_mark)
+    monkeypatch.setattr(training.checkpoint, "save", killing_save)
+    monkeypatch.setattr(training.checkpoint, "mark", killing_mark)
     with pytest.raises(Killed):
         leg(config, tmp_path / "run")
     monkeypatch.undo()
@@ -190,15 +191,15 @@ def test_old_checkpoints_go_but_the_best_and_the_newest_stay(corpus: Path, tmp_p
 def test_numbers_gone_bad_end_in_5_with_the_checkpoints_intact(
     step: int, objective: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = sessions.Trainer._update
+    update = trainers.Trainer._update
 
-    def poisoned(self: sessions.Trainer, batch: Any) -> Any:
+    def poisoned(self: trainers.Trainer, batch: Any) -> Any:
         if self.step == step - 1:
             for parameter in self.parameters:
                 parameter.register_hook(lambda gradient: gradient * float("nan"))
         return update(self, batch)
 
-    monkeypatch.setattr(sessions.Trainer, "_update", poisoned)
+    monkeypatch.setattr(trainers.Trainer, "_update", poisoned)
     more = ["--set", "training.log_every=3", "--objective", objective]
     command = train_command(corpus, tmp_path / "run", *more)
     assert f"stopped being finite at step {step}" in fail(5, *command)
@@ -253,7 +254,7 @@ def test_a_signal_at_the_last_step_is_heard(
         if record.split == "dev" and record.epoch == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(sessions.TrainingProgress, "show", ring)
+    monkeypatch.setattr(training.TrainingProgress, "show", ring)
     with pytest.raises(Interrupted) as caught:
         run_in_folder(config, tmp_path / "run", resume=True, force=False, report=silent)
     assert caught.value.exit_code == 143

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
-from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs.trainer import Schedule, Trainer, dump
 from hardpp.types import Record, SequenceBatch
 

@@ -13,17 +13,17 @@ from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment import batching
-from hardpp.tasks.alignment.attention import position_weights
-from hardpp.tasks.alignment.batching import ordered_batches
+from hardpp.tasks.alignment import batches
+from hardpp.tasks.alignment.batches import ordered_batches
 from hardpp.tasks.alignment.decoding import decode
+from hardpp.tasks.alignment.evaluation import position_weights
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Run
+from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
     folder = tmp_path_factory.mktemp("run")
     data = write_corpus(folder / "data")
     # A readable model, so that decoded words and alignments differ from pair to pair.
@@ -33,31 +33,31 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def pairs(run: Run) -> list[Pair]:
-    return run.task.select(run, None, "test", None, print)
+def pairs(run: OpenedRun) -> list[Pair]:
+    return run.select(None, "test", None, print)
 
 
-def test_parts_of_the_runs_data(run: Run) -> None:
+def test_parts_of_the_runs_data(run: OpenedRun) -> None:
     def sizes(part: str, limit: int | None = None) -> int:
-        return len(run.task.select(run, None, part, limit, print))
+        return len(run.select(None, part, limit, print))
 
     assert sizes("all") == sum(sizes(part) for part in ("train", "dev", "test"))
     assert sizes("train", 3) == 3
 
 
-def test_other_data_are_cut_as_the_runs_were(run: Run, tmp_path: Path) -> None:
+def test_other_data_are_cut_as_the_runs_were(run: OpenedRun, tmp_path: Path) -> None:
     # No blank in any target: by itself the file would be cut into characters.
     folder = write_corpus(tmp_path / "data")
     for part in ("train", "dev", "test"):
         (folder / f"{part}.tsv").write_text("ab\tAH\n")
-    (pair,) = run.task.select(run, str(folder), "test", None, print)
+    (pair,) = run.select(str(folder), "test", None, print)
     assert (pair.source, pair.target) == (("a", "b"), ("AH",))
     for part in (None, "all"):  # a file of one line, which cannot be split
-        assert run.task.select(run, str(folder / "dev.tsv"), part, None, print) == [pair]
+        assert run.select(str(folder / "dev.tsv"), part, None, print) == [pair]
 
 
 def test_figures_are_those_of_the_pairs_taken_one_by_one(
-    run: Run, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+    run: OpenedRun, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     symbols, nll, kl = 0, 0.0, 0.0
     with torch.no_grad():
@@ -68,8 +68,8 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
             kl += exact - float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())
             symbols += len(pair.target) + 1
     for size in (2, 100):
-        monkeypatch.setattr(batching, "BATCH", size)
-        found = run.task.evaluate(run, pairs, {})
+        monkeypatch.setattr(batches, "BATCH", size)
+        found = run.evaluate(pairs)
         assert found["nll"] == pytest.approx(nll / symbols, rel=1e-4)
         assert found["kl"] == pytest.approx(kl / symbols, abs=1e-4)
         assert found["pairs"] == len(pairs)
@@ -77,21 +77,21 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_decoded_words_belong_to_their_pairs(
-    run: Run, pairs: list[Pair], beam: int, monkeypatch: pytest.MonkeyPatch
+    run: OpenedRun, pairs: list[Pair], beam: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = SequenceDecoding(beam=beam)
     alone = [decode(run, [pair], how)[0] for pair in pairs]
     assert len(set(map(tuple, alone))) > 1
-    monkeypatch.setattr(batching, "BATCH", 3)
+    monkeypatch.setattr(batches, "BATCH", 3)
     assert decode(run, pairs, how) == alone
     assert decode(run, pairs[::-1], how) == alone[::-1]
 
 
 @pytest.mark.parametrize("which", ["posterior", "guide", "prior"])
 def test_positions_belong_to_their_pairs(
-    run: Run, pairs: list[Pair], which: str, monkeypatch: pytest.MonkeyPatch
+    run: OpenedRun, pairs: list[Pair], which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "BATCH", 3)
+    monkeypatch.setattr(batches, "BATCH", 3)
     for pair, together in zip(pairs, position_weights(run, pairs, which), strict=True):
         (alone,) = position_weights(run, [pair], which)
         assert together.shape == (len(pair.target) + 1, len(pair.source) + 1)
@@ -99,8 +99,8 @@ def test_positions_belong_to_their_pairs(
         torch.testing.assert_close(together.sum(-1), torch.ones(len(pair.target) + 1))
 
 
-def test_no_pairs_are_refused(run: Run) -> None:
-    for question in (partial(run.task.evaluate, run, [], {}), partial(decode, run, [])):
+def test_no_pairs_are_refused(run: OpenedRun) -> None:
+    for question in (partial(run.evaluate, []), partial(decode, run, [])):
         with pytest.raises(DataError, match="no pairs"):
             question()
 

@@ -17,19 +17,25 @@ import xarray as xr
 from caption_files import write_table, write_tokens
 from corpora import fail, hashes, metrics, settings, succeed
 from image_files import idx_bytes, write_idx
+from pydantic import ValidationError
 
+from hardpp import sites
 from hardpp.config import DataConfig
 from hardpp.data.captions import scenes
 from hardpp.data.images import corpora
 from hardpp.decoding.beam import beam_search
 from hardpp.errors import DataError, UsageError
+from hardpp.inference.soft_attention import SoftAttention
 from hardpp.runs.folder import create, open_run
-from hardpp.runs.session import Session, run_in_folder, train
+from hardpp.runs.session import Session
+from hardpp.runs.training import run_in_folder, train
+from hardpp.tasks.attention import attention
 from hardpp.tasks.caption import data as caption_data
-from hardpp.tasks.caption.data import Chosen
-from hardpp.tasks.caption.evaluation import describe_images, looks, middle_in, word_weights
+from hardpp.tasks.caption.data import CaptionItems, region_boxes
+from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.evaluation import decode, word_weights
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Run
+from hardpp.tasks.opened_run import OpenedRun
 
 MODEL = "caption"
 TINY: dict[str, Any] = {
@@ -59,7 +65,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
     out = tmp_path_factory.mktemp("run") / "run"
     more = ["--objective", "enum", "--max-steps", "45", "--max-epochs", "15"]
     succeed(*command("digit-captions", out, *more, "--set", "optimiser.learning_rate=0.02"))
@@ -67,8 +73,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def chosen(run: Run) -> Chosen:
-    return run.task.select(run, None, None, None, print)
+def items(run: OpenedRun) -> CaptionItems:
+    return run.select()
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +116,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
     sizes = {"network": {"dropout": 0.3}, "training": {"max_epochs": 2, "max_steps": 6}}
     config = resolve([TINY, more, sizes])
     whole, halved = tmp_path / "whole", tmp_path / "halved"
-    figures = run_in_folder(config, whole, resume=True, force=False, report=print)
+    _, figures = run_in_folder(config, whole, resume=True, force=False, report=print)
     session = Session(config, print)
     create(halved, config, session.description)
     steps = iter(range(1, 100))
@@ -123,7 +129,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
         report=print,
     )
     assert metrics(halved)[-1]["step"] == 2
-    again = run_in_folder(config, halved, resume=True, force=False, report=print)
+    _, again = run_in_folder(config, halved, resume=True, force=False, report=print)
     assert hashes(whole) == hashes(halved)
     assert metrics(whole) == metrics(halved)
     assert {**figures, "seconds": 0} == {**again, "seconds": 0}
@@ -131,15 +137,14 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
 
 @torch.no_grad()
 def test_figures_are_those_of_the_images_taken_one_by_one(
-    run: Run, chosen: Chosen, monkeypatch: pytest.MonkeyPatch
+    run: OpenedRun, items: CaptionItems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model: Any = run.programs.model
-    known = caption_data.vocabulary(run.description)
-    boxes = caption_data.boxes(run.config, run.description)
+    vocabulary, boxes = run.description.vocabulary, region_boxes(run)
     assert len(boxes) == S
     sums, about, words, right, total = Counter[str](), 0, 0, 0, 0
-    for sentence in chosen.sentences:
-        ((_, batch),) = caption_data.batches(run, Chosen([sentence], chosen.part))
+    for sentence in items.sentences:
+        ((_, batch),) = caption_data.batches(run, CaptionItems([sentence], items.part))
         memory, query, scores = by_hand(model, batch)
         prior = scores.softmax(-1)[0]  # (T, S)
         likelihood = torch.stack(
@@ -150,7 +155,7 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
         )  # (S, T, V)
         joint = prior.T * likelihood.gather(-1, batch.target[0].expand(S, -1).unsqueeze(-1)).squeeze(-1)
         posterior = (joint / joint.sum(0)).T  # (T, S)
-        guide = looks(run, batch).guide[0]
+        guide = attention(run, batch, sites.REGION).guide[0]
         sums["nll"] -= float(joint.sum(0).log().sum())
         sums["entropy"] -= float((prior * prior.log()).sum())
         sums["kl"] += float((guide * (guide / posterior).log()).sum())
@@ -165,22 +170,24 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
             sums["guess"] += (
                 sum(left <= (a + c) / 2 < end and top <= (b + d) / 2 < bottom for a, b, c, d in boxes) / S
             )
-        (said,) = describe_images(run, Chosen([sentence], chosen.part), run.task.decoding(beam=1))
-        assert said == known.decode(greedy_by_hand(model, batch, int(1.5 * run.description["longest"]) + 10))
-        references = [caption.words for caption in chosen.part.captions[sentence.image]]
+        (said,) = decode(run, CaptionItems([sentence], items.part), run.decoding({"beam": 1}))
+        assert said == vocabulary.decode(
+            greedy_by_hand(model, batch, int(1.5 * run.description.longest) + 10)
+        )
+        references = [caption.words for caption in items.part.captions[sentence.image]]
         sums["same"] += tuple(said) in references
         counts = Counter(said) & Counter(references[0])
         right, total = right + sum(counts.values()), total + len(said)
         sums["length"] += len(references[0])
-    assert sum(len(one.caption.gold or {}) for one in chosen.sentences) == about
+    assert sum(len(one.caption.gold or {}) for one in items.sentences) == about
     expected = {name: sums[name] / words for name in ("nll", "entropy", "kl")}
     expected |= {name: sums[name] / about for name in ("hit_prior", "hit_guide", "hit_posterior", "guess")}
-    expected["same"] = sums["same"] / len(chosen.sentences)
+    expected["same"] = sums["same"] / len(items.sentences)
     brevity = min(1.0, math.exp(1 - sums["length"] / total)) if total else 0.0
     expected["BLEU1"] = round(100 * brevity * right / total, 2)
     for size in (1, 3, 50):
-        monkeypatch.setattr(caption_data, "ROWS", size)
-        found = run.task.evaluate(run, chosen, {})
+        monkeypatch.setattr(caption_data, "BATCH", size)
+        found = run.evaluate(items)
         for name, value in expected.items():
             assert found[name] == pytest.approx(value, abs=2e-4), name
     assert found["BLEU1"] > 0
@@ -211,63 +218,61 @@ def greedy_by_hand(model: Any, batch: Any, most: int) -> list[int]:
     return ids
 
 
-def test_a_beam_finds_what_its_search_finds(run: Run, chosen: Chosen) -> None:
+def test_a_beam_finds_what_its_search_finds(run: OpenedRun, items: CaptionItems) -> None:
     model: Any = run.programs.model
-    how = run.task.decoding(beam=3)
-    said = describe_images(run, chosen, how)
-    known = caption_data.vocabulary(run.description)
-    batch = run.task.batch(run, chosen)
-    most = int(1.5 * run.description["longest"]) + 10
+    said = decode(run, items, run.decoding({"beam": 3}))
+    batch = run.batch(items)
+    most = int(1.5 * run.description.longest) + 10
     ranked = beam_search(model, batch.source, batch.source_mask, width=3, max_steps=most)
-    assert said == [known.decode(hypotheses[0].symbols) for hypotheses in ranked]
+    assert said == [run.description.vocabulary.decode(hypotheses[0].symbols) for hypotheses in ranked]
     (found,) = json.loads(succeed("evaluate", run.path, "--beam", "3", "--format", "json"))
-    assert found["same"] == pytest.approx(run.task.evaluate(run, chosen, {"beam": 3})["same"])
+    assert found["same"] == pytest.approx(run.evaluate(items, beam=3)["same"])
     assert "BLEU4" in found
     assert "--draws is not for model" in fail(2, "evaluate", run.path, "--draws", "2")
 
 
-def test_decode_says_what_evaluate_scores(run: Run, chosen: Chosen) -> None:
-    said = dict(run.task.decode(run, chosen, {"beam": 2}))
-    assert list(said) == chosen.names
-    captions = dict(zip(chosen.part.names, chosen.part.captions, strict=True))
-    right = [said[name] in [" ".join(caption.words) for caption in captions[name]] for name in chosen.names]
-    assert sum(right) / len(right) == run.task.evaluate(run, chosen, {"beam": 2})["same"]
+def test_decode_says_what_evaluate_scores(run: OpenedRun, items: CaptionItems) -> None:
+    said = dict(run.decode(items, beam=2))
+    assert list(said) == items.names
+    captions = dict(zip(items.part.names, items.part.captions, strict=True))
+    right = [said[name] in [" ".join(caption.words) for caption in captions[name]] for name in items.names]
+    assert sum(right) / len(right) == run.evaluate(items, beam=2)["same"]
     assert succeed("decode", run.path, "--beam", "2").splitlines() == list(said.values())
     assert "no lines of a file" in fail(2, "decode", run.path, "--input", "-")
 
 
-def test_soft_runs_are_judged_as_they_predict(run: Run, chosen: Chosen) -> None:
-    soft = run._replace(config=run.config.model_copy(update={"objective": "soft"}))
+def test_soft_runs_are_judged_as_they_predict(run: OpenedRun, items: CaptionItems) -> None:
+    soft = dataclasses.replace(run, objective=SoftAttention())
     model: Any = run.programs.model
     total, words = 0.0, 0
     with torch.no_grad():
-        for sentence in chosen.sentences:
-            ((_, batch),) = caption_data.batches(run, Chosen([sentence], chosen.part))
+        for sentence in items.sentences:
+            ((_, batch),) = caption_data.batches(run, CaptionItems([sentence], items.part))
             memory, query, scores = by_hand(model, batch)
             said = model.readout(scores.softmax(-1) @ memory, query).log_softmax(-1)
             total -= float(said.gather(-1, batch.target.unsqueeze(-1)).sum())
             words += int(batch.symbols)
-    found = soft.task.evaluate(soft, chosen, {})
+    found = soft.evaluate(items)
     assert found["nll"] == pytest.approx(total / words, abs=1e-5)
-    assert found["nll"] != run.task.evaluate(run, chosen, {})["nll"]
+    assert found["nll"] != run.evaluate(items)["nll"]
 
 
 @pytest.mark.parametrize("which", ["prior", "guide", "posterior"])
 def test_regions_belong_to_their_words(
-    run: Run, chosen: Chosen, which: str, monkeypatch: pytest.MonkeyPatch
+    run: OpenedRun, items: CaptionItems, which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caption_data, "ROWS", 3)
-    together = word_weights(run, chosen, which)
-    for sentence, weights in zip(chosen.sentences, together, strict=True):
-        (alone,) = word_weights(run, Chosen([sentence], chosen.part), which)
+    monkeypatch.setattr(caption_data, "BATCH", 3)
+    together = word_weights(run, items, which)
+    for sentence, weights in zip(items.sentences, together, strict=True):
+        (alone,) = word_weights(run, CaptionItems([sentence], items.part), which)
         assert weights.shape == (len(sentence.caption.words) + 1, S)
         torch.testing.assert_close(weights, alone, rtol=0, atol=1e-5)
-    header, *lines = run.task.alignments(run, chosen, which, "tsv")
+    header, *lines = run.align(items, of=which)
     assert header.split("\t") == ["image", "word", "region", "box", "probability"]
-    boxes = caption_data.boxes(run.config, run.description)
+    boxes = region_boxes(run)
     expected = [
         (name, word, int(weight.argmax()), boxes[int(weight.argmax())], float(weight.max()))
-        for name, sentence, weights in zip(chosen.names, chosen.sentences, together, strict=True)
+        for name, sentence, weights in zip(items.names, items.sentences, together, strict=True)
         for word, weight in zip([*sentence.caption.words, "</s>"], weights, strict=True)
     ]
     for line, (name, word, region, box, probability) in zip(lines, expected, strict=True):
@@ -277,59 +282,55 @@ def test_regions_belong_to_their_words(
         assert float(cells[4]) == pytest.approx(probability, abs=1e-4)
 
 
-def test_what_has_no_form_is_refused(run: Run) -> None:
-    for style in ("pharaoh", "pharaoh-probabilities", "ctm"):
-        assert "use --format tsv" in fail(2, "align", run.path, "--format", style)
-    assert "textgrid" in fail(2, "align", run.path, "--format", "textgrid", "--out", "somewhere")
+def test_what_has_no_form_is_refused(run: OpenedRun) -> None:
+    for form in ("pharaoh", "pharaoh-probabilities", "ctm", "textgrid"):
+        said = fail(2, "align", run.path, "--format", form, "--out", "somewhere")
+        assert f"model caption has no alignments in the form {form!r}" in said
+        assert "give --format tsv" in said
     both = ["--format", "pharaoh", "--both-ways", str(run.path)]
     assert "has no links of words" in fail(2, "align", run.path, *both)
     assert "one by one" in fail(2, "evaluate", run.path, "--part", "all")
 
 
-def test_the_posterior_file(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+def test_the_posterior_file(run: OpenedRun, items: CaptionItems, tmp_path: Path) -> None:
     out = tmp_path / "posterior.nc"
     succeed("posterior", run.path, "--out", out, "--draws", "4")
-    longest = max(len(one.caption.words) for one in chosen.sentences) + 1
+    longest = max(len(one.caption.words) for one in items.sentences) + 1
     with xr.open_datatree(out, engine="h5netcdf") as tree:
-        assert tree["alignment"]["sentence"].values.tolist() == chosen.names
+        assert tree["attention"]["sentence"].values.tolist() == items.names
         for which, name in (("prior", "prior"), ("guide", "guide"), ("posterior", "exact")):
-            table = tree["alignment"][name].values
-            assert table.shape == (len(chosen.names), longest, S)
-            for row, weights in enumerate(word_weights(run, chosen, which)):
+            table = tree["attention"][name].values
+            assert table.shape == (len(items.names), longest, S)
+            for row, weights in enumerate(word_weights(run, items, which)):
                 np.testing.assert_allclose(table[row, : len(weights)], weights.numpy(), atol=1e-5)
         assert tree.attrs["model"] == MODEL
     data: Any = arviz.from_netcdf(out)
     assert data.posterior.sizes["draw"] == 4
 
 
-def test_pictures_of_several_images_or_of_named_ones(run: Run, chosen: Chosen, tmp_path: Path) -> None:
+def test_pictures_of_several_images_or_of_named_ones(
+    run: OpenedRun, items: CaptionItems, tmp_path: Path
+) -> None:
     succeed("plot", run.path, "--out", tmp_path, "--count", "1")
     assert len(list(tmp_path.glob("*.png"))) == 1
-    ((name, figure),) = run.task.pictures(run, chosen, 1, ["test/00003"])
+    ((name, figure),) = run.plot("test/00003", items=items).items()
     assert name == "test-00003"
     shown = [axis.get_title().split(":")[0] for axis in figure.axes if axis.get_title()]
-    assert shown == ["image", *chosen.sentences[3].caption.words]
+    assert shown == ["image", *items.sentences[3].caption.words]
     with pytest.raises(UsageError, match="'nobody' is not among these 6 images"):
-        next(run.task.pictures(run, chosen, 1, ["nobody"]))
+        run.plot("nobody", items=items)
 
 
-def test_pictures_of_like_names_do_not_collide(run: Run, chosen: Chosen) -> None:
+def test_pictures_of_like_names_do_not_collide(run: OpenedRun, items: CaptionItems) -> None:
     long = "a photograph taken on the beach of somewhere in the north of France"
     part = dataclasses.replace(
-        chosen.part, names=[f"{long} {number}.png" for number in range(len(chosen.part))]
+        items.part, names=[f"{long} {number}.png" for number in range(len(items.part))]
     )
-    items = Chosen(chosen.sentences, part)
-    several = [name for name, _ in run.task.pictures(run, items, 3, [])]
+    items = CaptionItems(items.sentences, part)
+    several = list(run.plot(items=items, count=3))
     assert len(set(several)) == 3
     third = part.names[2]
-    assert [name for name, _ in run.task.pictures(run, items, 3, [third, third])] == several[2:]
-
-
-def test_what_is_in_the_middle() -> None:
-    box = (8.0, 16.0, 18.0, 26.0)
-    assert middle_in((4.0, 12.0, 12.0, 20.0), box)  # (8, 16)
-    assert not middle_in((14.0, 12.0, 22.0, 20.0), box)  # (18, 16)
-    assert not middle_in((8.0, 4.0, 18.0, 26.0), box)  # (13, 15)
+    assert list(run.plot(third, third, items=items)) == several[2:]
 
 
 def test_a_folder_like_flickr8k(flickr: Path, tmp_path: Path) -> None:
@@ -337,14 +338,14 @@ def test_a_folder_like_flickr8k(flickr: Path, tmp_path: Path) -> None:
     more = ["--set", "network.kernels=[9,9,9,9]", "--set", "data.train_limit=8", "--objective", "exact"]
     succeed(*command(flickr, out, *more))
     run = open_run(out, "cpu")
-    assert run.description["size"] == [3, 224, 224]
-    chosen = run.task.select(run, None, None, 3, print)
-    found = run.task.evaluate(run, chosen, {})
+    assert run.description.size == [3, 224, 224]
+    items = run.select(limit=3)
+    found = run.evaluate(items)
     assert "hit_prior" not in found  # nobody knows where one has to look
     assert "guess" not in found
-    lines = list(run.task.alignments(run, chosen, "prior", "tsv"))
+    lines = run.align(items, of="prior")
     assert lines[1].split("\t")[0].endswith(".jpg")
-    ((_, figure),) = run.task.pictures(run, chosen, 1, [])
+    (figure,) = run.plot(items=items, count=1).values()
     assert figure.axes
     assert "this run was trained on [3, 224, 224]" in fail(3, "evaluate", out, "--data", "digit-captions")
 
@@ -355,27 +356,32 @@ def test_published_flickr8k_is_read(tmp_path: Path) -> None:
     config = resolve([TINY, {"model": MODEL, "data": {"name": str(write_tokens(folder))}}])
     session = Session(config, print)
     assert [len(getattr(session.data, part)) for part in ("train", "dev", "test")] == [40, 8, 8]
-    batches = session.task.epoch_batches(config, session.data, session.description)(0)
+    batches = session.family.epoch_batches(config, session.data, session.description)(0)
     assert sum(len(make.args[0]) for make in batches) == 40 * 5  # all references, each with its image
 
 
-def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(run: Run, flickr: Path) -> None:
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
+    run: OpenedRun, flickr: Path
+) -> None:
     limited = run.config.model_copy(update={"data": DataConfig(name=str(flickr), train_limit=2)})
-    run = run._replace(config=limited, description={**run.description, "size": [3, 224, 224]})
-    mine, others = (run.task.select(run, name, "train", None, print) for name in (None, str(flickr)))
+    description = run.description.model_copy(update={"size": [3, 224, 224]})
+    run = dataclasses.replace(run, config=limited, description=description)
+    mine, others = (run.select(name, "train") for name in (None, str(flickr)))
     assert mine.names == others.names[:2]
     assert len(others.names) > 2
-    batches = run.task.epoch_batches(limited, run.task.load(limited.data, print), run.description)(0)
+    batches = run.family.epoch_batches(limited, run.family.load(limited.data, print), run.description)(0)
     trained = sum(batch().size for batch in batches)  # every reference of those images
     assert trained == sum(len(others.part.captions[place]) for place in (0, 1))
 
 
-def test_an_image_without_captions_or_regions_is_refused(run: Run, chosen: Chosen, tmp_path: Path) -> None:
-    empty = Chosen([], chosen.part)
+def test_an_image_without_captions_or_regions_is_refused(
+    run: OpenedRun, items: CaptionItems, tmp_path: Path
+) -> None:
+    empty = CaptionItems([], items.part)
     with pytest.raises(DataError, match="no captions"):
-        run.task.evaluate(run, empty, {})
+        run.evaluate(empty)
     with pytest.raises(DataError, match="no captions"):
-        run.task.batch(run, empty)
+        run.batch(empty)
 
 
 @pytest.mark.parametrize(
@@ -420,12 +426,29 @@ def test_bleu_is_asked_for_before_training(tmp_path: Path, monkeypatch: pytest.M
     assert not out.exists()
 
 
-def test_a_datum_is_called_by_its_sentence(run: Run, chosen: Chosen) -> None:
-    batch = run.task.batch(run, chosen)
-    said = " ".join(chosen.sentences[0].caption.words)
-    assert run.task.label(run.description, batch, 0) == f"the image of {said!r}"
+def test_a_datum_is_called_by_its_sentence(run: OpenedRun, items: CaptionItems) -> None:
+    batch = run.batch(items)
+    said = " ".join(items.sentences[0].caption.words)
+    assert run.family.label(run.description, batch, 0) == f"the image of {said!r}"
 
 
-def test_gradients_of_objectives_can_be_compared(run: Run, tmp_path: Path) -> None:
+def test_gradients_of_objectives_can_be_compared(run: OpenedRun, tmp_path: Path) -> None:
     words = ["--objectives", "exact,elbo", "--limit", "2", "--draws", "20", "--out", str(tmp_path / "g.png")]
     assert "elbo" in succeed("compare", "gradients", run.path, *words)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"words": ["a"]},
+        {"words": ["</s>", "<unk>", "a", "a"]},
+        {"size": [3, 8]},
+        {"size": [0, 8, 8]},
+        {"longest": 0},
+    ],
+)
+def test_a_description_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+    right = {"words": ["</s>", "<unk>", "a"], "size": [3, 8, 8], "longest": 1, "fingerprint": "f"}
+    assert CaptionDescription.model_validate(right).vocabulary.encode("a") == [2]
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        CaptionDescription.model_validate({**right, **wrong})

@@ -6,21 +6,19 @@ from typing import Any
 import pytest
 from corpora import fail, hardpp, settings, write_corpus
 
-from hardpp.config import DataConfig, read_toml, write_toml
+from hardpp.config import read_toml, write_toml
 from hardpp.errors import UsageError
-from hardpp.tasks.catalogue import OBJECTIVES, TASKS
+from hardpp.tasks.catalogue import FAMILIES, OBJECTIVES, family
 from hardpp.tasks.catalogue import objective as make_objective
 from hardpp.tasks.configuration import resolve, stored
-from hardpp.tasks.settings import described_settings
+from hardpp.tasks.family import Family
+from hardpp.tasks.listing import list_settings
 
 
-class Older:
-    """A family as they were when `data` was what is now `data_sets`."""
+class Unfinished(Family):
+    """A family that declares something and answers nothing."""
 
-    name = summary = unit = "older"
-    presets = guides = ()
-    network = decoding = DataConfig
-    data = ("words",)
+    name = summary = unit = "unfinished"
 
 
 def refusal(*layers: dict[str, Any]) -> str:
@@ -86,9 +84,9 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"objective": "json:JSONDecoder"}, "is no subclass of SurrogateObjective"),
         ({"objective": "json:nothing"}, "cannot be imported"),
         ({"guide": "module:Guide"}, "there is no guide 'module:Guide'"),
-        ({"model": "os:abort"}, "model 'os:abort' is no model family: it is no class"),
-        ({"model": "json:JSONDecoder"}, "is no model family: it has no name, summary, "),
-        ({"model": f"{__name__}:Older"}, "is no model family: it has no data_sets (see "),
+        ({"model": "os:abort"}, "model 'os:abort' is no model family: it is no subclass of Family"),
+        ({"model": "json:JSONDecoder"}, "is no model family: it is no subclass of Family"),
+        ({"model": f"{__name__}:Unfinished"}, "is no model family: it has no describe, dev_batches, "),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
         ({"seed": True}, "seed: input should be a valid integer, got True"),
         ({"seed": "0"}, "seed: input should be a valid integer, got '0'"),
@@ -151,15 +149,15 @@ def test_the_guide_that_is_left_out_is_the_one_that_is_trained(objective: str) -
     assert isinstance(make_objective(objective, config.inference), OBJECTIVES[objective].kind)
 
 
-@pytest.mark.parametrize("model", TASKS)
+@pytest.mark.parametrize("model", FAMILIES)
 def test_every_family_reads_data_its_own_way(model: str) -> None:
     tables = {"model": model, "data": {"train_limit": 7}}
     config = resolve([tables])
-    assert type(config.data) is TASKS[model].data
-    assert (config.data.name, config.data.train_limit) == (TASKS[model].data_sets[0], 7)
-    own = set(TASKS[model].data.model_fields)
+    assert type(config.data) is family(model).data
+    assert (config.data.name, config.data.train_limit) == (family(model).data_sets[0], 7)
+    own = set(family(model).data.model_fields)
     assert set(config.model_dump()["data"]) == own
-    rows = {row["setting"] for row in described_settings(config)}
+    rows = {row["setting"] for row in list_settings(config)}
     assert {name for name in rows if name.startswith("data.")} == {f"data.{name}" for name in own}
 
 

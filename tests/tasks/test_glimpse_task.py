@@ -1,5 +1,6 @@
 """Glimpses from the command line, on images made up here: IDX files, folders of classes, scenes of digits."""
 
+import dataclasses
 import gzip
 import json
 import math
@@ -15,22 +16,25 @@ import torch
 import xarray as xr
 from corpora import fail, hardpp, hashes, metrics, settings, succeed
 from image_files import held, idx_bytes, write_idx, write_picture
+from pydantic import ValidationError
 from torch import Tensor
 
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError, UsageError
+from hardpp.guides.prior import Prior
+from hardpp.nn.glimpse_reader import GlimpseReader
 from hardpp.runs.folder import create, open_run
-from hardpp.runs.session import Session, run_in_folder, train
-from hardpp.tasks import gradients
+from hardpp.runs.session import Session
+from hardpp.runs.training import run_in_folder, train
+from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Run
-from hardpp.tasks.glimpse import data as glimpse_data
-from hardpp.tasks.glimpse import run as glimpse_verbs
-from hardpp.tasks.glimpse.data import Chosen
-from hardpp.tasks.glimpse.family import SUMMING, GlimpseTask
+from hardpp.tasks.glimpse import data as image_data
+from hardpp.tasks.glimpse.data import ImagesDescription, SelectedImages
+from hardpp.tasks.glimpse.family import GlimpseFamily
 from hardpp.tasks.objectives import ObjectiveSpec
+from hardpp.tasks.opened_run import OpenedRun
 
 MODEL = "glimpse"
 TINY: dict[str, Any] = {
@@ -72,14 +76,14 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
     out = tmp_path_factory.mktemp("run") / "run"
     succeed(*command(folder, out))
     return open_run(out, "cpu")
 
 
 @pytest.fixture(scope="module")
-def scene_run(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def scene_run(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
     out = tmp_path_factory.mktemp("run") / "run"
     more = ["--guide", "variational", "--objective", "rws"]
     more += ["--set", "network.side=12", "--set", "network.context=6"]
@@ -88,12 +92,12 @@ def scene_run(mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def scenes(scene_run: Run) -> Chosen:
-    return scene_run.task.select(scene_run, None, None, None, print)
+def scenes(scene_run: OpenedRun) -> SelectedImages:
+    return scene_run.select()
 
 
-def decided(run: Run) -> Run:
-    """The run with policies of any weights, which always take the likeliest place: nothing is random."""
+def decided(run: OpenedRun) -> OpenedRun:
+    """The run with policies of any weights, which always take the likeliest location: nothing is random."""
     run = open_run(run.path, "cpu")
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -156,12 +160,25 @@ def test_every_objective_trains_from_the_command_line(
     assert 1 <= summary["ess"] <= particles
 
 
-@pytest.mark.parametrize("objective", SUMMING)
-def test_objectives_that_need_a_sum_over_places_are_refused_at_once(
+SUMS = (
+    "exact",
+    "enum",
+    "soft",
+    "gumbel",
+    "dirichlet",
+    "sum-and-sample",
+    "hardpp.inference.exact:ExactMarginal",
+)
+
+
+@pytest.mark.parametrize("objective", SUMS)
+def test_objectives_that_need_a_sum_over_locations_are_refused_at_once(
     folder: Path, tmp_path: Path, objective: str
 ) -> None:
     out = tmp_path / "run"
-    assert "take one that draws" in fail(2, *command(folder, out, "--objective", objective))
+    message = fail(2, *command(folder, out, "--objective", objective))
+    assert f"{objective} sums over latents or mixes them" in message
+    assert "take one that draws" in message
     assert not out.exists()
 
 
@@ -173,14 +190,14 @@ def test_objectives_that_need_a_sum_over_places_are_refused_at_once(
 def test_glimpses_emit_nothing_that_draws_could_be_compared_by(
     folder: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    said = fail(2, *command(folder, tmp_path / "run", "--dry-run", "--objective", *words))
-    assert "temporal baselines and controls" in said
+    message = fail(2, *command(folder, tmp_path / "run", "--dry-run", "--objective", *words))
+    assert "temporal baselines and controls" in message
 
 
 def test_what_is_recommended() -> None:
     config = resolve([{"model": MODEL}])
     assert (config.data.name, config.objective, config.guide) == ("translated-mnist", "rloo", "prior")
-    for objective in ("reinforce", "hybrid"):  # places are chosen before anything is known of the label
+    for objective in ("reinforce", "hybrid"):  # locations are chosen before anything is known of the label
         assert resolve([{"model": MODEL, "objective": objective}]).guide == "prior"
     for objective in ("rws", "vimco"):
         assert resolve([{"model": MODEL, "objective": objective}]).guide == "variational"
@@ -192,7 +209,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(mnist: Path, tmp_path:
     config = resolve([TINY, more, {"training": {"max_epochs": 3, "max_steps": 9}}])
     assert config.data.fresh
     whole, halved = tmp_path / "whole", tmp_path / "halved"
-    figures = run_in_folder(config, whole, resume=True, force=False, report=print)
+    _, figures = run_in_folder(config, whole, resume=True, force=False, report=print)
     session = Session(config, print)
     create(halved, config, session.description)
     steps = iter(range(1, 100))
@@ -205,7 +222,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(mnist: Path, tmp_path:
         report=print,
     )
     assert metrics(halved)[-1]["step"] == 5
-    again = run_in_folder(config, halved, resume=True, force=False, report=print)
+    _, again = run_in_folder(config, halved, resume=True, force=False, report=print)
     assert hashes(whole) == hashes(halved)
     assert metrics(whole) == metrics(halved)
     assert {**figures, "seconds": 0} == {**again, "seconds": 0}
@@ -213,24 +230,25 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(mnist: Path, tmp_path:
 
 @torch.no_grad()
 def test_figures_are_those_of_the_images_taken_one_by_one(
-    scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
+    scene_run: OpenedRun, scenes: SelectedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = decided(scene_run)
     model: Any = run.programs.model
     sums: Counter[str] = Counter()
     cells: list[Counter[tuple[float, ...]]] = [Counter() for _ in range(model.glimpses)]
-    for place in scenes.places:
-        shown, label = scenes.part.read([place]), int(scenes.part.labels[place])
+    for index in scenes.indices:
+        shown, label = scenes.part.read([index]), int(scenes.part.labels[index])
         assert shown.boxes is not None
         left, top, right, bottom = shown.boxes[0].tolist()
-        places = model.look(shown.pixels)[0]
-        said = model.labels(shown.pixels, places)[0]  # (T, V)
-        for t in range(model.glimpses):
-            sums[f"error_{t + 1}"] += int(said[t].argmax()) != label
-            cells[t][tuple(model.space.places(places).at[0, t].tolist())] += 1
-        sums["nll"] -= float(said[-1, label])
-        sums["bound"] += float(said[:, label].mean())
-        points = [[30 * (x + 1) for x in at] for at in model.space.places(places).at[0].tolist()]
+        locations = model.sample_locations(shown.pixels)[0]
+        log_p = model.labels(shown.pixels, locations)[0]  # (G, V)
+        centres = model.space.locations(locations).centre[0].tolist()
+        for g in range(model.glimpses):
+            sums[f"error_{g + 1}"] += int(log_p[g].argmax()) != label
+            cells[g][tuple(centres[g])] += 1
+        sums["nll"] -= float(log_p[-1, label])
+        sums["bound"] += float(log_p[:, label].mean())
+        points = [[30 * (x + 1) for x in centre] for centre in centres]
         middle = ((top + bottom) / 2, (left + right) / 2)
         sums["distance"] += math.dist(points[-1], middle)
         sums["distance_first"] += math.dist(points[0], middle)
@@ -238,28 +256,22 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
         sums["hit"] += top <= points[-1][0] < bottom and left <= points[-1][1] < right
         for name, side in (("seen", 12), ("covered", 24)):
             sums[name] += len(set().union(*(window(point, side, 60) for point in points))) / 3600
-    N = len(scenes.places)
+    N = len(scenes.indices)
     expected = {name: value / N for name, value in sums.items()} | {"ess": 3, "entropy_policy": 0}
     expected["error"] = expected["error_mean"] = expected["error_2"]
     expected["nll_mean"] = expected["nll"]
-    for t, counted in enumerate(cells, start=1):
-        expected[f"entropy_{t}"] = -sum(n / N * math.log(n / N) for n in counted.values())
+    for g, counted in enumerate(cells, start=1):
+        expected[f"entropy_{g}"] = -sum(n / N * math.log(n / N) for n in counted.values())
     expected["entropy"] = expected["entropy_2"]
-    proposal_is_prior = run._replace(programs=run.programs._replace(guide=prior_of(run)))
+    proposal_is_prior = dataclasses.replace(run, programs=run.programs._replace(guide=Prior(model)))
     for size in (1, 5, 500):
-        monkeypatch.setattr(glimpse_data, "AT_ONCE", size)
-        found = run.task.evaluate(proposal_is_prior, scenes, {})
+        monkeypatch.setattr(image_data, "AT_ONCE", size)
+        figures = proposal_is_prior.evaluate(scenes)
         for name, value in expected.items():
-            assert found[name] == pytest.approx(value, abs=1e-5), name
-        assert set(found) - set(expected) == {"images", "step", "seconds"}
+            assert figures[name] == pytest.approx(value, abs=1e-5), name
+        assert set(figures) - set(expected) == {"images", "step", "seconds"}
     assert expected["entropy"] > 0
     assert 0 < expected["covered"] < 1
-
-
-def prior_of(run: Run) -> Any:
-    from hardpp.guides.prior import Prior
-
-    return Prior(run.programs.model)
 
 
 def window(point: list[float], side: int, size: int) -> set[tuple[int, int]]:
@@ -273,83 +285,85 @@ def window(point: list[float], side: int, size: int) -> set[tuple[int, int]]:
 
 
 @torch.no_grad()
-def test_predictions_of_several_draws_are_averaged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_of_several_draws_are_averaged(run: OpenedRun, monkeypatch: pytest.MonkeyPatch) -> None:
     model: Any = run.programs.model
-    chosen = run.task.select(run, None, None, None, print)
-    K, N = 3, len(chosen.places)
+    images = run.select()
+    K, N = 3, len(images.indices)
     drawn = torch.randint(9, (K, N, 2), generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(
-        type(model), "look", lambda self, images, draws=1: drawn[:1] if draws == 1 else drawn[1 : draws + 1]
+        type(model),
+        "sample_locations",
+        lambda self, pixels, draws=1: drawn[:1] if draws == 1 else drawn[1 : draws + 1],
     )
-    found = run.task.evaluate(run, chosen, {"draws": K})
+    figures = run.evaluate(images, draws=K)
     wrong, nats = 0, 0.0
-    for place in range(N):
-        shown, label = chosen.part.read([place]).pixels, int(chosen.part.labels[place])
-        said = torch.stack([model.labels(shown, drawn[k, place : place + 1])[0, -1] for k in range(K)])
-        mean = said.double().exp().mean(0)
+    for index in range(N):
+        pixels, label = images.part.read([index]).pixels, int(images.part.labels[index])
+        log_p = torch.stack([model.labels(pixels, drawn[k, index : index + 1])[0, -1] for k in range(K)])
+        mean = log_p.double().exp().mean(0)
         wrong += int(mean.argmax()) != label
         nats -= math.log(float(mean[label]))
-    assert found["error_mean"] == pytest.approx(wrong / N)
-    assert found["nll_mean"] == pytest.approx(nats / N, abs=1e-5)
-    for t in range(2):
-        shares = np.bincount(drawn[:, :, t].flatten().numpy()) / (K * N)
+    assert figures["error_mean"] == pytest.approx(wrong / N)
+    assert figures["nll_mean"] == pytest.approx(nats / N, abs=1e-5)
+    for g in range(2):
+        shares = np.bincount(drawn[:, :, g].flatten().numpy()) / (K * N)
         entropy = -sum(p * math.log(p) for p in shares if p)
-        assert found[f"entropy_{t + 1}"] == pytest.approx(entropy, abs=1e-6)
-    reader = model.reader(chosen.part.read(chosen.places).pixels)
+        assert figures[f"entropy_{g + 1}"] == pytest.approx(entropy, abs=1e-6)
+    reader = model.reader(images.part.read(images.indices).pixels)
     logits = reader.parameters(drawn[0])[:, -1].detach().clone()
     logits[torch.arange(N), drawn[0, :, 0]] = -torch.inf  # where the first glimpse was, the last may not be
     last = logits.softmax(-1)
     entropy = -torch.special.xlogy(last, last).sum(-1).mean()
-    assert found["entropy_policy"] == pytest.approx(float(entropy), abs=1e-5)
+    assert figures["entropy_policy"] == pytest.approx(float(entropy), abs=1e-5)
 
 
-def test_decode_says_what_evaluate_scores(scene_run: Run, scenes: Chosen) -> None:
+def test_decode_says_what_evaluate_scores(scene_run: OpenedRun, scenes: SelectedImages) -> None:
     settled = decided(scene_run)
-    said = list(settled.task.decode(settled, scenes, {"draws": 3}))
-    assert [name for name, _ in said] == list(scenes.names)
-    right = [scenes.classes[int(label)] for label in scenes.part.labels]
-    wrong = sum(label != true for (_, label), true in zip(said, right, strict=True))
-    assert wrong / len(said) == pytest.approx(settled.task.evaluate(settled, scenes, {})["error"])
+    decoded = settled.decode(scenes, draws=3)
+    assert [name for name, _ in decoded] == list(scenes.names)
+    labels = [scenes.classes[int(label)] for label in scenes.part.labels]
+    wrong = sum(text != label for (_, text), label in zip(decoded, labels, strict=True))
+    assert wrong / len(decoded) == pytest.approx(settled.evaluate(scenes)["error"])
     lines = succeed("decode", scene_run.path, "--format", "tsv").splitlines()
     assert [line.split("\t")[0] for line in lines] == list(scenes.names)
 
 
-def test_the_same_command_says_the_same(scene_run: Run, scenes: Chosen) -> None:
-    first, second = (scene_run.task.evaluate(scene_run, scenes, {}) for _ in range(2))
+def test_the_same_command_says_the_same(scene_run: OpenedRun, scenes: SelectedImages) -> None:
+    first, second = (scene_run.evaluate(scenes) for _ in range(2))
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
-    assert scene_run.task.evaluate(scene_run, scenes, {"seed": 1})["entropy"] != first["entropy"]
-    for which in ("prior", "guide", "posterior"):
-        texts = [succeed("align", scene_run.path, "--of", which) for _ in range(2)]
+    assert scene_run.evaluate(scenes, seed=1)["entropy"] != first["entropy"]
+    for view in ("prior", "guide", "posterior"):
+        texts = [succeed("align", scene_run.path, "--of", view) for _ in range(2)]
         assert texts[0] == texts[1]
 
 
-def test_evaluate_prints_json(scene_run: Run) -> None:
-    (found,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--limit", "5"))
-    assert found["images"] == 5
+def test_evaluate_prints_json(scene_run: OpenedRun) -> None:
+    (five,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--limit", "5"))
+    assert five["images"] == 5
     (more,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--draws", "7"))
     assert more["images"] == 12
     assert "--beam is not for model" in fail(2, "evaluate", scene_run.path, "--beam", "3")
     assert "one by one" in fail(2, "evaluate", scene_run.path, "--part", "all")
 
 
-def test_align_has_a_line_a_glimpse(scene_run: Run, scenes: Chosen) -> None:
+def test_align_has_a_line_a_glimpse(scene_run: OpenedRun, scenes: SelectedImages) -> None:
     run = decided(scene_run)
     model: Any = run.programs.model
-    header, *lines = run.task.alignments(run, scenes, "prior", "tsv")
+    header, *lines = run.align(scenes, of="prior")
     assert header.split("\t") == [
         *("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability")
     ]
     expected = []
-    for place in scenes.places:
-        pixels = scenes.part.read([place]).pixels
-        places = model.look(pixels)[0]
-        said = model.labels(pixels, places)[0].exp()
-        for t, (y, x) in enumerate(model.space.places(places).at[0].tolist()):
-            where = (f"{30 * (y + 1):.1f}", f"{30 * (x + 1):.1f}")
-            best = int(said[t].argmax())
-            right = scenes.classes[int(scenes.part.labels[place])]
-            cells = (f"test/{place}", right, t + 1, *where, 0, scenes.classes[best])
-            expected.append([*map(str, cells), f"{said[t, best]:.4f}"])
+    for index in scenes.indices:
+        pixels = scenes.part.read([index]).pixels
+        locations = model.sample_locations(pixels)[0]
+        p = model.labels(pixels, locations)[0].exp()
+        label = scenes.classes[int(scenes.part.labels[index])]
+        for g, (y, x) in enumerate(model.space.locations(locations).centre[0].tolist()):
+            point = (f"{30 * (y + 1):.1f}", f"{30 * (x + 1):.1f}")
+            best = int(p[g].argmax())
+            cells = (f"test/{index}", label, g + 1, *point, 0, scenes.classes[best])
+            expected.append([*map(str, cells), f"{p[g, best]:.4f}"])
     assert [line.split("\t") for line in lines] == expected
     for style in ("pharaoh", "pharaoh-probabilities", "ctm"):
         assert "give --format tsv" in fail(2, "align", scene_run.path, "--format", style)
@@ -359,7 +373,7 @@ def test_align_has_a_line_a_glimpse(scene_run: Run, scenes: Chosen) -> None:
 
 
 def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
-    scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
+    scene_run: OpenedRun, scenes: SelectedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of three draws the second has all the weight; the guide's line is that of the first.
     from hardpp.diagnostics import glimpse_posterior
@@ -372,19 +386,19 @@ def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
         return cells.unsqueeze(-1).expand(-1, batch.size, 2), -100.0 * (cells != 1).expand(-1, batch.size)
 
     monkeypatch.setattr(glimpse_posterior, "draw_places", draw)
-    for which, cell, draws in (("posterior", 1, 3), ("guide", 0, 1)):
+    for view, cell, draws in (("posterior", 1, 3), ("guide", 0, 1)):
         asked.clear()
-        _, *lines = scene_run.task.alignments(scene_run, scenes, which, "tsv")
+        _, *lines = scene_run.align(scenes, of=view)
         assert asked == {draws}
         assert {line.split("\t")[4] for line in lines} == {f"{20 * cell + 10:.1f}"}
 
 
-def test_the_posterior_file(scene_run: Run, scenes: Chosen, tmp_path: Path) -> None:
+def test_the_posterior_file(scene_run: OpenedRun, scenes: SelectedImages, tmp_path: Path) -> None:
     out = tmp_path / "posterior.nc"
     succeed("posterior", scene_run.path, "--out", out, "--draws", "6", "--limit", "9")
     with xr.open_datatree(out, engine="h5netcdf") as tree:
         assert dict(tree["posterior"].sizes) == {"chain": 1, "draw": 6, "image": 9, "glimpse": 2}
-        assert tree["posterior"]["image"].values.tolist() == [f"test/{place}" for place in range(9)]
+        assert tree["posterior"]["image"].values.tolist() == [f"test/{index}" for index in range(9)]
         assert set(tree["posterior"]["y"].values.round(3).flat) <= {10.0, 30.0, 50.0}
         labels = tree["observed_data"]["label_number"].values.tolist()
         assert labels == scenes.part.labels[:9].tolist()
@@ -396,33 +410,32 @@ def test_the_posterior_file(scene_run: Run, scenes: Chosen, tmp_path: Path) -> N
 
 @torch.no_grad()
 def test_predictions_of_the_posterior_file_have_not_heard_the_label(
-    scene_run: Run, scenes: Chosen, monkeypatch: pytest.MonkeyPatch
+    scene_run: OpenedRun, scenes: SelectedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model: Any = scene_run.programs.model
     drawn = torch.randint(9, (4, 1, 2), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(type(model), "look", lambda self, images, draws=1: drawn[:draws])
-    tree = scene_run.task.posterior(scene_run, scenes, draws=4, exact=True, seed=0)
-    for row, place in enumerate(scenes.places):
-        pixels = scenes.part.read([place]).pixels
-        said = torch.stack([model.labels(pixels, one)[0, -1].exp() for one in drawn]).mean(0)
-        np.testing.assert_allclose(tree["prediction"]["probability"].values[row], said.numpy(), atol=1e-5)
+    monkeypatch.setattr(type(model), "sample_locations", lambda self, pixels, draws=1: drawn[:draws])
+    tree = scene_run.posterior(scenes, draws=4)
+    for row, index in enumerate(scenes.indices):
+        pixels = scenes.part.read([index]).pixels
+        p = torch.stack([model.labels(pixels, of_draw)[0, -1].exp() for of_draw in drawn]).mean(0)
+        np.testing.assert_allclose(tree["prediction"]["probability"].values[row], p.numpy(), atol=1e-5)
 
 
-def test_an_image_is_shown_alike_whatever_is_asked_with_it(scene_run: Run) -> None:
-    def shown(which: str, *words: str) -> list[str]:
-        return succeed("align", scene_run.path, "--of", which, *words).splitlines()
+def test_an_image_is_shown_alike_whatever_is_asked_with_it(scene_run: OpenedRun) -> None:
+    def shown(view: str, *words: str) -> list[str]:
+        return succeed("align", scene_run.path, "--of", view, *words).splitlines()
 
-    for which in ("prior", "guide", "posterior"):
-        assert shown(which)[: 1 + 2 * 5] == shown(which, "--limit", "5")
-    scenes = scene_run.task.select(scene_run, None, None, None, print)
-    ((_, figure),) = scene_run.task.pictures(scene_run, scenes, 1, ["test/4"])
+    for view in ("prior", "guide", "posterior"):
+        assert shown(view)[: 1 + 2 * 5] == shown(view, "--limit", "5")
+    scenes = scene_run.select()
+    figure = scene_run.plot("test/4", items=scenes)["test-4"]
     lines = [line.split("\t") for line in shown("prior")[9:11]]
     assert {cells[0] for cells in lines} == {"test/4"}
-    drawn = [(y + 0.5, x + 0.5) for x, y in (text.get_position() for text in figure.axes[0].texts)]
+    drawn = [(y, x) for x, y in (text.get_position() for text in figure.axes[0].texts)]
     assert drawn == [(float(cells[3]), float(cells[4])) for cells in lines]
     all_of_them, some = (
-        scene_run.task.posterior(scene_run, one, draws=3, exact=True, seed=2)
-        for one in (scenes, scene_run.task.select(scene_run, None, None, 5, print))
+        scene_run.posterior(images, draws=3, seed=2) for images in (scenes, scene_run.select(limit=5))
     )
     for group in ("posterior", "prediction"):
         xr.testing.assert_allclose(
@@ -430,28 +443,26 @@ def test_an_image_is_shown_alike_whatever_is_asked_with_it(scene_run: Run) -> No
         )
 
 
-def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: Run, scenes: Chosen) -> None:
-    tree = scene_run.task.posterior(scene_run, scenes, draws=3, exact=True, seed=1)
-    batch = scene_run.task.batch(scene_run, scenes)
+def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: OpenedRun, scenes: SelectedImages) -> None:
+    tree = scene_run.posterior(scenes, draws=3, seed=1)
+    batch = scene_run.batch(scenes)
     model: Any = scene_run.programs.model
     rows = torch.arange(batch.size)
     for k in range(3):
         at = torch.stack([torch.from_numpy(tree["posterior"][axis].values[0, k]) for axis in "yx"], -1)
         cell = (at / 20).long()
-        places = cell[..., 0] * 3 + cell[..., 1]
+        locations = cell[..., 0] * 3 + cell[..., 1]
 
-        def log_density(reader: Any, places: Tensor = places) -> Tensor:
-            logits = reader.parameters(places).detach().clone()
-            for t in range(1, places.shape[-1]):  # no place is looked at twice
-                for earlier in range(t):
-                    logits[rows, t, places[:, earlier]] = -torch.inf
-            return logits.log_softmax(-1).gather(-1, places.unsqueeze(-1)).sum((-1, -2))
+        def log_density(reader: Any, locations: Tensor = locations) -> Tensor:
+            logits = reader.parameters(locations).detach().clone()
+            for g in range(1, locations.shape[-1]):  # no two glimpses are at one location
+                for earlier in range(g):
+                    logits[rows, g, locations[:, earlier]] = -torch.inf
+            return logits.log_softmax(-1).gather(-1, locations.unsqueeze(-1)).sum((-1, -2))
 
         log_p = log_density(model.reader(batch.source))
-        log_p = log_p + model.labels(batch.source, places)[rows, :, batch.target].mean(-1)
+        log_p = log_p + model.labels(batch.source, locations)[rows, :, batch.target].mean(-1)
         guide: Any = scene_run.programs.guide
-        from hardpp.nn.glimpse_reader import GlimpseReader
-
         known = torch.cat([guide.context(batch.source), guide.embedding(batch.target)], -1)
         reader = GlimpseReader(
             batch.source, guide.sensor, guide.space, guide.network, guide.core, guide.head, guide.clue(known)
@@ -460,20 +471,22 @@ def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: Run, scenes: 
         np.testing.assert_allclose(
             tree["sample_stats"]["log_weight"].values[0, k], expected.detach().numpy(), atol=1e-4
         )
-    again = scene_run.task.posterior(scene_run, scenes, draws=3, exact=True, seed=1)
+    again = scene_run.posterior(scenes, draws=3, seed=1)
     xr.testing.assert_equal(tree["posterior"].to_dataset(), again["posterior"].to_dataset())
 
 
-def test_pictures_of_several_images_or_of_named_ones(scene_run: Run, scenes: Chosen, tmp_path: Path) -> None:
+def test_pictures_of_several_images_or_of_named_ones(
+    scene_run: OpenedRun, scenes: SelectedImages, tmp_path: Path
+) -> None:
     succeed("plot", scene_run.path, "--out", tmp_path, "--count", "2")
     assert len(list(tmp_path.glob("*.png"))) == 2
-    ((name, figure),) = scene_run.task.pictures(scene_run, scenes, 1, ["test/3"])
+    ((name, figure),) = scene_run.plot("test/3", items=scenes).items()
     assert name == "test-3"
     image, beliefs = figure.axes
     assert len(image.patches) == 2 * 2 + 1  # two windows of two glimpses, and where the digit is
     assert len(beliefs.lines) == 10
     with pytest.raises(UsageError, match="'nobody' is not among these 12 images"):
-        next(scene_run.task.pictures(scene_run, scenes, 1, ["nobody"]))
+        scene_run.plot("nobody", items=scenes)
 
 
 def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
@@ -485,58 +498,61 @@ def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
     out = tmp_path / "run"
     succeed(*command(data, out, "--guide", "prior", "--objective", "rloo"))
     run = open_run(out, "cpu")
-    assert run.description["size"] == [3, 8, 10]
-    chosen = run.task.select(run, None, None, None, print)
-    ((_, figure),) = run.task.pictures(run, chosen, 1, [])
+    assert run.description.size == [3, 8, 10]
+    images = run.select()
+    (figure,) = run.plot(items=images, count=1).values()
     assert figure.axes[0].images[0].get_array().shape == (8, 10, 3)
     named = [line.split("\t")[:2] for line in succeed("align", out).splitlines()[1::2]]
     assert all((data / name).is_file() and name.startswith(f"{label}/") for name, label in named)
     (path,) = succeed("plot", out, "--source", named[1][0], "--source", named[1][0]).splitlines()
     assert Path(path).name == named[1][0].replace("/", "-").replace(".", "-") + ".png"
-    assert "hit" not in run.task.evaluate(run, chosen, {})  # nobody knows where one has to look
+    assert "hit" not in run.evaluate(images)  # nobody knows where one has to look
 
 
-def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(run: Run, folder: Path) -> None:
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
+    run: OpenedRun, folder: Path
+) -> None:
     limited = run.config.data.model_copy(update={"train_limit": 3})
     config = run.config.model_copy(update={"data": limited})
-    run = run._replace(config=config)
-    assert len(run.task.select(run, None, "train", None, print).names) == 3
-    assert len(run.task.select(run, None, "train", 2, print).names) == 2
-    assert len(run.task.select(run, str(folder), "train", None, print).names) > 3
-    batches = run.task.epoch_batches(config, run.task.load(limited, print), run.description)(0)
+    run = dataclasses.replace(run, config=config)
+    assert len(run.select(part="train").names) == 3
+    assert len(run.select(part="train", limit=2).names) == 2
+    assert len(run.select(str(folder), "train").names) > 3
+    data = run.family.load(limited, print)
+    assert len(dataclasses.replace(run, data=data).select(part="train").names) == 3
+    batches = run.family.epoch_batches(config, data, run.description)(0)
     assert sum(batch().size for batch in batches) == 3
 
 
-def test_other_data(run: Run, folder: Path, tmp_path: Path) -> None:
-    assert len(run.task.select(run, str(folder), "train", 3, print).places) == 3
+def test_other_data(run: OpenedRun, folder: Path, tmp_path: Path) -> None:
+    assert len(run.select(str(folder), "train", 3).indices) == 3
     other = write_idx(tmp_path / "larger", side=16)
     for data, why in ((other, "size"), (write_idx(tmp_path / "few", train=12, test=5, side=12), "")):
         if why:
             assert "this run was trained on [1, 12, 12]" in fail(3, "evaluate", run.path, "--data", data)
         else:
             succeed("evaluate", run.path, "--data", data)
+    nothing = SelectedImages(held(3, side=12), [], [], tuple("0123456789"))
     with pytest.raises(DataError, match="no images"):
-        run.task.evaluate(run, Chosen(held(3, side=12), [], [], tuple("0123456789")), {})
+        run.evaluate(nothing)
     with pytest.raises(DataError, match="no images"):
-        run.task.batch(run, Chosen(held(3, side=12), [], [], tuple("0123456789")))
+        run.batch(nothing)
     two = LabelledImages("two", *[held(24, side=12)] * 3, ("0", "1"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glimpse_verbs.glimpse_data, "load", lambda config, report: two)
-        with pytest.raises(DataError, match="classes"):
-            run.task.select(run, None, None, None, print)
+    with pytest.raises(DataError, match="classes"):
+        dataclasses.replace(run, data=two).select()
 
 
 def test_glimpses_that_cannot_be_are_refused_before_anything_is_trained(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    said = fail(2, *command(folder, out, "--set", "network.side=13"))
-    assert "network.side" in said
-    assert "13 pixels" in said
-    assert "12 by 12" in said
-    said = fail(2, *command(folder, out, "--set", "network.cells=2", "--set", "network.glimpses=5"))
-    assert "5 glimpses cannot be at different ones of 4 places" in said
+    message = fail(2, *command(folder, out, "--set", "network.side=13"))
+    assert "network.side" in message
+    assert "13 pixels" in message
+    assert "12 by 12" in message
+    message = fail(2, *command(folder, out, "--set", "network.cells=2", "--set", "network.glimpses=5"))
+    assert "5 glimpses cannot be at different ones of 4 places" in message
     for words in (("windows=5",), ("windows=3", "scales=3")):
-        said = fail(2, *command(folder, out, *(f"--set=network.{word}" for word in words)))
-        assert "network.windows and network.scales: the widest window of 64 pixels is more than 4" in said
+        message = fail(2, *command(folder, out, *(f"--set=network.{word}" for word in words)))
+        assert "network.windows and network.scales: the widest window of 64 pixels is more than 4" in message
     assert "network.windows: " in fail(2, *command(folder, out, "--set", "network.windows=40"))
     succeed(*command(folder, out, "--set", "network.windows=4", "--dry-run"))
     assert not out.exists()
@@ -570,9 +586,9 @@ def test_bad_images_are_refused_with_the_name_of_the_file(tmp_path: Path) -> Non
     outside = write_idx(tmp_path / "outside", side=12)
     path = outside / "t10k-labels-idx1-ubyte"
     path.write_bytes(idx_bytes(np.array([11] * 10, np.uint8)))
-    said = fail(3, *command(outside, tmp_path / "run"))
-    assert path.name in said
-    assert "label 0 is 11" in said
+    message = fail(3, *command(outside, tmp_path / "run"))
+    assert path.name in message
+    assert "label 0 is 11" in message
 
     packed = write_idx(tmp_path / "packed", side=12, compressed=True)
     path = packed / "train-images-idx3-ubyte.gz"
@@ -581,12 +597,21 @@ def test_bad_images_are_refused_with_the_name_of_the_file(tmp_path: Path) -> Non
     assert not (tmp_path / "run").exists()
 
 
-def test_a_datum_is_called_by_its_class(run: Run) -> None:
-    chosen = run.task.select(run, None, None, 2, print)
-    assert run.task.label(run.description, run.task.batch(run, chosen), 1) == "an image of class '1'"
+@pytest.mark.parametrize("wrong", [{"classes": []}, {"size": [1, 12]}, {"size": [1, 0, 12]}, {"size": "1"}])
+def test_a_description_that_cannot_be_is_refused(run: OpenedRun, wrong: dict[str, Any]) -> None:
+    stored = run.description.model_dump(mode="json")
+    assert set(stored) == {"classes", "size", "fingerprint"}
+    assert ImagesDescription.model_validate(stored) == run.description
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        ImagesDescription.model_validate({**stored, **wrong})
 
 
-def test_gradients_of_objectives_can_be_compared(run: Run, tmp_path: Path) -> None:
+def test_a_datum_is_called_by_its_class(run: OpenedRun) -> None:
+    batch = run.batch(run.select(limit=2))
+    assert run.family.label(run.description, batch, 1) == "an image of class '1'"
+
+
+def test_gradients_of_objectives_can_be_compared(run: OpenedRun, tmp_path: Path) -> None:
     words = ["--objectives", "rloo,rws", "--limit", "4", "--draws", "20", "--out", str(tmp_path / "g.png")]
     table = succeed("compare", "gradients", run.path, *words)
     assert "rloo" in table
@@ -601,13 +626,13 @@ def test_the_run_s_own_objective_is_measured_with_its_own_options(
     out = tmp_path / "run"
     succeed(*command(folder, out, "--guide", "prior", "--objective", "rws", *words))
     seen: dict[str, Any] = {}
-    build = gradients.build
+    build = catalogue.build
 
-    def kept(offer: ObjectiveSpec, options: Mapping[str, Any]) -> Any:
-        seen[offer.kind.name] = options
-        return build(offer, options)
+    def watched(spec: ObjectiveSpec, options: Mapping[str, Any]) -> Any:
+        seen[spec.kind.name] = options
+        return build(spec, options)
 
-    monkeypatch.setattr(gradients, "build", kept)
+    monkeypatch.setattr(catalogue, "build", watched)
     compare = ["compare", "gradients", out, "--limit", "2", "--draws", "20", "--out", tmp_path / "g.png"]
     succeed(*compare, "--objectives", "rws,vimco")
     assert own.items() <= seen["rws"].items()
@@ -646,15 +671,15 @@ def test_stripes_are_found_and_named(tmp_path: Path) -> None:
         {"optimiser": {"learning_rate": 0.02, "average": 0.9, "warmup_steps": 10}},
         {"training": {"batch_size": 32, "max_epochs": 10}},
     ]
-    found = run_in_folder(
+    _, figures = run_in_folder(
         resolve(layers), tmp_path / "run", resume=False, force=False, report=lambda text: None
     )
-    assert found["error"] < 0.05
-    assert found["entropy_policy"] < 0.1 < 1.2 < found["entropy"]  # surely, and elsewhere for every image
+    assert figures["error"] < 0.05
+    assert figures["entropy_policy"] < 0.1 < 1.2 < figures["entropy"]  # surely, and elsewhere for every image
 
 
 def test_the_family_names_what_it_offers() -> None:
     assert "glimpse" in succeed("models")
     assert "RAM" in succeed("guides", "--model", MODEL)
-    assert GlimpseTask.data_sets[0] == corpora.DEFAULT
+    assert GlimpseFamily.data_sets[0] == corpora.DEFAULT
     assert "translated-mnist" in hardpp("train", "--help").stdout

@@ -240,21 +240,21 @@ def test_the_posterior_file(runs: dict[str, Run], test_part: list[Utterance], tm
     exact, log_p = exact_emissions(run.programs.model, batch)
     with xr.open_datatree(out, engine="h5netcdf") as tree:
         for place, one in enumerate(test_part):
-            found = tree["alignment"]["exact"].values[place, : len(one.tokens) + 1, : one.length]
+            found = tree["attention"]["exact"].values[place, : len(one.tokens) + 1, : one.length]
             expected = exact[place, : len(one.tokens) + 1, : one.length].numpy()
             np.testing.assert_allclose(found, expected, atol=1e-5)
             drawn = tree["posterior"]["alignment"].values[0, :, place, : len(one.tokens) + 1]
             assert (np.diff(drawn, axis=-1) >= 0).all()  # tokens are said in order
             assert drawn.max() < one.length
-        np.testing.assert_allclose(tree["alignment"]["log_marginal"].values, log_p.numpy(), rtol=1e-4)
+        np.testing.assert_allclose(tree["attention"]["log_marginal"].values, log_p.numpy(), rtol=1e-4)
         assert tree.attrs["frame_seconds"] == pytest.approx(0.03)
-        assert tree["alignment"]["sentence"].values.tolist() == [one.name for one in test_part]
+        assert tree["attention"]["sentence"].values.tolist() == [one.name for one in test_part]
     loaded: Any = arviz.from_netcdf(out)
     assert loaded.posterior.sizes["draw"] == 5
     succeed("posterior", runs["online"].path, "--out", tmp_path / "online.nc", "--draws", "3")
     with xr.open_datatree(tmp_path / "online.nc", engine="h5netcdf") as tree:
-        assert {"guide", "marginal"} <= set(tree["alignment"].data_vars)
-        assert "exact" not in tree["alignment"].data_vars
+        assert {"guide", "marginal"} <= set(tree["attention"].data_vars)
+        assert "exact" not in tree["attention"].data_vars
     assert "none to draw" in fail(2, "posterior", runs["ctc"].path, "--out", tmp_path / "ctc.nc")
     assert not (tmp_path / "ctc.nc").exists()
 

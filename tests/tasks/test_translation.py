@@ -5,6 +5,7 @@ import os
 import random
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ from corpora import fail, hardpp, settings, succeed
 from hardpp.errors import DataError
 from hardpp.metrics.bleu import bleu
 from hardpp.runs.folder import open_run
-from hardpp.tasks.alignment import corpora
-from hardpp.tasks.alignment.batching import tokenizers
+from hardpp.tasks.alignment import data
+from hardpp.tasks.alignment.description import PairsDescription
 from hardpp.tasks.alignment.evaluation import quality
-from hardpp.tasks.alignment.word_links import both_ways, compare_links, links, symmetrised
+from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 
 WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
 LEARNT = ["--set", "data.pieces=40", "--set", "optimiser.learning_rate=0.02", "--max-epochs", "6"]
@@ -87,7 +88,7 @@ def test_links_are_of_words(forward: Path, parallel: Path) -> None:
 
 def test_both_directions_made_one(forward: Path, backward: Path) -> None:
     ahead, back = open_run(forward, "cpu"), open_run(backward, "cpu")
-    pairs = ahead.task.select(ahead, None, None, None, print)
+    pairs = ahead.select()
     one, other = both_ways(ahead, back, pairs, "posterior")
     both = symmetrised(one, other, "intersection")
     for x, y, z in zip(one, other, both, strict=True):
@@ -102,11 +103,11 @@ def test_both_directions_made_one(forward: Path, backward: Path) -> None:
 
 def test_errors_against_known_links(forward: Path, backward: Path) -> None:
     ahead, back = open_run(forward, "cpu"), open_run(backward, "cpu")
-    pairs = ahead.task.select(ahead, None, None, None, print)
+    pairs = ahead.select()
     assert "no known links" in fail(3, "compare", "alignments", forward)
     gold = [
         pair._replace(links=tuple(link[:2] for link in found))
-        for pair, found in zip(pairs, links(ahead, pairs, "posterior"), strict=True)
+        for pair, found in zip(pairs, word_links(ahead, pairs, "posterior"), strict=True)
     ]
     rows = {(row["by"], row["links"]): row for row in compare_links(ahead, back, gold)}
     assert rows["posterior", "forward"]["AER"] == 0
@@ -166,9 +167,9 @@ def test_pairs_that_are_too_long_stop_or_are_left_out(forward: Path, parallel: P
     counts = []
     for on_bad in ("stop", "skip"):
         data = run.config.data.model_copy(update={"on_bad": on_bad})
-        asked = run._replace(config=run.config.model_copy(update={"data": data}))
+        asked = replace(run, config=run.config.model_copy(update={"data": data}))
         for name, part in ((folder, "all"), (long, None)):
-            counts.append(len(asked.task.select(asked, str(name), part, None, heard.append)))
+            counts.append(len(asked.select(str(name), part, None, heard.append)))
     whole, lines = 100, len(long.read_text().splitlines())
     assert counts == [whole - 1, lines, whole - 2, lines - 1]
     assert heard.count("1 training pair of more than 100 symbols left out") == 2
@@ -185,11 +186,12 @@ def test_words_of_parallel_text_are_sentences(parallel: Path, tmp_path: Path) ->
     assert (row["pairs"], "tok:none" in row["signature"], "PER" in row) == (12, True, False)
     # A run folder of before does not say it, and is asked as it was.
     opened = open_run(run, "cpu")
-    for side in ("source_tokens", "target_tokens"):
-        assert opened.description[side].pop("sentences")
-    pairs = opened.task.select(opened, None, None, None, print)
+    before = {side: {"kind": "words"} for side in ("source_tokens", "target_tokens")}
+    assert opened.description.source_tokens == {"kind": "words", "sentences": True}
+    opened = replace(opened, description=PairsDescription(**opened.description.model_dump() | before))
+    pairs = opened.select()
     assert len(pairs) == len({pair.source for pair in pairs})
-    assert "PER" in opened.task.evaluate(opened, pairs, {})
+    assert "PER" in opened.evaluate(pairs)
 
 
 def test_text_in_parts_stays_so_and_bleu_is_of_whole_words(parallel: Path, tmp_path: Path) -> None:
@@ -197,16 +199,16 @@ def test_text_in_parts_stays_so_and_bleu_is_of_whole_words(parallel: Path, tmp_p
     for path in folder.iterdir():
         path.write_text(path.read_text().replace("hund", "hu@@ nd").replace("dog", "do@@ g"))
     run = open_run(trained(folder, tmp_path / "run", "--max-steps", "1"), "cpu")
-    assert [run.description[f"{side}_tokens"]["kind"] for side in ("source", "target")] == ["bpe", "bpe"]
-    assert {"hu@@", "nd"} <= set(run.description["source_vocabulary"])
-    pairs = run.task.select(run, None, None, None, print)
+    assert [tokenizer.kind for tokenizer in run.description.tokenizers] == ["bpe", "bpe"]
+    assert {"hu@@", "nd"} <= set(run.description.source_vocabulary)
+    pairs = run.select()
     said = [[{"do@@": "ca@@", "g": "t"}.get(part, part) for part in pair.target] for pair in pairs]
     texts = [" ".join(tokens).replace("@@ ", "") for tokens in said]
     right = [line.replace("@@ ", "") for line in (folder / "test.en").read_text().splitlines()]
     assert quality(run, pairs, said)["BLEU"] == bleu(texts, [[text] for text in right], tokenized=True).score
     assert "tok:none" in quality(run, pairs, said)["signature"]
     # Links are of whole words too.
-    for line, text in zip(links(run, pairs, "posterior"), right, strict=True):
+    for line, text in zip(word_links(run, pairs, "posterior"), right, strict=True):
         assert all(link.target < len(text.split()) for link in line)
 
 
@@ -215,8 +217,8 @@ def test_a_pair_of_files_is_one_piece_to_a_run(forward: Path, tmp_path: Path, na
     (tmp_path / "more.de").write_text("der hund\nkatze\nhaus\n")
     (tmp_path / "more.en").write_text("the dog\ncat\nhouse\n")
     run = open_run(forward, "cpu")
-    pairs = run.task.select(run, str(tmp_path / name), None, None, print)
-    tokenizer, _ = tokenizers(run.description)
+    pairs = run.select(str(tmp_path / name), None, None, print)
+    tokenizer, _ = run.description.tokenizers
     assert [tokenizer.detokenize(pair.source) for pair in pairs] == ["der hund", "katze", "haus"]
 
 
@@ -226,7 +228,7 @@ def test_pairs_come_through_a_pipe(forward: Path, tmp_path: Path) -> None:
     writer = threading.Thread(target=pipe.write_text, args=("der hund\tthe dog\nkatze\tcat\n",), daemon=True)
     writer.start()
     run = open_run(forward, "cpu")
-    assert len(run.task.select(run, str(pipe), None, None, print)) == 2
+    assert len(run.select(str(pipe), None, None, print)) == 2
     writer.join()
 
 
@@ -236,7 +238,7 @@ def test_two_files_are_trained_on_by_the_name_that_they_begin_with(parallel: Pat
     for side in ("de", "en"):
         (tmp_path / f"texts.{side}").write_text((parallel / f"train.{side}").read_text() * 3)
     succeed("train", "--data", tmp_path / "texts", *words)
-    assert corpora.settings(str(tmp_path / "texts")) == corpora.settings(str(parallel))
+    assert data.recommended(str(tmp_path / "texts")) == data.recommended(str(parallel))
 
 
 def test_a_run_that_skips_bad_lines_skips_them_in_other_files(
@@ -246,9 +248,9 @@ def test_a_run_that_skips_bad_lines_skips_them_in_other_files(
     path.write_text("der hund\tthe dog\nkatze\n")
     run = open_run(forward, "cpu")
     with pytest.raises(DataError, match=r"bad\.tsv:2: missing target") as caught:
-        run.task.select(run, str(path), None, None, print)
+        run.select(str(path), None, None, print)
     assert "a run with --on-bad skip" in caught.value.hint
     data = run.config.data.model_copy(update={"on_bad": "skip"})
-    run = run._replace(config=run.config.model_copy(update={"data": data}))
-    assert len(run.task.select(run, str(path), None, None, print)) == 1
+    run = replace(run, config=run.config.model_copy(update={"data": data}))
+    assert len(run.select(str(path), None, None, print)) == 1
     assert f"left out: {path}:2: missing target" in "".join(capsys.readouterr())

@@ -1,4 +1,4 @@
-"""Captioned images to padded batches, one row for each sentence.
+"""Padded batches of captioned images, one row for each sentence.
 
 Shapes: B sentences, T words, S regions.
 """
@@ -16,14 +16,14 @@ from hardpp.types import SequenceBatch
 
 
 class Sentence(NamedTuple):
-    """One sentence to be said about one image."""
+    """One sentence about one image."""
 
     image: int  # place in the part
     caption: Caption
 
 
 def sentences(part: CaptionedPart, references: int | None = None) -> list[Sentence]:
-    """The sentences of a part, image by image.
+    """List the sentences of a part, image by image.
 
     Args:
         part: Of a corpus.
@@ -36,29 +36,29 @@ def sentences(part: CaptionedPart, references: int | None = None) -> list[Senten
     ]
 
 
-def word_vocabulary(part: CaptionedPart, least: int = 1) -> Vocabulary:
-    """The words of a part, those that occur at least so often."""
-    counts = Counter(word for one in sentences(part) for word in one.caption.words)
-    return Vocabulary.of([[word for word, count in counts.items() if count >= least]])
+def word_vocabulary(part: CaptionedPart, min_count: int = 1) -> Vocabulary:
+    """The words that occur at least `min_count` times in a part."""
+    counts = Counter(word for sentence in sentences(part) for word in sentence.caption.words)
+    return Vocabulary.of([[word for word, count in counts.items() if count >= min_count]])
 
 
-def buckets(chosen: Sequence[Sentence], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffled batches of places of sentences that are nearly equally long (`length_buckets`).
+def buckets(sentences: Sequence[Sentence], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffled batches of places of sentences, nearly equally long in a batch (`length_buckets`).
 
     Raises:
         ValueError: `batch_size` is below 1.
     """
-    lengths = [len(one.caption.words) for one in chosen]
+    lengths = [len(sentence.caption.words) for sentence in sentences]
     return length_buckets(lengths, lengths, batch_size, seed, epoch)
 
 
 def collate(
-    chosen: Sequence[Sentence],
+    sentences: Sequence[Sentence],
     part: CaptionedPart,
     vocabulary: Vocabulary,
     regions: Callable[[int, int], int],
 ) -> SequenceBatch:
-    """Reads the images, appends the boundary to the sentences, and pads these on the right with 0.
+    """Read the images, append the boundary to the sentences, and pad these on the right with 0.
 
     Args:
         chosen: B sentences; their images are read once each, however many sentences they have.
@@ -70,16 +70,16 @@ def collate(
         ValueError: There are no sentences.
         DataError: An image cannot be read.
     """
-    if not chosen:
+    if not sentences:
         raise ValueError("expected at least one sentence a batch, got none")
-    images, rows = torch.tensor([one.image for one in chosen]).unique(return_inverse=True)
+    images, rows = torch.tensor([sentence.image for sentence in sentences]).unique(return_inverse=True)
     source = part.images.read(images)[rows]
-    ids = [torch.tensor([*vocabulary.encode(one.caption.words), BOUNDARY]) for one in chosen]
+    ids = [torch.tensor([*vocabulary.encode(sentence.caption.words), BOUNDARY]) for sentence in sentences]
     lengths = torch.tensor([len(row) for row in ids])
     target = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
     return SequenceBatch(
         source,
-        torch.ones(len(chosen), regions(*part.images.size[1:]), dtype=torch.bool),
+        torch.ones(len(sentences), regions(*part.images.size[1:]), dtype=torch.bool),
         target,
         torch.arange(target.shape[1]) < lengths[:, None],
     )

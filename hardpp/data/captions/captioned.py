@@ -1,4 +1,4 @@
-"""Images with sentences about them: what a reader of such data hands on.
+"""Images with sentences about them: what every reader of such data returns.
 
 An image has one or more references, sentences that people (or a grammar) have written about it. Where it is
 known which part of the image a word speaks of, the word has a gold box.
@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from hardpp.data.images.rasters import Box
+from hardpp.data.parts import PARTS
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with an apostrophe inside, straight or not
 
@@ -40,7 +41,7 @@ class Pixels(Protocol):
         """The images at those places, or all of them: (B, C, H, W) uint8."""
 
     def fingerprint(self) -> str:
-        """Changes with the images."""
+        """A hash that changes with the images."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,21 @@ class CaptionedPart:
         return len(self.names)
 
     def first(self, count: int | None) -> "CaptionedPart":
-        """The first images with their references; the part itself if it has no more, or all are wanted."""
+        """The first `count` images with their references; all of them when `count` is None."""
         if count is None or count >= len(self):
             return self
-        return CaptionedPart(self.names[:count], Some(self.images, range(count)), self.captions[:count])
+        return CaptionedPart(
+            self.names[:count], ImageSubset(self.images, range(count)), self.captions[:count]
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 of names, images and captions, boxes included."""
         digest = hashlib.sha256(self.images.fingerprint().encode())
         for name, references in zip(self.names, self.captions, strict=True):
-            said = [[one.words, one.gold and sorted(one.gold.items())] for one in references]
-            digest.update(json.dumps([name, said]).encode() + b"\n")
+            described = [
+                [caption.words, caption.gold and sorted(caption.gold.items())] for caption in references
+            ]
+            digest.update(json.dumps([name, described]).encode() + b"\n")
         return digest.hexdigest()
 
 
@@ -98,12 +103,12 @@ class CaptionedImages(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Some:
-    """Some of the images that several parts read from one place.
+class ImageSubset:
+    """Some images of a list that several parts share.
 
     Args:
-        images: All of them.
-        places: Which are meant, in order.
+        images: The list.
+        places: Which of them these are, in order.
     """
 
     images: Pixels
@@ -118,17 +123,36 @@ class Some:
         return len(self.places)
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
-        """The images at those of our places, or all of ours."""
+        """The images at those places of the subset, or all of the subset."""
         if places is None:
             return self.images.read(self.places)
         return self.images.read([self.places[int(place)] for place in places])
 
     def fingerprint(self) -> str:
-        """SHA-256 of all the images and of which are meant."""
-        said = json.dumps([self.images.fingerprint(), list(self.places)])
-        return hashlib.sha256(said.encode()).hexdigest()
+        """SHA-256 of all images of the list and of the places."""
+        described = json.dumps([self.images.fingerprint(), list(self.places)])
+        return hashlib.sha256(described.encode()).hexdigest()
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a sentence in lower case, without punctuation."""
+def captioned_parts(
+    name: str, images: Pixels, examples: Mapping[str, Sequence[tuple[str, tuple[Caption, ...]]]]
+) -> CaptionedImages:
+    """Build three parts from one list that holds all their images.
+
+    Args:
+        name: Of the data.
+        images: Those of train, then those of dev, then those of test.
+        examples: For each part the name and the references of every image.
+    """
+    parts, start = {}, 0
+    for part in PARTS:
+        names, captions = zip(*examples[part], strict=True)
+        places = range(start, start + len(names))
+        parts[part] = CaptionedPart(names, ImageSubset(images, places), captions)
+        start += len(names)
+    return CaptionedImages(name, **parts)
+
+
+def split_into_words(text: str) -> tuple[str, ...]:
+    """Split a sentence into words in lower case, without punctuation."""
     return tuple(_WORD.findall(text.lower()))

@@ -1,4 +1,4 @@
-"""Corpora of captioned images by name: what can be fetched or made of it, and a user's own folder.
+"""Captioned images by name: corpora that are fetched or made, and a user's own folder.
 
 digit-captions   two to four digits of MNIST on 84 x 84 pixels, with a gold box for each digit named
 emoji-captions   3,786 pictures of 64 x 64 pixels with their names
@@ -20,7 +20,7 @@ NAMES = (DEFAULT, "emoji-captions")
 
 
 class CaptionOptions(NamedTuple):
-    """What can be chosen about a corpus; what does not concern it is ignored."""
+    """Options of a corpus; those of other corpora are ignored."""
 
     seed: int = 0  # of scenes
     scenes: int = scenes.SIZES["train"]  # to train on
@@ -33,27 +33,16 @@ def corpus(
     options: CaptionOptions = CaptionOptions(),  # noqa: B008, it cannot be changed
     report: Callable[[str], None] = lambda text: None,
 ) -> CaptionedImages:
-    """The corpus of that name, fetched, made or read.
-
-    Args:
-        name: One of `NAMES`, or the path of a folder.
-        options: What can be chosen.
-        report: Told in a few words what is going on.
-
-    Raises:
-        UsageError: The name is unknown.
-        DataError: Data cannot be fetched or read; the message names the file.
-        ResourceError: The disk is full.
-    """
+    """Fetch, make or read a corpus; arguments and errors are as for `hardpp.data.images.corpora.corpus`."""
     if name == DEFAULT:
         sizes = {**scenes.SIZES, "train": options.scenes}
         digits = mnist(report, options.digits)
-        return scenes.captioned(digits, name, seed=options.seed, sizes=sizes)
+        return scenes.captioned_images(digits, name, seed=options.seed, sizes=sizes)
     if name == "emoji-captions":
-        return emoji.captioned(fetch("emoji", report), name)
+        return emoji.captioned_images(fetch("emoji", report), name)
     folder = Path(name)
     if flickr8k.is_flickr8k(folder):
-        return flickr8k.captioned(folder, report, side=options.side)
+        return flickr8k.captioned_images(folder, report, side=options.side)
     if folder.exists():
         raise DataError(
             f"{folder}: not a folder of captioned pictures",

@@ -16,9 +16,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
+from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts, split_into_words
 from hardpp.data.images.picture_files import PictureFiles
-from hardpp.data.parts import PARTS, bucket
+from hardpp.data.parts import PARTS, part_of
 from hardpp.errors import DataError
 
 LIST = "emoji-datasource-twitter/emoji.json"
@@ -32,8 +32,8 @@ _SIDE = 64
 _VARIANT = "\ufe0f"  # asks for a picture instead of a sign; names are listed without it
 
 
-def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
-    """Reads the names; pictures are read when they are asked for.
+def captioned_images(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
+    """Read the names; pictures are read when they are asked for.
 
     Args:
         folder: What `fetch("emoji")` returned, or a folder laid out as above.
@@ -43,54 +43,51 @@ def captioned(folder: Path | str, name: str = "emoji-captions") -> CaptionedImag
         DataError: A file is missing or not as described, or a part is empty; the message names it.
     """
     folder = Path(folder)
-    said = _names(folder)
+    name_of = _names(folder)
     parts: dict[str, list[tuple[Path, Caption]]] = {part: [] for part in PARTS}
     for base, code, image in _listed(folder / LIST):
-        text = said.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
+        text = name_of.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
         path = folder / PICTURES / image
-        if text is None or not words_of(text):
+        words = split_into_words(text or "")
+        if not words:
             raise DataError(f"{folder / LIST}: emoji {code} has no name")
         if not path.is_file():
             raise DataError(f"{folder / LIST}: emoji {code} has no picture {path.name}")
-        parts[{0: "test", 1: "dev"}.get(bucket(base), "train")].append((path, Caption(words_of(text))))
+        parts[part_of(base)].append((path, Caption(words)))
     paths = [path for part in PARTS for path, _ in parts[part]]
     if not all(parts.values()):
         raise DataError(f"{folder / LIST}: {len(paths)} emoji are too few for train, dev and test")
-    files = PictureFiles(paths, folder, side=_SIDE)
-    made, start = {}, 0
-    for part, found in parts.items():
-        names = [path.stem for path, _ in found]
-        places = range(start, start + len(found))
-        made[part] = CaptionedPart(names, Some(files, places), [(caption,) for _, caption in found])
-        start += len(found)
-    return CaptionedImages(name, **made)
+    examples = {
+        part: [(path.stem, (caption,)) for path, caption in pictures] for part, pictures in parts.items()
+    }
+    return captioned_parts(name, PictureFiles(paths, folder, side=_SIDE), examples)
 
 
 def _listed(path: Path) -> list[tuple[str, str, str]]:
     # Code without skin tone, code, and file of every picture.
-    found = []
+    pictures = []
     for entry in _read(path, list):
         try:
             base = entry["unified"]
-            for one in [entry, *entry.get("skin_variations", {}).values()]:
-                if one["has_img_twitter"]:
-                    code = one["unified"]
+            for emoji in [entry, *entry.get("skin_variations", {}).values()]:
+                if emoji["has_img_twitter"]:
+                    code = emoji["unified"]
                     [int(number, 16) for number in code.split("-")]
-                    found.append((base, code, one["image"]))
+                    pictures.append((base, code, emoji["image"]))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise DataError(f"{path}: {entry!r:.80} is not an emoji ({error!r})") from error
-    return found
+    return pictures
 
 
 def _names(folder: Path) -> dict[str, str]:
-    said: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     for file, key in NAMES.items():
         try:
             entries = _read(folder / file, dict)[key]["annotations"]
-            said |= {sign: entry["tts"][0] for sign, entry in entries.items() if "tts" in entry}
+            name_of |= {sign: entry["tts"][0] for sign, entry in entries.items() if "tts" in entry}
         except (TypeError, KeyError, IndexError, AttributeError) as error:
             raise DataError(f"{folder / file}: not the names of emoji ({error!r})") from error
-    return said
+    return name_of
 
 
 def _read(path: Path, kind: type) -> Any:

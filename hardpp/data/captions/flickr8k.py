@@ -1,9 +1,7 @@
-"""Flickr8k as its users hold it, in any of its three forms, and other pictures laid out like it.
+"""Flickr8k as its users hold it, and other pictures laid out like it.
 
-    Flickr8k.token.txt                       NAME.jpg#0<TAB>A child in a pink dress .
-    Flickr_8k.{train,dev,test}Images.txt     NAME.jpg, one a line
-    captions.txt                             image,caption      as CSV with a header (Kaggle)
-    dataset_flickr8k.json                    {"images": [{"filename", "split", "sentences": [{"raw"}]}]}
+    Flickr8k.token.txt, captions.txt or dataset_flickr8k.json    see `hardpp.data.captions.flickr8k_captions`
+    Flickr_8k.{train,dev,test}Images.txt                         NAME.jpg, one a line
 
 and the pictures, all of them below one folder, in whatever folders of it: NAME is that of the file, with as
 many of the folders before it as tell it from others. Parts are those of the three lists or of the JSON file;
@@ -16,13 +14,11 @@ Pictures differ in size: the shorter side is brought to a number of pixels, and 
 Source: Hodosh, Young and Hockenmaier (2013), Framing Image Description as a Ranking Task.
 """
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
+from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts
+from hardpp.data.captions.flickr8k_captions import read_json, read_table, read_text_lines, read_tokens
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
 from hardpp.data.parts import PARTS, bucket
 from hardpp.errors import DataError
@@ -31,10 +27,7 @@ SIDE = 224
 
 _TOKENS, _TABLE, _JSON = "Flickr8k.token.txt", "captions.txt", "dataset_flickr8k.json"
 _LIST = "Flickr_8k.{}Images.txt"
-_SPLITS = {"train": "train", "restval": "train", "val": "dev", "dev": "dev", "test": "test"}
 _TENTH = 2  # of the 20 buckets
-
-_Said = dict[str, list[tuple[str, ...]]]  # picture -> its sentences
 
 
 def is_flickr8k(folder: Path) -> bool:
@@ -42,10 +35,10 @@ def is_flickr8k(folder: Path) -> bool:
     return folder.is_dir() and any(_find(folder, name) for name in (_TOKENS, _JSON, _TABLE))
 
 
-def captioned(
+def captioned_images(
     folder: Path | str, report: Callable[[str], None] = lambda text: None, *, side: int = SIDE
 ) -> CaptionedImages:
-    """Reads the captions and finds the pictures, which are read when they are asked for.
+    """Read the captions and find the pictures, which are read when they are asked for.
 
     Args:
         folder: Laid out as above.
@@ -57,15 +50,15 @@ def captioned(
             caption; the message names the file and line.
     """
     folder = Path(folder)
-    path = next((found for name in (_TOKENS, _JSON, _TABLE) if (found := _find(folder, name))), None)
+    path = next(filter(None, (_find(folder, name) for name in (_TOKENS, _JSON, _TABLE))), None)
     if path is None:
         raise DataError(f"{folder}: there is no {_TOKENS}, {_JSON} or {_TABLE}")
     pictures = _Pictures(folder)
     if path.name == _JSON:
-        said, parts = _from_json(path)
+        captions_of, parts = read_json(path)
     else:
-        said = _from_tokens(path) if path.name == _TOKENS else _from_table(path)
-        parts = _lists(folder) or _by_checksum(_there(said, pictures, path), report)
+        captions_of = read_tokens(path) if path.name == _TOKENS else read_table(path)
+        parts = _lists(folder) or _by_checksum(_with_pictures(captions_of, pictures, path), report)
     paths: list[Path] = []
     for part in PARTS:
         if not parts[part]:
@@ -73,23 +66,20 @@ def captioned(
         for name in parts[part]:
             if (file := pictures.find(name)) is None:
                 raise DataError(f"{folder}: picture {name} of the {part} part is missing")
-            if not said.get(name):
+            if not captions_of.get(name):
                 raise DataError(f"{path}: picture {name} of the {part} part has no caption")
             paths.append(file)
     names = [name for part in PARTS for name in parts[part]]
     if len(set(paths)) < len(paths):
         twice = next(name for place, name in enumerate(names) if paths[place] in paths[:place])
         raise DataError(f"{folder}: picture {twice} is in the parts twice")
-    if unused := len(said.keys() - set(names)):
+    if unused := len(captions_of.keys() - set(names)):
         report(f"passing over {unused} pictures that are missing or in no part")
-    files = PictureFiles(paths, folder, side=side)
-    made, start = {}, 0
-    for part in PARTS:
-        mine = parts[part]
-        captions = [tuple(Caption(words) for words in said[name]) for name in mine]
-        made[part] = CaptionedPart(mine, Some(files, range(start, start + len(mine))), captions)
-        start += len(mine)
-    return CaptionedImages(folder.resolve().name, **made)
+    examples = {
+        part: [(name, tuple(Caption(words) for words in captions_of[name])) for name in parts[part]]
+        for part in PARTS
+    }
+    return captioned_parts(folder.resolve().name, PictureFiles(paths, folder, side=side), examples)
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -107,108 +97,43 @@ class _Pictures:
                 self._named.setdefault(path.name, []).append(path)
 
     def find(self, name: str) -> Path | None:
-        """The file of that name, or of that path below the folder or any folder of it; None if there is none.
+        """Find the file of a name, or of a path below the folder or any folder of it; None if there is none.
 
         Raises:
             DataError: there are several.
         """
-        wanted = PurePosixPath(name).parts
-        there = [
+        ending = PurePosixPath(name).parts
+        paths = [
             path
-            for path in self._named.get(wanted[-1] if wanted else "", [])
-            if path.relative_to(self._folder).parts[-len(wanted) :] == wanted
+            for path in self._named.get(ending[-1] if ending else "", [])
+            if path.relative_to(self._folder).parts[-len(ending) :] == ending
         ]
-        if (exactly := self._folder.joinpath(*wanted)) in there:
-            return exactly
-        if len(there) > 1:
+        if (exact := self._folder.joinpath(*ending)) in paths:
+            return exact
+        if len(paths) > 1:
             raise DataError(
-                f"{there[0]} and {there[1]} are both meant by {name}", "write the folder before the name, too"
+                f"{paths[0]} and {paths[1]} are both meant by {name}",
+                "write the folder before the name, too",
             )
-        return there[0] if there else None
+        return paths[0] if paths else None
 
 
-def _there(said: _Said, pictures: _Pictures, path: Path) -> list[str]:
-    there = [name for name in said if pictures.find(name) is not None]
-    if said and not there:
-        raise DataError(f"{path}: no picture that has a caption is there, such as {next(iter(said))}")
-    return there
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        # Not splitlines, which cuts at signs that stand inside captions.
-        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error})") from error
-
-
-def _gathered(rows: Iterator[tuple[int, str, str]], path: Path) -> _Said:
-    said: _Said = {}
-    for line, name, text in rows:
-        if not (words := words_of(text)):
-            raise DataError(f"{path}:{line}: a caption without words")
-        said.setdefault(name, []).append(words)
-    return said
-
-
-def _from_tokens(path: Path) -> _Said:
-    def rows() -> Iterator[tuple[int, str, str]]:
-        for number, line in enumerate(_lines(path), start=1):
-            if not line.strip():
-                continue
-            key, tab, text = line.partition("\t")
-            name, mark, _ = key.rpartition("#")
-            if not (tab and mark and name):
-                raise DataError(f"{path}:{number}: NAME.jpg#NUMBER, a tab and a caption are wanted")
-            yield number, name, text
-
-    return _gathered(rows(), path)
-
-
-def _from_table(path: Path) -> _Said:
-    def rows() -> Iterator[tuple[int, str, str]]:
-        reader = csv.reader(io.StringIO("\n".join(_lines(path))), strict=True)
-        try:
-            for row in reader:
-                if reader.line_num == 1:
-                    if row != ["image", "caption"]:
-                        raise DataError(f"{path}:1: the header image,caption is wanted")
-                elif len(row) == 2:
-                    yield reader.line_num, row[0], row[1]
-                elif row:
-                    raise DataError(f"{path}:{reader.line_num}: two columns are wanted, found {len(row)}")
-        except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
-
-    return _gathered(rows(), path)
-
-
-def _from_json(path: Path) -> tuple[_Said, dict[str, list[str]]]:
-    said: _Said = {}
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    try:
-        for image in json.loads("\n".join(_lines(path)))["images"]:
-            name = image["filename"]
-            said[name] = [words_of(sentence["raw"]) for sentence in image["sentences"]]
-            parts[_SPLITS[image["split"]]].append(name)
-            if not all(said[name]):
-                raise DataError(f"{path}: picture {name} has a caption without words")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not captions in this form ({error!r})") from error
-    return said, parts
+def _with_pictures(names: Iterable[str], pictures: _Pictures, path: Path) -> list[str]:
+    present = [name for name in names if pictures.find(name) is not None]
+    if not present and (first := next(iter(names), None)) is not None:
+        raise DataError(f"{path}: no picture that has a caption is there, such as {first}")
+    return present
 
 
 def _lists(folder: Path) -> dict[str, list[str]] | None:
     paths = {part: _find(folder, _LIST.format(part)) for part in PARTS}
-    lacking = [part for part in PARTS if paths[part] is None]
-    if len(lacking) == len(PARTS):
+    missing = [part for part in PARTS if paths[part] is None]
+    if len(missing) == len(PARTS):
         return None
-    if lacking:
-        raise DataError(f"{folder}: there is no {_LIST.format(lacking[0])}")
+    if missing:
+        raise DataError(f"{folder}: there is no {_LIST.format(missing[0])}")
     return {
-        part: [name for line in _lines(path) if (name := line.strip())]
+        part: [name for line in read_text_lines(path) if (name := line.strip())]
         for part, path in paths.items()
         if path is not None
     }

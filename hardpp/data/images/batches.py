@@ -1,4 +1,4 @@
-"""Labelled images to batches.
+"""Batches of labelled images.
 
 Shapes: B images.
 """
@@ -11,7 +11,7 @@ from hardpp.types import ImageBatch
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Batches of places in random order, by seed and epoch; the last one may be smaller.
+    """Shuffled batches of places, decided by seed and epoch; the last batch may be smaller.
 
     Raises:
         ValueError: `batch_size` is below 1.
@@ -20,7 +20,7 @@ def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[in
 
 
 def collate(part: ImagePart, places: Sequence[int], epoch: int = 0) -> ImageBatch:
-    """The images at those places, as they are in an epoch, with their labels.
+    """Read the images at those places, as they are in an epoch, and their labels.
 
     Raises:
         ValueError: There are no places.

@@ -1,4 +1,4 @@
-"""Corpora of labelled images by name: what can be fetched or made of it, and a user's own folder.
+"""Labelled images by name: corpora that are fetched or made, and a user's own folder.
 
 translated-mnist         a digit of MNIST somewhere on 60 x 60 pixels
 translated-scaled-mnist  a digit of 14 to 56 pixels somewhere on 100 x 100
@@ -26,7 +26,7 @@ NAMES = (*RECIPES, "mnist", "fashion-mnist")
 
 
 class ImageOptions(NamedTuple):
-    """What can be chosen about a corpus; what does not concern it is ignored."""
+    """Options of a corpus; those of other corpora are ignored."""
 
     seed: int = 0  # of scenes
     fresh: bool = True  # whether scenes to train on are placed anew in every epoch
@@ -38,7 +38,7 @@ def corpus(
     options: ImageOptions = ImageOptions(),  # noqa: B008, it cannot be changed
     report: Callable[[str], None] = lambda text: None,
 ) -> LabelledImages:
-    """The corpus of that name, fetched, made or read.
+    """Fetch, make or read the corpus of a name.
 
     Args:
         name: One of `NAMES`, or the path of a folder.
@@ -67,7 +67,7 @@ def corpus(
 
 
 def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnist") -> LabelledImages:
-    """MNIST as published, the last 5,000 training images for dev, or a folder laid out like it.
+    """Read MNIST (its last 5,000 training images are dev), or a folder laid out like it.
 
     Args:
         report: Told in a few words what is going on.
@@ -90,8 +90,8 @@ def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnis
             raise UsageError(
                 f"there are no IDX files of digits in {digits!r}", "digits are mnist or a folder"
             )
-    found = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
-    if found.train.size != (1, 28, 28):
-        _, height, width = found.train.size
+    images = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
+    if images.train.size != (1, 28, 28):
+        _, height, width = images.train.size
         raise DataError(f"{folder}: digits of 28 x 28 pixels are wanted, and these have {height} x {width}")
-    return found
+    return images

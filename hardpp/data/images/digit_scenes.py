@@ -1,4 +1,4 @@
-"""Digits somewhere on a larger canvas: translated, scaled and cluttered, made as they are asked for.
+"""Translated, scaled and cluttered digits on a larger canvas, made when they are read.
 
     side ~ Uniform{smallest .. largest}            the digit's 28 x 28 pixels become side x side
     top, left ~ Uniform{0 .. canvas - side}        each
@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hardpp.data.images.labelled import Held, LabelledImages, Shown, chosen
+from hardpp.data.images.labelled import ImagesWithBoxes, InMemoryImages, LabelledImages, as_indices
 from hardpp.data.images.rasters import paste, resized, tight_boxes
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError
@@ -38,7 +38,7 @@ _AT_ONCE = 2048  # scenes rendered together, which bounds the memory it takes
 
 
 class Recipe(NamedTuple):
-    """What scenes look like."""
+    """The sizes of a scene."""
 
     canvas: int  # pixels a side
     smallest: int = 28  # side of a digit, margin included
@@ -78,7 +78,7 @@ class Scenes:
 
     names = None
 
-    def __init__(self, digits: Held, recipe: Recipe, key: str, *, fresh: bool = False):
+    def __init__(self, digits: InMemoryImages, recipe: Recipe, key: str, *, fresh: bool = False):
         C, H, W = digits.size
         if C != 1 or H != W or recipe.largest > recipe.canvas:
             raise ValueError(f"expected square digits of one channel within the canvas, got {digits.size}")
@@ -100,21 +100,21 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
-        """The scenes at those places, or all of them, rendered as they are in an epoch."""
-        which = chosen(places, len(self))
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
+        """Render the scenes at those places, or all of them, as they are in an epoch."""
+        indices = as_indices(places, len(self))
         layout = self._layout(epoch)
-        canvas = np.zeros((len(which), *self.size[1:]), np.uint8)
-        boxes = np.zeros((len(which), 4), np.int64)
-        for start in range(0, len(which), _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
-            boxes[some] = self._render(canvas[some], which[some], layout)
-        return Shown(torch.from_numpy(canvas).unsqueeze(1), torch.from_numpy(boxes))
+        canvas = np.zeros((len(indices), *self.size[1:]), np.uint8)
+        boxes = np.zeros((len(indices), 4), np.int64)
+        for start in range(0, len(indices), _AT_ONCE):
+            chunk = slice(start, start + _AT_ONCE)
+            boxes[chunk] = self._render(canvas[chunk], indices[chunk], layout)
+        return ImagesWithBoxes(torch.from_numpy(canvas).unsqueeze(1), torch.from_numpy(boxes))
 
     def fingerprint(self) -> str:
         """SHA-256 of the digits and of all that decides the scenes."""
-        said = [_VERSION, self._content(), self._recipe, self._key, self._fresh]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        described = [_VERSION, self._content(), self._recipe, self._key, self._fresh]
+        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
     def _layout(self, epoch: int) -> _Layout:
         epoch = epoch if self._fresh else 0
@@ -135,36 +135,36 @@ class Scenes:
         )
 
     def _render(
-        self, canvas: NDArray[np.uint8], which: NDArray[np.int64], layout: _Layout
+        self, canvas: NDArray[np.uint8], indices: NDArray[np.int64], layout: _Layout
     ) -> NDArray[np.int64]:
         # Draws on the canvas (B, H, W), and returns the boxes (B, 4).
-        boxes = np.zeros((len(which), 4), np.int64)
-        sides = layout.side[which]
+        boxes = np.zeros((len(indices), 4), np.int64)
+        sides = layout.side[indices]
         for side in np.unique(sides).tolist():
             rows = np.flatnonzero(sides == side)
-            digits = self._digits[which[rows]]
+            digits = self._digits[indices[rows]]
             if side != digits.shape[-1]:
                 digits = resized(digits, side)
-            top, left = layout.spot[which[rows]].T
+            top, left = layout.spot[indices[rows]].T
             drawn = np.zeros((len(rows), *canvas.shape[1:]), np.uint8)
             paste(drawn, digits, top, left)
             canvas[rows] = drawn
             boxes[rows] = tight_boxes(digits) + np.stack([left, top, left, top], axis=1)
         spans = np.arange(PIECE)
         for piece in range(layout.other.shape[1]):
-            y, x = layout.cut[which, piece].T
-            source = layout.other[which, piece]
+            y, x = layout.cut[indices, piece].T
+            source = layout.other[indices, piece]
             pixels = self._digits[
                 source[:, None, None], (y[:, None] + spans)[:, :, None], (x[:, None] + spans)[:, None]
             ]
-            paste(canvas, pixels, *layout.put[which, piece].T)
+            paste(canvas, pixels, *layout.put[indices, piece].T)
         return boxes
 
 
 def scenes(
     digits: LabelledImages, name: str, *, seed: int = 0, fresh: bool = True, recipe: Recipe | None = None
 ) -> LabelledImages:
-    """Scenes of the digits of each part.
+    """Make scenes of the digits of each part.
 
     Args:
         digits: Images of one digit each.
@@ -175,13 +175,13 @@ def scenes(
 
     Raises:
         DataError: A digit is all black, or a part has fewer than two.
-        ValueError: A part's images are not `Held`, or not as `Scenes` wants them.
+        ValueError: A part's images are not `InMemoryImages`, or not as `Scenes` wants them.
     """
     recipe = recipe or RECIPES[name]
     parts = {}
     for part in ("train", "dev", "test"):
         held = getattr(digits, part)
-        if not isinstance(held, Held):
+        if not isinstance(held, InMemoryImages):
             raise ValueError(f"expected digits in memory, got {type(held).__name__}")
         key = f"scenes {_VERSION} seed {seed} {part}"
         parts[part] = Scenes(held, recipe, key, fresh=fresh and part == "train")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hardpp.data.images.labelled import LabelledImages, Shown
+from hardpp.data.images.labelled import ImagesWithBoxes, LabelledImages
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
 from hardpp.data.parts import PARTS, bucket
 from hardpp.errors import DataError
@@ -61,19 +61,19 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.places)
 
-    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
         """The images at those places, or all of them; they are the same in every epoch."""
-        mine = self.places if places is None else self.places[torch.as_tensor(places)]
-        return Shown(self.files.read(mine), None)
+        files_read = self.places if places is None else self.places[torch.as_tensor(places)]
+        return ImagesWithBoxes(self.files.read(files_read), None)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, and of which are this part's, with their labels."""
-        said = json.dumps([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
-        return hashlib.sha256(said.encode()).hexdigest()
+        """SHA-256 of the names and sizes of all files, and of the places and labels of this part."""
+        described = json.dumps([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
+        return hashlib.sha256(described.encode()).hexdigest()
 
 
 def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda text: None) -> LabelledImages:
-    """Finds the images and looks at the size and mode of each.
+    """Find the images, and check the size and mode of each.
 
     Args:
         folder: Laid out as above.
@@ -85,7 +85,7 @@ def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda t
     """
     folder = Path(folder)
     parts = _split(folder, report)
-    classes = tuple(sorted({one.label for one in parts["train"]}))
+    classes = tuple(sorted({image.label for image in parts["train"]}))
     if len(classes) < 2:
         raise DataError(
             f"{folder}: folders of two classes at least are wanted, found {', '.join(classes) or 'none'}",
@@ -96,46 +96,46 @@ def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda t
             raise DataError(
                 f"{folder}: no image is for {part}", "more are needed, or folders train, dev and test"
             )
-        for one in parts[part]:
-            if one.label not in classes:
-                raise DataError(f"{one.path}: is of class {one.label!r}, of which train has no image")
-    everything = [one for part in PARTS for one in parts[part]]
-    report(f"looking at {len(everything)} images")
-    files = PictureFiles([one.path for one in everything], folder)  # one size and mode, across parts
-    places = torch.arange(len(everything)).split([len(parts[part]) for part in PARTS])
-    labels = torch.tensor([classes.index(one.label) for one in everything])
-    train, dev, test = (Pictures(files, mine, labels[mine]) for mine in places)
+        for image in parts[part]:
+            if image.label not in classes:
+                raise DataError(f"{image.path}: is of class {image.label!r}, of which train has no image")
+    images = [image for part in PARTS for image in parts[part]]
+    report(f"reading the sizes of {len(images)} images")
+    files = PictureFiles([image.path for image in images], folder)  # one size and mode, across parts
+    places = torch.arange(len(images)).split([len(parts[part]) for part in PARTS])
+    labels = torch.tensor([classes.index(image.label) for image in images])
+    train, dev, test = (Pictures(files, part_places, labels[part_places]) for part_places in places)
     return LabelledImages(folder.resolve().name, train, dev, test, classes)
 
 
 def _split(folder: Path, report: Callable[[str], None]) -> dict[str, list[_Labelled]]:
     parts: dict[str, list[_Labelled]] = {}
     for part, names in _NAMES.items():
-        there = [folder / name for name in names if (folder / name).is_dir()]
-        if len(there) > 1:
-            raise DataError(f"{folder}: both {there[0].name} and {there[1].name} are there for {part}")
-        if there:
-            parts[part] = _listed(there[0])
+        folders = [folder / name for name in names if (folder / name).is_dir()]
+        if len(folders) > 1:
+            raise DataError(f"{folder}: both {folders[0].name} and {folders[1].name} are there for {part}")
+        if folders:
+            parts[part] = _listed(folders[0])
     if "train" not in parts:
         if parts:
             raise DataError(f"{folder}: has a folder for {' and '.join(parts)}, and none for train")
         parts["train"] = _listed(folder)
-    lacking = [part for part in PARTS if part not in parts]
-    for turn, part in enumerate(lacking):
+    missing = [part for part in PARTS if part not in parts]
+    for turn, part in enumerate(missing):
         report(f"keeping a tenth of the images for {part}")
         low = turn * _TENTH
-        parts[part] = [one for one in parts["train"] if low <= _bucket(one, folder) < low + _TENTH]
-    kept = len(lacking) * _TENTH
-    parts["train"] = [one for one in parts["train"] if _bucket(one, folder) >= kept]
+        parts[part] = [image for image in parts["train"] if low <= _bucket(image, folder) < low + _TENTH]
+    first_train_bucket = len(missing) * _TENTH
+    parts["train"] = [image for image in parts["train"] if _bucket(image, folder) >= first_train_bucket]
     return parts
 
 
-def _bucket(one: _Labelled, folder: Path) -> int:
-    return bucket(one.path.relative_to(folder).as_posix())
+def _bucket(image: _Labelled, folder: Path) -> int:
+    return bucket(image.path.relative_to(folder).as_posix())
 
 
 def _listed(folder: Path) -> list[_Labelled]:
-    found: list[_Labelled] = []
+    images: list[_Labelled] = []
     try:
         classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
@@ -144,8 +144,8 @@ def _listed(folder: Path) -> list[_Labelled]:
         files = sorted(file for file in path.rglob("*") if _is_picture(file.relative_to(folder)))
         if not files:
             raise DataError(f"{path}: a folder of a class without images")
-        found += [_Labelled(file, path.name) for file in files]
-    return found
+        images += [_Labelled(file, path.name) for file in files]
+    return images
 
 
 def _is_picture(path: Path) -> bool:

@@ -27,7 +27,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """The array in a file.
+    """Read the array in a file.
 
     Args:
         path: Of the file, compressed or not.
@@ -56,9 +56,9 @@ def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
     if len(content) < start:
         raise DataError(f"{path}: truncated in the header, after {len(content)} bytes")
     sizes = struct.unpack(f">{dimensions}I", content[4:start])
-    promised, there = math.prod(sizes), len(content) - start
-    if there != promised:
-        how = "truncated" if there < promised else "too long"
+    promised, actual = math.prod(sizes), len(content) - start
+    if actual != promised:
+        fault = "truncated" if actual < promised else "too long"
         shape = " x ".join(str(size) for size in sizes)
-        raise DataError(f"{path}: {how}, {shape} bytes are promised and {there} are there")
+        raise DataError(f"{path}: {fault}, {shape} bytes are promised and {actual} are there")
     return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hardpp.data.images import idx
-from hardpp.data.images.labelled import Held, LabelledImages
+from hardpp.data.images.labelled import InMemoryImages, LabelledImages
 from hardpp.errors import DataError
 
 DIGITS = tuple("0123456789")
@@ -37,12 +37,12 @@ _DEV = 12  # one image in so many is kept for dev
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether a folder holds such a file, whatever else."""
+    """Whether a folder holds IDX files."""
     return folder.is_dir() and any(_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
 def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = None) -> LabelledImages:
-    """Reads all images into memory.
+    """Read all images into memory.
 
     Args:
         folder: Laid out as above.
@@ -53,20 +53,20 @@ def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = Non
         DataError: A file is missing, truncated or not IDX, images and labels differ in number, parts differ
             in size, train has one class only, or a label is outside the classes; the message names the file.
     """
-    found = {part: [_file(folder, part, kind) for kind in ("images", "labels")] for part in ("train", "t10k")}
-    read = {part: (idx.read(images, 3), idx.read(labels, 1)) for part, (images, labels) in found.items()}
-    known, numbers = read["train"]
+    paths = {part: [_file(folder, part, kind) for kind in ("images", "labels")] for part in ("train", "t10k")}
+    arrays = {part: (idx.read(images, 3), idx.read(labels, 1)) for part, (images, labels) in paths.items()}
+    train_images, numbers = arrays["train"]
     if classes is None:
         classes = [str(number) for number in range(int(numbers.max(initial=0)) + 1)]
-    made = {}
-    for part, (images, labels) in read.items():
-        files = found[part]
+    parts = {}
+    for part, (images, labels) in arrays.items():
+        files = paths[part]
         if len(images) != len(labels):
             raise DataError(
                 f"{files[1]}: {len(labels)} labels for the {len(images)} images in {files[0].name}"
             )
-        if images.shape[1:] != known.shape[1:]:
-            (height, width), (h, w) = images.shape[1:], known.shape[1:]
+        if images.shape[1:] != train_images.shape[1:]:
+            (height, width), (h, w) = images.shape[1:], train_images.shape[1:]
             raise DataError(f"{files[0]}: images of {height} x {width} pixels, and train has {h} x {w}")
         outside = np.flatnonzero(labels >= len(classes))
         if outside.size:
@@ -76,31 +76,33 @@ def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = Non
             )
         # Copied once, since what was read from a file cannot be written to.
         pixels = torch.from_numpy(images.copy()).unsqueeze(1)
-        made[part] = Held(pixels, torch.from_numpy(labels.astype(np.int64)))
-    train, test = made["train"], made["t10k"]
+        parts[part] = InMemoryImages(pixels, torch.from_numpy(labels.astype(np.int64)))
+    train, test = parts["train"], parts["t10k"]
     start = len(train) - len(train) // _DEV
     if not len(test) or start == len(train) or not all(train.size):
         raise DataError(
-            f"{found['train'][0]}: {_DEV} images at least are needed, of which one is for dev, and one in "
-            f"{found['t10k'][0].name}"
+            f"{paths['train'][0]}: {_DEV} images at least are needed, of which one is for dev, and one in "
+            f"{paths['t10k'][0].name}"
         )
-    if len(of := train.labels.unique()) < 2:
-        raise DataError(f"{found['train'][1]}: labels of two classes at least are wanted, all are {int(of)}")
+    if len(classes_of_train := train.labels.unique()) < 2:
+        raise DataError(
+            f"{paths['train'][1]}: labels of two classes at least are wanted, all are {int(classes_of_train)}"
+        )
     return LabelledImages(name, train.part(None, start), train.part(start, None), test, tuple(classes))
 
 
 def _file(folder: Path, part: str, kind: str) -> Path:
     names = {"train": ("train",), "t10k": ("t10k", "test")}[part]
     try:
-        there = sorted(path for path in folder.iterdir() if path.is_file())
+        files = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
-    found = []
-    for path in there:
+    matches = []
+    for path in files:
         match = _NAME.fullmatch(path.name)
         if match and match[1] in names and match[2] == kind:
-            found.append(path)
-    if not found:
+            matches.append(path)
+    if not matches:
         dimensions = {"images": 3, "labels": 1}[kind]
         raise DataError(f"{folder}: there is no {part}-{kind}-idx{dimensions}-ubyte", "nor one with .gz")
-    return found[0]  # the plain one, if it is there compressed as well
+    return matches[0]  # the plain one, if it is there compressed as well

@@ -1,4 +1,4 @@
-"""Images with one label each: what a reader of such data hands on.
+"""Images with one label each: what every reader of such data returns.
 
 Pixels are read by place and epoch, since the images of a part may be made when they are asked for, and may be
 other ones in every epoch: scenes are put together anew, so that a training set never ends.
@@ -20,8 +20,8 @@ from torch import Tensor
 from hardpp.data.digests import sha256_of_tensors
 
 
-class Shown(NamedTuple):
-    """Some images, and where in them the object lies."""
+class ImagesWithBoxes(NamedTuple):
+    """Images, and the box of the object in each."""
 
     pixels: Tensor  # (B, C, H, W) uint8
     boxes: Tensor | None  # (B, 4) int64 left, top, right, bottom, the last two exclusive; None if not known
@@ -44,11 +44,11 @@ class ImagePart(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
         """The images at those places, or all of them, as they are in an epoch."""
 
     def fingerprint(self) -> str:
-        """Changes with the images and labels."""
+        """A hash that changes with the images and labels."""
 
 
 class LabelledImages(NamedTuple):
@@ -67,7 +67,7 @@ class LabelledImages(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Held:
+class InMemoryImages:
     """Images in memory.
 
     Args:
@@ -99,21 +99,21 @@ class Held:
     def __len__(self) -> int:
         return len(self.images)
 
-    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
         """The images at those places, or all of them; they are the same in every epoch."""
-        return Shown(self.images if places is None else self.images[torch.as_tensor(places)], None)
+        return ImagesWithBoxes(self.images if places is None else self.images[torch.as_tensor(places)], None)
 
     def fingerprint(self) -> str:
         """SHA-256 of images and labels."""
         return sha256_of_tensors(self.images, self.labels)
 
-    def part(self, start: int | None, end: int | None) -> "Held":
+    def part(self, start: int | None, end: int | None) -> "InMemoryImages":
         """The images from one place to another, without copying them."""
-        return Held(self.images[start:end], self.labels[start:end])
+        return InMemoryImages(self.images[start:end], self.labels[start:end])
 
 
 @dataclass(frozen=True)
-class First:
+class FirstImages:
     """The first images of a part.
 
     Args:
@@ -142,22 +142,22 @@ class First:
     def __len__(self) -> int:
         return self.count
 
-    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> Shown:
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
         """The images at those places, or all of them, as they are in an epoch."""
         return self.part.read(range(self.count) if places is None else places, epoch)
 
     def fingerprint(self) -> str:
-        """Changes with the images of the whole part, and with how many are meant."""
+        """SHA-256 of the whole part's fingerprint and of the number of images."""
         return hashlib.sha256(json.dumps([self.part.fingerprint(), self.count]).encode()).hexdigest()
 
 
-def first(part: ImagePart, count: int | None) -> ImagePart:
-    """The first images of a part; the part itself if it has no more, or all are wanted."""
-    return part if count is None or count >= len(part) else First(part, count)
+def first_images(part: ImagePart, count: int | None) -> ImagePart:
+    """The first `count` images of a part; all of them when `count` is None."""
+    return part if count is None or count >= len(part) else FirstImages(part, count)
 
 
-def chosen(places: Sequence[int] | Tensor | None, count: int) -> NDArray[np.int64]:
-    """Places as an array; all of them when none are given."""
+def as_indices(places: Sequence[int] | Tensor | None, count: int) -> NDArray[np.int64]:
+    """Places as an array of indices; 0 to `count` - 1 when there are none."""
     if places is None:
         return np.arange(count)
     return torch.as_tensor(places, dtype=torch.int64).numpy()

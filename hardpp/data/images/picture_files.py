@@ -1,4 +1,4 @@
-"""Files of pictures as pixels: opened by content, whatever their names say.
+"""Picture files read as pixels, by their content, whatever their names say.
 
 Grey pictures have one channel, all others three. What is transparent becomes white. The files are decoded
 when they are asked for; they stay in memory afterwards, if all of them together are not too large.
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hardpp.data.images.labelled import chosen
+from hardpp.data.images.labelled import as_indices
 from hardpp.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ _KEPT = 2**30  # bytes of pixels
 
 
 class Header(NamedTuple):
-    """What a file says of itself before it is decoded."""
+    """Mode and size of a picture, known before it is decoded."""
 
     mode: str  # pillow's name for the kind of pixels
     width: int
     height: int
 
 
-def header(path: Path) -> Header:
-    """Mode and size of a picture.
+def read_header(path: Path) -> Header:
+    """Read mode and size of a picture.
 
     Raises:
         DataError: The file is missing, is no picture, or is of a mode that is not read.
@@ -49,8 +49,8 @@ def header(path: Path) -> Header:
         return Header(picture.mode, *picture.size)
 
 
-def decoded(path: Path, side: int | None = None) -> NDArray[np.uint8]:
-    """Pixels (C, H, W) of a picture.
+def decode_picture(path: Path, side: int | None = None) -> NDArray[np.uint8]:
+    """Decode a picture into pixels (C, H, W).
 
     Args:
         path: The file.
@@ -61,14 +61,14 @@ def decoded(path: Path, side: int | None = None) -> NDArray[np.uint8]:
         DataError: The file is missing or damaged, is no picture, or is of a mode that is not read.
     """
     with _opened(path) as picture:
-        shown: Image.Image = picture
-        colours = _CHANNELS[shown.mode] == 3
-        if shown.mode in ("RGBA", "LA") or "transparency" in shown.info:
-            shown = _on_white(shown)
-        shown = shown.convert("RGB" if colours else "L")
+        converted: Image.Image = picture
+        colours = _CHANNELS[converted.mode] == 3
+        if converted.mode in ("RGBA", "LA") or "transparency" in converted.info:
+            converted = _on_white(converted)
+        converted = converted.convert("RGB" if colours else "L")
         if side is not None:
-            shown = _cropped(shown, side)
-        pixels = np.array(shown)  # a copy, as pillow's own may not be written to
+            converted = _cropped(converted, side)
+        pixels = np.array(converted)  # a copy, as pillow's own may not be written to
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0) if colours else pixels[None])
 
 
@@ -78,7 +78,7 @@ class PictureFiles:
     Args:
         paths: N files, at least one.
         relative_to: Left out of the names, and of what the fingerprint has of the paths.
-        side: See `decoded`; if it is given, sizes may differ, and all pictures get three channels.
+        side: See `decode_picture`; if it is given, sizes may differ, and all pictures get three channels.
 
     Raises:
         DataError: A file is no picture that is read, or differs from the first in size or mode.
@@ -87,9 +87,9 @@ class PictureFiles:
     def __init__(self, paths: Sequence[Path], relative_to: Path, side: int | None = None):
         self.paths, self._folder, self._side = paths, relative_to, side
         if side is None:
-            first = header(paths[0])
+            first = read_header(paths[0])
             for path in paths[1:]:
-                if (other := header(path)) != first:
+                if (other := read_header(path)) != first:
                     raise DataError(
                         f"{path}: {_said(other)}, and {paths[0]} {_said(first)}",
                         "pictures have to be of one size and mode",
@@ -114,16 +114,16 @@ class PictureFiles:
         Raises:
             DataError: A picture is missing or damaged.
         """
-        which = chosen(places, len(self))
+        indices = as_indices(places, len(self))
         if len(self) * int(np.prod(self.size)) > _KEPT:
-            read = [torch.from_numpy(self._decoded(place)) for place in which.tolist()]
-            return torch.stack(read) if read else torch.empty(0, *self.size, dtype=torch.uint8)
+            pictures = [torch.from_numpy(self._decoded(place)) for place in indices.tolist()]
+            return torch.stack(pictures) if pictures else torch.empty(0, *self.size, dtype=torch.uint8)
         if self._pixels is None:
             self._pixels = torch.empty(len(self), *self.size, dtype=torch.uint8)
-        for place in which[~self._known[which]].tolist():
+        for place in indices[~self._known[indices]].tolist():
             self._pixels[place] = torch.from_numpy(self._decoded(place))
             self._known[place] = True
-        return self._pixels[torch.from_numpy(which)]
+        return self._pixels[torch.from_numpy(indices)]
 
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all files, in order."""
@@ -133,7 +133,7 @@ class PictureFiles:
         return hashlib.sha256(json.dumps([self.size, listed]).encode()).hexdigest()
 
     def _decoded(self, place: int) -> NDArray[np.uint8]:
-        pixels = decoded(self.paths[place], self._side)
+        pixels = decode_picture(self.paths[place], self._side)
         if self._side is not None and len(pixels) == 1:
             pixels = np.repeat(pixels, 3, axis=0)
         if pixels.shape != self.size:
@@ -176,5 +176,5 @@ def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
     return picture.crop(box).resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _said(one: Header) -> str:
-    return f"has {one.width} x {one.height} pixels of mode {one.mode}"
+def _said(header_: Header) -> str:
+    return f"has {header_.width} x {header_.height} pixels of mode {header_.mode}"

@@ -1,4 +1,4 @@
-"""Small pictures in shades of grey: enlarged or reduced, put on a canvas, and boxed.
+"""Resize small grey pictures, paste them on a canvas, and find their bounding boxes.
 
 A picture of side n becomes one of side s by W X W^T, where row i of W (s x n) is a triangle around the centre
 of pixel i, as wide as the coarser of the two grids, in whole 256ths that sum to 256. All numbers on the way
@@ -19,14 +19,14 @@ _WHOLE = 256  # what a row of weights sums to
 
 
 def resized(pictures: Pixels, side: int) -> Pixels:
-    """Square pictures (B, n, n) as (B, side, side)."""
+    """Resize square pictures (B, n, n) to (B, side, side)."""
     weights = _weights(pictures.shape[-1], side)
     exact = weights @ pictures.astype(np.float32) @ weights.T
     return ((exact + _WHOLE**2 // 2) // _WHOLE**2).astype(np.uint8)
 
 
 def paste(canvas: Pixels, pictures: Pixels, top: Places, left: Places) -> None:
-    """Puts each picture (B, h, w) on its canvas (B, H, W), in place; the lighter pixel wins.
+    """Paste each picture (B, h, w) on its canvas (B, H, W), in place; the lighter pixel wins.
 
     Args:
         canvas: Written to.

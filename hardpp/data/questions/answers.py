@@ -1,4 +1,4 @@
-"""Answers of people: made comparable, counted into a vocabulary, and drawn as training labels.
+"""Answers of people: normalised, counted into a vocabulary, and drawn as training labels.
 
 The normalisation is that of the official evaluation of VQA: lower case, signs dropped beside a blank or
 in numbers and else turned into blanks, full stops dropped unless a digit follows, number words to
@@ -40,40 +40,40 @@ _REPAIRED = {
 }
 
 
-def normalised(answer: str) -> str:
-    """An answer as it is compared with others.
+def normalise_answer(answer: str) -> str:
+    """Normalise an answer, so that it can be compared with others.
 
     Example:
         >>> normalised("The two  dogs, dont!")
         "2 dogs don't"
     """
-    given = " ".join(answer.split(" ")).replace("\n", " ").replace("\t", " ").strip()
-    text, number = given, _NUMBER.search(given) is not None
+    stripped = " ".join(answer.split(" ")).replace("\n", " ").replace("\t", " ").strip()
+    text, number = stripped, _NUMBER.search(stripped) is not None
     for sign in _SIGNS:
-        beside_blank = f"{sign} " in given or f" {sign}" in given
+        beside_blank = f"{sign} " in stripped or f" {sign}" in stripped
         text = text.replace(sign, "" if beside_blank or number else " ")
     words = [_FIGURES.get(word, word) for word in _FULL_STOP.sub("", text).lower().split()]
     return " ".join(_REPAIRED.get(word, word) for word in words if word not in _ARTICLES)
 
 
-def most_given(answers: Sequence[str]) -> str:
+def most_given_answer(answers: Sequence[str]) -> str:
     """The answer of most people; of several, the one that was given first."""
     return Counter(answers).most_common(1)[0][0]
 
 
 def answer_vocabulary(questions: Iterable[Question], at_least: int) -> list[str]:
-    """Answers that most people gave to so many questions, sorted: the classes of a model.
+    """The classes of a model, sorted: answers that most people gave to at least so many questions.
 
     Args:
         questions: of the training part.
         at_least: how many questions; 9 for VQA v2 (3,129 classes).
     """
-    counts = Counter(most_given(question.answers) for question in questions)
+    counts = Counter(most_given_answer(question.answers) for question in questions)
     return sorted(answer for answer, count in counts.items() if count >= at_least)
 
 
-def drawn_answer(question: Question, classes: Mapping[str, int], seed: int, epoch: int) -> int | None:
-    """A training label: one person's answer, everybody's as likely, among those who gave a class.
+def draw_answer(question: Question, classes: Mapping[str, int], seed: int, epoch: int) -> int | None:
+    """Draw a training label: the answer of one person, chosen uniformly among those who gave a class.
 
     Args:
         question: with its answers.
@@ -84,14 +84,14 @@ def drawn_answer(question: Question, classes: Mapping[str, int], seed: int, epoc
     Returns:
         The class, a function of the arguments alone; None if nobody gave one.
     """
-    known = [classes[answer] for answer in question.answers if answer in classes]
-    if len(set(known)) <= 1:
-        return known[0] if known else None
+    given = [classes[answer] for answer in question.answers if answer in classes]
+    if len(set(given)) <= 1:
+        return given[0] if given else None
     digest = hashlib.sha256(f"{seed} {epoch} {question.name}".encode()).digest()
-    return known[int.from_bytes(digest[:8], "big") % len(known)]
+    return given[int.from_bytes(digest[:8], "big") % len(given)]
 
 
-def likeliest_answer(question: Question, classes: Mapping[str, int]) -> int | None:
-    """The class that most people gave, whose probability is reported; None if nobody gave one."""
-    known = [answer for answer in question.answers if answer in classes]
-    return classes[most_given(known)] if known else None
+def most_given_class(question: Question, classes: Mapping[str, int]) -> int | None:
+    """The class that most people gave; None if nobody gave one."""
+    given = [answer for answer in question.answers if answer in classes]
+    return classes[most_given_answer(given)] if given else None

@@ -1,4 +1,4 @@
-"""Questions to padded batches, in which every image is there once with all questions about it.
+"""Padded batches of questions, in which every image is there once with all questions about it.
 
 Shapes: B images, T questions of an image, L words, S regions, F features.
 """
@@ -17,18 +17,18 @@ PADDING, UNKNOWN = 0, 1  # words; those of the vocabulary follow
 
 
 class Asked(NamedTuple):
-    """An image, and the places in a list of questions of those about it."""
+    """An image, and the places of the questions about it in a list of questions."""
 
     image: str
     questions: list[int]
 
 
-def by_image(questions: Iterable[Question]) -> list[Asked]:
-    """The questions grouped by image, images and questions in the order in which they come."""
-    found: dict[str, list[int]] = {}
+def group_by_image(questions: Iterable[Question]) -> list[Asked]:
+    """Group questions by image; images and questions stay in the order in which they come."""
+    questions_of: dict[str, list[int]] = {}
     for place, question in enumerate(questions):
-        found.setdefault(question.image, []).append(place)
-    return [Asked(image, places) for image, places in found.items()]
+        questions_of.setdefault(question.image, []).append(place)
+    return [Asked(image, places) for image, places in questions_of.items()]
 
 
 def word_vocabulary(questions: Iterable[Question]) -> list[str]:
@@ -36,8 +36,8 @@ def word_vocabulary(questions: Iterable[Question]) -> list[str]:
     return sorted({word for question in questions for word in question.words})
 
 
-def numbered(names: Sequence[str], first: int = 0) -> dict[str, int]:
-    """Numbers of names, counted from the first."""
+def number_names(names: Sequence[str], first: int = 0) -> dict[str, int]:
+    """Number the names, counted from `first`."""
     return {name: number for number, name in enumerate(names, start=first)}
 
 
@@ -49,7 +49,7 @@ def collate(
     words: Mapping[str, int],
     regions: Callable[[int, int], int],
 ) -> QuestionBatch:
-    """One batch.
+    """Read the images, and pad the questions about them on the right.
 
     Args:
         asked: B images with the places of their questions.
@@ -65,36 +65,36 @@ def collate(
     """
     if not asked:
         raise ValueError("expected at least one image a batch, got none")
-    read = [pictures.read(one.image) for one in asked]
-    B, T = len(asked), max(len(one.questions) for one in asked)
+    images = [pictures.read(about.image) for about in asked]
+    B, T = len(asked), max(len(about.questions) for about in asked)
     spelt = [
-        [[words.get(word, UNKNOWN) for word in questions[place].words] for place in one.questions]
-        for one in asked
+        [[words.get(word, UNKNOWN) for word in questions[place].words] for place in about.questions]
+        for about in asked
     ]
     L = max((len(numbers) for row in spelt for numbers in row), default=1) or 1
     question, target = np.full((B, T, L), PADDING), np.zeros((B, T), dtype=np.int64)
     target_mask = np.zeros((B, T), dtype=bool)
-    for row, one in enumerate(asked):
-        for column, place in enumerate(one.questions):
+    for row, about in enumerate(asked):
+        for column, place in enumerate(about.questions):
             numbers, label = spelt[row][column], labels[place]
             question[row, column, : len(numbers)] = numbers
             if label is not None:
                 target[row, column], target_mask[row, column] = label, True
     if pictures.kind == "pixels":
-        _, height, width = read[0].shape
-        for one, image in zip(asked, read, strict=True):
-            if image.shape != read[0].shape:
+        _, height, width = images[0].shape
+        for about, image in zip(asked, images, strict=True):
+            if image.shape != images[0].shape:
                 raise DataError(
-                    f"image {one.image} has {image.shape[1]} x {image.shape[2]} pixels and image "
+                    f"image {about.image} has {image.shape[1]} x {image.shape[2]} pixels and image "
                     f"{asked[0].image} {height} x {width}: images have to be of one size"
                 )
-        source = np.stack(read)
+        source = np.stack(images)
         source_mask = np.ones((B, regions(height, width)), dtype=bool)
     else:
-        S = max(len(image) for image in read)
-        source = np.zeros((B, S, read[0].shape[-1]), dtype=np.float32)
+        S = max(len(image) for image in images)
+        source = np.zeros((B, S, images[0].shape[-1]), dtype=np.float32)
         source_mask = np.zeros((B, S), dtype=bool)
-        for row, image in enumerate(read):
+        for row, image in enumerate(images):
             source[row, : len(image)], source_mask[row, : len(image)] = image, True
     parts = (source, source_mask, question, question != PADDING, target, target_mask)
     return QuestionBatch(*(torch.from_numpy(part) for part in parts))

@@ -21,15 +21,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data import json_files
 from hardpp.data.images.rasters import Box
+from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
 
 MEMBER = "easy_vqa/data"  # where the data lie in the fetched folder
-_WANTED = "every entry is [question, answer, image number]; on_bad='skip' leaves others out"
+_HINT = "every entry is [question, answer, image number]; on_bad='skip' leaves others out"
 _DEV = 10  # one image in so many is kept for dev
 
 
@@ -40,7 +40,7 @@ def questions(
     on_bad: OnBad = "stop",
     report: Callable[[str], None] = lambda text: None,
 ) -> Questions:
-    """Reads the questions; images are read when they are asked for.
+    """Read the questions; images are read when they are asked for.
 
     Args:
         folder: what `fetch("easy-vqa")` returned, or a folder laid out as above.
@@ -55,13 +55,13 @@ def questions(
     folder = Path(folder)
     if (folder / MEMBER).is_dir():
         folder = folder / MEMBER
-    known, test = (_read(folder, part, on_bad, report) for part in ("train", "test"))
-    numbers = sorted({_number(question) for question in known})
-    kept = numbers[: len(numbers) - max(1, len(numbers) // _DEV)]
-    if not kept:
+    published_train, test = (_read(folder, part, on_bad, report) for part in ("train", "test"))
+    numbers = sorted({_number(question) for question in published_train})
+    train_numbers = numbers[: len(numbers) - max(1, len(numbers) // _DEV)]
+    if not train_numbers:
         raise DataError(f"{folder}: questions about 2 training images at least are needed, one for dev")
-    train = [question for question in known if _number(question) <= kept[-1]]
-    dev = [question for question in known if _number(question) > kept[-1]]
+    train = [question for question in published_train if _number(question) <= train_numbers[-1]]
+    dev = [question for question in published_train if _number(question) > train_numbers[-1]]
     return Questions(name, train, dev, test, Shapes(folder))
 
 
@@ -82,7 +82,7 @@ class Shapes:
         return self._path(image).is_file()
 
     def shown(self, image: str) -> NDArray[Any]:
-        """Pixels (height, width, 3), uint8.
+        """Read the pixels (height, width, 3), uint8.
 
         Raises:
             DataError: the image is missing or damaged.
@@ -100,7 +100,7 @@ class Shapes:
         return self._known[image]
 
     def read(self, image: str) -> NDArray[Any]:
-        """Pixels (3, height, width), uint8."""
+        """Read the pixels (3, height, width), uint8."""
         return np.moveaxis(self.shown(image), -1, 0)
 
     def boxes(self, image: str) -> None:
@@ -139,21 +139,21 @@ class Shapes:
 
 def _read(folder: Path, part: str, on_bad: OnBad, report: Callable[[str], None]) -> list[Question]:
     path = folder / part / "questions.json"
-    rows = json_files.read(path)
+    rows = read_json(path)
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: a list of [question, answer, image number] is wanted")
-    there = cache(Shapes(folder).__contains__)
+    has_image = cache(Shapes(folder).__contains__)
 
     def question(place: int, row: Any) -> Question:
         if not (isinstance(row, list) and [type(cell) for cell in row] == [str, str, int] and row[0].strip()):
             raise ValueError(f"{row!r:.80} is not [question, answer, image number]")
         text, answer, number = row
         image = f"{part}/{number}"
-        if not there(image):
+        if not has_image(image):
             raise ValueError(f"it is about image {image}, which is missing")
-        return Question(f"{part}/{place}", text, image, (normalised(answer),))
+        return Question(f"{part}/{place}", text, image, (normalise_answer(answer),))
 
-    return list(json_files.made(path, enumerate(rows), question, on_bad, report, _WANTED).values())
+    return list(parse_entries(path, enumerate(rows), question, on_bad, report, _HINT).values())
 
 
 def _number(question: Question) -> int:

@@ -1,4 +1,4 @@
-"""Questions about images: what a reader of such data hands on.
+"""Questions about images: what every reader of such data returns.
 
 An image is pixels, which a network cuts into regions itself, or regions that somebody else found, each
 with its features and box.
@@ -56,7 +56,7 @@ class Pictures(Protocol):
         """The region that holds what all questions are about; None where that is not known."""
 
     def fingerprint(self) -> str:
-        """Changes with the images."""
+        """A hash that changes with the images."""
 
 
 class Questions(NamedTuple):

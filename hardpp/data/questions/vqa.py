@@ -17,22 +17,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hardpp.data import json_files
+from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
-from hardpp.data.questions.answers import normalised
+from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
 from hardpp.errors import DataError
 
 _KINDS = ("questions", "annotations")
 _WORDS = {int: "a whole number", str: "a text", list: "a list"}
-_WANTED = "every question has a question_id, a known image and an annotation; on_bad='skip' leaves others out"
+_HINT = "every question has a question_id, a known image and an annotation; on_bad='skip' leaves others out"
 
 
 def questions(
     folder: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> Questions:
-    """Reads the questions and finds the features of their images, which are read when asked for.
+    """Read the questions and find the features of their images, which are read when asked for.
 
     Args:
         folder: laid out as above.
@@ -50,15 +50,15 @@ def questions(
     joined = {part: _joined(asked, answered, on_bad, report) for part, (asked, answered) in parts.items()}
     pictures = RegionFeatures.of_folder(folder, report)
 
-    def found(_: int, question: Question) -> Question:
+    def with_features(_: int, question: Question) -> Question:
         if question.image not in pictures:
             about = f"question_id {question.name} is about image_id {question.image}"
             raise ValueError(f"{about}, of which there are no features")
         return question
 
     train, val = (
-        [*json_files.made(parts[part][0], every.items(), found, on_bad, report, _WANTED).values()]
-        for part, every in joined.items()
+        [*parse_entries(parts[part][0], by_entry.items(), with_features, on_bad, report, _HINT).values()]
+        for part, by_entry in joined.items()
     )
     dev = [question for question in val if _first_half(question.image)]
     test = [question for question in val if not _first_half(question.image)]
@@ -75,16 +75,18 @@ def _first_half(image: str) -> bool:
 
 
 def _file(folder: Path, part: str, kind: str) -> Path:
-    found = sorted(path for path in folder.glob(f"*{kind}*.json") if part in path.name)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    matches = sorted(path for path in folder.glob(f"*{kind}*.json") if part in path.name)
+    if len(matches) != 1:
+        names = ", ".join(path.name for path in matches) or "none"
         raise DataError(f"{folder}: one file *{part}*{kind}*.json is wanted, found {names}")
-    return found[0]
+    return matches[0]
 
 
-def _joined(asked: Path, answered: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[int, Question]:
-    answers = _answers(answered, on_bad, report)
-    seen: dict[int, int] = {}
+def _joined(
+    questions_path: Path, annotations_path: Path, on_bad: OnBad, report: Callable[[str], None]
+) -> dict[int, Question]:
+    answers = _answers(annotations_path, on_bad, report)
+    entry_of: dict[int, int] = {}
 
     def question(place: int, row: Any) -> Question:
         number = _of(row, "question_id", int)
@@ -92,30 +94,30 @@ def _joined(asked: Path, answered: Path, on_bad: OnBad, report: Callable[[str], 
         if not text.strip():
             raise ValueError(f"question of question_id {number} is blank")
         if number not in answers:
-            raise ValueError(f"question_id {number} has no annotation in {answered.name}")
-        if seen.setdefault(number, place) != place:
-            raise ValueError(f"question_id {number} is there already, in entry {seen[number]}")
+            raise ValueError(f"question_id {number} has no annotation in {annotations_path.name}")
+        if entry_of.setdefault(number, place) != place:
+            raise ValueError(f"question_id {number} is there already, in entry {entry_of[number]}")
         return Question(str(number), text, str(image), answers[number])
 
-    entries = enumerate(_rows(asked, "questions"))
-    return json_files.made(asked, entries, question, on_bad, report, _WANTED)
+    entries = enumerate(_rows(questions_path, "questions"))
+    return parse_entries(questions_path, entries, question, on_bad, report, _HINT)
 
 
 def _answers(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[int, tuple[str, ...]]:
     def annotation(_: int, row: Any) -> tuple[int, tuple[str, ...]]:
-        number, given = _of(row, "question_id", int), _of(row, "answers", list)
-        if not given or not all(
-            isinstance(one, dict) and isinstance(one.get("answer"), str) for one in given
+        number, answers = _of(row, "question_id", int), _of(row, "answers", list)
+        if not answers or not all(
+            isinstance(answer, dict) and isinstance(answer.get("answer"), str) for answer in answers
         ):
             raise ValueError(f"question_id {number} has no list of answers")
-        return number, tuple(normalised(one["answer"]) for one in given)
+        return number, tuple(normalise_answer(answer["answer"]) for answer in answers)
 
     entries = enumerate(_rows(path, "annotations"))
-    return dict(json_files.made(path, entries, annotation, on_bad, report, _WANTED).values())
+    return dict(parse_entries(path, entries, annotation, on_bad, report, _HINT).values())
 
 
 def _rows(path: Path, key: str) -> list[Any]:
-    content = json_files.read(path)
+    content = read_json(path)
     rows = content.get(key) if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: an object with a list {key!r} is wanted")

@@ -88,7 +88,7 @@ def read(path: Path) -> Tensor:
     wave = torch.from_numpy(np.ascontiguousarray(samples.mean(1, dtype=np.float32)))
     if not torch.isfinite(wave).all():
         raise DataError(f"{path}: holds samples that are not finite numbers")
-    return resampled(wave, rate)
+    return resample(wave, rate)
 
 
 def to_flac(path: Path, to: Path) -> None:
@@ -104,19 +104,19 @@ def to_flac(path: Path, to: Path) -> None:
     soundfile.write(str(to), samples, head.rate, format="FLAC", subtype="PCM_16")
 
 
-def resampled(wave: Tensor, rate: int, to: int = RATE) -> Tensor:
+def resample(wave: Tensor, rate: int, to: int = RATE) -> Tensor:
     """Samples (N,) at `rate` a second -> (N to / rate rounded up,) float32 at `to` a second."""
     if rate == to:
         return wave
     common = math.gcd(rate, to)
     old, new = rate // common, to // common
     kernels, reach = _kernels(old, new)
-    wanted = -(-len(wave) * new // old)
+    count = -(-len(wave) * new // old)
     # One step of the convolution moves on by `old` samples and gives the next `new` of the result.
-    steps = -(-wanted // new)
+    steps = -(-count // new)
     padded = F.pad(wave.float(), (reach, max(0, steps * old + reach - len(wave))))
     rows = F.conv1d(padded[None, None], kernels[:, None], stride=old)[0]  # (new, steps or more)
-    return rows.T.reshape(-1)[:wanted]
+    return rows.T.reshape(-1)[:count]
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Utterances to padded batches, and whether their frames suffice for their tokens.
+"""Padded batches of utterances, and the check that their frames suffice for their tokens.
 
 With m frames and n tokens, the mark of the end not counted, an utterance needs
 
@@ -25,12 +25,12 @@ Topology = Literal["dwell", "no-dwell", "ctc"]
 
 
 def token_vocabulary(corpus: SpeechCorpus) -> Vocabulary:
-    """The tokens of the train part."""
+    """The vocabulary of the tokens of the train part."""
     return Vocabulary.of(utterance.tokens for utterance in corpus.train)
 
 
 def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> SequenceBatch:
-    """Reads the frames, appends the boundary to the tokens, and pads both on the right with 0.
+    """Read the frames, append the boundary to the tokens, and pad both on the right with 0.
 
     Raises:
         ValueError: There are no utterances, one has no frames, or their numbers of features differ.
@@ -41,8 +41,8 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Sequence
     frames = [utterance.read() for utterance in utterances]
     for utterance, rows in zip(utterances, frames, strict=True):
         if not len(rows) or rows.shape[1:] != frames[0].shape[1:]:
-            wanted = f"frames of {frames[0].shape[-1]} features"
-            raise ValueError(f"expected {wanted}, got {tuple(rows.shape)} in utterance {utterance.name}")
+            expected = f"frames of {frames[0].shape[-1]} features"
+            raise ValueError(f"expected {expected}, got {tuple(rows.shape)} in utterance {utterance.name}")
     ids = [
         torch.tensor([*vocabulary.encode(utterance.tokens), BOUNDARY], dtype=torch.int64)
         for utterance in utterances
@@ -57,17 +57,19 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Sequence
 
 
 def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffled batches of places of utterances that are nearly equally long (`length_buckets`).
+    """Shuffled batches of places of utterances, nearly equally long in a batch (`length_buckets`).
 
     Raises:
         ValueError: `batch_size` is below 1.
     """
     lengths = [utterance.length for utterance in utterances]
-    return length_buckets(lengths, [len(one.tokens) for one in utterances], batch_size, seed, epoch)
+    return length_buckets(
+        lengths, [len(utterance.tokens) for utterance in utterances], batch_size, seed, epoch
+    )
 
 
 def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology) -> None:
-    """Refuses utterances that a model of some topology cannot say.
+    """Refuse utterances with too few frames for a model of some topology.
 
     Args:
         utterances: Those to train on or to score.
@@ -77,7 +79,11 @@ def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topol
     Raises:
         DataError: An utterance has too few frames for its tokens; the message names the first.
     """
-    short = [one for one in utterances if one.length < _needed(vocabulary.encode(one.tokens), topology)]
+    short = [
+        utterance
+        for utterance in utterances
+        if utterance.length < _needed(vocabulary.encode(utterance.tokens), topology)
+    ]
     if not short:
         return
     first, needed = short[0], _needed(vocabulary.encode(short[0].tokens), topology)

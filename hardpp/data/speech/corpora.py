@@ -1,4 +1,4 @@
-"""Corpora of speech by name: what can be fetched or made, and a user's own TIMIT or recordings.
+"""Speech by name: corpora that are fetched or made, and a user's own TIMIT or recordings.
 
 spoken-digits              strings of real spoken digits, no further program needed
 festvox-ru                 Russian sentences read aloud, with the times of phones
@@ -35,7 +35,7 @@ NAMES = ("spoken-digits", "festvox-ru", SYNTHETIC, f"{SYNTHETIC}-10", f"{SYNTHET
 
 
 class SpeechOptions(NamedTuple):
-    """What can be chosen about a corpus; what does not concern it is ignored."""
+    """Options of a corpus; those of other corpora are ignored."""
 
     size: synthetic_speech.Size = "small"  # of synthetic-timit
     phones: timit.PhoneSet = 61  # of TIMIT, to train on
@@ -51,7 +51,7 @@ def corpus(
     options: SpeechOptions = SpeechOptions(),  # noqa: B008, it cannot be changed
     report: Callable[[str], None] = lambda text: None,
 ) -> SpeechCorpus:
-    """The corpus of that name, fetched, made or read; features are kept in the cache.
+    """Fetch, make or read the corpus of a name; its features are kept in the cache.
 
     Args:
         name: One of `NAMES`, or the path of a folder with TIMIT in it, or of lists of recordings.
@@ -97,4 +97,6 @@ def corpus(
 def _mixed(parts: dict[str, list[Recording]], level: int) -> dict[str, list[Recording]]:
     if not level:
         return parts
-    return {part: mixing.paired(recordings, level / 100, part) for part, recordings in parts.items()}
+    return {
+        part: mixing.with_second_speakers(recordings, level / 100, part) for part, recordings in parts.items()
+    }

@@ -1,4 +1,4 @@
-"""Log-mel features of recordings: computed once, kept in the cache, made into frames when they are read.
+"""Log-mel features of recordings, computed once and kept in the cache.
 
 The cache holds the 41 static features of every frame in half precision (rounded by at most 0.008 nats), and
 mean and deviation of all 123 over the train part. Deltas, normalisation and stacking are left to reading,
@@ -34,7 +34,7 @@ _REPORTED = 15  # seconds between two reports
 
 @dataclass(frozen=True)
 class LogMel:
-    """Frames of one utterance that are made of its static features."""
+    """Frames of one utterance, computed from its static features when they are read."""
 
     static: Tensor  # (M, 41) float16
     normalisation: Normalisation  # of 123 features
@@ -53,8 +53,8 @@ class LogMel:
         return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
 
 
-def measured(wave: Tensor) -> Tensor:
-    """The static features of a wave (N,) as they are kept: (M, 41) float16."""
+def static_features(wave: Tensor) -> Tensor:
+    """The static features of a wave (N,) as the cache keeps them: (M, 41) float16."""
     return log_mel.static(wave).half()
 
 
@@ -66,7 +66,7 @@ def corpus(
     folding: Mapping[str, str | None],
     stacked: int = log_mel.STACKED,
 ) -> SpeechCorpus:
-    """Recordings as a corpus; a corpus whose sounds are those of an earlier call is read from the cache.
+    """Make a corpus of recordings; the features of sounds seen before are read from the cache.
 
     Args:
         name: Of the corpus.
@@ -83,17 +83,17 @@ def corpus(
             raise DataError(f"{name}: the {part} part has no recordings")
     recordings = [recording for part in PARTS for recording in parts[part]]
     # Which recordings are for training decides mean and deviation.
-    said = [_VERSION, len(parts["train"]), [recording.sound.digest() for recording in recordings]]
-    key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]
+    described = [_VERSION, len(parts["train"]), [recording.sound.digest() for recording in recordings]]
+    key = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]
 
     def build(folder: Path) -> None:
         _compute(recordings, len(parts["train"]), folder / _FILE, report)
 
     folder = derived(f"features-{key}", build)
     try:
-        kept = safetensors.torch.load_file(folder / _FILE)
-        rows = kept["static"].split(kept["lengths"].tolist())
-        normalisation = Normalisation(kept["mean"], kept["deviation"])
+        cached = safetensors.torch.load_file(folder / _FILE)
+        rows = cached["static"].split(cached["lengths"].tolist())
+        normalisation = Normalisation(cached["mean"], cached["deviation"])
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
     utterances = [
@@ -112,25 +112,30 @@ def corpus(
     )
 
 
-def heard(recordings: Sequence[Recording], normalisation: Normalisation, stacked: int) -> list[Utterance]:
-    """Utterances of recordings that belong to no corpus, normalised as those of one are; nothing is kept.
+def utterances_of(
+    recordings: Sequence[Recording], normalisation: Normalisation, stacked: int
+) -> list[Utterance]:
+    """Make utterances of recordings that belong to no corpus; nothing is kept in the cache.
 
     Raises:
         DataError: A sound cannot be read.
     """
-    return [_utterance(one, LogMel(measured(one.sound.read()), normalisation, stacked)) for one in recordings]
+    return [
+        _utterance(recording, LogMel(static_features(recording.sound.read()), normalisation, stacked))
+        for recording in recordings
+    ]
 
 
-def normalised(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
-    """The same utterances, their features brought to the mean and variance of another corpus's train part.
+def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
+    """Normalise utterances again, by the mean and variance of another corpus's train part.
 
     Frames that were not computed here, of which there is one corpus only, stay as they are.
     """
     return [
-        one._replace(frames=replace(one.frames, normalisation=normalisation))
-        if isinstance(one.frames, LogMel)
-        else one
-        for one in utterances
+        utterance._replace(frames=replace(utterance.frames, normalisation=normalisation))
+        if isinstance(utterance.frames, LogMel)
+        else utterance
+        for utterance in utterances
     ]
 
 
@@ -140,17 +145,17 @@ def _utterance(recording: Recording, frames: LogMel) -> Utterance:
 
 def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Callable[[str], None]) -> None:
     report(f"computing features of {len(recordings)} utterances")
-    rows, told = [], time.monotonic()
+    rows, reported_at = [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
-        rows.append(measured(recording.sound.read()))
-        if time.monotonic() > told + _REPORTED:
+        rows.append(static_features(recording.sound.read()))
+        if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
-            told = time.monotonic()
-    found = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
+            reported_at = time.monotonic()
+    moments = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
     tensors = {
         "static": torch.cat(rows),
         "lengths": torch.tensor([len(static) for static in rows]),
-        "mean": found.mean,
-        "deviation": found.deviation,
+        "mean": moments.mean,
+        "deviation": moments.deviation,
     }
     safetensors.torch.save_file(tensors, path)

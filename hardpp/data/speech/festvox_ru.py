@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from hardpp.data.speech import audio
-from hardpp.data.speech.recordings import Recording, SoundFile, fitted
+from hardpp.data.speech.recordings import Recording, SoundFile, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
@@ -39,17 +39,17 @@ def recordings(folder: Path) -> dict[str, list[Recording]]:
     if (folder / MEMBER).is_dir():
         folder = folder / MEMBER
     sounds = sorted(folder.glob("wav/*.wav"))
-    found = []
+    recorded = []
     for sound in sounds:
         labels = folder / "lab" / f"{sound.stem}.lab"
-        segments = fitted(_segments(labels), audio.inspect(sound).seconds, labels, ("pau",), _OVERRUN)
-        found.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments))
-    tenth = len(found) // 10
+        segments = fit_to_sound(_segments(labels), audio.inspect(sound).seconds, labels, ("pau",), _OVERRUN)
+        recorded.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments))
+    tenth = len(recorded) // 10
     if not tenth:
-        message = f"{folder}: 10 recordings at least are needed, {len(found)} were found"
+        message = f"{folder}: 10 recordings at least are needed, {len(recorded)} were found"
         raise DataError(message, "hardpp data fetch festvox-ru")
-    ends = [0, len(found) - 2 * tenth, len(found) - tenth, len(found)]
-    parts = [found[start:end] for start, end in pairwise(ends)]
+    ends = [0, len(recorded) - 2 * tenth, len(recorded) - tenth, len(recorded)]
+    parts = [recorded[start:end] for start, end in pairwise(ends)]
     return dict(zip(("train", "dev", "test"), parts, strict=True))
 
 

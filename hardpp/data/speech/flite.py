@@ -1,4 +1,4 @@
-"""The synthesiser flite: a sentence to sound, with the time at which every phone ends.
+"""The synthesiser flite, which says a sentence and tells when every phone ends.
 
 flite knows the times, as it put the phones there: 41 phones with the pause `pau`, named as TIMIT's. It is a
 program of the user's; a process says one sentence.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.speech import audio
-from hardpp.data.speech.recordings import Sex, fitted
+from hardpp.data.speech.recordings import Sex, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError, UsageError
 
@@ -38,27 +38,27 @@ VOICES = (
 )
 
 
-def program() -> str:
-    """Where flite is.
+def find_flite() -> str:
+    """Find the program flite.
 
     Raises:
         UsageError: It is not installed, or lacks one of the voices.
     """
-    found = shutil.which("flite")
-    if found is None:
+    path = shutil.which("flite")
+    if path is None:
         raise UsageError("making speech needs the program flite, which is not installed", _HINT)
-    known = _run([found, "-lv"], "flite -lv").partition(":")[2].split()
+    voices = _run([path, "-lv"], "flite -lv").partition(":")[2].split()
     # An unknown voice would silently become another one.
-    if lacking := [voice.name for voice in VOICES if voice.name not in known]:
-        raise UsageError(f"{found} lacks the voices {' '.join(lacking)}", _HINT)
-    return found
+    if missing := [voice.name for voice in VOICES if voice.name not in voices]:
+        raise UsageError(f"{path} lacks the voices {' '.join(missing)}", _HINT)
+    return path
 
 
 def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: Path) -> tuple[Segment, ...]:
-    """Writes a sentence as FLAC and returns its phones.
+    """Say a sentence into a FLAC file; returns its phones.
 
     Args:
-        flite: What `program` returned.
+        flite: What `find_flite` returned.
         text: One sentence.
         voice: Who says it.
         stretch: Of all durations.
@@ -73,19 +73,19 @@ def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: P
     settings = [f"duration_stretch={stretch}", f"int_f0_target_mean={pitch}"]
     command = [flite, "-voice", voice.name, "-psdur"]
     command += [word for setting in settings for word in ("--setf", setting)]
-    said = _run([*command, "-t", text, "-o", str(wave)], f"flite on {text!r}")
+    phones = _run([*command, "-t", text, "-o", str(wave)], f"flite on {text!r}")
     seconds = audio.inspect(wave).seconds
     audio.to_flac(wave, path)
     wave.unlink()
-    return fitted(list(_segments(said, text)), seconds, path, ("pau",), _OVERRUN)
+    return fit_to_sound(list(_segments(phones, text)), seconds, path, ("pau",), _OVERRUN)
 
 
-def _segments(said: str, text: str) -> Iterator[Segment]:
+def _segments(phones: str, text: str) -> Iterator[Segment]:
     # "phone:END phone:END ...", in seconds
     start = 0.0
-    if not said.split():
+    if not phones.split():
         raise DataError(f"flite gave no phones for {text!r}")
-    for word in said.split():
+    for word in phones.split():
         phone, _, end = word.rpartition(":")
         try:
             segment = Segment(start, float(end), phone)
@@ -97,7 +97,7 @@ def _segments(said: str, text: str) -> Iterator[Segment]:
         yield segment
 
 
-def _run(command: list[str], what: str) -> str:
+def _run(command: list[str], action: str) -> str:
     try:
         outcome = subprocess.run(
             command,
@@ -108,8 +108,8 @@ def _run(command: list[str], what: str) -> str:
             timeout=_PATIENCE,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"{what} failed ({error})", _HINT) from error
+        raise DataError(f"{action} failed ({error})", _HINT) from error
     if outcome.returncode != 0:
         lines = outcome.stderr.strip().split("\n")
-        raise DataError(f"{what} failed ({lines[-1] or f'exit status {outcome.returncode}'})", _HINT)
+        raise DataError(f"{action} failed ({lines[-1] or f'exit status {outcome.returncode}'})", _HINT)
     return outcome.stdout

@@ -43,7 +43,7 @@ _STEPS = 32_768  # of 16 bits, one of which is 1 below
 
 
 def static(wave: Tensor) -> Tensor:
-    """Log-mel energies and log energy, without deltas.
+    """Compute log-mel energies and log energy, without deltas.
 
     Args:
         wave: (N,) float32, samples from -1 to 1, 16,000 a second; N at least 1.
@@ -71,25 +71,25 @@ def static(wave: Tensor) -> Tensor:
 
 
 def with_deltas(frames: Tensor) -> Tensor:
-    """(S, F) -> (S, 3 F): the frames, their slopes, and the slopes of these."""
+    """Append to frames (S, F) their slopes and the slopes of these: (S, 3 F)."""
     slopes = _slopes(frames)
     return torch.cat([frames, slopes, _slopes(slopes)], -1)
 
 
 def stack(frames: Tensor, width: int = STACKED) -> Tensor:
-    """Puts frames in a row into one: (S, F) -> (S / width rounded up, width F); the last frame is repeated.
+    """Stack frames: (S, F) -> (S / width rounded up, width F); the last frame is repeated.
 
     Raises:
         ValueError: `width` is below 1.
     """
     if width < 1:
         raise ValueError(f"expected at least 1 frame to be stacked, got {width}")
-    lacking = -len(frames) % width
-    return torch.cat([frames, frames[-1:].expand(lacking, -1)]).reshape(-1, width * frames.shape[-1])
+    padding = -len(frames) % width
+    return torch.cat([frames, frames[-1:].expand(padding, -1)]).reshape(-1, width * frames.shape[-1])
 
 
 def normalisation(frames: Iterable[Tensor]) -> Normalisation:
-    """Mean and deviation over the frames (S, F) of all utterances, of which one at a time is held.
+    """Mean and deviation over the frames (S, F) of all utterances; one at a time is in memory.
 
     A feature that never changes gets deviation 1.
 

@@ -1,4 +1,4 @@
-"""Two people who speak at once: the first is to be understood, the second is quieter and of the other sex.
+"""Two people speak at once: the first is to be understood, the second is quieter and of the other sex.
 
 Every recording gets one second speaker, always the same, out of its own part. With x the first and y the
 second sound, both scaled to a peak of 1, y cut or followed by silence so that it is as long as x, and a
@@ -29,7 +29,7 @@ _OTHER: dict[Sex, Sex] = {"f": "m", "m": "f"}
 
 
 class Mixture(NamedTuple):
-    """Two sounds at once."""
+    """Two sounds at once, read as their sum."""
 
     first: Sound
     second: Sound
@@ -40,12 +40,12 @@ class Mixture(NamedTuple):
         return mix(self.first.read(), self.second.read(), self.level)
 
     def digest(self) -> str:
-        """What tells this sound from others."""
+        """A hash that changes with the sound."""
         return f"{self.first.digest()} {self.second.digest()} {self.level}"
 
 
 def mix(first: Tensor, second: Tensor, level: float) -> Tensor:
-    """The sum of two waves, the second at `level` of the first's peak; (N,) and as loud as possible.
+    """Add two waves, the second at `level` of the first's peak: (N,), scaled to a peak of 1.
 
     Args:
         first: (N,) samples.
@@ -56,8 +56,8 @@ def mix(first: Tensor, second: Tensor, level: float) -> Tensor:
     return _scaled(_scaled(first) + level * second)
 
 
-def paired(recordings: Sequence[Recording], level: float, part: str) -> list[Recording]:
-    """Every recording of a part with a second speaker in the background, in the same order.
+def with_second_speakers(recordings: Sequence[Recording], level: float, part: str) -> list[Recording]:
+    """Add a second speaker to the background of every recording of a part; the order stays.
 
     Those of one sex, in their order, take those of the other in turn, in the order of the CRC-32 of the name.
 
@@ -74,15 +74,18 @@ def paired(recordings: Sequence[Recording], level: float, part: str) -> list[Rec
         raise ValueError(f"expected a level above 0 and up to 1, got {level}")
     if unknown := [recording.name for recording in recordings if not recording.sex]:
         raise DataError(f"the {part} part cannot be mixed: the sex of the speaker of {unknown[0]} is unknown")
-    by_sex = {sex: sorted((one for one in recordings if one.sex == sex), key=_place) for sex in ("f", "m")}
+    by_sex = {
+        sex: sorted((recording for recording in recordings if recording.sex == sex), key=_place)
+        for sex in ("f", "m")
+    }
     if not (by_sex["f"] and by_sex["m"]):
         raise DataError(f"the {part} part cannot be mixed: it has no speakers of both sexes")
-    taken = {"f": 0, "m": 0}
+    next_place = {"f": 0, "m": 0}
     result = []
     for recording in recordings:
-        others = by_sex[_OTHER[recording.sex]]
-        second = others[taken[recording.sex] % len(others)]
-        taken[recording.sex] += 1
+        candidates = by_sex[_OTHER[recording.sex]]
+        second = candidates[next_place[recording.sex] % len(candidates)]
+        next_place[recording.sex] += 1
         result.append(recording._replace(sound=Mixture(recording.sound, second.sound, level)))
     return result
 

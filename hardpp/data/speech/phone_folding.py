@@ -1,4 +1,4 @@
-"""The 61 phones of TIMIT, folded to 48 to be trained on and to 39 to be scored by.
+"""The 61 phones of TIMIT, folded to 48 for training and to 39 for scoring.
 
 The glottal stop `q` stands for no phone of the smaller sets and is left out. Closures, pauses and the
 silence around an utterance are one phone of the 39, `sil`.
@@ -41,10 +41,10 @@ PHONES = tuple(sorted(TO_48))
 """The 61 phones of TIMIT."""
 
 
-def folded(
+def fold_phones(
     segments: Sequence[Segment], folding: Mapping[str, str | None], merged: Collection[str] = ()
 ) -> tuple[Segment, ...]:
-    """Segments with folded labels.
+    """Fold the labels of segments.
 
     The time of a phone that is left out goes to no segment.
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
-from hardpp.data.fetch.members import digest
+from hardpp.data.digests import sha256_of_file
 from hardpp.data.speech import audio
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
@@ -26,11 +26,11 @@ class Sound(Protocol):
         """(N,) float32 from -1 to 1, 16,000 a second."""
 
     def digest(self) -> str:
-        """What tells this sound from others."""
+        """A hash that changes with the sound."""
 
 
 class SoundFile(NamedTuple):
-    """A file (`hardpp.data.speech.audio`)."""
+    """A sound file (`hardpp.data.speech.audio`)."""
 
     path: Path
 
@@ -40,7 +40,7 @@ class SoundFile(NamedTuple):
 
     def digest(self) -> str:
         """SHA-256 of the file, hex."""
-        return digest(self.path)
+        return sha256_of_file(self.path)
 
 
 class Recording(NamedTuple):
@@ -55,18 +55,18 @@ class Recording(NamedTuple):
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """What is said."""
+        """The tokens that are said."""
         return tuple(segment.label for segment in self.segments) or self.transcript
 
 
-def fitted(
+def fit_to_sound(
     segments: Sequence[Segment],
     seconds: float,
     path: Path,
     silence: Collection[str],
     overrun: float = OVERRUN,
 ) -> tuple[Segment, ...]:
-    """Segments that end with the sound: what runs past it by little is cut, a last silence is drawn out.
+    """Let segments end with the sound: a small overrun is cut, a last silence is drawn out.
 
     Args:
         segments: In order, at least one.

@@ -48,7 +48,7 @@ class Digit(NamedTuple):
 
 
 def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES) -> SpeechCorpus:
-    """Strings of digits for the three parts; the same arguments give the same strings on every machine.
+    """Make strings of digits for the three parts; the same arguments give the same strings everywhere.
 
     Args:
         path: The file, or the folder that `fetch("spoken-digits")` returned.
@@ -66,20 +66,23 @@ def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES)
         path = path / MEMBER
     split = _split(recordings(path), path, seed)
     parts = {part: _strings(part, split[part], sizes[part], seed) for part in PARTS}
-    found = log_mel.normalisation(utterance.read() for utterance in parts["train"])
-    train, dev, test = ([one._replace(frames=found(one.read())) for one in parts[part]] for part in PARTS)
-    return SpeechCorpus("spoken-digits", train, dev, test, FRAME_SECONDS, {}, found)
+    normalisation = log_mel.normalisation(utterance.read() for utterance in parts["train"])
+    train, dev, test = (
+        [utterance._replace(frames=normalisation(utterance.read())) for utterance in parts[part]]
+        for part in PARTS
+    )
+    return SpeechCorpus("spoken-digits", train, dev, test, FRAME_SECONDS, {}, normalisation)
 
 
 def recordings(path: Path) -> list[Digit]:
-    """All recordings of the file, in its order.
+    """Read all recordings of the file, in its order.
 
     Raises:
         DataError: The file cannot be read, or is not as described.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            X, y, lengths = kept["X"], kept["y"], kept["lengths"]
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            X, y, lengths = archive["X"], archive["y"], archive["lengths"]
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not the recordings ({error})", "hardpp data fetch spoken-digits") from error
     shapes = X.ndim == 2 and y.ndim == 1 and y.shape == lengths.shape
@@ -91,25 +94,28 @@ def recordings(path: Path) -> list[Digit]:
     return [Digit(*one) for one in zip(range(len(frames)), y.tolist(), frames, strict=True)]
 
 
-def _split(known: list[Digit], path: Path, seed: int) -> dict[str, list[Digit]]:
+def _split(digits: list[Digit], path: Path, seed: int) -> dict[str, list[Digit]]:
     parts: dict[str, list[Digit]] = {part: [] for part in PARTS}
     for digit, word in enumerate(DIGITS):
-        mine = sorted((one for one in known if one.digit == digit), key=lambda one: _place(one, seed))
-        if len(mine) < 10:
-            raise DataError(f"{path}: has {len(mine)} recordings of {word!r}, and needs ten")
+        of_digit = sorted(
+            (recording for recording in digits if recording.digit == digit),
+            key=lambda recording: _place(recording, seed),
+        )
+        if len(of_digit) < 10:
+            raise DataError(f"{path}: has {len(of_digit)} recordings of {word!r}, and needs ten")
         for part, (first, end) in _TENTHS.items():
-            parts[part] += mine[len(mine) * first // 10 : len(mine) * end // 10]
+            parts[part] += of_digit[len(of_digit) * first // 10 : len(of_digit) * end // 10]
     return parts
 
 
-def _place(one: Digit, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {one.number}".encode()).hexdigest()
+def _place(recording: Digit, seed: int) -> str:
+    return hashlib.sha256(f"{seed} {recording.number}".encode()).hexdigest()
 
 
-def _strings(part: str, known: list[Digit], count: int, seed: int) -> list[Utterance]:
+def _strings(part: str, digits: list[Digit], count: int, seed: int) -> list[Utterance]:
     generator = random.Random(f"{seed} {part}")
-    every = torch.cat([one.frames for one in known])
-    quiet = every[every[:, 0].argsort(stable=True)[: max(1, int(_QUIET * len(every)))]]
+    frames = torch.cat([recording.frames for recording in digits])
+    quiet = frames[frames[:, 0].argsort(stable=True)[: max(1, int(_QUIET * len(frames)))]]
 
     def gap() -> Tensor:
         rows = [generator.randrange(len(quiet)) for _ in range(generator.randint(*_GAPS))]
@@ -117,13 +123,13 @@ def _strings(part: str, known: list[Digit], count: int, seed: int) -> list[Utter
 
     result = []
     for number in range(count):
-        chosen = [generator.choice(known) for _ in range(generator.randint(_SHORTEST, _LONGEST))]
+        spoken = [generator.choice(digits) for _ in range(generator.randint(_SHORTEST, _LONGEST))]
         pieces, segments, length = [gap()], [], 0
-        for one in chosen:
+        for recording in spoken:
             start = length + len(pieces[-1])
-            length = start + len(one.frames)
-            segments.append(Segment(start * FRAME_SECONDS, length * FRAME_SECONDS, DIGITS[one.digit]))
-            pieces += [one.frames, gap()]
+            length = start + len(recording.frames)
+            segments.append(Segment(start * FRAME_SECONDS, length * FRAME_SECONDS, DIGITS[recording.digit]))
+            pieces += [recording.frames, gap()]
         tokens = tuple(segment.label for segment in segments)
         result.append(Utterance(f"{part}/{number:05d}", "", torch.cat(pieces), tuple(segments), tokens))
     return result

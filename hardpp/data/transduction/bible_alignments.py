@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from hardpp.data.transduction.pairs import Corpus, Pair
-from hardpp.data.transduction.tokens import Words
+from hardpp.data.transduction.tokenizers import Words
 from hardpp.errors import DataError
 
 GREEK = "data/sources/SBLGNT.tsv"  # where the files lie in the fetched folder
@@ -46,7 +46,7 @@ def corpus(
     lower_case: bool = True,
     reverse: bool = False,
 ) -> Corpus:
-    """Greek to English words, or the reverse, with the links made by hand.
+    """Read Greek to English words, or the reverse, with the links made by hand.
 
     Args:
         folder: What `fetch("bible-alignments")` returned.
@@ -72,18 +72,18 @@ def corpus(
     parts: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
     for verse in verses:
         sides = [tuple(word for _, word in words[verse]) for words in (source, target)]
-        found = links.get(verse, set())
+        verse_links = links.get(verse, set())
         if reverse:
             sides.reverse()
-            found = {(english, greek_word) for greek_word, english in found}
-        parts[_part(verse)].append(Pair(sides[0], sides[1], (sides[1],), tuple(sorted(found))))
+            verse_links = {(english, greek_word) for greek_word, english in verse_links}
+        parts[_part(verse)].append(Pair(sides[0], sides[1], (sides[1],), tuple(sorted(verse_links))))
     if empty := [name for name, pairs in parts.items() if not pairs]:
         raise DataError(f"{folder}: no verse of both sides falls into the {' and '.join(empty)} part")
     return Corpus("bible-alignments", parts["train"], parts["dev"], parts["test"], Words(), Words())
 
 
 def analysis(morph: str) -> str:
-    """What of a word's analysis shows in English: no gender, no voice but the passive; "" if nothing does.
+    """Shorten a word's analysis to what shows in English: no gender, no voice but the passive.
 
     Args:
         morph: In Robinson's codes, `N-GSM` or `V-2AAI-3S`.
@@ -121,19 +121,19 @@ def _greek(path: Path, greek: str, lower_case: bool) -> _Verses:
 # For words that train lacks the nearest of their lemma that it has: most letters of the analysis alike, then
 # most frequent.
 def _known(verses: _Verses, train: list[str]) -> _Verses:
-    seen = Counter(word for verse in train for _, word in verses[verse])
+    counts = Counter(word for verse in train for _, word in verses[verse])
     of_lemma: dict[str, list[str]] = {}
-    for word in sorted(seen):
+    for word in sorted(counts):
         of_lemma.setdefault(word.split(MARK)[0], []).append(word)
 
     def nearest(word: str) -> str:
-        if word in seen:
+        if word in counts:
             return word
-        lemma, _, wanted = word.partition(MARK)
+        lemma, _, analysis_ = word.partition(MARK)
 
         def likeness(other: str) -> tuple[int, int]:
-            letters = zip(wanted, other.partition(MARK)[2], strict=False)
-            return sum(one == two for one, two in letters), seen[other]
+            letters = zip(analysis_, other.partition(MARK)[2], strict=False)
+            return sum(one == two for one, two in letters), counts[other]
 
         return max(of_lemma.get(lemma, [word]), key=likeness)
 
@@ -151,16 +151,16 @@ def _english(path: Path, lower_case: bool) -> _Verses:
     return verses
 
 
-def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     # Quotation marks are data here. A place is file:line.
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            if missing := [name for name in wanted if name not in (table.fieldnames or ())]:
+            if missing := [name for name in columns if name not in (table.fieldnames or ())]:
                 raise DataError(f"{path}:1: there is no column {' nor '.join(missing)}", _HINT)
             for row in table:
                 place = f"{path}:{table.line_num}"
-                if any(row[name] is None for name in wanted):
+                if any(row[name] is None for name in columns):
                     raise DataError(f"{place}: the line lacks columns")
                 yield place, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -191,7 +191,9 @@ def _links(path: Path, source: _Verses, target: _Verses) -> dict[str, set[tuple[
                 for place, side in zip(positions, ("source", "target"), strict=True)
             )
             for verse, i in greek:
-                links.setdefault(verse, set()).update((i, j) for other, j in english if other == verse)
+                links.setdefault(verse, set()).update(
+                    (i, j) for english_verse, j in english if english_verse == verse
+                )
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})", _HINT) from error
     except (ValueError, KeyError, TypeError) as error:

@@ -1,52 +1,43 @@
-"""The bitexts of real language that have a name: what each needs fetched, and how it is read."""
+"""Bitexts of real language by name: which sources each needs, and how they are read."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from hardpp.data.fetch.sources import fetch
-from hardpp.data.transduction import bible, descriptions, ding, libreoffice, union
+from hardpp.data.transduction import bible, ding, libreoffice, union
 from hardpp.data.transduction.pairs import Bitext
 
 
-class Named(NamedTuple):
-    """A bitext to be had by name."""
+class NamedBitext(NamedTuple):
+    """How a bitext with a name is read."""
 
     sources: tuple[str, ...]  # keys of `hardpp.data.fetch.sources.SOURCES`
     read: Callable[..., Bitext]  # takes their folders in this order
 
 
-def _union_de(dictionary: Path, manual: Path, packages: Path, verses: Path) -> Bitext:
-    return union.bitext("union-de-en", [ding.bitext(dictionary), *_parts(manual, packages, verses, "de")])
+def _union_de(dictionary: Path, manual: Path, verses: Path) -> Bitext:
+    parts = [ding.bitext(dictionary), libreoffice.bitext(manual, "de"), bible.bitext(verses, "de")]
+    return union.bitext("union-de-en", parts)
 
 
-def _union_fr(manual: Path, packages: Path, verses: Path) -> Bitext:
-    return union.bitext("union-fr-en", _parts(manual, packages, verses, "fr"))
+def _union_fr(manual: Path, verses: Path) -> Bitext:
+    return union.bitext("union-fr-en", [libreoffice.bitext(manual, "fr"), bible.bitext(verses, "fr")])
 
 
-def _parts(manual: Path, packages: Path, verses: Path, language: Literal["de", "fr"]) -> list[Bitext]:
-    return [
-        libreoffice.bitext(manual, language),
-        descriptions.bitext(packages, language),
-        bible.bitext(verses, language),
-    ]
-
-
-BITEXTS: dict[str, Named] = {
-    "ding": Named(("ding",), ding.bitext),
-    "libreoffice-de-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "de")),
-    "libreoffice-fr-en": Named(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "fr")),
-    "descriptions-de-en": Named(("descriptions",), lambda folder: descriptions.bitext(folder, "de")),
-    "descriptions-fr-en": Named(("descriptions",), lambda folder: descriptions.bitext(folder, "fr")),
-    "bible-de-en": Named(("bible",), lambda folder: bible.bitext(folder, "de")),
-    "bible-fr-en": Named(("bible",), lambda folder: bible.bitext(folder, "fr")),
-    "union-de-en": Named(("ding", "libreoffice-help", "descriptions", "bible"), _union_de),
-    "union-fr-en": Named(("libreoffice-help", "descriptions", "bible"), _union_fr),
+BITEXTS: dict[str, NamedBitext] = {
+    "ding": NamedBitext(("ding",), ding.bitext),
+    "libreoffice-de-en": NamedBitext(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "de")),
+    "libreoffice-fr-en": NamedBitext(("libreoffice-help",), lambda folder: libreoffice.bitext(folder, "fr")),
+    "bible-de-en": NamedBitext(("bible",), lambda folder: bible.bitext(folder, "de")),
+    "bible-fr-en": NamedBitext(("bible",), lambda folder: bible.bitext(folder, "fr")),
+    "union-de-en": NamedBitext(("ding", "libreoffice-help", "bible"), _union_de),
+    "union-fr-en": NamedBitext(("libreoffice-help", "bible"), _union_fr),
 }
 
 
 def bitext(name: str, report: Callable[[str], None] = lambda text: None) -> Bitext:
-    """A bitext by name, its sources fetched when the cache lacks them.
+    """Read a bitext by name; its sources are fetched when the cache lacks them.
 
     Args:
         name: A key of `BITEXTS`.

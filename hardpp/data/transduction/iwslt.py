@@ -15,9 +15,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, read
-from hardpp.data.transduction.languages import direction
-from hardpp.data.transduction.pairing import changed, paired, short
+from hardpp.data.lines import OnBad, read_lines
+from hardpp.data.transduction.languages import translation_direction
+from hardpp.data.transduction.pairing import drop_long_pairs, map_texts, pair_texts
 from hardpp.data.transduction.pairs import Bitext, Line
 from hardpp.errors import DataError, UsageError
 
@@ -33,7 +33,7 @@ _Numbered = list[tuple[int, bytes]]  # texts, and the lines where they stand
 
 
 def is_raw(folder: Path | str) -> bool:
-    """Does a folder hold the talks as they were handed out?"""
+    """Whether a folder holds the talks as they were handed out."""
     return next(Path(folder).glob("train.tags.*"), None) is not None
 
 
@@ -68,28 +68,28 @@ def bitext(
     if len(couples) > 1:
         raise UsageError(f"{folder}: there are several pairs of languages ({', '.join(sorted(couples))})")
     (couple,) = couples
-    sides = direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
+    sides = translation_direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
     paths = [folder / f"train.tags.{couple}.{side}" for side in sides]
-    lines = _unescaped(paired((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
+    lines = _unescaped(pair_texts((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
     train = [line for number, line in enumerate(lines, start=1) if number % _EVERY]
     dev = lines[_EVERY - 1 :: _EVERY]
     test: list[Line] = []
     for path in sorted(folder.glob(f"*.{couple}.{sides[0]}.xml")):
-        faced = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
-        test += _unescaped(paired((path, faced), _segments(path, faced), on_bad, report))
+        target_path = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
+        test += _unescaped(pair_texts((path, target_path), _segments(path, target_path), on_bad, report))
     if not (dev and test):
-        lacking = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
-        raise DataError(f"{folder}: there is {lacking}")
-    test = changed(test, lambda text: text.replace("\u2019", "'"))
-    parts = {"train": short(train, max_tokens, report), "dev": dev, "test": test}
+        missing = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
+        raise DataError(f"{folder}: there is {missing}")
+    test = map_texts(test, lambda text: text.replace("\u2019", "'"))
+    parts = {"train": drop_long_pairs(train, max_tokens, report), "dev": dev, "test": test}
     return Bitext.of_lines(f"iwslt-{sides[0]}-{sides[1]}", parts)
 
 
 def _tagged(path: Path) -> _Numbered:
     texts: _Numbered = []
-    for number, line in enumerate(read(path, "lines of text and of tags"), start=1):
-        if kept := _KEPT.fullmatch(line):
-            texts.append((number, kept[2].strip()))
+    for number, line in enumerate(read_lines(path, "lines of text and of tags"), start=1):
+        if tagged := _KEPT.fullmatch(line):
+            texts.append((number, tagged[2].strip()))
         elif not _METADATA.fullmatch(line):
             texts.append((number, line.strip()))
     return texts
@@ -100,7 +100,7 @@ def _segments(*paths: Path) -> list[_Numbered]:
     names: list[list[str]] = []
     texts: list[_Numbered] = []
     for path in paths:
-        content = b"\n".join(read(path, "segments of text"))
+        content = b"\n".join(read_lines(path, "segments of text"))
         names.append([])
         texts.append([])
         talk = ""
@@ -119,4 +119,4 @@ def _segments(*paths: Path) -> list[_Numbered]:
 
 def _unescaped(lines: list[Line]) -> list[Line]:
     # Only whole entities: an ampersand of the text itself, as in R&D, stays.
-    return changed(lines, lambda text: _ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
+    return map_texts(lines, lambda text: _ENTITY.sub(lambda entity: html.unescape(entity[0]), text))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from hardpp.data.transduction.pairs import Bitext, TextPair
-from hardpp.data.transduction.selection import selected, sentences, split
+from hardpp.data.transduction.selection import select_pairs, split_by_group, split_into_sentences
 from hardpp.errors import DataError
 
 FOLDER = "usr/share/libreoffice/help"  # where the languages lie in the fetched folder
@@ -27,7 +27,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def bitext(folder: Path | str, language: Literal["de", "fr"]) -> Bitext:
-    """German or French to English.
+    """Read pairs of sentences, German or French to English.
 
     Args:
         folder: What `fetch("libreoffice-help")` returned.
@@ -50,9 +50,9 @@ def bitext(folder: Path | str, language: Literal["de", "fr"]) -> Bitext:
             (file.as_posix(), sentence)
             for identity, paragraph in foreign.items()
             if identity in english
-            for sentence in sentences(TextPair(paragraph, english[identity]))
+            for sentence in split_into_sentences(TextPair(paragraph, english[identity]))
         ]
-    return split(f"libreoffice-{language}-en", selected(pairs))
+    return split_by_group(f"libreoffice-{language}-en", select_pairs(pairs))
 
 
 def _paragraphs(path: Path) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _paragraphs(path: Path) -> dict[str, str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
-    found: dict[str, str] = {}
+    paragraphs: dict[str, str] = {}
     blocks = list(_BLOCK.finditer(page))
     for block, following in itertools.pairwise(blocks):
         identity = _IDENTITY.search(block[1])
@@ -71,5 +71,5 @@ def _paragraphs(path: Path) -> dict[str, str]:
             continue
         text = html.unescape(_TAG.sub("", page[block.end() : following.start()])).strip()
         if text:
-            found.setdefault(identity[1], text)
-    return found
+            paragraphs.setdefault(identity[1], text)
+    return paragraphs

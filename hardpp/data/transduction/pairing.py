@@ -1,13 +1,13 @@
-"""Texts that face one another in two files, and what is done to every such pair."""
+"""Pairs of texts from two files, line by line, and changes to all of them."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, Place, decoded, made, settle
+from hardpp.data.lines import BadLine, OnBad, Place, decode_line, parse_lines, report_bad
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError
 
-_WANTED = "every line is a text in UTF-8, and none is empty; a run with --on-bad skip leaves such pairs out"
+_HINT = "every line is a text in UTF-8, and none is empty; a run with --on-bad skip leaves such pairs out"
 
 # The ampersand comes last, as the tokenizer escapes it first.
 _MOSES = {
@@ -23,13 +23,13 @@ _MOSES = {
 }
 
 
-def paired(
+def pair_texts(
     paths: tuple[Path, Path],
     numbered: list[list[tuple[int, bytes]]],
     on_bad: OnBad,
     report: Callable[[str], None],
 ) -> list[Line]:
-    """Pairs of what stands at the same place in two files.
+    """Pair the texts at the same place in two files.
 
     Args:
         paths: The files, for messages.
@@ -58,46 +58,46 @@ def paired(
         else:
             places = Place(paths[0], first[0]), Place(paths[1], second[0])
             lines.append(Line(TextPair(*sides), places))
-    settle(bad, on_bad, report, _WANTED)
+    report_bad(bad, on_bad, report, _HINT)
     if not lines:
-        raise DataError(f"{paths[0]}: no pair of texts is left", _WANTED)
+        raise DataError(f"{paths[0]}: no pair of texts is left", _HINT)
     return lines
 
 
-def sources(path: Path) -> list[str]:
-    """Every line of a file of texts that face none, without blanks around it.
+def read_source_texts(path: Path) -> list[str]:
+    """Read the texts of a file that has no translations, one a line, without blanks around them.
 
     Raises:
         DataError: The file cannot be read, or a line of it is empty or not UTF-8.
     """
-    wanted = "every line is a text in UTF-8, and no line is empty"
-    return made(path, lambda number, line: _text(line), "one text a line", wanted)
+    hint = "every line is a text in UTF-8, and no line is empty"
+    return parse_lines(path, lambda number, line: _text(line), "one text a line", hint)
 
 
-def short(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
-    """Those pairs to train on with at most `max_tokens` words (between blanks) a side.
+def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
+    """Drop training pairs with more than `max_tokens` words (between blanks) on a side.
 
     Raises:
         DataError: None is left.
     """
     if max_tokens is None:
         return lines
-    kept = [line for line in lines if max(map(_length, line.pair)) <= max_tokens]
-    if left_out := len(lines) - len(kept):
+    short_lines = [line for line in lines if max(map(_length, line.pair)) <= max_tokens]
+    if left_out := len(lines) - len(short_lines):
         noun = "pair" if left_out == 1 else "pairs"
         report(f"{left_out} training {noun} with more than {max_tokens} words on a side left out")
-    if not kept:
+    if not short_lines:
         raise DataError(f"no training pair has at most {max_tokens} words on both sides", "raise max_tokens")
-    return kept
+    return short_lines
 
 
-def changed(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
-    """The lines with both texts changed, where they stood."""
+def map_texts(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
+    """Apply a change to both texts of every pair."""
     return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]
 
 
-def unescaped(text: str) -> str:
-    """A text of the Moses tokenizer with the characters that it escapes; words stay apart."""
+def unescape_moses(text: str) -> str:
+    """Undo the escapes of the Moses tokenizer; words stay apart."""
     for written, meant in _MOSES.items():
         text = text.replace(written, meant)
     return text
@@ -109,7 +109,7 @@ def _length(text: str) -> int:
 
 # A ValueError says what is wrong with the line; the caller knows its number.
 def _text(line: bytes) -> str:
-    text = decoded(line).strip(" \t")
+    text = decode_line(line).strip(" \t")
     if not text.strip():
         raise ValueError("holds only blanks")
     return text

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hardpp.data.lines import Place
-from hardpp.data.transduction.tokens import Tokenizer
+from hardpp.data.transduction.tokenizers import Tokenizer
 
 
 class Pair(NamedTuple):
-    """One source sequence and what it turns into."""
+    """A source sequence and its targets."""
 
     source: tuple[str, ...]
     target: tuple[str, ...]  # the one that trains
@@ -49,7 +49,7 @@ class Bitext(NamedTuple):
 
     @classmethod
     def of_lines(cls, name: str, parts: Mapping[str, list[Line]], *, sentences: bool = True) -> "Bitext":
-        """Train, dev and test of a user's own files, which know where their texts stand."""
+        """Make a bitext of a user's own lines, whose places are known."""
         texts = {part: [line.pair for line in lines] for part, lines in parts.items()}
         places = {part: [line.places for line in lines] for part, lines in parts.items()}
         return cls(name, texts["train"], texts["dev"], texts["test"], places, sentences)
@@ -66,7 +66,7 @@ class Corpus(NamedTuple):
     target: Tokenizer
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all pairs in order and the tokenizers, so that a resume can refuse changed data.
+        """SHA-256 (hex) of all pairs in order and of the tokenizers; a resume refuses other data by it.
 
         The name is left out: data that was moved or renamed is still the same data.
         """

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hardpp.data.lines import OnBad, read
-from hardpp.data.transduction.languages import direction
-from hardpp.data.transduction.pairing import changed, paired, short, unescaped
+from hardpp.data.lines import OnBad, read_lines
+from hardpp.data.transduction.languages import translation_direction
+from hardpp.data.transduction.pairing import drop_long_pairs, map_texts, pair_texts, unescape_moses
 from hardpp.data.transduction.pairs import Bitext, Line
-from hardpp.data.transduction.splitting import by_checksum
+from hardpp.data.transduction.splitting import split_by_checksum
 from hardpp.errors import DataError
 
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
@@ -51,14 +51,14 @@ def bitext(
         DataError: Files are missing, empty or unequally long, or hold bad lines; the message names file:line.
     """
     path = Path(path)
-    how: Mapping[str, Any] = {"on_bad": on_bad, "unescape": unescape, "report": report}
+    options: Mapping[str, Any] = {"on_bad": on_bad, "unescape": unescape, "report": report}
     if path.is_dir():
         name = path.resolve().name
-        parts = {part: texts(*files, **how) for part, files in _folder(path, source, target).items()}
+        parts = {part: texts(*files, **options) for part, files in _folder(path, source, target).items()}
     else:
         name = _stem(path).name
-        parts = by_checksum(lines(path, source=source, target=target, **how), path, _OWN_SPLIT)
-    parts["train"] = short(parts["train"], max_tokens, report)
+        parts = split_by_checksum(lines(path, source=source, target=target, **options), path, _OWN_SPLIT)
+    parts["train"] = drop_long_pairs(parts["train"], max_tokens, report)
     return Bitext.of_lines(name, parts)
 
 
@@ -71,7 +71,7 @@ def lines(
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Line]:
-    """Every pair of one pair of files, in order; the arguments are those of `bitext`.
+    """Read every pair of one pair of files, in order; the arguments are those of `bitext`.
 
     Raises:
         UsageError, DataError: as for `bitext`.
@@ -81,7 +81,7 @@ def lines(
 
 
 def is_beginning(path: Path | str) -> bool:
-    """Is there nothing of that name but a pair of files, NAME.de and NAME.en, that begin with it?"""
+    """Whether a path is no file, but the beginning of a pair of files, NAME.de and NAME.en."""
     return not Path(path).exists() and len(_endings(Path(path), ())) > 1
 
 
@@ -93,49 +93,49 @@ def texts(
     unescape: bool = False,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Line]:
-    """The pairs of two files, in order; the arguments are those of `bitext`.
+    """Read the pairs of two files, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.
     """
-    numbered = [list(enumerate(read(path, "one text a line"), start=1)) for path in (source, target)]
-    lines = paired((source, target), numbered, on_bad, report)
-    return changed(lines, unescaped) if unescape else lines
+    numbered = [list(enumerate(read_lines(path, "one text a line"), start=1)) for path in (source, target)]
+    lines = pair_texts((source, target), numbered, on_bad, report)
+    return map_texts(lines, unescape_moses) if unescape else lines
 
 
 def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tuple[Path, Path]]:
-    found: dict[str, dict[str, Path]] = {part: {} for part in _PARTS}
+    files: dict[str, dict[str, Path]] = {part: {} for part in _PARTS}
     for file in sorted(path.iterdir()):
         for part, names in _PARTS.items():
             ending = _ending(file.name, names, {source, target})
             if ending is None:
                 continue
-            if (other := found[part].get(ending)) is not None:
+            if (earlier := files[part].get(ending)) is not None:
                 raise DataError(
-                    f"{path}: both {other.name} and {file.name} are the {part} part in {ending!r}"
+                    f"{path}: both {earlier.name} and {file.name} are the {part} part in {ending!r}"
                 )
-            found[part][ending] = file
-    if not any(found.values()):
+            files[part][ending] = file
+    if not any(files.values()):
         raise DataError(
             f"{path}: the folder has no train, dev and test",
             "it needs files like train.tsv, or like train.de and train.en",
         )
-    languages = direction(str(path), set().union(*found.values()), source, target)
-    missing = [f"{part}.{side}" for part in _PARTS for side in languages if side not in found[part]]
+    languages = translation_direction(str(path), set().union(*files.values()), source, target)
+    missing = [f"{part}.{side}" for part in _PARTS for side in languages if side not in files[part]]
     if missing:
         raise DataError(
             f"{path}: the folder lacks {', '.join(missing)}", "dev may also be called valid or val"
         )
-    return {part: (found[part][languages[0]], found[part][languages[1]]) for part in _PARTS}
+    return {part: (files[part][languages[0]], files[part][languages[1]]) for part in _PARTS}
 
 
-def _ending(name: str, names: tuple[str, ...], given: set[str | None]) -> str | None:
+def _ending(name: str, names: tuple[str, ...], stated: set[str | None]) -> str | None:
     # The language of a file of a part, None when it is not one: train.de, train.de-en.de.
     part, *between, ending = name.split(".") if name.count(".") in (1, 2) else ("", "")
     if part not in names or not all("-" in pair for pair in between):
         return None
-    known = _LANGUAGE.fullmatch(ending) and ending not in _NO_LANGUAGE
-    return ending if known or ending in given else None
+    is_language = _LANGUAGE.fullmatch(ending) and ending not in _NO_LANGUAGE
+    return ending if is_language or ending in stated else None
 
 
 def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Path]:
@@ -143,10 +143,10 @@ def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Pa
     # Unless it was said otherwise, the one of the two that is named is the source.
     if stem != path and source is None and target is None and ending not in ("en", "tgt"):
         source = ending
-    known = _endings(stem, (source, target))
-    if not known:
+    endings = _endings(stem, (source, target))
+    if not endings:
         raise DataError(f"{path}: there is no such file or folder")
-    sides = direction(str(stem), known, source, target)
+    sides = translation_direction(str(stem), endings, source, target)
     return Path(f"{stem}.{sides[0]}"), Path(f"{stem}.{sides[1]}")
 
 
@@ -154,11 +154,11 @@ def _stem(path: Path) -> Path:
     return path.with_suffix("") if path.exists() else path
 
 
-def _endings(stem: Path, given: tuple[str | None, ...]) -> list[str]:
+def _endings(stem: Path, stated: tuple[str | None, ...]) -> list[str]:
     # The languages of the files that begin with a name.
     beside = stem.parent.iterdir() if stem.parent.is_dir() else iter(())
     endings = [
         file.name.removeprefix(f"{stem.name}.") for file in beside if file.name.startswith(f"{stem.name}.")
     ]
-    known = [ending for ending in endings if ending in given or _LANGUAGE.fullmatch(ending)]
-    return [ending for ending in known if ending in given or ending not in _NO_LANGUAGE]
+    languages = [ending for ending in endings if ending in stated or _LANGUAGE.fullmatch(ending)]
+    return [ending for ending in languages if ending in stated or ending not in _NO_LANGUAGE]

@@ -35,13 +35,13 @@ class Pieces:
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int) -> "Pieces":
-        """Learns about `size` pieces from texts; fewer where the texts have not so many.
+        """Learn about `size` pieces from texts; fewer where the texts have not so many.
 
         Raises:
             DataError: nothing can be learnt from these texts.
             UsageError: sentencepiece is not installed.
         """
-        trainer, found = _sentencepiece().SentencePieceTrainer, io.BytesIO()
+        trainer, model = _sentencepiece().SentencePieceTrainer, io.BytesIO()
         lines = list(texts)
         characters = len({character for line in lines for character in line})
         options = {
@@ -57,33 +57,33 @@ class Pieces:
         size = max(size, characters + 3)  # every character, the blank and the unknown at least
         for _ in range(2):
             try:
-                trainer.train(sentence_iterator=iter(lines), model_writer=found, vocab_size=size, **options)
-                return cls(found.getvalue())
+                trainer.train(sentence_iterator=iter(lines), model_writer=model, vocab_size=size, **options)
+                return cls(model.getvalue())
             except RuntimeError as error:
-                if (most := re.search(r"<= (\d+)", str(error))) is None:
+                if (limit := re.search(r"<= (\d+)", str(error))) is None:
                     raise DataError(f"no pieces can be learnt from {len(lines)} texts ({error})") from error
-                size = int(most[1])
+                size = int(limit[1])
         raise DataError(f"no {size} pieces can be learnt from {len(lines)} texts")
 
     @classmethod
-    def described(cls, described: Mapping[str, Any]) -> "Pieces":
-        """What `describe` gave, made pieces again.
+    def load(cls, description: Mapping[str, Any]) -> "Pieces":
+        """Restore pieces from what `describe` returned.
 
         Raises:
-            KeyError, ValueError: it is not what `describe` gave.
+            KeyError, ValueError: it is not what `describe` returned.
         """
-        return cls(base64.b64decode(described["model"], validate=True))
+        return cls(base64.b64decode(description["model"], validate=True))
 
     def describe(self) -> dict[str, Any]:
-        """The kind and the model, base64."""
+        """The kind and the model in base64."""
         return {"kind": self.kind, "model": base64.b64encode(self.model).decode("ascii")}
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        """The pieces of a text; what was never seen is a piece of its own, and so is a text of blanks."""
+        """Cut a text into pieces; what was never seen is a piece of its own, and so is a text of blanks."""
         return tuple(self._processor.encode(text, out_type=str)) or (text,)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The pieces' text."""
+        """Join pieces to a text."""
         return "".join(tokens).replace(BLANK, " ").strip(" ")
 
     def word_of(self, tokens: Sequence[str]) -> list[int]:

@@ -1,15 +1,15 @@
-"""Which pairs of a found bitext are worth training on, and how they are split without leaks.
+"""Selection of the pairs of a bitext that are worth training on, and their split without leaks.
 
 Found text is noisy, so a pair is kept when both sides have 3 to 50 words and marks, neither side has 2.5
 times as many as the other, the sides differ, and the pair is new. Parts are made of whole groups (a file, a
-chapter, a package), and no text of test occurs in dev or train, none of dev in train, on either side and
+chapter), and no text of test occurs in dev or train, none of dev in train, on either side and
 whatever its case: what was seen in training is not a test.
 """
 
 import re
 from collections.abc import Iterable
 
-from hardpp.data.parts import bucket
+from hardpp.data.parts import part_of
 from hardpp.data.transduction.pairs import Bitext, TextPair
 
 SHORTEST, LONGEST = 3, 50  # words and marks a side
@@ -20,41 +20,41 @@ _SENTENCE_END = re.compile(r'(?<=[.!?])\s+(?=[A-ZÄÖÜÀÉÈÊÔ0-9"„«(])')
 
 
 def words(text: str) -> list[str]:
-    """Words and single marks, the units in which lengths are counted."""
+    """Split a text into words and single marks, the units in which lengths are counted."""
     return _WORD.findall(text)
 
 
-def sentences(pair: TextPair) -> list[TextPair]:
-    """A pair of paragraphs as pairs of sentences when both have equally many, else as it is."""
+def split_into_sentences(pair: TextPair) -> list[TextPair]:
+    """Split a pair of paragraphs into pairs of sentences, if both have equally many."""
     sides = [_SENTENCE_END.split(side) for side in pair]
     if len(sides[0]) != len(sides[1]):
         return [pair]
     return [TextPair(source, target) for source, target in zip(*sides, strict=True)]
 
 
-def selected(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextPair]]:
-    """What is kept of (group, pair), in order; a pair that several groups have stays with the first.
+def select_pairs(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextPair]]:
+    """Select good pairs out of (group, pair), in order; a pair of several groups stays with the first.
 
     Runs of white space become one blank, so that every text is one line.
     """
-    chosen: dict[TextPair, str] = {}
+    group_of: dict[TextPair, str] = {}
     for group, pair in pairs:
         single = TextPair(" ".join(pair.source.split()), " ".join(pair.target.split()))
-        if single not in chosen and _good(single):
-            chosen[single] = group
-    return [(group, pair) for pair, group in chosen.items()]
+        if single not in group_of and _good(single):
+            group_of[single] = group
+    return [(group, pair) for pair, group in group_of.items()]
 
 
-def split(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
-    """Parts by `bucket` of the group, without leaks."""
+def split_by_group(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
+    """Split pairs into parts by `bucket` of their group, without leaks."""
     parts: dict[str, list[TextPair]] = {"train": [], "dev": [], "test": []}
     for group, pair in pairs:
-        parts[{0: "test", 1: "dev"}.get(bucket(group), "train")].append(pair)
+        parts[part_of(group)].append(pair)
     return without_leaks(Bitext(name, parts["train"], parts["dev"], parts["test"]))
 
 
 def without_leaks(bitext: Bitext) -> Bitext:
-    """Leaves out pairs of dev that share a text with test, and pairs of train that share one with either."""
+    """Drop pairs of dev that share a text with test, and pairs of train that share one with either."""
     seen = _texts(bitext.test)
     dev = [pair for pair in bitext.dev if not _texts([pair]) & seen]
     seen |= _texts(dev)

@@ -1,4 +1,4 @@
-"""Train, dev and test out of texts that come in one piece."""
+"""Split texts that come in one piece into train, dev and test."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ from hardpp.data.transduction.pairs import Line
 from hardpp.errors import DataError
 
 
-def by_checksum(lines: list[Line], path: Path, own_split: str) -> dict[str, list[Line]]:
-    """Parts by `bucket` of the source, each in the order of `lines`.
+def split_by_checksum(lines: list[Line], path: Path, own_split: str) -> dict[str, list[Line]]:
+    """Split lines into parts by `bucket` of the source; each part is in the order of `lines`.
 
     Args:
         lines: What is split.

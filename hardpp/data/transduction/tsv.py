@@ -8,13 +8,13 @@ skipped in silence: a bad line is refused with its number, or left out and repor
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Place, decoded, made
+from hardpp.data.lines import OnBad, Place, decode_line, parse_lines
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Line, TextPair
-from hardpp.data.transduction.splitting import by_checksum
+from hardpp.data.transduction.splitting import split_by_checksum
 from hardpp.errors import DataError
 
-_WANTED = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
+_HINT = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
 _OWN_SPLIT = "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself"
 
 
@@ -36,7 +36,7 @@ def bitext(
     if path.is_dir():
         parts = _folder(path, on_bad, report)
     else:
-        parts = by_checksum(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
+        parts = split_by_checksum(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
     return Bitext.of_lines(path.resolve().name if path.is_dir() else path.stem, parts, sentences=False)
 
 
@@ -52,7 +52,7 @@ def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[st
 def lines(
     path: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Line]:
-    """Every line of one file, in order; the arguments are those of `bitext`.
+    """Read every line of one file, in order; the arguments are those of `bitext`.
 
     Raises:
         DataError: as for `bitext`.
@@ -62,12 +62,12 @@ def lines(
     def line(number: int, content: bytes) -> Line:
         return Line(_fields(content), (Place(path, number), Place(path, number)))
 
-    return made(path, line, "lines of source, TAB, target", _WANTED, on_bad, report)
+    return parse_lines(path, line, "lines of source, TAB, target", _HINT, on_bad, report)
 
 
 def _fields(line: bytes) -> TextPair:
     # A ValueError says what is wrong with the line; the caller knows its number.
-    text = decoded(line)
+    text = decode_line(line)
     columns = text.split("\t")
     if len(columns) == 1:
         raise ValueError("missing target column (no TAB in the line)")

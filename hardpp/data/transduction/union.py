@@ -15,7 +15,7 @@ SLICE = 1000  # pairs of dev, and of test, from every bitext
 
 
 def bitext(name: str, parts: Sequence[Bitext]) -> Bitext:
-    """The union of bitexts, without duplicates and without leaks between the parts.
+    """Unite bitexts, without duplicates and without leaks between the parts.
 
     Args:
         name: Of the union.

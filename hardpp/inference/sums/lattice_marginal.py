@@ -1,7 +1,7 @@
-"""The sum over all paths of decisions, by a ladder.
+"""The sum over all paths of decisions, by a lattice.
 
 A latent whose distribution has `arcs` and an `end`, and observations whose distributions have
-`arc_log_prob(value)`, are the weights of a ladder (`hardpp.ops.lattice`):
+`arc_log_prob(value)`, are the weights of a lattice (`hardpp.ops.lattice`):
 
     log p(y) = log_total(arcs + sum over observations of arc_log_prob(y), end)
 
@@ -9,7 +9,7 @@ The model is run at a path that means nothing, in place of enumerating the laten
 whatever it is.
 
 Source: Graves (2012), section 2.4.
-Shapes: B data, N steps, S rungs, J jumps (2: a jump is a decision), K draws.
+Shapes: B data, N steps, S states, J transitions (2: a transition is a decision), K draws.
 """
 
 from typing import Any, NamedTuple
@@ -27,14 +27,14 @@ from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_tot
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import Program
 
-LADDER = "ladder"  # marks a site whose value stands for all paths
+LATTICE = "lattice"  # marks a site whose value stands for all paths
 
 
-class Ladder(NamedTuple):
+class Lattice(NamedTuple):
     """All paths of a model's one latent, given its observations."""
 
     site: str
-    grid: Grid  # what a rung and a step are
+    grid: Grid  # what a state and a step are
     arcs: Tensor  # (B, N, S, J)
     end: Tensor  # (B, S)
     scale: float | Tensor  # what plates and poutine.scale multiply log-probabilities with
@@ -64,12 +64,12 @@ class Ladder(NamedTuple):
             raise NumericalError(
                 f"datum {datum} of the batch has log p(y) = {float(total[datum])} and no posterior"
             )
-        return {self.site: draw_paths(self.arcs, self.end, draws).jumps}
+        return {self.site: draw_paths(self.arcs, self.end, draws).transitions}
 
     def mode(self) -> tuple[dict[str, Tensor], Tensor]:
         """The decisions that are most probable together, (B, N), and their log-probability with y, (B,)."""
         best = best_path(self.arcs, self.end)
-        return {self.site: best.jumps}, best.weight * self.scale
+        return {self.site: best.transitions}, best.weight * self.scale
 
 
 class AnyPath(Messenger):
@@ -91,10 +91,10 @@ class AnyPath(Messenger):
             )
         steps = fn.event_shape
         msg["value"] = torch.zeros(fn.batch_shape + steps, dtype=torch.int64, device=fn.grid.frames.device)
-        msg["is_observed"], msg["infer"] = True, msg["infer"] | {LADDER: True}
+        msg["is_observed"], msg["infer"] = True, msg["infer"] | {LATTICE: True}
 
 
-def ladder(model: Program, *args: Any, **kwargs: Any) -> Ladder:
+def lattice(model: Program, *args: Any, **kwargs: Any) -> Lattice:
     """All paths of a model's decisions, given its observations.
 
     Args:
@@ -102,22 +102,22 @@ def ladder(model: Program, *args: Any, **kwargs: Any) -> Ladder:
         args, kwargs: what it takes.
 
     Raises:
-        UsageError: as `ladder_of` does, or there are no decisions to sum over.
+        UsageError: as `lattice_of` does, or there are no decisions to sum over.
     """
-    found = ladder_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
+    found = lattice_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
     if found is None:
         raise UsageError("the program has no decisions whose paths could be summed over")
     return found
 
 
-def ladder_of(trace: Trace) -> Ladder | None:
-    """The ladder of a model that was run within `AnyPath`; None if there is none.
+def lattice_of(trace: Trace) -> Lattice | None:
+    """The lattice of a model that was run within `AnyPath`; None if there is none.
 
     Raises:
         UsageError: two latents, or an observation that depends on the decisions and has no arcs.
     """
     sites = sample_sites(trace)
-    latents = [name for name, site in sites.items() if LADDER in site["infer"]]
+    latents = [name for name, site in sites.items() if LATTICE in site["infer"]]
     if not latents:
         return None
     name = latents[0]
@@ -133,7 +133,7 @@ def ladder_of(trace: Trace) -> Ladder | None:
                 f"on the paths of {name!r}: an observation with arcs is wanted"
             )
         arcs = arcs + _masked(site, site["fn"].arc_log_prob(site["value"]))
-    return Ladder(name, latent["fn"].grid, arcs, end, common_scale([latent, *sites.values()]))
+    return Lattice(name, latent["fn"].grid, arcs, end, common_scale([latent, *sites.values()]))
 
 
 def _masked(site: Site, arcs: Tensor) -> Tensor:

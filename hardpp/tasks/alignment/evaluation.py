@@ -9,48 +9,50 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from pyro import poutine
+from torch import Tensor
 
+from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
-from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
 from hardpp.metrics.bleu import bleu
 from hardpp.metrics.error_rates import error_rates
-from hardpp.tasks.alignment.attention import prior_entropy
-from hardpp.tasks.alignment.batching import batches, tokenizers
+from hardpp.tasks.alignment.batches import batches
 from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.family import Run
-from hardpp.tasks.sequence_decoding import SequenceDecoding, predictive
-from hardpp.types import Program, SequenceBatch
+from hardpp.tasks.attention import attention_weights, exact_and_gap, total_bound
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.types import SequenceBatch
 
 _TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before
 
 
-def figures(run: Run, pairs: Sequence[Pair], how: SequenceDecoding) -> dict[str, Any]:
+def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
     """Quality of the decoded targets, and likelihoods, of a list of pairs.
 
     Returns:
         of `quality`, of `likelihoods`; `pairs`; the run's `step`; `seconds` of decoding per 1,000 pairs.
     """
     began = time.perf_counter()
-    decoded = decode(run, pairs, how)
+    decoded = decode(run, pairs, options)
     seconds = time.perf_counter() - began
     return {
         **quality(run, pairs, decoded),
-        **likelihoods(run, pairs, how.keep),
+        **likelihoods(run, pairs, options.keep),
         "pairs": len(pairs),
         "step": run.step,
         "seconds": 1000 * seconds / len(pairs),
     }
 
 
-def quality(run: Run, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
+def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
     """PER and WER against the nearest reference; of sentences BLEU, of texts put together again.
 
     sacreBLEU parts words and marks (tok:13a) but for texts that were tokenised before (tok:none).
     """
-    _, tokenizer = tokenizers(run.description)
+    _, tokenizer = run.description.tokenizers
     if tokenizer.sentences:
         references = [[tokenizer.detokenize(right) for right in pair.references] for pair in pairs]
         texts = [tokenizer.detokenize(tokens) for tokens in decoded]
@@ -60,7 +62,7 @@ def quality(run: Run, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -
     return {"PER": rates.symbol, "WER": rates.sequence}
 
 
-def likelihoods(run: Run, pairs: Sequence[Pair], keep: int | None = None) -> dict[str, float]:
+def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) -> dict[str, float]:
     """Nats per symbol of the targets, end marks included.
 
     Args:
@@ -73,24 +75,40 @@ def likelihoods(run: Run, pairs: Sequence[Pair], keep: int | None = None) -> dic
         over positions; `kl`, KL(guide || exact posterior).
     """
     totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
-    nesting: Any = run.programs.model.max_plate_nesting  # which a truncated program no longer tells
+    model, guide = run.programs
+    nesting: Any = model.max_plate_nesting  # which a truncated program no longer tells
+    expected = run.objective.prediction == "expected"
+    kind = SoftAttention if expected else ExactMarginal
     for _, batch in batches(run, pairs):
-        exact = _total(ExactMarginal(), *run.programs, batch)
-        if predictive(run) == "expected" or keep is not None:
-            kind = SoftAttention if predictive(run) == "expected" else ExactMarginal
-            predicted = kind(max_plate_nesting=nesting)
-            truncated = run.programs.model if keep is None else LikeliestValues(keep)(run.programs.model)
-            totals["nll"] -= _total(predicted, truncated, run.programs.guide, batch)
-        else:
-            totals["nll"] -= exact
-        totals["kl"] += exact - _total(EnumeratedELBO(), *run.programs, batch)
-        totals["entropy"] += prior_entropy(run, batch)
+        exact, gap = exact_and_gap(run, batch)
+        predicted = exact
+        if expected or keep is not None:
+            truncated = model if keep is None else LikeliestValues(keep)(model)
+            predicted = total_bound(kind(max_plate_nesting=nesting), truncated, guide, batch)
+        totals["nll"] -= predicted
+        totals["kl"] += gap
+        totals["entropy"] += _prior_entropy(run, batch)
         totals["symbols"] += float(batch.symbols)
     symbols = totals.pop("symbols")
     means = {name: total / symbols for name, total in totals.items()}
     return {"PPL": math.exp(min(means["nll"], 700.0)), **means}
 
 
+def position_weights(run: OpenedRun, pairs: Sequence[Pair], view: str) -> list[Tensor]:
+    """p(position) of every step of every pair under the prior, guide or posterior: (T, S) each."""
+    weights: list[Tensor] = [torch.empty(0) for _ in pairs]
+    for indices, batch in batches(run, pairs):
+        of_batch = attention_weights(run, batch, sites.ALIGNMENT, view).cpu()
+        for index, padded in zip(indices, of_batch, strict=True):
+            pair = pairs[index]
+            weights[index] = padded[: len(pair.target) + 1, : len(pair.source) + 1]
+    return weights
+
+
+# Entropy of p(position | source, symbols before), nats, summed over the batch's symbols: also of a chain,
+# where it is not that of the weights, which average over the positions before.
 @torch.no_grad()
-def _total(objective: SurrogateObjective, model: Program, guide: Program, batch: SequenceBatch) -> float:
-    return float(objective.estimate(model, guide, batch).bound.sum())
+def _prior_entropy(run: OpenedRun, batch: SequenceBatch) -> float:
+    site = poutine.trace(run.programs.model).get_trace(batch).nodes[sites.ALIGNMENT]
+    entropy: Tensor = site["fn"].entropy()  # (B, T)
+    return float((entropy * batch.target_mask).sum())

@@ -1,201 +1,114 @@
-"""What can be asked of a trained run on sequence pairs: figures, posteriors, alignments, pictures.
+"""What an opened run on sequence pairs answers: figures, posteriors, alignments, word links, plots.
 
 Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hardpp import sites
 from hardpp.data.transduction.batches import collate, encode
-from hardpp.data.transduction.pairing import sources
+from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.vocabulary import BOUNDARY
-from hardpp.decoding.symmetrisation import Method
-from hardpp.errors import DataError, UsageError
-from hardpp.tasks.alignment import corpora
-from hardpp.tasks.alignment.attention import position_weights
-from hardpp.tasks.alignment.batching import END, batches, positions, tokenizers, vocabularies
+from hardpp.data.vocabulary import END
+from hardpp.errors import DataError
+from hardpp.tasks.alignment import data as pair_data
+from hardpp.tasks.alignment.batches import batches, positions
 from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.alignment.evaluation import figures
-from hardpp.tasks.alignment.word_links import both_ways, links, symmetrised
-from hardpp.tasks.family import Run
+from hardpp.tasks.alignment.description import PairsDescription
+from hardpp.tasks.alignment.evaluation import evaluate, position_weights
+from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
+from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
+class AlignmentRun(OpenedRun):
+    """A run on sequence pairs; items are lists of `Pair`."""
 
-class SequencePairs:
-    """The verbs of runs on sequence pairs; families of such models inherit them."""
+    description: PairsDescription
 
-    def select(
-        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> list[Pair]:
-        """A part of the run's data, or of other data cut the same way.
-
-        Args:
-            run: the trained run.
-            data: other data than the run's own.
-            part: "train", "dev", "test" or "all"; left out, the test part, or all of one other
-                file or pair of files.
-            limit: only the first so many.
-            report: told in a few words what is going on.
-
-        Raises:
-            DataError: the data cannot be read, or the part is empty.
-        """
-        config, cut = run.reading(data), tokenizers(run.description)
-        if data is not None and part in (None, "all") and corpora.is_single(data):
-            return corpora.single(config, cut, report)[:limit]
-        corpus = corpora.load(config, report, cut)
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[Pair]:
+        config, tokenizers = self.data_config(data), self.description.tokenizers
+        if data is not None and part in (None, "all") and pair_data.is_single(data):
+            return pair_data.single(config, tokenizers, report)[:limit]
+        corpus = self.data if data is None else None
+        if corpus is None:
+            corpus = pair_data.load(config, report, tokenizers)
         if part == "all":
             return [*corpus.train, *corpus.dev, *corpus.test][:limit]
         return getattr(corpus, part or "test")[:limit]
 
-    def label(self, description: Mapping[str, Any], batch: SequenceBatch, row: int) -> str:
-        """The pair as text, without its end marks."""
-        texts = []
-        cut, known = tokenizers(description), vocabularies(description)
-        for side, tokenizer, vocabulary in zip(("source", "target"), cut, known, strict=True):
-            symbols = takewhile(lambda symbol: symbol != BOUNDARY, getattr(batch, side)[row].tolist())
-            texts.append(tokenizer.detokenize(vocabulary.decode(symbols)))
-        return f"the pair {texts[0]!r} -> {texts[1]!r}"
-
-    def batch(self, run: Run, pairs: Sequence[Pair]) -> SequenceBatch:
-        """The pairs as one batch on the run's device.
-
-        Raises:
-            DataError: there are no pairs.
-        """
-        if not pairs:
+    def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
+        if not items:
             raise DataError("there are no pairs in this part of the data")
-        return collate(encode(pairs, *vocabularies(run.description))).to(run.device)
+        return collate(encode(items, *self.description.vocabularies)).to(self.device)
 
-    def evaluate(self, run: Run, pairs: Sequence[Pair], decoding: Mapping[str, Any]) -> dict[str, Any]:
-        """Figures of what is decoded, and of what the programs make of the right targets.
+    def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
+        return evaluate(self, items, options)
 
-        Returns:
-            see `hardpp.tasks.alignment.evaluation`.
+    def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> list[Decoded]:
+        source, target = self.description.tokenizers
+        outputs = decode(self, items, options)
+        return [
+            Decoded(source.detokenize(pair.source), target.detokenize(symbols))
+            for pair, symbols in zip(items, outputs, strict=True)
+        ]
 
-        Raises:
-            UsageError: an option of decoding that is unknown, or has a wrong value.
-        """
-        return figures(run, pairs, run.decoding(decoding))
+    def _read_inputs(self, path: Path) -> list[Pair]:
+        return self._from_texts(read_source_texts(path))
 
-    def decode(
-        self, run: Run, pairs: Sequence[Pair], decoding: Mapping[str, Any]
-    ) -> Iterator[tuple[str, str]]:
-        """Every source and the target that is found for it, as text.
+    def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
+        tokenizer, _ = self.description.tokenizers
+        return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
 
-        Raises:
-            UsageError: an option of decoding that is unknown, or has a wrong value.
-        """
-        source, target = tokenizers(run.description)
-        found = decode(run, pairs, run.decoding(decoding))
-        for pair, symbols in zip(pairs, found, strict=True):
-            yield source.detokenize(pair.source), target.detokenize(symbols)
-
-    def sources(self, run: Run, path: Path) -> list[Pair]:
-        """Every line of a file as a source, cut as the run cuts its own; targets are empty.
-
-        Raises:
-            DataError: the file cannot be read, or a line of it is empty; the message names file and line.
-        """
-        tokenizer, _ = tokenizers(run.description)
-        return [Pair(tokenizer.tokenize(text), (), ()) for text in sources(path)]
-
-    def posterior(
-        self, run: Run, pairs: Sequence[Pair], *, draws: int, exact: bool, seed: int
-    ) -> "xr.DataTree":
-        """Draws and marginals of the alignments, labelled with the pairs' tokens."""
+    def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
-        tokenizer, _ = tokenizers(run.description)
-        names = distinct([tokenizer.detokenize(pair.source) for pair in pairs])
-        sentences = Sentences(names, [positions(p) for p in pairs], [p.target for p in pairs], END)
-        return sample_posterior(
-            *run.programs,
-            batches(run, pairs),
-            sentences,
-            draw=partial(draw_alignments, site=sites.ALIGNMENT),
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=run.provenance(),
-        )
+        names, targets = distinct(self._texts(items)), [pair.target for pair in items]
+        labels = Sentences(names, [positions(pair) for pair in items], targets, END)
+        draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
+        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
 
-    def alignments(self, run: Run, pairs: Sequence[Pair], which: str, style: str) -> Iterator[str]:
-        """Lines of the best positions, in the order of the pairs.
-
-        Args:
-            run: the trained run.
-            pairs: what to align.
-            which: whose alignment: "posterior" (exact), "guide", or "prior" (before the symbol is seen).
-            style: "tsv" (of symbols, with a header, probabilities and the end mark), "pharaoh" or
-                "pharaoh-probabilities" (of words).
-
-        Raises:
-            UsageError: a style of times.
-        """
-        if style not in ("tsv", "pharaoh", "pharaoh-probabilities"):
-            raise UsageError(f"pairs of sequences have no times, which {style} is for", "give --format tsv")
-        if style != "tsv":
-            for found in links(run, pairs, which):
-                yield pharaoh(found, probabilities=style != "pharaoh")
+    def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
+        if form != "tsv":
+            for links in word_links(self, items, of):
+                yield pharaoh(links, probabilities=form != "pharaoh")
             return
         yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
-        for number, (pair, weight) in enumerate(zip(pairs, position_weights(run, pairs, which), strict=True)):
-            probability, position = (part.tolist() for part in weight.max(-1))
+        for number, (pair, weights) in enumerate(zip(items, position_weights(self, items, of), strict=True)):
+            probability, position = (part.tolist() for part in weights.max(-1))
             for step, symbol in enumerate((*pair.target, END)):
                 source = positions(pair)[position[step]]
                 cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
                 yield "\t".join(map(str, cells))
 
-    def symmetrised(
-        self, run: Run, backward: Run, pairs: Sequence[Pair], which: str, method: Method, style: str
+    def _link_words(
+        self, backward: OpenedRun, items: Sequence[Pair], of: str, method: Any, form: str
     ) -> Iterator[str]:
-        """Lines of links of words by this run and one of the other direction, made one.
+        for links in symmetrised(*both_ways(self, backward, items, of), method):
+            yield pharaoh(links, probabilities=form != "pharaoh")
 
-        Raises:
-            UsageError: the second run does not go back where the first one came from.
-        """
-        for found in symmetrised(*both_ways(run, backward, pairs, which), method):
-            yield pharaoh(found, probabilities=style != "pharaoh")
+    def _compare_links(self, items: Sequence[Pair], backward: OpenedRun | None) -> list[dict[str, Any]]:
+        return compare_links(self, backward, items)
 
-    def pictures(
-        self, run: Run, pairs: Sequence[Pair], count: int, sources: Sequence[str]
-    ) -> Iterator[tuple[str, "Figure"]]:
-        """Heat maps of prior, guide and exact posterior, each with a name for its file.
+    def _plot(self, items: Sequence[Pair], count: int, names: Sequence[str]) -> Figures:
+        from hardpp.diagnostics.alignment_plot import alignment_figure
 
-        Args:
-            run: the trained run.
-            pairs: where to look for sources, and what is drawn if none are named.
-            count: how many pairs, if none are named.
-            sources: the texts of the sources to draw.
+        drawn = [items[index] for index in named_items(self._texts(items), names, count, "pairs")]
+        views = {view: position_weights(self, drawn, view) for view in ("prior", "guide", "posterior")}
+        titles = self._texts(drawn)
+        for index, (pair, title, name) in enumerate(zip(drawn, titles, file_names(titles, 40), strict=True)):
+            panels = [(view, weights[index].numpy()) for view, weights in views.items()]
+            yield name, alignment_figure(panels, positions(pair), (*pair.target, END), title=title)
 
-        Raises:
-            UsageError: a named source is not among the pairs.
-        """
-        from hardpp.diagnostics.plots import alignment_figure
-
-        tokenizer, _ = tokenizers(run.description)
-        named = {tokenizer.detokenize(pair.source): pair for pair in reversed(pairs)}
-        for source in sources:
-            if source not in named:
-                raise UsageError(f"{source!r} is not among these {len(pairs)} pairs")
-        chosen = [named[source] for source in sources] or list(pairs[:count])
-        panels = {which: position_weights(run, chosen, which) for which in ("prior", "guide", "posterior")}
-        titles = [tokenizer.detokenize(pair.source) for pair in chosen]
-        names = file_names(titles, 40)
-        for index, (pair, title) in enumerate(zip(chosen, titles, strict=True)):
-            rows = [(which, weights[index].numpy()) for which, weights in panels.items()]
-            yield names[index], alignment_figure(rows, positions(pair), (*pair.target, END), title=title)
+    def _texts(self, pairs: Sequence[Pair]) -> list[str]:
+        tokenizer, _ = self.description.tokenizers
+        return [tokenizer.detokenize(pair.source) for pair in pairs]

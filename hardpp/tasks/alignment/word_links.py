@@ -8,21 +8,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokenised import reversed_pair
+from hardpp.data.transduction.tokenization import reverse_pair
 from hardpp.data.vocabulary import FACTORS
-from hardpp.decoding.links import Link, best_links, reversed_links, word_links
+from hardpp.decoding.links import Link, best_links, reversed_links
+from hardpp.decoding.links import word_links as links_of_words
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
 from hardpp.errors import DataError, UsageError
 from hardpp.metrics.alignment_error import Links, alignment_errors, hit_rate
-from hardpp.tasks.alignment.attention import position_weights
-from hardpp.tasks.alignment.batching import tokenizers
-from hardpp.tasks.family import Run
-
-LOOKS = ("posterior", "guide", "prior")  # the prior has not seen the word that it links
+from hardpp.tasks.alignment.evaluation import position_weights
+from hardpp.tasks.attention import VIEWS
+from hardpp.tasks.opened_run import OpenedRun
 
 
-def links(run: Run, pairs: Sequence[Pair], which: str, *, always: bool = False) -> list[list[Link]]:
-    """Links of words, one list a pair, sorted: where each target word looks.
+def word_links(
+    run: OpenedRun, pairs: Sequence[Pair], which: str, *, always: bool = False
+) -> list[list[Link]]:
+    """Links of words, one list a pair, sorted: the source word of each target word.
 
     Args:
         run: the trained run.
@@ -30,17 +31,17 @@ def links(run: Run, pairs: Sequence[Pair], which: str, *, always: bool = False) 
         which: by the weights of "posterior", "guide" or "prior".
         always: link every target word to one source word, even where the end mark is likelier.
     """
-    source, target = tokenizers(run.description)
-    found = []
+    source, target = run.description.tokenizers
+    linked = []
     for pair, weights in zip(pairs, position_weights(run, pairs, which), strict=True):
         best = best_links(weights, len(pair.source), len(pair.target), always=always)
-        words = word_links(best, source.word_of(pair.source), target.word_of(pair.target))
-        found.append(_likeliest(words) if always else words)
-    return found
+        words = links_of_words(best, source.word_of(pair.source), target.word_of(pair.target))
+        linked.append(_likeliest(words) if always else words)
+    return linked
 
 
 def both_ways(
-    forward: Run, backward: Run, pairs: Sequence[Pair], which: str
+    forward: OpenedRun, backward: OpenedRun, pairs: Sequence[Pair], which: str
 ) -> tuple[list[list[Link]], list[list[Link]]]:
     """Links by a run and by a run of the other direction, each one list a pair.
 
@@ -48,7 +49,7 @@ def both_ways(
         forward: from source to target of the pairs.
         backward: from target to source.
         pairs: cut as `forward` cuts them.
-        which: see `links`.
+        which: see `word_links`.
 
     Raises:
         UsageError: the second run does not go back where the first one came from.
@@ -58,8 +59,8 @@ def both_ways(
             f"{backward.path} does not go back from what {forward.path} goes to",
             "train it on the same data with --set data.reverse=true",
         )
-    turned = links(backward, [reversed_pair(pair) for pair in pairs], which)
-    return links(forward, pairs, which), [reversed_links(found) for found in turned]
+    turned = word_links(backward, [reverse_pair(pair) for pair in pairs], which)
+    return word_links(forward, pairs, which), [reversed_links(found) for found in turned]
 
 
 def symmetrised(
@@ -77,8 +78,10 @@ def symmetrised(
     return out
 
 
-def compare_links(forward: Run, backward: Run | None, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """Errors against known links: a row for every look, direction and symmetrisation.
+def compare_links(
+    forward: OpenedRun, backward: OpenedRun | None, pairs: Sequence[Pair]
+) -> list[dict[str, Any]]:
+    """Errors against known links: a row for every view, direction and symmetrisation.
 
     Returns:
         AER, precision and recall; hit, of one direction, is how often the best position of a target word is
@@ -90,14 +93,14 @@ def compare_links(forward: Run, backward: Run | None, pairs: Sequence[Pair]) -> 
     """
     gold = known_links(pairs)
     rows = []
-    for which in LOOKS:
-        hits = hit_rate(_points(links(forward, pairs, which, always=True)), gold).rate
+    for which in VIEWS:
+        hits = hit_rate(_points(word_links(forward, pairs, which, always=True)), gold).rate
         if backward is None:
-            rows.append(_row(which, "forward", links(forward, pairs, which), gold, hits))
+            rows.append(_row(which, "forward", word_links(forward, pairs, which), gold, hits))
             continue
         ahead, back = both_ways(forward, backward, pairs, which)
-        turned = [reversed_pair(pair) for pair in pairs]
-        aims = _points(links(backward, turned, which, always=True)), known_links(turned)
+        turned = [reverse_pair(pair) for pair in pairs]
+        aims = _points(word_links(backward, turned, which, always=True)), known_links(turned)
         rows.append(_row(which, "forward", ahead, gold, hits))
         rows.append(_row(which, "backward", back, gold, hit_rate(*aims).rate))
         rows += [_row(which, method, symmetrised(ahead, back, method), gold) for method in METHODS]
@@ -136,10 +139,11 @@ def _likeliest(words: list[Link]) -> list[Link]:
     return sorted(best.values())
 
 
-def _sides(run: Run) -> list[Any]:
-    about = run.description
+def _sides(run: OpenedRun) -> list[Any]:
+    description = run.description
+    vocabularies = description.source_vocabulary, description.target_vocabulary
     # One direction may know the factors of symbols where the other knows the first of them alone.
     return [
-        (about[f"{side}_tokens"], {symbol.partition(FACTORS)[0] for symbol in about[f"{side}_vocabulary"]})
-        for side in ("source", "target")
+        (tokenizer.describe(), {symbol.partition(FACTORS)[0] for symbol in vocabulary})
+        for tokenizer, vocabulary in zip(description.tokenizers, vocabularies, strict=True)
     ]

@@ -3,28 +3,28 @@
 Shapes: B sentences, S regions, T words.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
-from hardpp.config import DataConfig, RunConfig
-from hardpp.data.captions.batches import Sentence, collate, sentences, word_vocabulary
+from hardpp.config import DataConfig
+from hardpp.data.captions.batches import Sentence, collate, sentences
 from hardpp.data.captions.captioned import CaptionedImages, CaptionedPart
 from hardpp.data.captions.corpora import DEFAULT, CaptionOptions, corpus
 from hardpp.data.images.rasters import Box
 from hardpp.data.order import in_order
-from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
-from hardpp.tasks.family import Run
-from hardpp.tasks.image_regions import regions
+from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.image_regions import region_count
+from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
-ROWS = 50  # sentences read at once when a run is asked about them
-_RARE, _MANY = 5, 20_000  # of so many sentences and more, words that are rarer are unknown
+BATCH = 50  # sentences read at once when a run is asked about them
 
 
-class Chosen(NamedTuple):
-    """Sentences that a run is asked about, the first of each image, and the images they are about."""
+class CaptionItems(NamedTuple):
+    """Sentences that a run is asked about, and the part of the data that holds their images."""
 
     sentences: list[Sentence]
     part: CaptionedPart
@@ -32,7 +32,7 @@ class Chosen(NamedTuple):
     @property
     def names(self) -> list[str]:
         """Of the sentences' images."""
-        return [self.part.names[one.image] for one in self.sentences]
+        return [self.part.names[sentence.image] for sentence in self.sentences]
 
 
 def load(config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
@@ -44,48 +44,47 @@ def load(config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
     options = CaptionOptions()
     if config.name == DEFAULT and config.train_limit is not None:
         options = options._replace(scenes=min(options.scenes, config.train_limit))
-    found = corpus(config.name, options, report)
-    return found._replace(train=found.train.first(config.train_limit))
+    images = corpus(config.name, options, report)
+    return images._replace(train=images.train.first(config.train_limit))
 
 
-def describe(data: CaptionedImages) -> dict[str, Any]:
-    """Words, the size of images, and the data's fingerprint."""
-    train = sentences(data.train)
-    return {
-        "words": list(word_vocabulary(data.train, _RARE if len(train) >= _MANY else 1).symbols),
-        "size": list(data.train.images.size),
-        "longest": max(len(one.caption.words) for one in train),
-        "fingerprint": data.fingerprint(),
-    }
+def first_sentences(part: CaptionedPart, limit: int | None = None) -> CaptionItems:
+    """The first reference of every image of a part, or of the first so many."""
+    return CaptionItems(sentences(part, 1)[:limit], part)
 
 
-def vocabulary(description: Mapping[str, Any]) -> Vocabulary:
-    """The words that a run knows, the end mark first."""
-    return Vocabulary(tuple(description["words"]))
-
-
-def boxes(config: RunConfig, description: Mapping[str, Any]) -> list[Box]:
-    """Where each of the S regions is: left, top, right, bottom in pixels."""
-    _, height, width = description["size"]
-    return grid_boxes(height, width, config.network["kernels"])
-
-
-def ordered_batches(
-    chosen: Chosen, config: RunConfig, description: Mapping[str, Any]
-) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All sentences in batches of like length, each with their places.
+def collated(items: CaptionItems, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
+    """The sentences as one batch, in their order.
 
     Raises:
         DataError: there are no sentences.
     """
-    if not chosen.sentences:
+    if not items.sentences:
         raise DataError("there are no captions in this part of the data")
-    known, cut = vocabulary(description), regions(config)
-    for rows in in_order([len(one.caption.words) for one in chosen.sentences], ROWS):
-        yield rows, collate([chosen.sentences[row] for row in rows], chosen.part, known, cut)
+    return collate(items.sentences, items.part, description.vocabulary, partial(region_count, kernels))
 
 
-def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[int], SequenceBatch]]:
+def ordered_batches(
+    items: CaptionItems, description: CaptionDescription, kernels: Sequence[int]
+) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """All sentences in batches of like length, each with the indices of its sentences.
+
+    Raises:
+        DataError: there are no sentences.
+    """
+    lengths = [len(sentence.caption.words) for sentence in items.sentences]
+    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of no sentences is refused
+        batch = items._replace(sentences=[items.sentences[index] for index in indices])
+        yield indices, collated(batch, description, kernels)
+
+
+def batches(run: OpenedRun, items: CaptionItems) -> Iterator[tuple[list[int], SequenceBatch]]:
     """The same on the run's device."""
-    for rows, batch in ordered_batches(chosen, run.config, run.description):
-        yield rows, batch.to(run.device)
+    for indices, batch in ordered_batches(items, run.description, run.network.kernels):
+        yield indices, batch.to(run.device)
+
+
+def region_boxes(run: OpenedRun) -> list[Box]:
+    """Where each of the S regions of an image is, in pixels."""
+    _, height, width = run.description.size
+    return grid_boxes(height, width, run.network.kernels)

@@ -1,161 +1,86 @@
-"""What can be asked of a trained run on captions: figures, posteriors, regions of words, pictures."""
+"""What an opened run on captions answers: figures, posteriors, regions of words, plots.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+Shapes: B sentences, T words (the end mark included), S regions.
+"""
+
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from hardpp import sites
-from hardpp.data.captions.batches import collate, sentences
-from hardpp.data.vocabulary import BOUNDARY
+from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.caption import data as caption_data
-from hardpp.tasks.caption.data import Chosen
-from hardpp.tasks.caption.evaluation import describe_images, figures, word_weights
-from hardpp.tasks.family import Run
+from hardpp.tasks.attention import named_items
+from hardpp.tasks.caption.data import CaptionItems, batches, collated, first_sentences, region_boxes
+from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.image_regions import regions
+from hardpp.tasks.image_regions import likeliest_region
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
-END = "</s>"
+class CaptionRun(OpenedRun):
+    """A run on captions; items are `CaptionItems`, the first sentence of every image."""
 
+    description: CaptionDescription
 
-class CaptionVerbs:
-    """The verbs of runs on captions; families of such models inherit them."""
-
-    def label(self, description: Mapping[str, Any], batch: SequenceBatch, row: int) -> str:
-        """The image by what is said of it."""
-        ids = takewhile(lambda symbol: symbol != BOUNDARY, batch.target[row].tolist())
-        return f"the image of {' '.join(caption_data.vocabulary(description).decode(ids))!r}"
-
-    def select(
-        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> Chosen:
-        """The first sentences of the images of a part, of the run's data or of others; by default of test.
-
-        Raises:
-            DataError: the data cannot be read, or their images are of another size than the run's.
-            UsageError: all parts at once.
-        """
-        found = caption_data.load(run.reading(data), report)
-        if list(found.test.images.size) != run.description["size"]:
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
+        images = self._load(data, report)
+        if list(images.test.images.size) != self.description.size:
             raise DataError(
-                f"{found.name}: images of {list(found.test.images.size)} (channels, height, width), and this "
-                f"run was trained on {run.description['size']}"
+                f"{images.name}: images of {list(images.test.images.size)} (channels, height, width), and "
+                f"this run was trained on {self.description.size}"
             )
         if part == "all":
             raise UsageError("parts of captioned images are asked about one by one", "give --part test")
-        mine = getattr(found, part or "test")
-        return Chosen(sentences(mine, 1)[:limit], mine)
+        return first_sentences(getattr(images, part or "test"), limit)
 
-    def batch(self, run: Run, items: Chosen) -> SequenceBatch:
-        """The sentences as one batch on the run's device.
+    def _batch(self, items: CaptionItems) -> SequenceBatch:
+        return collated(items, self.description, self.network.kernels).to(self.device)
 
-        Raises:
-            DataError: there are no sentences.
-        """
-        if not items.sentences:
-            raise DataError("there are no captions in this part of the data")
-        known, cut = caption_data.vocabulary(run.description), regions(run.config)
-        return collate(items.sentences, items.part, known, cut).to(run.device)
+    def _evaluate(self, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
+        return evaluate(self, items, options)
 
-    def evaluate(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> dict[str, Any]:
-        """BLEU, likelihoods and where the run looks; see `hardpp.tasks.caption_figures.figures`.
+    def _decode(self, items: CaptionItems, options: SequenceDecoding) -> list[Decoded]:
+        sentences = decode(self, items, options)
+        return [Decoded(name, " ".join(words)) for name, words in zip(items.names, sentences, strict=True)]
 
-        Raises:
-            UsageError: an option of decoding that is unknown, or has a wrong value.
-        """
-        return figures(run, items, run.decoding(decoding))
-
-    def decode(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The name of every image and the sentence that is found for it.
-
-        Raises:
-            UsageError: an option of decoding that is unknown, or has a wrong value.
-        """
-        found = describe_images(run, items, run.decoding(decoding))
-        for name, words in zip(items.names, found, strict=True):
-            yield name, " ".join(words)
-
-    def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        """Draws and marginals of the regions of words, labelled with the words and the regions' boxes."""
+    def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.labels import Sentences
         from hardpp.diagnostics.posterior import sample_posterior
 
-        regions = [",".join(f"{side:g}" for side in box) for box in self._boxes(run)]
-        words = [one.caption.words for one in items.sentences]
-        return sample_posterior(
-            *run.programs,
-            caption_data.batches(run, items),
-            Sentences(items.names, [regions] * len(words), words, END),
-            draw=partial(draw_alignments, site=sites.REGION),
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=run.provenance(),
-        )
+        regions = [",".join(f"{side:g}" for side in box) for box in region_boxes(self)]
+        words = [sentence.caption.words for sentence in items.sentences]
+        labels = Sentences(items.names, [regions] * len(words), words, END)
+        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
+        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
 
-    def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
-        """Lines of the region that every word looks at most: image, word, region, box, probability.
-
-        Raises:
-            UsageError: another style than tsv, as there are no words to link.
-        """
-        if style != "tsv":
-            raise UsageError(f"words look at regions, which {style} has no form for", "use --format tsv")
+    def _align(self, items: CaptionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("image", "word", "region", "box", "probability"))
-        found, names = self._boxes(run), items.names
-        weights = word_weights(run, items, which)
-        for name, sentence, weight in zip(names, items.sentences, weights, strict=True):
-            probability, region = (part.tolist() for part in weight.max(-1))
-            for place, word in enumerate((*sentence.caption.words, END)):
-                box = " ".join(f"{side:g}" for side in found[region[place]])
-                yield "\t".join((name, word, str(region[place]), box, f"{probability[place]:.4f}"))
+        boxes = region_boxes(self)
+        weights = word_weights(self, items, of)
+        for name, sentence, of_sentence in zip(items.names, items.sentences, weights, strict=True):
+            for word, of_word in zip((*sentence.caption.words, END), of_sentence, strict=True):
+                yield "\t".join((name, word, *likeliest_region(of_word, boxes)))
 
-    def pictures(
-        self, run: Run, items: Chosen, count: int, sources: Sequence[str]
-    ) -> Iterator[tuple[str, "Figure"]]:
-        """Images with the exact posterior of every word laid over them, each with a name for its file.
+    def _plot(self, items: CaptionItems, count: int, names: Sequence[str]) -> Figures:
+        from hardpp.diagnostics.region_plot import region_figure
 
-        Args:
-            run: the trained run.
-            items: where to look for images, and what is drawn if none are named.
-            count: how many images, if none are named.
-            sources: names of the images to draw.
-
-        Raises:
-            UsageError: a named image is not among the items.
-        """
-        from hardpp.diagnostics.region_plots import region_figure
-
-        names = items.names
-        for source in sources:
-            if source not in names:
-                raise UsageError(f"{source!r} is not among these {len(names)} images")
-        wanted = [names.index(source) for source in dict.fromkeys(sources)] or list(range(len(names)))[:count]
-        files = file_names(names)  # of all, so that an image has the same whichever are drawn with it
-        asked = Chosen([items.sentences[place] for place in wanted], items.part)
-        found = self._boxes(run)
-        drawn = zip(wanted, asked.sentences, word_weights(run, asked, "posterior"), strict=True)
-        for place, one, weights in drawn:
-            pixels = items.part.images.read([one.image])[0].movedim(0, -1).numpy()
-            words = one.caption.words
-            gold = one.caption.gold or {}
+        indices = named_items(items.names, names, count, "images")
+        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
+        drawn = items._replace(sentences=[items.sentences[index] for index in indices])
+        posterior = word_weights(self, drawn, "posterior")
+        for index, sentence, weights in zip(indices, drawn.sentences, posterior, strict=True):
+            words = sentence.caption.words
+            gold = sentence.caption.gold or {}
             figure = region_figure(
                 [(word, weights[step].numpy()) for step, word in enumerate(words)],
-                found,
-                pixels=np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels,
+                region_boxes(self),
+                pixels=items.part.images.read([sentence.image])[0].movedim(0, -1).numpy(),
                 gold=[gold.get(step) for step in range(len(words))],
                 title=" ".join(words),
             )
-            yield files[place], figure
-
-    def _boxes(self, run: Run) -> list[tuple[float, float, float, float]]:
-        return caption_data.boxes(run.config, run.description)
+            yield files[index], figure

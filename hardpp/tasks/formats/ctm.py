@@ -20,25 +20,25 @@ def ctm(
     confidences: Sequence[float] | None = None,
     starts: Sequence[Boundary] | None = None,
     channel: str = "1",
-) -> str:
+) -> list[str]:
     """The lines of one recording; those of several are put one after the other.
 
     Args:
-        recording: Its name; blanks become `_`.
-        segments: In order.
-        confidences: How probable each token is, 0 to 1.
-        starts: Between which times each segment starts, for a comment before its line.
-        channel: Of the sound.
+        recording: its name; blanks become `_`.
+        segments: in order.
+        confidences: how probable each token is, 0 to 1.
+        starts: between which times each segment starts, for a comment before its line.
+        channel: of the sound.
 
     Raises:
-        ValueError: A label is empty or has blanks in it, a segment ends before it starts, or there are not as
+        ValueError: a label is empty or has blanks in it, a segment ends before it starts, or there are not as
             many confidences or starts as segments.
     """
-    lines = []
-    certain = [None] * len(segments) if confidences is None else confidences
-    known = [None] * len(segments) if starts is None else starts
+    lines: list[str] = []
+    probabilities = [None] * len(segments) if confidences is None else confidences
+    intervals = [None] * len(segments) if starts is None else starts
     name = "_".join(recording.split())
-    for segment, confidence, start in zip(segments, certain, known, strict=True):
+    for segment, confidence, start in zip(segments, probabilities, intervals, strict=True):
         if len(segment.label.split()) != 1 or segment.label.strip() != segment.label:
             raise ValueError(f"expected a label without blanks, got {segment.label!r}")
         if segment.end < segment.start:
@@ -47,4 +47,4 @@ def ctm(
             lines.append(f";; {name} {segment.label} starts between {start.low:.3f} and {start.high:.3f}")
         line = f"{name} {channel} {segment.start:.3f} {segment.end - segment.start:.3f} {segment.label}"
         lines.append(line if confidence is None else f"{line} {confidence:.3f}")
-    return "".join(f"{line}\n" for line in lines)
+    return lines

@@ -1,19 +1,19 @@
-"""Which images train a model of glimpses, and how they become batches.
+"""The images that a model of glimpses is trained on: how they are read, described, selected and batched.
 
 Shapes: B images.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import DataConfig
-from hardpp.data.images.batches import collate
 from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.images.labelled import ImagePart, LabelledImages, first
+from hardpp.data.images.labelled import ImagePart, LabelledImages, first_images
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.family import Description
 from hardpp.types import ImageBatch
 
 AT_ONCE = 500  # images read at once when a run is asked about them
@@ -25,55 +25,71 @@ class GlimpseData(DataConfig):
     fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")
 
 
-class Chosen(NamedTuple):
-    """Images of a part that a run is asked about."""
+class ImagesDescription(Description):
+    """The classes and the size of the images, and the data's fingerprint."""
+
+    classes: list[str] = Field(min_length=1)
+    size: list[Annotated[int, Field(ge=1)]] = Field(min_length=3, max_length=3)  # channels, height, width
+
+
+class SelectedImages(NamedTuple):
+    """Images of one part that a run is asked about."""
 
     part: ImagePart
-    places: list[int]
+    indices: list[int]  # of the images in the part
     names: list[str]
     classes: tuple[str, ...]
 
+    def rows(self) -> range:
+        """The numbers of the images among those selected.
+
+        Raises:
+            DataError: there are no images.
+        """
+        if not self.indices:
+            raise DataError("there are no images in this part of the data")
+        return range(len(self.indices))
+
+    def batch(self, rows: Sequence[int]) -> tuple[ImageBatch, Tensor | None]:
+        """Some of the images, and the boxes (B, 4) of their objects, None if they are not known."""
+        indices = [self.indices[row] for row in rows]
+        shown = self.part.read(indices)
+        return ImageBatch(shown.pixels, self.part.labels[indices]), shown.boxes
+
 
 def load(config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
-    """The images: a named corpus, fetched or made, or the user's own folder.
+    """The images: a named corpus, fetched or made if need be, or the user's own folder.
 
     Raises:
         DataError: they cannot be fetched or read.
     """
-    found = corpus(config.name, ImageOptions(fresh=config.fresh), report)
-    return found._replace(train=first(found.train, config.train_limit))
+    images = corpus(config.name, ImageOptions(fresh=config.fresh), report)
+    return images._replace(train=first_images(images.train, config.train_limit))
 
 
-def describe(data: LabelledImages) -> dict[str, Any]:
-    """Classes, the size of images, and the data's fingerprint."""
-    return {"classes": list(data.classes), "size": list(data.train.size), "fingerprint": data.fingerprint()}
-
-
-def chosen(data: LabelledImages, part: str | None, limit: int | None) -> Chosen:
-    """A part of the images, or the first of it.
+def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:
+    """A part of the images (the test part if none is named), or the first of it.
 
     Raises:
         UsageError: all parts at once, which are not one list.
     """
     if part == "all":
         raise UsageError("parts of images are asked about one by one", "give --part train, dev or test")
-    name = part or "test"
-    found: ImagePart = getattr(data, name)
-    places = list(range(len(found)))[:limit]
-    names = found.names or [f"{name}/{place}" for place in range(len(found))]
-    return Chosen(found, places, list(names[:limit]), data.classes)
+    part = part or "test"
+    selected: ImagePart = getattr(images, part)
+    indices = list(range(len(selected)))[:limit]
+    names = selected.names or [f"{part}/{index}" for index in range(len(selected))]
+    return SelectedImages(selected, indices, list(names[:limit]), images.classes)
 
 
-def batches(items: Chosen, device: Any = "cpu") -> Iterator[tuple[list[int], ImageBatch, Tensor | None]]:
-    """The images by batches, with their places among the chosen and the boxes (B, 4) of what they show.
+def batches(images: SelectedImages, device: Any = "cpu") -> Iterator[tuple[range, ImageBatch, Tensor | None]]:
+    """The images in batches on a device; with each the rows of its images, and their objects' boxes (B, 4).
 
     Raises:
         DataError: there are no images.
     """
-    if not items.places:
-        raise DataError("there are no images in this part of the data")
-    for start in range(0, len(items.places), AT_ONCE):
-        places = items.places[start : start + AT_ONCE]
-        rows = list(range(start, start + len(places)))
-        boxes = items.part.read(places).boxes
-        yield rows, collate(items.part, places).to(device), boxes
+    rows = images.rows()
+    for start in range(0, len(rows), AT_ONCE):
+        rows_of_batch = rows[start : start + AT_ONCE]
+        batch, boxes = images.batch(rows_of_batch)
+        yield rows_of_batch, batch.to(device), boxes

@@ -1,147 +1,136 @@
-"""Figures of a run on glimpses: errors by number of glimpses and of draws, and where it looks.
+"""Figures of a run on glimpses: error rates, bounds, and where the glimpses are.
 
-Shapes: K draws, B images, T glimpses, V labels.
+Shapes: K draws, B images, G glimpses, V labels, C cells of a grid a side.
 """
 
 import time
-from math import log
+from collections import defaultdict
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from hardpp.config import Section
 from hardpp.diagnostics.seeds import seeded
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
-from hardpp.tasks.family import Run
-from hardpp.tasks.glimpse.data import Chosen, batches
+from hardpp.tasks.glimpse.data import SelectedImages, batches
+from hardpp.tasks.glimpse.decoding import GlimpseDecoding, mean_labels
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import ImageBatch
 
-
-class Looking(Section):
-    """How images are looked at."""
-
-    draws: int = Field(10, ge=1, description="runs over the same image whose predictions are averaged")
-    particles: int = Field(10, ge=1, description="of the bound and the effective sample size")
-    seed: int = Field(0, ge=0, description="of all of these draws")
+_CELLS = 10  # a side, to count locations where the model has no grid
 
 
 @torch.no_grad()
-def figures(run: Run, items: Chosen, how: Looking) -> dict[str, Any]:
-    """What the run makes of images.
+def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> dict[str, Any]:
+    """Error rates, likelihoods, and statistics of the glimpses' locations.
 
     Returns:
-        `error`, the rate of wrong labels after the last glimpse of one run over an image; `error_t` after t
+        `error`, the rate of wrong labels after the last glimpse of one run over an image; `error_g` after g
         glimpses; `error_mean`, of the mean prediction of `draws` runs; `nll` of one run's prediction and
         `nll_mean` of the mean one, nats an image. `bound`, nats an image, of the log-probability of what
         the model observes, the label or the mean of its predictions after each glimpse, by `particles`
-        draws of the guide, and `ess`, how many of them count. `seen` and `covered`, the shares of pixels
-        in a sharpest window, and in any window, of all glimpses together.
+        draws of the guide, and `ess`, the effective number of them. `seen` and `covered`, the shares of
+        pixels in a sharpest window, and in any window, of all glimpses together.
 
-        Of where runs look: `entropy`, nats, of the cell of the last glimpse over all images and draws, 0
-        where the policy has collapsed onto one; `entropy_t`, of the t-th glimpse; and `entropy_policy`, the
-        mean entropy of the last choice given image and glimpses before. Where the last two are equal, the
-        place says nothing about the image. Where it is known where the object is: `hit`, how often the last
-        glimpse is around a point in its box, and, pixels from the box's centre, `distance` of the last
-        glimpse, `distance_first` of the first, and `distance_centre` of the canvas centre. `images`, the
-        run's `step`, and `seconds` of looking at 1,000 images once.
+        Of the locations: `entropy`, nats, of the cell of the last glimpse over all images and draws, 0 where
+        the policy has collapsed onto one; `entropy_g`, of the g-th glimpse; and `entropy_policy`, the mean
+        entropy of the last choice given the image and the glimpses before. Where the last two are equal, the
+        location does not depend on the image. If it is known where the object is: `hit`, how often the
+        centre of the last glimpse is in its box, and, in pixels from the box's centre, `distance` of the
+        last glimpse, `distance_first` of the first, and `distance_centre` of the canvas centre. `images`,
+        the run's `step`, and `seconds` of one run over 1,000 images.
     """
     model: Any = run.programs.model
-    wrong, shown, seconds = torch.zeros(model.glimpses), 0, 0.0
-    sums: dict[str, float] = {}
-    looked = []
-    objective = IWAE(how.particles)
-
-    def add(name: str, value: float) -> None:
-        sums[name] = sums.get(name, 0.0) + value
-
-    with seeded(how.seed, run.device):
-        for _, batch, boxes in batches(items, run.device):
+    wrong, count, seconds = torch.zeros(model.glimpses), 0, 0.0
+    totals: defaultdict[str, float] = defaultdict(float)
+    cells = []
+    objective = IWAE(options.particles)
+    with seeded(options.seed, run.device):
+        for _, batch, boxes in batches(images, run.device):
             began = time.perf_counter()
-            first = model.look(batch.source)
-            labels = model.labels(batch.source, first)[0]  # (B, T, V)
-            wrong += (labels.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
+            locations = model.sample_locations(batch.source)
+            log_p = model.labels(batch.source, locations)[0]  # (B, G, V)
+            wrong += (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
             seconds += time.perf_counter() - began
-            places = torch.cat([first, model.look(batch.source, how.draws - 1)]) if how.draws > 1 else first
-            mean = mean_labels(model, batch.source, places)
-            target = batch.target.unsqueeze(-1)
-            add("error_mean", float((mean.argmax(-1) != batch.target).sum()))
-            add("nll", -float(labels[:, -1].gather(-1, target).sum()))
-            add("nll_mean", -float(mean.gather(-1, target).sum()))
+            if options.draws > 1:
+                locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
             estimate = objective.estimate(*run.programs, batch)
-            add("bound", float(estimate.bound.sum()))
-            add("ess", float(estimate.diagnostics.get("ess", torch.ones(batch.size)).sum()))
-            at, scale, _ = model.space.places(first[0])  # (B, T, 2)
-            size = batch.source.shape[-2:]
-            for name, window in (("seen", 0), ("covered", -1)):
-                covered = model.sensor.coverage(at, scale, *size, window=window)
-                add(name, float(covered.float().mean((-1, -2)).sum()))
-            if (entropy := _choice_entropy(model, batch.source, first[0])) is not None:
-                add("entropy_policy", float(entropy.sum()))
-            looked.append(_cells(model.space, places).flatten(0, 1).cpu())
+            figures = _predictions(log_p[:, -1], mean_labels(model, batch.source, locations), batch.target)
+            figures["bound"] = estimate.bound
+            figures["ess"] = estimate.diagnostics.get("ess", torch.ones(batch.size))
+            figures |= _coverage(model, batch, locations[0])
+            if isinstance(model.space, GridSpace):
+                figures["entropy_policy"] = _policy_entropy(model, batch.source, locations[0])
             if boxes is not None:
-                for name, values in _whereabouts(at, boxes.to(at.device), *size).items():
-                    add(name, float(values.sum()))
-            shown += batch.size
-    errors, spread = (wrong / shown).tolist(), [_entropy(cells) for cells in torch.cat(looked).unbind(-1)]
+                figures |= _distances(model, batch, locations[0], boxes.to(run.device))
+            for name, of_images in figures.items():
+                totals[name] += float(of_images.sum())
+            cells.append(_cells(model.space, locations).flatten(0, 1).cpu())
+            count += batch.size
+    errors = (wrong / count).tolist()
+    entropies = [_entropy(of_glimpse) for of_glimpse in torch.cat(cells).unbind(-1)]
     return {
         "error": errors[-1],
-        **{name: total / shown for name, total in sums.items()},
-        "entropy": spread[-1],
-        **{f"error_{t}": value for t, value in enumerate(errors, start=1)},
-        **{f"entropy_{t}": value for t, value in enumerate(spread, start=1)},
-        "images": shown,
+        **{name: total / count for name, total in totals.items()},
+        "entropy": entropies[-1],
+        **{f"error_{g}": error for g, error in enumerate(errors, start=1)},
+        **{f"entropy_{g}": entropy for g, entropy in enumerate(entropies, start=1)},
+        "images": count,
         "step": run.step,
-        "seconds": 1000 * seconds / shown,
+        "seconds": 1000 * seconds / count,
     }
 
 
-def mean_labels(model: Any, images: Tensor, places: Tensor) -> Tensor:
-    """Log of the mean over K runs of what they predict after the last glimpse, (B, V) in nats.
-
-    Args:
-        model: the run's.
-        images: (B, C, H, W).
-        places: (K, B, T, ...) as `model.look` draws them.
-    """
-    each = torch.stack([model.labels(images, one)[..., -1, :] for one in places])  # (K, B, V)
-    return each.logsumexp(0) - log(len(each))
+# The functions below give figures of each image, (B,). Predictions are log-probabilities (B, V).
+def _predictions(last: Tensor, mean: Tensor, target: Tensor) -> dict[str, Tensor]:
+    label = target.unsqueeze(-1)
+    return {
+        "error_mean": mean.argmax(-1) != target,
+        "nll": -last.gather(-1, label),
+        "nll_mean": -mean.gather(-1, label),
+    }
 
 
-# Which cell of a grid of G by G places are in; where there is no grid, of one of 10 by 10.
-def _cells(space: Any, places: Tensor) -> Tensor:
-    cells = space.cells if isinstance(space, GridSpace) else 10
-    rows = ((space.places(places).at + 1) / 2 * cells).clamp(0, cells - 1).long()
-    return rows[..., 0] * cells + rows[..., 1]  # (..., T)
+def _coverage(model: Any, batch: ImageBatch, locations: Tensor) -> dict[str, Tensor]:
+    centre, scale, _ = model.space.locations(locations)
+    shares = {}
+    for name, window in (("seen", 0), ("covered", -1)):
+        covered = model.sensor.coverage(centre, scale, *batch.source.shape[-2:], window=window)
+        shares[name] = covered.float().mean((-1, -2))
+    return shares
+
+
+# Nats, of the cell of the last glimpse given all before, in a grid.
+def _policy_entropy(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
+    policy = model.policy(pixels)
+    policy.log_prob(locations)
+    actions = policy.base_dist.probs[:, -1]  # those that are forbidden by now have probability 0
+    cells = actions.unflatten(-1, (-1, model.space.cells**2)).sum(-2)  # over scales
+    return -torch.special.xlogy(cells, cells).sum(-1)
+
+
+def _distances(model: Any, batch: ImageBatch, locations: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+    first, last = boxes[:, [1, 0]], boxes[:, [3, 2]]  # (B, 2) rows and columns
+    centre = (first + last) / 2
+    extent = torch.tensor(batch.source.shape[-2:], device=boxes.device) / 2
+    pixels = (model.space.locations(locations)[0] + 1) * extent  # (B, G, 2)
+    return {
+        "hit": ((pixels[:, -1] >= first) & (pixels[:, -1] < last)).all(-1),
+        "distance": (pixels[:, -1] - centre).norm(dim=-1),
+        "distance_first": (pixels[:, 0] - centre).norm(dim=-1),
+        "distance_centre": (extent - centre).norm(dim=-1),
+    }
+
+
+# The cell that each location is in, (..., G), of a grid of C by C cells.
+def _cells(space: Any, locations: Tensor) -> Tensor:
+    C = space.cells if isinstance(space, GridSpace) else _CELLS
+    centre, *_ = space.locations(locations)
+    rows = ((centre + 1) / 2 * C).clamp(0, C - 1).long()
+    return rows[..., 0] * C + rows[..., 1]
 
 
 def _entropy(cells: Tensor) -> float:
     share = torch.bincount(cells).double() / len(cells)
     return float(-torch.special.xlogy(share, share).sum())
-
-
-# (B,) nats, of the cell of the last glimpse given all before; None where there is no end of places.
-def _choice_entropy(model: Any, images: Tensor, places: Tensor) -> Tensor | None:
-    if not isinstance(model.space, GridSpace):
-        return None
-    policy = model.policy(images)
-    policy.log_prob(places)
-    each = policy.base_dist.probs[:, -1]  # of actions, those that are barred by now left out
-    share = each.unflatten(-1, (-1, model.space.cells**2)).sum(-2)  # over scales
-    return -torch.special.xlogy(share, share).sum(-1)
-
-
-def _whereabouts(at: Tensor, boxes: Tensor, height: int, width: int) -> dict[str, Tensor]:
-    centre = torch.stack(
-        [(boxes[:, 1] + boxes[:, 3]) / 2, (boxes[:, 0] + boxes[:, 2]) / 2], -1
-    )  # (B, 2) y, x
-    extent = torch.tensor([height, width], device=at.device) / 2
-    pixels = (at + 1) * extent  # (B, T, 2)
-    inside = (pixels[:, -1] >= boxes[:, [1, 0]]) & (pixels[:, -1] < boxes[:, [3, 2]])
-    return {
-        "hit": inside.all(-1),
-        "distance": (pixels[:, -1] - centre).norm(dim=-1),
-        "distance_first": (pixels[:, 0] - centre).norm(dim=-1),
-        "distance_centre": (extent - centre).norm(dim=-1),
-    }

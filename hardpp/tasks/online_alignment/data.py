@@ -1,29 +1,16 @@
-"""Which utterances train a model of speech, and how they become batches.
+"""Which utterances train a model of speech, and how they are heard."""
 
-Shapes: B utterances, S frames, T tokens (the end mark included).
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import ceil
-from typing import Any
+from collections.abc import Callable
 
 from pydantic import Field
 
 from hardpp.config import DataConfig
 from hardpp.data.lines import OnBad
-from hardpp.data.order import in_order
-from hardpp.data.speech.batches import collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions, corpus
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
-from hardpp.data.speech.utterances import SpeechCorpus, Utterance
-from hardpp.data.vocabulary import Vocabulary
-from hardpp.errors import DataError
-from hardpp.tasks.family import Run
-from hardpp.types import SequenceBatch
-
-ROWS = 50  # utterances read at once when a run is asked about them
+from hardpp.data.speech.utterances import SpeechCorpus
 
 
 class SpeechData(DataConfig):
@@ -46,61 +33,6 @@ def load(config: SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
     Raises:
         DataError: they cannot be fetched, made or read.
     """
-    chosen = SpeechOptions(
-        size=config.size,
-        phones=config.phones,
-        merged=tuple(config.merged),
-        mixed=config.mixed,
-        stacked=config.stacked,
-        on_bad=config.on_bad,
-    )
-    found = corpus(config.name, chosen, report)
-    return found._replace(train=found.train[: config.train_limit])
-
-
-def describe(data: SpeechCorpus) -> dict[str, Any]:
-    """Tokens, frames, what they were normalised by, how tokens are scored, and the data's fingerprint."""
-    first = data.train[0].read()
-    kept = {} if data.normalisation is None else data.normalisation._asdict()
-    return {
-        "tokens": list(token_vocabulary(data).symbols),
-        "features": first.shape[-1],
-        "frame_seconds": data.frame_seconds,
-        "folding": dict(data.folding),
-        "tokens_per_frame": max(len(one.tokens) / one.length for one in data.train),
-        "mean_tokens_per_frame": sum(len(one.tokens) for one in data.train)
-        / sum(one.length for one in data.train),
-        "normalisation": {name: value.tolist() for name, value in kept.items()},
-        "fingerprint": data.fingerprint(),
-    }
-
-
-def vocabulary(description: Mapping[str, Any]) -> Vocabulary:
-    """The tokens a run knows, the end mark first."""
-    return Vocabulary(tuple(description["tokens"]))
-
-
-def most_tokens(description: Mapping[str, Any], frames: int) -> int:
-    """As many as any utterance of so many frames is likely to have."""
-    return 2 + ceil(1.2 * float(description["tokens_per_frame"]) * frames)
-
-
-def ordered_batches(
-    utterances: Sequence[Utterance], description: Mapping[str, Any]
-) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All utterances in batches of like length, each with the places of its utterances.
-
-    Raises:
-        DataError: there are no utterances.
-    """
-    if not utterances:
-        raise DataError("there are no utterances in this part of the data")
-    known = vocabulary(description)
-    for rows in in_order([one.length for one in utterances], ROWS):
-        yield rows, collate([utterances[row] for row in rows], known)
-
-
-def batches(run: Run, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """The same on the run's device."""
-    for rows, batch in ordered_batches(utterances, run.description):
-        yield rows, batch.to(run.device)
+    options = SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))
+    utterances = corpus(config.name, options, report)
+    return utterances._replace(train=utterances.train[: config.train_limit])

@@ -15,9 +15,8 @@ from hardpp.config import Section
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.online import beam, decode, draw
-from hardpp.tasks.family import Run
-from hardpp.tasks.online_alignment.data import batches, most_tokens, vocabulary
-from hardpp.tasks.online_alignment.network import form
+from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.opened_run import OpenedRun
 
 
 class OnlineDecoding(Section):
@@ -30,55 +29,55 @@ class OnlineDecoding(Section):
     sample: bool = Field(False, description="draw decisions and tokens, without a beam")
 
 
-class Said(NamedTuple):
+class Transcript(NamedTuple):
     """What was recognised in an utterance."""
 
     tokens: list[str]
     times: list[float]  # when each was said, seconds: the end of the frame at hand
 
 
-def recognise(run: Run, utterances: Sequence[Utterance], how: OnlineDecoding) -> list[Said]:
+def recognise(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> list[Transcript]:
     """Tokens and times of every utterance, frames read in order."""
-    known, seconds = vocabulary(run.description), float(run.description["frame_seconds"])
-    out = [Said([], [])] * len(utterances)
-    for rows, batch in batches(run, utterances):
-        found = _recognise(run, batch.source, batch.source_mask, how)
+    vocabulary, seconds = run.description.vocabulary, run.description.frame_seconds
+    transcripts = [Transcript([], [])] * len(utterances)
+    for indices, batch in batches(run, utterances):
         lengths = batch.source_mask.sum(-1).tolist()
-        for row, length, (ids, frames) in zip(rows, lengths, found, strict=True):
+        emissions = _emissions(run, batch.source, batch.source_mask, options)
+        for index, length, (ids, frames) in zip(indices, lengths, emissions, strict=True):
             times = [min(frame + 1, length) * seconds for frame in frames]
-            out[row] = Said(known.decode(ids), times)
-    return out
+            transcripts[index] = Transcript(vocabulary.decode(ids), times)
+    return transcripts
 
 
-def _recognise(
-    run: Run, source: Tensor, mask: Tensor, how: OnlineDecoding
+# Ids of the tokens of each utterance, and the frames they are emitted at.
+def _emissions(
+    run: OpenedRun, source: Tensor, mask: Tensor, options: OnlineDecoding
 ) -> list[tuple[list[int], list[int]]]:
     model: Any = run.programs.model
-    kind = form(run.config)
-    if kind == "ctc":
-        return _collapsed(model, source, mask)
+    if run.network.form == "ctc":
+        return _best_labelling(model, source, mask)
     # Of each by itself: what is said of an utterance must not depend on how long the others are.
-    limits = [most_tokens(run.description, length) for length in mask.sum(-1).tolist()]
+    limits = [run.description.most_tokens(length) for length in mask.sum(-1).tolist()]
     most = torch.tensor(limits, device=source.device)
-    if how.sample:
-        found = draw(model, source, mask, most=most)
-    elif how.beam > 1:
-        found = beam(model, source, mask, most=most, width=how.beam, merge=True)
+    if options.sample:
+        results = draw(model, source, mask, most=most)
+    elif options.beam > 1:
+        results = beam(model, source, mask, most=most, width=options.beam, merge=True)
     else:
-        found = decode(model, source, mask, most=most, threshold=how.threshold)
-    return [(result.tokens, result.frames) for result in found]
+        results = decode(model, source, mask, most=most, threshold=options.threshold)
+    return [(result.tokens, result.frames) for result in results]
 
 
 # The likeliest labelling of the frames: runs are joined and said at their first frame, blanks left out.
 @torch.no_grad()
-def _collapsed(model: Any, source: Tensor, mask: Tensor) -> list[tuple[list[int], list[int]]]:
+def _best_labelling(model: Any, source: Tensor, mask: Tensor) -> list[tuple[list[int], list[int]]]:
     best = model.read(source, mask).argmax(-1).masked_fill(~mask, BOUNDARY).tolist()
-    out = []
+    emissions = []
     for labels in best:
-        heard = [
-            (label, frame)
+        frames = [
+            frame
             for frame, (before, label) in enumerate(pairwise([BOUNDARY, *labels]))
             if label not in (before, BOUNDARY)
         ]
-        out.append(([label for label, _ in heard], [frame for _, frame in heard]))
-    return out
+        emissions.append(([labels[frame] for frame in frames], frames))
+    return emissions

@@ -3,29 +3,29 @@
 Shapes: B images, T questions of an image, S regions.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from hardpp.config import DataConfig, RunConfig
+from hardpp.config import DataConfig
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.rasters import Box
 from hardpp.data.lines import OnBad
 from hardpp.data.questions import easy_vqa, vqa
-from hardpp.data.questions.answers import answer_vocabulary, likeliest_answer
-from hardpp.data.questions.batches import Asked, by_image, collate, numbered, word_vocabulary
+from hardpp.data.questions.answers import most_given_class
+from hardpp.data.questions.batches import Asked, collate, group_by_image
 from hardpp.data.questions.questions import Pictures, Question, Questions
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
-from hardpp.tasks.family import Run
-from hardpp.tasks.image_regions import regions
+from hardpp.tasks.image_regions import region_count
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.question_answering.description import QuestionDescription
 from hardpp.types import QuestionBatch
 
-IMAGES = 32  # images read at once when a run is asked about them
-_FIRST_WORD = 2  # numbers below are padding and unknown words
-_COMMON, _MANY = 9, 10_000  # a class is the answer to 9 questions at least, of 10,000 or more
+BATCH = 32  # images read at once when a run is asked about them
 
 
 class QuestionData(DataConfig):
@@ -36,23 +36,11 @@ class QuestionData(DataConfig):
     )
 
 
-class Chosen(NamedTuple):
+class QuestionItems(NamedTuple):
     """Questions that a run is asked, and their images."""
 
     questions: list[Question]
     pictures: Pictures
-
-
-class Numbers(NamedTuple):
-    """How a run writes words and answers."""
-
-    words: dict[str, int]
-    classes: dict[str, int]
-
-    @classmethod
-    def of(cls, description: Mapping[str, Any]) -> "Numbers":
-        """Those of a run's description."""
-        return cls(numbered(description["words"], _FIRST_WORD), numbered(description["answers"]))
 
 
 def load(config: QuestionData, report: Callable[[str], None]) -> Questions:
@@ -61,14 +49,14 @@ def load(config: QuestionData, report: Callable[[str], None]) -> Questions:
     Raises:
         DataError: they cannot be fetched or read.
     """
-    how: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+    options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
     if config.name == "easy-vqa":
-        found = easy_vqa.questions(fetch("easy-vqa", report), **how)
+        questions = easy_vqa.questions(fetch("easy-vqa", report), **options)
     elif is_easy(config.name):
-        found = easy_vqa.questions(config.name, Path(config.name).resolve().name, **how)
+        questions = easy_vqa.questions(config.name, Path(config.name).resolve().name, **options)
     else:
-        found = vqa.questions(config.name, **how)
-    return found._replace(train=found.train[: config.train_limit])
+        questions = vqa.questions(config.name, **options)
+    return questions._replace(train=questions.train[: config.train_limit])
 
 
 def is_easy(name: str) -> bool:
@@ -76,75 +64,41 @@ def is_easy(name: str) -> bool:
     return name == "easy-vqa" or (Path(name) / "train" / "questions.json").is_file()
 
 
-def describe(data: Questions) -> dict[str, Any]:
-    """Words and answers of the training part, what images are, and the data's fingerprint.
-
-    Raises:
-        DataError: fewer than two answers are left to choose between.
-    """
-    free = max(len(question.answers) for question in data.train) > 1 and len(data.train) >= _MANY
-    answers = answer_vocabulary(data.train, _COMMON if free else 1)
-    if len(answers) < 2:
-        raise DataError(f"{data.name}: the training questions have {len(answers)} answers to choose from")
-    return {
-        "words": word_vocabulary(data.train),
-        "answers": answers,
-        "images": data.pictures.kind,
-        "channels": data.pictures.channels,
-        "fingerprint": data.fingerprint(),
-    }
-
-
-def asked_batches(
-    chosen: Chosen, numbers: Numbers, regions: Callable[[int, int], int], images: int = IMAGES
+def ordered_batches(
+    items: QuestionItems, description: QuestionDescription, kernels: Sequence[int], size: int | None = None
 ) -> Iterator[tuple[list[Asked], QuestionBatch]]:
-    """All questions in batches, with what each row of a batch asks; labels are people's likeliest answers."""
-    questions, pictures = chosen
-    labels = [likeliest_answer(question, numbers.classes) for question in questions]
-    groups = by_image(questions)
-    for start in range(0, len(groups), images):
-        rows = groups[start : start + images]
-        yield rows, collate(rows, questions, labels, pictures, numbers.words, regions)
-
-
-def batches(run: Run, chosen: Chosen) -> Iterator[tuple[list[Asked], QuestionBatch]]:
-    """The same on a run's device, as the run writes words and answers.
+    """All questions in batches of so many images, with what each row asks; labels are the likeliest answers.
 
     Raises:
         DataError: there are no questions.
     """
-    if not chosen.questions:
+    if not items.questions:
         raise DataError("there are no questions in this part of the data")
-    for rows, batch in asked_batches(chosen, Numbers.of(run.description), regions(run.config)):
-        yield rows, batch.to(run.device)
+    labels = [most_given_class(question, description.classes) for question in items.questions]
+    images, size = group_by_image(items.questions), size or BATCH
+    words, regions = description.word_numbers, partial(region_count, kernels)
+    for start in range(0, len(images), size):
+        asked = images[start : start + size]
+        yield asked, collate(asked, items.questions, labels, items.pictures, words, regions)
 
 
-def placed(rows: Sequence[Asked]) -> Iterator[tuple[int, int, int]]:
-    """Row and column in a batch, and place in the list of questions, of every question."""
-    for row, one in enumerate(rows):
-        for column, place in enumerate(one.questions):
-            yield row, column, place
+def batches(run: OpenedRun, items: QuestionItems) -> Iterator[tuple[list[Asked], QuestionBatch]]:
+    """The same on the run's device."""
+    for asked, batch in ordered_batches(items, run.description, run.network.kernels):
+        yield asked, batch.to(run.device)
 
 
-def region_boxes(run: Run, pictures: Pictures, image: str) -> list[Box]:
-    """Where each of the S regions of an image is."""
-    found = pictures.boxes(image)
-    if found is not None:
-        return found
+def cells(asked: Sequence[Asked]) -> Iterator[tuple[int, int, int]]:
+    """Row and column in a batch, and index among the items, of every question."""
+    for row, image in enumerate(asked):
+        for column, index in enumerate(image.questions):
+            yield row, column, index
+
+
+def region_boxes(run: OpenedRun, pictures: Pictures, image: str) -> list[Box]:
+    """Where each of the S regions of an image is, in pixels."""
+    boxes = pictures.boxes(image)
+    if boxes is not None:
+        return boxes
     _, height, width = pictures.read(image).shape
-    return grid_boxes(height, width, run.config.network["kernels"])
-
-
-def half_apart(config: RunConfig) -> float:
-    """Half the pixels between neighbouring regions of a run's grid: as finely as it can point."""
-    apart: int = 2 ** len(config.network["kernels"])
-    return apart / 2
-
-
-def inside(box: Box, gold: Box, tolerance: float = 0.0) -> bool:
-    """Is the middle of a box within another, give or take so many pixels?"""
-    across, down = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return (
-        gold[0] - tolerance < across < gold[2] + tolerance
-        and gold[1] - tolerance < down < gold[3] + tolerance
-    )
+    return grid_boxes(height, width, run.network.kernels)

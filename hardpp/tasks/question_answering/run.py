@@ -1,182 +1,106 @@
-"""What can be asked of a trained run on questions about images: figures, posteriors, regions, pictures.
+"""What an opened run on questions about images answers: figures, posteriors, regions, plots.
 
 Shapes: B images, T questions of an image, S regions.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
 from hardpp import sites
-from hardpp.data.questions.questions import Question
-from hardpp.errors import DataError, UsageError
-from hardpp.tasks.family import Run
+from hardpp.data.questions.batches import group_by_image
+from hardpp.errors import DataError
+from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.image_regions import regions
+from hardpp.tasks.image_regions import likeliest_region
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.question_answering import data as question_data
-from hardpp.tasks.question_answering.data import Chosen, Numbers, asked_batches, placed, region_boxes
-from hardpp.tasks.question_answering.evaluation import Looks, answer_log_probs, figures, looks
+from hardpp.tasks.question_answering.data import QuestionItems, batches, cells, region_boxes
+from hardpp.tasks.question_answering.description import QuestionDescription
+from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers, evaluate, region_weights
 from hardpp.types import QuestionBatch
 
-if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    import xarray as xr
-    from matplotlib.figure import Figure
 
+class QuestionAnsweringRun(OpenedRun):
+    """A run on questions about images; items are `QuestionItems`."""
 
-class QuestionVerbs:
-    """The verbs of runs on questions; families of such models inherit them."""
+    description: QuestionDescription
 
-    def label(self, description: Mapping[str, Any], batch: QuestionBatch, row: int) -> str:
-        """The questions that are asked of an image."""
-        words = ["", "<unk>", *description["words"]]
-        asked = [
-            " ".join(words[word] for word in question if word) for question in batch.question[row].tolist()
-        ]
-        return f"the image of {', '.join(repr(question) for question in asked if question)}"
-
-    def select(
-        self, run: Run, data: str | None, part: str | None, limit: int | None, report: Callable[[str], None]
-    ) -> Chosen:
-        """A part of the run's data, or of other data; left out, the test part.
-
-        Raises:
-            DataError: the data cannot be read, or their images are of another kind than the run's.
-        """
-        found = question_data.load(run.reading(data), report)
-        if found.pictures.kind != run.description["images"]:
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
+        corpus = self._load(data, report)
+        trained, pictures = self.description, corpus.pictures
+        if pictures.kind != trained.images:
             raise DataError(
-                f"{found.name}: images are {found.pictures.kind}, and this run was trained on "
-                f"{run.description['images']}"
+                f"{corpus.name}: images are {pictures.kind}, and this run was trained on {trained.images}"
             )
-        if found.pictures.channels != run.description["channels"]:
+        if pictures.channels != trained.channels:
             raise DataError(
-                f"{found.name}: regions have {found.pictures.channels} features, and this run was trained on "
-                f"{run.description['channels']}"
+                f"{corpus.name}: regions have {pictures.channels} features, and this run was trained on "
+                f"{trained.channels}"
             )
         if part == "all":
-            return Chosen([*found.train, *found.dev, *found.test][:limit], found.pictures)
-        return Chosen(getattr(found, part or "test")[:limit], found.pictures)
+            return QuestionItems([*corpus.train, *corpus.dev, *corpus.test][:limit], pictures)
+        return QuestionItems(getattr(corpus, part or "test")[:limit], pictures)
 
-    def batch(self, run: Run, items: Chosen) -> QuestionBatch:
-        """The questions as one batch on the run's device.
+    def _batch(self, items: QuestionItems) -> QuestionBatch:
+        size = len(items.questions)
+        ((_, batch),) = question_data.ordered_batches(items, self.description, self.network.kernels, size)
+        return batch.to(self.device)
 
-        Raises:
-            DataError: there are no questions.
-        """
-        if not items.questions:
-            raise DataError("there are no questions in this part of the data")
-        found = asked_batches(items, Numbers.of(run.description), regions(run.config), len(items.questions))
-        return next(found)[1].to(run.device)
+    def _evaluate(self, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:
+        return evaluate(self, items, options)
 
-    def evaluate(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> dict[str, Any]:
-        """Accuracy, likelihoods and where the run looks; see `hardpp.tasks.question_figures.figures`.
+    def _decode(self, items: QuestionItems, options: AnswerChoice) -> list[Decoded]:
+        answers = best_answers(self, items, options)
+        return [
+            Decoded(f"{question.name} {question.text}", answer)
+            for question, answer in zip(items.questions, answers, strict=True)
+        ]
 
-        Raises:
-            UsageError: an option of decoding that is unknown, or has a wrong value.
-        """
-        return figures(run, items, run.decoding(decoding))
+    def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.draws import draw_alignments
+        from hardpp.diagnostics.posterior import sample_posterior
+        from hardpp.diagnostics.region_posterior import Questions
 
-    def decode(self, run: Run, items: Chosen, decoding: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The name and text of every question, and the answer that is found for it.
-
-        Raises:
-            UsageError: an option of decoding that is unknown, or has a wrong value.
-        """
-        how, found = run.decoding(decoding), [""] * len(items.questions)
-        for rows, batch in question_data.batches(run, items):
-            best = answer_log_probs(run, batch, how.keep).argmax(-1).tolist()
-            for row, column, place in placed(rows):
-                found[place] = run.description["answers"][best[row][column]]
-        for question, answer in zip(items.questions, found, strict=True):
-            yield f"{question.name} {question.text}", answer
-
-    def posterior(self, run: Run, items: Chosen, *, draws: int, exact: bool, seed: int) -> "xr.DataTree":
-        """Draws and marginals of the regions, labelled with the questions."""
-        from hardpp.diagnostics.region_posterior import Labels, sample_regions
-
-        found = [([*placed(rows)], batch) for rows, batch in question_data.batches(run, items)]
-        labels = Labels(
+        labels = Questions(
             [question.name for question in items.questions],
             [question.text for question in items.questions],
             [question.image for question in items.questions],
             ["|".join(dict.fromkeys(question.answers)) for question in items.questions],
-            [region_boxes(run, items.pictures, question.image) for question in items.questions],
+            [region_boxes(self, items.pictures, question.image) for question in items.questions],
         )
-        return sample_regions(
-            *run.programs,
-            found,
-            labels,
-            site=sites.REGION,
-            draws=draws,
-            seed=seed,
-            exact=exact,
-            attributes=run.provenance(),
-        )
+        asked = (([*cells(asked)], batch) for asked, batch in batches(self, items))
+        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
+        return sample_posterior(draw, asked, labels, seed=seed, attributes=self.provenance)
 
-    def alignments(self, run: Run, items: Chosen, which: str, style: str) -> Iterator[str]:
-        """Lines of the region that every question looks at most: question, answer, region, box, probability.
-
-        Raises:
-            UsageError: another style than tsv, as there are no words to link.
-        """
-        if style != "tsv":
-            raise UsageError(f"questions look at regions, which {style} has no form for", "use --format tsv")
+    def _align(self, items: QuestionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("name", "question", "answer", "region", "box", "probability"))
-        for question, weights in zip(items.questions, region_weights(run, items, which), strict=True):
-            probability, region = weights.max(-1)
-            box = region_boxes(run, items.pictures, question.image)[int(region)]
-            cells = (question.name, question.text, question.answers[0], int(region))
-            yield "\t".join(map(str, (*cells, " ".join(f"{side:g}" for side in box), f"{probability:.4f}")))
+        for question, weights in zip(items.questions, region_weights(self, items), strict=True):
+            boxes = region_boxes(self, items.pictures, question.image)
+            region = likeliest_region(getattr(weights, of), boxes)
+            yield "\t".join((question.name, question.text, question.answers[0], *region))
 
-    def pictures(
-        self, run: Run, items: Chosen, count: int, sources: Sequence[str]
-    ) -> Iterator[tuple[str, "Figure"]]:
-        """Images with prior, guide and exact posterior laid over them, each with a name for its file.
+    def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> Figures:
+        from hardpp.diagnostics.region_plot import region_figure
 
-        Args:
-            run: the trained run.
-            items: where to look for questions, and what is drawn if none are named.
-            count: how many questions, if none are named; each of another image.
-            sources: names of the questions to draw, or their texts.
-
-        Raises:
-            UsageError: a named question is not among the items.
-        """
-        from hardpp.diagnostics.region_plots import region_figure
-
-        chosen = [_named(items, source) for source in dict.fromkeys(sources)]
-        if not chosen:
-            chosen = list({question.image: question for question in reversed(items.questions)}.values())
-            chosen = chosen[::-1][:count]
-        asked = Chosen(chosen, items.pictures)
-        weights = {which: region_weights(run, asked, which) for which in Looks._fields}
-        names = file_names([f"{question.name} {question.text}" for question in chosen])
-        for place, question in enumerate(chosen):
-            boxes = region_boxes(run, items.pictures, question.image)
+        drawn = items._replace(questions=[items.questions[index] for index in _drawn(items, count, names)])
+        files = file_names([f"{question.name} {question.text}" for question in drawn.questions])
+        attentions = region_weights(self, drawn)
+        for name, question, attention in zip(files, drawn.questions, attentions, strict=True):
             figure = region_figure(
-                [(which, found[place].numpy()) for which, found in weights.items()],
-                boxes,
+                [(view, weights.numpy()) for view, weights in attention._asdict().items()],
+                region_boxes(self, items.pictures, question.image),
                 pixels=items.pictures.shown(question.image),
                 gold=items.pictures.gold(question.image),
                 title=f"{question.text} \N{EM DASH} {question.answers[0]}",
             )
-            yield names[place], figure
+            yield name, figure
 
 
-def region_weights(run: Run, items: Chosen, which: str) -> list[Tensor]:
-    """p(region) of every question under the prior, guide or posterior, (S) each, on the host."""
-    out = [torch.empty(0)] * len(items.questions)
-    for rows, batch in question_data.batches(run, items):
-        weights = getattr(looks(run, batch), which).cpu()
-        for row, column, place in placed(rows):
-            out[place] = weights[row, column, : int(batch.source_mask[row].sum())]
-    return out
-
-
-def _named(items: Chosen, source: str) -> Question:
-    for question in items.questions:
-        if source in (question.name, question.text):
-            return question
-    raise UsageError(f"{source!r} is not among these {len(items.questions)} questions")
+# Indices of the questions with these names or texts; if there are none, of one question about each image.
+def _drawn(items: QuestionItems, count: int, names: Sequence[str]) -> list[int]:
+    if not names:
+        return [image.questions[0] for image in group_by_image(items.questions)][:count]
+    by_text = {question.text: question.name for question in reversed(items.questions)}
+    known = [question.name for question in items.questions]
+    return named_items(known, [by_text.get(name, name) for name in names], count, "questions")

@@ -33,14 +33,14 @@ def test_sentences_in_order_all_or_the_first_of_each() -> None:
 
 def test_the_vocabulary_has_words_that_are_frequent_enough() -> None:
     assert word_vocabulary(part()).symbols[2:] == ("a", "and", "bird", "cat", "dog", "runs", "the")
-    assert word_vocabulary(part(), least=2).symbols[2:] == ("a", "and", "bird", "cat", "dog")
-    assert len(word_vocabulary(part(), least=99)) == 2
+    assert word_vocabulary(part(), min_count=2).symbols[2:] == ("a", "and", "bird", "cat", "dog")
+    assert len(word_vocabulary(part(), min_count=99)) == 2
 
 
 def test_a_batch_is_padded_and_reads_each_image_once() -> None:
     whole = part()
     chosen = [sentences(whole)[place] for place in (4, 0, 1, 3)]
-    vocabulary = word_vocabulary(whole, least=2)
+    vocabulary = word_vocabulary(whole, min_count=2)
     batch = collate(chosen, whole, vocabulary, lambda height, width: 10 * height + width)
     assert batch.source[:, 0, 0, 0].tolist() == [2, 0, 0, 2]
     assert batch.source.dtype == torch.uint8

@@ -2,19 +2,27 @@ import pytest
 import torch
 from image_files import Shades
 
-from hardpp.data.captions.captioned import Caption, CaptionedImages, CaptionedPart, Some, words_of
+from hardpp.data.captions.captioned import (
+    Caption,
+    CaptionedImages,
+    CaptionedPart,
+    ImageSubset,
+    split_into_words,
+)
 
 ONE = (Caption(("a", "dog"), {1: (0.0, 1.0, 2.0, 3.0)}), Caption(("dogs",)))
 
 
 def test_some_images_of_many() -> None:
-    some = Some(Shades(9), [7, 2, 4])
+    some = ImageSubset(Shades(9), [7, 2, 4])
     assert (len(some), some.size) == (3, (1, 2, 2))
     assert some.read()[:, 0, 0, 0].tolist() == [7, 2, 4]
     for places in ([2, 0], torch.tensor([2, 0])):
         assert some.read(places)[:, 0, 0, 0].tolist() == [4, 7]
     assert (
-        some.fingerprint() != Some(Shades(9), [7, 2]).fingerprint() != Some(Shades(8), [7, 2]).fingerprint()
+        some.fingerprint()
+        != ImageSubset(Shades(9), [7, 2]).fingerprint()
+        != ImageSubset(Shades(8), [7, 2]).fingerprint()
     )
 
 
@@ -56,5 +64,5 @@ def test_every_image_has_a_reference(captions: list[tuple[Caption, ...]]) -> Non
 def test_words_are_lower_case_without_punctuation() -> None:
     text = "A child's dog , in a pink\tT-shirt ; it ' s \u201cso\u201d n\u2019est GR\u00dcN ."
     words = "a child's dog in a pink t shirt it s so n\u2019est gr\u00fcn"
-    assert words_of(text) == tuple(words.split(" "))
-    assert words_of(" .,! ") == ()
+    assert split_into_words(text) == tuple(words.split(" "))
+    assert split_into_words(" .,! ") == ()

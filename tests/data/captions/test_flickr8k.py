@@ -7,7 +7,7 @@ import pytest
 from caption_files import LOST, NAMES, spoken, write_json, write_table, write_tokens
 
 from hardpp.data.captions.captioned import CaptionedImages, CaptionedPart
-from hardpp.data.captions.flickr8k import captioned, is_flickr8k
+from hardpp.data.captions.flickr8k import captioned_images, is_flickr8k
 from hardpp.errors import DataError
 
 Write = Callable[[Path], Path]
@@ -19,7 +19,7 @@ def parts(found: CaptionedImages) -> list[CaptionedPart]:
 
 def test_the_published_form(tmp_path: Path) -> None:
     told: list[str] = []
-    found = captioned(write_tokens(tmp_path / "flickr"), told.append, side=8)
+    found = captioned_images(write_tokens(tmp_path / "flickr"), told.append, side=8)
     assert found.name == "flickr"
     assert [tuple(part.names) for part in parts(found)] == [NAMES[:40], NAMES[40:48], NAMES[48:56]]
     assert told == ["passing over 5 pictures that are missing or in no part"]
@@ -36,7 +36,7 @@ def test_the_published_form(tmp_path: Path) -> None:
 
 def test_kaggle_s_form_is_split_by_checksum(tmp_path: Path) -> None:
     told: list[str] = []
-    found = captioned(write_table(tmp_path / "kaggle"), told.append, side=8)
+    found = captioned_images(write_table(tmp_path / "kaggle"), told.append, side=8)
     assert told == ["keeping a tenth of the pictures for dev and a tenth for test"]
     names = [set(part.names) for part in parts(found)]
     assert sum(map(len, names)) == 60 == len(set.union(*names))
@@ -52,11 +52,11 @@ def test_kaggle_s_captions_with_the_published_lists(tmp_path: Path) -> None:
     folder = write_tokens(tmp_path / "flickr")
     (folder / "Flickr8k_text" / "Flickr8k.token.txt").unlink()
     shutil.copy(write_table(tmp_path / "kaggle") / "captions.txt", folder)
-    assert [len(part) for part in parts(captioned(folder, side=8))] == [40, 8, 8]
+    assert [len(part) for part in parts(captioned_images(folder, side=8))] == [40, 8, 8]
 
 
 def test_karpathy_s_form(tmp_path: Path) -> None:
-    found = captioned(write_json(tmp_path / "karpathy"), side=8)
+    found = captioned_images(write_json(tmp_path / "karpathy"), side=8)
     assert [len(part) for part in parts(found)] == [48, 6, 6]
     assert found.dev.names[0] == NAMES[0]
     assert found.test.names[0] == NAMES[1]
@@ -68,11 +68,11 @@ def test_karpathy_s_form(tmp_path: Path) -> None:
 def test_windows_line_ends_and_byte_order_marks_change_nothing(tmp_path: Path, write: Write) -> None:
     folder = write(tmp_path / "flickr")
     assert is_flickr8k(folder)
-    before = captioned(folder, side=8)
+    before = captioned_images(folder, side=8)
     for path in folder.rglob("*.[tj][xs]*"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert captioned(folder, side=8).fingerprint() == before.fingerprint()
-    assert captioned(folder, side=4).fingerprint() != before.fingerprint()
+    assert captioned_images(folder, side=8).fingerprint() == before.fingerprint()
+    assert captioned_images(folder, side=4).fingerprint() != before.fingerprint()
 
 
 def test_odd_signs_inside_captions_do_not_end_them(tmp_path: Path) -> None:
@@ -80,19 +80,19 @@ def test_odd_signs_inside_captions_do_not_end_them(tmp_path: Path) -> None:
     path = folder / "Flickr8k_text" / "Flickr8k.token.txt"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("number 0 ,", "number\x85\u2028 0\t,"), encoding="utf-8")
-    assert captioned(folder, side=8).train.captions[0][0].words[:4] == ("a", "dog", "number", "0")
+    assert captioned_images(folder, side=8).train.captions[0][0].words[:4] == ("a", "dog", "number", "0")
 
 
 def test_only_the_last_hash_ends_a_name(tmp_path: Path) -> None:
     names = ("a#1.jpg", *NAMES[1:])
-    assert captioned(write_tokens(tmp_path / "flickr", names), side=8).train.names[0] == "a#1.jpg"
+    assert captioned_images(write_tokens(tmp_path / "flickr", names), side=8).train.names[0] == "a#1.jpg"
 
 
 def test_what_is_such_a_folder(tmp_path: Path) -> None:
     assert not is_flickr8k(tmp_path / "none")
     assert not is_flickr8k(tmp_path)
     with pytest.raises(DataError, match=r"there is no Flickr8k\.token\.txt, dataset_flickr8k\.json or"):
-        captioned(tmp_path)
+        captioned_images(tmp_path)
 
 
 def test_names_may_have_folders_where_names_alone_are_not_enough(tmp_path: Path) -> None:
@@ -101,21 +101,21 @@ def test_names_may_have_folders_where_names_alone_are_not_enough(tmp_path: Path)
     names = [f"{below}/{number}.png" for number in range(30) for below in "ab"]
     table = write_table(folder, names) / "captions.txt"
     shutil.copytree(folder / "Images" / "a", folder / "a")  # a path from the folder itself comes first
-    for part in parts(captioned(folder, side=8)):
+    for part in parts(captioned_images(folder, side=8)):
         for name, pixels, captions in zip(part.names, part.images.read(), part.captions, strict=True):
             assert abs(int(pixels[0, 4, 4]) - 4 * names.index(name)) <= 4
             assert captions[0].words[4] == str(names.index(name))
     shutil.rmtree(folder / "a")
     table.write_text(table.read_text().replace("a/", "").replace("b/", ""))
     with pytest.raises(DataError, match=r"Images/a/0\.png and .*/b/0\.png are both meant by 0\.png"):
-        captioned(folder, side=8)
+        captioned_images(folder, side=8)
 
 
 def test_captions_of_pictures_that_are_not_there(tmp_path: Path) -> None:
     folder = write_table(tmp_path / "flickr")
     shutil.rmtree(folder / "Images")
     with pytest.raises(DataError, match=f"no picture that has a caption is there, such as {NAMES[0]}"):
-        captioned(folder)
+        captioned_images(folder)
 
 
 def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -184,7 +184,7 @@ def test_wrong_files_are_refused_by_name(
     folder = write(tmp_path / "flickr")
     change(folder)
     with pytest.raises(DataError, match=message) as error:
-        captioned(folder, side=8)
+        captioned_images(folder, side=8)
     assert str(error.value).startswith(str(folder))
 
 
@@ -195,8 +195,8 @@ def test_a_picture_without_caption_and_a_damaged_one(tmp_path: Path) -> None:
     content["images"][5]["sentences"] = []
     path.write_text(json.dumps(content))
     with pytest.raises(DataError, match=f"picture {NAMES[5]} of the train part has no caption"):
-        captioned(folder)
+        captioned_images(folder)
     folder = write_json(tmp_path / "other")
     (folder / "pictures" / NAMES[1]).write_bytes(b"no")
     with pytest.raises(DataError, match=f"{NAMES[1]}: not a readable picture"):
-        captioned(folder, side=8).test.images.read([0])
+        captioned_images(folder, side=8).test.images.read([0])

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from hardpp.data.captions import scenes
+from hardpp.data.captions import scene_layout
 from hardpp.data.captions.captioned import Caption, CaptionedImages
-from hardpp.data.captions.scenes import NUMBERS, DigitPictures, Layout, arranged, captioned
-from hardpp.data.images.labelled import Held
+from hardpp.data.captions.scene_layout import Layout, arrange
+from hardpp.data.captions.scenes import NUMBERS, DigitPictures, captioned_images
+from hardpp.data.images.labelled import InMemoryImages
 from hardpp.data.images.rasters import Box, tight_boxes
 
 SIZES = {"train": 150, "dev": 10, "test": 40}
 
 
 def made(**options: object) -> CaptionedImages:
-    return captioned(image_files.labelled(), "scenes", **{"sizes": SIZES, **options})  # type: ignore[arg-type]
+    return captioned_images(image_files.labelled(), "scenes", **{"sizes": SIZES, **options})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_wide_and_high_digits_lie_apart_in_the_direction_named_too() -> None:
     for height, width in ((4, 24), (24, 4)):
         pixels = torch.zeros(10, 1, 28, 28, dtype=torch.uint8)
         pixels[:, :, 2 : 2 + height, 2 : 2 + width] = 1
-        layout = arranged(Held(pixels, torch.arange(10)), 300, "key")
+        layout = arrange(InMemoryImages(pixels, torch.arange(10)), 300, "key")
         for number, boxes, relation in zip(layout.number, layout.boxes, layout.relation, strict=True):
             for place in range(number - 1):
                 one, other = boxes[place], boxes[place + 1]
@@ -146,9 +147,9 @@ def test_the_seed_decides_and_the_fingerprint_tells(corpus: CaptionedImages) -> 
     assert again.train.images.read().equal(corpus.train.images.read())
     assert again.train.captions == corpus.train.captions != other.train.captions
     digits = image_files.labelled()
-    turned = Held(digits.train.read().pixels.flip(-1), digits.train.labels)
+    turned = InMemoryImages(digits.train.read().pixels.flip(-1), digits.train.labels)
     changed = digits._replace(train=turned)
-    assert captioned(changed, "scenes", sizes=SIZES).fingerprint() != corpus.fingerprint()
+    assert captioned_images(changed, "scenes", sizes=SIZES).fingerprint() != corpus.fingerprint()
 
 
 def test_fixed_scenes_stay_as_they_are_for_ever(corpus: CaptionedImages) -> None:
@@ -167,10 +168,10 @@ WRITTEN_DOWN = ["30103eefff4a8703", "b439555bda8f55a9"]
 def test_what_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     small = image_files.labelled()._replace(dev=image_files.held(5, side=24))
     with pytest.raises(ValueError, match="expected digits of 28 x 28 pixels in memory"):
-        captioned(small, "scenes", sizes=SIZES)
+        captioned_images(small, "scenes", sizes=SIZES)
     with pytest.raises(ValueError, match="and a scene at least, for dev"):
         made(sizes={**SIZES, "dev": 0})
-    monkeypatch.setattr(scenes, "_CLOSE", 100.0)
-    monkeypatch.setattr(scenes, "_TRIES", 3)
+    monkeypatch.setattr(scene_layout, "_CLOSE", 100.0)
+    monkeypatch.setattr(scene_layout, "_TRIES", 3)
     with pytest.raises(ValueError, match="no scene could be arranged of 30 digits"):
         made()

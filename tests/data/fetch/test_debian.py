@@ -1,5 +1,4 @@
 import hashlib
-import json
 import subprocess
 
 import pytest
@@ -9,14 +8,10 @@ from hardpp.errors import DataError, ResourceError
 
 CONTENT = {"usr/share/toy/words": b"one\n", "usr/share/toy/more/list": b"two\n"}
 WORDS = hashlib.sha256(CONTENT["usr/share/toy/words"]).hexdigest()
-LISTS = {
-    "host_dists_stable_main_i18n_Translation-de": "Package: a\nviele\n",
-    "host_dists_stable_main_i18n_Translation-en": "Package: a\n",
-    "host_dists_stable-updates_main_i18n_Translation-de": "wenig",
-    "host_dists_stable-updates_main_i18n_Translation-en": "a long text, but with little to translate it",
-    "host_dists_stable_InRelease": "Hash: x\n\nOrigin: Debian\nSuite: s\nCodename: c\nDate: today\n",
-    "host_dists_stable-updates_InRelease": "Origin: updates\n",
-}
+FOLDER = hashlib.sha256(  # as `members` pins a folder
+    "".join(f"{hashlib.sha256(CONTENT[name]).hexdigest()}  {name}\n" for name in sorted(CONTENT)).encode()
+).hexdigest()
+LISTS = {"host_dists_stable_InRelease": "Origin: Debian\n"}
 
 
 class FakeApt:
@@ -67,8 +62,8 @@ def apt(monkeypatch, tmp_path):
     return fake
 
 
-def source(monkeypatch, members, kind="apt", package="toy"):
-    toy = origins.Source("toy", kind, "a toy", "free", package, "1", "", members, "1 kB")
+def source(monkeypatch, members, package="toy"):
+    toy = origins.Source("toy", "apt", "a toy", "free", package, "1", "", members, "1 kB")
     monkeypatch.setattr(sources, "SOURCES", {"toy": toy})
 
 
@@ -90,7 +85,7 @@ def test_members_are_unpacked_without_installing(apt, monkeypatch):
 
 def test_several_packages_are_unpacked_over_one_another(apt, monkeypatch):
     apt.packages = ["a_1_all.deb", "b_1_all.deb"]
-    source(monkeypatch, {"usr/share/toy/**": ""}, package="a b")
+    source(monkeypatch, {"usr/share/toy/**": FOLDER}, package="a b")
     assert fetched(sources.fetch("toy")) == CONTENT
     assert apt.commands[0] == ["apt-get", "download", "a", "b"]
     assert apt.used()[1:] == [["--extract"]] * 2
@@ -184,63 +179,10 @@ def test_an_altered_folder_is_refused(apt, monkeypatch):
         sources.fetch("toy")
 
 
-TRANSLATIONS = {"Translation-de": "", "Translation-en": "", "Release": ""}
-
-
-def test_translations_are_those_of_the_section_with_most_of_them(apt, monkeypatch):
-    source(monkeypatch, TRANSLATIONS, "translations", "de en")
-    folder = sources.fetch("toy")
-    assert fetched(folder) == {
-        "Translation-de": b"Package: a\nviele\n",
-        "Translation-en": b"Package: a\n",
-        "Release": b"Origin: Debian\nCodename: c\nDate: today\n",
-    }
-    assert "Acquire::Languages=de,en" in apt.commands[0]
-
-
-def test_what_moves_is_recorded_and_checked_against_the_record(apt, monkeypatch):
-    source(monkeypatch, TRANSLATIONS, "translations", "de en")
-    folder = sources.fetch("toy")
-    done = json.loads((folder / "DONE").read_text())
-    assert done["Translation-en"] == {"size": 11, "sha256": hashlib.sha256(b"Package: a\n").hexdigest()}
-    apt.lists = {name: text.replace("viele", "mehr!") for name, text in LISTS.items()}
-    sources.fetch("toy", pytest.fail)
-    sources.fetch("toy", pytest.fail, verify=True)
-    (folder / "Translation-de").write_bytes(b"Package: a\nVIELE\n")
-    sources.fetch("toy", pytest.fail)
-    sources.fetch("toy", verify=True)
-    assert (folder / "Translation-de").read_bytes() == b"Package: a\nmehr!\n"
-
-
-def test_what_moves_is_not_adopted_without_a_record(apt, monkeypatch):
-    source(monkeypatch, TRANSLATIONS, "translations", "de en")
-    (sources.fetch("toy") / "DONE").unlink()
-    sources.fetch("toy")
-    assert apt.used() == [["update"]] * 2
-
-
-@pytest.mark.parametrize("language", ["de", "en"])
-def test_an_archive_without_a_language_is_refused(apt, monkeypatch, language):
-    apt.lists = {name: text for name, text in LISTS.items() if not name.endswith(f"-{language}")}
-    source(monkeypatch, TRANSLATIONS, "translations", "de en")
-    with pytest.raises(DataError, match="the archive that apt uses has no package descriptions in"):
-        sources.fetch("toy")
-
-
-def test_a_state_without_a_release_file_is_unknown(apt, monkeypatch):
-    apt.lists = {name: text for name, text in LISTS.items() if not name.endswith("InRelease")}
-    apt.lists["host_dists_stable_Release"] = "Codename: unsigned\n"
-    source(monkeypatch, TRANSLATIONS, "translations", "de en")
-    assert (sources.fetch("toy") / "Release").read_text() == "unknown\n"
-
-
-@pytest.mark.parametrize(
-    ("members", "kind"), [({"usr/share/toy/words": WORDS}, "apt"), (TRANSLATIONS, "translations")]
-)
-def test_an_archive_that_is_not_reached_is_told_though_apt_only_warns(apt, monkeypatch, members, kind):
+def test_an_archive_that_is_not_reached_is_told_though_apt_only_warns(apt, monkeypatch):
     apt.failures["download"] = "E: Unable to locate package toy\n"
     apt.lists = {}
-    source(monkeypatch, members, kind)
+    source(monkeypatch, {"usr/share/toy/words": WORDS})
     with pytest.raises(
         DataError, match=r"^the package lists could not be updated: apt-get reached no archive$"
     ):

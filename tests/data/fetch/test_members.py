@@ -18,22 +18,26 @@ def folder(tmp_path):
 
 
 def test_a_file_stands_for_itself(folder):
-    assert members.chosen(FILES, "d.txt") == members.found(folder, "d.txt") == ["d.txt"]
-    assert members.size(folder, "d.txt") == 3
-    assert members.pin(folder, "d.txt") == hashlib.sha256(b"one").hexdigest()
+    assert members.files_in_archive(FILES, "d.txt") == members.files_in_folder(folder, "d.txt") == ["d.txt"]
+    assert members.size_of_member(folder, "d.txt") == 3
+    assert members.sha256_of_member(folder, "d.txt") == hashlib.sha256(b"one").hexdigest()
 
 
 def test_a_folder_stands_for_the_files_below_it(folder):
     below = ["d/B.txt", "d/b.txt", "d/sub/a"]
-    assert members.chosen([*FILES, "d/", "d/sub/"], "d/**") == members.found(folder, "d/**") == below
-    assert members.size(folder, "d/**") == 8
+    assert (
+        members.files_in_archive([*FILES, "d/", "d/sub/"], "d/**")
+        == members.files_in_folder(folder, "d/**")
+        == below
+    )
+    assert members.size_of_member(folder, "d/**") == 8
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
 def test_a_folder_is_pinned_as_the_command_line_does_it(folder):
     command = "find d -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
     outcome = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=True)
-    assert members.pin(folder, "d/**") == outcome.stdout.split()[0]
+    assert members.sha256_of_member(folder, "d/**") == outcome.stdout.split()[0]
 
 
 @pytest.mark.parametrize(
@@ -47,20 +51,20 @@ def test_a_folder_is_pinned_as_the_command_line_does_it(folder):
     ids=["content", "name", "one less", "one more"],
 )
 def test_a_pin_notices_every_change(folder, change):
-    before = members.pin(folder, "d/**")
+    before = members.sha256_of_member(folder, "d/**")
     change(folder)
-    assert members.pin(folder, "d/**") != before
+    assert members.sha256_of_member(folder, "d/**") != before
 
 
 def test_what_is_outside_the_folder_does_not_count(folder):
-    before = members.pin(folder, "d/**")
+    before = members.sha256_of_member(folder, "d/**")
     (folder / "dd/x").write_bytes(b"changed")
-    assert members.pin(folder, "d/**") == before
+    assert members.sha256_of_member(folder, "d/**") == before
 
 
 def test_what_is_not_there(folder):
-    for measure in (members.found, members.size, members.pin):
+    for measure in (members.files_in_folder, members.size_of_member, members.sha256_of_member):
         with pytest.raises(FileNotFoundError):
             measure(folder, "none")
-    assert members.found(folder, "none/**") == []
-    assert members.size(folder, "none/**") == 0
+    assert members.files_in_folder(folder, "none/**") == []
+    assert members.size_of_member(folder, "none/**") == 0

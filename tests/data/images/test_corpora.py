@@ -59,7 +59,7 @@ def test_a_user_s_own_folders(tmp_path: Path) -> None:
     told: list[str] = []
     found = corpus(str(tmp_path / "mine"), report=told.append)
     assert (found.name, found.classes, found.test.size) == ("mine", ("a", "b"), (3, 5, 6))
-    assert told == ["looking at 6 images"]
+    assert told == ["reading the sizes of 6 images"]
 
 
 def test_scenes_of_a_user_s_own_digits(tmp_path: Path) -> None:

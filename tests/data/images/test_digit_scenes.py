@@ -7,7 +7,7 @@ import torch
 
 from hardpp.data.images import digit_scenes
 from hardpp.data.images.digit_scenes import RECIPES, Recipe, Scenes, scenes
-from hardpp.data.images.labelled import Held, LabelledImages
+from hardpp.data.images.labelled import InMemoryImages, LabelledImages
 from hardpp.errors import DataError
 
 TRANSLATED = ("translated-mnist", "translated-scaled-mnist")
@@ -85,7 +85,7 @@ def test_more_scenes_than_are_rendered_at_once(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("name", CLUTTERED)
 def test_clutter_is_pieces_of_other_digits_of_the_part(name: str) -> None:
     # Each digit has a shade of its own, which tells where a pixel comes from.
-    digits = Held(
+    digits = InMemoryImages(
         torch.arange(1, 41, dtype=torch.uint8).view(40, 1, 1, 1).expand(40, 1, 28, 28), torch.arange(40)
     )
     pieces = RECIPES[name].pieces
@@ -111,7 +111,7 @@ def test_clutter_is_pieces_of_other_digits_of_the_part(name: str) -> None:
 
 def test_clutter_is_never_of_the_scene_s_own_digit() -> None:
     shades = torch.tensor([200, 100], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 28, 28)
-    part = Scenes(Held(shades, torch.arange(2)), Recipe(60, pieces=4), "key", fresh=True)
+    part = Scenes(InMemoryImages(shades, torch.arange(2)), Recipe(60, pieces=4), "key", fresh=True)
     for epoch in range(5):
         first, second = part.read(epoch=epoch).pixels
         # The lighter digit's scene has its own 28 x 28 pixels and no more of that shade.
@@ -121,7 +121,9 @@ def test_clutter_is_never_of_the_scene_s_own_digit() -> None:
 
 
 def test_scaled_digits_have_every_side_and_place_within_the_recipe() -> None:
-    full = Held(torch.full((3000, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(3000, dtype=torch.int64))
+    full = InMemoryImages(
+        torch.full((3000, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(3000, dtype=torch.int64)
+    )
     boxes = Scenes(full, RECIPES["translated-scaled-mnist"], "key").read().boxes
     assert boxes is not None
     left, top, right, bottom = boxes.T
@@ -131,7 +133,9 @@ def test_scaled_digits_have_every_side_and_place_within_the_recipe() -> None:
 
 
 def test_places_are_uniform_over_the_canvas() -> None:
-    full = Held(torch.full((4, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))
+    full = InMemoryImages(
+        torch.full((4, 1, 28, 28), 255, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64)
+    )
     part = Scenes(full, Recipe(29), "key", fresh=True)
     found = {tuple(box) for epoch in range(20) for box in part.read(epoch=epoch).boxes.tolist()}  # type: ignore[union-attr]
     assert found == {(x, y, x + 28, y + 28) for x in (0, 1) for y in (0, 1)}
@@ -183,12 +187,12 @@ def test_digits_that_cannot_be_placed_are_refused() -> None:
     black[2] = 0
     labels = torch.zeros(3, dtype=torch.int64)
     with pytest.raises(DataError, match="digit 2 is all black"):
-        Scenes(Held(black, labels), Recipe(60), "key")
+        Scenes(InMemoryImages(black, labels), Recipe(60), "key")
     with pytest.raises(DataError, match="1 digits are too few"):
         Scenes(image_files.held(1), Recipe(60), "key")
     with pytest.raises(ValueError, match="square digits of one channel within the canvas"):
         Scenes(image_files.held(3), Recipe(60, 28, 61), "key")
     with pytest.raises(ValueError, match="square digits"):
-        Scenes(Held(black.expand(3, 3, 28, 28), labels), Recipe(60), "key")
+        Scenes(InMemoryImages(black.expand(3, 3, 28, 28), labels), Recipe(60), "key")
     with pytest.raises(ValueError, match="expected digits in memory, got Scenes"):
         scenes(corpus("translated-mnist"), "translated-mnist")

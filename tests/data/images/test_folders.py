@@ -52,7 +52,7 @@ def test_what_is_lacking_is_a_tenth_of_train_and_no_image_is_in_two_parts(
         for part, name in (("dev", "val"), ("test", "test"))
         if name not in parts
     ]
-    assert told[-1] == f"looking at {120 * len(parts)} images"
+    assert told[-1] == f"reading the sizes of {120 * len(parts)} images"
     for name, mine in zip(("val", "test"), files[1:], strict=True):
         assert len(mine) == 120 if name in parts else 4 <= len(mine) <= 24
         assert all(name in path.parts for path in mine) or name not in parts

@@ -2,7 +2,7 @@ import image_files
 import pytest
 import torch
 
-from hardpp.data.images.labelled import First, Held, first
+from hardpp.data.images.labelled import FirstImages, InMemoryImages, first_images
 
 
 def test_images_in_memory_are_read_by_place() -> None:
@@ -20,13 +20,13 @@ def test_images_in_memory_are_read_by_place() -> None:
 
 def test_the_first_images_of_a_part() -> None:
     held = image_files.held(6)
-    some = first(held, 4)
+    some = first_images(held, 4)
     assert (len(some), some.size, some.names) == (4, (1, 28, 28), None)
     assert some.labels.tolist() == [0, 1, 2, 3]
     assert some.read().pixels.equal(held.images[:4])
     assert some.read([3, 1], epoch=2).pixels.equal(held.images[[3, 1]])
-    assert len({held.fingerprint(), some.fingerprint(), First(held, 3).fingerprint()}) == 3
-    assert first(held, None) is first(held, 6) is first(held, 7) is held
+    assert len({held.fingerprint(), some.fingerprint(), FirstImages(held, 3).fingerprint()}) == 3
+    assert first_images(held, None) is first_images(held, 6) is first_images(held, 7) is held
 
 
 def test_the_fingerprint_sees_every_part_and_the_classes() -> None:
@@ -39,7 +39,7 @@ def test_the_fingerprint_sees_every_part_and_the_classes() -> None:
     ]
     others.append(one._replace(train=one.train.part(1, None)))
     train = one.train
-    others.append(one._replace(train=Held(train.images, train.labels.flip(0))))
+    others.append(one._replace(train=InMemoryImages(train.images, train.labels.flip(0))))
     assert len({other.fingerprint() for other in [one, *others]}) == 6
 
 
@@ -54,4 +54,4 @@ def test_the_fingerprint_sees_every_part_and_the_classes() -> None:
 )
 def test_other_shapes_and_kinds_are_refused(images: torch.Tensor, labels: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Held(images, labels)
+        InMemoryImages(images, labels)

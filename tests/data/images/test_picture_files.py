@@ -7,7 +7,7 @@ from image_files import write_picture
 from PIL import Image
 
 from hardpp.data.images import picture_files
-from hardpp.data.images.picture_files import PictureFiles, decoded, header
+from hardpp.data.images.picture_files import PictureFiles, decode_picture, read_header
 from hardpp.errors import DataError
 
 
@@ -27,12 +27,12 @@ def test_every_mode_becomes_grey_or_colours_and_transparency_white(
     tmp_path: Path, mode: str, colour: int | tuple[int, ...], pixel: tuple[int, ...]
 ) -> None:
     path = write_picture(tmp_path / "one.png", colour, mode=mode)
-    found = decoded(path)
+    found = decode_picture(path)
     assert found.dtype == np.uint8
     assert found.flags.writeable  # else torch warns
     assert found.shape == (len(pixel), 5, 6)
     assert [set(channel.ravel().tolist()) for channel in found] == [{value} for value in pixel]
-    assert header(path) == (mode, 6, 5)
+    assert read_header(path) == (mode, 6, 5)
 
 
 def test_a_palette_with_a_transparent_entry(tmp_path: Path) -> None:
@@ -41,24 +41,24 @@ def test_a_palette_with_a_transparent_entry(tmp_path: Path) -> None:
     picture.putpixel((1, 0), 1)
     picture.save(tmp_path / "plain.png")
     picture.save(tmp_path / "hole.png", transparency=0)
-    assert decoded(tmp_path / "plain.png")[:, 0].T.tolist() == [[10, 20, 30], [40, 50, 60]]
-    assert decoded(tmp_path / "hole.png")[:, 0].T.tolist() == [[255, 255, 255], [40, 50, 60]]
+    assert decode_picture(tmp_path / "plain.png")[:, 0].T.tolist() == [[10, 20, 30], [40, 50, 60]]
+    assert decode_picture(tmp_path / "hole.png")[:, 0].T.tolist() == [[255, 255, 255], [40, 50, 60]]
 
 
 def test_content_counts_and_not_the_name(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "one.png", (1, 2, 3))
     path = path.rename(tmp_path / "one.jpeg")
-    assert decoded(path)[:, 0, 0].tolist() == [1, 2, 3]
+    assert decode_picture(path)[:, 0, 0].tolist() == [1, 2, 3]
 
 
 def test_the_square_in_the_middle(tmp_path: Path) -> None:
     pixels = np.zeros((40, 80, 3), np.uint8)
     pixels[:, 20:60] = (200, 100, 50)
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    found = decoded(tmp_path / "wide.png", side=10)
+    found = decode_picture(tmp_path / "wide.png", side=10)
     assert found.shape == (3, 10, 10)
     assert [set(channel.ravel().tolist()) for channel in found] == [{200}, {100}, {50}]
-    assert decoded(write_picture(tmp_path / "grey.png", 9, mode="L"), side=20).shape == (1, 20, 20)
+    assert decode_picture(write_picture(tmp_path / "grey.png", 9, mode="L"), side=20).shape == (1, 20, 20)
 
 
 @pytest.fixture
@@ -119,14 +119,14 @@ def test_truncated_pictures_are_refused_by_name(tmp_path: Path, ending: str) -> 
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(DataError, match=rf"^{path}: not a readable picture"):
-        decoded(path)
+        decode_picture(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
 def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "one.png"
     path.write_bytes(content)
-    for read in (header, decoded):
+    for read in (read_header, decode_picture):
         with pytest.raises(DataError, match=rf"^{path}: not a readable picture"):
             read(path)
 
@@ -134,9 +134,9 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path, content: bytes) -
 def test_a_mode_that_is_not_read_and_a_folder(tmp_path: Path) -> None:
     Image.new("I;16", (4, 4)).save(tmp_path / "deep.png")
     with pytest.raises(DataError, match=r"deep\.png: a picture of mode I;16, which is not read"):
-        header(tmp_path / "deep.png")
+        read_header(tmp_path / "deep.png")
     with pytest.raises(DataError, match="not a readable picture"):
-        header(tmp_path)
+        read_header(tmp_path)
 
 
 def test_the_fingerprint_sees_names_sizes_and_order(paths: list[Path]) -> None:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from hardpp.data.questions import easy_vqa, vqa
-from hardpp.data.questions.batches import Asked, by_image, collate, numbered, word_vocabulary
+from hardpp.data.questions.batches import Asked, collate, group_by_image, number_names, word_vocabulary
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
 
@@ -28,7 +28,7 @@ def regions(tmp_path: Path) -> Questions:
 
 def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
     asked = [easy.train[place] for place in (0, 2, 1, 3, 4)]
-    rows = by_image(asked)
+    rows = group_by_image(asked)
     assert rows == [
         Asked(asked[0].image, [0, 2]),
         Asked(asked[1].image, [1, 3]),
@@ -36,7 +36,7 @@ def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
     ]
     words = word_vocabulary(easy.train)
     labels = [1, 0, None, 2, 3]
-    batch = collate(rows, asked, labels, easy.pictures, numbered(words, 2), cells)
+    batch = collate(rows, asked, labels, easy.pictures, number_names(words, 2), cells)
     assert batch.size == 3
     assert batch.target.tolist() == [[1, 0], [0, 2], [3, 0]]
     assert batch.target_mask.tolist() == [[True, False], [True, True], [True, False]]
@@ -54,14 +54,14 @@ def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
 
 def test_words_that_training_had_not(easy: Questions) -> None:
     strange = Question("s", "what colossus?", easy.train[0].image, ("red",))
-    words = numbered(word_vocabulary(easy.train), 2)
-    batch = collate(by_image([strange]), [strange], [0], easy.pictures, words, cells)
+    words = number_names(word_vocabulary(easy.train), 2)
+    batch = collate(group_by_image([strange]), [strange], [0], easy.pictures, words, cells)
     assert batch.question[0, 0].tolist() == [words["what"], 1, words["?"]]
 
 
 def test_regions_are_padded_and_masked(regions: Questions) -> None:
     asked = regions.train[:4]  # of images 100 and 101, with 2 and 3 regions
-    batch = collate(by_image(asked), asked, [0] * 4, regions.pictures, {}, cells)
+    batch = collate(group_by_image(asked), asked, [0] * 4, regions.pictures, {}, cells)
     assert batch.source.shape == (2, 3, 3)
     assert batch.source.dtype == torch.float32
     assert batch.source_mask.tolist() == [[True, True, False], [True, True, True]]
@@ -74,7 +74,7 @@ def test_images_of_two_sizes_are_refused(easy: Questions, tmp_path: Path) -> Non
     Image.new("RGB", (32, 24)).save(tmp_path / "easy" / "train" / "images" / "1.png")
     asked = [question for question in easy.train if question.image in ("train/0", "train/1")]
     with pytest.raises(DataError, match="image train/0 has 32 x 32 pixels and image train/1 24 x 32"):
-        collate(by_image(asked), asked, [0] * 4, easy.pictures, {}, cells)
+        collate(group_by_image(asked), asked, [0] * 4, easy.pictures, {}, cells)
 
 
 def test_no_images_make_no_batch(easy: Questions) -> None:

@@ -48,7 +48,7 @@ def test_resampling_keeps_what_both_rates_can_hold(rate: int, to: int) -> None:
     length = rate // 4
     hertz = 0.3 * min(rate, to)
     wave = torch.cos(2 * torch.pi * hertz * torch.arange(length, dtype=torch.float64) / rate).float()
-    found = audio.resampled(wave, rate, to)
+    found = audio.resample(wave, rate, to)
     assert len(found) == -(-length * to // rate)
     expected = torch.cos(2 * torch.pi * hertz * torch.arange(len(found), dtype=torch.float64) / to).float()
     torch.testing.assert_close(found[100:-100], expected[100:-100], atol=5e-3, rtol=0)
@@ -56,9 +56,9 @@ def test_resampling_keeps_what_both_rates_can_hold(rate: int, to: int) -> None:
 
 def test_resampling_drops_what_the_lower_rate_cannot_hold() -> None:
     wave = torch.cos(2 * torch.pi * 12000 * torch.arange(8820, dtype=torch.float64) / 44100).float()
-    assert audio.resampled(wave, 44100)[100:-100].abs().max() < 1e-2
-    assert audio.resampled(torch.ones(1), 44100).shape == (1,)
-    assert audio.resampled(wave, 16000) is wave
+    assert audio.resample(wave, 44100)[100:-100].abs().max() < 1e-2
+    assert audio.resample(torch.ones(1), 44100).shape == (1,)
+    assert audio.resample(wave, 16000) is wave
 
 
 def test_shorten_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -81,12 +81,12 @@ def test_the_published_data() -> None:
 
 @pytest.mark.skipif(not (cache_folder() / "festvox-ru-0.5").is_dir(), reason="needs the data fetched")
 def test_labels_of_the_published_data_follow_the_sound(tmp_path: Path) -> None:
-    from hardpp.data.speech.features import measured
+    from hardpp.data.speech.features import static_features
 
     test = festvox_ru.recordings(cache_folder() / "festvox-ru-0.5")["test"][:5]
     pauses, speech = [], []
     for one in test:
-        energies = measured(one.sound.read())[:, 40].float()
+        energies = static_features(one.sound.read())[:, 40].float()
         for segment in one.segments:
             place = int((segment.start + segment.end) * 50)  # the frame in the middle
             (pauses if segment.label == "pau" else speech).append(energies[place])

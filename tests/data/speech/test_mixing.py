@@ -5,7 +5,7 @@ import pytest
 import speech_files
 import torch
 
-from hardpp.data.speech.mixing import Mixture, mix, paired
+from hardpp.data.speech.mixing import Mixture, mix, with_second_speakers
 from hardpp.data.speech.recordings import Recording, Sex, SoundFile
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
@@ -35,7 +35,7 @@ def test_silence_stays_silence() -> None:
 
 def test_pairs_are_fixed_and_of_both_sexes() -> None:
     recordings = [recording(f"m{n}", "m") for n in range(5)] + [recording(f"f{n}", "f") for n in range(2)]
-    found = paired(recordings, 0.25, "train")
+    found = with_second_speakers(recordings, 0.25, "train")
     sexes = {one.sound: one.sex for one in recordings}
     seconds = []
     for before, after in zip(recordings, found, strict=True):
@@ -50,9 +50,9 @@ def test_pairs_are_fixed_and_of_both_sexes() -> None:
     assert [one.name for one in women] == ["f1", "f0"]  # so that the order of the names is not theirs
     assert seconds[:5] == [women[n % 2].sound for n in range(5)]
     assert len(set(seconds[5:])) == 2
-    assert paired(recordings, 0.25, "train") == found
+    assert with_second_speakers(recordings, 0.25, "train") == found
     # Which level it is changes nothing about who speaks.
-    assert [one.sound.second for one in paired(recordings, 0.5, "train")] == seconds  # type: ignore[attr-defined]
+    assert [one.sound.second for one in with_second_speakers(recordings, 0.5, "train")] == seconds  # type: ignore[attr-defined]
 
 
 def test_a_mixture_is_read_from_its_files(tmp_path: Path) -> None:
@@ -60,18 +60,18 @@ def test_a_mixture_is_read_from_its_files(tmp_path: Path) -> None:
     recordings = [recording("a", "f", tmp_path), recording("b", "m", tmp_path)]
     for number, one in enumerate(recordings):
         speech_files.write_riff(tmp_path / f"{one.name}.wav", speech_files.noise(1000 + number, seed=number))
-    first, second = (one.sound for one in paired(recordings, 0.1, "train"))
+    first, second = (one.sound for one in with_second_speakers(recordings, 0.1, "train"))
     assert torch.equal(first.read(), mix(recordings[0].sound.read(), recordings[1].sound.read(), 0.1))
     assert len(second.read()) == 1001
-    louder = paired(recordings, 0.5, "train")[0].sound
+    louder = with_second_speakers(recordings, 0.5, "train")[0].sound
     assert len({first.digest(), second.digest(), louder.digest(), recordings[0].sound.digest()}) == 4
 
 
 def test_what_cannot_be_paired_is_refused() -> None:
     with pytest.raises(DataError, match="the dev part cannot be mixed: it has no speakers of both sexes"):
-        paired([recording("a", "m")], 0.5, "dev")
+        with_second_speakers([recording("a", "m")], 0.5, "dev")
     with pytest.raises(DataError, match="the sex of the speaker of b is unknown"):
-        paired([recording("a", "m"), recording("b", "")], 0.5, "dev")
+        with_second_speakers([recording("a", "m"), recording("b", "")], 0.5, "dev")
     for level in (0.0, 1.5):
         with pytest.raises(ValueError, match="a level above 0"):
-            paired([], level, "dev")
+            with_second_speakers([], level, "dev")

@@ -1,4 +1,4 @@
-from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, folded
+from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, fold_phones
 from hardpp.data.speech.utterances import Segment
 
 
@@ -46,10 +46,10 @@ def test_segments_keep_their_times() -> None:
         Segment(0.4, 0.5, "ih"),
         Segment(0.5, 0.6, "new"),
     ]
-    apart = folded(segments, TO_39)
+    apart = fold_phones(segments, TO_39)
     assert [segment.label for segment in apart] == ["sil", "sil", "ih", "ih", "new"]
     assert apart[1] == Segment(0.2, 0.3, "sil")
-    merged = folded(segments, TO_39, merged=("sil",))
+    merged = fold_phones(segments, TO_39, merged=("sil",))
     assert merged[0] == Segment(0.0, 0.3, "sil")
     assert [segment.label for segment in merged] == ["sil", "ih", "ih", "new"]
-    assert folded(segments, {}) == tuple(segments)
+    assert fold_phones(segments, {}) == tuple(segments)

@@ -153,7 +153,7 @@ def test_a_damaged_list_is_refused(fake: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="needs flite")
 def test_real_speech_has_phones_where_it_says(tmp_path: Path) -> None:
-    program = flite.program()
+    program = flite.find_flite()
     pauses, speech = [], []
     for voice in flite.VOICES:
         path = tmp_path / f"{voice.name}.flac"

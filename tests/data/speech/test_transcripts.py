@@ -5,7 +5,7 @@ from speech_files import noise, write_riff
 
 from hardpp.data.parts import PARTS, bucket
 from hardpp.data.speech.corpora import SpeechOptions, corpus
-from hardpp.data.speech.transcripts import is_list, is_transcribed, listed, recordings, sounds
+from hardpp.data.speech.transcripts import is_list, is_transcribed, read_list, read_sound_list, recordings
 from hardpp.errors import DataError
 
 
@@ -81,11 +81,11 @@ def test_bad_lines_are_named_or_left_out(tmp_path: Path, line: str, why: str) ->
     path = write_list(tmp_path / "a.tsv", 3, more=line + "\n")
     (tmp_path / "wav" / "text.wav").write_text("no sound")
     with pytest.raises(DataError) as caught:
-        listed(path)
+        read_list(path)
     assert str(caught.value).startswith(f"{path}:4: ")
     assert why in str(caught.value)
     told: list[str] = []
-    assert len(listed(path, "skip", told.append)) == 3
+    assert len(read_list(path, "skip", told.append)) == 3
     assert why in told[0]
 
 
@@ -110,10 +110,10 @@ def test_a_list_of_nothing_but_sounds(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "sounds.txt"
     path.write_text("wav/1.wav\nwav/0.wav\n")
     monkeypatch.chdir(tmp_path)
-    assert [(one.name, one.tokens) for one in sounds(path)] == [("wav/1.wav", ()), ("wav/0.wav", ())]
+    assert [(one.name, one.tokens) for one in read_sound_list(path)] == [("wav/1.wav", ()), ("wav/0.wav", ())]
     path.write_text("wav/1.wav\n\nwav/7.wav\n")
     with pytest.raises(DataError, match=r"sounds.txt:2: empty line \(and 1 more bad line: 3\)"):
-        sounds(path)
+        read_sound_list(path)
 
 
 def test_what_is_no_list(tmp_path: Path) -> None:

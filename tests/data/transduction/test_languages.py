@@ -1,6 +1,6 @@
 import pytest
 
-from hardpp.data.transduction.languages import direction
+from hardpp.data.transduction.languages import translation_direction
 from hardpp.errors import UsageError
 
 
@@ -20,7 +20,7 @@ from hardpp.errors import UsageError
     ],
 )
 def test_what_was_not_said_is_english_or_the_other_one(languages, said, expected):
-    assert direction("here", languages.split(), **said) == expected
+    assert translation_direction("here", languages.split(), **said) == expected
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_what_was_not_said_is_english_or_the_other_one(languages, said, expected
 )
 def test_what_is_not_clear_is_asked_for(languages, said, message, hint):
     with pytest.raises(UsageError) as caught:
-        direction("here", languages.split(), **said)
+        translation_direction("here", languages.split(), **said)
     assert str(caught.value) == message
     assert hint in caught.value.hint

@@ -1,7 +1,7 @@
 import pytest
 
 from hardpp.data.transduction.pairs import Corpus, Pair
-from hardpp.data.transduction.tokens import Characters, Words
+from hardpp.data.transduction.tokenizers import Characters, Words
 
 PAIR = Pair(("a", "b"), ("x",), (("x",), ("y",)))
 OTHER = Pair(("c",), ("z",), (("z",),))

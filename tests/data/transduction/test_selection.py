@@ -2,7 +2,13 @@ import pytest
 
 from hardpp.data.parts import bucket
 from hardpp.data.transduction.pairs import Bitext, TextPair
-from hardpp.data.transduction.selection import selected, sentences, split, without_leaks, words
+from hardpp.data.transduction.selection import (
+    select_pairs,
+    split_by_group,
+    split_into_sentences,
+    without_leaks,
+    words,
+)
 
 PART = {0: "test", 1: "dev"}
 
@@ -38,11 +44,11 @@ def test_marks_count_like_words():
 )
 def test_length_and_ratio_decide(source, target, kept):
     pair = TextPair(text(source), text(target, "v"))
-    assert selected([("g", pair)]) == ([("g", pair)] if kept else [])
+    assert select_pairs([("g", pair)]) == ([("g", pair)] if kept else [])
 
 
 def test_what_is_not_translated_is_left_out():
-    assert selected([("g", TextPair("a b c", "a  b c"))]) == []
+    assert select_pairs([("g", TextPair("a b c", "a  b c"))]) == []
 
 
 def test_every_text_becomes_one_line_and_a_pair_stays_with_its_first_group():
@@ -51,21 +57,21 @@ def test_every_text_becomes_one_line_and_a_pair_stays_with_its_first_group():
         ("h", TextPair("a  b c", "x y z")),
         ("h", TextPair("a b c", "x y v")),
     ]
-    assert selected(pairs) == [("g", TextPair("a b c", "x y z")), ("h", TextPair("a b c", "x y v"))]
+    assert select_pairs(pairs) == [("g", TextPair("a b c", "x y z")), ("h", TextPair("a b c", "x y v"))]
 
 
 def test_paragraphs_are_cut_where_both_sides_have_equally_many_sentences():
     both = TextPair("Eins. Zwei? Drei!", "One. Two? Three!")
-    assert sentences(both) == [("Eins.", "One."), ("Zwei?", "Two?"), ("Drei!", "Three!")]
+    assert split_into_sentences(both) == [("Eins.", "One."), ("Zwei?", "Two?"), ("Drei!", "Three!")]
     unequal = TextPair("Eins, zwei. Drei.", "One, two, three.")
-    assert sentences(unequal) == [unequal]
-    assert sentences(TextPair("z. B. das", "e.g. that")) == [("z. B. das", "e.g. that")]
+    assert split_into_sentences(unequal) == [unequal]
+    assert split_into_sentences(TextPair("z. B. das", "e.g. that")) == [("z. B. das", "e.g. that")]
 
 
 def test_groups_are_never_divided():
     groups = [group_of(part, number) for part in ("train", "dev", "test") for number in range(3)]
     pairs = [(group, TextPair(f"{group} {n}", f"en {group} {n}")) for n in range(4) for group in groups]
-    bitext = split("toy", pairs)
+    bitext = split_by_group("toy", pairs)
     assert bitext.name == "toy"
     for part in ("train", "dev", "test"):
         expected = [pair for group, pair in pairs if PART.get(bucket(group), "train") == part]

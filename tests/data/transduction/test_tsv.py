@@ -4,7 +4,7 @@ import pytest
 
 from hardpp.data.parts import bucket
 from hardpp.data.transduction import tsv
-from hardpp.data.transduction.tokenised import tokenised, tokenizers
+from hardpp.data.transduction.tokenization import tokenize_bitext, tokenizers
 from hardpp.errors import DataError
 
 PART = {0: "test", 1: "dev"}
@@ -12,7 +12,7 @@ PART = {0: "test", 1: "dev"}
 
 def corpus_of(path, source_tokens="auto", target_tokens="auto"):
     bitext = tsv.bitext(path)
-    return tokenised(bitext, *tokenizers(bitext, source_tokens, target_tokens, 1), pooled=True)
+    return tokenize_bitext(bitext, *tokenizers(bitext, source_tokens, target_tokens, 1), pooled=True)
 
 
 def words_of(part, count=1):

@@ -17,7 +17,7 @@ from hardpp.errors import NumericalError, UsageError
 from hardpp.guides.prior import Prior
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.inference.sums.lattice_marginal import ladder
+from hardpp.inference.sums.lattice_marginal import lattice
 from hardpp.models.ctc import CTC
 from hardpp.nn.recurrent import BidirectionalLSTM
 
@@ -90,7 +90,7 @@ def test_posterior_mode_and_draws(dwell: bool, ahead: bool) -> None:
 @FORMS
 def test_when_each_token_is_emitted(dwell: bool, ahead: bool) -> None:
     batch, model = utterances(*LENGTHS[dwell], padded=(1, 1)), transducer(dwell, ahead)
-    found = ladder(model, batch).emission_frames().detach()
+    found = lattice(model, batch).emission_frames().detach()
     for b, (paths, joint) in enumerate(joints(model, batch)):
         expected = torch.zeros_like(found[b])
         for path, weight in zip(paths.tolist(), joint.softmax(0).tolist(), strict=True):
@@ -101,7 +101,7 @@ def test_when_each_token_is_emitted(dwell: bool, ahead: bool) -> None:
                 o, i = o + decision, i + (not dwell or not decision)
         torch.testing.assert_close(found[b], expected, **CLOSE)
     with pytest.raises(UsageError, match="no decisions whose paths"):
-        ladder(classifier(), batch)
+        lattice(classifier(), batch)
 
 
 def test_a_bound_lies_below_and_its_gap_is_the_divergence() -> None:

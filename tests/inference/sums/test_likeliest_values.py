@@ -14,14 +14,14 @@ from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
 
 
-def by_steps(keep: int, predictive: str) -> Tensor:
+def by_steps(keep: int, prediction: str) -> Tensor:
     case = cases.alignment()
     (batch,), model = case.args, case.model
     read, state = model.read(batch.source, batch.source_mask)
     previous, total = torch.zeros_like(batch.target[:, 0]), torch.zeros(batch.size, dtype=torch.float64)
     for t in range(batch.target.shape[1]):
         query, scores, state = model.step(read, state, previous)
-        log_p = next_symbol(model, read, query, scores, predictive, keep)
+        log_p = next_symbol(model, read, query, scores, prediction, keep)
         previous = batch.target[:, t]
         step = log_p.gather(-1, previous.unsqueeze(-1)).squeeze(-1)
         total = total + step.where(batch.target_mask[:, t], 0.0)
@@ -30,12 +30,12 @@ def by_steps(keep: int, predictive: str) -> Tensor:
 
 @pytest.mark.parametrize("keep", [1, 2, 9])
 @pytest.mark.parametrize(
-    ("objective", "predictive"), [(ExactMarginal(), "marginal"), (SoftAttention(), "expected")]
+    ("objective", "prediction"), [(ExactMarginal(), "marginal"), (SoftAttention(), "expected")]
 )
-def test_likelihoods_are_those_of_decoding(keep: int, objective: ExactMarginal, predictive: str) -> None:
+def test_likelihoods_are_those_of_decoding(keep: int, objective: ExactMarginal, prediction: str) -> None:
     case = cases.alignment()
     found = objective.estimate(LikeliestValues(keep)(case.model), case.guide, *case.args).bound
-    torch.testing.assert_close(found.reshape(-1), by_steps(keep, predictive), rtol=0, atol=1e-9)
+    torch.testing.assert_close(found.reshape(-1), by_steps(keep, prediction), rtol=0, atol=1e-9)
 
 
 def test_other_latents_are_refused() -> None:

@@ -1,0 +1,108 @@
+"""The three files in which the captions of Flickr8k are handed out.
+
+Flickr8k.token.txt       NAME.jpg#0<TAB>A child in a pink dress .
+captions.txt             image,caption      as CSV with a header (Kaggle)
+dataset_flickr8k.json    {"images": [{"filename", "split", "sentences": [{"raw"}]}]}
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from hardpp.data.captions.captioned import split_into_words
+from hardpp.data.parts import PARTS
+from hardpp.errors import DataError
+
+_SPLITS = {"train": "train", "restval": "train", "val": "dev", "dev": "dev", "test": "test"}
+
+CaptionsOf = dict[str, list[tuple[str, ...]]]  # picture -> its sentences
+
+
+def read_text_lines(path: Path) -> list[str]:
+    """Read the lines of a file.
+
+    Raises:
+        DataError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        # Not splitlines, which cuts at signs that stand inside captions.
+        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error})") from error
+
+
+def read_tokens(path: Path) -> CaptionsOf:
+    """Read Flickr8k.token.txt.
+
+    Raises:
+        DataError: It cannot be read, or a line is malformed; the message names file:line.
+    """
+
+    def rows() -> Iterator[tuple[int, str, str]]:
+        for number, line in enumerate(read_text_lines(path), start=1):
+            if not line.strip():
+                continue
+            key, tab, text = line.partition("\t")
+            name, mark, _ = key.rpartition("#")
+            if not (tab and mark and name):
+                raise DataError(f"{path}:{number}: NAME.jpg#NUMBER, a tab and a caption are wanted")
+            yield number, name, text
+
+    return _by_picture(rows(), path)
+
+
+def read_table(path: Path) -> CaptionsOf:
+    """Read captions.txt.
+
+    Raises:
+        DataError: It cannot be read, or a line is malformed; the message names file:line.
+    """
+
+    def rows() -> Iterator[tuple[int, str, str]]:
+        reader = csv.reader(io.StringIO("\n".join(read_text_lines(path))), strict=True)
+        try:
+            for row in reader:
+                if reader.line_num == 1:
+                    if row != ["image", "caption"]:
+                        raise DataError(f"{path}:1: the header image,caption is wanted")
+                elif len(row) == 2:
+                    yield reader.line_num, row[0], row[1]
+                elif row:
+                    raise DataError(f"{path}:{reader.line_num}: two columns are wanted, found {len(row)}")
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: not CSV ({error})") from error
+
+    return _by_picture(rows(), path)
+
+
+def read_json(path: Path) -> tuple[CaptionsOf, dict[str, list[str]]]:
+    """Read dataset_flickr8k.json; returns the captions, and the pictures of each part.
+
+    Raises:
+        DataError: It cannot be read, or is not as described.
+    """
+    captions_of: CaptionsOf = {}
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    try:
+        for image in json.loads("\n".join(read_text_lines(path)))["images"]:
+            name = image["filename"]
+            captions_of[name] = [split_into_words(sentence["raw"]) for sentence in image["sentences"]]
+            parts[_SPLITS[image["split"]]].append(name)
+            if not all(captions_of[name]):
+                raise DataError(f"{path}: picture {name} has a caption without words")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not captions in this form ({error!r})") from error
+    return captions_of, parts
+
+
+def _by_picture(rows: Iterator[tuple[int, str, str]], path: Path) -> CaptionsOf:
+    captions_of: CaptionsOf = {}
+    for line, name, text in rows:
+        if not (words := split_into_words(text)):
+            raise DataError(f"{path}:{line}: a caption without words")
+        captions_of.setdefault(name, []).append(words)
+    return captions_of

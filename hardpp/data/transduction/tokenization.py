@@ -1,0 +1,202 @@
+"""From texts to tokens: a bitext becomes the corpus that trains."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from hardpp.data.lines import BadLine, OnBad, Place, report_bad
+from hardpp.data.parts import PARTS
+from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
+from hardpp.data.transduction.pieces import Pieces
+from hardpp.data.transduction.tokenizers import (
+    SIMPLE_TOKENIZERS,
+    MarkedWords,
+    Tokenizer,
+    guess_tokenizer,
+    has_bpe_marks,
+)
+from hardpp.errors import DataError
+
+_HINT = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
+
+
+class TokenPair(NamedTuple):
+    """The tokens of a pair of texts."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+
+
+def tokenize_bitext(
+    bitext: Bitext,
+    source: Tokenizer,
+    target: Tokenizer,
+    *,
+    pooled: bool,
+    max_length: int | None = None,
+    on_bad: OnBad = "stop",
+    report: Callable[[str], None] = lambda text: None,
+) -> Corpus:
+    """Tokenize every text of a bitext.
+
+    A pair with more symbols than `max_length` on a side is a bad line in parts whose places are known. In
+    others such pairs are left out of train, with a count, and stay in dev and test.
+
+    Args:
+        bitext: texts in three parts.
+        source, target: how each side is cut.
+        pooled: see `with_references`; in dev and test there is then one pair a distinct source.
+        max_length: symbols a side; None for any number.
+        on_bad: what happens to bad lines: "stop", or "skip" to leave them out.
+        report: told in a few words what is going on.
+
+    Raises:
+        DataError: pairs are too long, or all of a part are; the message names file and lines.
+    """
+    parts = {name: tokenize_texts(getattr(bitext, name), source, target) for name in PARTS}
+    if max_length is not None:
+        parts |= _short(bitext, parts, max_length, on_bad, report)
+    train, dev, test = (with_references(part, pooled=pooled) for part in parts.values())
+    if pooled:
+        dev, test = _distinct(dev), _distinct(test)
+    return Corpus(bitext.name, train, dev, test, source, target)
+
+
+def tokenize_lines(
+    lines: Sequence[Line],
+    source: Tokenizer,
+    target: Tokenizer,
+    *,
+    pooled: bool,
+    max_length: int | None,
+    on_bad: OnBad,
+    report: Callable[[str], None],
+) -> list[Pair]:
+    """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`.
+
+    Raises:
+        DataError: as for `tokenize_bitext`.
+    """
+    sides = tokenize_texts([line.pair for line in lines], source, target)
+    if max_length is not None:
+        report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
+        sides = [pair for pair in sides if _length(pair) <= max_length]
+    return with_references(sides, pooled=pooled)
+
+
+def tokenizers(
+    bitext: Bitext,
+    source_tokens: str,
+    target_tokens: str,
+    size: int,
+    report: Callable[[str], None] = lambda text: None,
+) -> tuple[Tokenizer, Tokenizer]:
+    """Choose the tokenizers of the two sides: by name, or, for "auto", by what their texts hold.
+
+    Sentences that byte pair encoding has cut, as marks in the train part tell, stay so; others become pieces.
+
+    Args:
+        bitext: the texts; pieces are learnt from the train part, from both sides together if both have them.
+        source_tokens, target_tokens: "auto", "characters", "words", "bpe" or "pieces".
+        size: how many pieces are learnt.
+        report: told when what has such marks is made pieces.
+    """
+    kinds = {"source": source_tokens, "target": target_tokens}
+    marked_sides = [side for side in kinds if has_bpe_marks(getattr(line, side) for line in bitext.train)]
+    if bitext.sentences:
+        defaults = {side: MarkedWords.kind if side in marked_sides else Pieces.kind for side in kinds}
+        kinds = {side: defaults[side] if kind == "auto" else kind for side, kind in kinds.items()}
+    learning = [side for side, kind in kinds.items() if kind == Pieces.kind]
+    if cut_again := [side for side in learning if side in marked_sides]:
+        keys = " and ".join(f"data.{side}_tokens=bpe" for side in cut_again)
+        report(f"texts in parts (@@) are cut again into pieces; {keys} leaves them as they are")
+    texts = [getattr(line, side) for side in learning for line in bitext.train]
+    pieces = Pieces.learn(texts, size) if learning else None
+
+    def chosen(side: str, kind: str) -> Tokenizer:
+        if pieces is not None and kind == Pieces.kind:
+            return pieces
+        if kind in SIMPLE_TOKENIZERS:
+            return SIMPLE_TOKENIZERS[kind](bitext.sentences)
+        return guess_tokenizer([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
+
+    return chosen("source", kinds["source"]), chosen("target", kinds["target"])
+
+
+def tokenize_texts(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[TokenPair]:
+    """Tokenize every pair of texts, in order."""
+    return [TokenPair(source.tokenize(text.source), target.tokenize(text.target)) for text in texts]
+
+
+def with_references(sides: Sequence[TokenPair], *, pooled: bool) -> list[Pair]:
+    """Give every pair its right answers, in order.
+
+    Args:
+        sides: what was cut.
+        pooled: are all targets of a source right answers to it (pronunciations), or only its own one
+            (translations)?
+    """
+    if not pooled:
+        return [Pair(x, y, (y,)) for x, y in sides]
+    references: dict[tuple[str, ...], dict[tuple[str, ...], None]] = {}
+    for x, y in sides:
+        references.setdefault(x, {})[y] = None
+    return [Pair(x, y, tuple(references[x])) for x, y in sides]
+
+
+def reverse_corpus(corpus: Corpus) -> Corpus:
+    """Reverse every pair and its links."""
+    train, dev, test = ([reverse_pair(pair) for pair in part] for part in corpus[1:4])
+    return Corpus(corpus.name, train, dev, test, corpus.target, corpus.source)
+
+
+def reverse_pair(pair: Pair) -> Pair:
+    """Reverse a pair; its one right answer is then the source."""
+    links = tuple(sorted((t, s) for s, t in pair.links))
+    return Pair(pair.target, pair.source, (pair.source,), links)
+
+
+# The first pair of every source: it holds the right answers of them all.
+def _distinct(part: list[Pair]) -> list[Pair]:
+    first: dict[tuple[str, ...], Pair] = {}
+    for pair in part:
+        first.setdefault(pair.source, pair)
+    return list(first.values())
+
+
+# What is left of the parts out of which pairs that are too long are taken.
+def _short(
+    bitext: Bitext,
+    parts: Mapping[str, list[TokenPair]],
+    max_length: int,
+    on_bad: OnBad,
+    report: Callable[[str], None],
+) -> dict[str, list[TokenPair]]:
+    bad: list[BadLine] = []
+    for name, places in bitext.places.items():
+        bad += _long(parts[name], places, max_length)
+    report_bad(bad, on_bad, report, _HINT)
+    names = dict.fromkeys(("train", *bitext.places))
+    short = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
+    if "train" not in bitext.places and (count := len(parts["train"]) - len(short["train"])):
+        noun = "pair" if count == 1 else "pairs"
+        report(f"{count} training {noun} of more than {max_length} symbols left out")
+    for name, part in short.items():
+        if not part:
+            raise DataError(f"{bitext.name}: no {name} pair has at most {max_length} symbols a side", _HINT)
+    return short
+
+
+def _long(
+    sides: Sequence[TokenPair], places: Sequence[tuple[Place, Place]], max_length: int
+) -> list[BadLine]:
+    bad = []
+    for pair, place in zip(sides, places, strict=True):
+        for side, symbols, at in zip(TokenPair._fields, pair, place, strict=True):
+            if len(symbols) > max_length:
+                bad.append(BadLine(*at, f"{side} of {len(symbols)} symbols, data.max_length is {max_length}"))
+                break
+    return bad
+
+
+def _length(pair: TokenPair) -> int:
+    return max(map(len, pair))

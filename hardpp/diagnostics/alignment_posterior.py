@@ -1,0 +1,136 @@
+"""Posteriors over alignments: labels of sentences, and the variables that draws of their alignments become.
+
+    posterior      alignment (chain, draw, sentence, step), -1 where padded
+    sample_stats   log_weight, log_p, log_q (chain, draw, sentence); ess, pareto_k (sentence);
+                   log_weight_step (chain, draw, sentence, step) where steps are independent
+    attention      prior, guide, marginal, exact (sentence, step, source); log_marginal (sentence)
+    observed_data  target (sentence, step), -1 where padded
+    constant_data  source_length, target_length (sentence); source_mask, step_mask
+
+Sentences carry their names, steps and sources their tokens (`target_token`, `source_token`). Floats
+are NaN where padded, so that averages skip padding.
+
+Shapes: K draws, N sentences, B of them a batch, T steps (the end mark included), S source positions.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from hardpp.diagnostics.draws import AlignmentDraws
+from hardpp.diagnostics.posterior import (
+    DRAW,
+    NATS,
+    PROBABILITY,
+    Array,
+    Variables,
+    join_batches,
+    text_labels,
+    weight_statistics,
+)
+
+FILL = -1  # in integer arrays, where there is no step
+
+
+class Sentences(NamedTuple):
+    """What sentences are called and made of: a label for every axis of an array."""
+
+    names: Sequence[str]  # N, all different
+    sources: Sequence[Sequence[str]]  # N token sequences, a label for every position
+    targets: Sequence[Sequence[str]]  # N token sequences, without an end mark
+    end: str = "</s>"  # stands for the last step of every target
+
+    def coordinates(self) -> dict[str, xr.Variable]:
+        """Names, and tokens, which are "" where padded."""
+        targets = [[*tokens, self.end] for tokens in self.targets]
+        return {
+            **text_labels("sentence", sentence=self.names),
+            "target_token": xr.Variable(("sentence", "step"), _tokens(targets)),
+            "source_token": xr.Variable(("sentence", "source"), _tokens(self.sources)),
+        }
+
+    def groups(self, rows: Sequence[Sequence[int]], draws: Sequence[AlignmentDraws]) -> dict[str, Variables]:
+        """Variables of every group.
+
+        Raises:
+            ValueError: names that are not unique, or batches that are not every sentence once.
+        """
+        self._check(rows, draws)
+        source_mask = _mask([len(tokens) for tokens in self.sources])  # (N, S)
+        step_mask = _mask([len(tokens) + 1 for tokens in self.targets])  # (N, T)
+        every, cells = np.ones(len(step_mask), dtype=bool), step_mask[:, :, None] & source_mask[:, None, :]
+
+        def join(name: str, mask: Array) -> Array:
+            return join_batches(rows, [getattr(part, name) for part in draws], mask)
+
+        def join_steps(name: str) -> Array:
+            return join_batches(rows, [getattr(part, name).int() for part in draws], step_mask, FILL)
+
+        per_draw, fill = (*DRAW, "sentence"), {"fill": FILL}
+        log_p, log_q = join("log_p", every), join("log_q", every)  # (K, N)
+        statistics = weight_statistics(log_p - log_q, "sentence")
+        statistics["log_p"] = xr.Variable(per_draw, log_p[None], NATS)
+        statistics["log_q"] = xr.Variable(per_draw, log_q[None], NATS)
+        if stepwise := draws[0].log_weight_step is not None:
+            log_weight = join("log_weight_step", step_mask)  # (K, N, T)
+            statistics["log_weight_step"] = xr.Variable((*per_draw, "step"), log_weight[None], NATS)
+        attention = {
+            view: xr.Variable(("sentence", "step", "source"), join(view, cells), PROBABILITY)
+            for view in draws[0].views
+        }
+        attention["marginal"].attrs["weights"] = "per step" if stepwise else "per sentence"
+        if draws[0].log_marginal is not None:
+            attention["log_marginal"] = xr.Variable("sentence", join("log_marginal", every), NATS)
+        alignment, target = join_steps("alignment")[None], join_steps("target")
+        return {
+            "posterior": {"alignment": xr.Variable((*per_draw, "step"), alignment, fill)},
+            "sample_stats": statistics,
+            "attention": attention,
+            "observed_data": {"target": xr.Variable(("sentence", "step"), target, fill)},
+            "constant_data": {
+                "source_length": xr.Variable("sentence", source_mask.sum(-1)),
+                "target_length": xr.Variable("sentence", step_mask.sum(-1)),
+                "source_mask": xr.Variable(("sentence", "source"), source_mask),
+                "step_mask": xr.Variable(("sentence", "step"), step_mask),
+            },
+        }
+
+    def _check(self, rows: Sequence[Sequence[int]], draws: Sequence[AlignmentDraws]) -> None:
+        given = (len(self.names), len(self.sources), len(self.targets))
+        if len(set(given)) != 1 or not self.names:
+            raise ValueError(f"expected as many names as sources and targets, and at least 1, got {given}")
+        for name, count in Counter(self.names).items():
+            if count > 1:
+                raise ValueError(f"sentences need names of their own, but {name!r} occurs more than once")
+        for batch_rows, part in zip(rows, draws, strict=True):
+            self._check_batch(batch_rows, part)
+        counts = Counter(row for batch_rows in rows for row in batch_rows)
+        for row, name in enumerate(self.names):
+            if counts[row] != 1:
+                raise ValueError(f"every sentence belongs in one batch, but {name!r} is in {counts[row]}")
+
+    def _check_batch(self, rows: Sequence[int], draws: AlignmentDraws) -> None:
+        lengths = [*zip(draws.source_mask.sum(-1).tolist(), draws.target_mask.sum(-1).tolist(), strict=True)]
+        if len(rows) != len(lengths):
+            raise ValueError(f"expected a sentence for each of {len(lengths)} rows, got {len(rows)}")
+        for row, length in zip(rows, lengths, strict=True):
+            if not 0 <= row < len(self.names):
+                raise ValueError(f"expected sentences 0 to {len(self.names) - 1}, got {row}")
+            expected = (len(self.sources[row]), len(self.targets[row]) + 1)
+            if length != expected:
+                raise ValueError(
+                    f"sentence {self.names[row]!r} has {expected} source tokens and steps, its batch {length}"
+                )
+
+
+def _mask(lengths: Sequence[int]) -> Array:
+    mask: Array = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    return mask
+
+
+def _tokens(sequences: Sequence[Sequence[str]]) -> Array:
+    width = max(map(len, sequences))
+    return np.array([[*tokens, *[""] * (width - len(tokens))] for tokens in sequences], dtype=str)

@@ -1,0 +1,1 @@
+"""Run folders: training in one, keeping it whole, opening it again."""

@@ -1,0 +1,148 @@
+"""Starting a run: from Python as from the command line, in the same words."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hardpp.config import RunConfig, merge
+from hardpp.runs.training import run_in_folder
+from hardpp.tasks import catalogue
+from hardpp.tasks.configuration import resolve
+from hardpp.tasks.opened_run import OpenedRun
+
+
+def to_stderr(text: str) -> None:
+    """Reports on standard error, as the command line does."""
+    print(text, file=sys.stderr)
+
+
+def train(
+    model: str | type = "alignment",
+    guide: str | None = None,
+    objective: str | type | None = None,
+    data: str | Path | None = None,
+    *,
+    preset: str | None = None,
+    particles: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    max_steps: int | None = None,
+    max_epochs: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    init_from: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    force: bool = False,
+    report: Callable[[str], None] = to_stderr,
+) -> OpenedRun:
+    """Trains a model, evaluates it on the test part, and returns the opened run: `hardpp train`.
+
+    The same call goes on with a run that was interrupted, and only opens one that is complete.
+
+    Example:
+        run = hardpp.train(model="alignment", data="words.tsv", max_epochs=3)
+        run.evaluate(beam=5)
+
+    Args:
+        model: a model family (`hardpp.list_models()`), or a class of your own.
+        guide: a guide of that family (`hardpp.list_guides(model)`); None: the recommended one.
+        objective: an objective (`hardpp.list_objectives()`), or a class of your own; None: the family's.
+        data: a data set (`hardpp.list_data()`), file or folder; None: the family's.
+        preset: sizes and settings to start from, "small" or "paper".
+        particles: draws of the guide for each datum and step.
+        seed: of weights, batches and draws.
+        device: "auto", "cpu" or "cuda".
+        max_steps, max_epochs: stop after so many optimiser steps, or passes over the data.
+        settings: any other settings, by section or by dotted key:
+            `{"network": {"dropout": 0.2}}` or `{"network.dropout": 0.2}`.
+        init_from: begin with the weights of another run.
+        out: the run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].
+        resume: go on with a run that is in the folder.
+        force: overwrite a run that is in the folder.
+        report: told in a few words what is going on.
+
+    Raises:
+        UsageError: unknown names or settings, or parts that do not go together; all of them at once.
+        DataError: the data cannot be read.
+        NumericalError: a loss or gradient is not finite.
+        Interrupted: a signal came; the same call goes on from there.
+    """
+    config = configuration(
+        [_nested(settings or {})],
+        model=_name(model),
+        guide=guide,
+        objective=_name(objective),
+        data=None if data is None else str(data),
+        preset=preset,
+        particles=particles,
+        seed=seed,
+        device=device,
+        max_steps=max_steps,
+        max_epochs=max_epochs,
+        init_from=None if init_from is None else Path(init_from),
+    )
+    folder = default_folder(config) if out is None else Path(out)
+    run, _ = run_in_folder(config, folder, resume=resume, force=force, report=report)
+    return run
+
+
+def load_data(
+    name: str | Path,
+    model: str = "alignment",
+    report: Callable[[str], None] = to_stderr,
+    **settings: Any,
+) -> Any:
+    """The data that a model family would train on: their parts are `train`, `dev` and `test`.
+
+    Args:
+        name: a data set, file or folder.
+        model: the family whose reader reads them.
+        report: told in a few words what is going on.
+        settings: of the family's [data] (`hardpp models NAME` lists them).
+
+    Raises:
+        UsageError: there is no such data set, or no such setting.
+        DataError: the data cannot be read.
+    """
+    config = resolve([{"model": model, "data": {"name": str(name), **settings}}])
+    return catalogue.family(config.model).load(config.data, report)
+
+
+def configuration(layers: Sequence[Mapping[str, Any]], **choices: Any) -> RunConfig:
+    """The configuration of layers of settings with choices on top, as `hardpp train` names them.
+
+    Raises:
+        UsageError: see `hardpp.tasks.configuration.resolve`.
+    """
+    top = {name: choices.get(name) for name in ("model", "guide", "objective", "preset", "seed", "device")}
+    top["data"] = {"name": choices.get("data"), "on_bad": choices.get("on_bad")}
+    top["init_from"] = choices.get("init_from") and str(choices["init_from"].absolute())
+    top["inference"] = {"particles": choices.get("particles")}
+    top["training"] = {name: choices.get(name) for name in ("max_steps", "max_epochs", "checkpoint_every")}
+    return resolve([*layers, _given(top)])
+
+
+def default_folder(config: RunConfig) -> Path:
+    """runs/MODEL-GUIDE-OBJECTIVE-SEED."""
+    name = f"{config.model}-{config.guide}-{config.objective}-{config.seed}"
+    return Path("runs") / name.replace(":", ".")
+
+
+def _given(tables: Mapping[str, Any]) -> dict[str, Any]:
+    inner = {key: _given(value) if isinstance(value, dict) else value for key, value in tables.items()}
+    return {key: value for key, value in inner.items() if value is not None and value != {}}
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    layers = []
+    for key, value in settings.items():
+        nested: Any = value
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        layers.append(nested)
+    return merge(layers)
+
+
+def _name(value: str | type | None) -> str | None:
+    return f"{value.__module__}:{value.__qualname__}" if isinstance(value, type) else value

@@ -1,0 +1,172 @@
+"""Training in a run folder, new or begun, to the end or to an interrupt."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyro
+
+from hardpp.config import RunConfig
+from hardpp.errors import Interrupted, UsageError
+from hardpp.runs import checkpoint
+from hardpp.runs.atomic_files import replacing
+from hardpp.runs.folder import (
+    best_checkpoint,
+    check_same_config,
+    check_same_data,
+    create,
+    holds_results,
+    holds_run,
+    write_json,
+)
+from hardpp.runs.lock import locked
+from hardpp.runs.progress_bar import TrainingProgress
+from hardpp.runs.session import Session
+from hardpp.runs.signals import Signals
+from hardpp.runs.trainer import Trainer, dump
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import Record
+
+
+def run_in_folder(
+    config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
+) -> tuple[OpenedRun, dict[str, Any]]:
+    """Trains in a run folder, then evaluates on the test part and writes summary.json.
+
+    Args:
+        config: the resolved configuration.
+        folder: the run folder.
+        resume: go on with the run that is there, if there is one.
+        force: overwrite the run that is there; needless while it has no checkpoint.
+        report: told in a few words what is going on.
+
+    Returns:
+        the trained run, opened, and its figures on the test part.
+
+    Raises:
+        UsageError: something is there that must not be overwritten, or another process trains there.
+        DataError: the data have changed since the run began.
+        Interrupted: a signal came; the run can be gone on with.
+    """
+    holds_run(folder)  # before a lock is put into a folder of other things
+    with locked(folder):
+        session, trainer = _prepare(config, folder, resume=resume, force=force, report=report)
+        began = time.monotonic()
+        bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
+        with Signals() as signals, bar as progress:
+            train(
+                session,
+                trainer,
+                folder,
+                stop=lambda: bool(signals.number),
+                watch=progress.show,
+                report=report,
+            )
+        if signals.number:
+            raise Interrupted(signals.number, "the same command goes on from here")
+        report(f"trained for {time.monotonic() - began:.0f} s")
+        run = session.opened(folder, checkpoint.load(best_checkpoint(folder)))
+        figures = run.evaluate(run.select(report=report))
+        write_json(folder / "summary.json", figures)
+        return run, figures
+
+
+def _prepare(
+    config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
+) -> tuple[Session, Trainer]:
+    there = holds_results(folder) and not force
+    if there and not resume:
+        raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
+    if there:
+        check_same_config(folder, config)
+    newest = checkpoint.latest(folder) if there else None
+    session = Session(config, report, restored=newest is not None)
+    if there:
+        check_same_data(folder, session.description)
+    else:
+        create(folder, config, session.description)
+    report(f"{folder}: {config.model}, {config.guide} guide, {config.objective}, on {session.device}")
+    trainer = session.trainer()
+    if (schedule := trainer.schedule).warmup < schedule.warmup_steps:
+        report(
+            f"{schedule.total_steps} steps in all, so warm-up takes {schedule.warmup} of them, not "
+            f"{schedule.warmup_steps}; a smaller training.batch_size or more training.max_epochs give more"
+        )
+    if newest is not None:
+        trainer.restore(checkpoint.load(newest))
+        report(f"going on from step {trainer.step}")
+    return session, trainer
+
+
+def train(
+    session: Session,
+    trainer: Trainer,
+    folder: Path,
+    *,
+    stop: Callable[[], bool],
+    watch: Callable[[Record], None],
+    report: Callable[[str], None],
+) -> None:
+    """Trains to the end in a run folder, or until told to stop.
+
+    Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev
+    bound is marked.
+
+    Args:
+        session: what is trained.
+        trainer: the session's trainer, new or restored from the folder's newest checkpoint.
+        folder: the run folder.
+        stop: asked after every step; True ends the run with a checkpoint.
+        watch: shown every record.
+        report: told of every step that is left out.
+
+    Raises:
+        NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
+    """
+    training = session.config.training
+    _cut_metrics(folder / "metrics.jsonl", trainer)
+    newest = checkpoint.latest(folder)
+    if newest is not None and trainer.looked == trainer.step and trainer.epochs_since_best == 0:
+        checkpoint.mark(folder, "best", newest)  # in case the run was killed before it could
+    # Validation costs a host synchronisation a site; one step under it finds what it can find.
+    with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+        for record in trainer.records():
+            pyro.enable_validation(False)
+            watch(record)
+            extra: dict[str, Any] = {"time": round(time.time(), 3)}
+            if "skipped" in record.values:
+                extra["why"] = trainer.soundness.forgive()
+                report(f"left out: {extra['why']}")
+            if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
+                trainer.check()
+                metrics.write(json.dumps(dump(record, **session.monitors(record), **extra)) + "\n")
+                metrics.flush()
+            at_interval = (
+                training.checkpoint_every is not None and record.step % training.checkpoint_every == 0
+            )
+            stopping = record.split == "train" and stop()
+            if record.split == "dev" or at_interval or stopping:
+                saved = checkpoint.save(folder, record.step, trainer.checkpoint())
+                if record.values.get("best"):
+                    checkpoint.mark(folder, "best", saved)
+                checkpoint.prune(folder, keep=2)
+            if stopping:
+                break
+
+
+# Lines that a run wrote after the checkpoint it goes on from would stand there twice.
+def _cut_metrics(path: Path, trainer: Trainer) -> None:
+    if not path.is_file():
+        return
+    lines = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        try:
+            record = json.loads(line)
+            if record["step"] <= (trainer.looked if record["split"] == "dev" else trainer.step):
+                lines.append(line + "\n")
+        except (ValueError, KeyError, TypeError):  # a line cut short by a kill
+            continue
+    with replacing(path) as part:
+        part.write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,89 @@
+"""Attention of a run over the positions or regions of a batch, and likelihoods in nats.
+
+Shapes: B data, T output steps or questions, S source positions or regions.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hardpp.data.images.rasters import Box
+from hardpp.errors import UsageError
+from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.opened_run import OpenedRun
+
+
+class Attention(NamedTuple):
+    """Weights over positions, (B, T, S) each; they sum to 1."""
+
+    prior: Tensor  # before the output is seen
+    guide: Tensor
+    posterior: Tensor  # once the output is known, by enumeration
+
+
+VIEWS = ("posterior", "guide", "prior")
+
+
+def attention(run: OpenedRun, batch: Any, site: str) -> Attention:
+    """Prior, guide and exact posterior of the alignment at a site."""
+    return Attention(**_views(run, batch, site, exact=True))
+
+
+def attention_weights(run: OpenedRun, batch: Any, site: str, view: str) -> Tensor:
+    """One of `VIEWS`, (B, T, S); the posterior is only computed where it is asked for."""
+    weights: Tensor = _views(run, batch, site, exact=view == "posterior")[view]
+    return weights
+
+
+def total_bound(objective: SurrogateObjective, model: Any, guide: Any, batch: Any) -> float:
+    """The bound, summed over the data of a batch, in nats."""
+    with torch.no_grad():
+        return float(objective.estimate(model, guide, batch).bound.sum())
+
+
+def exact_and_gap(run: OpenedRun, batch: Any) -> tuple[float, float]:
+    """log p(y) and KL(guide || exact posterior), both summed over a batch, in nats."""
+    exact = total_bound(ExactMarginal(), *run.programs, batch)
+    return exact, exact - total_bound(EnumeratedELBO(), *run.programs, batch)
+
+
+def total_entropy(weights: Tensor, mask: Tensor) -> float:
+    """Entropy in nats of weights (B, T, S), summed where the mask (B, T) is True."""
+    return float(-torch.special.xlogy(weights, weights).sum(-1)[mask].sum())
+
+
+def centre_inside(box: Box, gold: Sequence[float], tolerance: float = 0.0, *, edges: bool = False) -> bool:
+    """Does the centre of a box lie inside another box, give or take so many pixels?
+
+    Args:
+        box: left, top, right, bottom in pixels.
+        gold: the other box, likewise.
+        tolerance: in pixels, on each side.
+        edges: is a centre on the left or top edge inside?
+    """
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    left, top = gold[0] - tolerance, gold[1] - tolerance
+    after = left <= x and top <= y if edges else left < x and top < y
+    return after and x < gold[2] + tolerance and y < gold[3] + tolerance
+
+
+def named_items(names: Sequence[str], wanted: Sequence[str], count: int, what: str) -> list[int]:
+    """Indices of the items with the wanted names, each once; the first `count` if none are named.
+
+    Raises:
+        UsageError: there is no such name; `what` says what the items are.
+    """
+    for name in wanted:
+        if name not in names:
+            raise UsageError(f"{name!r} is not among these {len(names)} {what}")
+    return [list(names).index(name) for name in dict.fromkeys(wanted)] or list(range(len(names)))[:count]
+
+
+def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, Any]:
+    from hardpp.diagnostics.draws import draw_alignments
+
+    draws = draw_alignments(*run.programs, batch, site=site, draws=1, at_once=1, exact=exact)
+    return {"prior": draws.prior, "guide": draws.guide, "posterior": draws.exact}

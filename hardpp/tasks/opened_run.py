@@ -1,0 +1,318 @@
+"""What can be asked of a trained run: figures, decoded outputs, posteriors, alignments, plots.
+
+The verbs of the command line and the Python face call exactly these methods, which return data and print
+nothing. Where `items` are left out, those of the run's test part are taken.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from hardpp.config import RunConfig, problems
+from hardpp.errors import UsageError
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.catalogue import measured_objectives
+from hardpp.tasks.family import Family, Programs
+
+if TYPE_CHECKING:  # slow to import, and most verbs never need them
+    from matplotlib.figure import Figure
+    from xarray import DataTree as DataTree
+else:
+    DataTree = Figure = Any
+
+Report = Callable[[str], None]
+Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
+
+
+def silent(text: str) -> None:
+    """Reports to nobody."""
+
+
+class Decoded(NamedTuple):
+    """What a run says of one datum."""
+
+    name: str  # the datum, as the user knows it
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedRun(ABC):
+    """A trained run with its best weights, in evaluation mode."""
+
+    path: Path
+    family: Family
+    config: RunConfig
+    description: Any
+    programs: Programs
+    objective: SurrogateObjective
+    device: torch.device
+    step: int
+    data: Any = None  # the run's own data, where they are loaded already
+
+    def select(
+        self,
+        data: str | None = None,
+        part: str | None = None,
+        limit: int | None = None,
+        report: Report = silent,
+    ) -> Any:
+        """A part of the run's data, or of other data that are read in the same way.
+
+        Args:
+            data: the name, file or folder of other data than the run's own.
+            part: "train", "dev", "test" or "all" [test; all of one other file].
+            limit: only the first so many.
+            report: told in a few words what is going on.
+
+        Raises:
+            DataError: the data cannot be read, or are not of the kind that the run was trained on.
+            UsageError: a part that these data do not have.
+        """
+        return self._select(data, part, limit, report)
+
+    def batch(self, items: Any) -> Any:
+        """The items as one batch for the run's programs, on its device.
+
+        Raises:
+            DataError: there are no items.
+        """
+        return self._batch(items)
+
+    def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
+        """Figures by name.
+
+        Args:
+            items: what `select` gave.
+            decoding: options of the family's decoding; those left out are the run's.
+
+        Raises:
+            UsageError: an option that the family does not have, or a wrong value.
+        """
+        options = self.decoding(decoding)
+        return self._evaluate(self._items(items), options)
+
+    def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
+        """What the run says of every item.
+
+        Args:
+            items: what `select` gave, or a list of sources as text (see `read_inputs`).
+            decoding: as for `evaluate`.
+
+        Raises:
+            UsageError: as for `evaluate`.
+        """
+        options = self.decoding(decoding)
+        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
+            items = self._from_texts(items)
+        return self._decode(self._items(items), options)
+
+    def read_inputs(self, path: Path) -> Any:
+        """Every line of a file as an item of which only the source is known.
+
+        Raises:
+            UsageError: items of this family are no lines of a file.
+            DataError: the file or a line cannot be read; the message names file and line.
+        """
+        if self.family.inputs is None:
+            raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
+        return self._read_inputs(path)
+
+    def posterior(
+        self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
+    ) -> DataTree:
+        """Draws and marginals of the latents, with the data's own names; ArviZ reads it.
+
+        Args:
+            items: what `select` gave.
+            draws: of the guide, for each item.
+            exact: add the exact posterior, where there is one.
+            seed: of the draws.
+        """
+        return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
+
+    def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
+        """Lines that say which source position, region, time or place goes with what.
+
+        Args:
+            items: what `select` gave.
+            of: whose alignment: "posterior" (exact), "guide", or "prior" (before the output is seen).
+            form: one of the family's `alignment_forms` that is lines.
+
+        Raises:
+            UsageError: a form that the family does not have.
+        """
+        self._check_form(form, files=False)
+        return list(self._align(self._items(items), of, form))
+
+    def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
+        """The same as files, one for every item: name -> text.
+
+        Raises:
+            UsageError: a form that the family does not have, or that is no files.
+        """
+        self._check_form(form, files=True)
+        return dict(self._align_files(self._items(items), of, form))
+
+    def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
+        """Figures of the run's attention, by a name that can be a file's.
+
+        Args:
+            names: of the items to draw, as the data have them.
+            items: where to search for names, and what is drawn where none are given.
+            count: how many, if none are named.
+
+        Raises:
+            UsageError: a name that no item has.
+        """
+        return dict(self._plot(self._items(items), count, names))
+
+    def link_words(
+        self, backward: "OpenedRun", items: Any = None, *, of: str, method: Any, form: str
+    ) -> list[str]:
+        """Lines of word links by this run and one of the other direction, symmetrised.
+
+        Raises:
+            UsageError: one of the runs has no word links, or they are not of two directions.
+        """
+        self._check_links(backward)
+        self._check_form(form, files=False)
+        return list(self._link_words(backward, self._items(items), of, method, form))
+
+    def compare_links(self, items: Any = None, backward: "OpenedRun | None" = None) -> list[dict[str, Any]]:
+        """Errors of the run's word links against known ones, a row for each way of linking.
+
+        Raises:
+            UsageError: as for `link_words`.
+            DataError: the items have no known links.
+        """
+        self._check_links(backward)
+        return self._compare_links(self._items(items), backward)
+
+    def compare_gradients(
+        self,
+        items: Any = None,
+        objectives: Sequence[str] | None = None,
+        *,
+        particles: int | None = None,
+        draws: int = 200,
+        seed: int = 0,
+        report: Report = silent,
+    ) -> list[dict[str, Any]]:
+        """Bias, variance and cost of objectives' gradients at the run's parameters, a row for each.
+
+        Args:
+            items: what `select` gave; they are one batch.
+            objectives: names of objectives; None: all that are on offer.
+            particles: how many for all that draw some; None: as many as their options say.
+            draws: how often each estimator is drawn.
+            seed: of the draws.
+            report: told what is going on, and which objective refuses these programs.
+
+        Raises:
+            UsageError: there is no such objective, or all refuse these programs.
+        """
+        from hardpp.diagnostics.gradient_comparison import compare_gradients
+
+        measured = measured_objectives(self.family, self.config, objectives, particles)
+        batch = self.batch(self._items(items))
+        return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
+
+    def decoding(self, given: Mapping[str, Any]) -> Any:
+        """The options of decoding: the run's own, with those given now on top.
+
+        Raises:
+            UsageError: an option that the family does not have, or a wrong value.
+        """
+        schema, name = self.family.decoding, self.family.name
+        if foreign := [key for key in given if key not in schema.model_fields]:
+            sentence = "; ".join(f"--{key.replace('_', '-')} is not for model {name}" for key in foreign)
+            raise UsageError(sentence, f"hardpp models {name} lists the options of its decoding")
+        options = {**self.config.decoding, **given}
+        if wrong := problems(schema, options):
+            raise UsageError("; ".join(wrong))
+        return schema(**options)
+
+    def data_config(self, data: str | None) -> Any:
+        """How the run's data are read (the family's `data`), or how all of other data are."""
+        other = {} if data is None else {"name": data, "train_limit": None}
+        return self.config.data.model_copy(update=other)
+
+    @cached_property
+    def network(self) -> Any:
+        """The sizes of the run's networks, of the family's `network`."""
+        return self.family.network(**self.config.network)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a file that is made from the run says of it."""
+        names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
+        return {**names, "step": self.step, "training_seed": self.config.seed}
+
+    def _load(self, data: str | None, report: Report) -> Any:
+        if data is None and self.data is not None:
+            return self.data
+        return self.family.load(self.data_config(data), report)
+
+    def _items(self, items: Any) -> Any:
+        return self.select() if items is None else items
+
+    def _check_form(self, form: str, *, files: bool) -> None:
+        forms = self.family.alignment_forms
+        fitting = [name for name, known in forms.items() if known.files == files]
+        if form not in fitting:
+            raise UsageError(
+                f"model {self.family.name} has no alignments in the form {form!r}",
+                f"give --format {' or '.join(forms)}",
+            )
+
+    def _check_links(self, backward: "OpenedRun | None") -> None:
+        for run in (self, backward):
+            if run is not None and not run.family.word_links:
+                raise UsageError(f"{run.path}: model {run.family.name} has no links of words")
+
+    # What each family answers; items are what its `_select` gave, options are of its schema of decoding.
+
+    @abstractmethod
+    def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> Any: ...
+
+    @abstractmethod
+    def _batch(self, items: Any) -> Any: ...
+
+    @abstractmethod
+    def _evaluate(self, items: Any, options: Any) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
+
+    @abstractmethod
+    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
+
+    @abstractmethod
+    def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
+
+    @abstractmethod
+    def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
+
+    # And what a family answers only if it declares `inputs`, a form of files, or `word_links`.
+
+    def _read_inputs(self, path: Path) -> Any:
+        raise NotImplementedError
+
+    def _from_texts(self, texts: Sequence[str]) -> Any:
+        raise UsageError(
+            f"items of model {self.family.name} cannot be given as text", "give what select() gave"
+        )
+
+    def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
+        raise NotImplementedError
+
+    def _link_words(self, backward: Any, items: Any, of: str, method: Any, form: str) -> Iterator[str]:
+        raise NotImplementedError
+
+    def _compare_links(self, items: Any, backward: Any) -> list[dict[str, Any]]:
+        raise NotImplementedError

@@ -1,0 +1,65 @@
+"""The networks that answer questions, their guide, and the sizes of both."""
+
+from typing import NamedTuple
+
+from pydantic import Field
+from torch import nn
+
+from hardpp.config import Section
+from hardpp.guides.question_answering import AnswerInformed
+from hardpp.models.question_answering import QuestionAnswering
+from hardpp.nn.answer_readout import AnswerReadout
+from hardpp.nn.gated_scorer import GatedScorer
+from hardpp.nn.grid_encoder import GridEncoder
+from hardpp.nn.question_reader import QuestionReader
+from hardpp.nn.region_scorer import RegionScorer
+from hardpp.tasks.image_regions import Kernels
+from hardpp.tasks.question_answering.description import QuestionDescription
+
+
+class QuestionNetwork(Section):
+    """Sizes of the model's and the guide's networks."""
+
+    kernels: Kernels = Field([4, 3, 2], description="see GridEncoder: regions of 12 pixels, 8 apart")
+    image: int = Field(64, ge=1, description="features of a region of pixels")
+    embedding: int = Field(32, ge=1, description="features of a word")
+    question: int = Field(64, ge=1, description="features of a question")
+    attention: int = Field(64, ge=1, description="hidden features of the scorer")
+    readout: int = Field(128, ge=1, description="hidden features of the readout")
+    answer: int = Field(32, ge=1, description="features of an answer, in the guide")
+    guide: int = Field(64, ge=1, description="hidden features of the guide's scorer")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the readout's hidden features")
+
+
+class QuestionParts(NamedTuple):
+    """A model that answers questions, and what its guide shares with it."""
+
+    model: QuestionAnswering
+    encoder: nn.Module
+    reader: QuestionReader
+    memory: int  # features of a region
+    answers: int
+    network: QuestionNetwork
+
+
+def question_parts(network: QuestionNetwork, description: QuestionDescription) -> QuestionParts:
+    """Makes the model."""
+    encoder: nn.Module = nn.Identity()
+    memory = description.channels
+    if description.images == "pixels":
+        encoder = grid = GridEncoder(network.kernels, network.image)
+        memory = grid.features
+    words = nn.Embedding(len(description.words) + 2, network.embedding)
+    reader = QuestionReader(words, network.embedding, network.question)
+    scorer = RegionScorer(network.question, memory, network.attention)
+    answers = len(description.answers)
+    readout = AnswerReadout(memory, network.question, network.readout, answers, network.dropout)
+    model = QuestionAnswering(encoder, reader, scorer, readout)
+    return QuestionParts(model, encoder, reader, memory, answers, network)
+
+
+def answer_informed_guide(parts: QuestionParts) -> nn.Module:
+    """The guide that knows the answer; it reads images and questions with the model's networks."""
+    network = parts.network
+    gated = GatedScorer(parts.memory, network.question, network.answer, network.guide)
+    return AnswerInformed(parts.encoder, parts.reader, nn.Embedding(parts.answers, network.answer), gated)

@@ -1,0 +1,74 @@
+"""`hardpp align`: which source position, region, time or place goes with each output symbol."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp.verbs.options import AlignmentCommand, opened_backward, read_options
+from hardpp.verbs.output import write_lines
+
+_METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
+
+
+@click.command(cls=AlignmentCommand)
+@read_options
+@click.option(
+    "--of",
+    type=click.Choice(["posterior", "guide", "prior"]),
+    default="posterior",
+    show_default=True,
+    help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
+)
+@click.option(
+    "--both-ways",
+    "backward",
+    type=click.Path(path_type=Path),
+    help="A run of the other direction (data.reverse=true); prints Pharaoh links of both together.",
+)
+@click.option(
+    "--symmetrise",
+    "method",
+    type=click.Choice(_METHODS),
+    default="grow-diag-final-and",
+    show_default=True,
+    help="How two directions become one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File to write [standard output]; of a form with a file for every datum, the folder for them.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")
+def align(
+    run: Any,
+    items: Any,
+    style: str,
+    of: str,
+    backward: Path | None,
+    method: str,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Print the best source position of every output symbol, or links of words.
+
+    Where no exact posterior can be computed, one draw of the guide, picked by its importance weight, stands
+    for it (decoding.particles says how many are drawn).
+    """
+    from hardpp.runs.atomic_files import replacing
+
+    form = run.family.alignment_forms.get(style)
+    if backward is not None:
+        if not style.startswith("pharaoh"):
+            raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
+        other = opened_backward(run, backward)
+        write_lines(run.link_words(other, items, of=of, method=method, form=style), out, force)
+    elif form is not None and form.files:
+        if out is None:
+            raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
+        for name, text in run.align_files(items, of=of, form=style).items():
+            with replacing(out / name, force=force) as part:
+                part.write_text(text, encoding="utf-8")
+        click.echo(out, err=True)
+    else:
+        write_lines(run.align(items, of=of, form=style), out, force)

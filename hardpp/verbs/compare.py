@@ -1,0 +1,98 @@
+"""`hardpp compare`: figures side by side."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp.verbs.exit_codes import report
+from hardpp.verbs.options import open_options, opened_backward, read_options, style_option
+from hardpp.verbs.tables import table
+
+
+@click.group()
+def compare() -> None:
+    """Compare estimators, or alignments with known links."""
+
+
+@compare.command()
+@open_options
+@click.option("--data", help="Other data than the run's own.")
+@click.option(
+    "--part",
+    type=click.Choice(["train", "dev", "test"]),
+    default="dev",
+    show_default=True,
+    help="Part of the data.",
+)
+@click.option("--limit", type=click.IntRange(1), default=16, show_default=True, help="Data in the batch.")
+@click.option(
+    "--objectives", "names", default="all", show_default=True, help="Names, separated by commas, or all."
+)
+@click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
+@click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--out", type=click.Path(path_type=Path), help="Picture [RUN/plots/gradients.png].")
+@click.option("--force", is_flag=True, help="Overwrite the picture.")
+@style_option("table", "json", "csv")
+def gradients(
+    run: Any,
+    data: str | None,
+    part: str,
+    limit: int,
+    names: str,
+    out: Path | None,
+    force: bool,
+    style: str,
+    **options: Any,
+) -> None:
+    """Draw every objective's gradient at a run's parameters: bias, variance, seconds.
+
+    \b
+    gap           exact log p(y) minus the mean bound, nats a datum
+    ess           effective sample size of the particles, per datum
+    norm          length of the expected gradient (sum over the batch)
+    bias^2, +-    squared bias, relative to the exact gradient of the same bound, and its standard error;
+                  blank where that gradient is not known
+    cosine        of the expected gradient with the exact one: of log p(y) for the model's parameters,
+                  of the ELBO for the guide's
+    variance      trace of the covariance; snr is norm / sqrt(variance)
+    variance x s  what a trainer pays
+
+    The run's own objective is measured with the run's own options, others with those that training takes by
+    default (`hardpp objectives NAME`). Draws are made with dropout and entropy bonuses off. A learned
+    baseline first gets 200 steps to know the programs.
+    """
+    from hardpp.diagnostics.gradient_plot import gradient_figure
+    from hardpp.verbs.output import picture
+
+    objectives = None if names == "all" else [name.strip() for name in names.split(",")]
+    path = out or run.path / "plots" / "gradients.png"
+    with picture(path, force=force) as draw:
+        rows = run.compare_gradients(
+            run.select(data, part, limit, report), objectives, report=report, **options
+        )
+        draw(gradient_figure(rows, title=f"{run.path.name}: {limit} data, {options['draws']} draws"))
+    click.echo(table(rows, style))
+    report(str(path))
+
+
+@compare.command()
+@read_options
+@click.option(
+    "--both-ways",
+    "backward",
+    type=click.Path(path_type=Path),
+    help="A run of the other direction (data.reverse=true): adds its links, and those of both.",
+)
+@style_option("table", "json", "csv")
+def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
+    """Hold a run's word links against links made by hand, such as those of bible-alignments.
+
+    \b
+    by         whose positions: the exact posterior, the guide, or the prior, which has not seen the word
+    links      forward, backward, or both made one
+    AER        alignment error rate; precision and recall are of links
+    hit        words whose best source word is a right one
+    """
+    click.echo(table(run.compare_links(items, opened_backward(run, backward)), style))

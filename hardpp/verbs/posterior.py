@@ -1,0 +1,50 @@
+"""`hardpp posterior` and `hardpp plot`: what a run makes of where its outputs come from, as files."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp.verbs.options import read_options, style_option
+
+
+@click.command()
+@read_options
+@click.option("--out", type=click.Path(path_type=Path), help="netCDF file [RUN/posterior.nc].")
+@click.option("--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide.")
+@click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: Any) -> None:
+    """Write draws and marginals as netCDF for ArviZ.
+
+    \b
+    idata = arviz.from_netcdf("RUN/posterior.nc")
+    idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
+    """
+    from hardpp.runs.atomic_files import replacing
+    from hardpp.verbs.output import write_posterior
+
+    path = out or run.path / "posterior.nc"
+    with replacing(path, force=force) as part:  # refuses before the work, not after it
+        write_posterior(run.posterior(items, **options), part)
+    click.echo(path)
+
+
+@click.command()
+@read_options
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
+@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs.")
+@click.option("--source", "names", multiple=True, help="Draw the pair of this source instead; repeatable.")
+@style_option("png", "svg", "pdf")
+@click.option("--force", is_flag=True, help="Overwrite pictures.")
+def plot(
+    run: Any, items: Any, out: Path | None, count: int, names: tuple[str, ...], style: str, force: bool
+) -> None:
+    """Draw heat maps of prior, guide and exact posterior."""
+    from hardpp.verbs.output import write_figure
+
+    for name, figure in run.plot(*names, items=items, count=count).items():
+        path = (out or run.path / "plots") / f"{name}.{style}"
+        write_figure(figure, path, force=force)
+        click.echo(path)
