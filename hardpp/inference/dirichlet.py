@@ -73,15 +73,15 @@ class ImplicitDirichlet(RelaxedObjective):
 
     def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
         """The draws, exactly 0 at impossible values."""
-        kept = noise.where(log_q > -torch.inf, noise.new_zeros(()))
-        return kept / kept.sum(-1, keepdim=True)
+        weights = noise.where(log_q > -torch.inf, noise.new_zeros(()))
+        return weights / weights.sum(-1, keepdim=True)
 
     def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
         """KL between the Dirichlets, (...), in nats; infinite where their possible values differ."""
         q, p = self.concentration(log_q), self.concentration(log_p)
         same = ((q > 0) == (p > 0)).all(-1)
-        one = q.new_ones(())
-        a, b = q.where(q > 0, one), p.where(p > 0, one)  # where both are 0 nothing is added below
+        ones = q.new_ones(())
+        a, b = q.where(q > 0, ones), p.where(p > 0, ones)  # where both are 0 nothing is added below
         each = b.lgamma() - a.lgamma() + (q - p) * (a.digamma() - q.sum(-1, keepdim=True).digamma())
         value = q.sum(-1).lgamma() - p.sum(-1).lgamma() + each.sum(-1)
         return value.where(same, q.new_full((), torch.inf))

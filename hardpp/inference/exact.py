@@ -87,15 +87,15 @@ class ExactMarginal(SurrogateObjective):
                 graph.factors[name] = Factor(leaf, graph.factors[name].dims)
             total = graph.per_datum(graph.eliminate().left).sum()
             gradients = torch.autograd.grad(total, leaves) if leaves else ()
-        found = {}
+        probabilities = {}
         for (name, variable), gradient in zip(graph.latents.items(), gradients, strict=True):
             dims = graph.plates_in_order(name) + variable
             marginal = Factor(gradient, graph.factors[name].dims)
             marginal = without(marginal, set(marginal.dims) - set(dims))
-            found[name] = spread(marginal, dims).to(graph.dtype)
+            probabilities[name] = spread(marginal, dims).to(graph.dtype)
             if name in graph.masks:
-                found[name] = found[name] * spread(graph.masks[name], dims)
-        return found
+                probabilities[name] = probabilities[name] * spread(graph.masks[name], dims)
+        return probabilities
 
     def sample_posterior(
         self, model: Program, guide: Program, *args: Any, num_samples: int = 1, **kwargs: Any
@@ -215,10 +215,10 @@ def _checked(tolerance: float) -> float:
 def _values(graph: FactorGraph, name: str, values: dict[str, Factor], draws: tuple[int, ...] = ()) -> Tensor:
     dims = graph.plates_in_order(name)
     shape = (*draws, *(graph.sizes[d] for d in dims))
-    found = values.get(graph.latents[name])
-    if found is None:
+    value = values.get(graph.latents[name])
+    if value is None:
         return torch.zeros(shape, dtype=torch.int64, device=graph.factors[name].log_value.device)
-    return spread(found, DRAWS * len(draws) + dims).expand(shape).contiguous()
+    return spread(value, DRAWS * len(draws) + dims).expand(shape).contiguous()
 
 
 def _check_possible(log_p: Tensor) -> None:

@@ -116,21 +116,21 @@ class FIVO(SurrogateObjective):
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound and surrogate of one batch (see `hardpp.types.Estimate`)."""
         K, nesting = self.num_particles, self.program_nesting(model, guide, args, kwargs)
-        drawn = _Side(guide, Trace(), args, kwargs)
-        scored = _Side(model, drawn.start, args, kwargs)
+        guide_side = _Side(guide, Trace(), args, kwargs)
+        model_side = _Side(model, guide_side.start, args, kwargs)
         weights: Tensor | None = None  # since the last resampling, log and not normalised: (K, B)
         steps, scales, resampled = [], [], torch.zeros(())
-        for t in range(scored.program.num_steps(*args, **kwargs)):
+        for t in range(model_side.program.num_steps(*args, **kwargs)):
             if weights is not None and self.threshold > 0:
                 low = effective_sample_size(weights.detach()) < self.threshold * K  # (B,)
                 index = torch.arange(K, device=low.device).unsqueeze(-1)
                 index = self.ancestors(weights.detach()).where(low, index)
-                drawn.permute(index)
-                scored.permute(index)
+                guide_side.permute(index)
+                model_side.permute(index)
                 weights, resampled = weights.masked_fill(low, 0.0), resampled + low
-            guide_trace = particle_trace(drawn.step, K, nesting, (drawn.state, t, *args), kwargs)
-            replayed = poutine.replay(scored.step, trace=guide_trace)
-            model_trace = particle_trace(replayed, K, nesting, (scored.state, t, *args), kwargs)
+            guide_trace = particle_trace(guide_side.step, K, nesting, (guide_side.state, t, *args), kwargs)
+            replayed = poutine.replay(model_side.step, trace=guide_trace)
+            model_trace = particle_trace(replayed, K, nesting, (model_side.state, t, *args), kwargs)
             table = tabulate(model_trace, guide_trace, K, nesting)
             added = per_instance_sum((table.log_p - table.log_q).sum(-1), 1).expand(K, -1)  # (K, B)
             weights, *terms = _weighed(torch.zeros_like(added) if weights is None else weights, added)

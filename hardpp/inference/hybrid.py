@@ -1,4 +1,4 @@
-"""RAM's loss: what is observed trains by its likelihood, what is drawn by whether the answer was right.
+"""The loss of recurrent attention models (RAM): a likelihood of what is observed, a reward for what is drawn.
 
     gradient = mean_k grad log p(x | z[k]) + sum_s (reward[k] - baseline[k, s]) grad log q(z[k, s])
     reward   = mean over observed elements of 1[value = the likeliest one under the model]

@@ -1,4 +1,4 @@
-"""Objectives as Pyro knows them: the value of a bound, the gradient of a surrogate.
+"""What every objective is: the value of a bound, and the gradient of a surrogate.
 
 `SVI(model, guide, optim, loss=OBJ)`, `OBJ(model, guide)(batch)` with a torch optimiser, and
 `OBJ.estimate(model, guide, batch)` are three ways to the same estimator; model and guide are any

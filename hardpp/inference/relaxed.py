@@ -1,4 +1,4 @@
-"""Objectives whose latents are drawn as weights over their values, by handlers outside the programs.
+"""Objectives that draw latents as weights over their values, by handlers outside the programs.
 
 Weights (..., S) are differentiable where an index (...) is not, so no score function is needed:
 

@@ -1,8 +1,8 @@
-"""Relaxed latents: a handler outside the program turns an index into weights over its values.
+"""Soft attention as inference: every categorical latent is at its expected value.
 
-`soft` is the attention everybody knows, seen as inference: every categorical latent is replaced by
-its expected value, so the program computes log p(y | E[z]) and nothing is random any more. It
-bounds nothing (Deng et al. 2018, proposition 1, say how far it may be from log p(y)).
+A handler outside the program turns an index into weights over its values, so the program computes
+log p(y | E[z]) and nothing is random any more. That bounds nothing (Deng et al. 2018, proposition 1, say how
+far it may be from log p(y)).
 
 Source: Deng et al. (2018), section 2.1 (soft attention) and equation 1 (its use as a baseline).
 Shapes: K particles, ... = plates, S values of a latent.

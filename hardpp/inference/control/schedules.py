@@ -1,4 +1,4 @@
-"""Numbers that change while training goes on: the weight of the KL term, the temperature of relaxed draws.
+"""Schedules: weights and temperatures that change during training.
 
     share        = min(n / steps, 1)                          after n training estimates
     beta         = share                                      of the KL term; 1 where nothing is trained

@@ -1,4 +1,4 @@
-"""Particles that the guide is not differentiated through, and that a flatter proposal may draw.
+"""Proposals: draws from the guide, or from a flatter version of it, that are not differentiated through.
 
     q~ = q                                                        without a proposal
     q~(z) = softmax(log q(z) / temperature)                       "temperature"
