@@ -385,7 +385,7 @@ def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
         cells = torch.arange(draws).view(-1, 1)
         return cells.unsqueeze(-1).expand(-1, batch.size, 2), -100.0 * (cells != 1).expand(-1, batch.size)
 
-    monkeypatch.setattr(glimpse_posterior, "draw_places", draw)
+    monkeypatch.setattr(glimpse_posterior, "draw_locations", draw)
     for view, cell, draws in (("posterior", 1, 3), ("guide", 0, 1)):
         asked.clear()
         _, *lines = scene_run.align(scenes, of=view)
