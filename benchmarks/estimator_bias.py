@@ -25,11 +25,8 @@ import oracles
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.importance_weighted import IWAE, VIMCO
-from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
-from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
@@ -43,9 +40,8 @@ DISCRETE: dict[str, Make] = {
     "elbo, leave-one-out": lambda K: ScoreFunctionELBO(K, baseline="leave-one-out"),
     "elbo, temporal": lambda K: ScoreFunctionELBO(K, baseline="temporal"),
     "elbo, soft-attention": lambda K: ScoreFunctionELBO(K, baseline="soft-attention"),
-    "reinforce": REINFORCE,
-    "rloo": RLOO,
-    "nvil, not normalised": lambda K: NVIL(K, normalize=False),
+    "reinforce": lambda K: ScoreFunctionELBO(K, credit="global"),
+    "nvil, not normalised": lambda K: ScoreFunctionELBO(K, baseline="learned"),
     "iwae": IWAE,
     "iwae, prefix": lambda K: IWAE(K, control="prefix"),
     "vimco, geometric": lambda K: VIMCO(K, control="geometric"),

@@ -26,9 +26,6 @@ from torch import Tensor, nn
 
 from hardpp.distributions.categorical import Categorical
 from hardpp.inference.importance_weighted import IWAE, VIMCO
-from hardpp.inference.nvil import NVIL
-from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 
@@ -217,13 +214,19 @@ class LearnedBaseline(nn.Module):
 
 
 TWINS: dict[str, tuple[Callable[[int], Any], Callable[[Terms], Tensor]]] = {
-    "reinforce": (REINFORCE, partial(elbo, causal=False, leave_one_out=False)),
+    "reinforce": (
+        partial(ScoreFunctionELBO, credit="global"),
+        partial(elbo, causal=False, leave_one_out=False),
+    ),
     "elbo": (ScoreFunctionELBO, partial(elbo, causal=True, leave_one_out=False)),
-    "rloo": (RLOO, partial(elbo, causal=True, leave_one_out=True)),
+    "rloo": (
+        partial(ScoreFunctionELBO, baseline="leave-one-out"),
+        partial(elbo, causal=True, leave_one_out=True),
+    ),
     "iwae": (IWAE, partial(importance_weighted, sequential=False)),
     "vimco": (VIMCO, partial(importance_weighted, sequential=True)),
     "rws": (ReweightedWakeSleep, wake_sleep),
-    "nvil": (NVIL, LearnedBaseline(STEPS)),
+    "nvil": (partial(ScoreFunctionELBO, baseline="learned", normalize=True), LearnedBaseline(STEPS)),
 }
 
 

@@ -30,12 +30,13 @@ from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
 from hardpp.runs.session import Session
-from hardpp.runs.session import train as train_session
 from hardpp.runs.trainer import Trainer
+from hardpp.runs.training import train as train_session
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.family import Programs
 from hardpp.tasks.online_alignment.evaluation import delays
 from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
+from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
 
 MODEL = "online-alignment"
@@ -112,12 +113,14 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
             return
         used += time.process_time() - began
         run = _now(session, trainer)
-        said = recognise(run, dev, OnlineDecoding())
+        transcripts = recognise(run, dev, OnlineDecoding())
         rates = phone_error_rate(
-            [one.tokens for one in said], [one.tokens for one in dev], session.description["folding"]
+            [transcript.tokens for transcript in transcripts],
+            [utterance.tokens for utterance in dev],
+            session.description.folding,
         )
         point = {"step": record.step, "epoch": record.epoch, "cpu_seconds": round(used, 1)}
-        point |= {"bound": float(record.bound), "PER": rates.symbol, **delays(said, dev)}
+        point |= {"bound": float(record.bound), "PER": rates.symbol, **delays(transcripts, dev)}
         with (path / "curve.jsonl").open("a") as file:
             file.write(json.dumps(point) + "\n")
         _told(
@@ -127,7 +130,7 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
 
     train_session(session, trainer, path, stop=lambda: False, watch=watch, report=_told)
     run = open_run(path, "cpu")
-    figures = run.task.evaluate(run, run.task.select(run, None, None, None, _told), {})
+    figures = run.evaluate(run.select(report=_told))
     size = sum(parameter.numel() for parameter in run.programs.model.parameters())
     out = {"row": row, "seed": config.seed, "data": config.data.name, "commit": commit()}
     out |= {"model_parameters": size, **figures}
@@ -195,12 +198,20 @@ def draw(folders: Sequence[Path], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _now(session: Session, trainer: Trainer) -> Run:
+def _now(session: Session, trainer: Trainer) -> OpenedRun:
     module: Any = trainer.evaluated
-    programs = Programs(module.model, module.guide)
-    return Run(
-        Path(), session.task, session.config, session.description, programs, session.device, trainer.step
+    run: OpenedRun = session.family.run(
+        path=Path(),
+        family=session.family,
+        config=session.config,
+        description=session.description,
+        programs=Programs(module.model, module.guide),
+        objective=session.objective,
+        device=session.device,
+        step=trainer.step,
+        data=session.data,
     )
+    return run
 
 
 def _curve(path: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
+from hardpp.inference.fivo import State, run
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.attention import AdditiveScorer, BilinearScorer
 from hardpp.nn.decoder import InputFeedingDecoder
@@ -128,6 +129,43 @@ def chain(lengths: tuple[int, ...] = (3,), S: int = 2, V: int = 3, style: str = 
         return oracles.chain(model.transition, model.emission, guide.table, symbols, mask, values)
 
     return Case(model, guide, (symbols, mask), Twin(latents, joint))
+
+
+class StepChain(PyroModule):
+    """`Chain` or `ChainGuide` in steps with an explicit state, as filtering needs programs."""
+
+    history = 1
+    max_plate_nesting = 1
+
+    def __init__(self, of: Chain | ChainGuide):
+        super().__init__()
+        self.S, self.observed = of.S, isinstance(of, Chain)
+        if self.observed:
+            self.transition, self.emission = of.transition, of.emission
+        else:
+            self.table = of.table
+
+    forward = run
+
+    def num_steps(self, symbols: Tensor, mask: Tensor) -> int:
+        return symbols.shape[1]
+
+    def init(self, state: State, symbols: Tensor, mask: Tensor) -> Any:
+        state["z"] = torch.full((len(symbols),), self.S)
+        return pyro.plate("data", len(symbols), dim=-1)
+
+    def step(self, state: State, t: int, symbols: Tensor, mask: Tensor) -> None:
+        with poutine.mask(mask=mask[:, t]):
+            logits = pick(self.transition if self.observed else self.table[t], state["z"])
+            state["z"] = pyro.sample(f"z_{t}", dist.Categorical(logits=logits))
+            if self.observed:
+                emission = dist.Categorical(logits=pick(self.emission, state["z"]))
+                pyro.sample(f"y_{t}", emission, obs=symbols[:, t])
+
+
+def chain_in_steps(lengths: tuple[int, ...] = (2,), S: int = 2) -> Case:
+    case = chain(lengths, S)
+    return case._replace(model=StepChain(case.model), guide=StepChain(case.guide))
 
 
 class History(PyroModule):

@@ -1,29 +1,40 @@
 """Every objective, in settings that differ in what they compute; what each says of itself."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
+import oracles
 import torch
+from torch import Tensor
 
 from hardpp.inference.control.running_moments import RunningMoments
+from hardpp.inference.control.schedules import KLWarmUp
+from hardpp.inference.dirichlet import ImplicitDirichlet
+from hardpp.inference.disarm import DisARM
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.fivo import FIVO
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
-from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
-from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
+from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.inference.weights.dreams import Dream
-from hardpp.types import SequenceBatch
+from hardpp.types import Program, SequenceBatch
 
 FOREVER = 2**60  # steps
+
+# Published settings of one class.
+reinforce = partial(ScoreFunctionELBO, credit="global")
+rloo = partial(ScoreFunctionELBO, baseline="leave-one-out")
+nvil = partial(ScoreFunctionELBO, baseline="learned", normalize=True)
 
 
 def dreamer(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Dream:
@@ -76,12 +87,12 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "temporal": lambda **kw: ScoreFunctionELBO(3, baseline="temporal", **kw),
     "average": lambda **kw: half_trained(ScoreFunctionELBO(2, baseline="average", **kw)),
     "warm-up": lambda **kw: half_warm(
-        ScoreFunctionELBO(2, baseline="leave-one-out", kl_warmup=FOREVER, **kw)
+        ScoreFunctionELBO(2, baseline="leave-one-out", kl=KLWarmUp(FOREVER), **kw)
     ),
     "learned": lambda **kw: half_trained(ScoreFunctionELBO(baseline="learned", **kw)),
-    "reinforce": lambda **kw: REINFORCE(2, **kw),
-    "rloo": lambda **kw: RLOO(3, **kw),
-    "nvil": lambda **kw: half_trained(NVIL(2, **kw)),
+    "reinforce": lambda **kw: reinforce(2, **kw),
+    "rloo": lambda **kw: rloo(3, **kw),
+    "nvil": lambda **kw: half_trained(nvil(2, **kw)),
     "hybrid": lambda **kw: half_trained(Hybrid(2, **kw)),
     "iwae": lambda **kw: IWAE(2, **kw),
     "iwae-one": lambda **kw: IWAE(1, **kw),
@@ -100,24 +111,60 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "trajectory-balance": lambda **kw: TrajectoryBalance(2, **kw),
     "trajectory-balance-learned": lambda **kw: TrajectoryBalance(1, log_partition="learned", **kw),
     "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal="mixture", **kw),
+    "sum-and-sample": lambda **kw: SumAndSample(3, top=1, **kw),
+    "gumbel": lambda **kw: GumbelSoftmax(2, temperature=0.5, **kw),
+    "dirichlet": lambda **kw: ImplicitDirichlet(2, **kw),
     "straight-through": lambda **kw: GumbelSoftmax(2, straight_through=True, **kw),
     "straight-through-warm-up": lambda **kw: half_warm(
-        GumbelSoftmax(2, straight_through=True, kl_warmup=FOREVER, **kw)
+        GumbelSoftmax(2, straight_through=True, kl=KLWarmUp(FOREVER), **kw)
     ),
     "reinmax": lambda **kw: GumbelSoftmax(1, reinmax=True, **kw),
     "tracegraph": TraceGraph,
     "tracegraph-two": lambda **kw: TraceGraph(2, **kw),
     "exact": ExactMarginal,
     "enum": EnumeratedELBO,
-    "soft": lambda **kw: SoftAttention(**kw),
+    "soft": SoftAttention,
+    "disarm": DisARM,
+    "fivo": lambda **kw: FIVO(2, threshold=0.0, **kw),  # what resamples draws more than the guide
 }
+
+# Those that do not take the latents of an alignment, and of a chain.
+NO_ALIGNMENT = {"disarm": "couples two-valued latents", "fivo": "takes programs with init and step"}
+NO_CHAIN = {"sum-and-sample": "takes one Categorical latent an instance"}
+ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
+CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
+
+
+def forced(
+    objective: SurrogateObjective, guide: Program, values: dict[str, Tensor]
+) -> tuple[Program, AbstractContextManager[Any]]:
+    """A guide, and a handler to run it in, with which it draws these indices.
+
+    The noise of relaxed latents is a function of their distribution instead. What draws with a handler of
+    its own, close to the guide, is given its values closer still.
+    """
+    given: dict[str, Any] = dict(values)
+    if "relaxable" in objective.needs:
+        given = {name: lambda fn, value=value: noise(fn, value) for name, value in values.items()}
+    force = oracles.Force(given)
+    if isinstance(objective, SumAndSample | DisARM):
+        return force(guide), nullcontext()
+    return guide, force
+
+
+def noise(fn: Any, value: Tensor) -> Tensor:
+    """Noise (..., S) that is the same for any padding; of indices it is the value."""
+    if isinstance(fn, torch.distributions.Dirichlet):
+        return fn.mean
+    if fn.event_shape:
+        return torch.arange(fn.event_shape[0], device=value.device).sin().to(fn.mean).expand_as(fn.mean)
+    return value
+
 
 # By class, or by setting where it differs: name, bound, unbiased.
 EXPECTED: dict[Any, tuple[str, str, bool]] = {
     ScoreFunctionELBO: ("elbo", "elbo", True),
-    REINFORCE: ("reinforce", "elbo", True),
-    RLOO: ("rloo", "elbo", True),
-    NVIL: ("nvil", "elbo", False),
+    "nvil": ("elbo", "elbo", False),
     Hybrid: ("hybrid", "elbo", False),
     TraceGraph: ("tracegraph", "elbo", True),
     IWAE: ("iwae", "iw", True),
@@ -127,6 +174,10 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     ReweightedWakeSleep: ("rws", "iw", False),
     TrajectoryBalance: ("trajectory-balance", "iw", False),
     GumbelSoftmax: ("gumbel", "none", False),
+    SumAndSample: ("sum-and-sample", "elbo", True),
+    ImplicitDirichlet: ("dirichlet", "none", False),
+    DisARM: ("disarm", "elbo", True),
+    FIVO: ("fivo", "iw", False),
     ExactMarginal: ("exact", "exact", True),
     EnumeratedELBO: ("enum", "elbo", True),
     SoftAttention: ("soft", "none", False),

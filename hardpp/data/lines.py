@@ -1,4 +1,4 @@
-"""Lines of a user's own text file, and what happens to bad ones.
+"""Text files, their lines, and what happens to bad ones.
 
 Lines end at `\\n` (or `\\r\\n`) and nowhere else, so U+2028 and U+0085 are data. One `\\n` at the end of
 the file closes the last line; a second one is an empty line, and counts. A byte order mark is dropped.
@@ -31,6 +31,24 @@ class BadLine(NamedTuple):
     number: int  # of a line from 1, of an entry from 0
     reason: str
     entry: bool = False
+
+
+def read_text(path: Path, hint: str = "") -> str:
+    """Read a text file in UTF-8.
+
+    Args:
+        path: The file; a byte order mark is dropped.
+        hint: What to do when it cannot be read.
+
+    Raises:
+        DataError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})", hint) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
 
 
 def read_lines(path: Path, expected: str) -> list[bytes]:

@@ -1,18 +1,19 @@
-"""How good is a gradient estimator, at the parameters and on the batch at hand?
+"""Bias, variance and cost of gradient estimators, at given parameters and on a given batch.
 
 An estimator g of a gradient is drawn R times with everything else frozen. Its variance is the trace of the
-covariance of g; its signal-to-noise ratio |E g| / sqrt(variance); its bias E g - t, where the gradient t of
-the same bound is known exactly (by enumeration). What training pays is variance times the seconds of a draw.
+covariance of g, its signal-to-noise ratio is |E g| / sqrt(variance), and its bias is E g - t, where the
+gradient t of the same bound is known exactly (by enumeration). What training pays is variance times the
+seconds of a draw.
 
 A mean over R noisy draws is never exactly t, so |mean - t| says little. The draws are split into groups,
-whose means m_1 .. m_G are independent, and
+whose means m_1 .. m_J are independent, and
 
     bias^2  is estimated by  mean over i != j of (m_i - t).(m_j - t),
 
 which has no noise in expectation; a jackknife over the groups gives its standard error.
 
 Source: Rainforth et al. (2018), Tighter Variational Bounds are Not Necessarily Better, for the ratio.
-Shapes: P parameters, R draws, G groups.
+Shapes: P parameters, R draws, J groups of draws.
 """
 
 import time
@@ -43,7 +44,7 @@ class GradientStatistics(NamedTuple):
 
 
 class _Moments:
-    """Running sums of the draws of a gradient in G groups, measured from the first: it has their size."""
+    """Running sums of the draws of a gradient in J groups, of their distances from the first draw."""
 
     def __init__(self, size: int, groups: int, device: torch.device):
         self.sums = torch.zeros(groups, size, dtype=torch.float64, device=device)
@@ -59,7 +60,7 @@ class _Moments:
         self.draws += 1
 
     def statistics(self, target: Tensor | None) -> GradientStatistics:
-        G, R, first = len(self.sums), self.draws, self.first
+        J, R, first = len(self.sums), self.draws, self.first
         off = self.sums.sum(0) / R
         variance = float((self.squares - R * off.square()).clamp(min=0).sum() / (R - 1))
         mean = off if first is None else first + off
@@ -67,14 +68,14 @@ class _Moments:
         size = 0.0 if target is None else float(target.square().sum())
         if target is None or not size:
             return GradientStatistics(mean, norm, variance, None, None)
-        means = self.sums / (R / G) + mean - off - target  # (G, P)
+        means = self.sums / (R / J) + mean - off - target  # (J, P)
         products = means @ means.T
         products.fill_diagonal_(0.0)
         rows, total = products.sum(0), products.sum()
         # Without group i: both its row and its column are gone.
-        left = (total - 2 * rows) / ((G - 1) * (G - 2)) / size
-        error = sqrt((G - 1) / G * float((left - left.mean()).square().sum()))
-        return GradientStatistics(mean, norm, variance, float(total) / (G * (G - 1)) / size, error)
+        left = (total - 2 * rows) / ((J - 1) * (J - 2)) / size
+        error = sqrt((J - 1) / J * float((left - left.mean()).square().sum()))
+        return GradientStatistics(mean, norm, variance, float(total) / (J * (J - 1)) / size, error)
 
 
 class EstimatorReport(NamedTuple):
@@ -142,14 +143,14 @@ def surrogate_gradient(
     """One estimate, and the gradient of its surrogate for each group, (P,) and per batch."""
     estimate = objective.estimate(model, guide, *args)
     every = [parameter for part in groups.values() for parameter in part]
-    found = iter(
+    of_parameters = iter(
         torch.autograd.grad(estimate.surrogate, every, allow_unused=True)
         if estimate.surrogate.requires_grad
         else [None] * len(every)
     )
     gradients = {}
     for name, part in groups.items():
-        flat = [torch.zeros_like(p) if g is None else g for p, g in zip(part, found, strict=False)]
+        flat = [torch.zeros_like(p) if g is None else g for p, g in zip(part, of_parameters, strict=False)]
         gradients[name] = torch.cat([gradient.flatten() for gradient in flat])
     return estimate, gradients
 
@@ -157,8 +158,8 @@ def surrogate_gradient(
 def parameter_groups(model: nn.Module, guide: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Parameters of the model, and the guide's own if it has any that the model has not."""
     of_model = [p for p in model.parameters() if p.requires_grad]
-    known = {id(p) for p in of_model}
-    own = [p for p in guide.parameters() if p.requires_grad and id(p) not in known]
+    shared = {id(p) for p in of_model}
+    own = [p for p in guide.parameters() if p.requires_grad and id(p) not in shared]
     return {name: part for name, part in (("model", of_model), ("guide", own)) if part}
 
 

@@ -1,12 +1,13 @@
 """How far importance weights can be trusted.
 
 Draws from a guide are independent, so R-hat and autocorrelation say nothing about them; what can go
-wrong is that a few draws carry all the weight. Effective sample size counts how many still matter,
-Pareto k tells whether the weights have a finite variance at all (below 0.7: the average is usable).
+wrong is that a few draws carry all the weight. Effective sample size counts how many still matter;
+ArviZ's own is that of Markov chains, so it is written here. Pareto k, which ArviZ computes, tells whether the
+weights have a finite variance at all (below 0.7: the average is usable).
 
 Source: Kong (1992) for the effective sample size; Vehtari, Simpson, Gelman, Yao and Gabry (2024),
 Pareto Smoothed Importance Sampling, for k.
-Shapes: K draws, N instances (usually sentences), each with weights of its own.
+Shapes: K draws, N data, each with weights of its own.
 """
 
 import warnings
@@ -66,5 +67,5 @@ def _fitted(log_weights: Floats) -> Floats:
         psislw: Any = az.psislw  # without annotations
         shape = psislw(np.ascontiguousarray(log_weights.T))[1]
     else:
-        shape = xr.DataArray(-log_weights, dims=("draw", "instance")).azstats.psislw(dim=["draw"])[1]
+        shape = xr.DataArray(-log_weights, dims=("draw", "datum")).azstats.psislw(dim=["draw"])[1]
     return np.asarray(shape, dtype=np.float64)

@@ -24,13 +24,15 @@ Figurnov et al. (2018), Implicit Reparameterization Gradients.
 Shapes: ... = particles and plates, S values of a latent.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.control.schedules import KLWarmUp
+from hardpp.inference.objective import PlateOptions
 from hardpp.inference.relaxed import RelaxedObjective
 
 FLOOR = 1e-4  # smallest concentration of a possible value; a guess
@@ -40,11 +42,10 @@ class ImplicitDirichlet(RelaxedObjective):
     """mean_k log p(y | weights[k]) - sum over latents of KL(Dirichlet(alpha_q) || Dirichlet(alpha_p)).
 
     Args:
-        num_particles: K.
+        num_particles: K, how many draws a datum gets.
         total: sum of the concentrations of each latent, as a count of draws; 10 is a guess.
-        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
-        max_plate_nesting: see `SampledObjective`.
+        kl: schedule of the weight of the KL term in the gradient; the value keeps it at 1.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: a total that is not positive.
@@ -57,10 +58,10 @@ class ImplicitDirichlet(RelaxedObjective):
         num_particles: int = 1,
         *,
         total: float = 10.0,
-        kl_warmup: int = 0,
-        max_plate_nesting: float = float("inf"),
+        kl: KLWarmUp | None = None,
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles, kl_warmup=kl_warmup, max_plate_nesting=max_plate_nesting)
+        super().__init__(num_particles, kl=kl, **options)
         if not total > 0:
             raise UsageError(f"the total of a Dirichlet's concentrations is positive, got {total}")
         self.total = total
@@ -72,15 +73,15 @@ class ImplicitDirichlet(RelaxedObjective):
 
     def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
         """The draws, exactly 0 at impossible values."""
-        kept = noise.where(log_q > -torch.inf, noise.new_zeros(()))
-        return kept / kept.sum(-1, keepdim=True)
+        weights = noise.where(log_q > -torch.inf, noise.new_zeros(()))
+        return weights / weights.sum(-1, keepdim=True)
 
     def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
         """KL between the Dirichlets, (...), in nats; infinite where their possible values differ."""
         q, p = self.concentration(log_q), self.concentration(log_p)
         same = ((q > 0) == (p > 0)).all(-1)
-        one = q.new_ones(())
-        a, b = q.where(q > 0, one), p.where(p > 0, one)  # where both are 0 nothing is added below
+        ones = q.new_ones(())
+        a, b = q.where(q > 0, ones), p.where(p > 0, ones)  # where both are 0 nothing is added below
         each = b.lgamma() - a.lgamma() + (q - p) * (a.digamma() - q.sum(-1, keepdim=True).digamma())
         value = q.sum(-1).lgamma() - p.sum(-1).lgamma() + each.sum(-1)
         return value.where(same, q.new_full((), torch.inf))

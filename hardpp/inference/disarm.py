@@ -20,7 +20,7 @@ Shapes: K particles, of which k and k + K/2 are a pair; I instances, N stages.
 """
 
 from copy import copy
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from pyro import poutine
@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Independent
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.sample_sites import Site, sample_sites
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
@@ -43,8 +43,8 @@ class DisARM(SampledObjective):
     """The evidence lower bound, its two-valued guide latents drawn in antithetic pairs.
 
     Args:
-        num_particles: K, even: K/2 pairs.
-        max_plate_nesting: see `SampledObjective`.
+        num_particles: K, how many draws a datum gets, an even number: K/2 pairs.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an odd number of particles, or a guide without a two-valued latent to couple.
@@ -53,8 +53,8 @@ class DisARM(SampledObjective):
     name = "disarm"
     bound = "elbo"
 
-    def __init__(self, num_particles: int = 2, *, max_plate_nesting: float = float("inf")):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+    def __init__(self, num_particles: int = 2, **options: Unpack[PlateOptions]):
+        super().__init__(num_particles, **options)
         if num_particles % 2:
             raise UsageError(f"disarm draws pairs: it needs an even number of particles, got {num_particles}")
 

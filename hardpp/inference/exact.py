@@ -18,14 +18,14 @@ A latent that holds all decisions of a path is summed out by `hardpp.inference.s
 Shapes: plates as in the program, the data plate outermost; S values of a latent, K draws.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from hardpp.errors import NumericalError, UsageError
-from hardpp.inference.control.schedules import kl_warm_up
-from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.control.schedules import KLWarmUp
+from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
 from hardpp.inference.sums.factor_graph import FactorGraph, factor_graph
 from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, lattice_of
@@ -42,11 +42,11 @@ class ExactMarginal(SurrogateObjective):
     """log p(y), every latent of the model summed out; the guide is not used.
 
     Args:
-        tolerance: nats, by which log p(y) may come out too low for each element of the plates that a latent
-            is in, where a distribution saves time by it (see `hardpp.inference.sums.pruned_terms`). Posterior
+        tolerance: nats by which log p(y) may come out too low, for each element of the plates of a latent.
+            Distributions may save time by it (see `hardpp.inference.sums.pruned_terms`). Posterior
             probabilities are off by no more, gradients by ten times that, relatively. With 0 nothing is
             left out.
-        max_plate_nesting: how many dims the plates of the model take; see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: a tolerance that is negative or not below 1, a latent that cannot be enumerated (see
@@ -55,11 +55,12 @@ class ExactMarginal(SurrogateObjective):
     """
 
     name = "exact"
+    needs = frozenset({"marginal"})
     bound = "exact"
     trains_guide = False
 
-    def __init__(self, *, tolerance: float = TOLERANCE, max_plate_nesting: float = float("inf")):
-        super().__init__(max_plate_nesting=max_plate_nesting)
+    def __init__(self, *, tolerance: float = TOLERANCE, **options: Unpack[PlateOptions]):
+        super().__init__(**options)
         self.tolerance = _checked(tolerance)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
@@ -86,15 +87,15 @@ class ExactMarginal(SurrogateObjective):
                 graph.factors[name] = Factor(leaf, graph.factors[name].dims)
             total = graph.per_datum(graph.eliminate().left).sum()
             gradients = torch.autograd.grad(total, leaves) if leaves else ()
-        found = {}
+        probabilities = {}
         for (name, variable), gradient in zip(graph.latents.items(), gradients, strict=True):
             dims = graph.plates_in_order(name) + variable
             marginal = Factor(gradient, graph.factors[name].dims)
             marginal = without(marginal, set(marginal.dims) - set(dims))
-            found[name] = spread(marginal, dims).to(graph.dtype)
+            probabilities[name] = spread(marginal, dims).to(graph.dtype)
             if name in graph.masks:
-                found[name] = found[name] * spread(graph.masks[name], dims)
-        return found
+                probabilities[name] = probabilities[name] * spread(graph.masks[name], dims)
+        return probabilities
 
     def sample_posterior(
         self, model: Program, guide: Program, *args: Any, num_samples: int = 1, **kwargs: Any
@@ -156,22 +157,24 @@ class EnumeratedELBO(SurrogateObjective):
     """E_q[log p(y, z) - log q(z)], every latent of the guide summed out.
 
     Args:
-        tolerance: nats, by which the bound may be off for each element of the plates that a latent is in,
-            as for `ExactMarginal`.
-        max_plate_nesting: see `SampledObjective`.
+        tolerance: nats by which the bound may be off, for each element of the plates of a latent. As for
+            `ExactMarginal`.
+        kl: schedule of the weight of the KL term in the gradient; the bound keeps it at 1.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: as for `ExactMarginal`, of the guide; or the programs' latents differ.
     """
 
     name = "enum"
+    needs = frozenset({"latents", "enumerable"})
     bound = "elbo"
 
     def __init__(
-        self, *, tolerance: float = TOLERANCE, kl_warmup: int = 0, max_plate_nesting: float = float("inf")
+        self, *, tolerance: float = TOLERANCE, kl: KLWarmUp | None = None, **options: Unpack[PlateOptions]
     ):
-        super().__init__(max_plate_nesting=max_plate_nesting)
-        self.tolerance, self.kl_weight = _checked(tolerance), kl_warm_up(kl_warmup)
+        super().__init__(**options)
+        self.tolerance, self.kl_weight = _checked(tolerance), kl
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """The bound of each datum; the surrogate is its sum, or that of the weighed one."""
@@ -212,10 +215,10 @@ def _checked(tolerance: float) -> float:
 def _values(graph: FactorGraph, name: str, values: dict[str, Factor], draws: tuple[int, ...] = ()) -> Tensor:
     dims = graph.plates_in_order(name)
     shape = (*draws, *(graph.sizes[d] for d in dims))
-    found = values.get(graph.latents[name])
-    if found is None:
+    value = values.get(graph.latents[name])
+    if value is None:
         return torch.zeros(shape, dtype=torch.int64, device=graph.factors[name].log_value.device)
-    return spread(found, DRAWS * len(draws) + dims).expand(shape).contiguous()
+    return spread(value, DRAWS * len(draws) + dims).expand(shape).contiguous()
 
 
 def _check_possible(log_p: Tensor) -> None:

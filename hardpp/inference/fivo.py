@@ -20,7 +20,7 @@ Sources: Maddison et al. (2017); Naesseth et al. (2018); Le et al. (2018).
 Shapes: B data, K particles, T steps.
 """
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 
 import pyro
 import torch
@@ -29,7 +29,7 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.objective import PlateOptions, SurrogateObjective, check_particles
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
@@ -78,12 +78,12 @@ class FIVO(SurrogateObjective):
     is how many times each datum was, (B,); one that has ended may be once more, to no effect.
 
     Args:
-        num_particles: K, at least 2.
+        num_particles: K, at least 2 draws a datum.
         threshold: resample where the effective sample size is below this share of K, 0 to 1; 0 is never,
             which leaves the importance-weighted bound.
         resampling: "systematic" (one uniform number a datum) or "multinomial" (one a particle).
         baseline: None, or "leave-one-out", the control above.
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an option outside of these, a program that is not in steps, or a state that cannot be
@@ -91,8 +91,10 @@ class FIVO(SurrogateObjective):
     """
 
     name = "fivo"
+    needs = frozenset({"latents"})
     unbiased = False
     bound = "iw"
+    least_particles = 2
 
     def __init__(
         self,
@@ -101,11 +103,10 @@ class FIVO(SurrogateObjective):
         threshold: float = 0.5,
         resampling: Literal["systematic", "multinomial"] = "systematic",
         baseline: Literal["leave-one-out"] | None = "leave-one-out",
-        max_plate_nesting: float = float("inf"),
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
-        if num_particles < 2:
-            raise UsageError(f"fivo resamples particles: it needs at least 2, got {num_particles}")
+        super().__init__(num_particles=num_particles, **options)
+        check_particles(self.name, num_particles, self.least_particles)
         if not 0 <= threshold <= 1:
             raise UsageError(f"threshold is a share of the particles, 0 to 1, not {threshold}")
         if resampling not in ("systematic", "multinomial") or baseline not in ("leave-one-out", None):
@@ -115,21 +116,21 @@ class FIVO(SurrogateObjective):
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound and surrogate of one batch (see `hardpp.types.Estimate`)."""
         K, nesting = self.num_particles, self.program_nesting(model, guide, args, kwargs)
-        drawn = _Side(guide, Trace(), args, kwargs)
-        scored = _Side(model, drawn.start, args, kwargs)
+        guide_side = _Side(guide, Trace(), args, kwargs)
+        model_side = _Side(model, guide_side.start, args, kwargs)
         weights: Tensor | None = None  # since the last resampling, log and not normalised: (K, B)
         steps, scales, resampled = [], [], torch.zeros(())
-        for t in range(scored.program.num_steps(*args, **kwargs)):
+        for t in range(model_side.program.num_steps(*args, **kwargs)):
             if weights is not None and self.threshold > 0:
                 low = effective_sample_size(weights.detach()) < self.threshold * K  # (B,)
                 index = torch.arange(K, device=low.device).unsqueeze(-1)
                 index = self.ancestors(weights.detach()).where(low, index)
-                drawn.permute(index)
-                scored.permute(index)
+                guide_side.permute(index)
+                model_side.permute(index)
                 weights, resampled = weights.masked_fill(low, 0.0), resampled + low
-            guide_trace = particle_trace(drawn.step, K, nesting, (drawn.state, t, *args), kwargs)
-            replayed = poutine.replay(scored.step, trace=guide_trace)
-            model_trace = particle_trace(replayed, K, nesting, (scored.state, t, *args), kwargs)
+            guide_trace = particle_trace(guide_side.step, K, nesting, (guide_side.state, t, *args), kwargs)
+            replayed = poutine.replay(model_side.step, trace=guide_trace)
+            model_trace = particle_trace(replayed, K, nesting, (model_side.state, t, *args), kwargs)
             table = tabulate(model_trace, guide_trace, K, nesting)
             added = per_instance_sum((table.log_p - table.log_q).sum(-1), 1).expand(K, -1)  # (K, B)
             weights, *terms = _weighed(torch.zeros_like(added) if weights is None else weights, added)

@@ -21,7 +21,7 @@ Deng et al. (2018), section 3, for the analytic KL.
 Shapes: ... = particles and plates, S values of a latent.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import pyro.distributions as dist
 import torch
@@ -29,7 +29,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.closed_forms import categorical_kl
-from hardpp.inference.control.schedules import TemperatureSchedule
+from hardpp.inference.control.schedules import KLWarmUp, TemperatureSchedule
+from hardpp.inference.objective import PlateOptions
 from hardpp.inference.relaxed import RelaxedObjective
 
 
@@ -37,16 +38,15 @@ class GumbelSoftmax(RelaxedObjective):
     """mean_k log p(y | weights[k]) - sum over latents of KL(q || p), by a relaxation of the draws.
 
     Args:
-        num_particles: K.
+        num_particles: K, how many draws a datum gets.
         temperature: of the softmax that is differentiated; towards 0 it becomes an index.
         final_temperature: where an exponential decay of the temperature ends; None for no decay.
         anneal_steps: how many training steps the decay takes; our guess.
         straight_through: indices forwards, backwards the softmax of log q. (Not of log q + g, the
             straight-through Gumbel-softmax, which is biased even for linear functions.)
         reinmax: indices forwards, backwards the second-order estimator; it wants a temperature of 1 or more.
-        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
-        max_plate_nesting: see `SampledObjective`.
+        kl: schedule of the weight of the KL term in the gradient; the value keeps it at 1.
+        **options: see `PlateOptions`.
 
     Attributes:
         schedule: the decay, a module whose count of estimates is part of `OBJ(model, guide)`'s state;
@@ -67,10 +67,10 @@ class GumbelSoftmax(RelaxedObjective):
         anneal_steps: int = 10_000,
         straight_through: bool = False,
         reinmax: bool = False,
-        kl_warmup: int = 0,
-        max_plate_nesting: float = float("inf"),
+        kl: KLWarmUp | None = None,
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles, kl_warmup=kl_warmup, max_plate_nesting=max_plate_nesting)
+        super().__init__(num_particles, kl=kl, **options)
         for each in (temperature, final_temperature):
             if each is not None and not each > 0:
                 raise UsageError(f"a temperature is positive, got {each}")

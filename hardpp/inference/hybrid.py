@@ -1,4 +1,4 @@
-"""RAM's loss: what is observed trains by its likelihood, what is drawn by whether the answer was right.
+"""The loss of recurrent attention models (RAM): a likelihood of what is observed, a reward for what is drawn.
 
     gradient = mean_k grad log p(x | z[k]) + sum_s (reward[k] - baseline[k, s]) grad log q(z[k, s])
     reward   = mean over observed elements of 1[value = the likeliest one under the model]
@@ -11,11 +11,14 @@ places are drawn from the model itself, and its states learn nothing from the se
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`), T steps.
 """
 
+from typing import Unpack
+
 import torch
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus
+from hardpp.inference.objective import PlateOptions
 from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
 from hardpp.inference.weights.sample_sites import Site, steps_of
 from hardpp.inference.weights.weight_table import Layout, WeightTable, elements
@@ -27,10 +30,10 @@ class Hybrid(ScoreFunctionELBO):
     The gradient is the one above; the value is the evidence lower bound.
 
     Args:
-        num_particles: K.
-        baseline: what rewards are compared with, see `ScoreFunctionELBO`.
-        entropy_bonus, entropy_bonus_steps, entropy_bonus_final: weight of the guide's entropy.
-        max_plate_nesting: see `SampledObjective`.
+        num_particles: K, how many draws a datum gets.
+        baseline: what rewards are compared with. See `ScoreFunctionELBO`.
+        entropy: schedule of the weight of the guide's entropy in the gradient.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: as `ScoreFunctionELBO` does.
@@ -44,20 +47,10 @@ class Hybrid(ScoreFunctionELBO):
         num_particles: int = 1,
         *,
         baseline: BaselineName | nn.Module | None = "learned",
-        entropy_bonus: EntropyBonus | float = 0.0,
-        entropy_bonus_steps: int = 0,
-        entropy_bonus_final: float = 0.1,
-        max_plate_nesting: float = float("inf"),
+        entropy: EntropyBonus | None = None,
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(
-            num_particles,
-            credit="global",
-            baseline=baseline,
-            entropy_bonus=entropy_bonus,
-            entropy_bonus_steps=entropy_bonus_steps,
-            entropy_bonus_final=entropy_bonus_final,
-            max_plate_nesting=max_plate_nesting,
-        )
+        super().__init__(num_particles, credit="global", baseline=baseline, entropy=entropy, **options)
         self.unbiased = False
 
     def rewards(self, table: WeightTable, gain: Tensor) -> Tensor:

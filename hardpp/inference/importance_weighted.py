@@ -27,14 +27,14 @@ control (how it enters the bound is not written there: putting equation 6 in its
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.emission_count import Progress, progress_of
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others, log_mean_of_others
 from hardpp.ops.temporal import mean_of_others_at_same_progress
@@ -50,9 +50,9 @@ class IWAE(SampledObjective):
     Its gradient has a variance that grows with K: use it for the value, or as what `VIMCO` is measured by.
 
     Args:
-        num_particles: K.
-        control: "none", or "prefix": log mean_k of the weights before the latent's stage.
-        max_plate_nesting: see `SampledObjective`.
+        num_particles: K, how many draws a datum gets.
+        control: what is subtracted. "none", or "prefix": log mean_k of the weights before the latent's stage.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an unknown control.
@@ -61,10 +61,8 @@ class IWAE(SampledObjective):
     name = "iwae"
     bound = "iw"
 
-    def __init__(
-        self, num_particles: int, *, control: Prefix = "none", max_plate_nesting: float = float("inf")
-    ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+    def __init__(self, num_particles: int, *, control: Prefix = "none", **options: Unpack[PlateOptions]):
+        super().__init__(num_particles, **options)
         if control not in ("none", "prefix"):
             raise UsageError(f"control is 'none' or 'prefix', not {control!r}")
         self.control = control
@@ -80,12 +78,13 @@ class VIMCO(SampledObjective):
     """The importance-weighted bound, each particle judged by a bound it is held out of.
 
     Args:
-        num_particles: K, at least 2.
-        control: "geometric", "arithmetic", "sequential" or "temporal", what stands in for a particle.
+        num_particles: K, at least 2 draws a datum.
+        control: what stands in for the particle held out. "geometric", "arithmetic", "sequential" or
+            "temporal", as above.
         center: take 1/K off the control.
         progress: for "temporal": how much each particle has emitted after each latent, given the latents'
             values, see `hardpp.inference.control.emission_count`. By default their cumulative sum.
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: fewer than two particles, an unknown control, or progress for another control.
@@ -93,6 +92,7 @@ class VIMCO(SampledObjective):
 
     name = "vimco"
     bound = "iw"
+    least_particles = 2
 
     def __init__(
         self,
@@ -101,11 +101,9 @@ class VIMCO(SampledObjective):
         control: HoldOut = "sequential",
         center: bool = True,
         progress: Progress | None = None,
-        max_plate_nesting: float = float("inf"),
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
-        if num_particles < 2:
-            raise UsageError(f"{self.name} holds a particle out: it needs at least 2, got {num_particles}")
+        super().__init__(num_particles, **options)
         if control not in ("geometric", "arithmetic", "sequential", "temporal"):
             raise UsageError(
                 f"control is 'geometric', 'arithmetic', 'sequential' or 'temporal', not {control!r}"
@@ -113,6 +111,8 @@ class VIMCO(SampledObjective):
         if progress is not None and control != "temporal":
             raise UsageError(f"progress is of use to control 'temporal' only, not to {control!r}")
         self.control, self.center, self.progress = control, center, progress
+        if control == "temporal":
+            self.needs = self.needs | {"emission-counts"}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """Bound (*I) and surrogate of the estimator above."""
@@ -140,7 +140,7 @@ def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Te
     bound = log_mean_exp(log_weights)
     impossible = bound == -torch.inf
     weights = log_weights.masked_fill(impossible, 0.0).softmax(0)
-    ratio = (table.log_p[: len(log_weights)] - table.log_q).sum(-1)
+    ratio = (table.log_p - table.log_q).sum(-1)
     ratio = ratio.masked_fill(log_weights == -torch.inf, 0.0)  # its weight is zero, and 0 * -inf is not
     signal = bound.unsqueeze(-1) - control.masked_fill(control == -torch.inf, 0.0)
     signal = signal.masked_fill(impossible.unsqueeze(-1), 0.0)

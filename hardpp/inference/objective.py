@@ -1,4 +1,4 @@
-"""Objectives as Pyro knows them: the value of a bound, the gradient of a surrogate.
+"""What every objective is: the value of a bound, and the gradient of a surrogate.
 
 `SVI(model, guide, optim, loss=OBJ)`, `OBJ(model, guide)(batch)` with a torch optimiser, and
 `OBJ.estimate(model, guide, batch)` are three ways to the same estimator; model and guide are any
@@ -7,7 +7,7 @@ Pyro programs. A sampled objective is one formula over a weight table.
 Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pyro
 import torch
@@ -26,14 +26,29 @@ from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Need, Prediction, Program
 
 
+class PlateOptions(TypedDict, total=False):
+    """Keyword arguments of every objective.
+
+    Attributes:
+        max_plate_nesting: how many dims the plates of model and guide take; by default read off the model's
+            attribute of that name, or else found by running the programs once.
+    """
+
+    max_plate_nesting: float
+
+
 class SurrogateObjective(ELBO):
     """An objective that estimates a bound of each datum, and a surrogate whose gradient trains.
 
+    What an objective is and needs stands on its class; an option may change it on the instance.
+
     Attributes:
-        name: what the command line calls it.
-        unbiased: is the expected gradient the gradient of `bound`, once a warm-up is over?
+        name: what messages call it.
+        needs: what the programs must allow, see `hardpp.types.Need`.
         bound: what the value is: "elbo", "iw", "exact", or "none" where it bounds nothing.
+        unbiased: is the expected gradient the gradient of `bound`, once schedules are over?
         trains_guide: does the guide get a gradient?
+        prediction: how a model that it has trained predicts: latents summed out, or at their expected values.
         latest: what `differentiable_loss` estimated last, all detached, for whoever watches the training.
 
     Parts of an objective that learn or remember (a baseline, running moments) are modules, and become
@@ -42,10 +57,10 @@ class SurrogateObjective(ELBO):
     """
 
     name = "objective"
-    unbiased = True
-    bound = "none"
-    trains_guide = True
     needs: frozenset[Need] = frozenset()
+    bound = "none"
+    unbiased = True
+    trains_guide = True
     prediction: Prediction = "marginal"
     latest: Estimate | None = None
     max_plate_nesting: float
@@ -114,17 +129,21 @@ class SampledObjective(SurrogateObjective):
 
     Args:
         num_particles: K, drawn at once by a plate to the left of all others.
-        max_plate_nesting: how many dims the plates of model and guide take; by default read off
-            the model's attribute of that name, or else found by running the programs once.
+        **options: see `PlateOptions`.
+
+    Attributes:
+        least_particles: the smallest K that it takes.
 
     Raises:
-        UsageError: fewer than one particle.
+        UsageError: too few particles.
     """
 
-    def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
-        if num_particles < 1:
-            raise UsageError(f"{self.name} needs at least 1 particle, got {num_particles}")
-        super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
+    needs = frozenset({"latents"})
+    least_particles = 1
+
+    def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
+        check_particles(self.name, num_particles, self.least_particles)
+        super().__init__(num_particles=num_particles, **options)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """The formula: detached bounds (*I), and a scalar whose gradient is the estimator."""
@@ -145,6 +164,18 @@ class SampledObjective(SurrogateObjective):
         return Estimate(
             per_instance_sum(bound * table.scale, 0), surrogate * table.scale, log_weights, diagnostics
         )
+
+
+def check_particles(who: str, given: int, least: int) -> None:
+    """Are there enough particles?
+
+    Raises:
+        UsageError: there are not, and the message begins with who needs them.
+    """
+    if given < 1:
+        raise UsageError(f"{who} needs at least 1 particle, got {given}")
+    if given < least:
+        raise UsageError(f"{who} compares particles: it needs at least {least}, got {given}")
 
 
 def check_finite(estimate: Estimate) -> None:

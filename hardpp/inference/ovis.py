@@ -19,12 +19,13 @@ Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight
 """
 
 from math import log
+from typing import Unpack
 
 from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import importance_weighted
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import log_mean_of_others
 
@@ -33,9 +34,9 @@ class OVIS(SampledObjective):
     """The importance-weighted bound, each particle judged by the control optimal for many of them.
 
     Args:
-        num_particles: K, at least 2.
-        gamma: between 0 (unbiased) and 1.
-        max_plate_nesting: see `SampledObjective`.
+        num_particles: K, at least 2 draws a datum.
+        gamma: how much a particle has a say in its own control, between 0 (unbiased) and 1.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: fewer than two particles, or a gamma outside 0 to 1.
@@ -44,11 +45,10 @@ class OVIS(SampledObjective):
     name = "ovis"
     bound = "iw"
     unbiased = False  # of an objective with gamma = 0 it is True
+    least_particles = 2
 
-    def __init__(self, num_particles: int, *, gamma: float = 1.0, max_plate_nesting: float = float("inf")):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
-        if num_particles < 2:
-            raise UsageError(f"{self.name} holds a particle out: it needs at least 2, got {num_particles}")
+    def __init__(self, num_particles: int, *, gamma: float = 1.0, **options: Unpack[PlateOptions]):
+        super().__init__(num_particles, **options)
         if not 0 <= gamma <= 1:
             raise UsageError(f"gamma is between 0 and 1, not {gamma}")
         self.gamma, self.unbiased = gamma, gamma == 0

@@ -1,4 +1,4 @@
-"""Objectives whose latents are drawn as weights over their values, by handlers outside the programs.
+"""Objectives that draw latents as weights over their values, by handlers outside the programs.
 
 Weights (..., S) are differentiable where an index (...) is not, so no score function is needed:
 
@@ -13,7 +13,7 @@ Source: Deng et al. (2018), section 3, where relaxations stand beside the score 
 Shapes: K particles, I instances, ... = particles and plates, S values of a latent.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import pyro.distributions as dist
 import torch
@@ -24,8 +24,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.control.schedules import kl_warm_up
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.control.schedules import KLWarmUp
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.precision import log_softmax, wide
@@ -40,23 +40,22 @@ class RelaxedObjective(SampledObjective):
     pinned to its first value, the only possible one.
 
     Args:
-        num_particles: K.
-        kl_warmup: training steps over which the weight of D rises from 0 to 1 in the gradient (the value
-            keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
-        max_plate_nesting: see `SampledObjective`.
+        num_particles: K, how many draws a datum gets.
+        kl: schedule of the weight of D in the gradient; the value keeps it at 1.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: a latent that is not categorical, or has other values or plates in the other program.
     """
 
+    needs = frozenset({"latents", "relaxable"})
     unbiased = False
-    bound = "none"
 
     def __init__(
-        self, num_particles: int = 1, *, kl_warmup: int = 0, max_plate_nesting: float = float("inf")
+        self, num_particles: int = 1, *, kl: KLWarmUp | None = None, **options: Unpack[PlateOptions]
     ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
-        self.kl_weight = kl_warm_up(kl_warmup)
+        super().__init__(num_particles, **options)
+        self.kl_weight = kl
 
     def noise(self, log_q: Tensor) -> Any:
         """The distribution, of batch shape (...), of all that is random about the weights."""

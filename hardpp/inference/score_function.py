@@ -5,17 +5,23 @@
 
 The return of the s-th latent is what the program adds to log w from that latent on
 (`credit="causal"`: the estimator of `pyro.infer.TraceGraph_ELBO`, in time linear in the number of
-latents) or all of log w (`credit="global"`: REINFORCE). A baseline must not depend on the latent
-it judges; then it changes the variance and not the expectation. A guide that is the model's prior makes no
-difference to log w: grad log p is then that of the observations alone.
+latents) or all of log w (`credit="global"`). A baseline must not depend on the latent it judges; then it
+changes the variance and not the expectation. A guide that is the model's prior makes no difference to log w:
+grad log p is then that of the observations alone.
 
-Sources: Williams (1992); Schulman et al. (2015); Mnih and Gregor (2014), section 2.3, for baselines that
-learn and for normalised signals; Kool et al. (2019) for leave-one-out; Deng et al. (2018), equation 1, for
-the soft-attention baseline; Lawson et al. (2017), equation 7, for the temporal one.
+Published estimators are settings of this one:
+
+    REINFORCE   credit="global"                            Williams (1992)
+    RLOO        baseline="leave-one-out"                   Kool, van Hoof and Welling (2019)
+    NVIL        baseline="learned", normalize=True         Mnih and Gregor (2014), section 2.3
+    VAR         baseline="soft-attention"                  Deng et al. (2018), equation 1
+    temporal    baseline="temporal"                        Lawson et al. (2017), equation 7
+
+Sources: those, and Schulman et al. (2015) for causal credit.
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from pyro.poutine import Trace
@@ -26,45 +32,47 @@ from hardpp.inference.control.baseline_features import history_of
 from hardpp.inference.control.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
 from hardpp.inference.control.emission_count import Progress, progress_of
 from hardpp.inference.control.running_moments import RunningMoments
-from hardpp.inference.control.schedules import EntropyBonus, entropy_schedule, kl_warm_up
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
+from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
 from hardpp.inference.soft_attention import ExpectedLatents
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.temporal import mean_of_others_at_same_progress
 from hardpp.ops.weights import mean_of_others, suffix_sums
-from hardpp.types import Program
+from hardpp.types import Need, Program
 
 Credit = Literal["causal", "global"]
 BaselineName = Literal["leave-one-out", "soft-attention", "temporal", "average", "learned"]
+NEEDS: dict[str, frozenset[Need]] = {  # of a baseline
+    "soft-attention": frozenset({"relaxable"}),
+    "temporal": frozenset({"emission-counts"}),
+}
 
 
 class ScoreFunctionELBO(SampledObjective):
     """The evidence lower bound by Monte Carlo, K particles at once.
 
     Args:
-        num_particles: K.
-        credit: "causal" or "global", what a latent's return is made of. (With the temporal baseline the two
-            are one: a particle's past is its own.)
-        baseline: what returns are compared with: None; "leave-one-out", the mean return of the other
+        num_particles: K, how many draws a datum gets.
+        credit: what a latent's return is made of, "causal" or "global". With the temporal baseline the two
+            are one: a particle's past is its own.
+        baseline: what returns are compared with. None; "leave-one-out", the mean return of the other
             particles (K >= 2); "temporal", the mean of their futures from the same point of progress
             (K >= 2); "soft-attention", the return of one more particle whose latents are at their expected
             value under the model's prior (the model must take relaxed latents); "average", the decaying
             average of a stage's returns; "learned", a small network of what was drawn before; or a module of
             your own (see `hardpp.inference.control.baselines.Baseline`). A module, kept as `baseline`, is
             trained along with the programs and moves to the device where they compute.
-        normalize: centre the signal (return - baseline) by its running mean, and divide it by its running
-            standard deviation where that is above 1; a module regresses in that unit too. The expected
-            score-function part of the gradient is then right up to that one known number, the same for all
-            parameters (the pathwise part is as without), so `unbiased` is False.
-        progress: for the temporal baseline: how much each particle has emitted after each latent, given the
+        normalize: centre and scale the signal (return - baseline) by its running moments. It is divided by
+            the running standard deviation where that is above 1; a module regresses in that unit too. The
+            expected score-function part of the gradient is then right up to that one known number, the same
+            for all parameters (the pathwise part is as without), so `unbiased` is False.
+        progress: for the temporal baseline, how much each particle has emitted after each latent, given the
             latents' values, see `hardpp.inference.control.emission_count`. By default their cumulative sum.
-        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1 in the gradient (the
-            bound keeps it at 1); 0 for a weight of 1 throughout. See `hardpp.inference.control.schedules`.
-        entropy_bonus: weight of the guide's entropy that is added in the gradient; or a schedule of it.
-        entropy_bonus_steps: training steps over which that weight falls; 0: it stays.
-        entropy_bonus_final: the share of it that is left then, and from then on.
-        max_plate_nesting: see `SampledObjective`.
+        kl: schedule of the weight of the KL term in the gradient; the bound keeps it at 1.
+        entropy: schedule of the weight of the guide's entropy in the gradient. If it does not end at 0,
+            `unbiased` is False.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an unknown credit or baseline, a comparison of particles with one particle, or progress
@@ -82,42 +90,39 @@ class ScoreFunctionELBO(SampledObjective):
         baseline: BaselineName | nn.Module | None = None,
         normalize: bool = False,
         progress: Progress | None = None,
-        kl_warmup: int = 0,
-        entropy_bonus: EntropyBonus | float = 0.0,
-        entropy_bonus_steps: int = 0,
-        entropy_bonus_final: float = 0.1,
-        max_plate_nesting: float = float("inf"),
+        kl: KLWarmUp | None = None,
+        entropy: EntropyBonus | None = None,
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        super().__init__(num_particles, **options)
         if credit not in get_args(Credit):
             raise UsageError(f"credit is 'causal' or 'global', not {credit!r}")
         if not (baseline is None or isinstance(baseline, nn.Module) or baseline in get_args(BaselineName)):
             names = ", ".join(repr(name) for name in get_args(BaselineName))
             raise UsageError(f"baseline is {names}, a module or None, not {baseline!r}")
-        if baseline in ("leave-one-out", "temporal") and num_particles < 2:
-            raise UsageError(
-                f"a {baseline} baseline compares particles: it needs at least 2, got {num_particles}"
-            )
+        if baseline in ("leave-one-out", "temporal"):
+            self.least_particles = 2
+            check_particles(f"a {baseline} baseline", num_particles, self.least_particles)
         if progress is not None and baseline != "temporal":
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
-        made = {"average": AverageBaseline, "learned": LearnedBaseline}.get(str(baseline))
-        self.baseline = baseline if made is None else made()
+        self.needs = self.needs | NEEDS.get(str(baseline), frozenset())
+        modules = {"average": AverageBaseline, "learned": LearnedBaseline}
+        self.baseline = modules[str(baseline)]() if baseline in modules else baseline
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
-        self.kl_weight = kl_warm_up(kl_warmup)
-        self.entropy_bonus = entropy_schedule(entropy_bonus, entropy_bonus_steps, entropy_bonus_final)
-        self.unbiased = not normalize
+        self.kl_weight, self.entropy_bonus = kl, entropy
+        self.unbiased = not normalize and (entropy is None or entropy.final == 0)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """Bound (*I) and surrogate of the estimator above, less the regression of a baseline that learns."""
         for _, module in self._modules():
             follow(module, table.log_q.device)
-        gain = table.log_p[: self.num_particles] - table.log_q  # (K, *I, N)
+        gain = table.log_p - table.log_q  # (K, *I, N)
         # A prior's own score has no mean and would be noise; a guide's is taken off log p - log q.
-        beta: float | Tensor = float(any(latent.guide is not latent.model for latent in table.latents))
+        beta: float | Tensor = float(not table.guide_is_prior)
         if self.kl_weight is not None:
             beta = beta * self.kl_weight()
-            gain = self.kl_weight.weighed(gain, table.log_prior[: self.num_particles] - table.log_q)
+            gain = self.kl_weight.weighed(gain, table.log_prior - table.log_q)
         credited = self.rewards(table, gain)
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()
@@ -156,7 +161,7 @@ class ScoreFunctionELBO(SampledObjective):
         if self.baseline == "leave-one-out":
             return mean_of_others(returns)
         if self.baseline == "soft-attention":
-            return self._returns(table.log_p[self.num_particles :].detach())
+            return self._returns(table.extra.detach())
         if self.baseline == "temporal":
             return mean_of_others_at_same_progress(terms, progress_of(table, self.progress))
         return 0.0

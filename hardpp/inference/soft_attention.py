@@ -1,14 +1,14 @@
-"""Relaxed latents: a handler outside the program turns an index into weights over its values.
+"""Soft attention as inference: every categorical latent is at its expected value.
 
-`soft` is the attention everybody knows, seen as inference: every categorical latent is replaced by
-its expected value, so the program computes log p(y | E[z]) and nothing is random any more. It
-bounds nothing (Deng et al. 2018, proposition 1, say how far it may be from log p(y)).
+A handler outside the program turns an index into weights over its values, so the program computes
+log p(y | E[z]) and nothing is random any more. That bounds nothing (Deng et al. 2018, proposition 1, say how
+far it may be from log p(y)).
 
 Source: Deng et al. (2018), section 2.1 (soft attention) and equation 1 (its use as a baseline).
 Shapes: K particles, ... = plates, S values of a latent.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import pyro.distributions as dist
 import torch
@@ -18,7 +18,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import Prediction, Program
@@ -75,13 +75,20 @@ class ExpectedLatents(Messenger):
 
 
 class SoftAttention(SampledObjective):
-    """log p(y | E[z]): deterministic, and no bound on log p(y); the guide is not used."""
+    """log p(y | E[z]): deterministic, and no bound on log p(y); the guide is not used.
+
+    Args:
+        **options: see `PlateOptions`.
+    """
 
     name = "soft"
+    needs = frozenset({"latents", "relaxable"})
     unbiased = False
-    bound = "none"
     trains_guide = False
     prediction: Prediction = "expected"
+
+    def __init__(self, **options: Unpack[PlateOptions]):
+        super().__init__(**options)
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """One row: the model's observations at the expected latents."""

@@ -17,7 +17,7 @@ Discrete Distributions; with the leave-one-out baseline of Kool et al. (2019).
 Shapes: K particles, I instances, N stages, S values of the latent.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from pyro.poutine.messenger import Messenger
@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import mean_of_others
@@ -44,7 +44,7 @@ class SumAndSample(SampledObjective):
     Args:
         num_particles: K, how many values are summed and how many drawn from the others, together.
         top: how many values are summed, fewer than K.
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: nothing to sum or to sample, or a guide that draws anything but one Categorical an
@@ -52,10 +52,11 @@ class SumAndSample(SampledObjective):
     """
 
     name = "sum-and-sample"
+    needs = frozenset({"latents", "enumerable"})
     bound = "elbo"
 
-    def __init__(self, num_particles: int = 4, *, top: int = 2, max_plate_nesting: float = float("inf")):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+    def __init__(self, num_particles: int = 4, *, top: int = 2, **options: Unpack[PlateOptions]):
+        super().__init__(num_particles, **options)
         if not 1 <= top < num_particles:
             raise UsageError(f"top is at least 1 and below the {num_particles} particles, got {top}")
         self.top = top

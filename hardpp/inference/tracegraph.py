@@ -10,14 +10,14 @@ Source: Schulman et al. (2015).
 Shapes: K particles, I instances (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from pyro.infer import TraceGraph_ELBO
 from pyro.ops.provenance import detach_provenance
 from torch import Tensor
 
-from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.types import Estimate, Program
 
@@ -27,17 +27,20 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
 
     Quadratic in the number of latents, and silently biased where a program stores a latent in a
     buffer: prefer `ScoreFunctionELBO`.
+
+    Args:
+        num_particles: K, how many draws a datum gets.
+        **options: see `PlateOptions`.
     """
 
     name = "tracegraph"
+    needs = frozenset({"latents"})
     bound = "elbo"
 
-    def __init__(self, num_particles: int = 1, *, max_plate_nesting: float = float("inf")):
-        TraceGraph_ELBO.__init__(
-            self, num_particles, max_plate_nesting=max_plate_nesting, vectorize_particles=True
-        )
+    def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
+        TraceGraph_ELBO.__init__(self, num_particles, vectorize_particles=True, **options)
         self._extra = int(num_particles > 1)  # Pyro counts its particle plate as nesting
-        self._given = max_plate_nesting != float("inf")
+        self._given = options.get("max_plate_nesting", float("inf")) != float("inf")
 
     def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
         """As for every objective; Pyro's own count includes the particle plate."""

@@ -16,12 +16,13 @@ Nuesken, Ruiz and Akyildiz (2020), VarGrad.
 Shapes: K particles, I instances.
 """
 
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
+from hardpp.inference.objective import PlateOptions, check_particles
 from hardpp.inference.wake_sleep import wake_theta
 from hardpp.inference.weights.proposals import Proposal, ProposalObjective
 from hardpp.inference.weights.weight_table import WeightTable
@@ -34,13 +35,14 @@ class TrajectoryBalance(ProposalObjective):
     The bound is the importance-weighted one, log mean_k w[k] per instance.
 
     Args:
-        num_particles: K, at least 2 with "mean".
-        log_partition: "mean" or "learned", as above; what is learned is a parameter of the objective, in
-            nats, from 0, and wants a learning rate larger than the programs'.
-        proposal: None, "temperature" or "mixture": what draws the particles, see `ProposalObjective`.
+        num_particles: K, how many draws a datum gets, at least 2 with "mean".
+        log_partition: how log Z is estimated, "mean" or "learned". What is learned is a parameter of the
+            objective, in nats, from 0, and wants a learning rate larger than the programs'.
+        proposal: what draws the particles. None, the guide; "temperature" or "mixture": see
+            `ProposalObjective`.
         temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
         mixture: the share of the uniform distribution in the proposal "mixture".
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an unknown log_partition, too few particles, or a proposal that is refused.
@@ -56,22 +58,16 @@ class TrajectoryBalance(ProposalObjective):
         proposal: Proposal | None = None,
         temperature: float = 2.0,
         mixture: float = 0.1,
-        max_plate_nesting: float = float("inf"),
+        **options: Unpack[PlateOptions],
     ):
         super().__init__(
-            num_particles,
-            proposal=proposal,
-            temperature=temperature,
-            mixture=mixture,
-            max_plate_nesting=max_plate_nesting,
+            num_particles, proposal=proposal, temperature=temperature, mixture=mixture, **options
         )
         if log_partition not in ("mean", "learned"):
             raise UsageError(f"log_partition is 'mean' or 'learned', not {log_partition!r}")
-        if log_partition == "mean" and num_particles < 2:
-            raise UsageError(
-                f"{self.name} compares particles: it needs at least 2 with log_partition 'mean', "
-                f"got {num_particles}"
-            )
+        if log_partition == "mean":
+            self.least_particles = 2
+            check_particles(f"{self.name} with log_partition 'mean'", num_particles, self.least_particles)
         self.log_partition = nn.ParameterList([torch.zeros(())]) if log_partition == "learned" else None
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:

@@ -21,12 +21,13 @@ and Frey (2015), Learning Wake-Sleep Recurrent Attention Models, for the control
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.objective import PlateOptions
 from hardpp.inference.weights.dreams import Dreamer, Dreamt, dream, sleep_phi
 from hardpp.inference.weights.proposals import Proposal, ProposalObjective
 from hardpp.inference.weights.weight_table import WeightTable
@@ -43,11 +44,12 @@ class ReweightedWakeSleep(ProposalObjective):
     inference network.
 
     Args:
-        num_particles: K, at least 2.
+        num_particles: K, at least 2 draws a datum.
         insomnia: the share of wake-phi, from 0 to 1; at 1 nothing is dreamt.
-        control_variates: whether to subtract them, as above.
+        control_variates: subtract what is zero in expectation from both wake terms, as above.
         train_guide: False leaves out wake-phi and sleep-phi.
-        proposal: None, "temperature" or "mixture": what draws the particles, see `ProposalObjective`.
+        proposal: what draws the particles. None, the guide; "temperature" or "mixture": see
+            `ProposalObjective`.
         temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
         mixture: the share of the uniform distribution in the proposal "mixture".
         dreamt: puts dreamt observations into the guide's arguments, see
@@ -56,7 +58,7 @@ class ReweightedWakeSleep(ProposalObjective):
         dream: draws the whole dream, (model, args, kwargs) -> `hardpp.inference.weights.dreams.Dream`; needed
             where observations depend on one another, as in a teacher-forced program, whose default
             dream is one of single steps given the real symbols before them.
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: fewer than two particles, insomnia outside [0, 1], both `dream` and `dreamt`, or
@@ -64,6 +66,7 @@ class ReweightedWakeSleep(ProposalObjective):
     """
 
     name = "rws"
+    least_particles = 2
 
     def __init__(
         self,
@@ -77,17 +80,11 @@ class ReweightedWakeSleep(ProposalObjective):
         mixture: float = 0.1,
         dreamt: Dreamt | None = None,
         dream: Dreamer | None = None,
-        max_plate_nesting: float = float("inf"),
+        **options: Unpack[PlateOptions],
     ):
         super().__init__(
-            num_particles,
-            proposal=proposal,
-            temperature=temperature,
-            mixture=mixture,
-            max_plate_nesting=max_plate_nesting,
+            num_particles, proposal=proposal, temperature=temperature, mixture=mixture, **options
         )
-        if num_particles < 2:
-            raise UsageError(f"{self.name} compares particles: it needs at least 2, got {num_particles}")
         if not 0 <= insomnia <= 1:
             raise UsageError(f"insomnia is between 0 and 1, not {insomnia}")
         if dream is not None and dreamt is not None:
@@ -95,6 +92,8 @@ class ReweightedWakeSleep(ProposalObjective):
         self.insomnia, self.control_variates = insomnia, control_variates
         self.trains_guide = train_guide
         self.dreamt, self.dream = dreamt, dream
+        if self._dreams:
+            self.needs = self.needs | {"dreams"}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """Bound (*I) and surrogate of the wake terms; the dream is added by `estimate`."""
@@ -103,10 +102,14 @@ class ReweightedWakeSleep(ProposalObjective):
             total = total + self.insomnia * wake_phi(table, self.control_variates)
         return log_mean_exp(table.log_weights), total
 
+    @property
+    def _dreams(self) -> bool:
+        return self.trains_guide and self.insomnia < 1
+
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         """Bound, surrogate and log weights of one batch; no dream where no gradient is asked for."""
         estimate = super().estimate(model, guide, *args, **kwargs)
-        if not self.trains_guide or self.insomnia == 1 or not torch.is_grad_enabled():
+        if not self._dreams or not torch.is_grad_enabled():
             return estimate
         dreamer = self.dream
         dreamt = dream(model, args, kwargs, self.dreamt) if dreamer is None else dreamer(model, args, kwargs)

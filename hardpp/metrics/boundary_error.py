@@ -1,12 +1,12 @@
-"""How far found boundaries are from the true ones, and whether intervals that should hold them do.
+"""Errors of predicted boundaries in time, and coverage of their intervals.
 
-Boundaries are times, in seconds, of the same events in found and gold, in the same order. With d the
-distance of one found boundary from its gold one:
+Boundaries are times, in seconds, of the same events in the same order. With d the distance of a predicted
+boundary from its gold one:
 
     mean = sum d / n        within 20 ms = |{d <= 0.02}| / n
 
-An interval that holds the gold boundary with probability 0.89 should hold it in 89 of 100 cases: its
-coverage.
+Coverage is the fraction of intervals that contain their gold boundary: of intervals with probability 0.89 it
+should be 0.89.
 
 Source: the scoring of forced alignments, for instance McAuliffe et al. (2017), Montreal Forced Aligner.
 """
@@ -14,7 +14,9 @@ Source: the scoring of forced alignments, for instance McAuliffe et al. (2017), 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_NEAR = 20.0  # ms, what phoneticians agree with one another to
+Times = Sequence[Sequence[float]]  # of the boundaries of each utterance, in seconds
+
+_NEAR = 20.0  # ms, the agreement of phoneticians with one another
 _ROUNDING = 1e-6  # ms
 
 
@@ -23,13 +25,13 @@ class BoundaryErrors(NamedTuple):
 
     mean: float
     median: float
-    bias: float  # mean of found - gold: above 0 where boundaries are found late
+    bias: float  # mean of predicted - gold: above 0 if boundaries are predicted late
     near: float  # fraction within 20 ms
     boundaries: int
 
 
 class Coverage(NamedTuple):
-    """How many of the gold boundaries lie in their intervals."""
+    """The fraction of gold boundaries that lie in their intervals."""
 
     rate: float  # held / boundaries
     width: float  # mean of the intervals, in milliseconds
@@ -37,40 +39,38 @@ class Coverage(NamedTuple):
     boundaries: int
 
 
-def boundary_errors(found: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]) -> BoundaryErrors:
-    """Distances of found boundaries from the gold ones.
+def boundary_errors(predicted: Times, gold: Times) -> BoundaryErrors:
+    """Distances of predicted boundaries from the gold ones.
 
     Args:
-        found: The times of each utterance's boundaries, in seconds.
-        gold: The same, as they are.
+        predicted: the times of each utterance's boundaries, in seconds.
+        gold: the true ones.
 
     Raises:
-        ValueError: Unequal numbers of utterances or boundaries, or no boundary.
+        ValueError: unequal numbers of utterances or boundaries, or no boundary.
     """
-    late = [1000 * (here - there) for here, there in _matched(found, gold)]
-    distances = sorted(abs(one) for one in late)
+    errors = [1000 * (time - true) for time, true in _matched(predicted, gold)]
+    distances = sorted(abs(error) for error in errors)
     n = len(distances)
     return BoundaryErrors(
         sum(distances) / n,
         (distances[(n - 1) // 2] + distances[n // 2]) / 2,
-        sum(late) / n,
-        sum(one <= _NEAR + _ROUNDING for one in distances) / n,
+        sum(errors) / n,
+        sum(distance <= _NEAR + _ROUNDING for distance in distances) / n,
         n,
     )
 
 
-def coverage(
-    low: Sequence[Sequence[float]], high: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]
-) -> Coverage:
+def coverage(low: Times, high: Times, gold: Times) -> Coverage:
     """How many gold boundaries lie between `low` and `high`, ends included.
 
     Args:
-        low: Where the interval of each utterance's boundaries starts, in seconds.
-        high: Where it ends.
-        gold: The boundaries as they are.
+        low: the starts of the intervals of each utterance's boundaries, in seconds.
+        high: their ends.
+        gold: the true boundaries.
 
     Raises:
-        ValueError: Unequal numbers of utterances or boundaries, an interval that ends before it starts, or no
+        ValueError: unequal numbers of utterances or boundaries, an interval that ends before it starts, or no
             boundary.
     """
     pairs = list(zip(_matched(low, gold), _matched(high, gold), strict=True))
@@ -82,11 +82,11 @@ def coverage(
     return Coverage(held / len(pairs), 1000 * width / len(pairs), held, len(pairs))
 
 
-def _matched(found: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    if len(found) != len(gold):
-        raise ValueError(f"expected boundaries of {len(gold)} utterances, got {len(found)}")
+def _matched(predicted: Times, gold: Times) -> list[tuple[float, float]]:
+    if len(predicted) != len(gold):
+        raise ValueError(f"expected boundaries of {len(gold)} utterances, got {len(predicted)}")
     pairs = []
-    for row, (here, there) in enumerate(zip(found, gold, strict=True)):
+    for row, (here, there) in enumerate(zip(predicted, gold, strict=True)):
         if len(here) != len(there):
             raise ValueError(f"expected {len(there)} boundaries in utterance {row}, got {len(here)}")
         pairs += list(zip(here, there, strict=True))

@@ -13,7 +13,14 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import family, objective_spec, unknown
 from hardpp.tasks.family import Family, Recommended
-from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
+from hardpp.tasks.objectives import (
+    ObjectiveSpec,
+    build,
+    option_problems,
+    options_of,
+    with_settings,
+    without_retired,
+)
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 T = TypeVar("T")
@@ -93,11 +100,11 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
 def in_todays_words(tables: Mapping[str, Any]) -> dict[str, Any]:
     """The tables of an older run with settings that were renamed since, or that never had an effect."""
     renamed = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
-    network, options = renamed.get("network"), renamed.get("inference")
+    network = renamed.get("network")
     if isinstance(network, dict) and "looks" in network:
         network["alignment"] = network.pop("looks")
-    if isinstance(options, dict) and renamed.get("objective") == "soft":
-        options.pop("particles", None)
+    if options := _table(renamed, "inference"):
+        renamed["inference"] = without_retired(objective_spec(_name(renamed, "objective")), options)
     return renamed
 
 
@@ -111,7 +118,7 @@ def _laid_under(model: Family, tables: dict[str, Any]) -> tuple[Recommended, dic
     below = dict(recommended.tables)
     if "guide" in tables and "objective" in below:
         guide = model.guides.get(str(tables["guide"]))
-        if (guide is None or guide.trained) and not objective_spec(below["objective"]).kind.trains_guide:
+        if (guide is None or guide.trained) and not objective_spec(below["objective"]).declared.trains_guide:
             below.pop("objective")  # it does not train the guide that was asked for
     objective = _name(merge([below, tables]), "objective")
     options = merge([recommended.options, preset.options])
@@ -122,7 +129,7 @@ def _laid_under(model: Family, tables: dict[str, Any]) -> tuple[Recommended, dic
 
 
 def _default_guide(model: Family, spec: ObjectiveSpec) -> str:
-    trained = spec.kind.trains_guide
+    trained = spec.declared.trains_guide
     return next(name for name, guide in model.guides.items() if guide.trained == trained)
 
 
@@ -134,7 +141,7 @@ def _check_family(
         wrong.add(unknown("preset", preset, model.presets))
     if guide not in model.guides:
         wrong.add(unknown("guide", guide, model.guides))
-    elif spec is not None and not spec.kind.trains_guide and model.guides[guide].trained:
+    elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
         objective, default = _name(tables, "objective"), _default_guide(model, spec)
         wrong.add(
             f"objective {objective!r} trains no guide: leave --guide out or give {default}, not {guide}"

@@ -1,6 +1,5 @@
 """What there is: model families, guides, objectives, and every setting of a run, as rows."""
 
-import inspect
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 from hardpp.config import RunConfig
 from hardpp.tasks.catalogue import FAMILIES, family, objective_spec
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, options_of
+from hardpp.tasks.objectives import OBJECTIVES, options_of
 
 Row = dict[str, str]
 
@@ -35,13 +34,14 @@ def list_objectives() -> list[Row]:
     rows = []
     for name in OBJECTIVES:
         spec = objective_spec(name)
+        declared = spec.declared
         rows.append(
             {
                 "objective": name,
-                "bounds": spec.kind.bound,
-                "unbiased": "yes" if spec.kind.unbiased else "no",
-                "trains the guide": "yes" if spec.kind.trains_guide else "no",
-                "what": spec_summary(spec),
+                "bounds": declared.bound,
+                "unbiased": "yes" if declared.unbiased else "no",
+                "trains the guide": "yes" if declared.trains_guide else "no",
+                "what": spec.what,
             }
         )
     return rows
@@ -80,10 +80,3 @@ def _section(name: str, schema: type[BaseModel], values: Mapping[str, Any]) -> l
 def _row(name: str, value: Any, what: str | None) -> Row:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
     return {"setting": name, "value": text, "what": what or ""}
-
-
-def spec_summary(spec: ObjectiveSpec) -> str:
-    """The first line of an objective's docstring, and the settings that make it a row of its own."""
-    own = ", ".join(f"{name}={value}" for name, value in spec.settings.items() if name != "particles")
-    what = (inspect.getdoc(spec.kind) or "").split("\n")[0].rstrip(".")
-    return f"{what} ({own})" if own else what

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from objective_settings import rloo
 from torch import nn
 
 from hardpp.guides.captioner import SentenceInformed
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.models.captioner import Captioner
 from hardpp.nn.attention import AdditiveScorer
@@ -37,7 +37,7 @@ def programs() -> tuple[nn.Module, nn.Module]:
 
 
 @pytest.mark.parametrize(
-    "objective", [ExactMarginal(), RLOO(4), ReweightedWakeSleep(4)], ids=["exact", "rloo", "rws"]
+    "objective", [ExactMarginal(), rloo(4), ReweightedWakeSleep(4)], ids=["exact", "rloo", "rws"]
 )
 def test_naming_what_is_seen(objective: SurrogateObjective) -> None:
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ import numpy as np
 import pyro
 import pytest
 import torch
-from objective_settings import FOREVER, half_trained
+from objective_settings import FOREVER, half_trained, nvil, reinforce, rloo
 from oracles import Force, flat_gradient
 from torch import Tensor, nn
 from utterances import MODELS, by_hand, guide_of, legal_paths, utterances
@@ -23,10 +23,7 @@ from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
 from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.importance_weighted import IWAE, VIMCO
-from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.ops.lattice_grid import Grid
@@ -129,13 +126,13 @@ def check(of: Case, objective: SurrogateObjective, particles: int, exact: Tensor
 EVIDENCE: dict[str, tuple[int, Callable[[], SurrogateObjective]]] = {
     "causal": (1, ScoreFunctionELBO),
     "global": (1, lambda: ScoreFunctionELBO(credit="global")),
-    "reinforce": (1, REINFORCE),
-    "nvil": (1, lambda: half_trained(NVIL(normalize=False))),
+    "reinforce": (1, reinforce),
+    "nvil": (1, lambda: half_trained(nvil(normalize=False))),
     "average": (1, lambda: half_trained(ScoreFunctionELBO(baseline="average"))),
-    "rloo": (2, lambda: RLOO(2)),
-    "leave-one-out-global": (2, lambda: RLOO(2, credit="global")),
+    "rloo": (2, lambda: rloo(2)),
+    "leave-one-out-global": (2, lambda: rloo(2, credit="global")),
     "temporal": (2, lambda: ScoreFunctionELBO(2, baseline="temporal")),
-    "reinforce-temporal": (2, lambda: REINFORCE(2, baseline="temporal")),
+    "reinforce-temporal": (2, lambda: reinforce(2, baseline="temporal")),
 }
 WEIGHTED: dict[str, Callable[[], SurrogateObjective]] = {
     "iwae": lambda: IWAE(2),
@@ -160,7 +157,7 @@ def test_the_weighted_bound(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: RLOO(2), lambda: VIMCO(2, control="temporal")], ids=["rloo", "vimco"]
+    "make", [lambda: rloo(2), lambda: VIMCO(2, control="temporal")], ids=["rloo", "vimco"]
 )
 @pytest.mark.parametrize(
     "of",
@@ -182,7 +179,7 @@ def test_an_entropy_bonus_for_the_prior() -> None:
     """Luo et al. (2016): reward log p(y) - lambda log p(path)."""
     of = case(guide="prior")
     bonus = EntropyBonus(0.5, 0.1, hold=FOREVER // 2, steps=FOREVER)
-    bound, surrogate = expectation(of, REINFORCE(1, entropy_bonus=bonus), 1)
+    bound, surrogate = expectation(of, reinforce(1, entropy=bonus), 1)
     torch.testing.assert_close(bound, evidence_bound(of).detach(), **CLOSE)
     reward = (of.log_q.exp() * (of.log_likelihood - 0.5 * of.log_prior)).sum()
     expected = flat_gradient(reward, of.parameters)
@@ -195,7 +192,7 @@ def test_a_prior_is_credited_with_rewards_alone(name: Any) -> None:
     of = case(guide="prior")
     for path in range(len(of.paths)):
         with Force({sites.DECISIONS: lambda fn, path=path: of.paths[[path, path]]}):
-            estimate = REINFORCE(2, baseline=name).estimate(of.model, of.guide, of.batch)
+            estimate = reinforce(2, baseline=name).estimate(of.model, of.guide, of.batch)
         found = flat_gradient(estimate.surrogate, of.parameters)
         expected = flat_gradient(of.log_likelihood[path].sum(), of.parameters)
         torch.testing.assert_close(found, expected, **CLOSE)

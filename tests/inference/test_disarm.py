@@ -20,6 +20,7 @@ from hardpp.inference import disarm
 from hardpp.inference.disarm import DisARM
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.inference.weights.particles import particle_trace
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 Run = Callable[..., None]
@@ -312,7 +313,7 @@ def test_draws_have_the_antithetic_joint(categorical: bool, monkeypatch: pytest.
             fn = dist.Categorical(probs=torch.stack([1 - p, p], -1)) if categorical else dist.Bernoulli(p)
             drawn["z"] = pyro.sample("z", fn)
 
-    disarm.particle_trace(disarm.AntitheticPairs(n, 1)(guide), 2 * n, 1, (), {})
+    particle_trace(disarm.AntitheticPairs(n, 1)(guide), 2 * n, 1, (), {})
     z = drawn["z"]
     assert z.shape == (2 * n, 17)
     assert z.dtype == (torch.int64 if categorical else torch.float64)

@@ -10,7 +10,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from cases import normal
+from cases import StepChain, chain_in_steps, normal
 from pyro import poutine
 from pyro.infer import SVI
 from pyro.nn import PyroModule
@@ -24,43 +24,6 @@ from hardpp.inference.importance_weighted import IWAE
 from hardpp.inference.score_function import ScoreFunctionELBO
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
-
-
-class StepChain(PyroModule):
-    """`cases.Chain`, or with `observed` off `cases.ChainGuide`, in steps."""
-
-    history = 1
-    max_plate_nesting = 1
-
-    def __init__(self, of: cases.Chain | cases.ChainGuide):
-        super().__init__()
-        self.S, self.observed = of.S, isinstance(of, cases.Chain)
-        if self.observed:
-            self.transition, self.emission = of.transition, of.emission
-        else:
-            self.table = of.table
-
-    forward = run
-
-    def num_steps(self, symbols: Tensor, mask: Tensor) -> int:
-        return symbols.shape[1]
-
-    def init(self, state: State, symbols: Tensor, mask: Tensor) -> Any:
-        state["z"] = torch.full((len(symbols),), self.S)
-        return pyro.plate("data", len(symbols), dim=-1)
-
-    def step(self, state: State, t: int, symbols: Tensor, mask: Tensor) -> None:
-        with poutine.mask(mask=mask[:, t]):
-            logits = (self.transition if self.observed else self.table[t])[state["z"]]
-            state["z"] = pyro.sample(f"z_{t}", dist.Categorical(logits=logits))
-            if self.observed:
-                emission = dist.Categorical(logits=self.emission[state["z"]])
-                pyro.sample(f"y_{t}", emission, obs=symbols[:, t])
-
-
-def chain(lengths: tuple[int, ...] = (2,), S: int = 2) -> cases.Case:
-    case = cases.chain(lengths, S)
-    return case._replace(model=StepChain(case.model), guide=StepChain(case.guide))
 
 
 class Led(FIVO):
@@ -146,7 +109,7 @@ def paths(case: cases.Case, S: int = 2, K: int = 2, **kwargs: Any) -> Iterator[t
 @pytest.mark.parametrize(("threshold", "most"), [(0.85, 1), (1.0, 2)])
 def test_the_exponential_is_unbiased(threshold: float, most: int, resampling: Any) -> None:
     """Three steps; some paths are never resampled, some once, some at the higher threshold twice."""
-    case = chain((3,))
+    case = chain_in_steps((3,))
     total = mean = torch.zeros((), dtype=torch.float64)
     times = set()
     for led, estimate in paths(case, threshold=threshold, resampling=resampling):
@@ -159,7 +122,7 @@ def test_the_exponential_is_unbiased(threshold: float, most: int, resampling: An
 
 
 def test_without_resampling_it_is_the_importance_weighted_bound() -> None:
-    case = chain((4, 2, 3), S=3)
+    case = chain_in_steps((4, 2, 3), S=3)
     values = {f"z_{t}": torch.randint(0, 3, (5, 3)) for t in range(4)}
     with oracles.Force(values):
         ours = FIVO(5, threshold=0.0).estimate(case.model, case.guide, *case.args)
@@ -225,7 +188,7 @@ def filtered(case: cases.Case, led: Led, threshold: float, baseline: Any) -> tup
 def test_the_expected_gradient_is_exact_but_for_the_resampling(
     steps: int, threshold: float, baseline: Any
 ) -> None:
-    case = chain((steps,))
+    case = chain_in_steps((steps,))
     surrogate = exact = torch.zeros((), dtype=torch.float64)
     for led, estimate in paths(case, threshold=threshold, baseline=baseline, resampling="multinomial"):
         surrogate = surrogate + led.probability * estimate.surrogate
@@ -240,7 +203,7 @@ def test_the_expected_gradient_is_exact_but_for_the_resampling(
 
 
 def test_the_baseline_lowers_the_variance() -> None:
-    case = chain()
+    case = chain_in_steps((2,))
     found = {}
     for baseline in (None, "leave-one-out"):
         first = second = torch.zeros(())
@@ -371,7 +334,7 @@ def test_only_data_with_few_effective_particles_are_resampled() -> None:
 @pytest.mark.parametrize("threshold", [0.0, 0.7, 1.0])
 def test_a_ragged_batch_is_the_sum_of_its_data(threshold: float) -> None:
     """And what a datum does after its end changes neither its bound nor any gradient."""
-    case, K = chain((4, 1, 3), S=3), 3
+    case, K = chain_in_steps((4, 1, 3), S=3), 3
     generator = torch.Generator().manual_seed(7)
     values = [torch.randint(0, 3, (K, 3), generator=generator) for _ in range(4)]
     parents = [torch.randint(0, K, (K, 3), generator=generator) for _ in range(3)]
@@ -487,7 +450,7 @@ def test_a_datum_without_a_possible_particle_has_no_gradient_and_spoils_no_other
 
 @pytest.mark.parametrize("alive", [1, 2])
 def test_impossible_particles_among_others_leave_everything_finite(alive: int) -> None:
-    case = chain((3,))
+    case = chain_in_steps((3,))
     with torch.no_grad():
         case.model.emission[0, case.args[0][0, 0]] = -torch.inf
     first = torch.tensor([[1]] * alive + [[0]] * (3 - alive))
@@ -505,8 +468,7 @@ def test_impossible_particles_among_others_leave_everything_finite(alive: int) -
 
 
 def test_the_same_programs_run_under_every_other_objective() -> None:
-    plain = cases.chain((3, 2))
-    case = plain._replace(model=StepChain(plain.model), guide=StepChain(plain.guide))
+    plain, case = cases.chain((3, 2)), chain_in_steps((3, 2))
     args = case.args
     for objective in (ExactMarginal(), ScoreFunctionELBO(2, baseline="leave-one-out"), IWAE(2)):
         values = {f"z_{t}": torch.tensor([[0, 1], [1, 1]]) for t in range(3)}
@@ -520,7 +482,7 @@ def test_the_same_programs_run_under_every_other_objective() -> None:
 
 
 def test_three_entrances() -> None:
-    case, K = chain((3, 2)), 2
+    case, K = chain_in_steps((3, 2)), 2
     parameters = [*case.of_model, *case.of_guide]
     values = {f"z_{t}": torch.tensor([[0, 1], [1, 1]]) for t in range(3)}
     objective = FIVO(K, threshold=0.0)
@@ -540,7 +502,7 @@ def test_three_entrances() -> None:
 
 
 def test_every_parameter_gets_a_gradient_from_real_draws() -> None:
-    case = chain((4, 2), S=3)
+    case = chain_in_steps((4, 2), S=3)
     for resampling in ("systematic", "multinomial"):
         estimate = FIVO(4, threshold=1.0, resampling=resampling).estimate(case.model, case.guide, *case.args)
         for parameters in (case.of_model, case.of_guide):

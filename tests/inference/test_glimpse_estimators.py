@@ -16,6 +16,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from glimpses import classifier, guide_of, images, informed, twin
+from objective_settings import nvil, reinforce, rloo
 from pyro import poutine
 from torch import Tensor, nn
 
@@ -26,9 +27,6 @@ from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
 from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import VIMCO
-from hardpp.inference.nvil import NVIL
-from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep, wake_phi, wake_theta
 from hardpp.inference.weights.dreams import dream, sleep_phi
@@ -42,11 +40,11 @@ def parameters_of(*programs: nn.Module) -> list[nn.Parameter]:
 
 
 SCORE_FUNCTION: dict[str, Callable[[], Any]] = {
-    "reinforce": REINFORCE,
+    "reinforce": reinforce,
     "causal": ScoreFunctionELBO,
-    "average": lambda: REINFORCE(baseline="average"),
-    "learned": lambda: NVIL(normalize=False),
-    "rloo": lambda: RLOO(2),
+    "average": lambda: reinforce(baseline="average"),
+    "learned": lambda: nvil(normalize=False),
+    "rloo": lambda: rloo(2),
 }
 
 
@@ -304,14 +302,14 @@ def reached(terms: dict[str, Tensor], **programs: nn.Module) -> dict[str, set[st
 def test_each_term_of_the_losses_reaches_what_it_should(detached: bool) -> None:
     """A report: the parts of model, guide and baseline that learn from each term, at the same draws."""
     batch, model = images(), classifier(glimpses=3, context=True, detached=detached)
-    guide, nvil = informed(model), NVIL(3)
+    guide, objective = informed(model), nvil(3)
     torch.manual_seed(0)
     places = model.sample_locations(batch.source, 3)
     with oracles.Force({sites.LOCATION: lambda fn: places}):
         table = ReweightedWakeSleep(3).weight_table(model, guide, batch)
-        own = nvil.weight_table(model, Prior(model), batch)
+        own = objective.weight_table(model, Prior(model), batch)
     says = own.log_p - own.log_prior
-    _, regression = nvil._signal(own, says.detach())
+    _, regression = objective._signal(own, says.detach())
     found = reached(
         {
             "wake-theta": wake_theta(table, True),
@@ -323,7 +321,7 @@ def test_each_term_of_the_losses_reaches_what_it_should(detached: bool) -> None:
         },
         model=model,
         guide=guide,
-        baseline=nvil.baseline,
+        baseline=objective.baseline,
     )
     assert found == {
         "wake-theta": LOOKS | ANSWERS,
@@ -352,8 +350,8 @@ def test_every_space_is_trained(space: str, insomnia: float) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        REINFORCE,
-        lambda: RLOO(3),
+        reinforce,
+        lambda: rloo(3),
         lambda: VIMCO(3),
         lambda: ReweightedWakeSleep(3, train_guide=False),
         lambda: ReweightedWakeSleep(3, train_guide=False, proposal="mixture"),

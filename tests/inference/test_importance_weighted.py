@@ -670,7 +670,7 @@ def test_a_common_factor_does_not_enter_the_variance() -> None:
     [
         (lambda: IWAE(0), "iwae needs at least 1 particle, got 0"),
         (lambda: IWAE(2, control="vimco"), "control is 'none' or 'prefix', not 'vimco'"),
-        (lambda: VIMCO(1), "vimco holds a particle out: it needs at least 2, got 1"),
+        (lambda: VIMCO(1), "vimco compares particles: it needs at least 2, got 1"),
         (lambda: VIMCO(2, control="mean"), "'sequential' or 'temporal', not 'mean'"),
         (lambda: VIMCO(2, progress=Tensor.cumsum), "control 'temporal' only, not to 'sequential'"),
     ],

@@ -100,7 +100,7 @@ def test_impossible_particles(gamma: float) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OVIS(1), "ovis holds a particle out: it needs at least 2, got 1"),
+        (lambda: OVIS(1), "ovis compares particles: it needs at least 2, got 1"),
         (lambda: OVIS(2, gamma=-0.1), "gamma is between 0 and 1, not -0.1"),
         (lambda: OVIS(2, gamma=float("nan")), "gamma is between 0 and 1, not nan"),
     ],

@@ -169,7 +169,7 @@ def test_log_z_is_the_objectives_own_parameter() -> None:
         (
             1,
             {},
-            "trajectory-balance compares particles: it needs at least 2 with log_partition 'mean', got 1",
+            "trajectory-balance with log_partition 'mean' compares particles: it needs at least 2, got 1",
         ),
         (0, {"log_partition": "learned"}, "trajectory-balance needs at least 1 particle, got 0"),
         (2, {"log_partition": "exact"}, "'mean' or 'learned', not 'exact'"),

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,10 +12,11 @@ from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
 from hardpp.tasks.configuration import resolve
+from hardpp.tasks.online_alignment.description import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import quantiles
-from hardpp.tasks.online_alignment.evaluation import _matches, delays
-from hardpp.tasks.online_alignment.network import OnlineNetwork, programs
-from hardpp.tasks.online_alignment.recognition import Said
+from hardpp.tasks.online_alignment.evaluation import delays, matches
+from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
+from hardpp.tasks.online_alignment.recognition import Transcript
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
@@ -78,21 +80,21 @@ def spoken(tokens: str, ends: list[float] | None = None) -> Utterance:
 
 
 def test_tokens_that_were_recognised_rightly_are_matched() -> None:
-    assert _matches("abc", "abc") == [(0, 0), (1, 1), (2, 2)]
-    assert _matches("axc", "abc") == [(0, 0), (2, 2)]
-    assert _matches("bc", "abc") == [(0, 1), (1, 2)]
-    assert _matches("xabc", "abc") == [(1, 0), (2, 1), (3, 2)]
-    assert _matches("", "abc") == []
-    assert _matches("xyz", "abc") == []
+    assert matches("abc", "abc") == [(0, 0), (1, 1), (2, 2)]
+    assert matches("axc", "abc") == [(0, 0), (2, 2)]
+    assert matches("bc", "abc") == [(0, 1), (1, 2)]
+    assert matches("xabc", "abc") == [(1, 0), (2, 1), (3, 2)]
+    assert matches("", "abc") == []
+    assert matches("xyz", "abc") == []
 
 
 def test_delays_are_the_mean_over_tokens_recognised_rightly() -> None:
-    said = [Said(list("axc"), [0.2, 0.9, 0.5]), Said(list("b"), [0.4])]
+    said = [Transcript(list("axc"), [0.2, 0.9, 0.5]), Transcript(list("b"), [0.4])]
     timed = [spoken("abc", [0.1, 0.2, 0.45]), spoken("ab", [0.3, 0.6])]
     assert delays(said, timed) == {"delay": pytest.approx((100 + 50 - 200) / 3)}
     assert delays(said, [timed[0], spoken("ab")]) == {"delay": pytest.approx(75)}  # times unknown: left out
     assert delays(said, [spoken("abc"), spoken("ab")]) == {}
-    assert delays([Said([], []), Said([], [])], timed) == {}
+    assert delays([Transcript([], []), Transcript([], [])], timed) == {}
 
 
 def test_options_of_the_recommended_objective_are_not_another_s() -> None:
@@ -135,9 +137,18 @@ def test_the_preset_of_the_paper_draws_its_particles(objective: str) -> None:
 @pytest.mark.parametrize(("dwell", "chance"), [(True, 0.2), (False, 0.25)])
 def test_programs_start_by_emitting_as_often_as_utterances_have_tokens(dwell: bool, chance: float) -> None:
     """A token every four frames: one decision in five if emissions are decisions more, else one in four."""
-    description = {"features": 2, "tokens": ["</s>", "<unk>", "a"], "mean_tokens_per_frame": 0.25}
+    description = SpeechDescription(
+        tokens=["</s>", "<unk>", "a"],
+        features=2,
+        frame_seconds=0.03,
+        folding={},
+        tokens_per_frame=0.5,
+        mean_tokens_per_frame=0.25,
+        fingerprint="",
+    )
     for form in ("online", "transducer"):
-        made = programs(OnlineNetwork(form=form, dwell=dwell, even=False), "variational", description)
-        for program in made:
+        parts = speech_parts(OnlineNetwork(form=form, dwell=dwell, even=False), description)
+        guide: Any = target_informed_guide(parts)
+        for program in (parts.model, guide):
             assert program.emission.bias.sigmoid().item() == pytest.approx(chance)
-        assert not made.guide.even
+        assert not guide.even

@@ -3,9 +3,10 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import arviz
 import numpy as np
@@ -13,24 +14,33 @@ import pytest
 import torch
 import xarray as xr
 from corpora import fail, hardpp, hashes, metrics, settings, succeed
+from pydantic import ValidationError
 from speech_files import write_labels
 from tone_speech import MODEL, TINY, TONES, write_tones
 
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
+from hardpp.diagnostics.boundary import Boundary
 from hardpp.diagnostics.emissions import exact_emissions
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import create, open_run
-from hardpp.runs.session import Session, train
+from hardpp.runs.session import Session
+from hardpp.runs.training import train
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Run
-from hardpp.tasks.online_alignment import data as speech_data
-from hardpp.tasks.online_alignment import evaluation as speech_figures
+from hardpp.tasks.online_alignment import batches as speech_batches
+from hardpp.tasks.online_alignment import evaluation
+from hardpp.tasks.online_alignment import run as run_module
+from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.emission_times import TokenTimes
 from hardpp.tasks.online_alignment.evaluation import likelihood
+from hardpp.tasks.online_alignment.family import OnlineAlignmentFamily
+from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
 from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import Need
 
 TRANSDUCER, CTC = ["--set", "network.form=transducer"], ["--set", "network.form=ctc"]
 EXACT = ["--objective", "exact"]
@@ -61,7 +71,7 @@ RUNS: dict[str, Sequence[str]] = {
 
 
 @pytest.fixture(scope="module")
-def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, OpenedRun]:
     folder = tmp_path_factory.mktemp("runs")
     for name, words in RUNS.items():
         succeed(*command(data, folder / name, *words))
@@ -69,8 +79,8 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]
 
 
 @pytest.fixture(scope="module")
-def test_part(runs: dict[str, Run]) -> list[Utterance]:
-    return runs["online"].task.select(runs["online"], None, None, None, print)
+def test_items(runs: dict[str, OpenedRun]) -> list[Utterance]:
+    return runs["online"].select()
 
 
 @pytest.mark.parametrize(
@@ -103,20 +113,20 @@ def test_objectives_train_from_the_command_line(data: Path, tmp_path: Path, word
     assert summary["nll_is"] == ("exact" if "network.form=transducer" in words else "bound of 16")
 
 
-def test_more_training_is_better(runs: dict[str, Run]) -> None:
+def test_more_training_is_better(runs: dict[str, OpenedRun]) -> None:
     for name in ("transducer", "ctc"):
         records = [record["bound"] for record in metrics(runs[name].path) if record["split"] == "dev"]
         assert records[-1] > records[0] + 0.1
 
 
 def test_a_bound_of_many_particles_is_nearly_exact(
-    runs: dict[str, Run], test_part: list[Utterance], monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, OpenedRun], test_items: list[Utterance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = runs["transducer"]
     other = run.config.model_copy(update={"network": runs["online"].config.network})
-    exact = likelihood(run, test_part)
-    monkeypatch.setattr(speech_figures, "PARTICLES", 2000)
-    bound = likelihood(run._replace(config=other), test_part)  # as if its form had no sum over paths
+    exact = likelihood(run, test_items)
+    monkeypatch.setattr(evaluation, "PARTICLES", 2000)
+    bound = likelihood(replace(run, config=other), test_items)  # as if its form had no sum over paths
     assert (exact["nll_is"], bound["nll_is"]) == ("exact", "bound of 2000")
     assert bound["nll"] == pytest.approx(exact["nll"], abs=0.02)
 
@@ -153,19 +163,19 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(data: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("name", RUNS)
 def test_decode_says_what_evaluate_scores(
-    runs: dict[str, Run], test_part: list[Utterance], name: str
+    runs: dict[str, OpenedRun], test_items: list[Utterance], name: str
 ) -> None:
     run = runs[name]
-    said = list(run.task.decode(run, test_part, {}))
-    assert [which for which, _ in said] == [utterance.name for utterance in test_part]
+    said = run.decode(test_items)
+    assert [which for which, _ in said] == [utterance.name for utterance in test_items]
     heard = [text.split() for _, text in said]
-    rates = phone_error_rate(heard, [one.tokens for one in test_part], run.description["folding"])
-    assert rates.symbol == pytest.approx(run.task.evaluate(run, test_part, {})["PER"])
+    rates = phone_error_rate(heard, [one.tokens for one in test_items], run.description.folding)
+    assert rates.symbol == pytest.approx(run.evaluate(test_items)["PER"])
     assert succeed("decode", run.path).splitlines() == [text for _, text in said]
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_evaluate(runs: dict[str, Run], name: str) -> None:
+def test_evaluate(runs: dict[str, OpenedRun], name: str) -> None:
     common: dict[str, Any] = {}
     ways = [[], ["--threshold", "0.3"], ["--beam", "3"], ["--sample"]]
     for way in ways[:1] if name == "ctc" else ways:
@@ -185,7 +195,7 @@ def test_evaluate(runs: dict[str, Run], name: str) -> None:
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("which", ["posterior", "guide"])
 def test_align_says_when_each_token_was_said(
-    runs: dict[str, Run], test_part: list[Utterance], name: str, which: str
+    runs: dict[str, OpenedRun], test_items: list[Utterance], name: str, which: str
 ) -> None:
     if (name, which) == ("ctc", "guide"):
         refused = hardpp("align", runs[name].path, "--of", which)
@@ -195,21 +205,34 @@ def test_align_says_when_each_token_was_said(
     header, *lines = succeed("align", runs[name].path, "--of", which).splitlines()
     assert header.split("\t") == ["utterance", "token", "seconds", "low", "high", "probability"]
     rows = [line.split("\t") for line in lines]
-    assert [row[:2] for row in rows] == [[one.name, token] for one in test_part for token in one.tokens]
-    lasts = {one.name: one.length * 0.03 for one in test_part}
+    assert [row[:2] for row in rows] == [[one.name, token] for one in test_items for token in one.tokens]
+    lasts = {one.name: one.length * 0.03 for one in test_items}
     for utterance, _, *cells in rows:
         time, low, high, probability = map(float, cells)
         assert 0 <= low < time <= high <= lasts[utterance] + 1e-9
         assert 0 < probability <= 1 + 1e-6
 
 
-def test_align_as_ctm(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+def test_the_same_question_has_the_same_answer(
+    runs: dict[str, OpenedRun], test_items: list[Utterance]
+) -> None:
+    """Though the online form's times are drawn."""
+    run = runs["online"]
+    lines = run.align(test_items)
+    (before,), (after,) = (run.plot(items=test_items[:1]).values() for _ in range(2))
+    assert lines == run.align(test_items)
+    for first, second in zip(before.axes, after.axes, strict=True):
+        for image, other in zip(first.images, second.images, strict=True):
+            assert np.array_equal(image.get_array(), other.get_array())
+
+
+def test_align_as_ctm(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
     path = tmp_path / "out.ctm"
     succeed("align", runs["transducer"].path, "--format", "ctm", "--out", path)
     lines = path.read_text().splitlines()
     said = [line.split() for line in lines if not line.startswith(";;")]
     assert len(lines) == 2 * len(said)  # a comment with the start's interval before each
-    assert [(cell[0], cell[4]) for cell in said] == [(u.name, t) for u in test_part for t in u.tokens]
+    assert [(cell[0], cell[4]) for cell in said] == [(u.name, t) for u in test_items for t in u.tokens]
     for one, other in pairwise(said):
         if one[0] == other[0]:
             assert float(other[2]) == pytest.approx(float(one[2]) + float(one[3]), abs=2e-3)
@@ -217,29 +240,41 @@ def test_align_as_ctm(runs: dict[str, Run], test_part: list[Utterance], tmp_path
             assert float(other[2]) == 0
 
 
-def test_align_as_textgrid(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+def test_align_as_textgrid(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
     out, words = tmp_path / "grids", ["align", str(runs["online"].path), "--format", "textgrid"]
     assert "give --out FOLDER" in fail(2, *words)
     succeed(*words, "--out", out)
     assert sorted(path.name for path in out.iterdir()) == sorted(
-        f"{one.name.replace('/', '_')}.TextGrid" for one in test_part
+        f"{one.name.replace('/', '_')}.TextGrid" for one in test_items
     )
-    text = (out / f"{test_part[0].name.replace('/', '_')}.TextGrid").read_text(encoding="utf-8")
+    text = (out / f"{test_items[0].name.replace('/', '_')}.TextGrid").read_text(encoding="utf-8")
     for tier in ('name = "tokens"', 'name = "reference"', 'name = "boundaries"'):
         assert tier in text
-    for token in test_part[0].tokens:
+    for token in test_items[0].tokens:
         assert f'text = "{token}"' in text
     fail(2, *words, "--out", out)  # nothing is overwritten without being asked
     succeed(*words, "--out", out, "--force")
 
 
-def test_the_posterior_file(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+def test_medians_that_are_not_in_order_are_brought_into_it(
+    runs: dict[str, OpenedRun], test_items: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding may part two of them that are equal; a TextGrid has no place for it."""
+    item = test_items[0]._replace(tokens=("s", "iy"), segments=())
+    times = TokenTimes([Boundary(0.06, 0.03, 0.09), Boundary(0.03, 0.0, 0.06)], [0.5, 0.5])
+    monkeypatch.setattr(run_module, "token_times", lambda *args: [times])
+    (text,) = runs["online"].align_files([item], form="textgrid").values()
+    assert 'number = 0.06\n            mark = "0.030-0.090"' in text
+    assert [segment.end for segment in times.segments(item.tokens)] == [0.06, 0.06]
+
+
+def test_the_posterior_file(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
     run, out = runs["transducer"], tmp_path / "posterior.nc"
     succeed("posterior", run.path, "--out", out, "--draws", "5")
-    batch = run.task.batch(run, test_part)
+    batch = run.batch(test_items)
     exact, log_p = exact_emissions(run.programs.model, batch)
     with xr.open_datatree(out, engine="h5netcdf") as tree:
-        for place, one in enumerate(test_part):
+        for place, one in enumerate(test_items):
             found = tree["attention"]["exact"].values[place, : len(one.tokens) + 1, : one.length]
             expected = exact[place, : len(one.tokens) + 1, : one.length].numpy()
             np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -248,7 +283,7 @@ def test_the_posterior_file(runs: dict[str, Run], test_part: list[Utterance], tm
             assert drawn.max() < one.length
         np.testing.assert_allclose(tree["attention"]["log_marginal"].values, log_p.numpy(), rtol=1e-4)
         assert tree.attrs["frame_seconds"] == pytest.approx(0.03)
-        assert tree["attention"]["sentence"].values.tolist() == [one.name for one in test_part]
+        assert tree["attention"]["sentence"].values.tolist() == [one.name for one in test_items]
     loaded: Any = arviz.from_netcdf(out)
     assert loaded.posterior.sizes["draw"] == 5
     succeed("posterior", runs["online"].path, "--out", tmp_path / "online.nc", "--draws", "3")
@@ -259,19 +294,19 @@ def test_the_posterior_file(runs: dict[str, Run], test_part: list[Utterance], tm
     assert not (tmp_path / "ctc.nc").exists()
 
 
-def test_pictures(runs: dict[str, Run], test_part: list[Utterance], tmp_path: Path) -> None:
+def test_pictures(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
     succeed("plot", runs["online"].path, "--out", tmp_path, "--count", "1")
     assert len(list(tmp_path.glob("*.png"))) == 1
-    named = test_part[1].name
+    named = test_items[1].name
     for name, run in runs.items():
-        ((_, figure),) = run.task.pictures(run, test_part, 1, [named])
+        (figure,) = run.plot(named, items=test_items).values()
         titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
         assert titles == (["guide", "posterior"] if name == "online" else ["posterior"])
     words = ["plot", str(run.path), "--source", "nobody", "--out", str(tmp_path / "none")]
     assert "'nobody' is not among" in fail(2, *words)
 
 
-def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, OpenedRun], tmp_path: Path) -> None:
     words = ["compare", "gradients", str(runs["online"].path), "--limit", "1", "--draws", "20"]
     found = succeed(*words, "--objectives", "vimco,soft", "--format", "json", "--out", tmp_path / "a.png")
     rows = json.loads(found)
@@ -287,53 +322,53 @@ def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, Run], 
     assert refused.count("the programs draw no latents") == 3
 
 
-def test_other_data(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_other_data(runs: dict[str, OpenedRun], tmp_path: Path) -> None:
     run, more = runs["online"], write_tones(tmp_path / "more", train=1, dev=1, test=5)
-    assert len(run.task.select(run, str(more), None, None, print)) == 5
-    assert len(run.task.select(run, None, "all", None, print)) == 11
-    assert len(run.task.select(run, None, "train", 2, print)) == 2
+    assert len(run.select(str(more))) == 5
+    assert len(run.select(part="all")) == 11
+    assert len(run.select(part="train", limit=2)) == 2
     with pytest.raises(Exception, match="no utterances"):
-        run.task.batch(run, [])
+        run.batch([])
 
 
 def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
-    runs: dict[str, Run], tmp_path: Path
+    runs: dict[str, OpenedRun], tmp_path: Path
 ) -> None:
     run = runs["online"]
     limited = run.config.data.model_copy(update={"train_limit": 2})
-    run = run._replace(config=run.config.model_copy(update={"data": limited}))
+    run = replace(run, config=run.config.model_copy(update={"data": limited}))
     more = write_tones(tmp_path / "more")
-    assert len(run.task.select(run, None, "train", None, print)) == 2
-    assert len(run.task.select(run, str(more), "train", None, print)) > 2
+    assert len(run.select(part="train")) == 2
+    assert len(run.select(str(more), "train")) > 2
 
 
 def test_other_data_are_normalised_as_those_that_trained_the_run(
-    runs: dict[str, Run], data: Path, tmp_path: Path
+    runs: dict[str, OpenedRun], data: Path, tmp_path: Path
 ) -> None:
     """What lies beside a sound decides nothing; a run that kept no mean takes the folder's."""
     run, other = runs["online"], shutil.copytree(data, tmp_path / "other")
     for path in (other / "TRAIN").rglob("SX[3-5].*"):
         path.unlink()
-    (mine, *_), (theirs, *_) = (run.task.select(run, name, None, None, print) for name in (None, str(other)))
+    (mine, *_), (theirs, *_) = (run.select(name) for name in (None, str(other)))
     assert mine.name == theirs.name
     assert torch.equal(mine.read(), theirs.read())
-    bare = {key: value for key, value in run.description.items() if key != "normalisation"}
-    older = run._replace(description=bare)
-    assert torch.equal(mine.read(), run.task.select(older, None, None, None, print)[0].read())
-    assert not torch.allclose(mine.read(), run.task.select(older, str(other), None, None, print)[0].read())
+    fields = run.description.model_dump(mode="json", exclude={"normalisation"})
+    older = replace(run, description=SpeechDescription(**fields))
+    assert torch.equal(mine.read(), older.select()[0].read())
+    assert not torch.allclose(mine.read(), older.select(str(other))[0].read())
 
 
 def test_what_is_recognised_does_not_depend_on_the_other_utterances(
-    runs: dict[str, Run], test_part: list[Utterance]
+    runs: dict[str, OpenedRun], test_items: list[Utterance]
 ) -> None:
     """Not even where an utterance ends at its limit of tokens."""
     run, eager = runs["online"], OnlineDecoding(threshold=0.0)
     run.programs.model.readout.bias.data[BOUNDARY] -= 30.0  # no end mark
-    together = recognise(run, test_part, eager)
-    alone = [recognise(run, [one], eager)[0] for one in test_part]
+    together = recognise(run, test_items, eager)
+    alone = [recognise(run, [one], eager)[0] for one in test_items]
     run.programs.model.readout.bias.data[BOUNDARY] += 30.0
     assert together == alone
-    assert len({one.length for one in test_part}) > 1
+    assert len({one.length for one in test_items}) > 1
 
 
 # --- bad input ---------------------------------------------------------------------------------------
@@ -347,6 +382,12 @@ def test_what_is_recognised_does_not_depend_on_the_other_utterances(
         ([*CTC, "--guide", "prior", "--objective", "elbo"], "nothing for objective 'elbo' to draw"),
         (["--objective", "rws", "--set", "inference.insomnia=0.5"], "give --set inference.insomnia=1"),
         ([*EXACT, *CTC, "--guide", "variational"], "trains no guide"),
+        (["--objective", "enum"], "one latent, which objective 'enum' cannot sum over"),
+        (["--objective", "sum-and-sample", *TRANSDUCER], "'sum-and-sample' cannot sum over"),
+        (["--objective", "soft"], "objective 'soft' cannot relax it"),
+        (["--objective", "gumbel", *TRANSDUCER], "objective 'gumbel' cannot relax it"),
+        (["--objective", "dirichlet"], "objective 'dirichlet' cannot relax it"),
+        (["--objective", "elbo", "--set", "inference.baseline=soft-attention"], "not soft-attention"),
         (["--set", "network.form=rnn"], "network.form"),
         (["--objective", "vimco", "--particles", "1"], "needs at least 2"),
         (["--set", "training.weight_noise=-1"], "training.weight_noise"),
@@ -358,6 +399,42 @@ def test_what_does_not_go_together(data: Path, tmp_path: Path, words: list[str],
     message = fail(2, *command(data, tmp_path / "run", *words))
     assert sentence in message
     assert not (tmp_path / "run").exists()
+
+
+def test_what_each_form_lacks(runs: dict[str, OpenedRun]) -> None:
+    everywhere = {"enumerable", "relaxable", "dreams"}
+    lacks = {
+        form: set(OnlineAlignmentFamily().lacks(OnlineNetwork(form=form)))
+        for form in ("online", "transducer", "ctc")
+    }
+    assert lacks["transducer"] == everywhere
+    assert lacks["online"] == everywhere | {"marginal"}
+    assert lacks["ctc"] == set(get_args(Need)) - {"marginal"}
+    run = runs["ctc"]
+    with pytest.raises(UsageError, match="nothing for guide 'variational' to draw"):
+        target_informed_guide(speech_parts(run.network, run.description))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tokens": []},
+        {"tokens": ["</s>", "<unk>", "a", "a"]},
+        {"features": 0},
+        {"frame_seconds": "0.03"},
+        {"mean_tokens_per_frame": 0.0},
+        {"normalisation": {"mean": [0.0]}},
+        {"normalisation": {"mean": [0.0], "deviation": [0.0]}},
+        {"normalisation": {"mean": [0.0], "deviation": [1.0, 1.0]}},
+        {"folding": None},
+    ],
+    ids=str,
+)
+def test_descriptions_that_no_data_have(runs: dict[str, OpenedRun], wrong: dict[str, Any]) -> None:
+    fields = runs["online"].description.model_dump(mode="json")
+    assert SpeechDescription(**fields) == runs["online"].description
+    with pytest.raises(ValidationError):
+        SpeechDescription(**fields | wrong)
 
 
 def test_what_is_recommended_for_phones_and_not_for_digits() -> None:
@@ -406,13 +483,13 @@ def test_more_tokens_than_frames_are_named_before_training(data: Path, tmp_path:
 
 
 def test_more_tokens_than_frames_are_named_in_other_data_too(
-    runs: dict[str, Run], data: Path, tmp_path: Path
+    runs: dict[str, OpenedRun], data: Path, tmp_path: Path
 ) -> None:
     folder = str(crowded(data, tmp_path / "TIMIT", "TEST"))
     with pytest.raises(DataError, match="40 tokens, for which the ctc topology needs"):
-        runs["ctc"].task.select(runs["ctc"], folder, None, None, print)
-    assert len(runs["ctc"].task.select(runs["ctc"], folder, "train", None, print)) == 6
-    assert len(runs["online"].task.select(runs["online"], folder, None, None, print)) == 3
+        runs["ctc"].select(folder)
+    assert len(runs["ctc"].select(folder, "train")) == 6
+    assert len(runs["online"].select(folder)) == 3
     assert "the ctc topology needs" in fail(3, "evaluate", runs["ctc"].path, "--data", folder)
 
 
@@ -434,14 +511,14 @@ def test_timit_that_is_damaged(data: Path, tmp_path: Path) -> None:
 
 
 def test_phones_that_training_has_not_seen_are_said_to_be_unknown(
-    runs: dict[str, Run], data: Path, tmp_path: Path
+    runs: dict[str, OpenedRun], data: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(data, tmp_path / "TIMIT")
     for path in (folder / "TEST").rglob("*.PHN"):
         path.write_text(path.read_text().replace(" iy", " ow"))
     for name, run in runs.items():
-        items = run.task.select(run, str(folder), None, None, print)
-        figures = run.task.evaluate(run, items, {})
+        items = run.select(str(folder))
+        figures = run.evaluate(items)
         assert figures["utterances"] == 3, name
 
 
@@ -451,31 +528,34 @@ def test_a_family_of_texts_has_no_times(tmp_path: Path) -> None:
     words = write_corpus(tmp_path / "words")
     succeed(*train_command(words, tmp_path / "run", "--max-steps", "1"))
     grids = ["--format", "textgrid", "--out", str(tmp_path / "grids")]
-    assert "is for speech" in fail(2, "align", tmp_path / "run", *grids)
+    assert "no alignments in the form 'textgrid'" in fail(2, "align", tmp_path / "run", *grids)
     assert fail(2, "align", tmp_path / "run", "--format", "ctm")
 
 
-def test_speech_has_no_links(runs: dict[str, Run]) -> None:
-    assert "speech has no pharaoh links" in fail(2, "align", runs["online"].path, "--format", "pharaoh")
+def test_speech_has_no_links(runs: dict[str, OpenedRun]) -> None:
+    refused = fail(2, "align", runs["online"].path, "--format", "pharaoh")
+    assert "no alignments in the form 'pharaoh'" in refused
     both = ["--format", "pharaoh", "--both-ways", str(runs["online"].path)]
     assert "has no links of words" in fail(2, "align", runs["online"].path, *both)
     assert "give --of posterior" in fail(2, "align", runs["online"].path, "--of", "prior")
 
 
-def test_an_utterance_is_called_by_its_tokens(runs: dict[str, Run], test_part: list[Utterance]) -> None:
+def test_an_utterance_is_called_by_its_tokens(
+    runs: dict[str, OpenedRun], test_items: list[Utterance]
+) -> None:
     run = runs["online"]
-    batch = run.task.batch(run, test_part)
-    expected = f"the utterance {' '.join(test_part[2].tokens)!r}"
-    assert run.task.label(run.description, batch, 2) == expected
+    batch = run.batch(test_items)
+    expected = f"the utterance {' '.join(test_items[2].tokens)!r}"
+    assert run.family.label(run.description, batch, 2) == expected
 
 
 def test_figures_do_not_depend_on_batches(
-    runs: dict[str, Run], test_part: list[Utterance], monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, OpenedRun], test_items: list[Utterance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("transducer", "ctc"):
-        whole = runs[name].task.evaluate(runs[name], test_part, {})
-        monkeypatch.setattr(speech_data, "ROWS", 1)
-        alone = runs[name].task.evaluate(runs[name], test_part, {})
+        whole = runs[name].evaluate(test_items)
+        monkeypatch.setattr(speech_batches, "BATCH", 1)
+        alone = runs[name].evaluate(test_items)
         monkeypatch.undo()
         assert set(alone) == set(whole) > {"PER", "WER", "nll", "boundary", "lag", "coverage", "interval"}
         for figure in set(whole) - {"nll_is", "seconds"}:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from hardpp.data.speech.recordings import SoundFile
 from hardpp.data.speech.timit import recordings
 from hardpp.errors import UsageError
 from hardpp.runs.folder import open_run
-from hardpp.tasks.family import Run
+from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.opened_run import OpenedRun
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,13 +39,13 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
     out = tmp_path_factory.mktemp("run") / "run"
     succeed("train", "--model", MODEL, "--data", lists, *settings(TINY), "--device", "cpu", "--out", out)
     return open_run(out, "cpu")
 
 
-def test_a_run_is_trained_and_measured_on_lists(run: Run) -> None:
+def test_a_run_is_trained_and_measured_on_lists(run: OpenedRun) -> None:
     summary = json.loads((run.path / "summary.json").read_text())
     assert summary["utterances"] == 3
     assert "PER" in summary
@@ -52,19 +54,19 @@ def test_a_run_is_trained_and_measured_on_lists(run: Run) -> None:
     succeed("align", run.path, "--format", "ctm")
 
 
-def test_one_list_is_asked_about_whole_and_heard_as_in_training(run: Run, lists: Path) -> None:
-    known = run.task.select(run, None, None, None, print)
+def test_one_list_is_asked_about_whole_and_heard_as_in_training(run: OpenedRun, lists: Path) -> None:
+    known = run.select()
     for data, part in ((lists / "test.tsv", None), (lists, "test")):
-        asked = run.task.select(run, str(data), part, None, print)
+        asked = run.select(str(data), part)
         assert [one.name for one in asked] == [one.name for one in known]
         for mine, theirs in zip(known, asked, strict=True):
             assert torch.equal(mine.read(), theirs.read())
             assert mine.tokens == theirs.tokens
-    assert len(run.task.select(run, str(lists / "train.tsv"), None, 2, print)) == 2
-    assert len(run.task.select(run, str(lists / "test.tsv"), "all", None, print)) == len(known)
+    assert len(run.select(str(lists / "train.tsv"), limit=2)) == 2
+    assert len(run.select(str(lists / "test.tsv"), "all")) == len(known)
 
 
-def test_names_that_are_alike_as_files_are_told_apart(run: Run, lists: Path, tmp_path: Path) -> None:
+def test_names_that_are_alike_as_files_are_told_apart(run: OpenedRun, lists: Path, tmp_path: Path) -> None:
     line = (lists / "test.tsv").read_text().splitlines()[0]
     sound, tokens = line.split("\t")
     names = ["a b.wav", "a_b.wav", "wav/a.wav"]
@@ -79,7 +81,7 @@ def test_names_that_are_alike_as_files_are_told_apart(run: Run, lists: Path, tmp
 
 
 def test_sounds_of_which_nothing_is_known_are_recognised(
-    run: Run, lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: OpenedRun, lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(lists)
     paths = [line.split("\t")[0] for line in (lists / "test.tsv").read_text().splitlines()]
@@ -93,7 +95,8 @@ def test_sounds_of_which_nothing_is_known_are_recognised(
     assert "sounds:1: nowhere.wav: there is no such sound file" in refused
 
 
-def test_a_run_that_hears_no_sound_says_so(run: Run, lists: Path) -> None:
-    deaf = run._replace(description={**run.description, "normalisation": {}})
+def test_a_run_that_hears_no_sound_says_so(run: OpenedRun, lists: Path) -> None:
+    fields = run.description.model_dump(mode="json") | {"normalisation": {}}
+    deaf = replace(run, description=SpeechDescription(**fields))
     with pytest.raises(UsageError, match="hears features that came with its data"):
-        run.task.select(deaf, str(lists / "test.tsv"), None, None, print)
+        deaf.select(str(lists / "test.tsv"))

@@ -11,6 +11,7 @@ import torch
 
 from hardpp.data.captions.captioned import Caption, CaptionedPart
 from hardpp.data.order import length_buckets
+from hardpp.data.padding import pad
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.types import SequenceBatch
 
@@ -74,12 +75,8 @@ def collate(
         raise ValueError("expected at least one sentence a batch, got none")
     images, rows = torch.tensor([sentence.image for sentence in sentences]).unique(return_inverse=True)
     source = part.images.read(images)[rows]
-    ids = [torch.tensor([*vocabulary.encode(sentence.caption.words), BOUNDARY]) for sentence in sentences]
-    lengths = torch.tensor([len(row) for row in ids])
-    target = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-    return SequenceBatch(
-        source,
-        torch.ones(len(sentences), regions(*part.images.size[1:]), dtype=torch.bool),
-        target,
-        torch.arange(target.shape[1]) < lengths[:, None],
+    target, target_mask = pad(
+        [[*vocabulary.encode(sentence.caption.words), BOUNDARY] for sentence in sentences]
     )
+    source_mask = torch.ones(len(sentences), regions(*part.images.size[1:]), dtype=torch.bool)
+    return SequenceBatch(source, source_mask, target, target_mask)

@@ -12,12 +12,12 @@ Source: Twemoji as packed by Cal Henderson (npm `emoji-datasource-twitter`), CC-
 Common Locale Data Repository.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts, split_into_words
 from hardpp.data.images.picture_files import PictureFiles
+from hardpp.data.json_files import read_json
 from hardpp.data.parts import PARTS, part_of
 from hardpp.errors import DataError
 
@@ -91,12 +91,7 @@ def _names(folder: Path) -> dict[str, str]:
 
 
 def _read(path: Path, kind: type) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error})") from error
+    content = read_json(path)
     if not isinstance(content, kind):
         raise DataError(f"{path}: a {kind.__name__} is wanted")
     return content

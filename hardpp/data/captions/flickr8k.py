@@ -18,7 +18,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts
-from hardpp.data.captions.flickr8k_captions import read_json, read_table, read_text_lines, read_tokens
+from hardpp.data.captions.flickr8k_captions import (
+    read_split_captions,
+    read_table,
+    read_text_lines,
+    read_tokens,
+)
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
 from hardpp.data.parts import PARTS, bucket
 from hardpp.errors import DataError
@@ -55,7 +60,7 @@ def captioned_images(
         raise DataError(f"{folder}: there is no {_TOKENS}, {_JSON} or {_TABLE}")
     pictures = _Pictures(folder)
     if path.name == _JSON:
-        captions_of, parts = read_json(path)
+        captions_of, parts = read_split_captions(path)
     else:
         captions_of = read_tokens(path) if path.name == _TOKENS else read_table(path)
         parts = _lists(folder) or _by_checksum(_with_pictures(captions_of, pictures, path), report)

@@ -7,11 +7,12 @@ dataset_flickr8k.json    {"images": [{"filename", "split", "sentences": [{"raw"}
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from hardpp.data.captions.captioned import split_into_words
+from hardpp.data.json_files import read_json
+from hardpp.data.lines import read_text
 from hardpp.data.parts import PARTS
 from hardpp.errors import DataError
 
@@ -26,13 +27,8 @@ def read_text_lines(path: Path) -> list[str]:
     Raises:
         DataError: It cannot be read, or is not UTF-8.
     """
-    try:
-        # Not splitlines, which cuts at signs that stand inside captions.
-        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error})") from error
+    # Not splitlines, which cuts at signs that stand inside captions.
+    return read_text(path).replace("\r\n", "\n").split("\n")
 
 
 def read_tokens(path: Path) -> CaptionsOf:
@@ -79,7 +75,7 @@ def read_table(path: Path) -> CaptionsOf:
     return _by_picture(rows(), path)
 
 
-def read_json(path: Path) -> tuple[CaptionsOf, dict[str, list[str]]]:
+def read_split_captions(path: Path) -> tuple[CaptionsOf, dict[str, list[str]]]:
     """Read dataset_flickr8k.json; returns the captions, and the pictures of each part.
 
     Raises:
@@ -88,13 +84,13 @@ def read_json(path: Path) -> tuple[CaptionsOf, dict[str, list[str]]]:
     captions_of: CaptionsOf = {}
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
     try:
-        for image in json.loads("\n".join(read_text_lines(path)))["images"]:
+        for image in read_json(path)["images"]:
             name = image["filename"]
             captions_of[name] = [split_into_words(sentence["raw"]) for sentence in image["sentences"]]
             parts[_SPLITS[image["split"]]].append(name)
             if not all(captions_of[name]):
                 raise DataError(f"{path}: picture {name} has a caption without words")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not captions in this form ({error!r})") from error
     return captions_of, parts
 

@@ -4,13 +4,12 @@ Nothing is installed and no root is needed. apt keeps its lists in a folder of o
 not know the package, so the machine's apt stays as it was.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hardpp.data.fetch.members import files_in_folder, sha256_of_member
+from hardpp.data.fetch.members import files_in_folder, sha256_of_member, write_member
 from hardpp.data.fetch.origins import Source
-from hardpp.data.fetch.programs import run_program
+from hardpp.data.programs import run_program
 from hardpp.errors import DataError, ResourceError
 
 _HINT = "it comes from Debian's archive: it needs apt-get and a network, or the folder from another cache"
@@ -101,12 +100,11 @@ def _copy(origin: Path, source: Source, into: Path) -> None:
                 f"{source.package}: the package lacks {member}", "another release of Debian may have it"
             )
         for name in names:
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin / name, into / name)
+            write_member((origin / name).open("rb"), into / name)
 
 
 def _run(command: list[str], complaint: str, folder: Path | None = None) -> None:
-    outcome = run_program(command[0], command, complaint, _HINT, folder)
+    outcome = run_program(command[0], command, complaint, _HINT, folder=folder)
     if outcome.returncode != 0:
         if "No space left on device" in outcome.stderr:
             raise ResourceError(f"{complaint}: no space left")

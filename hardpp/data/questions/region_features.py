@@ -55,7 +55,7 @@ class RegionFeatures:
             raise DataError(f"{folder}: there are no region features (*.tsv or *.npz)")
         files: list[RegionFile] = []
         for path in paths:
-            report(f"reading {path.name}")
+            report(f"looking through {path.name}")
             files.append(TsvFile(path) if path.suffix == ".tsv" else NpzFile(path))
         return cls(files)
 

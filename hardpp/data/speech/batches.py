@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 
 from hardpp.data.order import length_buckets
+from hardpp.data.padding import pad
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.errors import DataError
@@ -43,16 +44,13 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Sequence
         if not len(rows) or rows.shape[1:] != frames[0].shape[1:]:
             expected = f"frames of {frames[0].shape[-1]} features"
             raise ValueError(f"expected {expected}, got {tuple(rows.shape)} in utterance {utterance.name}")
-    ids = [
-        torch.tensor([*vocabulary.encode(utterance.tokens), BOUNDARY], dtype=torch.int64)
-        for utterance in utterances
-    ]
-    m, n = (torch.tensor([len(row) for row in rows]) for rows in (frames, ids))
+    lengths = torch.tensor([len(rows) for rows in frames])
+    target, target_mask = pad([[*vocabulary.encode(utterance.tokens), BOUNDARY] for utterance in utterances])
     return SequenceBatch(
         torch.nn.utils.rnn.pad_sequence(frames, batch_first=True),
-        torch.arange(int(m.max())) < m[:, None],
-        torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),
-        torch.arange(int(n.max())) < n[:, None],
+        torch.arange(int(lengths.max())) < lengths[:, None],
+        target,
+        target_mask,
     )
 
 

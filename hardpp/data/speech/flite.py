@@ -7,11 +7,11 @@ Source: Black and Lenzo (2001), Flite: a small fast run-time synthesis engine.
 """
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from hardpp.data.programs import run_program
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Sex, fit_to_sound
 from hardpp.data.speech.utterances import Segment
@@ -98,17 +98,7 @@ def _segments(phones: str, text: str) -> Iterator[Segment]:
 
 
 def _run(command: list[str], action: str) -> str:
-    try:
-        outcome = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"{action} failed ({error})", _HINT) from error
+    outcome = run_program("flite", command, f"{action} failed", _HINT, patience=_PATIENCE)
     if outcome.returncode != 0:
         lines = outcome.stderr.strip().split("\n")
         raise DataError(f"{action} failed ({lines[-1] or f'exit status {outcome.returncode}'})", _HINT)

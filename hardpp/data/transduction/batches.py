@@ -6,9 +6,7 @@ Shapes: B data, T output steps, S source positions, the boundary included in bot
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from hardpp.data.padding import pad
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.types import SequenceBatch
@@ -47,13 +45,6 @@ def collate(items: Sequence[Encoded]) -> SequenceBatch:
     for row, item in enumerate(items):
         if not item.source:
             raise ValueError(f"expected a source of at least one symbol, got an empty one in row {row}")
-    source, source_mask = _pad([[*item.source, BOUNDARY] for item in items])
-    target, target_mask = _pad([[*item.target, BOUNDARY] for item in items])
+    source, source_mask = pad([[*item.source, BOUNDARY] for item in items])
+    target, target_mask = pad([[*item.target, BOUNDARY] for item in items])
     return SequenceBatch(source, source_mask, target, target_mask)
-
-
-def _pad(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(row) for row in rows])  # (B,)
-    width = max(len(row) for row in rows)
-    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])  # (B, width)
-    return ids, torch.arange(width) < lengths[:, None]

@@ -14,13 +14,13 @@ Source: Clear Bible, Alignments (SBLGNT to BSB), CC BY 4.0, as packed in PyPI `b
 """
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from hardpp.data.json_files import read_json
 from hardpp.data.transduction.pairs import Corpus, Pair
 from hardpp.data.transduction.tokenizers import Words
 from hardpp.errors import DataError
@@ -184,7 +184,7 @@ def _links(path: Path, source: _Verses, target: _Verses) -> dict[str, set[tuple[
     ]
     links: dict[str, set[tuple[int, int]]] = {}
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))["records"]
+        records = read_json(path)["records"]
         for record in records:
             greek, english = (
                 [place[id] for id in record[side] if id in place]
@@ -194,8 +194,6 @@ def _links(path: Path, source: _Verses, target: _Verses) -> dict[str, set[tuple[
                 links.setdefault(verse, set()).update(
                     (i, j) for english_verse, j in english if english_verse == verse
                 )
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})", _HINT) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"{path}: expected records of source and target ids ({error!r})", _HINT) from error
     return links

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hardpp.data.lines import read_text
 from hardpp.data.transduction.pairs import Bitext, TextPair
 from hardpp.data.transduction.selection import split_by_group
 from hardpp.errors import DataError
@@ -37,12 +38,7 @@ def bitext(path: Path | str) -> Bitext:
     path = Path(path)
     if path.is_dir():
         path = path / MEMBER
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})", "hardpp data fetch ding") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
+    text = read_text(path, "hardpp data fetch ding")
     target_of: dict[str, str] = {}
     for line in text.split("\n"):
         for pair in _examples(line):

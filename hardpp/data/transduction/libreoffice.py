@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from hardpp.data.lines import read_text
 from hardpp.data.transduction.pairs import Bitext, TextPair
 from hardpp.data.transduction.selection import select_pairs, split_by_group, split_into_sentences
 from hardpp.errors import DataError
@@ -57,12 +58,7 @@ def bitext(folder: Path | str, language: Literal["de", "fr"]) -> Bitext:
 
 def _paragraphs(path: Path) -> dict[str, str]:
     # Texts by identity, the first where one occurs twice. The pages are generated, and always alike.
-    try:
-        page = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
+    page = read_text(path)
     paragraphs: dict[str, str] = {}
     blocks = list(_BLOCK.finditer(page))
     for block, following in itertools.pairwise(blocks):

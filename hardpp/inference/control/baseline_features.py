@@ -1,4 +1,4 @@
-"""What is known of a latent before it is drawn, read off a weight table and its sites.
+"""Features for baselines: what is known of a latent before it is drawn, read off a weight table.
 
 Of the program: what all earlier stages have added to log p - log q, and how many latents there were. Of the
 latent itself: its distributions under guide and model, which depend on earlier latents only,
@@ -40,17 +40,17 @@ def history_of(table: WeightTable) -> History:
     terms = table.stage_weights
     live = table.live.expand_as(terms)
     none = terms.new_zeros(()).expand(*terms.shape[:-1], 1)
-    guide, known = [elements(latent.guide) for latent in table.latents], _known(table.latents)
+    guide, comparable = [elements(latent.guide) for latent in table.latents], _comparable(table.latents)
     pairs = [
-        (q, elements(latent.model)[0]) if latent.guide["name"] in known else None
+        (q, elements(latent.model)[0]) if latent.guide["name"] in comparable else None
         for latent, (q, _) in zip(table.latents, guide, strict=True)
     ]
 
     def by_stage(quantities: Sequence[Tensor | None]) -> Tensor:
         columns = [none]
-        for latent, (_, counts), found in zip(table.latents, guide, quantities, strict=True):
+        for latent, (_, counts), quantity in zip(table.latents, guide, quantities, strict=True):
             steps = steps_of(latent.guide)
-            value = terms.new_zeros(() if steps is None else steps) if found is None else found
+            value = terms.new_zeros(() if steps is None else steps) if quantity is None else quantity
             if counts is not None:
                 value = value.where(counts, value.new_zeros(()))
             value = table.layout.place(value.to(terms.dtype), steps is not None)
@@ -61,12 +61,12 @@ def history_of(table: WeightTable) -> History:
     return History(prefix_sums(terms), entropy, kl, prefix_sums(live.to(terms.dtype)), live)
 
 
-# Latents as many steps in both programs, and before which the model draws none that the guide draws later:
+# Latents of as many steps in both programs, and before which the model draws none that the guide draws later:
 # had it, its distribution of them could tell of what follows.
-def _known(latents: Sequence[Latent]) -> set[str]:
-    known, least = set(), float("inf")
+def _comparable(latents: Sequence[Latent]) -> set[str]:
+    names, least = set(), float("inf")
     for latent in reversed(latents):
         if latent.order < least and steps_of(latent.guide) == steps_of(latent.model):
-            known.add(latent.guide["name"])
+            names.add(latent.guide["name"])
         least = min(least, latent.order)
-    return known
+    return names

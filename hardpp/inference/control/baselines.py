@@ -1,4 +1,4 @@
-"""What the return of a latent was likely to be, before the latent was drawn.
+"""Baselines: predictions of a latent's return that are made before the latent is drawn.
 
 A score-function gradient needs, at each latent, only how much better its return was than could be
 expected. A baseline is a module that predicts the return from the history of the latent (see
@@ -94,9 +94,9 @@ class LearnedBaseline(Baseline):
         features = _features(history)
         mean, deviation = self.features(features.shape[-1])
         standard = (features - mean) / deviation.clamp(min=1e-3)
-        said = self.network(standard.clamp(-5, 5).to(mean.dtype)).squeeze(-1)
-        mean, deviation = self.returns(said.shape[-1])
-        return mean + deviation * said
+        output = self.network(standard.clamp(-5, 5).to(mean.dtype)).squeeze(-1)
+        mean, deviation = self.returns(output.shape[-1])
+        return mean + deviation * output
 
     def update(self, history: History, returns: Tensor) -> None:
         """Moments of returns and features over the live elements; of neither if a return is not finite."""
@@ -124,11 +124,11 @@ def predicted(module: nn.Module, history: History, table: WeightTable) -> Tensor
         UsageError: its shape does not broadcast to (K, *I, N).
     """
     prediction: Tensor = module(history, *table.args, **table.kwargs)
-    got, wanted = tuple(prediction.shape), tuple(history.live.shape)
-    sizes = zip(got[::-1], wanted[::-1], strict=False)
-    if len(got) > len(wanted) or any(size not in (1, want) for size, want in sizes):
+    got, expected = tuple(prediction.shape), tuple(history.live.shape)
+    sizes = zip(got[::-1], expected[::-1], strict=False)
+    if len(got) > len(expected) or any(size not in (1, full) for size, full in sizes):
         raise UsageError(
             f"baseline {type(module).__name__} predicts returns of shape {got}, which does not broadcast to "
-            f"{wanted}, particles by instances by stages"
+            f"{expected}, particles by instances by stages"
         )
     return prediction.to(history.log_weight.dtype)

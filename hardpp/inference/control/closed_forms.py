@@ -35,19 +35,19 @@ def categorical_kl(log_q: Tensor, log_p: Tensor) -> Tensor:
 
 def entropies(distributions: Sequence[Any]) -> list[Tensor | None]:
     """The entropy of each, of its batch shape, in nats; None where there is no closed form."""
-    found: list[Tensor | None] = [None] * len(distributions)
+    values: list[Tensor | None] = [None] * len(distributions)
     categorical = {i: (q.logits,) for i, q in enumerate(distributions) if isinstance(q, Categorical)}
     for i, q in enumerate(distributions):
         if i not in categorical:
             with suppress(NotImplementedError):
-                found[i] = q.entropy()
-    _stacked(found, categorical, categorical_entropy)
-    return found
+                values[i] = q.entropy()
+    _stacked(values, categorical, categorical_entropy)
+    return values
 
 
 def divergences(pairs: Sequence[tuple[Any, Any] | None]) -> list[Tensor | None]:
     """KL(q || p) of each pair (q, p), in nats; None where there is no closed form, or no pair."""
-    found: list[Tensor | None] = [None] * len(pairs)
+    values: list[Tensor | None] = [None] * len(pairs)
     categorical = {}
     for i, pair in enumerate(pairs):
         if pair is None:
@@ -57,14 +57,14 @@ def divergences(pairs: Sequence[tuple[Any, Any] | None]) -> list[Tensor | None]:
             categorical[i] = torch.broadcast_tensors(q.logits, p.logits)
             continue
         with suppress(NotImplementedError):
-            found[i] = kl_divergence(q, p)
-    _stacked(found, categorical, categorical_kl)
-    return found
+            values[i] = kl_divergence(q, p)
+    _stacked(values, categorical, categorical_kl)
+    return values
 
 
-# A formula of the tensors of each entry, written into `found`.
+# A formula of the tensors of each entry, written into `values`.
 def _stacked(
-    found: list[Tensor | None], entries: Mapping[int, Sequence[Tensor]], formula: Callable[..., Tensor]
+    values: list[Tensor | None], entries: Mapping[int, Sequence[Tensor]], formula: Callable[..., Tensor]
 ) -> None:
     groups: dict[Any, list[int]] = {}
     for i, tensors in entries.items():
@@ -73,5 +73,5 @@ def _stacked(
         size = max(1, MOST // max(1, shape.numel()))
         for some in (group[start : start + size] for start in range(0, len(group), size)):
             stacks = (torch.stack(column) for column in zip(*(entries[i] for i in some), strict=True))
-            for i, value in zip(some, formula(*stacks).unbind(0), strict=True):
-                found[i] = value
+            for i, each in zip(some, formula(*stacks).unbind(0), strict=True):
+                values[i] = each

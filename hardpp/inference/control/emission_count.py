@@ -1,4 +1,4 @@
-"""How far a particle has come: how much it has emitted after each of its latents.
+"""Emission counts: how much each particle has emitted after each of its latents.
 
 Where latents say whether something is emitted now, particles are fairly compared at the same progress and
 not at the same latent (`hardpp.ops.temporal`): the temporal baseline and VIMCO's temporal control.
@@ -32,10 +32,10 @@ def progress_of(table: WeightTable, progress: Progress | None) -> Tensor:
     values = values.where(table.live[..., 1:], values.new_zeros(()))
     if progress is None:
         return values.cumsum(-1)
-    found = progress(values)
-    if found.shape != values.shape:
+    counts = progress(values)
+    if counts.shape != values.shape:
         raise UsageError(
             f"progress must have the shape of the latents' values, {tuple(values.shape)}, "
-            f"got {tuple(found.shape)}"
+            f"got {tuple(counts.shape)}"
         )
-    return found
+    return counts

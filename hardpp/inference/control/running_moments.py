@@ -1,4 +1,4 @@
-"""Decaying means and variances, remembered from batch to batch.
+"""Running means and variances, updated batch by batch; old batches count less and less.
 
 A batch of mean m and variance v is mixed into what was known with the weight that decay leaves it,
 a = (1 - decay) / (1 - decay^n) for the n-th batch, so that the first one counts in full:
@@ -54,8 +54,8 @@ class RunningMoments(nn.Module):
         if not (self.training and torch.is_grad_enabled()):
             return
         with torch.no_grad():
-            known = self._by_column(self.mean, values.shape[-1])
-            off = (values - known).where(live, values.new_zeros(()))  # no large common part to cancel
+            before = self._by_column(self.mean, values.shape[-1])
+            off = (values - before).where(live, values.new_zeros(()))  # no large common part to cancel
             live = live & off.isfinite().all()
             off = off.where(live, off.new_zeros(())).to(self.mean.dtype).flatten(0, -2)
             count = live.expand_as(values).flatten(0, -2).sum(0)

@@ -1,4 +1,4 @@
-"""Numbers that change while training goes on: the weight of the KL term, the temperature of relaxed draws.
+"""Schedules: weights and temperatures that change during training.
 
     share        = min(n / steps, 1)                          after n training estimates
     beta         = share                                      of the KL term; 1 where nothing is trained
@@ -35,12 +35,17 @@ class TrainingSchedule(nn.Module):
 
     Args:
         steps: after how many the schedule is over.
+
+    Raises:
+        UsageError: fewer than one step.
     """
 
     estimates: Tensor
 
     def __init__(self, steps: int):
         super().__init__()
+        if steps < 1:
+            raise UsageError(f"a schedule takes at least 1 step, not {steps}")
         self.steps = steps
         self.register_buffer("estimates", torch.zeros((), dtype=torch.int64))
 
@@ -114,40 +119,3 @@ class EntropyBonus(TrainingSchedule):
         share = ((self.estimates - self.hold) / (self.steps - self.hold)).clamp(0.0, 1.0)
         weight = self.initial + (self.final - self.initial) * share
         return weight if self.training and torch.is_grad_enabled() else torch.zeros_like(weight)
-
-
-def kl_warm_up(steps: int) -> KLWarmUp | None:
-    """The warm-up that an objective's option `kl_warmup` asks for; None for 0 steps.
-
-    Raises:
-        UsageError: a negative number of steps.
-    """
-    if steps < 0:
-        raise UsageError(f"kl_warmup is a number of steps, 0 or more, not {steps}")
-    return KLWarmUp(steps) if steps else None
-
-
-def entropy_schedule(weight: EntropyBonus | float, steps: int, final: float) -> EntropyBonus | None:
-    """The bonus that options of an objective ask for; None for weight 0, which turns it off.
-
-    Args:
-        weight: `entropy_bonus`, at first; or the schedule itself.
-        steps: `entropy_bonus_steps`, training estimates over which it falls linearly; 0: it stays.
-        final: `entropy_bonus_final`, the share of it that is left then.
-
-    Raises:
-        UsageError: a negative weight or number of steps, or a share outside 0 to 1.
-    """
-    if isinstance(weight, EntropyBonus):
-        if steps:
-            raise UsageError(
-                "entropy_bonus is a schedule, which has steps of its own: no entropy_bonus_steps"
-            )
-        return weight
-    if weight < 0 or steps < 0:
-        raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
-    if not 0 <= final <= 1:
-        raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
-    if not weight:
-        return None
-    return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)

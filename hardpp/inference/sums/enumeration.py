@@ -97,15 +97,15 @@ def _lists_values(fn: Any) -> bool:
 
 def _not_enumerable(site: Site) -> UsageError:
     fn, plates = site["fn"], tuple(f.name for f in site["cond_indep_stack"] if f.vectorized)
-    wanted = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
+    expected = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
     base = _unmasked(fn)
     if isinstance(base, torch.distributions.Independent):
-        wanted = "each of its elements in a plate or a step of pyro.markov, and none in an event dim"
+        expected = "each of its elements in a plate or a step of pyro.markov, and none in an event dim"
     events = f" with event shape {tuple(fn.event_shape)}" if fn.event_shape else ""
     where = f"in the plates {plates}" if plates else "in no plate"
     return UsageError(
         f"site {site['name']!r} is {_kind(base)}{events} {where}, whose values cannot be enumerated: "
-        f"exact and enum want {wanted}"
+        f"exact and enum want {expected}"
     )
 
 

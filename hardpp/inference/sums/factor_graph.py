@@ -101,19 +101,20 @@ def factor_graph(
     latents = {n: s["infer"]["_enumerate_symbol"] for n, s in sites.items() if "_enumerate_dim" in s["infer"]}
     name_of = {letter: name for name, letter in latents.items()}
     kind: Sum = "mixture_terms" if guide is None else "mean_terms"
-    # By site, the latent whose terms are dear; the site is asked when all else is known of the latent.
-    dear = {name: latent_in_sight(site, name_of, kind) for name, site in sites.items() if tolerance > 0}
-    last = {letter: name for name, letter in dear.items() if letter and own[name_of[letter]] == own[name]}
+    # The last observation of a latent may leave out terms: it waits for the latent's other factors.
+    seen = {name: latent_in_sight(site, name_of, kind) for name, site in sites.items() if tolerance > 0}
+    last = {letter: name for name, letter in seen.items() if letter and own[name_of[letter]] == own[name]}
+    pruned = {name: letter for letter, name in last.items()}
     factors: dict[str, Factor] = {}
     dtype = torch.float32
-    for name in sorted(sites, key=lambda name: last.get(dear.get(name) or "") == name):
-        site, letter = sites[name], dear.get(name)
+    for name in sorted(sites, key=lambda name: name in pruned):
+        site, letter = sites[name], pruned.get(name)
         if name in latents:
             _check_history(site)
         weight = None
-        if letter and last.get(letter) == name:
-            known = factors.values() if guide is None else [guide[name_of[letter]]]
-            weight = log_weight(letter, known, own[name])
+        if letter:
+            others = factors.values() if guide is None else [guide[name_of[letter]]]
+            weight = log_weight(letter, others, own[name])
         if letter and weight:
             log_prob = terms_that_count(site, letter, weight, kind, tolerance)
         else:

@@ -104,10 +104,10 @@ def lattice(model: Program, *args: Any, **kwargs: Any) -> Lattice:
     Raises:
         UsageError: as `lattice_of` does, or there are no decisions to sum over.
     """
-    found = lattice_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
-    if found is None:
+    paths = lattice_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
+    if paths is None:
         raise UsageError("the program has no decisions whose paths could be summed over")
-    return found
+    return paths
 
 
 def lattice_of(trace: Trace) -> Lattice | None:

@@ -44,5 +44,5 @@ class LikeliestValues(Messenger):
             )
         logits = fn.logits  # (..., S)
         if self.keep < logits.shape[-1]:
-            kept, values = logits.topk(self.keep, -1)
-            msg["fn"] = Categorical(logits=torch.full_like(logits, -torch.inf).scatter(-1, values, kept))
+            largest, values = logits.topk(self.keep, -1)
+            msg["fn"] = Categorical(logits=torch.full_like(logits, -torch.inf).scatter(-1, values, largest))

@@ -1,10 +1,10 @@
-"""Observations that need not say how probable they are under every value of a latent.
+"""Sums over a latent that leave out the terms which hardly count.
 
     log p(y) = log sum_s exp(log_weight[s]) p(y | z = s)            exact marginals
     mean     = sum_s exp(log_weight[s]) log p(y | z = s)            bounds, with a guide's probabilities
 
-Most values of a latent hardly count in either. A distribution whose log-probabilities are dear may have the
-methods
+Most values of a latent hardly count in either. A distribution whose log-probabilities are expensive may have
+the methods
 
     mixture_terms(value, log_weight, dim, tolerance) -> Tensor
     mean_terms(value, log_weight, dim, tolerance) -> Tensor
@@ -38,8 +38,8 @@ def latent_in_sight(site: Site, latents: Collection[str], kind: Sum) -> str | No
         return None
     shape, letters = site["fn"].batch_shape, site["infer"]["_dim_to_symbol"]
     held = [letters.get(i - len(shape)) for i, size in enumerate(shape) if size > 1]
-    found = [letter for letter in held if letter in latents]
-    return found[0] if len(found) == 1 else None
+    seen = [letter for letter in held if letter in latents]
+    return seen[0] if len(seen) == 1 else None
 
 
 def log_weight(latent: str, factors: Iterable[Factor], plates: frozenset[str]) -> Factor | None:

@@ -108,13 +108,13 @@ class _Replacement:
         self.data = data
 
     def __call__(self, drawn: dict[str, Tensor], args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
-        found: set[str] = set()
+        placed_sites: set[str] = set()
 
         def put(part: Any) -> Any:
             if isinstance(part, Tensor):
                 for name, value in self.data.items():
                     if _same(part, value):
-                        found.add(name)
+                        placed_sites.add(name)
                         return drawn[name].to(part.dtype)
             elif isinstance(part, tuple) and hasattr(part, "_fields"):
                 return type(part)(*map(put, part))
@@ -126,7 +126,7 @@ class _Replacement:
 
         placed = put(args), put(kwargs)
         for name in self.data:
-            if name not in found:
+            if name not in placed_sites:
                 raise UsageError(
                     f"what site {name!r} observes is no tensor among the arguments, so the guide cannot "
                     "be shown a dreamt value: pass dreamt="

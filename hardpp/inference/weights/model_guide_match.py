@@ -1,4 +1,4 @@
-"""Do two programs talk about the same latents? Asked before a model scores a guide's draws."""
+"""Checks that model and guide draw the same latents, in the same plates."""
 
 from typing import Any
 
@@ -40,9 +40,9 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
     if _frames(model_site) == _frames(guide_site):
         return
-    wanted, got = _plate_shape(model_site), _plate_shape(guide_site)
-    if wanted != got:
-        raise UsageError(f"site {name!r} has shape {wanted} in the model's plates but {got} in the guide's")
+    expected, got = _plate_shape(model_site), _plate_shape(guide_site)
+    if expected != got:
+        raise UsageError(f"site {name!r} has shape {expected} in the model's plates but {got} in the guide's")
     outer, inner = _plate_names(model_site), _plate_names(guide_site)
     if outer != inner:  # per-datum bounds need to know which plates are the same
         raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
@@ -64,17 +64,17 @@ def _plate_names(site: Site) -> tuple[str, ...]:
     return tuple(frame.name for frame in sorted(frames, key=lambda frame: frame.dim))
 
 
-def _check_support(name: str, wanted: Any, got: Any) -> None:
-    if isinstance(wanted, Delta):  # a latent that a handler has relaxed
+def _check_support(name: str, model_fn: Any, guide_fn: Any) -> None:
+    if isinstance(model_fn, Delta):  # a latent that a handler has relaxed
         return
-    if wanted.event_shape != got.event_shape:
+    if model_fn.event_shape != guide_fn.event_shape:
         raise UsageError(
-            f"site {name!r} has event shape {tuple(wanted.event_shape)} in the model "
-            f"but {tuple(got.event_shape)} in the guide"
+            f"site {name!r} has event shape {tuple(model_fn.event_shape)} in the model "
+            f"but {tuple(guide_fn.event_shape)} in the guide"
         )
-    there, here = _support(wanted), _support(got)
-    if there != here:
-        raise UsageError(f"site {name!r} takes {there} in the model but {here} in the guide")
+    in_model, in_guide = _support(model_fn), _support(guide_fn)
+    if in_model != in_guide:
+        raise UsageError(f"site {name!r} takes {in_model} in the model but {in_guide} in the guide")
 
 
 # Real supports may lie within one another; of discrete ones a difference is a mistake.

@@ -1,4 +1,4 @@
-"""Particles that the guide is not differentiated through, and that a flatter proposal may draw.
+"""Proposals: draws from the guide, or from a flatter version of it, that are not differentiated through.
 
     q~ = q                                                        without a proposal
     q~(z) = softmax(log q(z) / temperature)                       "temperature"
@@ -17,7 +17,7 @@ latent.
 
 from collections.abc import Callable
 from math import log
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import pyro.distributions as dist
 import torch
@@ -28,7 +28,7 @@ from torch import Tensor
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
-from hardpp.inference.objective import SampledObjective
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.sample_sites import steps_of
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
@@ -45,11 +45,11 @@ class ProposalObjective(SampledObjective):
     """An objective over detached draws from the guide, or from a proposal flatter than the guide.
 
     Args:
-        num_particles: K.
-        proposal: None, to draw from the guide itself; "temperature" or "mixture", the q~ above.
+        num_particles: K, how many draws a datum gets.
+        proposal: what draws the particles. None, the guide itself; "temperature" or "mixture", the q~ above.
         temperature: what "temperature" divides log-probabilities by, at least 1.
         mixture: the share of the uniform distribution in "mixture", above 0 and at most 1.
-        max_plate_nesting: see `SampledObjective`.
+        **options: see `PlateOptions`.
 
     Raises:
         UsageError: an unknown proposal, a temperature below 1 or a share outside (0, 1].
@@ -65,9 +65,9 @@ class ProposalObjective(SampledObjective):
         proposal: Proposal | None = None,
         temperature: float = 2.0,
         mixture: float = 0.1,
-        max_plate_nesting: float = float("inf"),
+        **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles, max_plate_nesting=max_plate_nesting)
+        super().__init__(num_particles, **options)
         if proposal not in (None, "temperature", "mixture"):
             raise UsageError(f"proposal is 'temperature', 'mixture' or None, not {proposal!r}")
         if not temperature >= 1:

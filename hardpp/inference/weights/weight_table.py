@@ -1,20 +1,16 @@
-"""From two traces to one dense weight table.
+"""Weight tables: log p and log q of every particle, by stages of the program.
 
-A sampled objective is a formula over the terms log p and log q of every particle. The table holds
-them by *stage*: stage 0 is what a program does before its first latent, stage s what it does from
-the s-th latent of the guide up to the next one. A term of an earlier stage cannot depend on a later
-latent (a program runs forwards), so sums over stages >= s are all that the s-th latent is to be
-credited with: the causal credit of `pyro.infer.TraceGraph_ELBO`, without its provenance.
+A sampled objective is a formula over such a table, which `tabulate` makes of the traces of both programs:
 
-A `StepIndependent` site is as many latents as it has steps, so it fills a block of stages; a
-`StepIndependent` observation of as many steps after it is spread over the same block.
+- `Layout` knows which plates all sites share; one element of them is an instance, with weights of its own;
+- `Stages` (`hardpp.inference.weights.stages`) says which column a term of a site belongs to;
+- `Latent` is a latent site as both programs have it, for whoever wants more of it than its terms.
 
-Source: Schulman et al. (2015), Gradient Estimation Using Stochastic Computation Graphs.
 Shapes: K particles, I instances (the vectorised plates that all sites of both programs share; the
 outermost is the data plate), N stages, T steps of a `StepIndependent` site.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,6 +30,7 @@ from hardpp.inference.weights.sample_sites import (
     site_log_prob,
     steps_of,
 )
+from hardpp.inference.weights.stages import Stages, side_by_side
 
 
 class Layout(NamedTuple):
@@ -77,27 +74,33 @@ class WeightTable(NamedTuple):
     latents: tuple[Latent, ...]  # in the guide's order
     observations: tuple[Site, ...]  # of the model, in its order
     layout: Layout
+    extra: Tensor  # (rows, *I, N) model terms of the rows that follow the particles
     args: tuple[Any, ...] = ()  # what the programs were called with
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def stage_weights(self) -> Tensor:
-        """What each stage adds to log p - log q of every particle of the guide, detached: (K, *I, N)."""
-        return (self.log_p[: len(self.log_q)] - self.log_q).detach()
+        """What each stage adds to log p - log q of every particle, detached: (K, *I, N)."""
+        return (self.log_p - self.log_q).detach()
 
     @property
     def log_weights(self) -> Tensor:
-        """log p - log q of every particle of the guide, detached: (K, *I)."""
+        """log p - log q of every particle, detached: (K, *I)."""
         return self.stage_weights.sum(-1)
+
+    @property
+    def guide_is_prior(self) -> bool:
+        """Did one run of the model draw the latents and score them? log p(z) and log q(z) are then one."""
+        return all(latent.guide is latent.model for latent in self.latents)
 
     @property
     def log_prior(self) -> Tensor:
         """log p(z), what is in `log_p` of the model's own terms of its latents: (K, *I, N)."""
-        segments = _Segments({latent.guide["name"]: latent.guide for latent in self.latents})
+        stages = Stages({latent.guide["name"]: latent.guide for latent in self.latents})
         for latent in sorted(self.latents, key=lambda latent: latent.order):
-            segments.add(latent.guide["name"], latent.model, latent.log_p)
+            stages.add(latent.guide["name"], latent.model, latent.log_p)
         none = self.log_p.new_zeros(()).expand(self.log_p.shape[:-1])
-        return _stacked(segments.sums(none), none.dim())
+        return stages.sums(none)
 
     @property
     def live(self) -> Tensor:
@@ -168,10 +171,10 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     totals += [_total(of_guide[name], site) for name, site in guide_sites.items()]
     rows = max(total.shape[0] for total in totals)
     none = totals[-1].new_zeros(()).expand(rows, *totals[0].shape[1:])
-    segments = _Segments(guide_sites)
+    stages = Stages(guide_sites)
     for name, site in model_sites.items():
-        segments.add(name, site, of_model[name])
-    log_p = _stacked(segments.sums(none), none.dim())
+        stages.add(name, site, of_model[name])
+    log_p = stages.sums(none)
     none = none[:particles]
     log_q = [term.expand(*none.shape, *term.shape[none.dim() :]) for term in of_guide.values()]
     score = [
@@ -180,56 +183,19 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     ]
     order = {name: place for place, name in enumerate(model_sites)}
     latents = tuple(
-        Latent(site, model_sites[name], of_model[name], order[name]) for name, site in guide_sites.items()
+        Latent(site, model_sites[name], of_model[name][:particles], order[name])
+        for name, site in guide_sites.items()
     )
     return WeightTable(
-        log_p,
-        _stacked([none, *log_q], none.dim()),
-        _stacked([none, *score], none.dim()),
+        log_p[:particles],
+        side_by_side([none, *log_q], none.dim()),
+        side_by_side([none, *score], none.dim()),
         common_scale(sites),
         latents,
         tuple(site for site in model_sites.values() if site["is_observed"]),
         layout,
+        log_p[particles:],
     )
-
-
-class _Segments:
-    """Model terms by the latent that they come after: a segment is a stage, or a block of T stages."""
-
-    def __init__(self, guide_sites: dict[str, Site]):
-        self.number = {name: i for i, name in enumerate(guide_sites, start=1)}
-        self.steps = [None, *(steps_of(site) for site in guide_sites.values())]
-        self.blocks: list[list[Tensor]] = [[] for _ in self.steps]
-        self.last: list[list[Tensor]] = [[] for _ in self.steps]  # of the last stage of a block
-        self.reached = 0
-
-    def add(self, name: str, site: Site, term: Tensor) -> None:
-        own = self.number.get(name, 0)
-        self.reached = max(self.reached, own)
-        steps, to = steps_of(site), own or self.reached
-        if steps is None:
-            self.last[self.reached].append(term)
-        elif steps == self.steps[to]:
-            self.blocks[to].append(term)
-        else:
-            self.last[self.reached].append(term.sum(-1))
-
-    def sums(self, none: Tensor) -> list[Tensor]:
-        out = []
-        for steps, block, last in zip(self.steps, self.blocks, self.last, strict=True):
-            total = sum(last, none)
-            if steps is not None:
-                each = sum(block, none.unsqueeze(-1).expand(*none.shape, steps))
-                total = torch.cat([each[..., :-1], (each[..., -1] + total).unsqueeze(-1)], -1)
-            out.append(total)
-        return out
-
-
-# Columns (rows, *I) and blocks (rows, *I, T) side by side.
-def _stacked(columns: Sequence[Tensor], dims: int) -> Tensor:
-    if all(column.dim() == dims for column in columns):
-        return torch.stack(list(columns), -1)
-    return torch.cat([column if column.dim() > dims else column.unsqueeze(-1) for column in columns], -1)
 
 
 def _total(term: Tensor, site: Site) -> Tensor:

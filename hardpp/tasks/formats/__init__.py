@@ -1,1 +1,1 @@
-"""Text formats of alignments: TextGrid, CTM."""
+"""Text formats of alignments: TextGrid, CTM, Pharaoh."""

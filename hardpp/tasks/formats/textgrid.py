@@ -18,45 +18,45 @@ def textgrid(
     """The text of a file, UTF-8, lines ending with a line feed.
 
     Args:
-        seconds: How long the sound lasts.
-        tiers: A name and segments in order each; a gap becomes an empty interval, a segment that lasts no
+        seconds: how long the sound lasts.
+        tiers: a name and segments in order each; a gap becomes an empty interval, a segment that lasts no
             time is left out.
-        boundaries: In order, for a last tier of points named "boundaries"; without any there is none. Of
+        boundaries: in order, for a last tier of points named "boundaries"; without any there is none. Of
             several at one time the first is kept, as Praat knows no two points at one time.
 
     Raises:
-        ValueError: Segments overlap or run past the sound, boundaries are out of order or past the sound, or
+        ValueError: segments overlap or run past the sound, boundaries are out of order or past the sound, or
             the sound lasts no time.
     """
     if seconds <= 0:
         raise ValueError(f"expected a sound that lasts some time, got {seconds} s")
     end = _time(seconds)
-    written = [_interval_tier(name, _filled(segments, seconds), end) for name, segments in tiers]
+    items = [_interval_tier(name, _filled(segments, seconds), end) for name, segments in tiers]
     if boundaries:
-        written.append(_point_tier(boundaries, seconds))
+        items.append(_point_tier(boundaries, seconds))
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
-    lines += ["tiers? <exists>", f"size = {len(written)}", "item []:"]
-    for number, tier in enumerate(written, start=1):
-        lines += [f"    item [{number}]:", *(f"        {line}" for line in tier)]
+    lines += ["tiers? <exists>", f"size = {len(items)}", "item []:"]
+    for number, item in enumerate(items, start=1):
+        lines += [f"    item [{number}]:", *(f"        {line}" for line in item)]
     return "\n".join(lines) + "\n"
 
 
 def _filled(segments: Iterable[Segment], seconds: float) -> list[Segment]:
     # Written times decide, since what differs by less would become an interval that lasts no time.
-    result: list[Segment] = []
-    before = 0.0
+    filled: list[Segment] = []
+    before, last = 0.0, round(seconds, 6)
     for segment in segments:
         start, end = round(segment.start, 6), round(segment.end, 6)
-        if not before <= start <= end <= round(seconds, 6):
+        if not before <= start <= end <= last:
             raise ValueError(f"expected segments in order up to {seconds} s, got {segment} after {before} s")
         if start > before:
-            result.append(Segment(before, start, ""))
+            filled.append(Segment(before, start, ""))
         if end > start:
-            result.append(Segment(start, end, segment.label))
+            filled.append(Segment(start, end, segment.label))
         before = end
-    if before < round(seconds, 6):
-        result.append(Segment(before, seconds, ""))
-    return result
+    if before < last:
+        filled.append(Segment(before, seconds, ""))
+    return filled
 
 
 def _interval_tier(name: str, segments: list[Segment], end: str) -> list[str]:
@@ -73,16 +73,16 @@ def _interval_tier(name: str, segments: list[Segment], end: str) -> list[str]:
 
 
 def _point_tier(boundaries: Sequence[Boundary], seconds: float) -> list[str]:
-    kept: dict[str, Boundary] = {}
+    points: dict[str, Boundary] = {}
     before = 0.0
     for boundary in boundaries:
         if not before <= boundary.time <= seconds:
             raise ValueError(f"expected boundaries in order up to {seconds} s, got {boundary}")
         before = boundary.time
-        kept.setdefault(_time(boundary.time), boundary)
+        points.setdefault(_time(boundary.time), boundary)
     lines = ['class = "TextTier"', 'name = "boundaries"', "xmin = 0", f"xmax = {_time(seconds)}"]
-    lines.append(f"points: size = {len(kept)}")
-    for number, (time, boundary) in enumerate(kept.items(), start=1):
+    lines.append(f"points: size = {len(points)}")
+    for number, (time, boundary) in enumerate(points.items(), start=1):
         lines += [f"points [{number}]:", f"    number = {time}"]
         lines.append(f"    mark = {_quoted(f'{boundary.low:.3f}-{boundary.high:.3f}')}")
     return lines

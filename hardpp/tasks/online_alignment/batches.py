@@ -13,6 +13,7 @@ from hardpp.tasks.online_alignment.description import SpeechDescription
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
+EMPTY = "there are no utterances in this part of the data"
 BATCH = 50  # utterances read at once when a run is asked about them
 
 
@@ -24,7 +25,8 @@ def ordered_batches(
     Raises:
         DataError: there are no utterances.
     """
-    check_not_empty(utterances)
+    if not utterances:
+        raise DataError(EMPTY)
     for indices in in_order([utterance.length for utterance in utterances], BATCH):
         yield indices, collate([utterances[index] for index in indices], description.vocabulary)
 
@@ -33,13 +35,3 @@ def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[l
     """The same on the run's device."""
     for indices, batch in ordered_batches(utterances, run.description):
         yield indices, batch.to(run.device)
-
-
-def check_not_empty(utterances: Sequence[Utterance]) -> None:
-    """Refuses a part of the data without utterances.
-
-    Raises:
-        DataError: it has none.
-    """
-    if not utterances:
-        raise DataError("there are no utterances in this part of the data")

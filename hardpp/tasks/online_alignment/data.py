@@ -1,16 +1,12 @@
-"""Which utterances train a model of speech, and how they are heard."""
-
-from collections.abc import Callable
+"""The configuration of speech data."""
 
 from pydantic import Field
 
 from hardpp.config import DataConfig
 from hardpp.data.lines import OnBad
-from hardpp.data.speech.corpora import SpeechOptions, corpus
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
-from hardpp.data.speech.utterances import SpeechCorpus
 
 
 class SpeechData(DataConfig):
@@ -25,14 +21,3 @@ class SpeechData(DataConfig):
         "stop",
         description="a recording that cannot be used: refuse the list, or leave it out and say so",
     )
-
-
-def load(config: SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
-    """The utterances: a named corpus, fetched or made, or the user's own TIMIT or recordings.
-
-    Raises:
-        DataError: they cannot be fetched, made or read.
-    """
-    options = SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))
-    utterances = corpus(config.name, options, report)
-    return utterances._replace(train=utterances.train[: config.train_limit])

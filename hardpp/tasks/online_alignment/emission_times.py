@@ -21,7 +21,6 @@ from hardpp.types import SequenceBatch
 
 MASS = 0.89  # of the intervals
 DRAWS = 32  # where there is no exact posterior
-DRAWS_AT_ONCE = 16
 
 
 class TokenTimes(NamedTuple):
@@ -58,9 +57,8 @@ def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:
             raise UsageError("CTC has no guide", "give --of posterior")
         return _ctc_frames(run.programs.model, batch)
     exact = view == "posterior" and form == "transducer"
-    draws = draw_emissions(
-        *run.programs, batch, site=sites.DECISIONS, draws=DRAWS, at_once=DRAWS_AT_ONCE, exact=exact
-    )
+    options: Any = {"site": sites.DECISIONS, "draws": DRAWS, "at_once": 16, "exact": exact}
+    draws = draw_emissions(*run.programs, batch, **options)
     if view == "guide":
         return draws.guide
     return draws.marginal if draws.exact is None else draws.exact

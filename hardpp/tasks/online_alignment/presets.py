@@ -1,32 +1,6 @@
-"""What is recommended for speech, and the sizes and settings of the published systems."""
+"""Sizes and settings of the published systems."""
 
 from hardpp.tasks.family import Recommended
-
-# Measured: phones are learnt faster with an even start and a bonus of entropy, digits without
-# (docs/benchmarks.md).
-_BONUS = {"entropy_bonus": 1.0, "entropy_bonus_steps": 1000}
-
-
-def recommended(data: str) -> Recommended:
-    """What is recommended for a data set; a user's own count as phones."""
-    phones = data != "spoken-digits"
-    return Recommended(
-        {
-            "network": {"even": phones},
-            "objective": "vimco",
-            "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01, "average": 0.99},
-            "training": {"batch_size": 16, "max_epochs": 20},
-        },
-        guides={"reinforce": "prior"},
-        # Two particles at the same step are at different tokens, so they are compared as wholes.
-        options={
-            "vimco": {"control": "geometric"},
-            "elbo": {"credit": "global"},
-            "reinforce": _BONUS if phones else {},
-        },
-        single_particle_baseline="average",
-    )
-
 
 # Of Lawson et al. (2018), whose systems draw 16 particles; the bonus is that of Luo et al. (2016).
 PAPER = Recommended(

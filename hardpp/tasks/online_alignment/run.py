@@ -9,14 +9,16 @@ from hardpp import sites
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import END
-from hardpp.errors import UsageError
+from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.seeds import seeded
+from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
-from hardpp.tasks.online_alignment.batches import batches, check_not_empty
+from hardpp.tasks.online_alignment.batches import EMPTY, batches
 from hardpp.tasks.online_alignment.description import SpeechDescription
-from hardpp.tasks.online_alignment.emission_times import token_frames, token_times
+from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.online_alignment.evaluation import evaluate
 from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
 from hardpp.tasks.online_alignment.selection import read_sounds, select
@@ -38,7 +40,8 @@ class OnlineAlignmentRun(OpenedRun):
         return read_sounds(self, path)
 
     def _batch(self, items: Sequence[Utterance]) -> SequenceBatch:
-        check_not_empty(items)
+        if not items:
+            raise DataError(EMPTY)
         return collate(items, self.description.vocabulary).to(self.device)
 
     def _evaluate(self, items: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
@@ -70,16 +73,12 @@ class OnlineAlignmentRun(OpenedRun):
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = token_times(self, items, of)  # first, as it may refuse
+        times_of_items = self._times(items, of)  # first, as it may refuse
         if form == "tsv":
             yield "\t".join(("utterance", "token", "seconds", "low", "high", "probability"))
         for utterance, times in zip(items, times_of_items, strict=True):
             if form == "ctm":
-                first, *before = (
-                    times.boundaries[0]._replace(time=0.0, low=0.0, high=0.0),
-                    *times.boundaries,
-                )
-                starts = [first, *before[:-1]]
+                starts = [Boundary(0.0, 0.0, 0.0), *times.boundaries][:-1]
                 yield from ctm(utterance.name, times.segments(utterance.tokens), times.confidences, starts)
                 continue
             for token, boundary, confidence in zip(utterance.tokens, *times, strict=True):
@@ -88,9 +87,10 @@ class OnlineAlignmentRun(OpenedRun):
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
         plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in item.name) for item in items)
-        names, times_of_items = distinct(list(plain)), token_times(self, items, of)
+        names, times_of_items = distinct(list(plain)), self._times(items, of)
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            tiers = [("tokens", times.segments(utterance.tokens))]
+            segments = times.segments(utterance.tokens)
+            tiers = [("tokens", segments)]
             lasts = utterance.length * self.description.frame_seconds
             if utterance.segments:  # which may end a little after the last frame
                 reference = [
@@ -98,26 +98,34 @@ class OnlineAlignmentRun(OpenedRun):
                     for segment in utterance.segments
                 ]
                 tiers.append(("reference", reference))
-            yield f"{name}.TextGrid", textgrid(lasts, tiers, times.boundaries)
+            pairs = zip(times.boundaries, segments, strict=True)
+            points = [
+                boundary._replace(time=segment.end) for boundary, segment in pairs
+            ]  # which are in order
+            yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
     def _plot(self, items: Sequence[Utterance], count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.emission_plot import emission_figure
 
-        known = [utterance.name for utterance in items]
-        files = file_names(known)
+        utterance_names = [utterance.name for utterance in items]
+        files = file_names(utterance_names)
         guided = self.network.form != "ctc" and self.config.guide != "prior"
-        for index in named_items(known, names, count, "utterances"):
+        views = ("guide", "posterior") if guided else ("posterior",)
+        for index in named_items(utterance_names, names, count, "utterances"):
             utterance = items[index]
             batch = self.batch([utterance])
-            views = ("guide", "posterior") if guided else ("posterior",)
-            yield (
-                files[index],
-                emission_figure(
-                    [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views],
-                    (*utterance.tokens, END),
-                    self.description.frame_seconds,
-                    utterance.read().numpy(),
-                    ends=[segment.end for segment in utterance.segments],
-                    title=utterance.name,
-                ),
+            with seeded(self.config.seed, self.device):
+                frames = [token_frames(self, batch, view)[0] for view in views]
+            figure = emission_figure(
+                [(view, weights.cpu().numpy()) for view, weights in zip(views, frames, strict=True)],
+                (*utterance.tokens, END),
+                self.description.frame_seconds,
+                utterance.read().numpy(),
+                ends=[segment.end for segment in utterance.segments],
+                title=utterance.name,
             )
+            yield files[index], figure
+
+    def _times(self, items: Sequence[Utterance], view: str) -> list[TokenTimes]:
+        with seeded(self.config.seed, self.device):  # asked again, it says the same
+            return token_times(self, items, view)

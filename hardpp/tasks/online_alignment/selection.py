@@ -12,7 +12,6 @@ from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.online_alignment.data import load
 from hardpp.tasks.opened_run import OpenedRun
 
 
@@ -30,7 +29,8 @@ def select(
     if data is not None and part in (None, "all") and is_list(Path(data)):
         utterances = _hear(run, read_list(Path(data), config.on_bad, report)[:limit])
     else:
-        corpus: SpeechCorpus = run.data if data is None and run.data else load(config, report)
+        own = run.data if data is None else None
+        corpus: SpeechCorpus = run.family.load(config, report) if own is None else own
         size = corpus.test[0].read().shape[-1]
         if size != run.description.features:
             raise DataError(

@@ -173,7 +173,7 @@ TABLE, JSON = "captions.txt", "dataset_flickr8k.json"
         (write_table, latin, r"captions\.txt: not UTF-8"),
         (write_json, edit(JSON, '"restval"', '"rest"'), "not captions in this form"),
         (write_json, edit(JSON, '"images"', '"pictures"'), "not captions in this form"),
-        (write_json, edit(JSON, "{", "{{"), "not captions in this form"),
+        (write_json, edit(JSON, "{", "{{"), "not JSON"),
         (write_json, edit(JSON, '"raw": "A dog', '"raw": "!"}, {"raw": "A dog'), "a caption without words"),
         (write_json, no_splits, "no picture is for dev"),
     ],

@@ -116,10 +116,10 @@ def test_missing_files_and_damaged_images_are_named(folder: Path) -> None:
     found = easy_vqa.questions(folder)
     path = folder / "train" / "images" / "3.png"
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(DataError, match=r"3\.png: not a readable image"):
+    with pytest.raises(DataError, match=r"3\.png: not a readable picture"):
         found.pictures.read("train/3")
     path.unlink()
-    with pytest.raises(DataError, match=r"3\.png: there is no such image"):
+    with pytest.raises(DataError, match=r"3\.png: there is no such picture"):
         found.pictures.read("train/3")
     (folder / "train" / "questions.json").unlink()
     with pytest.raises(DataError, match=r"questions\.json: cannot be read"):

@@ -8,6 +8,8 @@ from hardpp.data.speech.corpora import SpeechOptions, corpus
 from hardpp.data.speech.transcripts import is_list, is_transcribed, read_list, read_sound_list, recordings
 from hardpp.errors import DataError
 
+pytest.importorskip("soundfile")
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,7 @@ def test_lines_that_are_not_parted_are_checked_too(tmp_path):
 
 
 def test_both_sides_share_their_pieces():
+    pytest.importorskip("sentencepiece")
     source, target = tokenizers(BITEXT, "pieces", "pieces", 20)
     assert source is target
     source, target = tokenizers(BITEXT, "auto", "auto", 20)
@@ -104,6 +105,8 @@ PLAIN = [TextPair("unter", "below ."), TextPair("haus", "house .")]
     [(MARKED, MARKED, ("bpe", "bpe")), (PLAIN, PLAIN, ("pieces",) * 2), (MARKED, PLAIN, ("bpe", "pieces"))],
 )
 def test_sentences_in_parts_stay_so_and_others_become_pieces(source, target, kinds):
+    if "pieces" in kinds:
+        pytest.importorskip("sentencepiece")
     train = [TextPair(one.source, other.target) for one, other in zip(source, target, strict=True)]
     bitext = Bitext("mine", train, MARKED, MARKED)  # what is trained on decides
     found = tokenizers(bitext, "auto", "auto", 30, pytest.fail)
@@ -111,6 +114,7 @@ def test_sentences_in_parts_stay_so_and_others_become_pieces(source, target, kin
 
 
 def test_who_wants_pieces_of_parts_gets_them_and_is_told():
+    pytest.importorskip("sentencepiece")
     told = []
     bitext = Bitext("mine", MARKED, MARKED, MARKED)
     source, target = tokenizers(bitext, "pieces", "auto", 30, told.append)

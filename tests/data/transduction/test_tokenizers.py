@@ -13,7 +13,12 @@ from hardpp.data.transduction.tokenizers import (
 from hardpp.errors import DataError
 
 TEXTS = [f"the number {n} is nice, the größte" for n in range(150)]
-PIECES = Pieces.learn(TEXTS, 120)
+
+
+@pytest.fixture(scope="module")
+def learnt() -> Pieces:
+    pytest.importorskip("sentencepiece")
+    return Pieces.learn(TEXTS, 120)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def test_sentences_are_told_from_lists_of_words(kind):
         assert load_tokenizer(described).sentences == (sentences or kind is MarkedWords)
         assert ("sentences" in described) == (sentences and kind is not MarkedWords)
     assert load_tokenizer({"kind": "words"}).sentences is False  # as runs of before said it
-    assert PIECES.sentences
+    assert Pieces.sentences
 
 
 def test_marks_are_undone():
@@ -48,46 +53,49 @@ def test_marks_are_undone():
 @pytest.mark.parametrize(
     "text", ["the größte number 17", "never seen: ωmega 😀!", "the\u00a0number", "A", "the  number"]
 )
-def test_pieces_put_together_are_the_text(text):
-    tokens = PIECES.tokenize(text)
-    joined = PIECES.detokenize(tokens)
+def test_pieces_put_together_are_the_text(learnt, text):
+    tokens = learnt.tokenize(text)
+    joined = learnt.detokenize(tokens)
     assert joined == " ".join(part for part in text.split(" ") if part)
-    words = PIECES.word_of(tokens)
+    words = learnt.word_of(tokens)
     assert words == sorted(words)
     assert len(set(words)) == len(joined.split(" "))
 
 
-def test_a_text_of_blanks_is_one_symbol():
-    assert PIECES.tokenize("\u2581") == ("\u2581",)
+def test_a_text_of_blanks_is_one_symbol(learnt):
+    assert learnt.tokenize("\u2581") == ("\u2581",)
 
 
-def test_words_of_pieces():
-    tokens = PIECES.tokenize("the number 17 is")
+def test_words_of_pieces(learnt):
+    tokens = learnt.tokenize("the number 17 is")
     spelt = {}
-    for token, word in zip(tokens, PIECES.word_of(tokens), strict=True):
+    for token, word in zip(tokens, learnt.word_of(tokens), strict=True):
         spelt[word] = spelt.get(word, "") + token
     assert list(spelt.values()) == ["▁the", "▁number", "▁17", "▁is"]
 
 
-def test_pieces_are_learnt_alike_and_described():
+def test_pieces_are_learnt_alike_and_described(learnt):
     again = Pieces.learn(TEXTS, 120)
-    assert again.model == PIECES.model
-    described = json.loads(json.dumps(PIECES.describe()))
-    assert load_tokenizer(described).tokenize(TEXTS[3]) == PIECES.tokenize(TEXTS[3])
-    assert len(Pieces.learn(TEXTS, 1).tokenize("number")) > len(PIECES.tokenize("number"))
+    assert again.model == learnt.model
+    described = json.loads(json.dumps(learnt.describe()))
+    assert load_tokenizer(described).tokenize(TEXTS[3]) == learnt.tokenize(TEXTS[3])
+    assert len(Pieces.learn(TEXTS, 1).tokenize("number")) > len(learnt.tokenize("number"))
 
 
 def test_more_pieces_than_there_are_is_as_many_as_there_are():
+    pytest.importorskip("sentencepiece")
     assert Pieces.learn(TEXTS, 100_000).tokenize("the number") == ("▁the", "▁number")
 
 
 def test_nothing_to_learn_from_is_refused():
+    pytest.importorskip("sentencepiece")
     with pytest.raises(DataError, match="0 texts"):
         Pieces.learn([], 10)
 
 
 @pytest.mark.parametrize("model", ["", "bm90IGEgbW9kZWw=", "%%"])
 def test_what_is_no_model_is_refused(model):
+    pytest.importorskip("sentencepiece")
     with pytest.raises(ValueError):  # noqa: PT011 - base64's own message, or ours
         load_tokenizer({"kind": "pieces", "model": model}).tokenize("a")
 

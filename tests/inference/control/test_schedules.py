@@ -13,7 +13,7 @@ import torch
 from cases import CASES, Case
 from inference import relaxed_cases
 from inference.relaxed_cases import gumbel, uniforms
-from objective_settings import half_trained
+from objective_settings import half_trained, nvil, reinforce, rloo
 from pyro.infer import SVI
 from pyro.optim import SGD
 from torch import Tensor, nn
@@ -25,11 +25,8 @@ from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp, Temperatu
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.exact import EnumeratedELBO
 from hardpp.inference.gumbel import GumbelSoftmax
-from hardpp.inference.nvil import NVIL
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.reinforce import REINFORCE
 from hardpp.inference.relaxed import RelaxedObjective
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -67,37 +64,13 @@ def test_the_entropy_bonus_is_held_falls_linearly_and_then_stays() -> None:
     with torch.no_grad():
         assert bonus() == 0
     assert bonus.eval()() == 0
+    for steps in (0, -1):
+        with pytest.raises(UsageError, match=f"a schedule takes at least 1 step, not {steps}"):
+            KLWarmUp(steps)
     with pytest.raises(UsageError, match="weights of 0 or more"):
         EntropyBonus(1.0, -0.1)
     with pytest.raises(UsageError, match="held for 0 steps or more and below 5"):
         EntropyBonus(hold=5, steps=5)
-
-
-@pytest.mark.parametrize("kind", [ScoreFunctionELBO, REINFORCE, RLOO, NVIL])
-def test_an_entropy_bonus_of_plain_numbers(kind: Callable[..., ScoreFunctionELBO]) -> None:
-    def weights(**given: Any) -> list[float]:
-        bonus, found = kind(num_particles=2, **given).entropy_bonus, []
-        assert bonus is not None
-        for _ in range(6):
-            found.append(float(bonus()))
-            bonus.advance()
-        return found
-
-    assert weights(entropy_bonus=2.0, entropy_bonus_steps=4) == pytest.approx([2, 1.55, 1.1, 0.65, 0.2, 0.2])
-    to_none = weights(entropy_bonus=2.0, entropy_bonus_steps=4, entropy_bonus_final=0.0)
-    assert to_none == pytest.approx([2, 1.5, 1.0, 0.5, 0.0, 0.0])
-    assert weights(entropy_bonus=2) == [2.0] * 6
-    schedule = EntropyBonus()
-    assert kind(num_particles=2, entropy_bonus=schedule).entropy_bonus is schedule
-    assert kind(num_particles=2).entropy_bonus is None
-    for wrong, words in (
-        ({"entropy_bonus": -1.0}, "0 or more"),
-        ({"entropy_bonus": 1.0, "entropy_bonus_steps": -1}, "0 or more"),
-        ({"entropy_bonus": 1.0, "entropy_bonus_final": 1.5}, "a share of entropy_bonus, 0 to 1, not 1.5"),
-        ({"entropy_bonus": schedule, "entropy_bonus_steps": 3}, "steps of its own"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            kind(num_particles=2, **wrong)
 
 
 def count(objective: Any) -> list[int]:
@@ -106,7 +79,7 @@ def count(objective: Any) -> list[int]:
 
 def both_schedules() -> GumbelSoftmax:
     return GumbelSoftmax(
-        2, temperature=2.0, final_temperature=0.5, anneal_steps=4, kl_warmup=8, max_plate_nesting=1
+        2, temperature=2.0, final_temperature=0.5, anneal_steps=4, kl=KLWarmUp(8), max_plate_nesting=1
     )
 
 
@@ -135,8 +108,8 @@ def test_only_training_estimates_count_and_each_once() -> None:
     "make",
     [
         both_schedules,
-        lambda: NVIL(2, kl_warmup=5, max_plate_nesting=1),  # to guess it would take a draw
-        lambda: ImplicitDirichlet(2, kl_warmup=5, max_plate_nesting=1),
+        lambda: nvil(2, kl=KLWarmUp(5), max_plate_nesting=1),  # to guess it would take a draw
+        lambda: ImplicitDirichlet(2, kl=KLWarmUp(5), max_plate_nesting=1),
     ],
     ids=["gumbel", "nvil", "dirichlet"],
 )
@@ -163,14 +136,6 @@ def test_without_a_warm_up_nothing_is_counted_or_saved() -> None:
     for objective in (ScoreFunctionELBO(), GumbelSoftmax(), ImplicitDirichlet()):
         saved = objective(case.model, case.guide).state_dict()
         assert all(name.startswith(("model.", "guide.")) for name in saved)
-
-
-@pytest.mark.parametrize("kind", [ScoreFunctionELBO, REINFORCE, RLOO, NVIL, GumbelSoftmax, ImplicitDirichlet])
-def test_every_objective_with_a_warm_up_hands_it_on(kind: Callable[..., Any]) -> None:
-    weight = kind(num_particles=2, kl_warmup=7).kl_weight
-    assert weight.steps == 7
-    with pytest.raises(UsageError, match="kl_warmup is a number of steps, 0 or more, not -1"):
-        kind(num_particles=2, kl_warmup=-1)
 
 
 # --- the weighed bound ------------------------------------------------------------------------------
@@ -245,18 +210,18 @@ BASELINES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("credit", ["causal", "global"])
 @pytest.mark.parametrize("name", CASES)
 def test_a_warm_up_trains_the_weighed_bound(name: str, credit: str, beta: float) -> None:
-    check_weighed(CASES[name](), ScoreFunctionELBO(credit=credit, kl_warmup=8), beta)
+    check_weighed(CASES[name](), ScoreFunctionELBO(credit=credit, kl=KLWarmUp(8)), beta)
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
 @pytest.mark.parametrize("name", ["chain-ragged", "alignment-variational", "alignment-prior"])
 def test_a_warm_up_with_every_baseline(name: str, baseline: str) -> None:
-    objective = ScoreFunctionELBO(2, baseline=BASELINES[baseline](), kl_warmup=8)
+    objective = ScoreFunctionELBO(2, baseline=BASELINES[baseline](), kl=KLWarmUp(8))
     check_weighed(CASES[name](), objective, 0.25)
 
 
 def test_in_evaluation_mode_the_bound_itself_is_differentiated() -> None:
-    case, objective = CASES["chain"](), ScoreFunctionELBO(kl_warmup=8)
+    case, objective = CASES["chain"](), ScoreFunctionELBO(kl=KLWarmUp(8))
     objective(case.model, case.guide).eval()
     run = lambda: (objective.estimate(case.model, case.guide, *case.args).surrogate,)  # noqa: E731
     (surrogate,) = oracles.expectation(case.twin, 1, run)
@@ -269,7 +234,7 @@ def test_a_reparameterised_latent_is_weighed_too() -> None:
     model, guide, args = cases.mixed()
     root = 3**0.5
     noise, weight = torch.tensor([-root, 0.0, root]).double(), torch.tensor([1 / 6, 2 / 3, 1 / 6]).double()
-    parameters, objective = [*model.parameters(), *guide.parameters()], ScoreFunctionELBO(kl_warmup=4)
+    parameters, objective = [*model.parameters(), *guide.parameters()], ScoreFunctionELBO(kl=KLWarmUp(4))
     z, e = (index.flatten() for index in torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij"))
     x = guide.mean[z] + guide.log_sd.exp()[z] * noise[e]
     prior = model.logits.log_softmax(-1)[z] + dist.Normal(model.mean[z], model.log_sd.exp()[z]).log_prob(x)
@@ -342,8 +307,8 @@ def dirichlet_kl(log_q: Tensor, log_p: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("make", "weigh", "diverge"),
     [
-        (lambda: GumbelSoftmax(2, temperature=0.7, kl_warmup=8), softmax_of_noise, kl),
-        (lambda: ImplicitDirichlet(2, total=4.0, kl_warmup=8), moved_gammas, dirichlet_kl),
+        (lambda: GumbelSoftmax(2, temperature=0.7, kl=KLWarmUp(8)), softmax_of_noise, kl),
+        (lambda: ImplicitDirichlet(2, total=4.0, kl=KLWarmUp(8)), moved_gammas, dirichlet_kl),
     ],
     ids=["gumbel", "dirichlet"],
 )
@@ -370,7 +335,7 @@ def test_a_warm_up_of_relaxed_draws(
 @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("name", cases.ENUMERABLE)
 def test_a_warm_up_with_the_guide_summed_out(name: str, beta: float) -> None:
-    case, objective = CASES[name](), EnumeratedELBO(kl_warmup=8)
+    case, objective = CASES[name](), EnumeratedELBO(kl=KLWarmUp(8))
     assert objective.kl_weight is not None
     objective.kl_weight.estimates.fill_(int(8 * beta))
     estimate = objective.estimate(case.model, case.guide, *case.args)
@@ -383,11 +348,11 @@ def test_a_warm_up_with_the_guide_summed_out(name: str, beta: float) -> None:
 
 BONUSES: dict[str, tuple[int, Callable[..., ScoreFunctionELBO]]] = {
     "causal": (1, ScoreFunctionELBO),
-    "reinforce": (1, REINFORCE),
-    "rloo": (2, lambda **kw: RLOO(2, **kw)),
+    "reinforce": (1, reinforce),
+    "rloo": (2, lambda **kw: rloo(2, **kw)),
     "temporal": (2, lambda **kw: ScoreFunctionELBO(2, baseline="temporal", **kw)),
-    "learned": (1, lambda **kw: half_trained(NVIL(normalize=False, **kw))),
-    "warm-up": (1, lambda **kw: ScoreFunctionELBO(kl_warmup=2**60, **kw)),
+    "learned": (1, lambda **kw: half_trained(nvil(normalize=False, **kw))),
+    "warm-up": (1, lambda **kw: ScoreFunctionELBO(kl=KLWarmUp(2**60), **kw)),
 }
 
 
@@ -396,7 +361,7 @@ def test_an_entropy_bonus_trains_bound_and_entropy(name: str) -> None:
     """The expected gradient over all draws; the bound stays without the bonus."""
     case, (particles, make) = CASES["chain-ragged"](), BONUSES[name]
     bonus = EntropyBonus(0.75, 0.1, hold=2**59, steps=2**60)
-    objective = make(entropy_bonus=bonus)
+    objective = make(entropy=bonus)
 
     def run() -> tuple[Tensor, Tensor]:
         estimate = objective.estimate(case.model, case.guide, *case.args)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
+from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.tracegraph import TraceGraph
 
 COIN = torch.tensor([0.3, -0.2], dtype=torch.float64)
@@ -106,7 +106,7 @@ def test_particles_without_latents() -> None:
         ScoreFunctionELBO(3).estimate(observed, lambda: None)
 
 
-@pytest.mark.parametrize("kind", [ScoreFunctionELBO, SoftAttention])
+@pytest.mark.parametrize("kind", [ScoreFunctionELBO, GumbelSoftmax])
 def test_no_particles(kind: type[ScoreFunctionELBO]) -> None:
     with pytest.raises(UsageError, match=f"{kind.name} needs at least 1 particle, got 0"):
         kind(0)

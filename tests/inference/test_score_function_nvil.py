@@ -10,25 +10,21 @@ import pyro.distributions as dist
 import pytest
 import torch
 from cases import CASES, Case
+from objective_settings import nvil
 from pyro.infer import SVI
 from pyro.optim import ClippedAdam
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from hardpp.errors import UsageError
 from hardpp.inference.control.baseline_features import History, history_of
 from hardpp.inference.control.baselines import AverageBaseline, LearnedBaseline
-from hardpp.inference.nvil import NVIL
-from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.reinforce import REINFORCE
-from hardpp.inference.rloo import RLOO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.ops.weights import suffix_sums
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
 
-def trained_somehow(objective: NVIL, seed: int = 0) -> NVIL:
+def trained_somehow(objective: ScoreFunctionELBO, seed: int = 0) -> ScoreFunctionELBO:
     """Random weights and moments (centre 0.7 and scale 3 of the signal), not to be changed any more."""
     generator = torch.Generator().manual_seed(seed)
     assert isinstance(objective.baseline, nn.Module)
@@ -58,7 +54,7 @@ def exact_parts(case: Case) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("credit", ["causal", "global"])
 @pytest.mark.parametrize("name", CASES)
 def test_exact_up_to_the_scale_of_the_signal(name: str, credit: str, scale: float) -> None:
-    case, objective = CASES[name](), trained_somehow(NVIL(credit=credit, normalize=scale > 1))
+    case, objective = CASES[name](), trained_somehow(nvil(credit=credit, normalize=scale > 1))
     check_expectation(case, objective, 1, scale)
 
 
@@ -101,7 +97,7 @@ def test_the_centre_is_a_baseline_for_all() -> None:
 
 
 def test_small_signals_are_not_blown_up() -> None:
-    objective = trained_somehow(NVIL())
+    objective = trained_somehow(nvil())
     assert objective.moments is not None
     objective.moments.variance.fill_(0.01)
     check_expectation(cases.chain((2,)), objective, 1, 1.0)
@@ -110,7 +106,7 @@ def test_small_signals_are_not_blown_up() -> None:
 def test_an_untrained_one_is_no_baseline_at_all() -> None:
     case = cases.chain((3, 1))
     gradients = []
-    for objective in (NVIL(2), ScoreFunctionELBO(2)):
+    for objective in (nvil(2), ScoreFunctionELBO(2)):
         values = {f"z_{t}": torch.tensor([[0, 1], [1, 1]]) for t in range(3)}
         with oracles.Force(values):
             surrogate = objective.estimate(case.model, case.guide, *case.args).surrogate
@@ -164,7 +160,7 @@ def test_a_learned_baseline_takes_the_variance_of_the_ideal_constants(name: str)
     case = CASES[name]()
     none = variance(case, ScoreFunctionELBO())
     ideal = variance(case, ScoreFunctionELBO(baseline=Given(mean_returns(case))))
-    learned = learn(case, NVIL(16), 250)
+    learned = learn(case, nvil(16), 250)
     left = variance(case, ScoreFunctionELBO(baseline=learned))
     assert ideal < 0.4 * none
     assert left < 1.3 * ideal
@@ -174,7 +170,7 @@ def test_a_learned_baseline_finds_the_mean_return_given_the_past() -> None:
     """The optimum of the regression, which no number a stage can express."""
     case = cases.chain((2,))
     rows: dict[int, list[Tensor]] = {0: [], 1: []}
-    learned = learn(case, NVIL(32), 400)
+    learned = learn(case, nvil(32), 400)
     plain = ScoreFunctionELBO(baseline=learned)
     for probability, values in oracles.draws(case.twin, 1):
         with oracles.Force(values):
@@ -195,17 +191,17 @@ def test_a_learned_baseline_finds_the_mean_return_given_the_past() -> None:
 # --- training ---------------------------------------------------------------------------------------
 
 
-def weights(objective: NVIL) -> dict[str, Tensor]:
+def weights(objective: ScoreFunctionELBO) -> dict[str, Tensor]:
     assert isinstance(objective.baseline, nn.Module)
     return {name: p.detach().clone() for name, p in objective.baseline.named_parameters()}
 
 
-def all_trained(objective: NVIL, before: dict[str, Tensor]) -> bool:
+def all_trained(objective: ScoreFunctionELBO, before: dict[str, Tensor]) -> bool:
     return all(bool((p != before[name]).any()) for name, p in weights(objective).items())
 
 
 def test_a_torch_optimiser_trains_it() -> None:
-    case, objective = cases.chain((3, 1)), NVIL(2)
+    case, objective = cases.chain((3, 1)), nvil(2)
     module = objective(case.model, case.guide)
     before = weights(objective)
     optimiser = torch.optim.Adam(module.parameters(), lr=0.01)
@@ -232,7 +228,7 @@ def test_svi_trains_it(local: bool) -> None:
         with pyro.plate("data", 3, dim=-1):
             pyro.sample("z", dist.Categorical(logits=pyro.param("q", torch.zeros(3, 2))))
 
-    objective = NVIL(2)
+    objective = nvil(2)
     before = weights(objective)
     with pyro.settings.context(module_local_params=local):
         svi = SVI(model, guide, ClippedAdam({"lr": 0.01}), loss=objective)
@@ -244,7 +240,7 @@ def test_svi_trains_it(local: bool) -> None:
 
 
 def test_svi_trains_it_beside_programs_that_are_modules() -> None:
-    case, objective = cases.chain((3, 1)), NVIL(2)
+    case, objective = cases.chain((3, 1)), nvil(2)
     before, table = weights(objective), case.guide.table.detach().clone()
     with pyro.settings.context(module_local_params=False):
         svi = SVI(case.model, case.guide, ClippedAdam({"lr": 0.01}), loss=objective)
@@ -256,7 +252,7 @@ def test_svi_trains_it_beside_programs_that_are_modules() -> None:
 
 @pytest.mark.parametrize("baseline", ["learned", "average"])
 def test_copies_stay_whole(baseline: str) -> None:
-    case, objective = cases.chain((3, 1)), NVIL(2, baseline=baseline)
+    case, objective = cases.chain((3, 1)), nvil(2, baseline=baseline)
     module = objective(case.model, case.guide)
     for twin in (copy.deepcopy(module), AveragedModel(module).module):
         assert twin.elbo.baseline is twin.baseline is not objective.baseline
@@ -264,7 +260,7 @@ def test_copies_stay_whole(baseline: str) -> None:
 
 
 def test_an_average_of_weights_keeps_up_with_the_moments() -> None:
-    case, objective = cases.chain((3, 1)), NVIL(2)
+    case, objective = cases.chain((3, 1)), nvil(2)
     module = objective(case.model, case.guide)
     averaged = AveragedModel(module)
     for _ in range(3):
@@ -283,7 +279,7 @@ def batches() -> Iterator[Case]:
 @pytest.mark.parametrize("baseline", ["learned", "average"])
 def test_batches_may_differ_in_every_size(baseline: str) -> None:
     """A smaller last batch, a single datum, fewer and more steps: the state is none of a batch's sizes."""
-    objective = NVIL(2, baseline=baseline)
+    objective = nvil(2, baseline=baseline)
     assert isinstance(objective.baseline, nn.Module)
     shapes = {name: part.shape for name, part in objective.baseline.state_dict().items()}
     for case in batches():
@@ -299,14 +295,14 @@ def test_batches_may_differ_in_every_size(baseline: str) -> None:
 
 def test_more_stages_than_are_kept_apart() -> None:
     case = cases.chain((3, 2))
-    objective = NVIL(2, baseline=AverageBaseline(stages=2))
+    objective = nvil(2, baseline=AverageBaseline(stages=2))
     for _ in range(2):
         objective(case.model, case.guide)(*case.args).backward()
     assert objective.baseline.returns.mean.shape == (2,)
 
 
 def test_autocast_leaves_bounds_and_moments_alone() -> None:
-    case, objective = cases.chain((3, 1)), trained_somehow(NVIL(2))
+    case, objective = cases.chain((3, 1)), trained_somehow(nvil(2))
     assert isinstance(objective.baseline, LearnedBaseline)
     objective.baseline.train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -315,45 +311,3 @@ def test_autocast_leaves_bounds_and_moments_alone() -> None:
     assert loss.dtype == torch.float64
     assert objective.baseline.returns.mean.dtype == torch.float32
     assert all(p.grad is not None and p.grad.isfinite().all() for p in objective.baseline.parameters())
-
-
-# --- names ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("named", "spelt"),
-    [
-        (REINFORCE(2), ScoreFunctionELBO(2, credit="global")),
-        (
-            REINFORCE(2, baseline="leave-one-out"),
-            ScoreFunctionELBO(2, credit="global", baseline="leave-one-out"),
-        ),
-        (REINFORCE(2, baseline="temporal"), ScoreFunctionELBO(2, baseline="temporal")),
-        (RLOO(2), ScoreFunctionELBO(2, baseline="leave-one-out")),
-        (NVIL(2, baseline="average"), ScoreFunctionELBO(2, baseline="average", normalize=True)),
-        (NVIL(2, normalize=False), ScoreFunctionELBO(2, baseline="learned")),
-    ],
-    ids=["reinforce", "reinforce-loo", "reinforce-temporal", "rloo", "nvil-average", "nvil-plain"],
-)
-def test_named_settings_are_settings(named: SurrogateObjective, spelt: SurrogateObjective) -> None:
-    case, gradients = cases.chain((3, 2)), []
-    for objective in (named, spelt):
-        assert objective.bound == "elbo"
-        for seed in range(3):  # averages need a batch to begin with
-            values = torch.randint(0, 2, (3, 2, 2), generator=torch.Generator().manual_seed(seed))
-            with oracles.Force({f"z_{t}": values[t] for t in range(3)}):
-                surrogate = objective.estimate(case.model, case.guide, *case.args).surrogate
-        gradients.append(oracles.flat_gradient(surrogate, case.of_guide))
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-12, atol=1e-12)
-    assert gradients[0].abs().max() > 1e-2
-
-
-def test_what_they_say_of_themselves() -> None:
-    assert [kind.name for kind in (REINFORCE, RLOO, NVIL)] == ["reinforce", "rloo", "nvil"]
-    assert [kind().unbiased for kind in (REINFORCE, RLOO, NVIL)] == [True, True, False]
-    assert NVIL(normalize=False).unbiased
-    assert not REINFORCE(normalize=True).unbiased
-    with pytest.raises(UsageError, match="rloo needs at least 1"):
-        RLOO(0)
-    with pytest.raises(UsageError, match="compares particles: it needs at least 2, got 1"):
-        RLOO(1)

@@ -1,4 +1,4 @@
-"""Run the user's own programs that fetch packages (pip, apt) to their end, without a question asked."""
+"""Run a program of the user's (pip, apt, flite) to its end, without a question asked."""
 
 import subprocess
 from collections.abc import Sequence
@@ -10,7 +10,13 @@ PATIENCE = 1800  # seconds a download may take
 
 
 def run_program(
-    name: str, command: Sequence[str], complaint: str, hint: str, folder: Path | None = None
+    name: str,
+    command: Sequence[str],
+    complaint: str,
+    hint: str,
+    *,
+    folder: Path | None = None,
+    patience: int = PATIENCE,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a program; returns its output and its exit status, which is not judged here.
 
@@ -20,9 +26,10 @@ def run_program(
         complaint: What could not be done if it does not finish.
         hint: What people could do then.
         folder: Where it runs.
+        patience: Seconds it may take.
 
     Raises:
-        DataError: It cannot be started, or took over `PATIENCE` seconds.
+        DataError: It cannot be started, or took too long.
     """
     try:
         return subprocess.run(
@@ -32,9 +39,9 @@ def run_program(
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=PATIENCE,
+            timeout=patience,
         )
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"{complaint}: {name} took over {PATIENCE} s", hint) from error
+        raise DataError(f"{complaint}: {name} took over {patience} s", hint) from error
     except OSError as error:
         raise DataError(f"{complaint}: {name} cannot be started ({error.strerror or error})", hint) from error

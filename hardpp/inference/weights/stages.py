@@ -1,0 +1,62 @@
+"""Stages of a program: which latent a term of log p comes after.
+
+Stage 0 is what a program does before its first latent, stage s what it does from the s-th latent of the guide
+up to the next one. A term of an earlier stage cannot depend on a later latent (a program runs forwards), so
+sums over stages >= s are all that the s-th latent is to be credited with: the causal credit of
+`pyro.infer.TraceGraph_ELBO`, without its provenance.
+
+A `StepIndependent` site is as many latents as it has steps, so it fills a block of stages; a
+`StepIndependent` observation of as many steps after it is spread over the same block.
+
+Source: Schulman et al. (2015), Gradient Estimation Using Stochastic Computation Graphs.
+Shapes: K particles, I instances (the plates that all sites share), N stages, T steps of a `StepIndependent`
+site.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hardpp.inference.weights.sample_sites import Site, steps_of
+
+
+class Stages:
+    """Model terms by the latent of the guide that they come after: a stage, or a block of T stages."""
+
+    def __init__(self, guide_sites: dict[str, Site]):
+        self.number = {name: i for i, name in enumerate(guide_sites, start=1)}
+        self.steps = [None, *(steps_of(site) for site in guide_sites.values())]
+        self.blocks: list[list[Tensor]] = [[] for _ in self.steps]
+        self.last: list[list[Tensor]] = [[] for _ in self.steps]  # of the last stage of a block
+        self.reached = 0
+
+    def add(self, name: str, site: Site, term: Tensor) -> None:
+        """Takes the term of a site, (K or 1, *I), or (K or 1, *I, T) by step; sites come in program order."""
+        own = self.number.get(name, 0)
+        self.reached = max(self.reached, own)
+        steps, to = steps_of(site), own or self.reached
+        if steps is None:
+            self.last[self.reached].append(term)
+        elif steps == self.steps[to]:
+            self.blocks[to].append(term)
+        else:
+            self.last[self.reached].append(term.sum(-1))
+
+    def sums(self, none: Tensor) -> Tensor:
+        """What each stage adds up to, (rows, *I, N), given zeros (rows, *I)."""
+        out = []
+        for steps, block, last in zip(self.steps, self.blocks, self.last, strict=True):
+            total = sum(last, none)
+            if steps is not None:
+                each = sum(block, none.unsqueeze(-1).expand(*none.shape, steps))
+                total = torch.cat([each[..., :-1], (each[..., -1] + total).unsqueeze(-1)], -1)
+            out.append(total)
+        return side_by_side(out, none.dim())
+
+
+def side_by_side(columns: Sequence[Tensor], dims: int) -> Tensor:
+    """Columns (rows, *I), of so many dims, and blocks of columns (rows, *I, T) as one (rows, *I, N)."""
+    if all(column.dim() == dims for column in columns):
+        return torch.stack(list(columns), -1)
+    return torch.cat([column if column.dim() > dims else column.unsqueeze(-1) for column in columns], -1)
