@@ -59,7 +59,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
-    tables, wrong = merge(layers), _Problems()
+    tables, wrong = _renamed(merge(layers)), _Problems()
     model = wrong.collect(lambda: family(_name(tables, "model")))
     schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
     wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
@@ -91,21 +91,20 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: `resolve` would not have made it.
     """
-    tables = in_todays_words(tables)
+    tables = _renamed(tables)
+    if options := _table(tables, "inference"):
+        tables["inference"] = without_retired(objective_spec(_name(tables, "objective")), options)
     resolve([tables, {"data": {"name": "."}}])
     model = family(_name(tables, "model"))
     return RunConfig(**{**tables, "data": model.data(**_table(tables, "data"))})
 
 
-def in_todays_words(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of an older run with settings that were renamed since, or that never had an effect."""
-    renamed = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
-    network = renamed.get("network")
-    if isinstance(network, dict) and "looks" in network:
+# Runs and configurations of before 0.2 say `network.looks`.
+def _renamed(tables: Mapping[str, Any]) -> dict[str, Any]:
+    network = _table(tables, "network")
+    if "looks" in network:
         network["alignment"] = network.pop("looks")
-    if options := _table(renamed, "inference"):
-        renamed["inference"] = without_retired(objective_spec(_name(renamed, "objective")), options)
-    return renamed
+    return {**tables, "network": network} if network else dict(tables)
 
 
 # What the family recommends for the data, and the tables on top of all that it lays under them.
