@@ -4,8 +4,15 @@ The same text falls into the same part on every machine and in every version.
 """
 
 import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from hardpp.errors import DataError
 
 PARTS = ("train", "dev", "test")
+
+T = TypeVar("T")
 
 
 def bucket(text: str) -> int:
@@ -16,3 +23,30 @@ def bucket(text: str) -> int:
 def part_of(text: str) -> str:
     """The part of a text, by its `bucket`."""
     return {0: "test", 1: "dev"}.get(bucket(text), "train")
+
+
+def split_by_checksum(
+    items: Sequence[T], text_of: Callable[[T], str], path: Path, noun: str, key: str, hint: str
+) -> dict[str, list[T]]:
+    """Split the items of one file into parts by `part_of`; each part is in the order of the items.
+
+    Args:
+        items: All of them.
+        text_of: The text of an item that decides its part.
+        path: Where they come from, for the message.
+        noun: What one item is called, for the message.
+        key: What `text_of` gives, for the message.
+        hint: How the parts can be chosen instead.
+
+    Raises:
+        DataError: A part is empty.
+    """
+    parts: dict[str, list[T]] = {part: [] for part in PARTS}
+    for item in items:
+        parts[part_of(text_of(item))].append(item)
+    if empty := [part for part in PARTS if not parts[part]]:
+        parts_are = f"{' and '.join(empty)} {'part is' if len(empty) == 1 else 'parts are'}"
+        count = f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+        message = f"{path}: the {parts_are} empty after splitting {count} by checksum of the {key}"
+        raise DataError(message, hint)
+    return parts

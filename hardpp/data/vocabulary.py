@@ -53,10 +53,10 @@ class Vocabulary:
         Args:
             sequences: Token sequences, usually one side of the training pairs.
         """
-        seen: set[str] = set()
+        symbols: set[str] = set()
         for sequence in sequences:
-            seen.update(sequence)
-        return cls(_RESERVED + tuple(sorted(seen)))
+            symbols.update(sequence)
+        return cls(_RESERVED + tuple(sorted(symbols)))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Ids of `tokens`, without a boundary; a token the vocabulary lacks is taken for its first factor.

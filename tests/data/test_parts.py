@@ -1,6 +1,7 @@
 import pytest
 
-from hardpp.data.parts import bucket
+from hardpp.data.parts import PARTS, bucket, part_of, split_by_checksum
+from hardpp.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,16 @@ def test_all_buckets_occur_about_equally_often():
         counts[bucket(f"word{number}")] += 1
     assert min(counts) > 120
     assert max(counts) < 280
+
+
+def test_items_keep_their_order_within_the_part_of_their_text(tmp_path):
+    words = [f"w{number}" for number in range(200)]
+    parts = split_by_checksum(words, str.upper, tmp_path, "word", "text", "bring more")
+    assert {part: [word for word in words if part_of(word.upper()) == part] for part in PARTS} == parts
+
+
+def test_a_part_without_items_is_refused(tmp_path):
+    words = [word for word in map(str, range(99)) if part_of(word) == "test"][:1]
+    with pytest.raises(DataError, match="train and dev parts are empty after splitting 1 word by") as error:
+        split_by_checksum(words, str, tmp_path, "word", "text", "bring more")
+    assert error.value.hint == "bring more"

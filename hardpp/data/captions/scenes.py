@@ -53,8 +53,8 @@ class DigitPictures:
         canvas = np.zeros((len(indices), CANVAS, CANVAS), np.uint8)
         pixels = self._digits.images.squeeze(1).numpy()
         for place in range(MOST):
-            shown = (number > place)[:, None, None]
-            paste(canvas, pixels[digit[:, place]] * shown, *spot[:, place].T)
+            visible = (number > place)[:, None, None]
+            paste(canvas, pixels[digit[:, place]] * visible, *spot[:, place].T)
         return torch.from_numpy(canvas).unsqueeze(1)
 
     def fingerprint(self) -> str:

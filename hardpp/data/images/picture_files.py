@@ -89,9 +89,9 @@ class PictureFiles:
         if side is None:
             first = read_header(paths[0])
             for path in paths[1:]:
-                if (other := read_header(path)) != first:
+                if (header := read_header(path)) != first:
                     raise DataError(
-                        f"{path}: {_said(other)}, and {paths[0]} {_said(first)}",
+                        f"{path}: {_describe(header)}, and {paths[0]} {_describe(first)}",
                         "pictures have to be of one size and mode",
                     )
             self.size: tuple[int, int, int] = _CHANNELS[first.mode], first.height, first.width
@@ -176,5 +176,5 @@ def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
     return picture.crop(box).resize((side, side), Image.Resampling.BILINEAR)
 
 
-def _said(header_: Header) -> str:
-    return f"has {header_.width} x {header_.height} pixels of mode {header_.mode}"
+def _describe(header: Header) -> str:
+    return f"has {header.width} x {header.height} pixels of mode {header.mode}"

@@ -127,9 +127,9 @@ def _rows(path: Path, key: str) -> list[Any]:
 def _of(row: Any, key: str, kind: type) -> Any:
     if not isinstance(row, dict):
         raise ValueError(f"{row!r:.80} is no object")
-    of = "" if key == "question_id" else f" of question_id {row['question_id']}"
+    whose = "" if key == "question_id" else f" of question_id {row['question_id']}"
     if key not in row:
-        raise ValueError(f"{key}{of} is missing")
+        raise ValueError(f"{key}{whose} is missing")
     if type(row[key]) is not kind:  # JSON's true is no number
-        raise ValueError(f"{key}{of} is {row[key]!r:.40} and not {_WORDS[kind]}")
+        raise ValueError(f"{key}{whose} is {row[key]!r:.40} and not {_WORDS[kind]}")
     return row[key]

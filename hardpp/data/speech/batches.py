@@ -85,10 +85,10 @@ def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topol
     if not short:
         return
     first, needed = short[0], _needed(vocabulary.encode(short[0].tokens), topology)
-    others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
+    rest = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
     raise DataError(
         f"utterance {first.name} has {first.length} frames and {len(first.tokens)} tokens, for which the "
-        f"{topology} topology needs {needed} frames{others}",
+        f"{topology} topology needs {needed} frames{rest}",
         "stack fewer frames, or take the dwell topology",
     )
 

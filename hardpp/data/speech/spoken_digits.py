@@ -91,7 +91,7 @@ def recordings(path: Path) -> list[Digit]:
     if not np.isin(y, range(len(DIGITS))).all():
         raise DataError(f"{path}: holds recordings of something else than digits")
     frames = torch.from_numpy(X.astype(np.float32)).split(lengths.tolist())
-    return [Digit(*one) for one in zip(range(len(frames)), y.tolist(), frames, strict=True)]
+    return [Digit(*fields) for fields in zip(range(len(frames)), y.tolist(), frames, strict=True)]
 
 
 def _split(digits: list[Digit], path: Path, seed: int) -> dict[str, list[Digit]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardpp.data.lines import OnBad, decode_line, parse_lines
-from hardpp.data.parts import PARTS, part_of
+from hardpp.data.parts import PARTS, split_by_checksum
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile
 from hardpp.errors import DataError
@@ -51,29 +51,27 @@ def recordings(
         parts = {part: read_list(path / f"{part}.tsv", on_bad, report) for part in PARTS}
         _check_apart(path, parts)
         return parts
-    listed_recordings, parts = read_list(path, on_bad, report), {part: [] for part in PARTS}
-    for recording in listed_recordings:
-        parts[part_of(recording.name)].append(recording)
-    if empty := [part for part in PARTS if not parts[part]]:
-        raise DataError(
-            f"{path}: nothing falls into {' and '.join(empty)} when {len(listed_recordings)} recordings are "
-            "split by checksum of their paths",
-            "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself",
-        )
-    return parts
+    return split_by_checksum(
+        read_list(path, on_bad, report),
+        lambda recording: recording.name,
+        path,
+        "recording",
+        "path",
+        "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself",
+    )
 
 
 def read_list(
     path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
 ) -> list[Recording]:
     """Read the recordings of one list, in order; the arguments and errors are those of `recordings`."""
-    seen: set[Path] = set()
+    files: set[Path] = set()
 
     def recording(number: int, line: bytes) -> Recording:
         parsed = _recording(line, path.parent)
-        if (file := (path.parent / parsed.name).resolve()) in seen:
+        if (file := (path.parent / parsed.name).resolve()) in files:
             raise ValueError(f"{parsed.name} is there already")
-        seen.add(file)
+        files.add(file)
         return parsed
 
     return parse_lines(path, recording, "lines of SOUND, TAB, tokens", _HINT, on_bad, report)

@@ -131,9 +131,9 @@ def _known(verses: _Verses, train: list[str]) -> _Verses:
             return word
         lemma, _, analysis_ = word.partition(MARK)
 
-        def likeness(other: str) -> tuple[int, int]:
-            letters = zip(analysis_, other.partition(MARK)[2], strict=False)
-            return sum(one == two for one, two in letters), counts[other]
+        def likeness(candidate: str) -> tuple[int, int]:
+            letters = zip(analysis_, candidate.partition(MARK)[2], strict=False)
+            return sum(first == second for first, second in letters), counts[candidate]
 
         return max(of_lemma.get(lemma, [word]), key=likeness)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardpp.data.lines import BadLine, OnBad, Place, decode_line, parse_lines, report_bad
+from hardpp.data.parts import split_by_checksum
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError
 
@@ -89,6 +90,16 @@ def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[
     if not short_lines:
         raise DataError(f"no training pair has at most {max_tokens} words on both sides", "raise max_tokens")
     return short_lines
+
+
+def split_lines(lines: list[Line], path: Path, hint: str) -> dict[str, list[Line]]:
+    """Split lines into parts by checksum of the source (`split_by_checksum`)."""
+
+    def source(line: Line) -> str:
+        # Doubled blanks must not put one source into two parts.
+        return " ".join(word for word in line.pair.source.split(" ") if word)
+
+    return split_by_checksum(lines, source, path, "line", "source", hint)
 
 
 def map_texts(lines: list[Line], change: Callable[[str], str]) -> list[Line]:

@@ -14,9 +14,14 @@ from typing import Any
 
 from hardpp.data.lines import OnBad, read_lines
 from hardpp.data.transduction.languages import translation_direction
-from hardpp.data.transduction.pairing import drop_long_pairs, map_texts, pair_texts, unescape_moses
+from hardpp.data.transduction.pairing import (
+    drop_long_pairs,
+    map_texts,
+    pair_texts,
+    split_lines,
+    unescape_moses,
+)
 from hardpp.data.transduction.pairs import Bitext, Line
-from hardpp.data.transduction.splitting import split_by_checksum
 from hardpp.errors import DataError
 
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
@@ -57,7 +62,7 @@ def bitext(
         parts = {part: texts(*files, **options) for part, files in _folder(path, source, target).items()}
     else:
         name = _stem(path).name
-        parts = split_by_checksum(lines(path, source=source, target=target, **options), path, _OWN_SPLIT)
+        parts = split_lines(lines(path, source=source, target=target, **options), path, _OWN_SPLIT)
     parts["train"] = drop_long_pairs(parts["train"], max_tokens, report)
     return Bitext.of_lines(name, parts)
 

@@ -55,10 +55,10 @@ def split_by_group(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
 
 def without_leaks(bitext: Bitext) -> Bitext:
     """Drop pairs of dev that share a text with test, and pairs of train that share one with either."""
-    seen = _texts(bitext.test)
-    dev = [pair for pair in bitext.dev if not _texts([pair]) & seen]
-    seen |= _texts(dev)
-    return bitext._replace(dev=dev, train=[pair for pair in bitext.train if not _texts([pair]) & seen])
+    held_out = _texts(bitext.test)
+    dev = [pair for pair in bitext.dev if not _texts([pair]) & held_out]
+    held_out |= _texts(dev)
+    return bitext._replace(dev=dev, train=[pair for pair in bitext.train if not _texts([pair]) & held_out])
 
 
 def _good(pair: TextPair) -> bool:

@@ -112,14 +112,14 @@ def tokenizers(
     texts = [getattr(line, side) for side in learning for line in bitext.train]
     pieces = Pieces.learn(texts, size) if learning else None
 
-    def chosen(side: str, kind: str) -> Tokenizer:
+    def tokenizer_of(side: str, kind: str) -> Tokenizer:
         if pieces is not None and kind == Pieces.kind:
             return pieces
         if kind in SIMPLE_TOKENIZERS:
             return SIMPLE_TOKENIZERS[kind](bitext.sentences)
         return guess_tokenizer([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
 
-    return chosen("source", kinds["source"]), chosen("target", kinds["target"])
+    return tokenizer_of("source", kinds["source"]), tokenizer_of("target", kinds["target"])
 
 
 def tokenize_texts(texts: Sequence[TextPair], source: Tokenizer, target: Tokenizer) -> list[TokenPair]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hardpp.data.lines import OnBad, Place, decode_line, parse_lines
 from hardpp.data.parts import PARTS
+from hardpp.data.transduction.pairing import split_lines
 from hardpp.data.transduction.pairs import Bitext, Line, TextPair
-from hardpp.data.transduction.splitting import split_by_checksum
 from hardpp.errors import DataError
 
 _HINT = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
@@ -36,7 +36,7 @@ def bitext(
     if path.is_dir():
         parts = _folder(path, on_bad, report)
     else:
-        parts = split_by_checksum(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
+        parts = split_lines(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
     return Bitext.of_lines(path.resolve().name if path.is_dir() else path.stem, parts, sentences=False)
 
 
