@@ -29,10 +29,6 @@ Report = Callable[[str], None]  # told in a few words what is going on
 Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
 
 
-def silent(text: str) -> None:
-    """Reports to nobody."""
-
-
 class Decoded(NamedTuple):
     """What a run says of one item."""
 
@@ -59,7 +55,7 @@ class OpenedRun(ABC):
         data: str | None = None,
         part: str | None = None,
         limit: int | None = None,
-        report: Report = silent,
+        report: Report = lambda text: None,
     ) -> Any:
         """A part of the run's data, or of other data that are read in the same way.
 
@@ -70,9 +66,9 @@ class OpenedRun(ABC):
             report: told in a few words what is going on.
 
         Raises:
-            DataError: the data cannot be read, or are not of the kind that the run was trained on.
-            UsageError: a part that these data do not have.
+            DataError, UsageError: the data cannot be read, are of another kind, or have no such part.
         """
+        _check_word("part", part, (None, "train", "dev", "test", "all"))
         return self._select(data, part, limit, report)
 
     def batch(self, items: Any) -> Any:
@@ -138,12 +134,12 @@ class OpenedRun(ABC):
         Raises:
             UsageError: a form that the family does not have.
         """
-        self._check_form(form, files=False)
+        self._check_form(form, of, files=False)
         return list(self._align(self._items(items), of, form))
 
     def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
         """The same as files, one for every item: name -> text."""
-        self._check_form(form, files=True)
+        self._check_form(form, of, files=True)
         return dict(self._align_files(self._items(items), of, form))
 
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
@@ -167,7 +163,7 @@ class OpenedRun(ABC):
         particles: int | None = None,
         draws: int = 200,
         seed: int = 0,
-        report: Report = silent,
+        report: Report = lambda text: None,
     ) -> list[dict[str, Any]]:
         """Bias, variance and cost of objectives' gradients on the items as one batch, a row for each.
 
@@ -218,7 +214,8 @@ class OpenedRun(ABC):
     def _items(self, items: Any) -> Any:
         return self.select() if items is None else items
 
-    def _check_form(self, form: str, *, files: bool) -> None:
+    def _check_form(self, form: str, of: str, *, files: bool) -> None:
+        _check_word("of", of, ("posterior", "guide", "prior"))
         forms = self.family.alignment_forms
         if form not in forms or forms[form].files != files:
             raise UsageError(
@@ -251,3 +248,8 @@ class OpenedRun(ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
+
+
+def _check_word(name: str, word: str | None, words: Sequence[str | None]) -> None:
+    if word not in words:
+        raise UsageError(f"{name} is one of {', '.join(filter(None, words))}, not {word!r}")
