@@ -18,17 +18,13 @@ def length_buckets(
     """Shuffled batches of indices whose sources, and then targets, have nearly equal lengths.
 
     Every index occurs exactly once; all batches but one hold `batch_size` indices. The result depends
-    on the arguments only.
+    on the arguments only, and another epoch gives another order.
 
     Args:
-        source_lengths: Symbols a source, one number a pair.
-        target_lengths: Symbols a target, in the same order.
+        source_lengths, target_lengths: Symbols of every source and of its target, in the same order.
         batch_size: Pairs a batch, at least 1.
         seed: The run's seed.
-        epoch: Which pass over the data; another epoch gives another order.
-
-    Raises:
-        ValueError: The lists differ in length, or `batch_size` is below 1.
+        epoch: Which pass over the data.
     """
     if len(source_lengths) != len(target_lengths):
         raise ValueError(
@@ -53,14 +49,16 @@ def length_buckets(
     return [batches[place] for place in order]
 
 
+def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffled batches of `count` indices, all of equal length; the last batch may be smaller."""
+    return length_buckets([0] * count, [0] * count, batch_size, seed, epoch)
+
+
 def in_order(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Batches of indices from the shortest to the longest; ties keep their order.
 
     A result computed for batch b belongs to the indices `in_order(...)[b]`, which is all a caller needs to
     put results back in place.
-
-    Raises:
-        ValueError: `batch_size` is below 1.
     """
     _check_size(batch_size)
     return _chop(sorted(range(len(lengths)), key=lengths.__getitem__), batch_size)

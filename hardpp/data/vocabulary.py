@@ -3,10 +3,15 @@
 Id 0 is the boundary (it stands before the first target symbol and ends every target, and fills
 padding), id 1 is the unknown symbol. Data that happens to contain the literal text `</s>` or `<unk>`
 is safe: such a token gets an ordinary id of its own, never a reserved one.
+
+Shapes: B sequences, T symbols of the longest and its boundary, V ids.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
 
 END = "</s>"  # how the boundary is written
 BOUNDARY = 0
@@ -28,10 +33,7 @@ class Vocabulary:
         [2, 1]
 
     Args:
-        symbols: `"</s>"`, `"<unk>"`, then the distinct symbols of the data.
-
-    Raises:
-        ValueError: The reserved symbols are not in front, or a symbol of the data occurs twice.
+        symbols: `"</s>"`, `"<unk>"`, then the symbols of the data, none of them twice.
     """
 
     symbols: tuple[str, ...]
@@ -48,15 +50,8 @@ class Vocabulary:
 
     @classmethod
     def of(cls, sequences: Iterable[Iterable[str]]) -> "Vocabulary":
-        """The vocabulary of all symbols in `sequences`, sorted by code point.
-
-        Args:
-            sequences: Token sequences, usually one side of the training pairs.
-        """
-        symbols: set[str] = set()
-        for sequence in sequences:
-            symbols.update(sequence)
-        return cls(_RESERVED + tuple(sorted(symbols)))
+        """The vocabulary of all symbols in `sequences`, sorted by code point."""
+        return cls(_RESERVED + tuple(sorted({symbol for sequence in sequences for symbol in sequence})))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Ids of `tokens`, without a boundary; a token the vocabulary lacks is taken for its first factor.
@@ -66,11 +61,7 @@ class Vocabulary:
         return [self._ids.get(token, self._ids.get(token.partition(FACTORS)[0], UNKNOWN)) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Symbols of `ids`, reserved ones included; the caller cuts at `BOUNDARY`.
-
-        Raises:
-            ValueError: An id lies outside `0 .. len(self) - 1`.
-        """
+        """Symbols of `ids`, from 0 to V - 1 and reserved ones included; the caller cuts at `BOUNDARY`."""
         ids = list(ids)
         for id in ids:
             if not 0 <= id < len(self.symbols):
@@ -80,3 +71,17 @@ class Vocabulary:
     def __len__(self) -> int:
         """Number of ids V, the two reserved ones included."""
         return len(self.symbols)
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """End every row of ids with the boundary and pad it on the right with 0, which is the boundary too.
+
+    Returns:
+        Ids (B, T) int64, and a mask (B, T) that is True where there is an id or its boundary.
+    """
+    lengths = torch.tensor([len(row) + 1 for row in rows])  # (B,)
+    T = int(lengths.max())
+    return (
+        torch.tensor([[*row, *[BOUNDARY] * (T - len(row))] for row in rows]),
+        torch.arange(T) < lengths[:, None],
+    )

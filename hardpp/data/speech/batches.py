@@ -16,9 +16,8 @@ from typing import Literal
 import torch
 
 from hardpp.data.order import length_buckets
-from hardpp.data.padding import pad
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
-from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary, pad
 from hardpp.errors import DataError
 from hardpp.types import SequenceBatch
 
