@@ -1,4 +1,4 @@
-"""Distributions for the sites of models and guides: whole sequences, glimpse locations, large vocabularies."""
+"""Distributions for sample sites: whole sequences, locations of glimpses, large vocabularies."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,17 +1,17 @@
-"""All decisions of an utterance as one draw: to emit the next token, or to consume the frame.
+"""All decisions of an utterance as one draw; each is to emit the next token or to consume the frame.
 
-    b[t] ~ Bernoulli(sigmoid(logit(b[0 .. t-1])))   where both decisions are free, and is forced elsewhere
+    b[t] ~ Bernoulli(sigmoid(logit(b[0 .. t-1])))   where both decisions are possible; else it is forced
 
 with exactly as many emissions and consumptions as the grid has tokens and frames (`hardpp.ops.lattice_grid`).
 Forced decisions have log-probability 0 and no gradient, so probabilities of the legal paths sum to one.
 
-A logit may depend on all decisions before it. Drawing is therefore a loop over steps; scoring given decisions
-is not, for then whatever the logits depend on is known at once. What makes logits is a `Decider`, which does
-both. Where logits depend on nothing but how many frames were consumed and how many tokens emitted, paths meet
-again (`GridDecisions`), and sums over all of them are cheap (`hardpp.ops.lattice`).
+A logit may depend on all decisions before it, so drawing is a loop over steps. Scoring given decisions is
+not: all that the logits depend on is known at once. A `Decider` computes the logits both ways. If they depend
+only on the numbers of frames consumed and tokens emitted (`GridDecisions`), paths meet again and sums over
+all of them are cheap (`hardpp.ops.lattice`). Objectives credit each step by itself, as in
+`hardpp.distributions.step_independent`, though the steps are not independent.
 
-Steps are credited one by one, as those of `hardpp.distributions.step_independent`, though they are not
-independent. Source: Lawson et al. (2017), section 2.1.
+Source: Lawson et al. (2017), section 2.1.
 Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the left.
 """
 
@@ -29,7 +29,7 @@ from hardpp.ops.lattice_grid import Grid, decision_log_probs
 
 
 class Decider(Protocol):
-    """What makes logits of emitting, rather than consuming, from the decisions before."""
+    """Computes the logits of emitting, rather than consuming, from the decisions before."""
 
     def logits(self, decisions: Tensor) -> Tensor:
         """The logits of every step (..., B, N), given all decisions (..., B, N), int64."""
@@ -53,7 +53,7 @@ class Decisions(StepIndependent):
 
     Args:
         grid: how many frames and tokens there are.
-        decider: where logits come from.
+        decider: computes the logits.
     """
 
     has_rsample = False
@@ -69,7 +69,7 @@ class Decisions(StepIndependent):
         )
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Decisions":
-        """The same decisions, drawn for more rows."""
+        """The same distribution, for more rows."""
         new = copy(self)
         new._batch_shape, new._scored = torch.Size(batch_shape), None
         return new
@@ -81,25 +81,36 @@ class Decisions(StepIndependent):
 
     @property
     def base_dist(self) -> Any:
-        """Each step given the steps before it, of the path that was scored last: two log-probabilities.
-
-        Before any path was scored no step has a distribution to be told: a `Unit`.
-        """
+        """The conditional distributions of the steps that were scored last; before any, a `Unit`."""
         if self._scored is None:
             return dist.Unit(torch.zeros(self.batch_shape + self.event_shape))
         return Categorical(logits=self._scored).mask(self.step_mask())
 
     def step_mask(self) -> Tensor:
-        """Which steps are before the end, (B, N)."""
+        """The steps before the end, (B, N)."""
         return torch.arange(self.grid.steps, device=self.grid.frames.device) < self.grid.length.unsqueeze(-1)
 
+    @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent paths, (*sample_shape, ..., B, N)."""
-        return self._draw(torch.Size(sample_shape), score=False)[0]
-
-    def draw(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
-        """Independent paths, and the log-probability of every step as it was drawn, in nats."""
-        return self._draw(torch.Size(sample_shape), score=True)
+        rows, grid = torch.Size(sample_shape) + self.batch_shape, self.grid
+        device = grid.frames.device
+        uniform = torch.rand(
+            (grid.steps, *rows), dtype=None if device.type == "mps" else torch.float64, device=device
+        )
+        none = torch.zeros(rows, dtype=torch.int64, device=device)
+        last, consumed, emitted, state = none, none, none, self.decider.start(rows)
+        decisions = []
+        for threshold in uniform:
+            logits, state = self.decider.step(state, last, consumed, emitted)
+            may_emit, may_consume = grid.may(consumed, emitted)
+            emits = may_emit & ((threshold < logits.sigmoid()) | ~may_consume)
+            last = emits.long()
+            emitted = emitted + last
+            leaves = may_consume & ~emits if grid.dwell else may_emit | may_consume
+            consumed = consumed + leaves.long()
+            decisions.append(last)
+        return torch.stack(decisions, -1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of paths, (..., B), in nats; minus infinity if they are not legal."""
@@ -115,35 +126,9 @@ class Decisions(StepIndependent):
         )
         return torch.where(value.bool(), emit, consume)
 
-    @torch.no_grad()
-    def _draw(self, sample_shape: torch.Size, score: bool) -> tuple[Tensor, Tensor]:
-        rows, grid = sample_shape + self.batch_shape, self.grid
-        device = grid.frames.device
-        uniform = torch.rand(
-            (grid.steps, *rows), dtype=None if device.type == "mps" else torch.float64, device=device
-        )
-        none = torch.zeros(rows, dtype=torch.int64, device=device)
-        last, consumed, emitted, state = none, none, none, self.decider.start(rows)
-        decisions, log_probs = [], []
-        for threshold in uniform:
-            logits, state = self.decider.step(state, last, consumed, emitted)
-            may_emit, may_consume = grid.may(consumed, emitted)
-            emits = may_emit & ((threshold < logits.sigmoid()) | ~may_consume)
-            if score:
-                consume, emit = decision_log_probs(logits, may_emit, may_consume)
-                made = torch.where(emits, emit, consume)
-                log_probs.append(made.masked_fill(~(may_emit | may_consume), 0.0))
-            last = emits.long()
-            emitted = emitted + last
-            leaves = may_consume & ~emits if grid.dwell else may_emit | may_consume
-            consumed = consumed + leaves.long()
-            decisions.append(last)
-        found = torch.stack(decisions, -1)
-        return found, torch.stack(log_probs, -1) if score else found
-
 
 class GridDecisions(Decisions):
-    """Decisions whose logits depend on how many frames and tokens have gone by only.
+    """Decisions whose logits depend only on the numbers of frames consumed and tokens emitted.
 
     Args:
         grid: how many frames and tokens there are.
@@ -159,7 +144,7 @@ class GridDecisions(Decisions):
         return self.grid.arcs(self.table)
 
     def end(self) -> Tensor:
-        """The weights of ending at each state of the lattice, (B, T + 1)."""
+        """The weights of ending in each state of the lattice, (B, T + 1)."""
         return self.grid.end(self.table)
 
 

@@ -26,7 +26,7 @@ from hardpp.ops.linear_log_softmax import (
     linear_log_probs,
     linear_log_softmax,
 )
-from hardpp.ops.pruned_mixture import linear_mixture_terms
+from hardpp.ops.pruned_mixture import pruned_mixture_terms
 
 WRITTEN_OUT = 512
 
@@ -212,7 +212,7 @@ class LinearCategorical(TorchDistribution):
             return self.log_prob(value)
         if self._validate_args:
             self._validate_sample(value)
-        return linear_mixture_terms(
+        return pruned_mixture_terms(
             self.features,
             self.weight,
             self.bias,

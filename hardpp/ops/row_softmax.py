@@ -1,17 +1,17 @@
-"""Softmaxes of chosen rows of a linear readout, a chunk of logits at a time, and their gradients.
+"""Softmaxes of some rows of a linear readout, a chunk of logits at a time, and their gradients.
 
-    logits[n] = weight features[n] + bias
+    logits[r] = weight features[r] + bias
     d logits  = g (onehot(value) - probs)
     d features = d logits weight        d weight += d logits^T features        d bias += d logits
 
-Rows are normalised when they are asked for. As many as there is room for keep their probabilities; the
-others are formed once more in the backward pass. Written out, the first gradient is
+Rows are normalised on demand. As many as there is room for keep their probabilities; the others are computed
+again in the backward pass. Written out, the first gradient is
 
-    d features = sum_r g[r] weight[value[r]] - (sum_r g[r]) mean_weight,        mean_weight = probs weight
+    d features = sum_u g[u] weight[value[u]] - (sum_u g[u]) mean_weight,        mean_weight = probs weight
 
 so a row whose mean weight is known needs no product for it.
 
-Shapes: N rows of features, R values a row, H features, V symbols; n rows of a chunk.
+Shapes: R rows of features, U values a row, H features, V symbols; n rows of a chunk.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ class Room(NamedTuple):
 
     dtype: torch.dtype
     chunk: int  # rows of logits
-    kept: int  # rows whose probabilities are kept for the backward pass, if no more than these want to be
+    kept: int  # rows whose probabilities are kept for the backward pass, at most
 
 
 class Kept(NamedTuple):
-    """What the forward pass leaves to the backward pass."""
+    """What the forward pass keeps for the backward pass."""
 
-    probs: Tensor  # (room, V), the first so many slots filled
-    slot: Tensor  # (N) int64, where a row is, or -1
+    probs: Tensor  # (room, V), a row of features in each slot
+    slot: Tensor  # (R) int64, the slot of a row, or -1
     mean_weight: Tensor  # (m, H) of the first m slots
 
 
@@ -43,22 +43,22 @@ class RowSoftmax:
     """Normalises rows of a readout on demand.
 
     Attributes:
-        out: (N, R) log-probabilities of the values; minus infinity, at first, where none was asked for.
+        out: (R, U) log-probabilities of the values; minus infinity at rows that were not normalised.
         kept: see `Kept`.
     """
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, index: Tensor, room: Room):
         self.features, self.index, self.chunk = features, index, room.chunk
         self.weight, self.bias = weight.to(room.dtype), bias.to(room.dtype)
-        N, V, dtype = len(index), len(weight), wide(room.dtype)
+        R, V, dtype = len(index), len(weight), wide(room.dtype)
         self.out = features.new_full(index.shape, -torch.inf, dtype=dtype)
         self.kept = Kept(
-            features.new_empty(min(room.kept, N), V, dtype=dtype),
-            index.new_full((N,), -1),
+            features.new_empty(min(room.kept, R), V, dtype=dtype),
+            index.new_full((R,), -1),
             features.new_empty(0, weight.shape[1], dtype=dtype),
         )
-        self.logits = features.new_empty(min(room.chunk, N), V, dtype=room.dtype)
-        self.scratch = self.out.new_empty(0 if room.kept >= N else len(self.logits), V)
+        self.logits = features.new_empty(min(room.chunk, R), V, dtype=room.dtype)
+        self.scratch = self.out.new_empty(0 if room.kept >= R else len(self.logits), V)
         self.used = 0
 
     def normalise(self, rows: Tensor | None = None) -> Tensor:
@@ -71,7 +71,7 @@ class RowSoftmax:
         return log_z
 
     def normalise_chunk(self, row: slice | Tensor, probs: Tensor) -> Tensor:
-        """The same for n rows at once, whose probabilities (n, V) go where they are told to."""
+        """The same for n rows at once, whose probabilities are written into `probs` (n, V)."""
         x = self.features[row].to(self.weight.dtype)
         if len(x) > len(self.logits):
             self.logits = self.logits.new_empty(len(x), len(self.weight))
@@ -91,7 +91,7 @@ class RowSoftmax:
         self.kept = self.kept._replace(mean_weight=means)
         return means
 
-    # Where probabilities go: to slots of their own while there are some, else where the next chunk's go, too.
+    # Where probabilities are written: to slots of their own while there are some, else to scratch memory.
     def _place(self, row: slice | Tensor, n: int) -> Tensor:
         start = self.used
         if start + n > len(self.kept.probs):
@@ -102,27 +102,27 @@ class RowSoftmax:
 
 
 class RowGradients:
-    """Adds up the gradients of a readout over rows; those not wanted stay None."""
+    """Adds up the gradients of a readout over rows; those that are not needed stay None."""
 
-    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, room: Room, wanted: tuple[bool, ...]):
+    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, room: Room, needed: tuple[bool, ...]):
         dtype = wide(room.dtype)
-        self.d_features = torch.zeros_like(features) if wanted[0] else None
-        self.d_weight = torch.zeros_like(weight, dtype=dtype) if wanted[1] else None
-        self.d_bias = torch.zeros_like(bias, dtype=dtype) if wanted[2] else None
+        self.d_features = torch.zeros_like(features) if needed[0] else None
+        self.d_weight = torch.zeros_like(weight, dtype=dtype) if needed[1] else None
+        self.d_bias = torch.zeros_like(bias, dtype=dtype) if needed[2] else None
         self.features, self.room = features, room
         self.weight, self.bias = weight.to(room.dtype), bias.to(room.dtype)
 
     @property
-    def found(self) -> list[Tensor | None]:
-        """The gradients of features, weight and bias."""
+    def gradients(self) -> list[Tensor | None]:
+        """Of features, weight and bias."""
         return [self.d_features, self.d_weight, self.d_bias]
 
     def add(
         self, rows: Tensor, index: Tensor, gradient: Tensor, kept: Kept | None, mean_known: bool = False
     ) -> None:
-        """Adds rows (n,), of all those with values (N, R) and incoming gradients (N, R).
+        """Adds rows (n,) of all rows, which have values (R, U) and incoming gradients (R, U).
 
-        Probabilities are taken from what was kept, or formed again; mean weights may be known of all rows.
+        Probabilities are those kept, or computed again. `mean_known`: the mean weights of all rows are kept.
         """
         size = min(self.room.chunk, len(rows))
         scratch = gradient.new_empty(size, len(self.weight))
@@ -142,7 +142,7 @@ class RowGradients:
     def add_chunk(
         self, row: Tensor, index: Tensor, gradient: Tensor, probs: Tensor, mean_weight: Tensor | None = None
     ) -> None:
-        """Adds rows (n,) with values and incoming gradients (n, R); probabilities (n, V) are written over."""
+        """Adds rows (n,) with values and incoming gradients (n, U); overwrites their probabilities (n, V)."""
         x, total = self.features[row].to(self.room.dtype), gradient.sum(1, keepdim=True)
         d_logits = probs.mul_(-total).scatter_add_(1, index, gradient)
         if self.d_bias is not None:

@@ -24,6 +24,7 @@ from hardpp import sites
 from hardpp.distributions.decisions import Decisions
 from hardpp.guides.prior import Prior
 from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.ops.lattice_grid import decision_log_probs
 
 LENGTHS = {True: ((3, 2), (2, 1)), False: ((4, 3), (2, 3))}  # frames and tokens, dwelling or not
 PROGRAMS = {"online": online, "transducer": transducer, "informed": informed}
@@ -108,7 +109,15 @@ def test_the_loop_that_draws_and_the_pass_that_scores_agree(
     batch, program = utterances(frames, tokens, (1, 1), dtype=dtype), PROGRAMS[name](dwell, dtype=dtype)
     torch.manual_seed(1)
     fn: Decisions = poutine.trace(program).get_trace(batch).nodes[sites.DECISIONS]["fn"].expand((4, 3))
-    value, drawn = fn.draw()
+    value = fn.sample()
+    with torch.no_grad():
+        state, last, stepwise = fn.decider.start(value.shape[:-1]), torch.zeros_like(value[..., 0]), []
+        for t, path in enumerate(zip(*(part.unbind(-1) for part in fn.grid.path(value)[:2]), strict=True)):
+            logits, state = fn.decider.step(state, last, *path)
+            last = value[..., t]
+            stepwise.append(decision_log_probs(logits, *fn.grid.may(*path)))
+        consume, emit = (torch.stack(each, -1) for each in zip(*stepwise, strict=True))
+        drawn = torch.where(value.bool(), emit, consume).where(fn.step_mask(), 0.0)
     assert drawn.dtype == dtype
     torch.testing.assert_close(fn.step_log_prob(value).detach(), drawn, rtol=0, atol=atol)
     assert drawn.sum(-1).min() < -2

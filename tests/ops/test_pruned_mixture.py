@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hardpp.ops.pruned_mixture import linear_mixture_terms
+from hardpp.ops.pruned_mixture import pruned_mixture_terms
 
 H, V = 4, 50
 DOUBLE = torch.float64
@@ -43,7 +43,7 @@ class Mixtures:
         return log_probs.gather(-1, self.value.expand(self.shape).unsqueeze(-1)).squeeze(-1)
 
     def terms(self, tolerance: float, **options: Any) -> Tensor:
-        return linear_mixture_terms(
+        return pruned_mixture_terms(
             *self.parameters, self.value, self.log_weight, self.dim, tolerance=tolerance, **options
         )
 
@@ -235,7 +235,7 @@ def test_rows_of_several_mixtures_are_all_there(features: tuple[int, ...]) -> No
     value = torch.randint(V, (3, 5))
     log_weight = torch.full((6, 3, 5), -100.0, dtype=DOUBLE)
     log_weight[0] = 0.0
-    found = linear_mixture_terms(*mixtures.parameters, value, log_weight, -3, tolerance=1e-3)
+    found = pruned_mixture_terms(*mixtures.parameters, value, log_weight, -3, tolerance=1e-3)
     logits = mixtures.features @ mixtures.weight.T + mixtures.bias
     shape = torch.broadcast_shapes(features, value.shape)
     expected = logits.log_softmax(-1).expand(*shape, V).gather(-1, value.expand(shape).unsqueeze(-1))
