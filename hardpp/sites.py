@@ -1,4 +1,4 @@
-"""Names of the random variables, and the plates, that models and guides share.
+"""Site names and plates that models and guides share.
 
 Shapes: B data, T output steps or questions.
 """
@@ -10,12 +10,12 @@ import pyro
 from pyro import poutine
 from torch import Tensor
 
-ALIGNMENT = "alignment"  # which source position an output symbol looks at
-SYMBOL = "symbol"  # the output symbol itself
-REGION = "region"  # which region of an image a question is answered from
-ANSWER = "answer"  # the answer itself
-LOCATION = "location"  # where, and at which scale, all glimpses of an image are
-LABEL = "label"  # what an image shows
+ALIGNMENT = "alignment"  # the source position that an output symbol attends to
+SYMBOL = "symbol"  # the output symbol
+REGION = "region"  # the region of an image that a question or word attends to
+ANSWER = "answer"  # the answer to a question
+LOCATION = "location"  # centres and scales of all glimpses of an image
+LABEL = "label"  # the class of an image
 DECISIONS = "decisions"  # all decisions of an utterance to emit a token or to consume a frame
 
 
@@ -28,21 +28,21 @@ def output_steps(mask: Tensor) -> Iterator[None]:
 
 @contextmanager
 def questions(mask: Tensor) -> Iterator[None]:
-    """Plates images (outermost) and questions for a (B, T) bool mask; where it is False nothing is asked."""
+    """Plates images (outermost) and questions for a (B, T) bool mask; False where there is no question."""
     with _plates("images", "questions", mask):
         yield
 
 
 @contextmanager
 def utterances(size: int, device: str) -> Iterator[None]:
-    """Plate utterances, of so many data; what an utterance holds is in the events of its sites."""
+    """Plate utterances; all steps of an utterance are in the event of its site."""
     with pyro.plate("utterances", size, dim=-1, device=device):
         yield
 
 
 @contextmanager
 def images(size: int, device: str) -> Iterator[None]:
-    """Plate images, of so many data; all glimpses of an image are in the event of their site."""
+    """Plate images; all glimpses of an image are in the event of their site."""
     with pyro.plate("images", size, dim=-1, device=device):
         yield
 

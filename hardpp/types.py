@@ -1,4 +1,4 @@
-"""Batches, what objectives and training report of them, and the protocol of programs.
+"""Types that all rooms share: batches, estimates of objectives, records of training, programs.
 
 Shapes: B data, T output steps or questions, S source positions, regions or frames, L words, F features,
 K particles.
@@ -11,14 +11,14 @@ from torch import Tensor, device
 
 
 class SequenceBatch(NamedTuple):
-    """What is read, and the sequences it turns into: pairs of sequences, speech, captioned images.
+    """Sources with target sequences: pairs of sequences, speech with its tokens, images with their captions.
 
-    Sequences are padded on the right and end with the boundary symbol, 0, which is also what stands before
-    the first symbol. Padding is never read: the masks are what counts.
+    Sequences are padded on the right and end with the boundary symbol, 0, which also stands before the first
+    symbol. Padding is never read; the masks say what is there.
     """
 
-    source: Tensor  # (B, S) int64 symbols; (B, S, F) float32 frames or regions; (B, C, height, width) pixels
-    source_mask: Tensor  # (B, S) bool, at least one True a row; which frames or regions are there
+    source: Tensor  # (B, S) int64; (B, S, F) float32 frames or regions; (B, channels, height, width) pixels
+    source_mask: Tensor  # (B, S) bool, at least one True a row
     target: Tensor  # (B, T) int64
     target_mask: Tensor  # (B, T) bool, at least one True a row
 
@@ -40,8 +40,8 @@ class SequenceBatch(NamedTuple):
 class QuestionBatch(NamedTuple):
     """Images with the questions asked about each and their answers; questions are padded on the right.
 
-    An image stands here as it was taken (pixels) or as the regions that somebody else found in it.
-    Where `target_mask` is False there is no question, or none whose answer is known.
+    An image is given by its pixels, or by features of regions that were detected in it. Where `target_mask`
+    is False there is no question, or its answer is unknown.
     """
 
     source: Tensor  # (B, 3, height, width) uint8 pixels, or (B, S, F) features of regions
@@ -57,19 +57,19 @@ class QuestionBatch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many images."""
+        """B, the number of images."""
         return self.target.shape[0]
 
     @property
     def symbols(self) -> Tensor:
-        """How many answers are predicted, which bounds are divided by."""
+        """The number of answers to predict: ()."""
         return self.target_mask.sum()
 
 
 class ImageBatch(NamedTuple):
-    """Images of one size, and what each of them shows."""
+    """Images of one size with their labels."""
 
-    source: Tensor  # (B, C, height, width) uint8
+    source: Tensor  # (B, channels, height, width) uint8
     target: Tensor  # (B,) int64 labels
 
     @property
@@ -79,7 +79,7 @@ class ImageBatch(NamedTuple):
 
     @property
     def symbols(self) -> Tensor:
-        """Labels predicted, one an image: ()."""
+        """The number of labels, one an image: ()."""
         return torch.full((), self.size, device=self.target.device)
 
     def to(self, where: device | str) -> "ImageBatch":
@@ -88,15 +88,15 @@ class ImageBatch(NamedTuple):
 
 
 class Batch(Protocol):
-    """What training needs to know of a batch, whatever is in it; programs know its fields."""
+    """What training needs of any batch; programs know its fields."""
 
     @property
     def size(self) -> int:
-        """B, how many data there are."""
+        """B, the number of data."""
 
     @property
     def symbols(self) -> Tensor:
-        """How many things are predicted, (): what bounds are divided by when they are shown."""
+        """The number of predicted symbols, (), by which reported bounds are divided."""
 
     def to(self, where: device | str) -> Self:
         """The same batch on another device."""
@@ -114,7 +114,7 @@ Prediction = Literal["marginal", "expected"]  # latents are summed out, or repla
 
 
 class Estimate(NamedTuple):
-    """What an objective has to say about one batch; bounds and weights in nats."""
+    """An objective's estimate for one batch; bounds and weights in nats."""
 
     bound: Tensor  # (B,) detached, per datum
     surrogate: Tensor  # () its gradient is the estimator's; the sum over data, to be maximised
@@ -123,7 +123,7 @@ class Estimate(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What one step, or one look at the dev part, has to report; bounds in nats per symbol."""
+    """What is recorded of one step, or of one validation on the dev part; bounds in nats per symbol."""
 
     split: str  # "train" or "dev"
     step: int  # optimiser steps done

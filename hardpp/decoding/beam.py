@@ -1,8 +1,8 @@
-"""Beam search: the W most probable beginnings of every output, extended together.
+"""Beam search: the W most probable prefixes of every output are extended together.
 
-A hypothesis that ends leaves the beam and is kept while it is among the W best that ended. The search
-of a source stops when no unfinished hypothesis can still beat the worst kept one, so a beam at least as
-wide as there are candidates finds the best output exactly.
+A hypothesis that ends leaves the beam and is kept while it is among the W best that ended. The search of a
+source stops when no unfinished hypothesis can still beat the worst of these, so a beam as wide as the number
+of candidates finds the best output exactly.
 
     score = log p(symbols, boundary) / ((5 + length) / 6) ^ penalty      length counts the boundary
 
@@ -22,7 +22,7 @@ from hardpp.types import Prediction
 
 
 class Hypothesis(NamedTuple):
-    """One output and what the model thinks of it."""
+    """One output with its probability and score."""
 
     symbols: list[int]  # without the boundary
     log_prob: float  # nats, of all symbols and of the boundary if it ended
@@ -99,11 +99,11 @@ def beam_search(
     return _hypotheses(ended, live.scored(_normaliser(max_steps, length_penalty)), boundary)
 
 
-# Hypotheses by rank; those ranked -inf are none.
+# R hypotheses a datum by rank; those of rank -inf do not count.
 class _Ranked(NamedTuple):
-    symbols: Tensor  # (B, N, T) int64, filled up with the boundary
-    log_prob: Tensor  # (B, N)
-    rank: Tensor  # (B, N)
+    symbols: Tensor  # (B, R, T) int64, filled up with the boundary
+    log_prob: Tensor  # (B, R)
+    rank: Tensor  # (B, R)
 
     @classmethod
     def one_each(cls, like: Tensor, width: int, steps: int, boundary: int) -> "_Ranked":
@@ -113,10 +113,10 @@ class _Ranked(NamedTuple):
         symbols = torch.full((B, width, steps), boundary, device=like.device)
         return cls(symbols, log_prob, log_prob)
 
-    # The 2 N best continuations, so that N are left when all that can end do, and their parents.
+    # The 2 R best continuations, so that R are left if all that can end do, and their parents.
     def extend(self, log_p: Tensor, t: int) -> tuple["_Ranked", Tensor]:
         V = log_p.shape[-1]
-        total = (self.rank.unsqueeze(-1) + log_p).flatten(1)  # (B, N V)
+        total = (self.rank.unsqueeze(-1) + log_p).flatten(1)  # (B, R V)
         best, index = total.topk(min(2 * self.rank.shape[1], total.shape[1]))
         parent = index // V
         symbols = self.symbols.take_along_dim(parent.unsqueeze(-1), 1)
@@ -150,8 +150,8 @@ def _normaliser(length: int, penalty: float) -> float:
 def _hypotheses(ended: _Ranked, live: _Ranked, boundary: int) -> list[list[Hypothesis]]:
     outputs = _listed(ended, boundary)
     unfinished = None
-    for row, found in enumerate(outputs):
-        if not found:
+    for row, hypotheses in enumerate(outputs):
+        if not hypotheses:
             unfinished = unfinished or _listed(live.first(1), None)
             outputs[row] = unfinished[row]
     return outputs

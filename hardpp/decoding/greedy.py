@@ -22,7 +22,7 @@ def greedy(
     keep: int | None = None,
     forbidden: tuple[int, ...] = (1,),
 ) -> list[list[int]]:
-    """The locally best output of every source.
+    """The greedy output of every source.
 
     The model is used as it is: put it in evaluation mode first.
 
@@ -49,8 +49,8 @@ def greedy(
     for _ in range(max_steps):
         query, scores, state = model.step(read, state, previous)
         log_p = next_symbol(model, read, query, scores, prediction, keep)  # (B, V)
-        chosen = log_p.index_fill(-1, never, -torch.inf).argmax(-1)
-        previous = chosen.masked_fill(ended, model.boundary)
+        best = log_p.index_fill(-1, never, -torch.inf).argmax(-1)
+        previous = best.masked_fill(ended, model.boundary)
         emitted.append(previous)
         ended = ended | (previous == model.boundary)
         if bool(ended.all()):
@@ -61,7 +61,7 @@ def greedy(
 def forbidden_symbols(
     boundary: int, forbidden: tuple[int, ...], max_steps: int, device: torch.device
 ) -> Tensor:
-    """The forbidden symbols (F,) int64 on the device, after checking that decoding can end.
+    """The forbidden symbols as a tensor, after checking that decoding can end.
 
     Raises:
         UsageError: the boundary is among them, or there is no step to decode in.

@@ -1,8 +1,8 @@
-"""Links: which source word each target word belongs to, read off weights over source positions.
+"""Word alignment links from attention: the best source position of every target word.
 
-A link is (source, target), both counted from 0. Of the weights of a target step the best position makes
-the link; the position after the last word, the end mark, stands for none. Models of pieces of words link
-pieces, and a word is linked when any piece of it is.
+A link is (source, target), both counted from 0. A target word is linked to its source position of largest
+weight; the position after the last word, the end mark, means no link. Models of pieces of words link pieces,
+and a word is linked if any of its pieces is.
 
 Shapes: T steps and S source positions, the end mark last in both.
 """
@@ -25,18 +25,17 @@ def best_links(weights: Tensor, sources: int, targets: int, *, always: bool = Fa
     """The best source position of every target word, in the order of the target.
 
     Args:
-        weights: (T, S), p(position) of every step; what lies beyond the words (end marks, padding) may
-            be there or not.
-        sources: How many source words there are; positions from there on stand for none.
-        targets: How many target words there are; steps from there on are left out.
-        always: Link every target word to its best word, even where the end mark is likelier.
+        weights: (T, S), p(position) of every step; end marks and padding after the words may be included.
+        sources: the number of source words; later positions mean no link.
+        targets: the number of target words; later steps are ignored.
+        always: link every target word to its best word, even where the end mark is likelier.
 
     Raises:
-        ValueError: The weights are not those of so many words.
+        ValueError: the weights are of fewer steps or positions than that.
     """
     if weights.dim() != 2 or weights.shape[0] < targets or weights.shape[1] < max(sources, 1):
-        wanted = f"at least {targets} steps and {sources} positions"
-        raise ValueError(f"expected weights of {wanted}, got {tuple(weights.shape)}")
+        sizes = f"at least {targets} steps and {sources} positions"
+        raise ValueError(f"expected weights of {sizes}, got {tuple(weights.shape)}")
     weights = weights[:targets, :sources] if always else weights[:targets]
     if not weights.numel():
         return []
@@ -51,12 +50,12 @@ def best_links(weights: Tensor, sources: int, targets: int, *, always: bool = Fa
 def word_links(
     links: Iterable[Link], source_word_of: Sequence[int], target_word_of: Sequence[int]
 ) -> list[Link]:
-    """Links of words from links of their pieces, sorted; of several pieces' links the likeliest counts.
+    """Links of words from links of their pieces, sorted; if several pieces link the likeliest counts.
 
     Args:
-        links: Of pieces.
-        source_word_of: The word that each source piece is in.
-        target_word_of: The word that each target piece is in.
+        links: of pieces.
+        source_word_of: the word that each source piece is in.
+        target_word_of: the word that each target piece is in.
     """
     best: dict[tuple[int, int], float] = {}
     for source, target, probability in links:
@@ -66,5 +65,5 @@ def word_links(
 
 
 def reversed_links(links: Iterable[Link]) -> list[Link]:
-    """The same links seen from the other side, sorted: those of a model from target to source."""
+    """The links with source and target exchanged, sorted."""
     return sorted(Link(link.target, link.source, link.probability) for link in links)

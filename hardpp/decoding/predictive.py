@@ -1,13 +1,14 @@
-"""The next symbol's distribution, whatever position it looks at.
+"""The predictive distribution of the next symbol, with the source position summed out or averaged.
 
-    marginal:  log p(v) = log sum_s p(s) p(v | memory[s], query)      every alignment summed out
+    marginal:  log p(v) = log sum_s p(s) p(v | memory[s], query)      all positions summed out
     expected:  log p(v) = log p(v | sum_s p(s) memory[s], query)      soft attention
 
-With `keep` = K only the K positions of highest p(s) are read out and p(s) is renormalised over them:
-the readout then costs K products a step instead of S, for a small loss (Deng et al. 2018, table 2).
+With `keep` only the positions of highest p(s) are read out and p(s) is renormalised over them: the readout
+then costs `keep` products a step instead of S, for a small loss (Deng et al. 2018, table 2: K-max).
 
 Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention, section 4.
-Shapes: B rows (data, or data x beam), S source positions, V symbols, M memory features, Q query features.
+Shapes: R rows (data, or hypotheses of all data), S source positions, V symbols, M memory features, Q query
+features.
 """
 
 from collections.abc import Callable
@@ -21,18 +22,18 @@ from hardpp.types import Prediction
 
 
 class SourceState(Protocol):
-    """A source that has been read; every part has B rows."""
+    """An encoded source; every part has R rows."""
 
     @property
-    def memory(self) -> Tensor: ...  # (B, S, M)
+    def memory(self) -> Tensor: ...  # (R, S, M)
 
-    def select(self, rows: Tensor) -> Self: ...  # for rows (N,) int64
+    def select(self, rows: Tensor) -> Self: ...  # other rows, (R',) int64
 
 
 class StepState(Protocol):
-    """What one decoding step hands to the next; every part has B rows."""
+    """The state between two decoding steps; every part has R rows."""
 
-    def select(self, rows: Tensor) -> Self: ...  # for rows (N,) int64
+    def select(self, rows: Tensor) -> Self: ...  # other rows, (R',) int64
 
 
 SourceT = TypeVar("SourceT", bound=SourceState)
@@ -40,7 +41,7 @@ StateT = TypeVar("StateT", bound=StepState)
 
 
 class Decodable(Protocol[SourceT, StateT]):
-    """A model that can be run one output symbol at a time."""
+    """A model that can predict one output symbol at a time."""
 
     boundary: int  # the symbol before the first one and after the last
 
@@ -49,10 +50,10 @@ class Decodable(Protocol[SourceT, StateT]):
         """Attended memory (..., M) and query (..., Q) -> logits (..., V); leading dims broadcast."""
 
     def read(self, source: Tensor, mask: Tensor) -> tuple[SourceT, StateT]:
-        """Opens sources (B, S) int64 with their bool mask: what every step needs, and the first state."""
+        """Encodes sources (R, S) int64 with their bool mask: what all steps read, and the first state."""
 
     def step(self, source: SourceT, state: StateT, previous: Tensor) -> tuple[Tensor, Tensor, StateT]:
-        """After symbols (B,): query (B, Q), scores (B, S) with -inf at padding, and the next state."""
+        """After symbols (R,): query (R, Q), scores (R, S) with -inf at padding, and the next state."""
 
 
 def next_symbol(
@@ -67,14 +68,14 @@ def next_symbol(
 
     Args:
         model: gives the readout.
-        source: gives the memory (B, S, M).
-        query: (B, Q), of `model.step`.
-        scores: (B, S), of `model.step`; log p(s) up to a constant, -inf at padded positions.
+        source: gives the memory (R, S, M).
+        query: (R, Q), of `model.step`.
+        scores: (R, S), of `model.step`; log p(s) up to a constant, -inf at padded positions.
         prediction: "marginal" or "expected".
-        keep: K, how many positions are read out; None for all of them.
+        keep: how many positions are read out; None for all of them.
 
     Returns:
-        (B, V) in nats; each row's probabilities sum to 1.
+        (R, V) in nats; each row's probabilities sum to 1.
 
     Raises:
         UsageError: an unknown prediction, or `keep` below 1.
@@ -82,12 +83,12 @@ def next_symbol(
     check(prediction, keep)
     memory = source.memory
     if keep is not None and keep < scores.shape[-1]:
-        scores, kept = scores.topk(keep, -1)  # (B, K)
-        memory = memory.take_along_dim(kept.unsqueeze(-1), 1)  # (B, K, M)
+        scores, position = scores.topk(keep, -1)  # (R, keep)
+        memory = memory.take_along_dim(position.unsqueeze(-1), 1)  # (R, keep, M)
     if prediction == "expected":
-        attended = (scores.softmax(-1).unsqueeze(-2) @ memory).squeeze(-2)  # (B, M)
+        attended = (scores.softmax(-1).unsqueeze(-2) @ memory).squeeze(-2)  # (R, M)
         return model.readout(attended, query).log_softmax(-1)
-    emission = model.readout(memory, query.unsqueeze(-2)).log_softmax(-1)  # (B, S, V)
+    emission = model.readout(memory, query.unsqueeze(-2)).log_softmax(-1)  # (R, S, V)
     return torch.logsumexp(scores.log_softmax(-1).unsqueeze(-1) + emission, -2)
 
 

@@ -1,8 +1,8 @@
-"""One alignment from two directions.
+"""Symmetrisation: one word alignment from the alignments of both directions.
 
-A model that gives every target word one source word cannot link two source words to it; the model of
-the other direction can, and cannot do the opposite. The links that both find are precise, those that any
-finds are many, and the growing rules lie between:
+A model that gives every target word one source word cannot link it to two source words; the model of the
+other direction can, but not the opposite. The intersection of their links has high precision, the union has
+high recall, and the growing rules lie between:
 
     grow             from the intersection on, links of the union are added beside links (left, right,
                      above, below) if they give a word without a link its first one
@@ -40,49 +40,49 @@ def symmetrise(
     Args:
         forward: (source, target) by the model from source to target.
         backward: (source, target) too, by the model from target to source.
-        method: One of `METHODS`.
+        method: one of `METHODS`.
 
     Raises:
-        UsageError: There is no such method.
+        UsageError: there is no such method.
     """
     if method not in METHODS:
         raise UsageError(f"there is no symmetrisation {method!r}", f"there are: {', '.join(METHODS)}")
     ahead, back = set(forward), set(backward)
     if method == "union":
         return sorted(ahead | back)
-    found = ahead & back
+    points = ahead & back
     if method == "intersection":
-        return sorted(found)
-    _grow(found, ahead | back, _BESIDE if method == "grow" else _BESIDE + _DIAGONAL)
+        return sorted(points)
+    _grow(points, ahead | back, _BESIDE if method == "grow" else _BESIDE + _DIAGONAL)
     if method in ("grow-diag-final", "grow-diag-final-and"):
         for links in (ahead, back):
-            _finish(found, links, both=method == "grow-diag-final-and")
-    return sorted(found)
+            _finish(points, links, both=method == "grow-diag-final-and")
+    return sorted(points)
 
 
-def _grow(found: _Points, union: _Points, neighbours: tuple[tuple[int, int], ...]) -> None:
-    sources, targets = {s for s, _ in found}, {t for _, t in found}
+def _grow(points: _Points, union: _Points, neighbours: tuple[tuple[int, int], ...]) -> None:
+    sources, targets = {s for s, _ in points}, {t for _, t in points}
     grew = True
     while grew:
         grew = False
         # Links that this sweep adds are visited by it, too, if their turn is still to come.
-        for s, t in (point for point in _in_turn(union) if point in found):
+        for s, t in (point for point in _in_turn(union) if point in points):
             for step_s, step_t in neighbours:
                 point = s + step_s, t + step_t
                 fits = point[0] not in sources or point[1] not in targets
-                if point in union and point not in found and fits:
-                    found.add(point)
+                if point in union and point not in points and fits:
+                    points.add(point)
                     sources.add(point[0])
                     targets.add(point[1])
                     grew = True
 
 
-def _finish(found: _Points, links: _Points, both: bool) -> None:
-    sources, targets = {s for s, _ in found}, {t for _, t in found}
-    for s, t in _in_turn(links - found):
+def _finish(points: _Points, links: _Points, both: bool) -> None:
+    sources, targets = {s for s, _ in points}, {t for _, t in points}
+    for s, t in _in_turn(links - points):
         free = s not in sources, t not in targets
         if all(free) if both else any(free):
-            found.add((s, t))
+            points.add((s, t))
             sources.add(s)
             targets.add(t)
 

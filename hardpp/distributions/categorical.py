@@ -1,11 +1,10 @@
-"""The categorical distribution at the price of its softmax.
+"""A categorical distribution that costs no more than its softmax.
 
 Torch's own normalises logits by `logits - logsumexp(logits)`: two passes and six operations backward, at
-every site of every step. Here it is one `log_softmax`, and a plate that asks for the batch shape that is
-there already gets the same object back. Log-probabilities are float32 or wider, also under autocast.
-
-Draws invert the distribution function, with one uniform number each; torch's own race S exponential
-variables and check the probabilities on the host.
+every site of every step. Here it is one `log_softmax`, and expanding to the same batch shape returns the same
+object. Log-probabilities are float32 or wider, also under autocast. Draws invert the distribution function
+with one uniform number each; torch's own needs S exponential variables and checks the probabilities on the
+host.
 
 Shapes: ... = batch, S values.
 """
@@ -50,8 +49,8 @@ class Categorical(dist.Categorical):
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-probabilities of values that broadcast with the batch, in nats."""
         if hasattr(value, "_pyro_categorical_support") or self._validate_args:
-            found: Tensor = super().log_prob(value)
-            return found
+            log_prob: Tensor = super().log_prob(value)
+            return log_prob
         shape = torch.broadcast_shapes(value.shape, self.batch_shape)
         index = value.long().expand(shape).unsqueeze(-1)
         return self.logits.expand(*shape, self._num_events).gather(-1, index).squeeze(-1)
@@ -61,7 +60,7 @@ def inverse_distribution(log_probabilities: Tensor, uniform: Tensor) -> Tensor:
     """The first value whose cumulative probability exceeds a number in [0, 1).
 
     Args:
-        log_probabilities: (..., S), normalised; a value of -inf is never the answer.
+        log_probabilities: (..., S), normalised; a value of -inf is never returned.
         uniform: (*more, ...), float64.
 
     Returns:

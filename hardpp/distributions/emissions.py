@@ -1,9 +1,9 @@
-"""The tokens of an utterance, observed where decisions emit them.
+"""The tokens of an utterance, observed at the steps whose decisions emit them.
 
     step t:   log p(y[o] | all before) where decision t emits token o,   0 elsewhere
 
-As many steps as the decisions have, so that objectives credit each decision with the tokens that come with it
-and after it (`hardpp.distributions.step_independent`). The value is the tokens themselves, (B, T).
+There is one step for each decision, so objectives credit a decision with the tokens that come with it and
+after it (`hardpp.distributions.step_independent`). The value is the tokens themselves, (B, T).
 
 Source: Lawson et al. (2017), equation 1.
 Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the left.
@@ -22,13 +22,13 @@ from hardpp.ops.precision import at_least_single
 
 
 class Emissions(StepIndependent):
-    """Tokens (B, T) given decisions (..., B, N); a path that does not emit all of them is impossible.
+    """Tokens (B, T) given decisions (..., B, N); a path that does not emit all tokens is impossible.
 
     Args:
         grid: how many frames and tokens there are.
         decisions: (..., B, N), int64.
-        tokens: the distribution of every token where it is emitted, of batch shape (..., B, T); what it says
-            of padding is not read.
+        tokens: the distribution of every token where it is emitted, of batch shape (..., B, T); at padding
+            it is not used.
     """
 
     has_rsample = False
@@ -53,15 +53,15 @@ class Emissions(StepIndependent):
 
     @property
     def base_dist(self) -> Any:
-        """What is drawn: the distribution of every token."""
+        """The distribution of every token."""
         return self.tokens
 
     def step_mask(self) -> bool:
-        """Every step counts: those without a token say 0."""
+        """Every step counts; steps without a token add 0."""
         return True
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """No draws: what a token's distribution was made of has seen the tokens before it.
+        """Not possible: the distribution of a token was computed from the observed tokens before it.
 
         Raises:
             NotImplementedError: always.
@@ -73,11 +73,11 @@ class Emissions(StepIndependent):
         return self.step_log_prob(value).sum(-1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
-        """What every step emits, (..., B, N), in nats."""
+        """The log-probability of the token of every step, (..., B, N), in nats; 0 without a token."""
         steps = self.grid.steps
-        found = self._known(self.token_log_prob(value)).masked_fill(self._missing(), -torch.inf)
-        return found.new_zeros(*found.shape[:-1], steps).scatter_add(
-            -1, self.at.clamp(max=steps - 1).expand(found.shape), found
+        tokens = self._unpadded(self.token_log_prob(value)).masked_fill(self._missing(), -torch.inf)
+        return tokens.new_zeros(*tokens.shape[:-1], steps).scatter_add(
+            -1, self.at.clamp(max=steps - 1).expand(tokens.shape), tokens
         )
 
     def token_log_prob(self, value: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class Emissions(StepIndependent):
         return log_prob.expand(self.at.shape)
 
     # 0 at padding, never narrower than float32.
-    def _known(self, log_prob: Tensor) -> Tensor:
+    def _unpadded(self, log_prob: Tensor) -> Tensor:
         wide = at_least_single(log_prob)
         return wide.where(self._token_mask(), wide.new_zeros(()))
 
@@ -98,16 +98,17 @@ class Emissions(StepIndependent):
 
 
 class GridEmissions(Emissions):
-    """Tokens that depend on how many frames were consumed before them, and on no other decision.
+    """Tokens that depend on the number of frames consumed, and otherwise not on the decisions.
 
     Args:
         grid: how many frames and tokens there are.
         decisions: (..., B, N), int64.
-        tokens: the distribution of every token after so many frames, of batch shape (B, S + 1, T).
+        tokens: the distribution of every token by the number of frames consumed, of batch shape
+            (B, S + 1, T).
     """
 
     def arc_log_prob(self, value: Tensor) -> Tensor:
-        """What every arc of the lattice adds, (B, N, T + 1, 2), whatever the decisions are."""
+        """Log-probabilities for every arc of the lattice, (B, N, T + 1, 2), the same for all decisions."""
         mask = self._token_mask().unsqueeze(-2)
         table = self._table(value)
         return self.grid.token_arcs(table.where(mask, table.new_zeros(())))

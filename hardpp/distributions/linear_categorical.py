@@ -2,10 +2,10 @@
 
     value ~ Categorical(logits=features weight^T + bias)        # 0 .. V-1
 
-Scoring V symbols at S enumerated positions takes (S, B, T, V) logits; here it takes a chunk of them
-(`hardpp.ops.linear_log_softmax`). Inference that knows how much the positions weigh has only those
-normalised that can count (`hardpp.ops.pruned_mixture`), and training skips the rows that hardly count in the
-posterior.
+Scoring V symbols at S enumerated positions takes (S, B, T, V) logits; here only a chunk of them exists at a
+time (`hardpp.ops.linear_log_softmax`). If inference knows the weights of the positions, only those that can
+count are normalised (`hardpp.ops.pruned_mixture`), and training skips rows of negligible posterior
+probability.
 
 Shapes: H features, V symbols; ... = batch dims: plates, and what inference adds on their left.
 """
@@ -34,25 +34,25 @@ WRITTEN_OUT = 512
 class LinearCategorical(TorchDistribution):
     """Categorical whose logits are linear in features.
 
-    `log_prob` and `sample` form the logits chunk by chunk, once a row of features, whether a plate
-    repeats the row or several values belong to it; `logits` and `probs` hold them all. Log-probabilities
-    are float32 or wider. They can be differentiated once, and the backward pass reads from the device
-    which rows it may skip: on CUDA one host synchronisation a site or two, and none in the forward pass.
-    A small vocabulary is a plain categorical.
+    `log_prob` and `sample` compute the logits chunk by chunk, once for each row of features, even if a plate
+    repeats the row or it has several values; `logits` and `probs` hold all of them. Log-probabilities are
+    float32 or wider. They can be differentiated once. The backward pass reads from the device which rows it
+    may skip: one or two host synchronisations a site on CUDA, none in the forward pass. A small vocabulary is
+    a plain categorical.
 
     Args:
         features: (..., H).
         weight: (V, H).
         bias: (V,), or None for zeros; minus infinity rules a symbol out.
         chunk_bytes: size of the log-probabilities (rows, V) worked on at once, one row at least.
-        kept_bytes: size of the probabilities (rows, V) that are kept for the backward pass; those of more
-            rows are formed again.
+        kept_bytes: size of the probabilities (rows, V) that are kept for the backward pass; the others are
+            computed again.
         negligible: the backward pass skips the rows of smallest incoming gradient, each at most this
             share of the largest and together at most this share of all; the relative error of the
             gradients is of that size, by default about float32's own. 0 skips only the rows without
             any gradient and is exact.
-        written_out: a vocabulary of at most so many symbols holds all its logits, which is then faster;
-            the options above have no meaning there.
+        written_out: for a vocabulary of at most so many symbols all logits are held, which is faster; the
+            options above are then ignored.
         validate_args: whether to check arguments and values, as in torch.
 
     Raises:
@@ -142,26 +142,23 @@ class LinearCategorical(TorchDistribution):
         if self.constant and value.dim() < len(self.batch_shape) == self.features.dim() - 1:
             learnt, constant = self.features.tensor_split([-self.constant])
             with torch.no_grad():
-                compared = self._chosen(constant, value)
-            found = torch.cat([self._chosen(learnt, value), compared])
+                without_gradient = self._log_prob(constant, value)
+            log_prob = torch.cat([self._log_prob(learnt, value), without_gradient])
         else:
-            found = self._chosen(self.features, value)
-        return found.expand(shape)
+            log_prob = self._log_prob(self.features, value)
+        return log_prob.expand(shape)
 
     def last_constant(self, rows: int) -> "LinearCategorical":
-        """The same, but nothing is learnt from the last so many rows of the leftmost batch dim.
-
-        `log_prob` then saves what only a gradient needs, where it can tell those rows apart.
-        """
+        """The same, without gradient for the last rows of the leftmost batch dim, which saves time."""
         new = self.expand(self.batch_shape)
         new.constant = rows
         return new
 
     def mixture_terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float) -> Tensor:
-        """`log_prob` of the terms of mixtures, without those that cannot count.
+        """`log_prob` of the terms of mixtures; negligible terms may be minus infinity.
 
-        In log p(y) = log sum exp(log_weight + log_prob(y)) over `dim`, those terms may come out as minus
-        infinity that make log p(y) no more than `tolerance` too low, all together.
+        All together they make log p(y) = log sum exp(log_weight + log_prob(y)) over `dim` at most `tolerance`
+        too low.
 
         Args:
             value: the same for all terms of a mixture.
@@ -175,19 +172,9 @@ class LinearCategorical(TorchDistribution):
         return self._terms(value, log_weight, dim, tolerance, average=False)
 
     def mean_terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float) -> Tensor:
-        """`log_prob` of the terms of means, without those that cannot count.
+        """`log_prob` of the terms of means, arguments as for `mixture_terms`; negligible terms may be 0.
 
-        In the mean, sum exp(log_weight) log_prob(y) over `dim`, those terms may come out as 0 that change it
-        by no more than `tolerance`, all together.
-
-        Args:
-            value: the same for all terms of a mean.
-            log_weight: of the terms, in nats, broadcasting with the batch shape; a constant.
-            dim: of the batch shape, negative.
-            tolerance: nats.
-
-        Returns:
-            Log-probabilities of the shape that value, weights and batch shape broadcast to.
+        All together they change the mean, sum exp(log_weight) log_prob(y) over `dim`, by at most `tolerance`.
         """
         return self._terms(value, log_weight, dim, tolerance, average=True)
 
@@ -199,12 +186,12 @@ class LinearCategorical(TorchDistribution):
         )
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """The symbols along a dim of their own on the left, (V, ...) or, not expanded, (V, 1, ...)."""
+        """The symbols along a new dim on the left, (V, ...) or, not expanded, (V, 1, ...)."""
         symbols = torch.arange(len(self.weight), device=self.features.device)
         symbols = symbols.reshape(-1, *(1,) * len(self.batch_shape))
         return symbols.expand(-1, *self.batch_shape) if expand else symbols
 
-    def _chosen(self, features: Tensor, value: Tensor) -> Tensor:
+    def _log_prob(self, features: Tensor, value: Tensor) -> Tensor:
         return linear_log_softmax(features, self.weight, self.bias, value.long(), **self.options)
 
     def _terms(self, value: Tensor, log_weight: Tensor, dim: int, tolerance: float, average: bool) -> Tensor:

@@ -1,16 +1,16 @@
-"""One site that holds a whole sequence: T steps, drawn at once, credited one by one.
+"""A whole sequence as one sample site: T steps are drawn at once, and objectives credit each of them.
 
     z[..., t] ~ base[..., t],    t = 0 .. T-1, independent given the data
 
-To Pyro this is `Independent(base, 1)`, one event with one log-probability. Our objectives ask
-`step_log_prob` for the terms of the steps, so that each step is a latent with a return of its own, at
-the price of one site: a loop of T sites costs T times the overhead.
+To Pyro this is `Independent(base, 1)`, one event with one log-probability. Our objectives call
+`step_log_prob` for the terms of the steps, so each step is a latent with its own return, at the cost of one
+site; a loop of T sites has T times the overhead.
 
-The step dim is *causal*: by observing a `StepIndependent` of as many steps after a latent one, a program
-states that step t of the observation depends on steps 0 .. t of the latent only (a decoder that reads
-z[..., : t + 1] to predict y[..., t]). Score-function objectives then credit z[t] with the observed steps
-t and later; a program that breaks the promise gets a biased gradient. `dist.Unit(log_factor)` is a base
-too: a step may carry any factor, p(z[t] given z[t - 1]) against the distribution it was drawn from.
+The step dim is *causal*: a program that observes a `StepIndependent` of equally many steps after a latent one
+states that step t of the observation depends on steps 0 .. t of the latent only (a decoder that reads z[...,
+: t + 1] to predict y[..., t]). Score-function objectives then credit z[t] with the observed steps t and
+later; a program that breaks this promise gets a biased gradient. `dist.Unit(log_factor)` is a base, too: a
+step may carry any factor, such as p(z[t] given z[t - 1]) against the distribution it was drawn from.
 
 Shapes: ... = plates, T steps.
 """
@@ -23,7 +23,7 @@ from torch import Tensor
 
 
 class StepIndependent(Independent):
-    """T independent steps as one event whose steps can be told apart.
+    """T independent steps as one event, with the log-probability of each step.
 
     Args:
         base: a distribution of batch shape (..., T), without event dims or with some to the right of T.
@@ -50,6 +50,6 @@ class StepIndependent(Independent):
         return log_prob
 
     def step_mask(self) -> Tensor | bool:
-        """Which steps count, (..., T): what `base.mask` was given, True without one."""
+        """The mask of the steps, (..., T), as given by `base.mask`; True without one."""
         mask: Tensor | bool = getattr(self.base_dist, "_mask", True)
         return mask

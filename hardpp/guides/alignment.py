@@ -1,9 +1,8 @@
-"""Guides over alignments: q(alignment | source, target).
+"""The guide over alignments, q(alignment | source, target), independent at each step.
 
-A guide opens the same plates and samples the same sites as its model, and nothing else. Unlike
-the model it may read the whole target. For `LatentAlignment` the exact posterior factorises over
-steps, so `StepwiseAlignment` contains it: any remaining gap is amortisation or optimisation,
-never the family.
+A guide opens the same plates and samples the same sites as its model. Unlike the model it may read the whole
+target. For `LatentAlignment` the exact posterior factorises over steps, so this family contains it: a
+remaining gap is due to amortisation or optimisation.
 
 Source: Deng et al. (2018), section 3; their inference network for translation.
 Shapes: B data, S source positions, T steps; ... = dims inference adds on the left.
@@ -20,12 +19,12 @@ from hardpp.types import SequenceBatch
 
 
 class StepwiseAlignment(PyroModule):
-    """alignment[b, t] ~ Categorical(scorer(target state[b, t], source states[b])), independent steps.
+    """alignment[b, t] ~ Categorical(scorer(target state[b, t], source states[b])).
 
     Args:
-        source_embedding, target_embedding: symbols (B, N) -> (B, N, E); usually the model's own.
-        source_reader, target_reader: embedded symbols and mask -> states (B, N, .), each state
-            allowed to depend on the whole sequence.
+        source_embedding, target_embedding: symbols (B, S) or (B, T) -> (..., E); usually the model's.
+        source_reader, target_reader: embedded symbols and mask -> states (B, S, .) or (B, T, .); each
+            may depend on the whole sequence.
         scorer: target states, `scorer.keys(source states)` and source mask -> scores (B, T, S).
     """
 

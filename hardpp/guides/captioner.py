@@ -1,9 +1,9 @@
-"""The guide that has heard the sentence: q(region | image, words), independent words.
+"""The guide for captioning that knows the whole sentence: q(region | image, words), independent at each word.
 
     region[b, t] ~ Categorical(scorer(reader(words)[b, t], memory[b]))
 
-`reader` goes over the whole sentence from both ends. For `Captioner` the exact posterior factorises over
-words, so the family contains it: any remaining gap is amortisation or optimisation.
+`reader` reads the sentence from both ends. For `Captioner` the exact posterior factorises over words, so this
+family contains it: a remaining gap is due to amortisation or optimisation.
 
 Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent Attention Models; Deng et
 al. (2018), section 3.
@@ -21,11 +21,11 @@ from hardpp.types import SequenceBatch
 
 
 class SentenceInformed(PyroModule):
-    """Regions as above, from parts that are given rather than built.
+    """Regions as above; the parts are given, not built.
 
     Args:
-        encoder: images -> memory (B, S, M); usually the model's own.
-        embedding: words (B, T) -> (B, T, E); usually the model's own.
+        encoder: images -> memory (B, S, M); usually the model's.
+        embedding: words (B, T) -> (B, T, E); usually the model's.
         reader: embedded words and their mask -> states (B, T, .).
         scorer: states, `scorer.keys(memory)` and mask of regions -> scores (B, T, S).
     """

@@ -1,11 +1,11 @@
-"""The guide that knows all frames, and the token to be said: q(decisions | frames, tokens).
+"""The guide for online alignment that knows all frames and the next token: q(decisions | frames, tokens).
 
-    decision[t] ~ Bernoulli(emission(LSTM(reader(frames) at hand, decision[t - 1], token to come)) + pace)
+    decision[t] ~ Bernoulli(emission(LSTM(current reader(frames), decision[t - 1], next token)) + pace)
 
-For the models of online alignment, whatever their state: it draws the same decisions, forced where theirs
-are. A posterior knows all of the tokens; those further ahead were found not to help. What does help, where
-there are many, is to know how much is left: with an even pace a guide that has learnt nothing yet takes all
-paths alike, without one it emits at one rate and whatever is left over at the end.
+It draws the same decisions as the models of online alignment, and forced ones where theirs are forced. The
+exact posterior depends on all of the tokens, but those further ahead were found not to help. For long targets
+it helps to know how much is left: with an even pace an untrained guide draws all paths with equal
+probability; without one it emits at a constant rate, and the remaining tokens at the end.
 
 Source: Lawson et al. (2018), section 2.2.
 Shapes: B data, N decisions, S frames, T tokens, F features of a frame, E of a token; ... = dims inference
@@ -26,16 +26,16 @@ from hardpp.types import SequenceBatch
 
 
 class TargetInformed(PyroModule):
-    """Decisions as above, from parts that are given rather than built.
+    """Decisions as above; the parts are given, not built.
 
     Args:
         reader: frames (B, S, F) and their right-padded mask -> (B, S, .), from both ends.
-        embedding: symbols (...) -> (..., E); of the guide's own, or the model's.
-        recurrence: over the reader's features, 1 and E inputs.
-        emission: its features (..., H) -> (..., 1), the logit of emitting.
-        even: is the pace even (`hardpp.ops.lattice_grid.Grid.even`)? Otherwise it is 0.
+        embedding: symbols (...) -> (..., E); its own, or the model's.
+        recurrence: over the reader's features, the last decision and E features of a token.
+        emission: states (..., H) -> (..., 1), the logit of emitting.
+        even: add an even pace (`hardpp.ops.lattice_grid.Grid.even`)? Otherwise the pace is 0.
         dwell: as the model's.
-        boundary: what is to come after the last token.
+        boundary: the next token after the last one.
     """
 
     max_plate_nesting = 1  # utterances

@@ -1,7 +1,7 @@
-"""The prior as guide: any model's own latents, drawn before the data are seen.
+"""The prior as guide: it draws the latents of any model as the model does, without the observations.
 
-With it the bound is E_p[log p(y | z)], and score-function training is hard attention as in Xu et
-al. (2015): no inference network, and nothing the model does not know at test time.
+The bound is then E_p[log p(y | z)], and score-function training is hard attention as in Xu et al. (2015): no
+inference network is needed.
 """
 
 from typing import Any
@@ -13,10 +13,10 @@ from torch import nn
 
 
 class Prior(PyroModule):
-    """q = the model's program with its observations left unscored.
+    """q = the model's program without the scores of its observations.
 
-    Objectives that score the model at its own draws run it once and not twice (`prior_of` tells them). Where
-    it is run a second time, and drops units out, the two runs drop their own.
+    Objectives that score the model at its own draws run it once and not twice (they see it by `prior_of`). If
+    it is run twice, the two runs have independent dropout.
     """
 
     def __init__(self, model: nn.Module):
@@ -30,7 +30,7 @@ class Prior(PyroModule):
         return self.model
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the model; only its latent sites are seen from outside."""
+        """Runs the model; only its latent sites are visible to handlers outside."""
         with poutine.block(hide_fn=_observed):
             return self.model(*args, **kwargs)
 

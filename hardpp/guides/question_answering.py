@@ -1,12 +1,11 @@
-"""The guide that knows the answer: q(region | image, question, answer).
+"""The guide for question answering that knows the answer: q(region | image, question, answer).
 
     q(region = s) prop. exp(u^T tanh(U1 (x_s * relu(V1 h_y)) + U2 (q * relu(V2 h_y))))
 
-with x_s the memory of region s, q the query and h_y an embedding of the answer, multiplied feature
-by feature. Questions are independent in it, as they are in the exact posterior of
-`QuestionAnswering`, so the family holds the posterior if the scorer can.
+with x_s the memory of region s, q the query and h_y an embedding of the answer; * multiplies feature by
+feature. Questions are independent, as in the exact posterior of `QuestionAnswering`.
 
-Source: Deng et al. (2018), section 5; the form is the one they found best.
+Source: Deng et al. (2018), section 5, who found this form to be the best.
 Shapes: B images, T questions of an image, S regions, M memory features, Q query features, E embedding;
 ... = dims inference adds on the left.
 """
@@ -22,11 +21,11 @@ from hardpp.types import QuestionBatch
 
 
 class AnswerInformed(PyroModule):
-    """region[b, t] ~ Categorical(scorer(query, answer, memory)), independent questions.
+    """region[b, t] ~ Categorical(scorer(query, answer, memory)).
 
     Args:
-        encoder: images -> memory (B, S, M); usually the model's own.
-        reader: questions (B, T, L) and their mask -> queries (B, T, Q); usually the model's own.
+        encoder: images -> memory (B, S, M); usually the model's.
+        reader: questions (B, T, L) and their mask -> queries (B, T, Q); usually the model's.
         embedding: answers (B, T) -> (B, T, E).
         scorer: memory, queries, embedded answers and mask -> scores (B, T, S).
     """

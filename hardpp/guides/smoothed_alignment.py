@@ -1,10 +1,10 @@
-"""The chain's own posterior as guide: where each symbol came from, given the whole target.
+"""The smoothed posterior of a hidden Markov model as guide; nothing in it is trained.
 
     q(alignment[b, t] | source, target) = smoothed[b, t]
 
-For a model whose steps believe where they stand (`hardpp.nn.chain_decoder`) the exact posterior of a step
-knows the symbols up to it. The chain that has the same likelihood has a posterior that knows all of them,
-and this guide draws from its marginals: nothing is trained, and word alignments by it are far better.
+In a model with the decoder of `hardpp.nn.chain_decoder` the exact posterior of a step depends on the symbols
+up to that step only. The hidden Markov model with the same likelihood has a posterior that depends on all
+symbols; this guide draws from its marginals, which give much better word alignments.
 
 Source: forward-backward smoothing, `hardpp.ops.chain`.
 Shapes: B data, S source positions, T steps.
@@ -22,21 +22,21 @@ from hardpp.types import SequenceBatch
 
 
 class Smoothing(Protocol):
-    """A decoder that knows where each symbol of a whole target came from."""
+    """A decoder with smoothed posteriors of the alignment."""
 
     def smoothed(
         self, target: Tensor, target_mask: Tensor, memory: Tensor, mask: Tensor, boundary: int
     ) -> Tensor:
-        """Log-probabilities (B, T, S)."""
+        """Log-probabilities (B, T, S) of each step's position, given the whole target."""
 
 
 class SmoothedAlignment(PyroModule):
-    """alignment[b, t] ~ the smoothed position of step t; all networks are the model's, without gradient.
+    """alignment[b, t] ~ Categorical(smoothed[b, t]); the networks are the model's, without gradient.
 
     Args:
         embedding: source symbols (B, S) -> (B, S, E).
         encoder: embedded source and its mask -> memory (B, S, M).
-        decoder: of the model, `smoothed` by itself.
+        decoder: the model's.
         boundary: the symbol that stands before the first one.
     """
 

@@ -1,1 +1,1 @@
-"""Figures of merit of decoded outputs and links; import each from the module that owns it."""
+"""Metrics of decoded outputs, alignments and boundaries."""

@@ -1,6 +1,6 @@
-"""Errors of word alignments against links made by hand.
+"""Alignment error rate (AER), precision and recall of word alignments against gold links.
 
-With found links A, sure links S and possible links P (S among them):
+With predicted links A, sure links S and possible links P (S among them):
 
     precision = |A & P| / |A|      recall = |A & S| / |S|
     AER = 1 - (|A & S| + |A & P|) / (|A| + |S|)
@@ -20,14 +20,14 @@ class AlignmentErrors(NamedTuple):
     """Errors of the links of a list of pairs; rates are fractions."""
 
     error: float  # AER
-    precision: float  # of the found links, how many are right; 1 if none were found
-    recall: float  # of the sure links, how many were found; 1 if there are none
-    found: int  # links found, over all pairs
+    precision: float  # fraction of the predicted links that are possible; 1 if none were predicted
+    recall: float  # fraction of the sure links that are predicted; 1 if there are none
+    found: int  # links predicted, over all pairs
     sure: int  # sure links, over all pairs
 
 
 class HitRate(NamedTuple):
-    """How often the one best source position of a target word is right."""
+    """How often the best source position of a target word is right."""
 
     rate: float  # hits / words
     hits: int
@@ -40,12 +40,12 @@ def alignment_errors(
     """AER, precision and recall of all pairs' links.
 
     Args:
-        found: One collection of links a pair.
-        sure: The gold links of each pair.
-        possible: Links that are not wrong, whether sure or not; left out, the sure ones alone.
+        found: the predicted links of each pair.
+        sure: the gold links of each pair.
+        possible: links that are not wrong, sure or not; if left out, the sure ones.
 
     Raises:
-        ValueError: Unequal numbers of pairs, or there is neither a found nor a sure link.
+        ValueError: unequal numbers of pairs, or no predicted and no sure link.
     """
     if len(found) != len(sure) or (possible is not None and len(possible) != len(sure)):
         numbers = [len(part) for part in (found, sure, possible) if part is not None]
@@ -64,14 +64,14 @@ def alignment_errors(
 
 
 def hit_rate(found: Sequence[Links], gold: Sequence[Links]) -> HitRate:
-    """How many of the target words with a gold link have their found link among the gold ones.
+    """The fraction of target words with a gold link whose predicted link is a gold one.
 
     Args:
-        found: One collection of links a pair, at most one a target word; a word without one is missed.
-        gold: The gold links of each pair.
+        found: the predicted links of each pair, at most one a target word; a word without one is missed.
+        gold: the gold links of each pair.
 
     Raises:
-        ValueError: Unequal numbers of pairs, a target word with two found links, or no gold link.
+        ValueError: unequal numbers of pairs, a target word with two predicted links, or no gold link.
     """
     if len(found) != len(gold):
         raise ValueError(f"expected links of {len(gold)} pairs, got {len(found)}")

@@ -28,8 +28,8 @@ def bleu(
     Args:
         hypotheses: texts.
         references: an item's right translations, at least one.
-        order: of the longest n-grams that count, as in BLEU-1 to BLEU-4.
-        tokenized: the texts were tokenised before: only blanks part words. Else sacreBLEU's 13a does.
+        tokenized: are the texts tokenised (words separated by blanks)? Otherwise sacreBLEU's 13a does it.
+        order: the longest n-grams that count, as in BLEU-1 to BLEU-4.
 
     Raises:
         UsageError: sacrebleu is not installed.
@@ -47,10 +47,10 @@ def bleu(
         from sacrebleu.metrics.bleu import BLEU
     except ImportError as error:
         raise UsageError("BLEU needs sacrebleu", "pip install 'hardpp[text]'") from error
-    # sacreBLEU wants a list for each number of the reference, with None where an item has fewer.
+    # sacreBLEU takes a list of all first references, one of all second ones, ..., with None where there is none.
     most = max(map(len, references))
     streams: Any = [[item[n] if n < len(item) else None for item in references] for n in range(most)]
-    # force: that the texts are tokenised is what the caller has just said.
+    # force: no warning about tokenised texts.
     metric = BLEU(tokenize="none" if tokenized else "13a", force=True, max_ngram_order=order)
     # Two decimals are published; the rest is the noise of a sum of logarithms.
     score = round(metric.corpus_score(list(hypotheses), streams).score, 2)

@@ -1,12 +1,12 @@
-"""How far found boundaries are from the true ones, and whether intervals that should hold them do.
+"""Errors of predicted boundaries in time, and coverage of their intervals.
 
-Boundaries are times, in seconds, of the same events in found and gold, in the same order. With d the
-distance of one found boundary from its gold one:
+Boundaries are times, in seconds, of the same events in the same order. With d the distance of a predicted
+boundary from its gold one:
 
     mean = sum d / n        within 20 ms = |{d <= 0.02}| / n
 
-An interval that holds the gold boundary with probability 0.89 should hold it in 89 of 100 cases: its
-coverage.
+Coverage is the fraction of intervals that contain their gold boundary: of intervals with probability 0.89 it
+should be 0.89.
 
 Source: the scoring of forced alignments, for instance McAuliffe et al. (2017), Montreal Forced Aligner.
 """
@@ -14,7 +14,7 @@ Source: the scoring of forced alignments, for instance McAuliffe et al. (2017), 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_NEAR = 20.0  # ms, what phoneticians agree with one another to
+_NEAR = 20.0  # ms, the agreement of phoneticians with one another
 _ROUNDING = 1e-6  # ms
 
 
@@ -23,13 +23,13 @@ class BoundaryErrors(NamedTuple):
 
     mean: float
     median: float
-    bias: float  # mean of found - gold: above 0 where boundaries are found late
+    bias: float  # mean of predicted - gold: above 0 if boundaries are predicted late
     near: float  # fraction within 20 ms
     boundaries: int
 
 
 class Coverage(NamedTuple):
-    """How many of the gold boundaries lie in their intervals."""
+    """The fraction of gold boundaries that lie in their intervals."""
 
     rate: float  # held / boundaries
     width: float  # mean of the intervals, in milliseconds
@@ -38,23 +38,23 @@ class Coverage(NamedTuple):
 
 
 def boundary_errors(found: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]) -> BoundaryErrors:
-    """Distances of found boundaries from the gold ones.
+    """Distances of predicted boundaries from the gold ones.
 
     Args:
-        found: The times of each utterance's boundaries, in seconds.
-        gold: The same, as they are.
+        found: the predicted times of each utterance's boundaries, in seconds.
+        gold: the true ones.
 
     Raises:
-        ValueError: Unequal numbers of utterances or boundaries, or no boundary.
+        ValueError: unequal numbers of utterances or boundaries, or no boundary.
     """
-    late = [1000 * (here - there) for here, there in _matched(found, gold)]
-    distances = sorted(abs(one) for one in late)
+    errors = [1000 * (predicted - true) for predicted, true in _matched(found, gold)]
+    distances = sorted(abs(error) for error in errors)
     n = len(distances)
     return BoundaryErrors(
         sum(distances) / n,
         (distances[(n - 1) // 2] + distances[n // 2]) / 2,
-        sum(late) / n,
-        sum(one <= _NEAR + _ROUNDING for one in distances) / n,
+        sum(errors) / n,
+        sum(distance <= _NEAR + _ROUNDING for distance in distances) / n,
         n,
     )
 
@@ -65,12 +65,12 @@ def coverage(
     """How many gold boundaries lie between `low` and `high`, ends included.
 
     Args:
-        low: Where the interval of each utterance's boundaries starts, in seconds.
-        high: Where it ends.
-        gold: The boundaries as they are.
+        low: the starts of the intervals of each utterance's boundaries, in seconds.
+        high: their ends.
+        gold: the true boundaries.
 
     Raises:
-        ValueError: Unequal numbers of utterances or boundaries, an interval that ends before it starts, or no
+        ValueError: unequal numbers of utterances or boundaries, an interval that ends before it starts, or no
             boundary.
     """
     pairs = list(zip(_matched(low, gold), _matched(high, gold), strict=True))

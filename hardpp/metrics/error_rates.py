@@ -1,4 +1,4 @@
-"""Error rates of token sequences against the nearest of several right answers.
+"""Token and sequence error rates against the nearest of several references.
 
 Source: the scoring of grapheme-to-phoneme conversion since Yao and Zweig (2015): of several
 pronunciations the nearest one counts.
@@ -28,12 +28,11 @@ def error_rates(
 
     Args:
         hypotheses: one token sequence an item.
-        references: an item's right answers, at least one; the one that takes the fewest edits counts,
-            of equally near ones the shortest.
+        references: at least one an item; the one with the fewest edits counts, of equals the shortest.
 
     Returns:
-        Rates and the counts they are made of. If all nearest references are empty, the symbol rate is 0
-        without edits and infinite with any.
+        Rates and their counts. If all nearest references are empty, the symbol rate is 0 without edits and
+        infinite otherwise.
 
     Raises:
         ValueError: no items, unequal numbers of items, or an item without a reference.

@@ -1,7 +1,7 @@
-"""The phone error rate, over fewer kinds of phones than are recognised.
+"""The phone error rate after folding phones into classes.
 
-Hypothesis and reference are folded (to 39 phones, for TIMIT's 61) before edits are counted, and phones that
-fold to None are left out of both.
+Hypothesis and reference are folded (for TIMIT from 61 to 39 phones) before edits are counted; phones that
+fold to None are removed from both.
 
 Source: Lee and Hon (1989), Speaker-Independent Phone Recognition Using Hidden Markov Models.
 """
@@ -20,13 +20,13 @@ def phone_error_rate(
     """Error rates of one hypothesis an utterance against its reference, both folded.
 
     Args:
-        hypotheses: Phones of each utterance.
-        references: The same, as they were said.
-        folding: Phone -> what it counts as, None: nothing. A phone that is not there counts as itself.
-        merged: Folded phones of which several in a row count as one, such as "sil".
+        hypotheses: the recognised phones of each utterance.
+        references: the true phones.
+        folding: phone -> class, or None to remove it. A phone that is not there is its own class.
+        merged: classes of which several in a row count as one, such as "sil".
 
     Raises:
-        ValueError: Unequal numbers of utterances, or none.
+        ValueError: unequal numbers of utterances, or none.
 
     Example:
         >>> phone_error_rate([["sh", "ix", "q"]], [["sh", "ih"]], {"ix": "ih", "q": None}).edits
@@ -41,9 +41,9 @@ def phone_error_rate(
 def _folded(
     phones: Sequence[str], folding: Mapping[str, str | None], merged: Collection[str]
 ) -> tuple[str, ...]:
-    result: list[str] = []
+    folded: list[str] = []
     for phone in phones:
         label = folding.get(phone, phone)
-        if label is not None and not (result and label in merged and result[-1] == label):
-            result.append(label)
-    return tuple(result)
+        if label is not None and not (folded and label in merged and folded[-1] == label):
+            folded.append(label)
+    return tuple(folded)

@@ -1,23 +1,22 @@
-"""Accuracy against several people's answers, as VQA defines it.
+"""The accuracy of VQA, which compares one answer with those of several people.
 
     accuracy = mean over people n of min(1, matches among the others / 3)
 
-so that an answer is right if three of ten people gave it, and somebody who repeats one of them is not
-counted for it. Answers are compared as they are given: normalise them before.
+An answer is fully right if at least three of the other people gave it. Answers are compared as they are;
+normalise them before.
 
 Source: Antol et al. (2015), VQA: Visual Question Answering, and its evaluation of 2017.
 """
 
 from collections.abc import Sequence
 
-_AGREE = 3  # people who make an answer right
+_AGREE = 3  # people with the same answer make it right
 
 
 def vqa_accuracy(predicted: str, answers: Sequence[str]) -> float:
     """How right one answer is, from 0 to 1.
 
-    With three people or fewer nobody can be left out; the accuracy is then the share of people who gave
-    the answer, so one person's answer is simply right or wrong.
+    With three people or fewer the accuracy is the share of people who gave the answer.
 
     Args:
         predicted: the answer.

@@ -1,12 +1,12 @@
-"""A sentence about an image, each word said of exactly one region.
+"""Image captioning: every word of a sentence attends to exactly one region of the image.
 
     region[b, t] ~ Categorical(scores(query[b, t], memory[b]))                # 0 .. S-1
     word[b, t]   ~ Categorical(readout(memory[b, region[b, t]], query[b, t])) # 0 .. V-1
 
-This is `LatentAlignment` with an image for a source: `memory[b]` describes the regions of the image, by what
-lies in each (`hardpp.nn.grid_encoder`) or as somebody else found them. The recurrence is fed the expected
-region and not the drawn one, so that the regions of a sentence are independent given its words: their
-posterior is exact, and each is credited with its own word.
+This is `LatentAlignment` with an image as the source: `memory[b]` holds features of the regions of the image,
+from `hardpp.nn.grid_encoder` or from an external detector. The recurrence reads the expected region and not
+the drawn one, so the regions of a sentence are independent given its words: their posterior can be computed
+exactly, and each is credited with its own word.
 
 Source: Xu, Ba, Kiros, Cho, Courville, Salakhutdinov, Zemel and Bengio (2015), Show, Attend and Tell, whose
 hard attention feeds back what was drawn; Deng et al. (2018), section 2.2, for feeding back the expectation;
@@ -22,7 +22,7 @@ from hardpp.models.latent_alignment import Decoder, Features, LatentAlignment
 
 
 class Captioner(LatentAlignment):
-    """p(words, regions | image), from parts that are given rather than built; decodes as its parent does.
+    """p(words, regions | image); its parts are given, not built. It decodes as its parent class does.
 
     Args:
         encoder: images, as a batch holds them -> memory (B, S, M).
@@ -37,7 +37,7 @@ class Captioner(LatentAlignment):
         super().__init__(encoder, _Unordered(), decoder, readout, boundary)
 
 
-# Regions stand side by side: nothing reads them in a row, as words of a source are read.
+# The regions of an image have no order, so no encoder reads them as a sequence.
 class _Unordered(nn.Module):
     def forward(self, memory: Tensor, mask: Tensor) -> Tensor:
         return memory

@@ -1,9 +1,9 @@
-"""Connectionist temporal classification as a program: every frame says a token or nothing, independently.
+"""Connectionist temporal classification (CTC): every frame emits a token or a blank, independently.
 
-    token ~ CTCSequence(readout(frames))
+    tokens ~ CTCSequence(readout(frames))
 
-All alignments are summed out inside the one site there is, so every objective is exact and no guide has
-anything to draw. What online alignments are measured by.
+The distribution of the only site sums over all alignments, so every objective is exact and a guide has
+nothing to draw. It is the usual baseline for online alignments.
 
 Source: Graves, Fernandez, Gomez and Schmidhuber (2006), Connectionist Temporal Classification.
 Shapes: B data, S frames, F features of a frame, H hidden features, V symbols.
@@ -19,12 +19,12 @@ from hardpp.types import SequenceBatch
 
 
 class CTC(PyroModule):
-    """p(token | frames), from parts that are given rather than built.
+    """p(tokens | frames); its parts are given, not built.
 
     Args:
         frames: frames (B, S, F) and a right-padded mask (B, S) -> (B, S, H).
         readout: (..., H) -> logits (..., V).
-        boundary: the end mark, which is not said and whose symbol is the blank.
+        boundary: the end mark. No frame emits it; its symbol serves as the blank.
     """
 
     max_plate_nesting = 1  # utterances
@@ -36,11 +36,11 @@ class CTC(PyroModule):
     def forward(self, batch: SequenceBatch) -> None:
         """Runs the program."""
         logits = self.read(batch.source, batch.source_mask)
-        said = CTCSequence(logits, batch.source_mask, batch.target_mask, self.boundary)
+        tokens = CTCSequence(logits, batch.source_mask, batch.target_mask, self.boundary)
         with sites.utterances(batch.size, str(logits.device)):
-            pyro.sample(sites.SYMBOL, said, obs=batch.target)
+            pyro.sample(sites.SYMBOL, tokens, obs=batch.target)
 
     def read(self, source: Tensor, mask: Tensor) -> Tensor:
-        """What every frame says, logits (B, S, V) of frames (B, S, F) and their mask."""
+        """Logits (B, S, V) of every frame, from frames (B, S, F) and their mask."""
         frames = source.where(mask.unsqueeze(-1), source.new_zeros(()))
         return self.readout(self.frames(frames, mask))

@@ -1,11 +1,11 @@
-"""Latent alignment: every output symbol attends to exactly one source position.
+"""Latent alignment: every output symbol attends to exactly one source position (hard attention).
 
     alignment[b, t] ~ Categorical(scores(query[b, t], memory[b]))                    # 0 .. S-1
     symbol[b, t]    ~ Categorical(readout(memory[b, alignment[b, t]], query[b, t]))  # 0 .. V-1
 
-`query[b, t]` reads the symbols strictly before t and, by input feeding, the expected contexts of
-the steps before t, never the sampled ones. Given the target the alignments are therefore
-independent, and summing out every one of them costs O(T S), not O(S^T).
+`query[b, t]` reads the symbols strictly before t and, by input feeding, the expected contexts of the steps
+before t, never the sampled ones. Given the target the alignments are therefore independent, and summing out
+all of them costs O(T S), not O(S^T).
 
 Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention.
 Shapes: B data, S source positions, T steps, M memory features, Q query features, V symbols;
@@ -26,14 +26,14 @@ from hardpp.types import SequenceBatch
 
 
 class Source(NamedTuple):
-    """A source as decoding needs it: read once, for every step."""
+    """An encoded source, computed once and read by every step of decoding."""
 
     memory: Tensor  # (B, S, M)
     keys: Tensor  # (B, S, .)
     mask: Tensor  # (B, S) bool
 
     def select(self, rows: Tensor) -> "Source":
-        """The same sources for other rows, (N,) int64."""
+        """The same sources for other rows, (R,) int64."""
         return Source(self.memory[rows], self.keys[rows], self.mask[rows])
 
 
@@ -41,10 +41,10 @@ class Decoder(Protocol):
     """Reads the symbols before a step and scores the source positions; states are its own."""
 
     @property
-    def scorer(self) -> Any: ...  # has keys(memory)
+    def scorer(self) -> Any: ...  # with a method keys(memory)
 
     @property
-    def embedding(self) -> nn.Module: ...  # what a step takes of previous symbols
+    def embedding(self) -> nn.Module: ...  # of previous symbols
 
     def start(self, memory: Tensor) -> Any:
         """The state before the first symbol."""
@@ -59,7 +59,7 @@ class Decoder(Protocol):
 
 
 class Features(Protocol):
-    """From what was attended to what logits are linear in."""
+    """A readout whose logits are linear in features."""
 
     @property
     def symbols(self) -> Any: ...  # weight (V, H) and bias (V,)
@@ -72,20 +72,18 @@ class Features(Protocol):
 
 
 class LatentAlignment(PyroModule):
-    """p(symbol, alignment | source), from parts that are given rather than built.
+    """p(symbol, alignment | source); its parts are given, not built.
 
     Args:
         embedding: source symbols (B, S) -> (B, S, E).
         encoder: embedded source and its mask -> memory (B, S, M).
-        decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S); decoding
-            also takes it a step at a time.
-        readout: attended memory (..., M) and query (..., Q) -> logits (..., V), or the features they are
-            linear in.
+        decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S).
+        readout: attended memory (..., M) and query (..., Q) -> features (..., H) and logits (..., V).
         boundary: the symbol that stands before the first one and ends every target.
     """
 
     max_plate_nesting = 2  # data, steps
-    latent = sites.ALIGNMENT  # what the latent is called
+    latent = sites.ALIGNMENT  # the name of the latent site
     decoder: Decoder
     readout: Features
 
@@ -101,7 +99,7 @@ class LatentAlignment(PyroModule):
         self.embedding, self.encoder, self.decoder, self.readout = embedding, encoder, decoder, readout
         self.boundary = boundary
 
-    def forward(self, batch: SequenceBatch | SequenceBatch) -> Tensor:
+    def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the program; returns the alignments, (..., B, T)."""
         memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
         previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)
@@ -114,7 +112,7 @@ class LatentAlignment(PyroModule):
         return alignment
 
     def read(self, source: Tensor, mask: Tensor) -> tuple[Source, Any]:
-        """Opens sources (B, S) for decoding: what every step needs, and the state before the first."""
+        """Encodes sources (B, S) for decoding: what all steps read, and the state before the first."""
         memory = self.encoder(self.embedding(source), mask)
         return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
 

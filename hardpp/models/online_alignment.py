@@ -1,13 +1,13 @@
-"""Online hard alignment: read a frame or say a token, one decision at a time.
+"""Online hard alignment: each decision either consumes a frame or emits a token.
 
     decision[t] ~ Bernoulli(emission(state[t]))                       # 1: emit a token, 0: consume the frame
     token[o]    ~ Categorical(readout(state[t]))                      # where decision t emits the o-th token
-    state[t]    = LSTM(frame at hand, decision[t - 1], token before)
+    state[t]    = LSTM(current frame, decision[t - 1], token before)
 
-The frame at hand is the first that is not consumed, and zeros after the last. With `dwell` an emission stays
-at its frame; without, it consumes it, and no utterance has more tokens than frames. Decisions that only one
-way leads on from are forced (`hardpp.ops.lattice_grid`). The state has seen all decisions, so sums over them
-do not factorise; `hardpp.models.transducer` has the same sites and a state that has not.
+The current frame is the first that is not consumed, and zeros after the last. With `dwell` an emission stays
+at its frame; without, it consumes it, and no utterance has more tokens than frames. Decisions without an
+alternative are forced (`hardpp.ops.lattice_grid`). The state depends on all earlier decisions, so sums over
+decisions do not factorise; `hardpp.models.transducer` has the same sites, and there they do.
 
 Source: Lawson, Chiu, Tucker, Raffel, Swersky and Jaitly (2018), Learning Hard Alignments with Variational
 Inference, section 2.1; Luo, Chiu, Jaitly and Sutskever (2017), without dwelling.
@@ -34,7 +34,7 @@ from hardpp.types import SequenceBatch
 
 
 class OnlineState(NamedTuple):
-    """What decoding remembers between decisions; every part has R rows."""
+    """The state of decoding between decisions; every part has R rows."""
 
     cells: Cells
     decision: Tensor  # (R,) int64 the last one, 0 before the first
@@ -46,9 +46,9 @@ class OnlineState(NamedTuple):
 
 
 class OnlineAlignment(PyroModule):
-    """p(token, decisions | frames), from parts that are given rather than built.
+    """p(tokens, decisions | frames); its parts are given, not built.
 
-    To decode, `read` the frames; then for every decision `step` at the frame at hand, decide, and `follow`
+    To decode, `read` the frames; then for every decision `step` at the current frame, decide, and `follow`
     the decision. The state has one size, however long the utterance.
 
     Args:
@@ -89,26 +89,25 @@ class OnlineAlignment(PyroModule):
             at = grid.emission_steps(decisions).clamp(max=grid.steps - 1).unsqueeze(-1)  # (..., B, T, 1)
             states = reader.states(decisions)
             states = states.gather(-2, at.expand(*at.shape[:-1], states.shape[-1]))
-            said = LinearCategorical(states, self.readout.weight, self.readout.bias)
-            pyro.sample(sites.SYMBOL, Emissions(grid, decisions, said), obs=batch.target)
+            symbols = LinearCategorical(states, self.readout.weight, self.readout.bias)
+            pyro.sample(sites.SYMBOL, Emissions(grid, decisions, symbols), obs=batch.target)
         return decisions
 
     def read(self, source: Tensor, mask: Tensor) -> Tensor:
-        """What is at hand after so many frames (B, S, F) were consumed: (B, S + 1, F), zeros at the end."""
+        """The current frame by the number of frames consumed, (B, S + 1, F), of frames (B, S, F)."""
         return pad(source.where(mask.unsqueeze(-1), source.new_zeros(())), (0, 0, 0, 1))
 
     def start(self, rows: int) -> OnlineState:
-        """The state before the first decision, of so many rows."""
+        """The state of R rows before the first decision."""
         device = next(self.parameters()).device
         zero = torch.zeros(rows, dtype=torch.int64, device=device)
         return OnlineState(self.recurrence.start(torch.Size([rows])), zero, zero + self.boundary)
 
     def step(self, frame: Tensor, state: OnlineState) -> tuple[Tensor, Tensor, OnlineState]:
-        """Looks at the frames at hand (R, F).
+        """Reads the current frames (R, F).
 
         Returns:
-            The logits of emitting (R,), the logits of what would be emitted (R, V), and the state to `follow`
-            the decision with.
+            The logits of emitting (R,), the logits of the token (R, V), and the state for `follow`.
         """
         last = state.decision.unsqueeze(-1).to(frame.dtype)
         inputs = torch.cat([frame, last, self.embedding(state.token).to(frame.dtype)], -1)

@@ -3,8 +3,8 @@
     region[b, t] ~ Categorical(scores(query[b, t], memory[b]))              # 0 .. S-1
     answer[b, t] ~ Categorical(readout(memory[b, region[b, t]], query[b, t]))  # 0 .. V-1
 
-`memory[b]` is a set of vectors, one a region; their order carries no meaning. An image is read once
-for all its questions, and given the answers the regions of different questions are independent.
+`memory[b]` is a set of vectors, one a region, in no order. An image is encoded once for all its questions.
+Given the answers the regions of different questions are independent.
 
 Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention, section 5.
 Shapes: B images, T questions of an image, S regions, L words, M memory features, Q query features,
@@ -25,7 +25,7 @@ from hardpp.types import QuestionBatch
 
 
 class Reading(NamedTuple):
-    """Images and questions as they have been read, before any region is chosen."""
+    """Encoded images and questions, before a region is chosen."""
 
     memory: Tensor  # (B, S, M)
     query: Tensor  # (B, T, Q)
@@ -33,7 +33,7 @@ class Reading(NamedTuple):
 
 
 class QuestionAnswering(PyroModule):
-    """p(answer, region | image, question), from parts that are given rather than built.
+    """p(answer, region | image, question); its parts are given, not built.
 
     Args:
         encoder: images, as a batch holds them -> memory (B, S, M).
@@ -59,7 +59,7 @@ class QuestionAnswering(PyroModule):
         return region
 
     def read(self, batch: QuestionBatch) -> Reading:
-        """What the program knows before it looks at one region; the answers are not read."""
+        """Encodes images and questions; the answers are not read."""
         memory = self.encoder(batch.source)
         query = self.reader(batch.question, batch.question_mask)
         scores = self.scorer(query, self.scorer.keys(memory), batch.source_mask)

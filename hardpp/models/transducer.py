@@ -1,12 +1,14 @@
-"""Online hard alignment whose decisions know how far they are, and not how they got there.
+"""Online hard alignment in transducer form: a decision depends on the frames and tokens so far, not on the
+path.
 
     decision[t] ~ Bernoulli(emission(h))                      # 1: emit a token, 0: consume the frame
     token[o]    ~ Categorical(readout(h))                     # where decision t emits the o-th token
     h           = joint(frames[i], tokens[o])                 # i frames consumed, o tokens emitted before t
 
-The same sites as `hardpp.models.online_alignment`. Paths that have consumed and emitted as much go on alike,
-so the sum over all of them is a recursion over the grid of i and o, and any guide can be judged by it. It is
-a recurrent neural network transducer whose blank and tokens are decided upon one after the other.
+The sites are those of `hardpp.models.online_alignment`. Paths that have consumed and emitted equally much
+have the same future, so the sum over all paths is a recursion over the grid of i and o, and guides can be
+compared with it. It is a recurrent neural network transducer that decides on the blank first and on the token
+then.
 
 Source: Graves (2012), Sequence Transduction with Recurrent Neural Networks; the factorised blank is that of
 Variani, Rybach, Allauzen and Riley (2020), Hybrid Autoregressive Transducer.
@@ -32,10 +34,10 @@ from hardpp.types import SequenceBatch
 
 
 class TransducerState(NamedTuple):
-    """What decoding remembers between decisions; every part has R rows."""
+    """The state of decoding between decisions; every part has R rows."""
 
-    cells: Cells  # of the tokens emitted
-    tokens: Tensor  # (R, .) what is known of them
+    cells: Cells  # of the recurrence over tokens
+    tokens: Tensor  # (R, .) features of the tokens emitted so far
 
     def select(self, rows: Tensor) -> "TransducerState":
         """The same state for other rows, (R',) int64."""
@@ -43,18 +45,18 @@ class TransducerState(NamedTuple):
 
 
 class TransducerAlignment(PyroModule):
-    """p(token, decisions | frames), from parts that are given rather than built.
+    """p(tokens, decisions | frames); its parts are given, not built.
 
-    To decode, `read` the frames; then for every decision `step` at the frame at hand, decide, and `follow`
-    the decision. If `frames` is a `hardpp.nn.stepwise_lstm.StepwiseLSTM` it can read them one by one as they
-    come, by its own `start` and `step`, with the same result.
+    To decode, `read` the frames; then for every decision `step` at the current frame, decide, and `follow`
+    the decision. If `frames` is a `hardpp.nn.stepwise_lstm.StepwiseLSTM` it can also read frames one by one,
+    with its own `start` and `step` and the same result.
 
     Args:
-        frames: frames (B, N, F) and a right-padded mask (B, N) -> (B, N, .); one that reads forwards only
-            makes the model an online one.
+        frames: frames (B, S, F) and a right-padded mask (B, S) -> (B, S, .); the model is online if this
+            network reads forwards only.
         embedding: symbols (...) -> (..., E).
-        tokens: over E inputs.
-        joint: features of frames and of tokens, which broadcast -> (..., H).
+        tokens: a recurrence over E inputs.
+        joint: features of frames and of tokens (they broadcast) -> (..., H).
         emission: (..., H) -> (..., 1), the logit of emitting.
         readout: a linear layer, (..., H) -> logits (..., V).
         dwell: does an emission stay at its frame?
@@ -87,35 +89,34 @@ class TransducerAlignment(PyroModule):
         frames = self.read(batch.source, batch.source_mask)  # (B, S + 1, .)
         tokens = self.tokens(self.embedding(pad(batch.target, (1, 0), value=self.boundary)))  # (B, T + 1, .)
         joint = self.joint(frames.unsqueeze(2), tokens.unsqueeze(1))  # (B, S + 1, T + 1, H)
-        said = LinearCategorical(joint[:, :, :-1], self.readout.weight, self.readout.bias)
+        symbols = LinearCategorical(joint[:, :, :-1], self.readout.weight, self.readout.bias)
         with sites.utterances(batch.size, str(frames.device)):
             table = self.emission(joint).squeeze(-1)
             decisions = pyro.sample(sites.DECISIONS, GridDecisions(grid, table))
-            pyro.sample(sites.SYMBOL, GridEmissions(grid, decisions, said), obs=batch.target)
+            pyro.sample(sites.SYMBOL, GridEmissions(grid, decisions, symbols), obs=batch.target)
         return decisions
 
     def read(self, source: Tensor, mask: Tensor) -> Tensor:
-        """What is known after so many frames (B, S, F) were consumed: (B, S + 1, .).
+        """Features by the number of frames consumed, (B, S + 1, .), of frames (B, S, F).
 
-        After the last one that is what a frame of zeros, the end of the utterance, adds.
+        After the last frame a frame of zeros, which marks the end, is read.
         """
         frames = pad(source.where(mask.unsqueeze(-1), source.new_zeros(())), (0, 0, 0, 1))
-        known: Tensor = self.frames(frames, pad(mask, (1, 0), value=True))
-        return known
+        features: Tensor = self.frames(frames, pad(mask, (1, 0), value=True))
+        return features
 
     def start(self, rows: int) -> TransducerState:
-        """The state before the first decision, of so many rows."""
+        """The state of R rows before the first decision."""
         device = next(self.parameters()).device
         boundary = torch.full((rows,), self.boundary, device=device)
         tokens, cells = self.tokens.step(self.embedding(boundary), self.tokens.start(torch.Size([rows])))
         return TransducerState(cells, tokens)
 
     def step(self, frame: Tensor, state: TransducerState) -> tuple[Tensor, Tensor, TransducerState]:
-        """Looks at what is at hand, (R, .) of what `read` returns.
+        """Reads the features of the current frames, (R, .) of those that `read` returns.
 
         Returns:
-            The logits of emitting (R,), the logits of what would be emitted (R, V), and the state to `follow`
-            the decision with.
+            The logits of emitting (R,), the logits of the token (R, V), and the state for `follow`.
         """
         joint = self.joint(frame, state.tokens)
         return self.emission(joint).squeeze(-1), self.readout(joint), state
@@ -123,5 +124,5 @@ class TransducerAlignment(PyroModule):
     def follow(self, state: TransducerState, emits: Tensor, token: Tensor) -> TransducerState:
         """The state after decisions (R,) bool; tokens (R,) int64 are read where one is emitted."""
         tokens, cells = self.tokens.step(self.embedding(token), state.cells)
-        known = torch.where(emits.unsqueeze(-1), tokens, state.tokens)
-        return TransducerState(choose(emits, cells, state.cells), known)
+        tokens = torch.where(emits.unsqueeze(-1), tokens, state.tokens)
+        return TransducerState(choose(emits, cells, state.cells), tokens)

@@ -1,1 +1,1 @@
-"""Networks; every module broadcasts over the dims that inference adds on the left."""
+"""Networks. Every module broadcasts over the dims that inference adds on the left."""

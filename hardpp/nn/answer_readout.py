@@ -1,4 +1,4 @@
-"""From the region that was looked at, and the question, to a distribution over answers.
+"""A readout for question answering: from an attended region and a question to logits of answers.
 
 Shapes: M memory features, Q query features, H hidden features, V answers; ... = any leading dims.
 """
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class AnswerReadout(nn.Module):
-    """logits = W relu(A region + B query): one hidden layer on both (Deng et al. 2018, section 5).
+    """logits = W relu(A region + B query) (Deng et al. 2018, section 5).
 
-    The two products are separate, so that regions that inference enumerates cost one product a region
-    and not one a (region, question).
+    The two products are separate, so enumerated regions cost one product each and not one for each pair of
+    region and question.
     """
 
     def __init__(self, memory: int, query: int, hidden: int, answers: int, dropout: float):

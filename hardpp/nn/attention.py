@@ -1,6 +1,6 @@
-"""Scores of source positions for a query; padding scores minus infinity.
+"""Attention scores of source positions for a query; padding scores minus infinity.
 
-Shapes: B data, T queries, S source positions, Q query features, M memory features.
+Shapes: B data, T queries, S source positions, Q query features, M memory features, H hidden.
 """
 
 from typing import Protocol
@@ -13,7 +13,7 @@ class Scorer(Protocol):
     """How well each source position fits each query."""
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What the scorer needs of the memory (B, S, M), computed once for all queries."""
+        """The keys of a memory (B, S, M), computed once for all queries."""
 
     def __call__(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """Scores (B, T, S) of queries (B, T, Q) against `keys(memory)`; mask is (B, S) bool."""
@@ -27,7 +27,7 @@ class BilinearScorer(nn.Module):
         self.key = nn.Linear(memory, query, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What the scorer needs of the memory, once for all queries: (B, S, M) -> (B, S, Q)."""
+        """The keys of a memory, computed once for all queries: (B, S, M) -> (B, S, Q)."""
         return self.key(memory)
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
@@ -46,10 +46,10 @@ class AdditiveScorer(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What the scorer needs of the memory, once for all queries: (B, S, M) -> (B, S, A)."""
+        """The keys of a memory, computed once for all queries: (B, S, M) -> (B, S, H)."""
         return self.key(memory)
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """Scores (B, T, S) of queries (B, T, Q) against `keys(memory)`; mask is (B, S) bool."""
-        joint = torch.tanh(self.query(query).unsqueeze(-2) + keys.unsqueeze(-3))  # (B, T, S, A)
+        joint = torch.tanh(self.query(query).unsqueeze(-2) + keys.unsqueeze(-3))  # (B, T, S, H)
         return self.score(joint).squeeze(-1).masked_fill(~mask.unsqueeze(-2), -torch.inf)

@@ -1,19 +1,19 @@
-"""A decoder that believes where it stands in the source, and moves on from there.
+"""A decoder whose attention is a hidden Markov model: it keeps a belief about its place in the source.
 
     A[t, r, s] ~ exp(leave[r, s - r] + arrive[s] + history[t, s - r])      from place r to position s
     scores[t]  = log sum_r belief[t, r] A[t, r, .]
 
-The belief is the exact posterior of the chain given the symbols so far (`hardpp.ops.chain`), so each step's
-scores depend on earlier symbols only and a program that draws them step by step has the likelihood of the
-hidden Markov model. What moves it: the word it leaves, the word it goes to, how far that is (distances beyond
-the reach count as the reach), and the two symbols before. The end mark keeps the place.
+The belief is the exact posterior of the chain given the symbols so far (`hardpp.ops.chain`). So each step's
+scores depend on earlier symbols only, and a program that draws them step by step has the likelihood of the
+hidden Markov model. A move depends on the word it leaves, the word it goes to, the distance (beyond the reach
+it counts as the reach) and the two symbols before. The end mark keeps the place.
 
 Source: Vogel, Ney and Tillmann (1996), HMM-Based Word Alignment; with scores by networks, Wang et al. (2018),
-Neural Hidden Markov Model for Machine Translation. Seeing the past through its posterior is Shankar and
-Sarawagi (2018), Posterior Attention Models.
+Neural Hidden Markov Model for Machine Translation; for the belief, Shankar and Sarawagi (2018), Posterior
+Attention Models.
 
-Shapes: B data, T steps, S source positions, R = 1 + S places (the first before the source), J = 2 reach + 1
-distances, M memory features, V symbols.
+Shapes: B data, T steps, S source positions, 1 + S places (the first before the source), D = 2 reach + 1
+distances, M memory features, Q query features, V symbols.
 """
 
 from typing import NamedTuple
@@ -32,37 +32,37 @@ END = -4.0  # nats of the end mark at first
 
 
 class ChainState(NamedTuple):
-    """What one step hands to the next; every part has B rows."""
+    """The state between two steps; every part has B rows."""
 
-    belief: Tensor  # (B, R) before the last step
-    transition: Tensor | None  # (B, R, S) of the last step; None before the first
+    belief: Tensor  # (B, 1 + S) before the last step
+    transition: Tensor | None  # (B, 1 + S, S) of the last step; None before the first
     last: Tensor  # (B,) the symbol before the last step
 
     def select(self, rows: Tensor) -> "ChainState":
-        """The same state for other rows, (N,) int64: how a beam reorders its hypotheses."""
+        """The same state for other rows, (R,) int64, as a beam reorders its hypotheses."""
         transition = None if self.transition is None else self.transition[rows]
         return ChainState(self.belief[rows], transition, self.last[rows])
 
 
 class MoveScorer(nn.Module):
-    """leave[s, distance] and arrive[s] of every memory.
+    """The scores leave[s, distance] and arrive[s] of a memory.
 
-    At first all words are alike, near ones are likelier than far ones, and the end mark is unlikely: else
-    it would explain everything before words have been told apart.
+    At first all words have the same scores, near positions are likelier than far ones, and the end mark is
+    unlikely: otherwise it would explain everything before words have been told apart.
     """
 
     def __init__(self, memory: int, reach: int):
         super().__init__()
         near = -NEARER * (torch.arange(-reach, reach + 1) - 1).abs()  # the next position is likeliest
         self.key = nn.Linear(memory, len(near) + 1)
-        self.before = nn.Parameter(near.clone())  # leave of the place before the source
+        self.before = nn.Parameter(near.clone())  # `leave` of the place before the source
         self.end = nn.Parameter(torch.tensor(END))
         with torch.no_grad():
             self.key.weight.zero_()
             self.key.bias.copy_(pad(near, (0, 1)))
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What moves need of the memory (B, S, M): (B, S, J + 1), the last of them for arrivals."""
+        """The scores of a memory (B, S, M), (B, S, D + 1): `leave` by distance, and `arrive`."""
         return self.key(memory)
 
     def arrive(self, keys: Tensor, mask: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class MoveScorer(nn.Module):
         return keys[..., -1] + self.end * end_mark(mask)
 
     def leave(self, keys: Tensor) -> Tensor:
-        """The scores of leaving every place by every distance, (B, R, J)."""
+        """The scores of leaving every place by every distance, (B, 1 + S, D)."""
         return torch.cat([self.before.expand(keys.shape[0], 1, -1), keys[..., :-1]], 1)
 
 
@@ -79,11 +79,11 @@ class ChainDecoder(nn.Module):
 
     Args:
         symbols: V.
-        readout: what is emitted at a position; it must not look at the query.
+        readout: gives the logits of symbols at a position; it must not use the query.
         memory: M.
-        reach: distances of moves that are told apart, in both directions.
+        reach: the largest distance with a score of its own, in both directions.
         history: features of a previous symbol.
-        dropout: of whole previous symbols.
+        dropout: of previous symbols as a whole.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class ChainDecoder(nn.Module):
 
     @property
     def scorer(self) -> "ChainDecoder":
-        """What has the keys of a memory: this decoder."""
+        """The decoder itself: it computes the keys of a memory."""
         return self
 
     def keys(self, memory: Tensor) -> Tensor:
-        """What steps need of the memory (B, S, M), once for all: (B, S, J + 2), log normalisers at last."""
+        """The keys of a memory (B, S, M), computed once: (B, S, D + 2), log normalisers last."""
         first = torch.zeros(memory.shape[0], 1, dtype=torch.int64, device=memory.device)
         normaliser = self._logits(first, memory) - self._log_probs(first, memory)  # (B, S, 1)
         return torch.cat([self.moves.keys(memory), normaliser], -1)
@@ -143,7 +143,7 @@ class ChainDecoder(nn.Module):
     def smoothed(
         self, target: Tensor, target_mask: Tensor, memory: Tensor, mask: Tensor, boundary: int
     ) -> Tensor:
-        """Where each symbol of a whole target (B, T) came from: log-probabilities (B, T, S)."""
+        """Log-probabilities (B, T, S) of each step's position, given the whole target (B, T)."""
         query = self._history(pad(target[:, :-1], (1, 0), value=boundary))
         transition = self._transition(query, self.moves.keys(memory), mask)
         emission = self.emission(target, memory, mask).masked_fill(~target_mask.unsqueeze(-1), 0.0)
@@ -152,11 +152,11 @@ class ChainDecoder(nn.Module):
         )
 
     def emission(self, symbols: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """log p(symbol | position) of symbols (B, N), all positions: (B, N, S), 0 at padding."""
-        found = self._log_probs(symbols, memory).transpose(-1, -2)
-        return found.masked_fill(~mask.unsqueeze(-2), 0.0)
+        """log p(symbol | position) of symbols (B, T) at all positions, (B, T, S); 0 at padding."""
+        log_probs = self._log_probs(symbols, memory).transpose(-1, -2)
+        return log_probs.masked_fill(~mask.unsqueeze(-2), 0.0)
 
-    # log p(symbol | position) and its logit, of symbols (B, N): (B, S, N).
+    # log p(symbol | position) and its logit, of symbols (B, T): (B, S, T).
     def _log_probs(self, symbols: Tensor, memory: Tensor) -> Tensor:
         features, last = self.readout.features(memory, memory).unsqueeze(-2), self.readout.symbols
         return linear_log_softmax(features, last.weight, last.bias, symbols.unsqueeze(-2))
@@ -170,15 +170,15 @@ class ChainDecoder(nn.Module):
         features = self.dropout(self.symbol(previous))
         return torch.cat([features, torch.cat([features[:, :1], features[:, :-1]], 1)], -1)
 
-    # Log-probabilities of moves (B, T, R, S).
+    # Log-probabilities of moves (B, T, 1 + S, S).
     def _transition(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         S = mask.shape[-1]
-        place = torch.arange(-1, S, device=mask.device).unsqueeze(-1)  # (R, 1)
-        distance = torch.arange(S, device=mask.device) - place  # (R, S)
+        place = torch.arange(-1, S, device=mask.device).unsqueeze(-1)  # (1 + S, 1)
+        distance = torch.arange(S, device=mask.device) - place  # (1 + S, S)
         distance = distance.clamp(-self.reach, self.reach) + self.reach
         B, T = query.shape[:2]
         shape = B, T, *distance.shape
-        by_word = self.moves.leave(keys).gather(-1, distance.expand(B, -1, -1))  # (B, R, S)
+        by_word = self.moves.leave(keys).gather(-1, distance.expand(B, -1, -1))  # (B, 1 + S, S)
         by_history = self.move(query)[..., distance.flatten()].reshape(shape)
         by_word = by_word + self.moves.arrive(keys, mask).unsqueeze(-2)
         scores = by_word.unsqueeze(1) + by_history

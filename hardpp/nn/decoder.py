@@ -1,4 +1,4 @@
-"""A recurrent decoder with input feeding: it remembers where it looked on average.
+"""A recurrent decoder with input feeding: each step reads the last step's expected context.
 
 Shapes: B data, T steps, S source positions, M memory features, E embedding, Q query features.
 """
@@ -12,13 +12,13 @@ from hardpp.nn.attention import Scorer
 
 
 class DecoderState(NamedTuple):
-    """What one step hands to the next; every part has B rows."""
+    """The state between two steps; every part has B rows."""
 
     cells: tuple[tuple[Tensor, Tensor], ...]  # a layer: hidden and cell, (B, Q) each
     context: Tensor  # (B, M) the expected memory under the last step's attention
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """The same state for other rows, (N,) int64: how a beam reorders its hypotheses."""
+        """The same state for other rows, (R,) int64, as a beam reorders its hypotheses."""
         cells = tuple((hidden[rows], cell[rows]) for hidden, cell in self.cells)
         return DecoderState(cells, self.context[rows])
 
@@ -26,10 +26,9 @@ class DecoderState(NamedTuple):
 class InputFeedingDecoder(nn.Module):
     """LSTM over (previous symbol, previous expected context); each state scores the source.
 
-    Deng et al. (2018), section 2.2: the context that is fed back is always the expectation under
-    the attention scores, in training and test, whatever the alignment is used for. Given the
-    previous symbols nothing random enters the recurrence, which is what makes the alignments of
-    different steps independent.
+    Deng et al. (2018), section 2.2: the context that is fed back is always the expectation under the
+    attention scores, in training and test. Given the previous symbols nothing random enters the recurrence,
+    so the alignments of different steps are independent.
     """
 
     scorer: Scorer

@@ -1,13 +1,14 @@
-"""Symbols of several factors, such as a lemma and its case: what is rare together is known by its parts.
+"""Factored symbols, such as a lemma with its case: rare combinations share the features of their factors.
 
     embedding[v] = sum_f embedding[factor f of v]
     logits[v] = sum_f (W[factor f of v] h + b[factor f of v])
 
-A symbol is cut at the marks in it. A factor is known by its place, too, so a lemma is not a case that is
-spelled alike; a symbol without marks is its own only factor.
+A symbol is split at the marks in it. The same text in another place of a symbol is another factor, so a lemma
+never shares features with a case. A symbol without marks is its own only factor.
 
 Source: Bilmes and Kirchhoff (2003), Factored Language Models; Alexandrescu and Kirchhoff (2006).
-Shapes: V symbols, E embedding features, H features, F most factors of a symbol.
+Shapes: V symbols, E embedding features, H features; (V, .) has a column for each factor of the longest
+symbol.
 """
 
 from collections.abc import Sequence
@@ -20,15 +21,15 @@ MARK = "|"
 
 
 class FactoredEmbedding(nn.Module):
-    """Features of a symbol: the sum of its factors'.
+    """The features of a symbol are the sum of those of its factors.
 
     Args:
         vocabulary: the symbols.
         features: E.
-        mark: what joins factors.
+        mark: separates factors.
     """
 
-    parts: Tensor  # (V, F)
+    parts: Tensor  # (V, .)
 
     def __init__(self, vocabulary: Sequence[str], features: int, mark: str = MARK):
         super().__init__()
@@ -43,21 +44,21 @@ class FactoredEmbedding(nn.Module):
 
 
 class FactoredLinear(nn.Module):
-    """Logits of symbols: the sums of their factors'; `weight` (V, H) and `bias` (V,) as those of `nn.Linear`.
+    """The logit of a symbol is the sum of those of its factors; `weight` and `bias` are as in `nn.Linear`.
 
     Args:
         features: H.
         vocabulary: the symbols.
-        mark: what joins factors.
+        mark: separates factors.
     """
 
-    parts: Tensor  # (V, F)
+    parts: Tensor  # (V, .)
 
     def __init__(self, features: int, vocabulary: Sequence[str], mark: str = MARK):
         super().__init__()
         parts, count = factors(vocabulary, mark)
         self.register_buffer("parts", parts, persistent=False)
-        self.rows = nn.Linear(features, count)  # of factors; the first is of no factor and never read
+        self.rows = nn.Linear(features, count)  # of factors; row 0 stands for no factor and is never read
         self.in_features, self.out_features = features, len(vocabulary)
 
     @property
@@ -75,12 +76,12 @@ class FactoredLinear(nn.Module):
         return linear(features, self.weight, self.bias)
 
     def start(self, counts: Tensor) -> None:
-        """Sets the bias to log frequencies of factors, from how often each symbol occurs, (V,)."""
-        found = counts.new_zeros(self.rows.out_features)
+        """Sets the bias to log frequencies of factors, from counts of symbols (V,)."""
+        frequency = counts.new_zeros(self.rows.out_features)
         with torch.no_grad():
             for place in self.parts.unbind(-1):
-                found.index_add_(0, place, counts * (place > 0) / (counts * (place > 0)).sum())
-            self.rows.bias.copy_(found.clamp_min(torch.finfo(found.dtype).tiny).log())
+                frequency.index_add_(0, place, counts * (place > 0) / (counts * (place > 0)).sum())
+            self.rows.bias.copy_(frequency.clamp_min(torch.finfo(frequency.dtype).tiny).log())
 
     def _sums(self, rows: Tensor) -> Tensor:
         kept = (self.parts > 0).unsqueeze(-1)
@@ -88,13 +89,13 @@ class FactoredLinear(nn.Module):
 
 
 def factors(vocabulary: Sequence[str], mark: str) -> tuple[Tensor, int]:
-    """The factors of every symbol, (V, F) int64, 0 where it has no more; and their number, 0 included."""
-    cut = [symbol.split(mark) if symbol.strip(mark) else [symbol] for symbol in vocabulary]
-    known: dict[tuple[int, str], int] = {}
-    for symbol in cut:
-        for item in enumerate(symbol):
-            known.setdefault(item, 1 + len(known))
-    rows = torch.zeros(len(cut), max(map(len, cut)), dtype=torch.int64)
-    for row, symbol in enumerate(cut):
-        rows[row, : len(symbol)] = torch.tensor([known[item] for item in enumerate(symbol)])
-    return rows, 1 + len(known)
+    """The factors of every symbol, (V, .) int64, padded with 0; and the number of factors, 0 included."""
+    split = [symbol.split(mark) if symbol.strip(mark) else [symbol] for symbol in vocabulary]
+    number: dict[tuple[int, str], int] = {}
+    for symbol in split:
+        for factor in enumerate(symbol):
+            number.setdefault(factor, 1 + len(number))
+    rows = torch.zeros(len(split), max(map(len, split)), dtype=torch.int64)
+    for row, symbol in enumerate(split):
+        rows[row, : len(symbol)] = torch.tensor([number[factor] for factor in enumerate(symbol)])
+    return rows, 1 + len(number)

@@ -1,4 +1,4 @@
-"""Scores of regions for a question whose answer is known, which decides what features count.
+"""Attention scores of regions for a question with a known answer, which gates the features.
 
     score[b, t, s] = u^T tanh(U1 (x[b, s] * relu(V1 h[b, t])) + U2 (q[b, t] * relu(V2 h[b, t])))
 
@@ -28,12 +28,12 @@ class GatedScorer(nn.Module):
         self.query = nn.Linear(query, hidden, bias=False)
         self.score = nn.Linear(hidden, 1, bias=False)
         for gate in (self.memory_gate, self.query_gate):
-            nn.init.ones_(gate.bias)  # open at first, so that no answer is blind to half the features
+            nn.init.ones_(gate.bias)  # open at first, else an answer ignores half of the features
 
     def forward(self, memory: Tensor, query: Tensor, answer: Tensor, mask: Tensor) -> Tensor:
         """Scores (B, T, S) of memory (B, S, M) for queries (B, T, Q) and answers (B, T, E).
 
-        Regions where the mask (B, S) is False score -inf.
+        Regions where the mask (B, S) is False have the score -inf.
         """
         gated = memory.unsqueeze(-3) * self.memory_gate(answer).relu().unsqueeze(-2)  # (B, T, S, M)
         asked = self.query(query * self.query_gate(answer).relu()).unsqueeze(-2)  # (B, T, 1, H)

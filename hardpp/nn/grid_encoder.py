@@ -1,10 +1,10 @@
-"""An image as a grid of square regions, each described by what lies in it and by nothing else.
+"""Encodes an image as a grid of square regions; the features of a region depend on its own pixels only.
 
-Convolutions of stride 2 without padding: with kernels k1, k2, ... of n layers, neighbouring regions are
-2^n pixels apart and a region sees a window of 1 + (k1 - 1) + 2 (k2 - 1) + 4 (k3 - 1) + ... pixels a side,
-which is its box. Kernels 4, 3, 2 make windows of 12 pixels every 8, kernels 2, 2, 2 cells of 8 that do not
-overlap. So a model that answers from one region answers from what can be seen there, and attention to
-regions means something; padded or deeper networks let a region report on its neighbours.
+Convolutions of stride 2 without padding: with kernels k1, k2, ... of n layers, neighbouring regions are 2^n
+pixels apart and a region is a window of 1 + (k1 - 1) + 2 (k2 - 1) + 4 (k3 - 1) + ... pixels a side. Kernels
+4, 3, 2 make windows of 12 pixels every 8; kernels 2, 2, 2 make cells of 8 that do not overlap. So a model
+that answers from one region uses the pixels there, and attention to regions can be interpreted; in padded or
+deeper networks a region also describes its neighbours.
 
 Shapes: B images, S regions (rows from the top, each from the left), H hidden, M memory features.
 """
@@ -18,12 +18,12 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, t
 
 
 class GridEncoder(nn.Module):
-    """Pixels (B, C, height, width) -> regions (B, S, M), of which the last two features are where it is.
+    """Pixels (B, channels, height, width) -> regions (B, S, M); the last two features are its coordinates.
 
     Args:
         kernels: sides of the convolutions' kernels.
         hidden: H.
-        channels: C.
+        channels: of the pixels.
 
     Raises:
         ValueError: no kernel, or one below 2, which would leave pixels out.
@@ -39,7 +39,7 @@ class GridEncoder(nn.Module):
             layers += [nn.Conv2d(hidden if place else channels, hidden, kernel, stride=2), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Conv2d(hidden, hidden, 1), nn.ReLU())
         for layer in self.layers:
-            if isinstance(layer, nn.Conv2d):  # torch's own start lets signals shrink on their way
+            if isinstance(layer, nn.Conv2d):  # with torch's initialisation signals shrink from layer to layer
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         self.norm = nn.LayerNorm(hidden)  # of each region by itself
 
@@ -47,22 +47,22 @@ class GridEncoder(nn.Module):
         """Regions (B, S, M) of pixels: uint8, or floating from 0 to 1."""
         weight = self.norm.weight
         scaled = pixels.to(weight.dtype) / (1 if pixels.is_floating_point() else 255)
-        seen = self.norm(self.layers(2 * scaled - 1).movedim(1, -1))  # (B, rows, columns, H)
-        B, rows, columns, _ = seen.shape
+        regions = self.norm(self.layers(2 * scaled - 1).movedim(1, -1))  # (B, rows, columns, H)
+        B, rows, columns, _ = regions.shape
         down, across = (
-            torch.linspace(-1, 1, n, device=seen.device, dtype=seen.dtype) for n in (rows, columns)
+            torch.linspace(-1, 1, n, device=regions.device, dtype=regions.dtype) for n in (rows, columns)
         )
         place = torch.stack([across.expand(rows, columns), down.unsqueeze(-1).expand(rows, columns)], -1)
-        return torch.cat([seen, place.expand(B, -1, -1, -1)], -1).flatten(1, 2)
+        return torch.cat([regions, place.expand(B, -1, -1, -1)], -1).flatten(1, 2)
 
 
 def window_side(kernels: Sequence[int]) -> int:
-    """Pixels a side of what a region sees."""
+    """Pixels a side of a region's window."""
     return 1 + sum((kernel - 1) * 2**place for place, kernel in enumerate(kernels))
 
 
 def grid_boxes(height: int, width: int, kernels: Sequence[int]) -> list[Box]:
-    """What each region of an image sees, in the encoder's order; none if the image is smaller than one."""
+    """The box of each region of an image, in the encoder's order; none if the image is smaller than one."""
     window, apart = window_side(kernels), 2 ** len(kernels)
     return [
         (float(left), float(top), float(left + window), float(top + window))

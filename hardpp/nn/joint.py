@@ -1,4 +1,4 @@
-"""What is known of the frames and of the tokens, joined.
+"""The joint network of a transducer: features of frames and of tokens together.
 
     features = tanh(A frame + B token)
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Joint(nn.Module):
-    """The equation above; the two products are separate, so that a grid costs its sides and not its area.
+    """The equation above. The products are separate: a grid costs as many as its sides, not its area.
 
     Args:
         frame: features of a frame.
@@ -26,5 +26,5 @@ class Joint(nn.Module):
         self.token = nn.Linear(token, hidden, bias=False)
 
     def forward(self, frame: Tensor, token: Tensor) -> Tensor:
-        """(..., H)."""
+        """The features, (..., H)."""
         return torch.tanh(self.frame(frame) + self.token(token))

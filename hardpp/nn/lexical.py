@@ -1,11 +1,10 @@
-"""Words by themselves: a memory without context, and a readout that sees nothing else.
+"""A lexical model: an encoder without context, and a readout that uses the attended word only.
 
-An alignment model that reads whole sentences may let any position stand for any word. Here a source word's
-features, and with them the distribution over what it turns into, are the same wherever it stands, as in
-the translation tables of statistical alignment models: position s can explain a symbol only by its own word.
+In an encoder that reads whole sentences any position may stand for any word. Here a source word has the same
+features, and the same distribution over target symbols, wherever it stands, as in the translation tables of
+statistical alignment models: position s can explain a symbol only by its own word.
 
-Source: Brown et al. (1993), The Mathematics of Statistical Machine Translation, with the table given by a
-network: rare words share what their features share.
+Source: Brown et al. (1993), The Mathematics of Statistical Machine Translation, with a network for the table.
 
 Shapes: B data, S source positions, E embedding features, H features, V symbols.
 """
@@ -31,10 +30,10 @@ class LexicalEncoder(nn.Module):
 
 
 class LexicalReadout(nn.Module):
-    """logits = U attended, whatever the query.
+    """logits = U attended; the query is not used.
 
     Args:
-        symbols: the product with U, of V rows `weight` (V, H) and `bias` (V,).
+        symbols: the layer U, with `weight` (V, H) and `bias` (V,).
     """
 
     symbols: nn.Linear | FactoredLinear
@@ -44,13 +43,13 @@ class LexicalReadout(nn.Module):
         self.symbols = symbols
 
     def start(self, counts: Tensor) -> None:
-        """Sets the bias to log frequencies, so that positions are not needed to tell frequent from rare.
+        """Sets the bias to log frequencies, so that positions need not explain which symbols are frequent.
 
-        Alignments come from what positions explain beyond that: started from nothing, a chain spends its
-        first epochs on frequencies and settles where every position explains every symbol alike.
+        Otherwise a chain spends its first epochs on frequencies, and can get stuck where every position
+        explains every symbol equally well.
 
         Args:
-            counts: how often each symbol occurs, (V,) float; at least something each.
+            counts: how often each symbol occurs, (V,) float, above 0.
         """
         if isinstance(self.symbols, FactoredLinear):
             self.symbols.start(counts)
@@ -59,7 +58,7 @@ class LexicalReadout(nn.Module):
             self.symbols.bias.copy_((counts / counts.sum()).log())
 
     def features(self, attended: Tensor, query: Tensor) -> Tensor:
-        """What the logits are linear in: the attended memory (..., H)."""
+        """The features that logits are linear in: the attended memory (..., H)."""
         return attended
 
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-"""Reads along a path of decisions: the frame it stands at, the last decision, a token.
+"""Reads along a path of decisions: at each step the current frame, the last decision, and a token.
 
     state[t] = LSTM(frame[consumed before t], decision[t - 1], token[emitted before t])
     logit[t] = w state[t] + pace[consumed before t, emitted before t]
 
-Given the decisions all inputs are known, so all states come from one run over the path, of all paths
-together; step by step it reads what it is told as it goes. Model and guide differ in what frames and tokens
-are: the model's are those up to now, the guide's may know of all frames and of the token to come, and of how
-much is left of both, which is its pace.
+Given the decisions all inputs are known, so one run of the LSTM gives all states of all paths; drawing takes
+one step at a time. Model and guide differ in the features of frames and tokens: the model's depend on what
+was read up to now, the guide's may depend on all frames and on the next token. The pace tells a guide how
+much is left.
 
 Source: Lawson et al. (2017), section 2.1 and figure 1.
 Shapes: B data, N steps, S frames, T tokens, F frame features, E token features, H features; ... = dims
@@ -22,16 +22,15 @@ from hardpp.ops.lattice_grid import Grid, Path
 
 
 class PathReader:
-    """One batch, to be read along any paths; a `hardpp.distributions.decisions.Decider`.
+    """Reads one batch along any paths; a `hardpp.distributions.decisions.Decider`.
 
     Args:
         grid: how many frames and tokens there are.
-        frames: (B, S + 1, F), the last one of each datum (by its own number) for when all are consumed.
-        tokens: (B, T + 1, E), by how many tokens have been emitted.
+        frames: (B, S + 1, F), by the number of frames consumed.
+        tokens: (B, T + 1, E), by the number of tokens emitted.
         recurrence: of F + 1 + E inputs.
         emission: states (..., H) -> (..., 1), the logit of emitting.
-        pace: what is added to logits, (B, S + 1, T + 1) by frames consumed and tokens emitted; None for
-            nothing.
+        pace: is added to logits, (B, S + 1, T + 1) by frames consumed and tokens emitted; None for zeros.
     """
 
     def __init__(
@@ -45,22 +44,22 @@ class PathReader:
     ):
         self.grid, self.frames, self.tokens = grid, frames, tokens
         self.recurrence, self.emission, self.pace = recurrence, emission, pace
-        self._read: tuple[Tensor, Tensor] | None = None  # decisions and their states
-        self._led: tuple[Tensor, Path] | None = None  # decisions and where they lead
+        self._last_states: tuple[Tensor, Tensor] | None = None  # decisions and their states
+        self._last_path: tuple[Tensor, Path] | None = None  # decisions and their path
 
     def states(self, decisions: Tensor) -> Tensor:
-        """What is known before each decision, (..., B, N, H); those of the same tensor are read once."""
-        if self._read is not None and self._read[0] is decisions:
-            states = self._read[1]
+        """The state before each decision, (..., B, N, H); the same tensor of decisions is read once only."""
+        if self._last_states is not None and self._last_states[0] is decisions:
+            states = self._last_states[1]
             if states.requires_grad or not torch.is_grad_enabled():
                 return states
         path = self._path(decisions)
         states = self.recurrence(self._inputs(path.last, path.consumed, path.emitted))
-        self._read = decisions, states
+        self._last_states = decisions, states
         return states
 
     def logits(self, decisions: Tensor) -> Tensor:
-        """Of emitting at each step, (..., B, N)."""
+        """The logits of emitting at each step, (..., B, N)."""
         logits = self.emission(self.states(decisions)).squeeze(-1)
         if self.pace is None:
             return logits
@@ -82,9 +81,9 @@ class PathReader:
         return logits, state
 
     def _path(self, decisions: Tensor) -> Path:
-        if self._led is None or self._led[0] is not decisions:
-            self._led = decisions, self.grid.path(decisions)
-        return self._led[1]
+        if self._last_path is None or self._last_path[0] is not decisions:
+            self._last_path = decisions, self.grid.path(decisions)
+        return self._last_path[1]
 
     # (..., B, N, F + 1 + E) of indices (..., B, N).
     def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:
@@ -92,7 +91,7 @@ class PathReader:
         return torch.cat([frames, last.unsqueeze(-1).to(frames.dtype), tokens.to(frames.dtype)], -1)
 
 
-# table[b, index[..., b, n]], (..., B, N, F): a look-up, whose gradient is summed without sorting.
+# table[b, index[..., b, n]], (..., B, N, F), by `embedding`, whose gradient is summed without sorting.
 def _rows(table: Tensor, index: Tensor) -> Tensor:
     B, length = table.shape[:2]
     offset = torch.arange(B, device=table.device).unsqueeze(-1) * length

@@ -1,4 +1,4 @@
-"""A question as one vector: the last state of an LSTM over its words.
+"""Encodes a question as one vector: the last state of an LSTM over its words.
 
 Shapes: B images, T questions of an image, L words, E embedding, Q query features.
 """
@@ -24,9 +24,9 @@ class QuestionReader(nn.Module):
         self.features = hidden
 
     def forward(self, question: Tensor, mask: Tensor) -> Tensor:
-        """Maps questions (B, T, L) and their bool mask to (B, T, Q); no words read as one of padding."""
+        """Questions (B, T, L) and their bool mask -> (B, T, Q); an empty question has one padding word."""
         embedded = self.embedding(question).flatten(0, 1)  # (B T, L, E)
         states, _ = self.lstm(embedded)  # (B T, L, Q)
         last = (mask.sum(-1) - 1).clamp(min=0).reshape(-1, 1, 1)  # (B T, 1, 1)
-        read = states.gather(1, last.expand(-1, 1, self.features))
-        return self.dropout(read.reshape(*mask.shape[:-1], self.features))
+        last_state = states.gather(1, last.expand(-1, 1, self.features))
+        return self.dropout(last_state.reshape(*mask.shape[:-1], self.features))

@@ -1,4 +1,4 @@
-"""From what was attended to a distribution over symbols.
+"""A readout: from attended memory and a query to logits of symbols.
 
 Shapes: M memory features, Q query features, H hidden features, V symbols; ... = any leading dims.
 """
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Readout(nn.Module):
     """logits = W tanh(A attended + B query) (Deng et al. 2018, section 2.2).
 
-    The two products are separate, so that an alignment that inference enumerates costs one
-    product a source position and not one a (position, step).
+    The two products are separate, so enumerated alignments cost one product a source position and not one
+    for each pair of position and step.
     """
 
     def __init__(self, memory: int, query: int, hidden: int, symbols: int, dropout: float):
@@ -22,7 +22,7 @@ class Readout(nn.Module):
         self.symbols = nn.Linear(hidden, symbols)
 
     def features(self, attended: Tensor, query: Tensor) -> Tensor:
-        """What the logits are linear in, (..., H), of attended (..., M) and query (..., Q)."""
+        """The features (..., H) that logits are linear in, from attended (..., M) and query (..., Q)."""
         return self.dropout(torch.tanh(self.attended(attended) + self.query(query)))
 
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:

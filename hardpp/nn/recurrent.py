@@ -1,4 +1,4 @@
-"""Sequence readers that padding cannot influence.
+"""A bidirectional LSTM that padding cannot influence.
 
 Shapes: B data, N positions, E input features, H output features.
 """
@@ -10,10 +10,9 @@ from torch import Tensor, nn
 class BidirectionalLSTM(nn.Module):
     """Reads a sequence from both ends; layers are stacked on the joined directions, each with dropout.
 
-    Each direction starts at its own end of every sequence (the backward one at the last symbol
-    that is not padding), so outputs do not depend on how far a batch is padded. Lengths stay on
-    the device: packing would move them to the host. With `skip` each output also holds its own
-    input: what a symbol is by itself, beside what it is in its sequence.
+    Each direction starts at its own end of every sequence (the backward one at the last symbol that is not
+    padding), so outputs do not depend on the padding of a batch. Lengths stay on the device: packing would
+    move them to the host. With `skip` each output also contains its own input.
     """
 
     def __init__(

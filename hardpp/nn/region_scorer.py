@@ -1,11 +1,11 @@
-"""Scores of regions for a question, which at first are the same for every question.
+"""Attention scores of image regions for a question; at first they are the same for every question.
 
     score[b, t, s] = w^T tanh(W1 x[b, s] + g W2 q[b, t])          with W2 = 0 at the start
 
-The prior of Deng et al. (2018), section 5; the gain g is ours. Until a readout can use a region's features,
-they only disturb it, so a question that is slow to learn would rather look where there is nothing to see, and
-then never learns. Questions that are quick to learn show the others where to look as long as all look alike,
-and g, which only slows W2 down, makes that long enough.
+The prior of Deng et al. (2018), section 5; the gain g is ours. Before the readout can use a region's
+features, they only disturb it. A question that is slow to learn then tends to attend to empty regions, and
+never learns. While all questions have the same scores, those that learn quickly teach the others which
+regions matter; g slows W2 down, so that this lasts long enough.
 
 Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention.
 Shapes: B images, T questions, S regions, Q query features, M memory features.

@@ -1,4 +1,4 @@
-"""An LSTM that reads forwards: a whole sequence at once, or one step at a time, with the same weights.
+"""A forward LSTM that reads a whole sequence at once or one step at a time, with the same weights.
 
 Shapes: N steps, E inputs, H features; ... = rows, any leading dims.
 """

@@ -1,9 +1,9 @@
-"""Recurrences that read forwards: a whole sequence at once, or one step at a time, with the same weights.
+"""A forward RNN that reads a whole sequence at once or one step at a time, with the same weights.
 
-    relu    h[t] = relu(U x[t] + V h[t-1] + b)     RAM's core, a third of the products of a GRU
+    relu    h[t] = relu(U x[t] + V h[t-1] + b)     RAM's core; a third of a GRU's products
     gru     a gated recurrent unit
 
-The first starts with V the identity, so that early steps are not forgotten before anything is learnt.
+In the first, V starts as the identity, so that early steps are not forgotten before anything is learnt.
 
 Source: Mnih et al. (2014), section 3.1; Le, Jaitly and Hinton (2015), A Simple Way to Initialize Recurrent
 Networks of Rectified Linear Units; Cho et al. (2014).

@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 def attend(memory: Tensor, alignment: Tensor) -> Tensor:
-    """What an alignment reads from the memory.
+    """The memory at an alignment.
 
     Args:
         memory: (B, S, H).
         alignment: int64 (..., B, T), one position a step; or, relaxed by a handler, weights over
             positions, floating (..., B, T, S). The sizes B and T may be 1 where inference
-            enumerates: what does not depend on them is then read once.
+            enumerates; the memory is then read once for all of them.
 
     Returns:
         (..., B, T, H).

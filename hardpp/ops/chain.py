@@ -1,24 +1,23 @@
-"""A chain of positions, one a step: what is known before a step, and given every step.
+"""Filtering and smoothing of a hidden Markov model over source positions.
 
-At every step an alignment z goes from where the chain stands, r, to a position s, and a symbol is emitted
-there. Most positions are then where the chain stands; some keep it where it was (the end mark, which stands
-for no word). Given the symbols y and everything else,
+At every step the alignment z goes from the chain's place r to a position s, and a symbol is emitted there.
+The position then is the chain's place, except for positions that keep the old place (the end mark, which
+stands for no word). Given the symbols y,
 
     prior[t, s]     = sum_r belief[t, r] A[t, r, s]                              p(z[t] = s | y[<t])
-    belief[t+1, r'] ~ sum_{r, s -> r'} belief[t, r] A[t, r, s] f[t, s]           p(stands at r' | y[<=t])
+    belief[t+1, r'] ~ sum_{r, s -> r'} belief[t, r] A[t, r, s] f[t, s]           p(place r' | y[<=t])
     smoothed[t, s]  ~ sum_r belief[t, r] A[t, r, s] f[t, s] ahead[t+1, r']       p(z[t] = s | y)
-    ahead[t, r]     = sum_s A[t, r, s] f[t, s] ahead[t+1, r']                    p(y[>=t] | stands at r)
+    ahead[t, r]     = sum_s A[t, r, s] f[t, s] ahead[t+1, r']                    p(y[>=t] | place r)
 
-The product over steps of sum_s prior[t, s] f[t, s] is p(y), all chains summed. So a program whose step t
-draws from prior[t] by itself has the likelihood of the chain, though its posterior knows nothing of later
-symbols, and the smoothed positions are the chain's own posterior.
+The product over steps of sum_s prior[t, s] f[t, s] is p(y), summed over all chains. So a program that draws
+each step independently from prior[t] has the likelihood of the chain, though its posterior does not know
+later symbols; the smoothed positions are the chain's own posterior.
 
 Source: Rabiner (1989), A Tutorial on Hidden Markov Models, section III; for alignments, Vogel, Ney and
 Tillmann (1996); keeping the place over an empty word, Och and Ney (2003), section 2.1.1. The first two lines
 are posterior attention (Shankar and Sarawagi 2018) with a mixture of transitions.
 
-All values are logarithms. Shapes: B data, T steps, S positions; R = 1 + S places to stand at, the first of
-them before all positions.
+All values are logarithms. Shapes: B data, T steps, S positions; 1 + S places, the first before all positions.
 """
 
 import torch
@@ -29,46 +28,46 @@ from hardpp.ops.marginal import IMPOSSIBLE, log_sum
 
 
 def start(keeps: Tensor) -> Tensor:
-    """The belief before the first step (B, R): before all positions. `keeps` is (B, S) bool."""
+    """The belief before the first step, (B, 1 + S): surely before all positions. `keeps` is (B, S) bool."""
     places = torch.zeros(keeps.shape[0], 1 + keeps.shape[1], device=keeps.device)
     places[:, 1:] = IMPOSSIBLE
     return places
 
 
 def prior(belief: Tensor, transition: Tensor) -> Tensor:
-    """Where the next step looks (B, S), of belief (B, R) and transition (B, R, S)."""
+    """The next position's prior (B, S), from belief (B, 1 + S) and transition (B, 1 + S, S)."""
     return log_sum(belief.unsqueeze(-1) + transition, [-2])
 
 
 def updated(belief: Tensor, transition: Tensor, emission: Tensor, keeps: Tensor) -> Tensor:
-    """The belief after a step whose symbol was seen.
+    """The belief after a step, given its symbol.
 
     Args:
-        belief: (B, R), normalised.
-        transition: (B, R, S), normalised over S; minus infinity rules a move out.
+        belief: (B, 1 + S), normalised.
+        transition: (B, 1 + S, S), normalised over S; minus infinity forbids a move.
         emission: (B, S), the symbol's log-likelihood at every position.
-        keeps: (B, S) bool, positions that leave the chain where it was.
+        keeps: (B, S) bool, positions that keep the place as it was.
 
     Returns:
-        (B, R), normalised.
+        (B, 1 + S), normalised.
     """
-    joint = belief.unsqueeze(-1) + transition + emission.unsqueeze(-2)  # (B, R, S)
+    joint = belief.unsqueeze(-1) + transition + emission.unsqueeze(-2)  # (B, 1 + S, S)
     kept = keeps.unsqueeze(-2)
     moved = log_sum(joint.masked_fill(kept, IMPOSSIBLE), [-2])  # (B, S)
-    stayed = log_sum(joint.masked_fill(~kept, IMPOSSIBLE), [-1])  # (B, R)
+    stayed = log_sum(joint.masked_fill(~kept, IMPOSSIBLE), [-1])  # (B, 1 + S)
     return torch.logaddexp(pad(moved, (1, 0), value=IMPOSSIBLE), stayed).log_softmax(-1)
 
 
 def filtered(transition: Tensor, emission: Tensor, keeps: Tensor) -> tuple[Tensor, Tensor]:
-    """Forwards through the steps.
+    """Priors and beliefs of all steps, by the forward recursion.
 
     Args:
-        transition: (B, T, R, S).
-        emission: (B, T, S) or of fewer steps: the last step's is not needed.
+        transition: (B, T, 1 + S, S).
+        emission: (B, T, S); the last step may be left out.
         keeps: (B, S) bool.
 
     Returns:
-        prior (B, T, S) and the belief before each step (B, T, R).
+        The prior (B, T, S) and the belief before each step (B, T, 1 + S).
     """
     T = transition.shape[1]
     belief = start(keeps).to(transition.dtype)
@@ -82,23 +81,23 @@ def filtered(transition: Tensor, emission: Tensor, keeps: Tensor) -> tuple[Tenso
 
 
 def smoothed(transition: Tensor, emission: Tensor, keeps: Tensor) -> Tensor:
-    """Where each step looked given all steps.
+    """The posterior of each position given the symbols of all steps.
 
     Args:
-        transition: (B, T, R, S).
-        emission: (B, T, S); zeros at a step that was not (padding).
+        transition: (B, T, 1 + S, S).
+        emission: (B, T, S); zeros at padding.
         keeps: (B, S) bool.
 
     Returns:
-        (B, T, S) normalised.
+        (B, T, S), normalised.
     """
-    _, belief = filtered(transition, emission, keeps)  # (B, T, R)
+    _, belief = filtered(transition, emission, keeps)  # (B, T, 1 + S)
     kept = keeps.unsqueeze(-2)
-    ahead = torch.zeros_like(belief[:, 0])  # (B, R)
-    found = []
+    ahead = torch.zeros_like(belief[:, 0])  # (B, 1 + S)
+    posteriors = []
     for t in reversed(range(transition.shape[1])):
-        standing = torch.where(kept, ahead.unsqueeze(-1), ahead[:, 1:].unsqueeze(-2))  # (B, R, S)
+        standing = torch.where(kept, ahead.unsqueeze(-1), ahead[:, 1:].unsqueeze(-2))  # (B, 1 + S, S)
         onward = transition[:, t] + emission[:, t].unsqueeze(-2) + standing
-        found.append(log_sum(belief[:, t].unsqueeze(-1) + onward, [-2]).log_softmax(-1))
+        posteriors.append(log_sum(belief[:, t].unsqueeze(-1) + onward, [-2]).log_softmax(-1))
         ahead = log_sum(onward, [-1])
-    return torch.stack(found[::-1], 1)
+    return torch.stack(posteriors[::-1], 1)

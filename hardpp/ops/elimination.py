@@ -1,17 +1,17 @@
-"""Variable elimination, and what can be read off it afterwards.
+"""Variable elimination: sums over all variables, and draws, the mode and expectations from the same steps.
 
 The product f of all factors is summed over its variables one by one. To sum out v, multiply the factors
-that hold v and sum the product over v; the result is a factor over the neighbours of v:
+that contain v and sum the product over v; the result is a factor over the neighbours of v:
 
-    m(later) = sum_v  g(v, later),    g = product of the factors (and messages) that hold v
+    m(later) = sum_v  g(v, later),    g = product of the factors (and messages) with v
 
 On a chain, taken from its start, m is the forward recursion, whose cost is linear in the length. After
-the last variable what is left is the logarithm of the whole sum. The products g are kept, for
+the last variable the logarithm of the whole sum is left. The products g are kept, because
 
     p(v | later) = g(v, later) / m(later)                                               (*)
 
-is the distribution of v given the variables eliminated after it, the rest summed out: by the chain rule
-their product is the joint distribution f / sum f. Hence
+is the distribution of v given the variables eliminated after it, with the rest summed out: by the chain
+rule their product is the joint distribution f / sum f. Hence
 
 - *draws*: go back through the eliminations and draw each variable from (*) at the values drawn so far.
   On a chain that is forward filtering, backward sampling.
@@ -50,14 +50,14 @@ class CrossedPlates(ValueError):
 
 
 class Step(NamedTuple):
-    """One elimination: the product over the variable and those eliminated after it."""
+    """One elimination: the product g over the variable and those eliminated after it."""
 
     variable: str
     product: Factor
 
 
 class Elimination(NamedTuple):
-    """All of them in order, and what is left: factors over plates only."""
+    """All steps in order, and the factors that are left, over plates only."""
 
     steps: list[Step]
     left: list[Factor]
@@ -114,9 +114,9 @@ def elimination_order(factors: Iterable[Factor], plates: Plates) -> list[str]:
             near[variable] |= held
     for variable, others in near.items():
         others.discard(variable)
-    place = {variable: i for i, variable in enumerate(plates)}
+    order_of = {variable: i for i, variable in enumerate(plates)}
     depth = {variable: -len(own) for variable, own in plates.items()}
-    queue = [(depth[v], len(near[v]), place[v], v) for v in plates]
+    queue = [(depth[v], len(near[v]), order_of[v], v) for v in plates]
     heapq.heapify(queue)
     order = []
     while queue:
@@ -128,7 +128,7 @@ def elimination_order(factors: Iterable[Factor], plates: Plates) -> list[str]:
         for other in others:
             near[other] |= others
             near[other] -= {variable, other}
-            heapq.heappush(queue, (depth[other], len(near[other]), place[other], other))
+            heapq.heappush(queue, (depth[other], len(near[other]), order_of[other], other))
     return order
 
 
@@ -177,18 +177,18 @@ def expectation(steps: list[Step], terms: Iterable[Factor], plates: Plates) -> l
 
     Args:
         steps: of an elimination with `log_sum`.
-        terms: what to average, values and not their logarithms; they add up over plates.
+        terms: the values to average (not their logarithms); they add up over plates.
         plates: as for `eliminate`.
 
     Returns:
-        Terms over plates only, whose sum is the mean. A value of probability zero adds nothing, however
-        infinite the term; where a term is infinite at another value the mean is, without a gradient.
+        Terms over plates only, whose sum is the mean. A value of probability zero adds nothing, even where
+        its term is infinite; if a term is infinite at another value so is the mean, without a gradient.
     """
     waiting = _Waiting([step.variable for step in steps], terms)
     for variable, (log_weight, dims) in steps:
         weight = Factor(log_weight.clamp_min(IMPOSSIBLE).softmax(dims.index(variable)), dims)
         holding = [_added_up(term, variable, plates) for term in waiting.holding[variable]]
-        # What is over nothing that the weight is not over is one sum; the rest would grow in it.
+        # Terms over dims of the weight only become one sum; the others would make it larger.
         narrow = [term for term in holding if set(term.dims) <= set(dims)]
         wide = [term for term in holding if not set(term.dims) <= set(dims)]
         for term in [align(narrow), *wide] if narrow else wide:
@@ -213,7 +213,7 @@ def _mean(weight: Factor, term: Factor, variable: str) -> Factor:
 
 
 class _Waiting:
-    """Factors by the first of their variables to be eliminated: no step looks through all of them."""
+    """Factors by the first of their variables to be eliminated, so that no step searches all of them."""
 
     def __init__(self, order: list[str], factors: Iterable[Factor]):
         self.rank = {variable: place for place, variable in enumerate(order)}

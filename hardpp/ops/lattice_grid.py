@@ -6,8 +6,8 @@ and all n tokens emitted. One binary decision a step:
     dwell      1: emit a token and stay at the frame;  0: consume the frame     m + n steps, C(m + n, n) paths
     no dwell   1: emit a token and consume the frame;  0: consume the frame     m steps, C(m, n) paths
 
-Where only one decision leads to the end it is *forced*: its probability is one, its logit is not read. After
-the end nothing is decided, and the weight of staying there is 0.
+If only one decision can lead to the end it is *forced*: its probability is one and its logit is ignored.
+After the end nothing is decided, and the weight of staying there is 0.
 
 In the lattice (`hardpp.ops.lattice`) the state is the number of tokens emitted, a transition is a decision,
 and a step is an anti-diagonal i + o = t of the grid (dwell) or a frame i = t (no dwell).
@@ -26,18 +26,18 @@ from hardpp.ops.precision import at_least_single
 
 
 class Path(NamedTuple):
-    """Where decisions lead; all (..., B, N)."""
+    """The path that decisions make; all (..., B, N)."""
 
     consumed: Tensor  # int64 frames before each step, 0 .. S
     emitted: Tensor  # int64 tokens before each step, 0 .. T
     last: Tensor  # int64 the decision before each step, 0 before the first
     may_emit: Tensor  # bool
     may_consume: Tensor  # bool; decisions that may both be made are free
-    within: Tensor  # bool, is the step before the end? (B, N), the same for all paths
+    within: Tensor  # bool (B, N), the steps before the end; the same for all paths
 
 
 class Grid(NamedTuple):
-    """How many frames and tokens each datum has, and how a path goes."""
+    """The numbers of frames and tokens of each datum, and which paths go through them."""
 
     frames: Tensor  # (B,) int64 m
     tokens: Tensor  # (B,) int64 n
@@ -53,7 +53,7 @@ class Grid(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """N, which no path is longer than."""
+        """N, the length of the longest path."""
         return self.S + self.T if self.dwell else self.S
 
     @property
@@ -67,7 +67,7 @@ class Grid(NamedTuple):
         return self.frames >= (1 if self.dwell else self.tokens.clamp(min=1))
 
     def may(self, consumed: Tensor, emitted: Tensor, dims: int = 0) -> tuple[Tensor, Tensor]:
-        """May a path that is here emit, may it consume? Bool, with `dims` dims to the right of the data."""
+        """Whether a path at this point may emit and may consume, bool; `dims` dims follow the data dim."""
         frames, tokens = (each[(..., *[None] * dims)] for each in (self.frames, self.tokens))
         left = frames - consumed
         if self.dwell:
@@ -75,7 +75,7 @@ class Grid(NamedTuple):
         return (emitted < tokens) & (left > 0), left > (tokens - emitted).clamp(min=0)
 
     def path(self, decisions: Tensor) -> Path:
-        """Where decisions (..., B, N), 0 or 1, lead; what stands after the end is not read."""
+        """The path of decisions (..., B, N), 0 or 1; decisions after the end are ignored."""
         within = torch.arange(self.steps, device=decisions.device) < self.length.unsqueeze(-1)
         each = torch.where(within, decisions.long(), 0)
         emitted = each.cumsum(-1) - each
@@ -89,22 +89,22 @@ class Grid(NamedTuple):
         return Path(consumed, emitted.clamp(max=self.T), last, *self.may(consumed, emitted, dims=1), within)
 
     def emission_steps(self, decisions: Tensor) -> Tensor:
-        """At which step each token is emitted, (..., B, T) int64; N if it never is."""
+        """The step at which each token is emitted, (..., B, T) int64; N if it never is."""
         within = torch.arange(self.steps, device=decisions.device) < self.length.unsqueeze(-1)
         count = torch.where(within, decisions.long(), 0).cumsum(-1).contiguous()
         each = torch.arange(1, self.T + 1, device=decisions.device)
         return torch.searchsorted(count, each.expand(*count.shape[:-1], -1).contiguous())
 
     def emitted_at(self, decisions: Tensor) -> Tensor:
-        """After how many frames each token is emitted, (..., B, T) int64; anything for one that never is."""
+        """The frames consumed when each token is emitted, (..., B, T) int64; arbitrary if it never is."""
         at = self.emission_steps(decisions).clamp(max=self.steps - 1)
         return self.path(decisions).consumed.gather(-1, at)
 
     def even(self, like: Tensor) -> Tensor:
         """Logits (B, S + 1, T + 1) that make every path from here to the end equally likely.
 
-        The odds of emitting are those of the tokens to the frames that are left, without dwelling to those
-        of them that no token needs. Where a decision is forced they mean nothing, but are finite.
+        The odds of emitting are the tokens left to the frames left; without dwelling, to the frames left that
+        no token needs. Where a decision is forced they are finite and mean nothing.
         """
         consumed = torch.arange(self.S + 1, device=like.device).unsqueeze(-1)
         emitted = torch.arange(self.T + 1, device=like.device)
@@ -141,7 +141,7 @@ class Grid(NamedTuple):
         return torch.where(over.unsqueeze(-1), stay, arcs)
 
     def token_arcs(self, log_likelihood: Tensor) -> Tensor:
-        """Log-likelihoods (B, S + 1, T) of each token after so many frames, as arcs (B, N, T + 1, 2)."""
+        """Log-likelihoods (B, S + 1, T) of each token after 0 .. S frames, as arcs (B, N, T + 1, 2)."""
         padded = torch.nn.functional.pad(log_likelihood, (0, 1))
         return self._by_step(torch.stack([torch.zeros_like(padded), padded], -1), 0.0)
 
@@ -151,7 +151,7 @@ class Grid(NamedTuple):
         return torch.where(state, 0.0, -torch.inf).to(like.dtype)
 
     def emission_frames(self, arc_probabilities: Tensor) -> Tensor:
-        """How probable it is that each token is emitted after so many frames, (B, T, S + 1).
+        """The probability that each token is emitted after 0 .. S frames, (B, T, S + 1).
 
         Args:
             arc_probabilities: (B, N, T + 1, 2).
@@ -178,7 +178,7 @@ class Grid(NamedTuple):
 def decision_log_probs(logits: Tensor, may_emit: Tensor, may_consume: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities of consuming (0) and emitting (1), never narrower than float32.
 
-    Exactly 0 and without gradient where the decision is forced, minus infinity where it may not be made.
+    Exactly 0 and without gradient where the decision is forced, minus infinity where it is not allowed.
     """
     wide = at_least_single(logits)
     free = may_emit & may_consume

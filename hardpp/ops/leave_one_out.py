@@ -1,12 +1,12 @@
-"""The importance-weighted bound with one particle held out, in log space.
+"""The importance-weighted bound with one particle's weight replaced, in log space.
 
-    log (1/K) (what[k] + sum over j != k of w[j])
+    log (1/K) (stand_in[k] + sum over j != k of w[j])
 
-What stands in for w[k] must be made without the latent that the held-out bound is to judge: a mean of
-the other weights, or the particle's own past with a mean of the others' futures. The sum of the others
-is scanned from both ends, never had by subtracting w[k] from the sum of all: of log weights
-0, -30, -31, -32 the last three sum to exp(-29.59), which a subtraction rounds away. Time and memory are
-linear in K. A weight of zero (-inf) is allowed everywhere.
+The stand-in for w[k] must not depend on the latent whose credit is computed: it is a mean of the other
+weights, or the particle's own past with a mean of the others' futures. The sum of the others is scanned from
+both ends and not computed by subtracting w[k] from the sum of all: of log weights 0, -30, -31, -32 the last
+three sum to exp(-29.59), which a subtraction rounds away. Time and memory are linear in K. A weight of zero
+(-inf) is allowed everywhere.
 
 Source: Mnih and Rezende (2016).
 Shapes: K particles, ... = instances, N stages.
@@ -44,11 +44,11 @@ def log_geometric_mean_of_others(log_weights: Tensor) -> Tensor:
 
 
 def held_out_bound(log_weights: Tensor, stand_in: Tensor) -> Tensor:
-    """The equation above for every particle: its weight replaced, the others kept.
+    """The equation above for every particle.
 
     Args:
         log_weights: (K, ...) in nats.
-        stand_in: log what, (K, ...), or by stage (K, ..., N).
+        stand_in: its logarithm, (K, ...), or by stage (K, ..., N).
 
     Returns:
         The shape of `stand_in`.

@@ -1,11 +1,11 @@
 """Factors: tables of log values whose dims are named by letters.
 
-A factor over discrete variables is what a sample site says about them. Factors multiply (`align`: log
-values add), a variable is summed out of one (`without`), and one is read off at given values (`at`).
-`hardpp.ops.elimination` builds the sum over all variables from these.
+A sample site is a factor over discrete variables. Factors are multiplied (`align` adds log values), summed
+over a variable (`without`) and evaluated at given values (`at`). `hardpp.ops.elimination` builds the sum over
+all variables from these.
 
-Everything stays in log space. A log-einsum multiplies in linear space, and loses the gradient once
-factors of one variable differ by 16 nats in float32.
+Everything stays in log space. A log-einsum multiplies in linear space, and loses the gradient once factors of
+one variable differ by 16 nats in float32.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -59,7 +59,7 @@ def align(factors: Iterable[Factor]) -> Factor:
 
 
 def without(factor: Factor, dims: Iterable[str], reduce: Reduce = torch.sum) -> Factor:
-    """Takes dims out of a factor: the product over a plate, or with `log_sum` the sum over a variable."""
+    """Reduces dims of a factor: the product over a plate, or with `log_sum` the sum over a variable."""
     axes = [factor.dims.index(d) for d in dims if d in factor.dims]
     if not axes:
         return factor
@@ -73,19 +73,19 @@ def log_sum(value: Tensor, axes: list[int]) -> Tensor:
 
 
 def infinite(value: Tensor) -> Tensor:
-    """Gives what `log_sum` found to be impossible its true value, minus infinity, without a gradient."""
+    """Replaces impossible values of `log_sum` by their true value, minus infinity, without a gradient."""
     return value.masked_fill(value < IMPOSSIBLE / 2, -torch.inf)
 
 
 def at(factor: Factor, values: Mapping[str, Factor]) -> Factor:
-    """Reads a factor off at values of some of its variables.
+    """The factor at given values of some of its variables.
 
     Args:
         factor: over variables and plates.
-        values: by variable, an index tensor over plates (and draws, or whatever the values differ by).
+        values: by variable, an index tensor over plates (and over draws, or other dims of the values).
 
     Returns:
-        A factor over the dims of those values, and what is left of the factor's.
+        A factor over the dims of those values and the remaining dims of the factor.
     """
     if not any(d in values for d in factor.dims):
         return factor

@@ -1,11 +1,11 @@
-"""Log-probabilities and sums of them are float32 or wider, whatever precision made the logits."""
+"""Precision of log-probabilities: float32 or wider, also when the logits are narrower."""
 
 import torch
 from torch import Tensor
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of what is made of values of `dtype`: float32 or wider."""
+    """The dtype of results computed from values of `dtype`: float32 or wider."""
     return torch.promote_types(dtype, torch.float32)
 
 

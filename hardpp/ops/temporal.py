@@ -1,14 +1,15 @@
-"""The others' average future, from where they had got as far as this particle has.
+"""A temporal baseline: the mean future of the other particles, from the step at which they had equal
+progress.
 
-A particle's future should be compared with futures that have as much left to do. With O(t) what a
-particle has emitted after its first t latents, the future of particle j seen from the s-th latent of
-particle i starts at the first t at which j has emitted as much as i had before that latent:
+A particle's future should be compared with futures that have as much left to do. Let O(t) be the number of
+symbols that a particle has emitted after its first t latents. For the s-th latent of particle i the future of
+particle j starts at the first t at which j has emitted as much as i had before that latent:
 
     e[i, j, s] = min {t >= 0 : O[j](t) >= O[i](s - 1)}
     out[i, s]  = mean over j != i of sum over stages t > e[i, j, s] of terms[j, t]
 
-It depends on particle i through its latents before the s-th alone, so whatever is built of it, the other
-particles and i's own past is a control variate for the s-th latent. Every pair of particles has its own
+It depends on particle i only through the latents before the s-th, so any function of it, of the other
+particles and of i's own past is a control variate for the s-th latent. Every pair of particles has its own
 starts: time and memory are K^2 N an instance.
 
 Source: Lawson et al. (2017), equation 7.
@@ -22,12 +23,12 @@ from hardpp.ops.weights import suffix_sums
 
 
 def mean_of_others_at_same_progress(terms: Tensor, progress: Tensor) -> Tensor:
-    """The equation above; the column of stage 0 is the mean of the others' totals.
+    """The equation above; for stage 0 it is the mean of the others' totals.
 
     Args:
         terms: (K, ..., N) by stage, in nats, -inf allowed; K >= 2.
-        progress: (K, ..., N - 1), how much has been emitted after each latent: nowhere negative, never
-            falling. The future of a particle that never gets as far is empty.
+        progress: (K, ..., N - 1), the number emitted after each latent: not negative, never decreasing. The
+            future of a particle that never gets as far is empty.
 
     Returns:
         (K, ..., N)
