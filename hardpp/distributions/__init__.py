@@ -33,29 +33,24 @@ if TYPE_CHECKING:
         Locations as Locations,
     )
     from hardpp.distributions.repeated_label import RepeatedLabel as RepeatedLabel
+    from hardpp.distributions.step_independent import DependentSteps as DependentSteps
     from hardpp.distributions.step_independent import StepIndependent as StepIndependent
     from hardpp.distributions.truncated_normal import TruncatedNormal as TruncatedNormal
 
-_MODULE_OF = {
-    "CTCSequence": "ctc",
-    "Categorical": "categorical",
-    "CentreAndScale": "location_spaces",
-    "ContinuousSpace": "location_spaces",
-    "Decider": "decisions",
-    "Decisions": "decisions",
-    "Emissions": "emissions",
-    "Glimpses": "glimpses",
-    "GridDecisions": "decisions",
-    "GridEmissions": "emissions",
-    "GridSpace": "location_spaces",
-    "LinearCategorical": "linear_categorical",
-    "Locations": "location_spaces",
-    "Policy": "glimpses",
-    "RepeatedLabel": "repeated_label",
-    "StepIndependent": "step_independent",
-    "TruncatedNormal": "truncated_normal",
+_NAMES_OF = {
+    "categorical": "Categorical",
+    "ctc": "CTCSequence",
+    "decisions": "Decider Decisions GridDecisions",
+    "emissions": "Emissions GridEmissions",
+    "glimpses": "Glimpses Policy",
+    "linear_categorical": "LinearCategorical",
+    "location_spaces": "CentreAndScale ContinuousSpace GridSpace Locations",
+    "repeated_label": "RepeatedLabel",
+    "step_independent": "DependentSteps StepIndependent",
+    "truncated_normal": "TruncatedNormal",
 }
-__all__ = list(_MODULE_OF)
+_MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
+__all__ = sorted(_MODULE_OF)
 
 
 # Lazily (PEP 562): to import this package alone does not import torch.

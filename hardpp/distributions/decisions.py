@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from hardpp.distributions.categorical import Categorical
-from hardpp.distributions.step_independent import StepIndependent
+from hardpp.distributions.step_independent import DependentSteps
 from hardpp.ops.lattice_grid import Grid, decision_log_probs
 
 
@@ -48,7 +48,7 @@ class Decider(Protocol):
         """
 
 
-class Decisions(StepIndependent):
+class Decisions(DependentSteps):
     """Decisions (..., B, N), int64: 1 emits, 0 consumes, and 0 after the end.
 
     Args:
@@ -56,17 +56,10 @@ class Decisions(StepIndependent):
         decider: computes the logits.
     """
 
-    has_rsample = False
-    has_enumerate_support = False
-    reinterpreted_batch_ndims = 1
-    _validate_args = False  # a plain attribute: there is no base to hand it on to
-
     def __init__(self, grid: Grid, decider: Decider):
         self.grid, self.decider = grid, decider
         self._scored: Tensor | None = None
-        dist.TorchDistribution.__init__(
-            self, grid.frames.shape, torch.Size([grid.steps]), validate_args=False
-        )
+        super().__init__(grid.frames.shape, torch.Size([grid.steps]))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Decisions":
         """The same distribution, for more rows."""
@@ -112,12 +105,8 @@ class Decisions(StepIndependent):
             decisions.append(last)
         return torch.stack(decisions, -1)
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """The log-probability of paths, (..., B), in nats; minus infinity if they are not legal."""
-        return self.step_log_prob(value).sum(-1)
-
     def step_log_prob(self, value: Tensor) -> Tensor:
-        """The log-probability of every step given those before it, (..., B, N), in nats."""
+        """The log-probability of every step given those before, (..., B, N), in nats; -inf if illegal."""
         path = self.grid.path(value)
         both = decision_log_probs(self.decider.logits(value), path.may_emit, path.may_consume)
         consume, emit = (each.masked_fill(~path.within, 0.0) for each in both)

@@ -11,17 +11,16 @@ Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the le
 
 from typing import Any
 
-import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from hardpp.distributions.step_independent import StepIndependent
+from hardpp.distributions.step_independent import DependentSteps
 from hardpp.ops.lattice_grid import Grid
 from hardpp.ops.precision import at_least_single
 
 
-class Emissions(StepIndependent):
+class Emissions(DependentSteps):
     """Tokens (B, T) given decisions (..., B, N); a path that does not emit all tokens is impossible.
 
     Args:
@@ -31,15 +30,10 @@ class Emissions(StepIndependent):
             it is not used.
     """
 
-    has_rsample = False
-    has_enumerate_support = False
-    reinterpreted_batch_ndims = 1
-    _validate_args = False  # a plain attribute: there is no base to hand it on to
-
     def __init__(self, grid: Grid, decisions: Tensor, tokens: Any):
         self.grid, self.decisions, self.tokens = grid, decisions, tokens
         self.at = grid.emission_steps(decisions)  # (..., B, T)
-        dist.TorchDistribution.__init__(self, decisions.shape[:-1], decisions.shape[-1:], validate_args=False)
+        super().__init__(decisions.shape[:-1], decisions.shape[-1:])
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Emissions":
         """The same emissions in more plates."""
@@ -56,10 +50,6 @@ class Emissions(StepIndependent):
         """The distribution of every token."""
         return self.tokens
 
-    def step_mask(self) -> bool:
-        """Every step counts; steps without a token add 0."""
-        return True
-
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Not possible: the distribution of a token was computed from the observed tokens before it.
 
@@ -67,10 +57,6 @@ class Emissions(StepIndependent):
             NotImplementedError: always.
         """
         raise NotImplementedError("tokens are drawn one by one, as the decisions are: by decoding")
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """The log-probability of all tokens, (..., B), in nats."""
-        return self.step_log_prob(value).sum(-1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of the token of every step, (..., B, N), in nats; 0 without a token."""

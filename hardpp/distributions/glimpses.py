@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.location_spaces import GridSpace, Space
-from hardpp.distributions.step_independent import StepIndependent
+from hardpp.distributions.step_independent import DependentSteps
 
 
 class Policy(Protocol):
@@ -46,7 +46,7 @@ class Policy(Protocol):
         """
 
 
-class Glimpses(StepIndependent):
+class Glimpses(DependentSteps):
     """Locations (..., B, G, *event): actions, int64, in a `GridSpace`, points in a `ContinuousSpace`.
 
     Args:
@@ -60,21 +60,15 @@ class Glimpses(StepIndependent):
         ValueError: more glimpses than actions, and no action may be taken again.
     """
 
-    has_rsample = False
-    has_enumerate_support = False
-    _validate_args = False  # a plain attribute: there is no base to hand it on to
-
     def __init__(self, policy: Policy, space: Space, glimpses: int, size: int, *, revisits: bool = True):
         # How many actions there are, if each may be taken once only; else None.
         self._once = space.actions if isinstance(space, GridSpace) and not revisits else None
         if self._once is not None and glimpses > self._once:
             raise ValueError(f"{glimpses} glimpses cannot be at different ones of {self._once} locations")
         self.policy, self.space, self.glimpses = policy, space, glimpses
-        self.reinterpreted_batch_ndims = 1
         self._scored: Any = None
         self._flatten: Callable[[Tensor], Tensor] | None = None
-        event = torch.Size([glimpses]) + space.event_shape
-        dist.TorchDistribution.__init__(self, torch.Size([size]), event, validate_args=False)
+        super().__init__(torch.Size([size]), torch.Size([glimpses]) + space.event_shape)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Glimpses":
         """The same distribution, for more rows."""
@@ -111,10 +105,6 @@ class Glimpses(StepIndependent):
             return dist.Unit(torch.zeros(self.batch_shape + self.event_shape[:1]))
         return self._scored
 
-    def step_mask(self) -> bool:
-        """Every glimpse counts."""
-        return True
-
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Independent draws, (*sample_shape, ..., B, G, *event)."""
@@ -127,10 +117,6 @@ class Glimpses(StepIndependent):
             now = self._taken(last)
             taken = now if taken is None or now is None else taken | now
         return torch.stack(locations, -1 - len(self.space.event_shape))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """The log-probability of all glimpses, (..., B), in nats."""
-        return self.step_log_prob(value).sum(-1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of every glimpse given those before it, (..., B, G), in nats."""

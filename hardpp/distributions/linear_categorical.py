@@ -44,13 +44,7 @@ class LinearCategorical(TorchDistribution):
         features: (..., H).
         weight: (V, H).
         bias: (V,), or None for zeros; minus infinity rules a symbol out.
-        chunk_bytes: size of the log-probabilities (rows, V) worked on at once, one row at least.
-        kept_bytes: size of the probabilities (rows, V) that are kept for the backward pass; the others are
-            computed again.
-        negligible: the backward pass skips the rows of smallest incoming gradient, each at most this
-            share of the largest and together at most this share of all; the relative error of the
-            gradients is of that size, by default about float32's own. 0 skips only the rows without
-            any gradient and is exact.
+        chunk_bytes, kept_bytes, negligible: see `hardpp.ops.linear_log_softmax.linear_log_softmax`.
         written_out: for a vocabulary of at most so many symbols all logits are held, which is faster; the
             options above are then ignored.
         validate_args: whether to check arguments and values, as in torch.

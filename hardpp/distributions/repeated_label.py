@@ -12,30 +12,24 @@ Shapes: B data, G glimpses, V labels; ... = dims inference adds on the left.
 
 from typing import Any
 
-import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 
 from hardpp.distributions.categorical import Categorical
-from hardpp.distributions.step_independent import StepIndependent
+from hardpp.distributions.step_independent import DependentSteps
 
 
-class RepeatedLabel(StepIndependent):
+class RepeatedLabel(DependentSteps):
     """A label (..., B), int64, with G predictions of it.
 
     Args:
         logits: (..., B, G, V).
     """
 
-    has_rsample = False
-    has_enumerate_support = False
-    _validate_args = False  # a plain attribute: there is no base to hand it on to
-
     def __init__(self, logits: Tensor):
         self.predictions = Categorical(logits=logits)
-        self.reinterpreted_batch_ndims = 1
-        dist.TorchDistribution.__init__(self, logits.shape[:-2], logits.shape[-2:-1], validate_args=False)
+        super().__init__(logits.shape[:-2], logits.shape[-2:-1])
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "RepeatedLabel":
         """The same predictions in more plates."""
@@ -52,17 +46,9 @@ class RepeatedLabel(StepIndependent):
         """All predictions."""
         return self.predictions
 
-    def step_mask(self) -> bool:
-        """Every prediction counts."""
-        return True
-
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Labels (*sample_shape, ..., B) from the geometric mean, normalised."""
         return Categorical(logits=self.predictions.logits.mean(-2)).sample(sample_shape)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """The mean of the predictions' log-probabilities of labels (..., B), in nats."""
-        return self.step_log_prob(value).sum(-1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The share of every prediction in `log_prob`, (..., B, G), in nats."""

@@ -18,6 +18,7 @@ Shapes: ... = plates, T steps.
 from typing import Any
 
 import torch
+from pyro.distributions import TorchDistribution
 from pyro.distributions.torch import Independent
 from torch import Tensor
 
@@ -53,3 +54,30 @@ class StepIndependent(Independent):
         """The mask of the steps, (..., T), as given by `base.mask`; True without one."""
         mask: Tensor | bool = getattr(self.base_dist, "_mask", True)
         return mask
+
+
+class DependentSteps(StepIndependent):
+    """Steps that are not independent, but credited one by one all the same; a subclass scores them.
+
+    Subclasses define `step_log_prob` and `base_dist`.
+
+    Args:
+        batch_shape: (...).
+        event_shape: (T, *event), the event of each step last.
+    """
+
+    has_rsample = False
+    has_enumerate_support = False
+    reinterpreted_batch_ndims = 1
+    _validate_args = False  # a plain attribute: there is no base to pass it to
+
+    def __init__(self, batch_shape: torch.Size, event_shape: torch.Size):
+        TorchDistribution.__init__(self, batch_shape, event_shape, validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """The sum over steps of `step_log_prob`, (...), in nats."""
+        return self.step_log_prob(value).sum(-1)
+
+    def step_mask(self) -> Tensor | bool:
+        """Every step counts, unless a subclass says otherwise."""
+        return True

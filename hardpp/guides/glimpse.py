@@ -66,11 +66,11 @@ class LabelInformed(PyroModule):
 
     def forward(self, batch: ImageBatch) -> Tensor:
         """Runs the guide; returns the locations, (..., B, G, *event)."""
-        known = self.embedding(batch.target)
+        features = self.embedding(batch.target)
         if self.context is not None:
-            known = torch.cat([self.context(batch.source), known], -1)
+            features = torch.cat([self.context(batch.source), features], -1)
         reader = GlimpseReader(
-            batch.source, self.sensor, self.space, self.network, self.core, self.head, self.clue(known)
+            batch.source, self.sensor, self.space, self.network, self.core, self.head, self.clue(features)
         )
         with sites.images(batch.size, str(batch.source.device)):
             return pyro.sample(

@@ -22,8 +22,8 @@ class AlignmentErrors(NamedTuple):
     error: float  # AER
     precision: float  # fraction of the predicted links that are possible; 1 if none were predicted
     recall: float  # fraction of the sure links that are predicted; 1 if there are none
-    found: int  # links predicted, over all pairs
-    sure: int  # sure links, over all pairs
+    predicted: int  # links, over all pairs
+    sure: int  # links, over all pairs
 
 
 class HitRate(NamedTuple):
@@ -35,52 +35,52 @@ class HitRate(NamedTuple):
 
 
 def alignment_errors(
-    found: Sequence[Links], sure: Sequence[Links], possible: Sequence[Links] | None = None
+    predicted: Sequence[Links], sure: Sequence[Links], possible: Sequence[Links] | None = None
 ) -> AlignmentErrors:
     """AER, precision and recall of all pairs' links.
 
     Args:
-        found: the predicted links of each pair.
+        predicted: the links of each pair.
         sure: the gold links of each pair.
         possible: links that are not wrong, sure or not; if left out, the sure ones.
 
     Raises:
         ValueError: unequal numbers of pairs, or no predicted and no sure link.
     """
-    if len(found) != len(sure) or (possible is not None and len(possible) != len(sure)):
-        numbers = [len(part) for part in (found, sure, possible) if part is not None]
+    if len(predicted) != len(sure) or (possible is not None and len(possible) != len(sure)):
+        numbers = [len(part) for part in (predicted, sure, possible) if part is not None]
         raise ValueError(f"expected links of equally many pairs, got {numbers}")
     a = s = a_and_s = a_and_p = 0
-    for row, (found_here, sure_here) in enumerate(zip(found, sure, strict=True)):
-        A, S = set(found_here), set(sure_here)
+    for row, (predicted_links, sure_links) in enumerate(zip(predicted, sure, strict=True)):
+        A, S = set(predicted_links), set(sure_links)
         P = S | set(possible[row]) if possible is not None else S
         a, s = a + len(A), s + len(S)
         a_and_s, a_and_p = a_and_s + len(A & S), a_and_p + len(A & P)
     if not a + s:
-        raise ValueError("expected at least one link, found or sure, got none")
+        raise ValueError("expected at least one link, predicted or sure, got none")
     return AlignmentErrors(
         1 - (a_and_s + a_and_p) / (a + s), a_and_p / a if a else 1.0, a_and_s / s if s else 1.0, a, s
     )
 
 
-def hit_rate(found: Sequence[Links], gold: Sequence[Links]) -> HitRate:
+def hit_rate(predicted: Sequence[Links], gold: Sequence[Links]) -> HitRate:
     """The fraction of target words with a gold link whose predicted link is a gold one.
 
     Args:
-        found: the predicted links of each pair, at most one a target word; a word without one is missed.
+        predicted: the links of each pair, at most one a target word; a word without one is missed.
         gold: the gold links of each pair.
 
     Raises:
         ValueError: unequal numbers of pairs, a target word with two predicted links, or no gold link.
     """
-    if len(found) != len(gold):
-        raise ValueError(f"expected links of {len(gold)} pairs, got {len(found)}")
+    if len(predicted) != len(gold):
+        raise ValueError(f"expected links of {len(gold)} pairs, got {len(predicted)}")
     hits = words = 0
-    for row, (found_here, gold_here) in enumerate(zip(found, gold, strict=True)):
-        best = {t: s for s, t in found_here}
-        if len(best) < len(set(found_here)):
-            raise ValueError(f"expected at most one found link a target word, got more in pair {row}")
-        right = set(gold_here)
+    for row, (predicted_links, gold_links) in enumerate(zip(predicted, gold, strict=True)):
+        best = {t: s for s, t in predicted_links}
+        if len(best) < len(set(predicted_links)):
+            raise ValueError(f"expected at most one predicted link a target word, got more in pair {row}")
+        right = set(gold_links)
         linked = {t for _, t in right}
         words += len(linked)
         hits += sum((best[t], t) in right for t in linked if t in best)

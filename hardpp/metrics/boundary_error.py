@@ -14,6 +14,8 @@ Source: the scoring of forced alignments, for instance McAuliffe et al. (2017), 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+Times = Sequence[Sequence[float]]  # of the boundaries of each utterance, in seconds
+
 _NEAR = 20.0  # ms, the agreement of phoneticians with one another
 _ROUNDING = 1e-6  # ms
 
@@ -37,17 +39,17 @@ class Coverage(NamedTuple):
     boundaries: int
 
 
-def boundary_errors(found: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]) -> BoundaryErrors:
+def boundary_errors(predicted: Times, gold: Times) -> BoundaryErrors:
     """Distances of predicted boundaries from the gold ones.
 
     Args:
-        found: the predicted times of each utterance's boundaries, in seconds.
+        predicted: the times of each utterance's boundaries, in seconds.
         gold: the true ones.
 
     Raises:
         ValueError: unequal numbers of utterances or boundaries, or no boundary.
     """
-    errors = [1000 * (predicted - true) for predicted, true in _matched(found, gold)]
+    errors = [1000 * (time - true) for time, true in _matched(predicted, gold)]
     distances = sorted(abs(error) for error in errors)
     n = len(distances)
     return BoundaryErrors(
@@ -59,9 +61,7 @@ def boundary_errors(found: Sequence[Sequence[float]], gold: Sequence[Sequence[fl
     )
 
 
-def coverage(
-    low: Sequence[Sequence[float]], high: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]
-) -> Coverage:
+def coverage(low: Times, high: Times, gold: Times) -> Coverage:
     """How many gold boundaries lie between `low` and `high`, ends included.
 
     Args:
@@ -82,11 +82,11 @@ def coverage(
     return Coverage(held / len(pairs), 1000 * width / len(pairs), held, len(pairs))
 
 
-def _matched(found: Sequence[Sequence[float]], gold: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    if len(found) != len(gold):
-        raise ValueError(f"expected boundaries of {len(gold)} utterances, got {len(found)}")
+def _matched(predicted: Times, gold: Times) -> list[tuple[float, float]]:
+    if len(predicted) != len(gold):
+        raise ValueError(f"expected boundaries of {len(gold)} utterances, got {len(predicted)}")
     pairs = []
-    for row, (here, there) in enumerate(zip(found, gold, strict=True)):
+    for row, (here, there) in enumerate(zip(predicted, gold, strict=True)):
         if len(here) != len(there):
             raise ValueError(f"expected {len(there)} boundaries in utterance {row}, got {len(here)}")
         pairs += list(zip(here, there, strict=True))

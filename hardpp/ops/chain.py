@@ -52,9 +52,9 @@ def updated(belief: Tensor, transition: Tensor, emission: Tensor, keeps: Tensor)
         (B, 1 + S), normalised.
     """
     joint = belief.unsqueeze(-1) + transition + emission.unsqueeze(-2)  # (B, 1 + S, S)
-    kept = keeps.unsqueeze(-2)
-    moved = log_sum(joint.masked_fill(kept, IMPOSSIBLE), [-2])  # (B, S)
-    stayed = log_sum(joint.masked_fill(~kept, IMPOSSIBLE), [-1])  # (B, 1 + S)
+    stays = keeps.unsqueeze(-2)
+    moved = log_sum(joint.masked_fill(stays, IMPOSSIBLE), [-2])  # (B, S)
+    stayed = log_sum(joint.masked_fill(~stays, IMPOSSIBLE), [-1])  # (B, 1 + S)
     return torch.logaddexp(pad(moved, (1, 0), value=IMPOSSIBLE), stayed).log_softmax(-1)
 
 
@@ -92,11 +92,11 @@ def smoothed(transition: Tensor, emission: Tensor, keeps: Tensor) -> Tensor:
         (B, T, S), normalised.
     """
     _, belief = filtered(transition, emission, keeps)  # (B, T, 1 + S)
-    kept = keeps.unsqueeze(-2)
+    stays = keeps.unsqueeze(-2)
     ahead = torch.zeros_like(belief[:, 0])  # (B, 1 + S)
     posteriors = []
     for t in reversed(range(transition.shape[1])):
-        standing = torch.where(kept, ahead.unsqueeze(-1), ahead[:, 1:].unsqueeze(-2))  # (B, 1 + S, S)
+        standing = torch.where(stays, ahead.unsqueeze(-1), ahead[:, 1:].unsqueeze(-2))  # (B, 1 + S, S)
         onward = transition[:, t] + emission[:, t].unsqueeze(-2) + standing
         posteriors.append(log_sum(belief[:, t].unsqueeze(-1) + onward, [-2]).log_softmax(-1))
         ahead = log_sum(onward, [-1])

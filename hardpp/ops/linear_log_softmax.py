@@ -59,7 +59,8 @@ def linear_log_softmax(
             computed again.
         negligible: the backward pass skips the rows of smallest incoming gradient (in absolute value,
             summed over the row's values) that are each at most this share of the largest row's, and
-            together at most this share of the sum over all rows; 0 skips exact zeros only.
+            together at most this share of the sum over all rows. Gradients have a relative error of that
+            size, by default about float32's own; 0 skips exact zeros only.
 
     Returns:
         (...), float32 or wider.

@@ -80,6 +80,6 @@ def lower_bounds(softmax: RowSoftmax, terms: Terms) -> Tensor:
 # The logits of the symbols, in the order of the rows.
 def _logits(softmax: RowSoftmax, terms: Terms, features: Tensor) -> Tensor:
     symbol = terms.by_mixture(softmax.index)[:, 0]  # (I)
-    chosen = terms.of_mixtures(softmax.weight[symbol].to(features.dtype))
+    symbol_weight = terms.of_mixtures(softmax.weight[symbol].to(features.dtype))
     offset = terms.of_mixtures(softmax.bias[symbol].to(features.dtype).unsqueeze(1)).squeeze(-1)
-    return (features * chosen).sum(-1) + offset
+    return (features * symbol_weight).sum(-1) + offset

@@ -107,11 +107,11 @@ def _visit_mixture(
     mixture = (largest > -torch.inf).nonzero().squeeze(1)
     row = terms.row.gather(1, first.unsqueeze(1)).squeeze(1)[mixture]
     log_z = softmax.normalise(row)
-    kept = softmax.used == len(row)
+    all_kept = softmax.used == len(row)
     total = log_weight.new_full(largest.shape, -torch.inf)
     total[mixture] = largest[mixture] + softmax.out[row, 0]
     bound = torch.zeros_like(softmax.out[:, 0])  # no probability is above 1
-    if tolerance > 0 and kept:
+    if tolerance > 0 and all_kept:
         bound = upper_bounds(softmax, terms, mixture, row, log_z)
     rest = (log_weight + terms.by_mixture(bound)).masked_fill(log_weight == -torch.inf, -torch.inf)
     rest = rest.scatter(1, first.unsqueeze(1), -torch.inf)
@@ -119,7 +119,7 @@ def _visit_mixture(
     left_out = rest.logcumsumexp(1) <= total.unsqueeze(1) + (log(tolerance) if tolerance else -torch.inf)
     counts = (left_out | (rest == -torch.inf)).logical_not_()
     ordered, rows = log_weight.gather(1, order), terms.row.gather(1, order)
-    if sums is None or not kept:
+    if sums is None or not all_kept:
         softmax.normalise(rows.T.flip(0)[counts.T.flip(0)])  # the largest of every mixture first
         return None
 
@@ -182,5 +182,5 @@ def _sweep(
         skipped = torch.zeros_like(counting).scatter_(1, order, ascending.cumsum(1) <= negligible)
         share[row, 0] = each[counting].to(share.dtype)
         left = (~skipped[counting]).nonzero().squeeze(1)
-        chosen = torch.index_select(probs, 0, left, out=scratch[1, : len(left)])
-        sums.add_chunk(row[left], softmax.index[row[left]], share[row[left]], chosen)
+        remaining = torch.index_select(probs, 0, left, out=scratch[1, : len(left)])
+        sums.add_chunk(row[left], softmax.index[row[left]], share[row[left]], remaining)

@@ -62,5 +62,5 @@ def test_unequal_numbers_of_possible_links_are_refused():
 def test_a_hit_rate_needs_gold_links_and_one_found_link_a_word():
     with pytest.raises(ValueError, match="at least one gold link"):
         hit_rate([[(0, 0)]], [[]])
-    with pytest.raises(ValueError, match="at most one found link a target word, got more in pair 1"):
+    with pytest.raises(ValueError, match="at most one predicted link a target word, got more in pair 1"):
         hit_rate([[], [(0, 0), (1, 0)]], [[], [(0, 0)]])
