@@ -279,7 +279,9 @@ def test_predictions_of_several_draws_are_averaged(run: Run, monkeypatch: pytest
     K, N = 3, len(chosen.places)
     drawn = torch.randint(9, (K, N, 2), generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(
-        type(model), "look", lambda self, images, draws=1: drawn[:1] if draws == 1 else drawn[1 : draws + 1]
+        type(model),
+        "sample_locations",
+        lambda self, images, draws=1: drawn[:1] if draws == 1 else drawn[1 : draws + 1],
     )
     found = run.task.evaluate(run, chosen, {"draws": K})
     wrong, nats = 0, 0.0
@@ -400,7 +402,7 @@ def test_predictions_of_the_posterior_file_have_not_heard_the_label(
 ) -> None:
     model: Any = scene_run.programs.model
     drawn = torch.randint(9, (4, 1, 2), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(type(model), "look", lambda self, images, draws=1: drawn[:draws])
+    monkeypatch.setattr(type(model), "sample_locations", lambda self, images, draws=1: drawn[:draws])
     tree = scene_run.task.posterior(scene_run, scenes, draws=4, exact=True, seed=0)
     for row, place in enumerate(scenes.places):
         pixels = scenes.part.read([place]).pixels
