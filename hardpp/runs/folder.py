@@ -9,9 +9,8 @@ without being asked.
 
 import hashlib
 import json
-import os
 import platform
-import shutil
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
@@ -21,17 +20,18 @@ from typing import Any
 import pyro
 import torch
 
-from hardpp.runs import checkpoint
-from hardpp.config import RunConfig, read_toml, write_toml
+from hardpp.config import RunConfig, read_toml, to_toml
+from hardpp.data.atomic_files import PARTIAL, remove, remove_partial, write_file
 from hardpp.errors import CheckpointError, DataError, UsageError
+from hardpp.runs import checkpoint
+from hardpp.runs.lock import LOCK
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import stored
-from hardpp.runs.lock import LOCK
 from hardpp.tasks.family import Programs, Run
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _WRITTEN = ("checkpoints", "metrics.jsonl", "summary.json", "posterior.nc", "plots")
-_BEGUN = {LOCK, "versions.json", "data.json", *(f"{n}.partial" for n in ("versions", "data", "config"))}
+_BEGUN = {LOCK, "versions.json", "data.json"}
 
 
 def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None:
@@ -41,17 +41,18 @@ def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None
 
     Raises:
         UsageError: the folder holds something that is no run.
-        OSError: the folder cannot be made or written.
+        OSError: what an older run left cannot be removed.
+        ResourceError: the folder cannot be made or written.
     """
     holds_run(folder)
     for name in _WRITTEN:
-        _remove(folder / name)
+        remove(folder / name)
+    remove_partial(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "versions.json", versions())
     write_json(folder / "data.json", description | {"sha256": _digest(description)})
     # Last and whole, since this file makes the folder a run.
-    write_toml(config, folder / "config.partial")
-    os.replace(folder / "config.partial", folder / "config.toml")
+    write_file(folder / "config.toml", to_toml(config).encode())
 
 
 def holds_run(folder: Path) -> bool:
@@ -64,8 +65,12 @@ def holds_run(folder: Path) -> bool:
         with suppress(CheckpointError):
             if "hardpp" in _read_json(folder / "versions.json"):
                 return True
-    elif not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= _BEGUN):
+    elif not folder.exists():
         return False
+    elif folder.is_dir():
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
+        if names <= _BEGUN:
+            return False
     raise UsageError(f"{folder} exists and is no run folder", "give another --out")
 
 
@@ -76,11 +81,12 @@ def holds_results(folder: Path) -> bool:
 
     Raises:
         UsageError: the folder holds something that is no run.
+        CheckpointError: its folder of checkpoints cannot be read.
     """
     if not holds_run(folder):
         return False
     made = (folder / name for name in _WRITTEN if name not in ("checkpoints", "metrics.jsonl"))
-    return any((folder / "checkpoints").glob("step-*")) or any(path.exists() for path in made)
+    return bool(checkpoint.steps(folder)) or any(path.exists() for path in made)
 
 
 def check_same_config(folder: Path, config: RunConfig) -> None:
@@ -124,8 +130,13 @@ def check_same_data(folder: Path, description: dict[str, Any]) -> None:
         raise DataError(f"the data have changed since {folder} was begun", "give another --out, or --force")
 
 
-def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] = lambda text: None) -> Run:
-    """A trained run with its best weights (the newest, where no dev bound was taken yet).
+def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] = warnings.warn) -> Run:
+    """A trained run with its best weights (the newest sound ones, where no dev bound was taken yet).
+
+    Args:
+        folder: the run folder.
+        device: auto, cpu or cuda.
+        report: told of each checkpoint that is passed over, and why.
 
     Raises:
         CheckpointError: the folder is no run, or its checkpoint is damaged or missing.
@@ -134,12 +145,9 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
     config = _stored(folder)
     description = _read_json(folder / "data.json")
-    marked = (folder / "checkpoints" / "best").is_file()
-    best = checkpoint.marked(folder, "best") if marked else checkpoint.latest(folder)
+    best = checkpoint.best(folder, report)
     if best is None:
-        raise CheckpointError(f"{folder} has no complete checkpoint")
-    report(f"{folder}: {best.name}")
-    loaded = checkpoint.load(best)
+        raise CheckpointError(f"{folder} has no checkpoint")
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
     task = catalogue.task(config.model)
@@ -150,9 +158,11 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
             f"{folder / 'data.json'} is not what hardpp writes there ({error!r})"
         ) from error
     try:
-        catalogue.objective(config.objective, config.inference)(*programs).load_state_dict(loaded.model)
+        catalogue.objective(config.objective, config.inference)(*programs).load_state_dict(
+            best.checkpoint.model
+        )
     except RuntimeError as error:
-        raise CheckpointError(f"{best} does not fit its run's configuration ({error})") from error
+        raise CheckpointError(f"{best.folder} does not fit its run's configuration ({error})") from error
     for program in programs:
         program.eval()
     return Run(
@@ -162,7 +172,7 @@ def open_run(folder: Path, device: str = "auto", report: Callable[[str], None] =
         description,
         Programs(*(program.to(where) for program in programs)),
         where,
-        loaded.state["step"],
+        best.checkpoint.state["step"],
     )
 
 
@@ -196,18 +206,8 @@ def _stored(folder: Path) -> RunConfig:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Writes a JSON file, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(
-        json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    os.replace(partial, path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_file(path, text.encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

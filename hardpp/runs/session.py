@@ -9,16 +9,10 @@ from typing import Any
 import pyro
 import torch
 
-from hardpp.runs import checkpoint
 from hardpp.config import RunConfig
+from hardpp.data.atomic_files import open_to_append, write_file
 from hardpp.errors import Interrupted, UsageError
-from hardpp.runs.progress_bar import TrainingProgress
-from hardpp.runs.signals import Signals
-from hardpp.runs.nonfinite import NonFiniteGuard
-from hardpp.verbs.tables import finite
-from hardpp.tasks import catalogue
-from hardpp.runs.initialisation import initialise
-from hardpp.runs.lock import locked
+from hardpp.runs import checkpoint
 from hardpp.runs.folder import (
     check_same_config,
     check_same_data,
@@ -29,10 +23,17 @@ from hardpp.runs.folder import (
     open_run,
     write_json,
 )
+from hardpp.runs.initialisation import initialise
+from hardpp.runs.lock import locked
+from hardpp.runs.nonfinite import NonFiniteGuard
+from hardpp.runs.optimiser_schedule import Schedule
+from hardpp.runs.progress_bar import TrainingProgress
+from hardpp.runs.signals import Signals
+from hardpp.runs.trainer import Trainer, dump
+from hardpp.tasks import catalogue
 from hardpp.tasks.family import Programs, Task
-from hardpp.runs.trainer import Schedule, Trainer, dump
 from hardpp.types import Record
-from hardpp.runs.atomic_files import replacing
+from hardpp.verbs.tables import finite
 
 
 class Session:
@@ -72,7 +73,7 @@ class Session:
         schedule = Schedule(
             **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
         )
-        soundness = NonFiniteGuard(
+        nonfinite = NonFiniteGuard(
             self.device,
             config.training.on_nonfinite,
             latest=lambda: self.objective.latest,
@@ -86,7 +87,7 @@ class Session:
             device=self.device,
             max_epochs=config.training.max_epochs,
             patience=config.training.patience,
-            soundness=soundness,
+            nonfinite=nonfinite,
             weight_noise=config.training.weight_noise,
             weight_noise_steps=config.training.weight_noise_steps,
         )
@@ -137,7 +138,7 @@ def _run_in_folder(
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
     if there:
         check_same_config(folder, config)
-    newest = checkpoint.latest(folder) if there else None
+    newest = checkpoint.newest_sound(folder, report) if there else None
     session = Session(config, report, restored=newest is not None)
     if there:
         check_same_data(folder, session.description)
@@ -151,7 +152,7 @@ def _run_in_folder(
             f"{schedule.warmup_steps}; a smaller training.batch_size or more training.max_epochs give more"
         )
     if newest is not None:
-        trainer.restore(checkpoint.load(newest))
+        trainer.restore(newest.checkpoint)
         report(f"going on from step {trainer.step}")
     began = time.monotonic()
     shown = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.task.unit)
@@ -160,7 +161,7 @@ def _run_in_folder(
     if caught.number:
         raise Interrupted(caught.number, "the same command goes on from here")
     report(f"trained for {time.monotonic() - began:.0f} s")
-    run = open_run(folder, config.device)
+    run = open_run(folder, config.device, report)
     figures = run.task.evaluate(run, run.task.select(run, None, None, None, report), {})
     write_json(folder / "summary.json", finite(figures))
     return figures
@@ -182,7 +183,7 @@ def train(
 
     Args:
         session: what is trained.
-        trainer: the session's trainer, new or restored from the folder's newest checkpoint.
+        trainer: the session's trainer, new or restored from the folder's newest sound checkpoint.
         folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
@@ -193,17 +194,17 @@ def train(
     """
     training = session.config.training
     _cut_metrics(folder / "metrics.jsonl", trainer)
-    newest = checkpoint.latest(folder)
-    if newest is not None and trainer.looked == trainer.step and trainer.epochs_since_best == 0:
-        checkpoint.mark(folder, "best", newest)  # in case the run was killed before it could
+    restored = checkpoint.at_step(folder, trainer.step)
+    if restored.is_dir() and trainer.validated_at == trainer.step and trainer.epochs_since_best == 0:
+        checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
-    with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+    with pyro.validation_enabled(True), open_to_append(folder / "metrics.jsonl") as metrics:
         for record in trainer.records():
             pyro.enable_validation(False)
             watch(record)
             extra: dict[str, Any] = {"time": round(time.time(), 3)}
             if "skipped" in record.values:
-                extra["why"] = trainer.soundness.forgive()
+                extra["why"] = trainer.nonfinite.reset()
                 report(f"left out: {extra['why']}")
             if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
                 trainer.check()
@@ -217,22 +218,23 @@ def train(
                 saved = checkpoint.save(folder, record.step, trainer.checkpoint())
                 if record.values.get("best"):
                     checkpoint.mark(folder, "best", saved)
-                checkpoint.prune(folder, keep=2)
+                checkpoint.prune(folder, keep=2, report=report)
             if stopping:
                 break
 
 
 # Lines that a run wrote after the checkpoint it goes on from would stand there twice.
 def _cut_metrics(path: Path, trainer: Trainer) -> None:
-    if not path.is_file():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        lines = []
+    lines_before = []
+    for line in lines:
         try:
             record = json.loads(line)
-            if record["step"] <= (trainer.looked if record["split"] == "dev" else trainer.step):
-                kept.append(line + "\n")
+            if record["step"] <= (trainer.validated_at if record["split"] == "dev" else trainer.step):
+                lines_before.append(line + "\n")
         except (ValueError, KeyError, TypeError):  # a line cut short by a kill
             continue
-    with replacing(path) as part:
-        part.write_text("".join(kept), encoding="utf-8")
+    write_file(path, "".join(lines_before).encode())  # in place of a link, too

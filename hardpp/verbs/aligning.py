@@ -66,7 +66,7 @@ def align(
     (pixels), scale, prediction, probability; these have no exact posterior: one of the run's
     decoding.particles draws of the guide is shown instead, picked by its importance weight.
     """
-    from hardpp.runs.atomic_files import replacing
+    from hardpp.data.atomic_files import write_file
 
     if style == "textgrid":
         if out is None:
@@ -74,8 +74,7 @@ def align(
         if not hasattr(run.task, "documents"):
             raise click.UsageError(f"model {run.task.name} has no times: --format textgrid is for speech")
         for name, text in run.task.documents(run, items, which, style):
-            with replacing(out / name, force=force) as part:
-                part.write_text(text, encoding="utf-8")
+            write_file(out / name, text.encode(), force=force)
         click.echo(out, err=True)
         return
 

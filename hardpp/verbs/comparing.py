@@ -72,17 +72,18 @@ def gradients(
     from hardpp.diagnostics.gradient_plot import gradient_figure
     from hardpp.runs.folder import open_run
     from hardpp.tasks.gradients import chosen, compare_gradients
-    from hardpp.verbs.output import picture
+    from hardpp.verbs.output import check_figure, write_figure
 
     wanted = chosen(names)
-    opened = open_run(run, device)
+    opened = open_run(run, device, report)
     batch = opened.task.batch(opened, opened.task.select(opened, data, part, limit, report))
     path = out or run / "plots" / "gradients.png"
-    with picture(path, force=force) as draw:
-        rows = compare_gradients(
-            opened, batch, wanted, particles=particles, draws=draws, seed=seed, report=report
-        )
-        draw(gradient_figure(rows, title=f"{run.name}: {limit} data, {draws} draws"))
+    check_figure(path, force=force)
+    rows = compare_gradients(
+        opened, batch, wanted, particles=particles, draws=draws, seed=seed, report=report
+    )
+    figure = gradient_figure(rows, title=f"{run.name}: {limit} data, {draws} draws")
+    write_figure(figure, path, force=force)
     click.echo(table(rows, style))
     report(str(path))
 

@@ -46,7 +46,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from hardpp.runs.folder import open_run
 
-        opened = open_run(run, device)
+        opened = open_run(run, device, report)
         return command(
             run=opened, select=partial(opened.task.select, opened, data, part, limit, report), **options
         )
@@ -98,7 +98,7 @@ def linking(run: Any, backward: Path | None) -> Any:
     """
     from hardpp.runs.folder import open_run
 
-    other = None if backward is None else open_run(backward, str(run.device.type))
+    other = None if backward is None else open_run(backward, str(run.device.type), report)
     for one in (run, other):
         if one is not None and not hasattr(one.task, "symmetrised"):
             raise click.UsageError(f"{one.path}: model {one.task.name} has no links of words")

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hardpp.data.fetch.derived import derived
+from hardpp.data.fetch.cache import derived
 from hardpp.data.parts import PARTS, bucket
 from hardpp.data.speech import flite
 from hardpp.data.speech.recordings import Recording, SoundFile
