@@ -21,7 +21,7 @@ import pyro
 import torch
 
 from hardpp.config import RunConfig, read_toml, to_toml
-from hardpp.data.atomic_files import PARTIAL, remove, remove_partial, write_file
+from hardpp.data.atomic_files import PARTIAL, remove, write_file
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.lock import LOCK
@@ -47,7 +47,6 @@ def create(folder: Path, config: RunConfig, description: dict[str, Any]) -> None
     holds_run(folder)
     for name in _WRITTEN:
         remove(folder / name)
-    remove_partial(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "versions.json", versions())
     write_json(folder / "data.json", description | {"sha256": _digest(description)})

@@ -10,7 +10,7 @@ import pyro
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.data.atomic_files import open_to_append, write_file
+from hardpp.data.atomic_files import open_to_append, remove_partial, write_file
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import (
@@ -127,6 +127,7 @@ def run_in_folder(
     """
     holds_run(folder)  # before a lock is put into a folder of other things
     with locked(folder):
+        remove_partial(folder)
         return _run_in_folder(config, folder, resume=resume, force=force, report=report)
 
 

@@ -246,6 +246,13 @@ def test_what_is_left_of_a_run_is_not_begun_anew(left: str, run: Path, corpus: P
     assert contents(run) == before
 
 
+def test_what_a_killed_process_left_is_removed_when_training_goes_on(run: Path, corpus: Path) -> None:
+    (run / f"{PARTIAL}0123").write_text("{")
+    before = contents(run)
+    succeed(*train_command(corpus, run))
+    assert contents(run).keys() == before.keys() - {f"{PARTIAL}0123"}
+
+
 def test_an_unfinished_run_can_be_used(run: Path) -> None:
     (run / "checkpoints" / "best").unlink()
     assert json.loads(succeed("evaluate", run, "--format", "json"))[0]["step"] == 10

@@ -153,4 +153,6 @@ def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Ca
         "mean": found.mean,
         "deviation": found.deviation,
     }
-    safetensors.torch.save_file(tensors, path)
+    path.write_bytes(
+        safetensors.torch.save(tensors)
+    )  # by Python, which raises an OSError if the disk is full
