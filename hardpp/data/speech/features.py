@@ -155,4 +155,4 @@ def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Ca
     }
     path.write_bytes(
         safetensors.torch.save(tensors)
-    )  # by Python, which raises an OSError if the disk is full
+    )  # save_file raises no OSError on a full disk
