@@ -153,6 +153,4 @@ def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Ca
         "mean": found.mean,
         "deviation": found.deviation,
     }
-    path.write_bytes(
-        safetensors.torch.save(tensors)
-    )  # save_file raises no OSError on a full disk
+    path.write_bytes(safetensors.torch.save(tensors))  # save_file raises no OSError on a full disk
