@@ -100,7 +100,7 @@ def doctor() -> None:
     """Print versions, device and cache folder."""
     import torch
 
-    from hardpp.data.fetch.sources import cache_folder
+    from hardpp.data.fetch.cache import cache_folder
     from hardpp.runs.device import choose_device, versions
 
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
