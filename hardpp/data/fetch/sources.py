@@ -110,7 +110,7 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
     return folder
 
 
-def listing() -> list[Listed]:
+def list_data() -> list[Listed]:
     """What can be fetched and what is there already; touches no network and reads no data."""
     rows: list[Listed] = []
     for source in SOURCES.values():

@@ -127,7 +127,7 @@ def empty_it(folder):
 @pytest.mark.parametrize("damage", [cut_short, lose_member, cut_and_break_done, make_a_file_of_it, empty_it])
 def test_a_damaged_cache_is_fetched_again(toy, cache, damage):
     damage(sources.fetch("toy"))
-    assert not sources.listing()[0].cached
+    assert not sources.list_data()[0].cached
     sources.fetch("toy")
     assert len(toy.calls) == 2
     assert_whole(cache)
@@ -155,7 +155,7 @@ def test_a_new_pin_makes_the_old_cache_stale(toy, cache, monkeypatch):
     sources.fetch("toy")
     other = dict.fromkeys(WANTED, "0" * 64)
     monkeypatch.setattr(sources, "SOURCES", {"toy": sources.SOURCES["toy"]._replace(members=other)})
-    assert not sources.listing()[0].cached
+    assert not sources.list_data()[0].cached
     with pytest.raises(DataError, match=r"toy\.txt: the unpacked file has SHA-256"):
         sources.fetch("toy")
     assert held(cache / "toy-1.0").keys() >= CONTENT.keys()
@@ -425,10 +425,10 @@ def test_the_cache_has_a_place_without_any_home(monkeypatch, tmp_path):
 
 
 def test_the_listing_says_what_is_cached(toy, cache):
-    (row,) = sources.listing()
+    (row,) = sources.list_data()
     assert row == ("toy", "a toy", "1 kB", "free", False, cache / "toy-1.0")
     sources.fetch("toy")
-    assert sources.listing() == [row._replace(cached=True)]
+    assert sources.list_data() == [row._replace(cached=True)]
 
 
 @pytest.mark.parametrize("name", sorted(sources.SOURCES))

@@ -1,0 +1,11 @@
+from .categorical import Categorical as Categorical
+from .ctc import CTCSequence as CTCSequence
+from .emissions import Emissions as Emissions
+from .emissions import GridEmissions as GridEmissions
+from .glimpses import Glimpses as Glimpses
+from .glimpses import Policy as Policy
+from .linear_categorical import LinearCategorical as LinearCategorical
+from .repeated_label import RepeatedLabel as RepeatedLabel
+from .step_independent import DependentSteps as DependentSteps
+from .step_independent import StepIndependent as StepIndependent
+from .truncated_normal import TruncatedNormal as TruncatedNormal
