@@ -74,9 +74,7 @@ class WeightTable(NamedTuple):
     latents: tuple[Latent, ...]  # in the guide's order
     layout: Layout
     observations: tuple[Site, ...] = ()  # of the model, in its order
-    extra: Tensor = torch.empty(
-        0
-    )  # (rows, *I, N) model terms of rows that are no particles
+    extra: Tensor = torch.empty(0)  # (rows, *I, N) model terms of rows that are no particles
     args: tuple[Any, ...] = ()  # what the programs were called with
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
