@@ -119,7 +119,7 @@ def test_help_lists_every_option_and_teaches(verb: str) -> None:
     assert text.split("\n\n")[1].strip().endswith(".")
     for teaching in {
         "train": ("TAB", "runs/MODEL", "preset, --config, --set", "blanks"),
-        "evaluate": ("nats per", "K-max", "nearest reference", "1 is greedy"),
+        "evaluate": ("nats a symbol", "K-max", "nearest reference", "1 is greedy"),
         "posterior": ("arviz.from_netcdf", "sel(sentence="),
         "align": ("pharaoh", "from 0", "exact posterior"),
         "decode": ("--input -", "one a line", "and a TAB"),
