@@ -441,7 +441,7 @@ def test_what_befalls_the_machine_is_one_sentence(
     def fall(name: str) -> None:
         raise error
 
-    monkeypatch.setattr("hardpp.tasks.catalogue.family", fall)
+    monkeypatch.setattr("hardpp.tasks.listing.family", fall)
     message = fail(code, "guides")
     assert part in message
     assert message.splitlines()[0].startswith("hardpp: ")
@@ -455,7 +455,7 @@ def test_faults_of_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -
     def fall(name: str) -> None:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr("hardpp.tasks.catalogue.family", fall)
+    monkeypatch.setattr("hardpp.tasks.listing.family", fall)
     with pytest.raises(RuntimeError, match="shapes differ"):
         hardpp("guides")
 
