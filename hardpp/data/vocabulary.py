@@ -3,15 +3,10 @@
 Id 0 is the boundary (it stands before the first target symbol and ends every target, and fills
 padding), id 1 is the unknown symbol. Data that happens to contain the literal text `</s>` or `<unk>`
 is safe: such a token gets an ordinary id of its own, never a reserved one.
-
-Shapes: B sequences, T symbols of the longest and its boundary, V ids.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
 
 END = "</s>"  # how the boundary is written
 BOUNDARY = 0
@@ -71,17 +66,3 @@ class Vocabulary:
     def __len__(self) -> int:
         """Number of ids V, the two reserved ones included."""
         return len(self.symbols)
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """End every row of ids with the boundary and pad it on the right with 0, which is the boundary too.
-
-    Returns:
-        Ids (B, T) int64, and a mask (B, T) that is True where there is an id or its boundary.
-    """
-    lengths = torch.tensor([len(row) + 1 for row in rows])  # (B,)
-    T = int(lengths.max())
-    return (
-        torch.tensor([[*row, *[BOUNDARY] * (T - len(row))] for row in rows]),
-        torch.arange(T) < lengths[:, None],
-    )

@@ -1,9 +1,8 @@
 import re
 
 import pytest
-import torch
 
-from hardpp.data.vocabulary import BOUNDARY, UNKNOWN, Vocabulary, pad
+from hardpp.data.vocabulary import BOUNDARY, UNKNOWN, Vocabulary
 
 
 def test_symbols_are_sorted_after_the_reserved_ones_whatever_the_order_of_the_data():
@@ -54,10 +53,3 @@ def test_malformed_symbols_are_refused(symbols, message):
 def test_ids_outside_the_vocabulary_are_refused(id):
     with pytest.raises(ValueError, match=re.escape(f"expected ids from 0 to 3, got {id}")):
         Vocabulary.of(["ab"]).decode([2, id])
-
-
-def test_rows_get_a_boundary_and_are_padded_with_0_and_the_mask_tells_symbols_that_are_0():
-    ids, mask = pad([[3, 0], [5], [7, 8, 9]])
-    assert ids.dtype == torch.int64
-    assert ids.tolist() == [[3, 0, 0, 0], [5, 0, 0, 0], [7, 8, 9, 0]]
-    assert mask.tolist() == [[True] * 3 + [False], [True] * 2 + [False] * 2, [True] * 4]

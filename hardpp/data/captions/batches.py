@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import torch
 
+from hardpp.data.batches import length_buckets, pad
 from hardpp.data.captions.captioned import Caption, CaptionedPart
-from hardpp.data.order import length_buckets
-from hardpp.data.vocabulary import Vocabulary, pad
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.types import SequenceBatch
 
 

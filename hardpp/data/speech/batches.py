@@ -15,9 +15,9 @@ from typing import Literal
 
 import torch
 
-from hardpp.data.order import length_buckets
+from hardpp.data.batches import length_buckets, pad
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
-from hardpp.data.vocabulary import Vocabulary, pad
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.types import SequenceBatch
 

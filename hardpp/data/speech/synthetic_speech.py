@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hardpp.data.fetch.derived import derived
+from hardpp.data.fetch.cache import derived
 from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS, by_crc32, part_of, split
 from hardpp.data.speech import flite

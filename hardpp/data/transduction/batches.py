@@ -6,8 +6,9 @@ Shapes: B data, T output steps, S source positions, the boundary included in bot
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from hardpp.data.batches import pad
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.vocabulary import Vocabulary, pad
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.types import SequenceBatch
 
 

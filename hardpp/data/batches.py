@@ -1,13 +1,18 @@
-"""The order of batches, and which items go into a batch together.
+"""Which items go into a batch together, the order of batches, and how rows of a batch are padded.
 
 `length_buckets` orders training: a pure function of (seed, epoch), so that a resumed run sees the same
 batches; it never touches the global random state. `in_order` orders evaluation.
+
+Shapes: B rows of a batch, T ids of the longest and its boundary.
 """
 
 import hashlib
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+
+from hardpp.data.vocabulary import BOUNDARY
 
 _POOL = 50  # batches sorted by length together: enough to find mates, few enough to mix
 
@@ -62,6 +67,20 @@ def in_order(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """
     _check_size(batch_size)
     return _chop(sorted(range(len(lengths)), key=lengths.__getitem__), batch_size)
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """End every row of ids with the boundary and pad it on the right with 0, which is the boundary too.
+
+    Returns:
+        Ids (B, T) int64, and a mask (B, T) that is True where there is an id or its boundary.
+    """
+    lengths = torch.tensor([len(row) + 1 for row in rows])  # (B,)
+    T = int(lengths.max())
+    return (
+        torch.tensor([[*row, *[BOUNDARY] * (T - len(row))] for row in rows]),
+        torch.arange(T) < lengths[:, None],
+    )
 
 
 def _check_size(batch_size: int) -> None:

@@ -3,7 +3,7 @@ import random
 import pytest
 import torch
 
-from hardpp.data.order import in_order, length_buckets, shuffled
+from hardpp.data.batches import in_order, length_buckets, pad, shuffled
 
 
 def lengths(count, seed=0):
@@ -99,3 +99,10 @@ def test_every_place_is_in_one_batch_and_epochs_differ() -> None:
     assert len({str(shuffled(23, 5, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
     with pytest.raises(ValueError, match="batch size"):
         shuffled(23, 0, 0, 0)
+
+
+def test_rows_get_a_boundary_and_are_padded_with_0_and_the_mask_tells_symbols_that_are_0():
+    ids, mask = pad([[3, 0], [5], [7, 8, 9]])
+    assert ids.dtype == torch.int64
+    assert ids.tolist() == [[3, 0, 0, 0], [5, 0, 0, 0], [7, 8, 9, 0]]
+    assert mask.tolist() == [[True] * 3 + [False], [True] * 2 + [False] * 2, [True] * 4]
