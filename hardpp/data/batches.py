@@ -77,10 +77,8 @@ def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """
     lengths = torch.tensor([len(row) + 1 for row in rows])  # (B,)
     T = int(lengths.max())
-    return (
-        torch.tensor([[*row, *[BOUNDARY] * (T - len(row))] for row in rows]),
-        torch.arange(T) < lengths[:, None],
-    )
+    ids = torch.tensor([[*row, *[BOUNDARY] * (T - len(row))] for row in rows])
+    return ids, torch.arange(T) < lengths[:, None]
 
 
 def _check_size(batch_size: int) -> None:

@@ -44,7 +44,7 @@ class Mixture(NamedTuple):
 
 
 def mix(first: Tensor, second: Tensor, level: float) -> Tensor:
-    """Add two waves, (N,) and any other length, the second at `level` of the first's peak: (N,) of peak 1."""
+    """Add a second wave, of any length, at `level` of the peak of the first: (N,), scaled to a peak of 1."""
     second = F.pad(_scaled(second), (0, max(0, len(first) - len(second))))[: len(first)]
     return _scaled(_scaled(first) + level * second)
 
