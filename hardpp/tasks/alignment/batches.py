@@ -5,7 +5,7 @@ Shapes: B data, T output steps, S source positions, end marks included in both.
 
 from collections.abc import Iterator, Sequence
 
-from hardpp.data.order import in_order
+from hardpp.data.batches import in_order
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END

@@ -64,8 +64,7 @@ def _cmudict(config: PairData, report: Report) -> Corpus:
 
 # What Greek endings say is read, but not written: as targets lemmas are few enough to be learnt.
 def _bible_alignments(config: PairData, report: Report) -> Corpus:
-    greek: Any = "lemmas" if config.reverse else "analysed"
-    return bible_alignments.corpus(fetch("bible-alignments", report), greek=greek)
+    return bible_alignments.corpus(fetch("bible-alignments", report), analysed=not config.reverse)
 
 
 def _bitext(config: PairData, report: Report) -> Bitext:

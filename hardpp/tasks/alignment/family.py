@@ -8,7 +8,7 @@ from functools import partial
 from itertools import takewhile
 
 from hardpp.config import RunConfig
-from hardpp.data.order import length_buckets
+from hardpp.data.batches import length_buckets
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import BOUNDARY

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from hardpp.config import RunConfig
+from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
-from hardpp.data.images.batches import collate, shuffled
-from hardpp.data.images.labelled import LabelledImages
+from hardpp.data.images.labelled import LabelledImages, collate
 from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Lack, Recommended, prior_guide
 from hardpp.tasks.glimpse import data as image_data
 from hardpp.tasks.glimpse.data import GlimpseData, ImagesDescription

@@ -5,7 +5,7 @@ Shapes: B utterances, S frames, T tokens (the end mark included).
 
 from collections.abc import Iterator, Sequence
 
-from hardpp.data.order import in_order
+from hardpp.data.batches import in_order
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.utterances import Utterance
 from hardpp.errors import DataError
