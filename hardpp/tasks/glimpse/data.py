@@ -1,17 +1,16 @@
-"""The images that a model of glimpses is trained on: how they are read, described, selected and batched.
+"""The images that a model of glimpses is trained on: how they are described, selected and batched.
 
 Shapes: B images.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import DataConfig
-from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.images.labelled import ImagePart, LabelledImages, first_images
+from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Description
 from hardpp.types import ImageBatch
@@ -51,16 +50,6 @@ class SelectedImages(NamedTuple):
             raise DataError("there are no images in this part of the data")
         shown = self.part.read(indices)
         return ImageBatch(shown.pixels, self.part.labels[indices]), shown.boxes
-
-
-def load(config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
-    """The images: a named corpus, fetched or made if need be, or the user's own folder.
-
-    Raises:
-        DataError: they cannot be fetched or read.
-    """
-    images = corpus(config.name, ImageOptions(fresh=config.fresh), report)
-    return images._replace(train=first_images(images.train, config.train_limit))
 
 
 def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:

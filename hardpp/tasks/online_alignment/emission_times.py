@@ -15,7 +15,7 @@ from hardpp.diagnostics.boundary import Boundary
 from hardpp.diagnostics.emissions import draw_emissions
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
-from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 

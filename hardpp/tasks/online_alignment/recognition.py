@@ -15,7 +15,7 @@ from hardpp.config import Section
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.online import beam, decode, draw
-from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 
 
