@@ -47,10 +47,8 @@ class PairsDescription(Description):
 def describe(corpus: Corpus) -> PairsDescription:
     """The description of a corpus."""
     train = corpus.train
-    source, target = (
-        Vocabulary.of(pair.source for pair in train),
-        Vocabulary.of(pair.target for pair in train),
-    )
+    source = Vocabulary.of(pair.source for pair in train)
+    target = Vocabulary.of(pair.target for pair in train)
     return PairsDescription(
         source_vocabulary=list(source.symbols),
         target_vocabulary=list(target.symbols),
