@@ -25,7 +25,7 @@ class GlimpseData(DataConfig):
 
 
 class ImagesDescription(Description):
-    """The classes and the size of the images, and the data's fingerprint."""
+    """The classes and the size of the images."""
 
     classes: list[str] = Field(min_length=1)
     size: list[Annotated[int, Field(ge=1)]] = Field(min_length=3, max_length=3)  # channels, height, width
@@ -68,11 +68,7 @@ def select(images: LabelledImages, part: str | None, limit: int | None) -> Selec
 
 
 def batches(images: SelectedImages, device: Any = "cpu") -> Iterator[tuple[range, ImageBatch, Tensor | None]]:
-    """The images in batches on a device; with each the rows of its images, and their objects' boxes (B, 4).
-
-    Raises:
-        DataError: there are no images.
-    """
+    """The images in batches on a device, each with the rows of its images and their objects' boxes (B, 4)."""
     for start in range(0, len(images.indices) or 1, AT_ONCE):  # or 1: `batch` refuses none
         batch, boxes = images.batch(slice(start, start + AT_ONCE))
         yield range(start, start + batch.size), batch.to(device), boxes

@@ -63,7 +63,7 @@ class GlimpseRun(OpenedRun):
         model: Any = self.programs.model
         yield "\t".join(("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability"))
         for rows, batch, _ in batches(items, self.device):
-            locations = _shown_locations(self, batch, [items.indices[row] for row in rows], of)
+            locations = self._shown_locations(batch, [items.indices[row] for row in rows], of)
             with torch.no_grad():
                 probability, prediction = model.labels(batch.source, locations).exp().max(-1)  # (B, G)
             centre, scale, _ = model.space.locations(locations)
@@ -85,7 +85,7 @@ class GlimpseRun(OpenedRun):
             batch, boxes = items.batch(slice(row, row + 1))
             pixels = batch.source[0].movedim(0, -1).numpy()
             batch = batch.to(self.device)
-            locations = _shown_locations(self, batch, [items.indices[row]], "prior")
+            locations = self._shown_locations(batch, [items.indices[row]], "prior")
             with torch.no_grad():
                 probabilities = model.labels(batch.source, locations)[0].exp().cpu()  # (G, V)
             centre, scale, _ = model.space.locations(locations[0])
@@ -103,30 +103,22 @@ class GlimpseRun(OpenedRun):
             )
             yield files[row], figure
 
+    # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the guide's,
+    # which may know the label, or one of `decoding.particles` of the guide, picked by its weight ("posterior").
+    # An image's index in its part seeds a stream of random numbers of its own, so that its draw does not depend
+    # on the other images.
+    @torch.no_grad()
+    def _shown_locations(self, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
+        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
 
-@torch.no_grad()
-def _shown_locations(run: OpenedRun, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
-    """One draw of the locations of all glimpses of each image, (B, G, *event).
-
-    Every image has a stream of random numbers of its own, so its draw does not depend on the other images.
-
-    Args:
-        run: the trained run.
-        batch: the images.
-        indices: of the images in their part of the data; they seed the streams.
-        of: "prior", as the model chooses locations; "guide", as the guide does, which may know the label;
-            "posterior", one of `decoding.particles` draws of the guide, picked by its weight.
-    """
-    from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
-
-    model: Any = run.programs.model
-    particles = {"prior": 0, "guide": 1, "posterior": run.decoding({}).particles}[of]
-    drawn = []
-    for index, image in one_by_one([(indices, batch)]):
-        with seeded(stream(_SEED, index), run.device):
-            if of == "prior":
-                drawn.append(model.sample_locations(image.source)[0])
-            else:
-                locations, log_weight = draw_locations(*run.programs, image, particles)
-                drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
-    return torch.cat(drawn)
+        model: Any = self.programs.model
+        particles = {"prior": 0, "guide": 1, "posterior": self.decoding({}).particles}[of]
+        drawn = []
+        for index, image in one_by_one([(indices, batch)]):
+            with seeded(stream(_SEED, index), self.device):
+                if of == "prior":
+                    drawn.append(model.sample_locations(image.source)[0])
+                else:
+                    locations, log_weight = draw_locations(*self.programs, image, particles)
+                    drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
+        return torch.cat(drawn)
