@@ -78,7 +78,6 @@ class SpeechDescription(Description):
 
 def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All utterances in batches of like length on the run's device, each with the indices of its own."""
-    for indices in in_order([utterance.length for utterance in utterances], BATCH) or [
-        []
-    ]:  # none are refused
+    lengths = [utterance.length for utterance in utterances]
+    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
         yield indices, run.batch([utterances[index] for index in indices])
