@@ -3,7 +3,7 @@
 Shapes: B data, T output steps or questions, S source positions or regions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import SequenceBatch
 
 
 class Attention(NamedTuple):
@@ -36,6 +37,26 @@ def attention_weights(run: OpenedRun, batch: Any, site: str, view: str) -> Tenso
     """One of `VIEWS`, (B, T, S); the posterior is only computed where it is asked for."""
     weights: Tensor = _views(run, batch, site, exact=view == "posterior")[view]
     return weights
+
+
+def weights_of_items(
+    run: OpenedRun, batches: Iterable[tuple[Sequence[int], SequenceBatch]], site: str, view: str
+) -> list[Tensor]:
+    """The weights of every item by itself, without padding and on the host: (T, S) each.
+
+    Args:
+        run: the trained run.
+        batches: all items, each batch with the indices of its own.
+        site: of the alignment.
+        view: one of `VIEWS`.
+    """
+    weights: dict[int, Tensor] = {}
+    for indices, batch in batches:
+        lengths = (mask.sum(-1).tolist() for mask in (batch.target_mask, batch.source_mask))
+        of_batch = attention_weights(run, batch, site, view).cpu()
+        for index, padded, T, S in zip(indices, of_batch, *lengths, strict=True):
+            weights[index] = padded[:T, :S]
+    return [weights[index] for index in range(len(weights))]
 
 
 def total_bound(objective: SurrogateObjective, model: Any, guide: Any, batch: Any) -> float:

@@ -250,6 +250,12 @@ class OpenedRun(ABC):
         raise NotImplementedError
 
 
+def part_of(corpus: Any, part: str | None, limit: int | None) -> list[Any]:
+    """The first so many items of a part (the test part if none is named), or of all parts in a row."""
+    items = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part or "test")
+    return list(items[:limit])
+
+
 def _check_word(name: str, word: str | None, words: Sequence[str | None]) -> None:
     if word not in words:
         raise UsageError(f"{name} is one of {', '.join(filter(None, words))}, not {word!r}")

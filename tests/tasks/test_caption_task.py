@@ -31,8 +31,7 @@ from hardpp.runs.session import Session
 from hardpp.runs.training import run_in_folder, train
 from hardpp.tasks.attention import attention
 from hardpp.tasks.caption import data as caption_data
-from hardpp.tasks.caption.data import CaptionItems, region_boxes
-from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, region_boxes
 from hardpp.tasks.caption.evaluation import decode, word_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hardpp import sites
@@ -20,6 +19,7 @@ from hardpp.tasks.attention import (
     exact_and_gap,
     total_bound,
     total_entropy,
+    weights_of_items,
 )
 from hardpp.tasks.caption.data import CaptionItems, batches, region_boxes
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
@@ -90,12 +90,7 @@ def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:
 
 def word_weights(run: OpenedRun, items: CaptionItems, view: str) -> list[Tensor]:
     """p(region) of every word of every sentence under the prior, guide or posterior: (T, S) each."""
-    weights = [torch.empty(0)] * len(items.sentences)
-    for indices, batch in batches(run, items):
-        of_batch = attention_weights(run, batch, sites.REGION, view).cpu()
-        for index, padded in zip(indices, of_batch, strict=True):
-            weights[index] = padded[: len(items.sentences[index].caption.words) + 1]
-    return weights
+    return weights_of_items(run, batches(run, items), sites.REGION, view)
 
 
 # Figures of every word of which it is known what it is about.

@@ -11,8 +11,14 @@ from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items
-from hardpp.tasks.caption.data import CaptionItems, batches, collated, first_sentences, region_boxes
-from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.data import (
+    CaptionDescription,
+    CaptionItems,
+    batches,
+    collated,
+    first_sentences,
+    region_boxes,
+)
 from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region

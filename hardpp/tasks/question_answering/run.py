@@ -13,10 +13,15 @@ from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
-from hardpp.tasks.question_answering import data as question_data
-from hardpp.tasks.question_answering.data import QuestionItems, batches, cells, region_boxes
-from hardpp.tasks.question_answering.description import QuestionDescription
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
+from hardpp.tasks.question_answering.data import (
+    QuestionDescription,
+    QuestionItems,
+    batches,
+    cells,
+    ordered_batches,
+    region_boxes,
+)
 from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers, evaluate, region_weights
 from hardpp.types import QuestionBatch
 
@@ -29,33 +34,26 @@ class QuestionAnsweringRun(OpenedRun):
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)
         trained, pictures = self.description, corpus.pictures
-        if pictures.kind != trained.images:
-            raise DataError(
-                f"{corpus.name}: images are {pictures.kind}, and this run was trained on {trained.images}"
-            )
-        if pictures.channels != trained.channels:
-            raise DataError(
-                f"{corpus.name}: regions have {pictures.channels} features, and this run was trained on "
-                f"{trained.channels}"
-            )
-        if part == "all":
-            return QuestionItems([*corpus.train, *corpus.dev, *corpus.test][:limit], pictures)
-        return QuestionItems(getattr(corpus, part or "test")[:limit], pictures)
+        for sentence, there, trained_on in (
+            ("images are {}", pictures.kind, trained.images),
+            ("regions have {} features", pictures.channels, trained.channels),
+        ):
+            if there != trained_on:
+                told = f"{corpus.name}: {sentence.format(there)}"
+                raise DataError(f"{told}, and this run was trained on {trained_on}")
+        return QuestionItems(part_of(corpus, part, limit), pictures)
 
     def _batch(self, items: QuestionItems) -> QuestionBatch:
         size = len(items.questions)
-        ((_, batch),) = question_data.ordered_batches(items, self.description, self.network.kernels, size)
+        ((_, batch),) = ordered_batches(items, self.description, self.network.kernels, size)
         return batch.to(self.device)
 
     def _evaluate(self, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:
         return evaluate(self, items, options)
 
     def _decode(self, items: QuestionItems, options: AnswerChoice) -> list[Decoded]:
-        answers = best_answers(self, items, options)
-        return [
-            Decoded(f"{question.name} {question.text}", answer)
-            for question, answer in zip(items.questions, answers, strict=True)
-        ]
+        names = (f"{question.name} {question.text}" for question in items.questions)
+        return [Decoded(*pair) for pair in zip(names, best_answers(self, items, options), strict=True)]
 
     def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.draws import draw_alignments
