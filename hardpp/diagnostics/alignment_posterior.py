@@ -44,7 +44,6 @@ class Sentences(NamedTuple):
     end: str = "</s>"  # stands for the last step of every target
 
     def coordinates(self) -> dict[str, xr.Variable]:
-        """Names, and tokens, which are "" where padded."""
         targets = [[*tokens, self.end] for tokens in self.targets]
         return {
             **text_labels("sentence", sentence=self.names),
@@ -53,48 +52,40 @@ class Sentences(NamedTuple):
         }
 
     def groups(self, rows: Sequence[Sequence[int]], draws: Sequence[AlignmentDraws]) -> dict[str, Variables]:
-        """Variables of every group.
-
-        Raises:
-            ValueError: names that are not unique, or batches that are not every sentence once.
-        """
         self._check(rows, draws)
         source_mask = _mask([len(tokens) for tokens in self.sources])  # (N, S)
         step_mask = _mask([len(tokens) + 1 for tokens in self.targets])  # (N, T)
         every, cells = np.ones(len(step_mask), dtype=bool), step_mask[:, :, None] & source_mask[:, None, :]
 
-        def join(name: str, mask: Array) -> Array:
-            return join_batches(rows, [getattr(part, name) for part in draws], mask)
+        def join(name: str, mask: Array, fill: float = np.nan) -> Array:
+            return join_batches(rows, [getattr(part, name) for part in draws], mask, fill)
 
-        def join_steps(name: str) -> Array:
-            return join_batches(rows, [getattr(part, name).int() for part in draws], step_mask, FILL)
-
-        per_draw, fill = (*DRAW, "sentence"), {"fill": FILL}
+        by_draw, by_step, by_source = (*DRAW, "sentence"), ("sentence", "step"), ("sentence", "source")
+        fill = {"fill": FILL}
         log_p, log_q = join("log_p", every), join("log_q", every)  # (K, N)
         statistics = weight_statistics(log_p - log_q, "sentence")
-        statistics["log_p"] = xr.Variable(per_draw, log_p[None], NATS)
-        statistics["log_q"] = xr.Variable(per_draw, log_q[None], NATS)
+        statistics["log_p"] = xr.Variable(by_draw, log_p[None], NATS)
+        statistics["log_q"] = xr.Variable(by_draw, log_q[None], NATS)
         if stepwise := draws[0].log_weight_step is not None:
             log_weight = join("log_weight_step", step_mask)  # (K, N, T)
-            statistics["log_weight_step"] = xr.Variable((*per_draw, "step"), log_weight[None], NATS)
+            statistics["log_weight_step"] = xr.Variable((*by_draw, "step"), log_weight[None], NATS)
         attention = {
-            view: xr.Variable(("sentence", "step", "source"), join(view, cells), PROBABILITY)
-            for view in draws[0].views
+            view: xr.Variable((*by_step, "source"), join(view, cells), PROBABILITY) for view in draws[0].views
         }
         attention["marginal"].attrs["weights"] = "per step" if stepwise else "per sentence"
         if draws[0].log_marginal is not None:
             attention["log_marginal"] = xr.Variable("sentence", join("log_marginal", every), NATS)
-        alignment, target = join_steps("alignment")[None], join_steps("target")
+        alignment, target = (join(name, step_mask, FILL).astype(np.int32) for name in ("alignment", "target"))
         return {
-            "posterior": {"alignment": xr.Variable((*per_draw, "step"), alignment, fill)},
+            "posterior": {"alignment": xr.Variable((*by_draw, "step"), alignment[None], fill)},
             "sample_stats": statistics,
             "attention": attention,
-            "observed_data": {"target": xr.Variable(("sentence", "step"), target, fill)},
+            "observed_data": {"target": xr.Variable(by_step, target, fill)},
             "constant_data": {
                 "source_length": xr.Variable("sentence", source_mask.sum(-1)),
                 "target_length": xr.Variable("sentence", step_mask.sum(-1)),
-                "source_mask": xr.Variable(("sentence", "source"), source_mask),
-                "step_mask": xr.Variable(("sentence", "step"), step_mask),
+                "source_mask": xr.Variable(by_source, source_mask),
+                "step_mask": xr.Variable(by_step, step_mask),
             },
         }
 

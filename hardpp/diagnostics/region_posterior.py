@@ -45,31 +45,27 @@ class Questions(NamedTuple):
     boxes: Sequence[Boxes]  # S boxes each: left, top, right, bottom
 
     def coordinates(self) -> dict[str, xr.Variable]:
-        """Names, texts, images and answers."""
         return text_labels(
             "question", question=self.names, text=self.texts, image=self.images, given=self.answers
         )
 
     def groups(self, cells: Sequence[Cells], draws: Sequence[AlignmentDraws]) -> dict[str, Variables]:
-        """Variables of every group.
-
-        Raises:
-            UsageError: the questions depend on one another, so that they have no weights of their own.
-        """
         if any(part.log_weight_step is None for part in draws):
             raise UsageError("questions that depend on one another have no weights of their own")
         sides = np.full((4, len(self.names), max(map(len, self.boxes))), np.nan, np.float32)
-        for place, boxes in enumerate(self.boxes):
-            sides[:, place, : len(boxes)] = np.array(boxes).T
+        for place, of_image in enumerate(self.boxes):
+            sides[:, place, : len(of_image)] = np.array(of_image).T
         region_mask, by_region = np.isfinite(sides[0]), ("question", "region")
+        named = zip(("left", "top", "right", "bottom"), sides, strict=True)
+        boxes = {name: xr.Variable(by_region, side, PIXELS) for name, side in named}
         every = np.ones(len(region_mask), dtype=bool)
         rows, columns, places = zip(*([*zip(*batch, strict=True)] for batch in cells), strict=True)
 
         def join(name: str, mask: Array, fill: float = np.nan, *, drawn: bool = False) -> Array:
-            parts = []
-            for part, row, column in zip(draws, rows, columns, strict=True):
-                values = getattr(part, name)
-                parts.append(values[:, row, column] if drawn else values[row, column])
+            parts = [
+                getattr(part, name)[(slice(None), row, column) if drawn else (row, column)]
+                for part, row, column in zip(draws, rows, columns, strict=True)
+            ]
             return join_batches(places, parts, mask, fill)
 
         region = join("alignment", every, -1, drawn=True).astype(np.int32)
@@ -82,11 +78,5 @@ class Questions(NamedTuple):
                 view: xr.Variable(by_region, join(view, region_mask), PROBABILITY) for view in draws[0].views
             },
             "observed_data": {"answer": xr.Variable("question", answer)},
-            "constant_data": {
-                "region_mask": xr.Variable(by_region, region_mask),
-                **{
-                    name: xr.Variable(by_region, side, PIXELS)
-                    for name, side in zip(("left", "top", "right", "bottom"), sides, strict=True)
-                },
-            },
+            "constant_data": {"region_mask": xr.Variable(by_region, region_mask)} | boxes,
         }

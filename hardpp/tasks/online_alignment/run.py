@@ -9,7 +9,7 @@ from hardpp import sites
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import END
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items
