@@ -126,7 +126,7 @@ def examine(
         if "ess" in estimate.diagnostics:
             sizes.append(estimate.diagnostics["ess"].mean())
     return EstimatorReport(
-        {name: part.statistics(None if target is None else target[name]) for name, part in moments.items()},
+        {name: part.statistics((target or {}).get(name)) for name, part in moments.items()},
         float(torch.stack(bounds).mean()),
         float(torch.stack(sizes).mean()) if sizes else None,
         sorted(seconds)[len(seconds) // 2],

@@ -82,14 +82,8 @@ def visibility(
 ) -> NDArray[np.float64]:
     """The probability that a point is in the region which is attended to, on a raster over the image.
 
-    Args:
-        probabilities: (S); NaN counts as none.
-        boxes: S regions.
-        width: of the image, in pixels.
-        height: of the image, in pixels.
-
-    Returns:
-        (height, width), or at most 256 rows and columns of a larger image.
+    It is of probabilities (S), of which NaN counts as none, and has a cell for every pixel: (height, width),
+    or at most 256 rows and columns of a larger image.
     """
     counts = (min(256, max(1, round(size))) for size in (width, height))
     across, down = ((np.arange(n) + 0.5) * size / n for size, n in zip((width, height), counts, strict=True))

@@ -56,9 +56,9 @@ class QuestionAnsweringRun(OpenedRun):
         return [Decoded(*pair) for pair in zip(names, best_answers(self, items, options), strict=True)]
 
     def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Questions
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.posterior import sample_posterior
-        from hardpp.diagnostics.region_posterior import Questions
 
         labels = Questions(
             [question.name for question in items.questions],
