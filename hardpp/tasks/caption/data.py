@@ -50,27 +50,26 @@ class CaptionItems(NamedTuple):
     def names(self) -> list[str]:
         return [self.part.names[sentence.image] for sentence in self.sentences]
 
+    def batch(self, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
+        """The sentences as one batch, in their order; raises DataError if there are none."""
+        if not self.sentences:
+            raise DataError("there are no captions in this part of the data")
+        return collate(self.sentences, self.part, description.vocabulary, partial(region_count, kernels))
+
 
 def first_sentences(part: CaptionedPart, limit: int | None = None) -> CaptionItems:
     """The first reference of every image of a part, or of the first so many."""
     return CaptionItems(sentences(part, 1)[:limit], part)
 
 
-def collated(items: CaptionItems, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
-    """The sentences as one batch, in their order; raises DataError if there are none."""
-    if not items.sentences:
-        raise DataError("there are no captions in this part of the data")
-    return collate(items.sentences, items.part, description.vocabulary, partial(region_count, kernels))
-
-
 def ordered_batches(
     items: CaptionItems, description: CaptionDescription, kernels: Sequence[int]
 ) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All sentences in batches of like length, each with the indices of its sentences; see `collated`."""
+    """All sentences in batches of like length, each with the indices of its sentences."""
     lengths = [len(sentence.caption.words) for sentence in items.sentences]
     for indices in in_order(lengths, BATCH) or [[]]:  # a batch of no sentences is refused
         batch = items._replace(sentences=[items.sentences[index] for index in indices])
-        yield indices, collated(batch, description, kernels)
+        yield indices, batch.batch(description, kernels)
 
 
 def batches(run: OpenedRun, items: CaptionItems) -> Iterator[tuple[list[int], SequenceBatch]]:

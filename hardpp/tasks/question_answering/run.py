@@ -33,14 +33,12 @@ class QuestionAnsweringRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)
-        trained, pictures = self.description, corpus.pictures
-        for sentence, there, trained_on in (
-            ("images are {}", pictures.kind, trained.images),
-            ("regions have {} features", pictures.channels, trained.channels),
-        ):
-            if there != trained_on:
-                told = f"{corpus.name}: {sentence.format(there)}"
-                raise DataError(f"{told}, and this run was trained on {trained_on}")
+        pictures, kind, channels = corpus.pictures, self.description.images, self.description.channels
+        if pictures.kind != kind:
+            raise DataError(f"{corpus.name}: images are {pictures.kind}, and this run was trained on {kind}")
+        if pictures.channels != channels:
+            there = f"regions have {pictures.channels} features"
+            raise DataError(f"{corpus.name}: {there}, and this run was trained on {channels}")
         return QuestionItems(part_of(corpus, part, limit), pictures)
 
     def _batch(self, items: QuestionItems) -> QuestionBatch:
