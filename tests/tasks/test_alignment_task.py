@@ -13,10 +13,9 @@ from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment import batches
-from hardpp.tasks.alignment.batches import ordered_batches
-from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.alignment.evaluation import position_weights
+from hardpp.tasks.alignment import data
+from hardpp.tasks.alignment.data import ordered_batches
+from hardpp.tasks.alignment.evaluation import decode, position_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import SequenceDecoding
@@ -68,7 +67,7 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
             kl += exact - float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())
             symbols += len(pair.target) + 1
     for size in (2, 100):
-        monkeypatch.setattr(batches, "BATCH", size)
+        monkeypatch.setattr(data, "BATCH", size)
         found = run.evaluate(pairs)
         assert found["nll"] == pytest.approx(nll / symbols, rel=1e-4)
         assert found["kl"] == pytest.approx(kl / symbols, abs=1e-4)
@@ -82,7 +81,7 @@ def test_decoded_words_belong_to_their_pairs(
     how = SequenceDecoding(beam=beam)
     alone = [decode(run, [pair], how)[0] for pair in pairs]
     assert len(set(map(tuple, alone))) > 1
-    monkeypatch.setattr(batches, "BATCH", 3)
+    monkeypatch.setattr(data, "BATCH", 3)
     assert decode(run, pairs, how) == alone
     assert decode(run, pairs[::-1], how) == alone[::-1]
 
@@ -91,7 +90,7 @@ def test_decoded_words_belong_to_their_pairs(
 def test_positions_belong_to_their_pairs(
     run: OpenedRun, pairs: list[Pair], which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "BATCH", 3)
+    monkeypatch.setattr(data, "BATCH", 3)
     for pair, together in zip(pairs, position_weights(run, pairs, which), strict=True):
         (alone,) = position_weights(run, [pair], which)
         assert together.shape == (len(pair.target) + 1, len(pair.source) + 1)

@@ -29,10 +29,10 @@ from hardpp.runs.session import Session
 from hardpp.runs.training import train
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.online_alignment import batches as speech_batches
+from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment import evaluation
 from hardpp.tasks.online_alignment import run as run_module
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import TokenTimes
 from hardpp.tasks.online_alignment.evaluation import likelihood
 from hardpp.tasks.online_alignment.family import OnlineAlignmentFamily
@@ -557,7 +557,7 @@ def test_figures_do_not_depend_on_batches(
 ) -> None:
     for name in ("transducer", "ctc"):
         whole = runs[name].evaluate(test_items)
-        monkeypatch.setattr(speech_batches, "BATCH", 1)
+        monkeypatch.setattr(speech_data, "BATCH", 1)
         alone = runs[name].evaluate(test_items)
         monkeypatch.undo()
         assert set(alone) == set(whole) > {"PER", "WER", "nll", "boundary", "lag", "coverage", "interval"}

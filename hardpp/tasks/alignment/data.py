@@ -1,171 +1,97 @@
-"""Which pairs train an alignment model: the data sets by name, the user's files by their layout.
+"""Pairs as a run's programs take them: what a run keeps of its data, and batches that know whose they are.
 
-A reader gives texts (`Bitext`), which are cut into symbols here, or a corpus that is cut already. Another
-data set is one line in `CORPORA`.
+Shapes: B data, T output steps, S source positions, end marks included in both.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
-from pydantic import Field
+from hardpp.data.order import in_order
+from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.pairs import Corpus, Pair
+from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
+from hardpp.data.vocabulary import BOUNDARY, END, Vocabulary
+from hardpp.errors import DataError
+from hardpp.tasks.family import Description
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.sequence_decoding import ALLOWANCE
+from hardpp.types import SequenceBatch
 
-from hardpp.config import DataConfig
-from hardpp.data.fetch.sources import fetch
-from hardpp.data.lines import OnBad
-from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
-from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
-from hardpp.data.transduction.tokenization import (
-    reverse_corpus,
-    reverse_pair,
-    tokenize_bitext,
-    tokenize_lines,
-    tokenizers,
-)
-from hardpp.data.transduction.tokenizers import Tokenizer
-from hardpp.tasks.alignment.presets import FEW_SENTENCES, SENTENCES, TRANSLATION, WORDS
-from hardpp.tasks.family import Recommended
-
-Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
-Report = Callable[[str], None]
-Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets
+BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
 
 
-class PairData(DataConfig):
-    """Which pairs, and how they are cut into symbols."""
+class PairsDescription(Description):
+    """Vocabularies of the training part, tokenizers and lengths."""
 
-    source_tokens: Tokens = Field("auto", description="how sources are cut; auto: as their layout says")
-    target_tokens: Tokens = Field("auto", description="how targets are cut")
-    pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
-    max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
-    source_language: str | None = Field(None, description="ending of the source files: train.de is de")
-    target_language: str | None = Field(None, description="ending of the target files")
-    reverse: bool = Field(False, description="swap source and target")
-    on_bad: OnBad = Field(
-        "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
+    source_vocabulary: list[str]
+    target_vocabulary: list[str]
+    target_counts: list[int]  # one more than how often each target symbol occurs
+    source_tokens: dict[str, Any]  # as a tokenizer describes itself
+    target_tokens: dict[str, Any]
+    longest_target: int  # symbols
+    target_per_source: float  # the most target symbols for one source symbol
+
+    @cached_property
+    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        """Of source and target."""
+        return Vocabulary(tuple(self.source_vocabulary)), Vocabulary(tuple(self.target_vocabulary))
+
+    @cached_property
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """Of source and target."""
+        return load_tokenizer(self.source_tokens), load_tokenizer(self.target_tokens)
+
+
+def describe(corpus: Corpus) -> PairsDescription:
+    """The description of a corpus."""
+    train = corpus.train
+    source = Vocabulary.of(pair.source for pair in train)
+    target = Vocabulary.of(pair.target for pair in train)
+    return PairsDescription(
+        source_vocabulary=list(source.symbols),
+        target_vocabulary=list(target.symbols),
+        target_counts=target_counts(train, target),
+        source_tokens=corpus.source.describe(),
+        target_tokens=corpus.target.describe(),
+        longest_target=max(len(pair.target) for pair in train),
+        target_per_source=max(max(1.0, (len(pair.target) - ALLOWANCE) / len(pair.source)) for pair in train),
+        fingerprint=corpus.fingerprint(),
     )
 
-    @classmethod
-    def is_there(cls, name: str) -> bool:
-        """Is there a file or folder, or two files whose names begin so?"""
-        return super().is_there(name) or parallel.is_beginning(name)
+
+def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
+    """One more than how often each symbol occurs in the targets, end marks included."""
+    counts = Counter(id for pair in pairs for id in (*vocabulary.encode(pair.target), BOUNDARY))
+    return [1 + counts[id] for id in range(len(vocabulary))]
 
 
-class DataSet(NamedTuple):
-    """A data set that has a name."""
-
-    read: Callable[[PairData, Report], Bitext | Corpus]
-    recommended: Recommended
-
-
-def _cmudict(config: PairData, report: Report) -> Corpus:
-    return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
-
-
-# What Greek endings say is read, but not written: as targets lemmas are few enough to be learnt.
-def _bible_alignments(config: PairData, report: Report) -> Corpus:
-    greek: Any = "lemmas" if config.reverse else "analysed"
-    return bible_alignments.corpus(fetch("bible-alignments", report), greek=greek)
-
-
-def _bitext(config: PairData, report: Report) -> Bitext:
-    return bitexts.bitext(config.name, report)
-
-
-CORPORA: dict[str, DataSet] = {
-    "cmudict": DataSet(_cmudict, Recommended()),
-    "bible-alignments": DataSet(_bible_alignments, WORDS),
-    **{name: DataSet(_bitext, SENTENCES) for name in bitexts.BITEXTS},
-    "ding": DataSet(_bitext, FEW_SENTENCES),
-}
-
-
-def recommended(name: str) -> Recommended:
-    """What is recommended for a data set, or for a user's files by their layout."""
-    if name in CORPORA:
-        return CORPORA[name].recommended
-    return Recommended() if _is_tsv(Path(name)) else TRANSLATION
-
-
-def load(config: PairData, report: Report, cut: Cut | None = None) -> Corpus:
-    """The pairs: a named data set, fetched if need be, or the user's own file or folder.
-
-    Args:
-        config: which, and how they are cut.
-        report: told in a few words what is going on.
-        cut: how a run cuts its sources and targets, for texts that must be cut the same way.
+def collated(pairs: Sequence[Pair], description: PairsDescription) -> SequenceBatch:
+    """The pairs as one batch, in their order.
 
     Raises:
-        DataError: they cannot be fetched or read.
+        DataError: there are no pairs.
     """
-    corpus = _read(config, report)
-    if isinstance(corpus, Bitext):
-        corpus = _cut(config, corpus, report, cut)
-    if config.reverse:
-        corpus = reverse_corpus(corpus)
-    return corpus._replace(train=corpus.train[: config.train_limit])
+    if not pairs:
+        raise DataError("there are no pairs in this part of the data")
+    return collate(encode(pairs, *description.vocabularies))
 
 
-def is_single(name: str) -> bool:
-    """Is this one file of pairs (a pipe, too), or one pair of files, neither of which is parted?"""
-    return name not in CORPORA and not Path(name).is_dir()
+def ordered_batches(
+    pairs: Sequence[Pair], description: PairsDescription, batch_size: int
+) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """All pairs in batches of like length, each with the indices of its pairs; refuses none as `collated`."""
+    for indices in in_order([len(pair.source) for pair in pairs], batch_size) or [[]]:
+        yield indices, collated([pairs[index] for index in indices], description)
 
 
-def single(config: PairData, cut: Cut, report: Report) -> list[Pair]:
-    """Every line of one file or pair of files, in order, cut as a run cuts its sources and targets.
-
-    Raises:
-        UsageError: it is not clear which file is the source.
-        DataError: a file cannot be read.
-    """
-    sides, path = cut[::-1] if config.reverse else cut, Path(config.name)
-    how = _bad_lines(config, report)
-    lines = tsv.lines(path, **how) if _is_tsv(path) else parallel.lines(path, **_languages(config), **how)
-    cutting = _cutting(config, sides, report)
-    if config.on_bad == "stop":  # as in `_cut`
-        cutting["max_length"] = None
-    pairs = tokenize_lines(lines, *sides, **cutting)
-    return [reverse_pair(pair) for pair in pairs] if config.reverse else pairs
+def batches(run: OpenedRun, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """The same on the run's device."""
+    for indices, batch in ordered_batches(pairs, run.description, BATCH):
+        yield indices, batch.to(run.device)
 
 
-def _read(config: PairData, report: Report) -> Bitext | Corpus:
-    if config.name in CORPORA:
-        return CORPORA[config.name].read(config, report)
-    path = Path(config.name)
-    how = _bad_lines(config, report)
-    if _is_tsv(path):
-        return tsv.bitext(path, **how)
-    raw = path.is_dir() and iwslt.is_raw(path)
-    return (iwslt if raw else parallel).bitext(path, **_languages(config), **how)
-
-
-def _cut(config: PairData, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
-    if cut is None:
-        sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces, report)
-    else:
-        sides = cut[::-1] if config.reverse else cut
-        # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
-        kept = ("dev", "test") if config.on_bad == "skip" else ()
-        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in kept})
-    return tokenize_bitext(bitext, *sides, **_cutting(config, sides, report))
-
-
-def _cutting(config: PairData, sides: Cut, report: Report) -> dict[str, Any]:
-    options = {"pooled": not sides[1].sentences, "max_length": config.max_length}
-    return options | _bad_lines(config, report)
-
-
-def _bad_lines(config: PairData, report: Report) -> dict[str, Any]:
-    return {"on_bad": config.on_bad, "report": report}
-
-
-def _languages(config: PairData) -> dict[str, Any]:
-    return {"source": config.source_language, "target": config.target_language}
-
-
-# A TSV file or pipe, or a folder of three files; whatever else is there is parallel text, and so is a name
-# that two files begin with.
-def _is_tsv(path: Path) -> bool:
-    if path.is_dir():
-        return any(path.glob("*.tsv"))
-    return path.suffix in (".tsv", ".txt", "") and not parallel.is_beginning(path)
+def positions(pair: Pair) -> tuple[str, ...]:
+    """The symbol at every source position of a pair, the end mark last."""
+    return (*pair.source, END)

@@ -1,4 +1,4 @@
-"""Figures of a run on sequence pairs: of what it decodes, and of what its programs make of the right targets.
+"""What a run on sequence pairs decodes, where it attends, and figures of both.
 
 Shapes: B data, T output steps (the end mark included), S source positions.
 """
@@ -19,13 +19,13 @@ from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
 from hardpp.metrics.bleu import bleu
 from hardpp.metrics.error_rates import error_rates
-from hardpp.tasks.alignment.batches import batches
-from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.attention import attention_weights, exact_and_gap, total_bound
+from hardpp.tasks.alignment.data import PairsDescription, batches
+from hardpp.tasks.attention import exact_and_gap, total_bound, weights_of_items
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_sequences
 from hardpp.types import SequenceBatch
 
+GREEDY = SequenceDecoding(beam=1)
 _TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before
 
 
@@ -45,6 +45,26 @@ def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -
         "step": run.step,
         "seconds": 1000 * seconds / len(pairs),
     }
+
+
+def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[list[str]]:
+    """The most probable target of every source: greedy, or the best of a beam."""
+    outputs: list[list[str]] = [[] for _ in pairs]
+    _, vocabulary = run.description.vocabularies
+    for indices, batch in batches(run, pairs):
+        max_steps = longest(run.description, batch.source.shape[1])
+        for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
+            outputs[index] = vocabulary.decode(symbols)
+    return outputs
+
+
+def longest(description: PairsDescription, source: int) -> int:
+    """How many symbols a target may have, its end mark included, for a source of so many positions.
+
+    Half as much again as training targets had, for such sources and at most, and a few more.
+    """
+    most = min(description.target_per_source * source, description.longest_target)
+    return math.ceil(1.5 * most) + ALLOWANCE
 
 
 def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -96,13 +116,7 @@ def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) 
 
 def position_weights(run: OpenedRun, pairs: Sequence[Pair], view: str) -> list[Tensor]:
     """p(position) of every step of every pair under the prior, guide or posterior: (T, S) each."""
-    weights: list[Tensor] = [torch.empty(0) for _ in pairs]
-    for indices, batch in batches(run, pairs):
-        of_batch = attention_weights(run, batch, sites.ALIGNMENT, view).cpu()
-        for index, padded in zip(indices, of_batch, strict=True):
-            pair = pairs[index]
-            weights[index] = padded[: len(pair.target) + 1, : len(pair.source) + 1]
-    return weights
+    return weights_of_items(run, batches(run, pairs), sites.ALIGNMENT, view)
 
 
 # Entropy of p(position | source, symbols before), nats, summed over the batch's symbols: also of a chain,

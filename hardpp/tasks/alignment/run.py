@@ -9,21 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from hardpp import sites
-from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
-from hardpp.errors import DataError
-from hardpp.tasks.alignment import data as pair_data
-from hardpp.tasks.alignment.batches import batches, positions
-from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.alignment.description import PairsDescription
-from hardpp.tasks.alignment.evaluation import evaluate, position_weights
+from hardpp.tasks.alignment import corpora
+from hardpp.tasks.alignment.data import PairsDescription, batches, collated, positions
+from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
@@ -35,19 +31,15 @@ class AlignmentRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[Pair]:
         config, tokenizers = self.data_config(data), self.description.tokenizers
-        if data is not None and part in (None, "all") and pair_data.is_single(data):
-            return pair_data.single(config, tokenizers, report)[:limit]
+        if data is not None and part in (None, "all") and corpora.is_single(data):
+            return corpora.single(config, tokenizers, report)[:limit]
         corpus = self.data if data is None else None
         if corpus is None:
-            corpus = pair_data.load(config, report, tokenizers)
-        if part == "all":
-            return [*corpus.train, *corpus.dev, *corpus.test][:limit]
-        return getattr(corpus, part or "test")[:limit]
+            corpus = corpora.load(config, report, tokenizers)
+        return part_of(corpus, part, limit)
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
-        if not items:
-            raise DataError("there are no pairs in this part of the data")
-        return collate(encode(items, *self.description.vocabularies)).to(self.device)
+        return collated(items, self.description).to(self.device)
 
     def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
@@ -79,8 +71,7 @@ class AlignmentRun(OpenedRun):
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":
-            for links in word_links(self, items, of):
-                yield pharaoh(links, probabilities=form != "pharaoh")
+            yield from (pharaoh(links, form != "pharaoh") for links in word_links(self, items, of))
             return
         yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
         for number, (pair, weights) in enumerate(zip(items, position_weights(self, items, of), strict=True)):
@@ -99,7 +90,7 @@ class AlignmentRun(OpenedRun):
             UsageError: the second run does not go back from where the first one goes to.
         """
         links = symmetrised(*both_ways(self, backward, self._items(items), of), method)
-        return [pharaoh(of_pair, probabilities=form != "pharaoh") for of_pair in links]
+        return [pharaoh(of_pair, form != "pharaoh") for of_pair in links]
 
     def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
         """Errors of the run's word links against known ones, a row for each way of linking.

@@ -1,12 +1,31 @@
-"""The configuration of speech data."""
+"""Speech that a recogniser is trained on: its configuration, what a run keeps of it, and batches.
 
-from pydantic import Field
+Shapes: B utterances, S frames, T tokens (the end mark included).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import ceil
+from typing import Self
+
+import torch
+from pydantic import Field, model_validator
 
 from hardpp.config import DataConfig
 from hardpp.data.lines import OnBad
+from hardpp.data.order import in_order
+from hardpp.data.speech.batches import collate, token_vocabulary
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
+from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
+from hardpp.data.vocabulary import Vocabulary
+from hardpp.errors import DataError
+from hardpp.tasks.family import Description
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import SequenceBatch
+
+BATCH = 50  # utterances read at once when a run is asked about them
 
 
 class SpeechData(DataConfig):
@@ -18,6 +37,83 @@ class SpeechData(DataConfig):
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
     stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
     on_bad: OnBad = Field(
-        "stop",
-        description="a recording that cannot be used: refuse the list, or leave it out and say so",
+        "stop", description="a recording that cannot be used: refuse the list, or leave it out and say so"
     )
+
+
+class SpeechDescription(Description):
+    """Tokens of the training part, its frames and what they went through."""
+
+    tokens: list[str]  # the end mark first
+    features: int = Field(ge=1)  # of a frame
+    frame_seconds: float = Field(gt=0)  # from one frame to the next
+    folding: dict[str, str | None]  # token -> what it counts as when scored, None: not at all
+    tokens_per_frame: float = Field(gt=0)  # the most of all utterances
+    mean_tokens_per_frame: float = Field(gt=0)
+    # "mean" and "deviation" of features before they were stacked; empty where these came with the data.
+    normalisation: dict[str, list[float]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        Vocabulary(tuple(self.tokens))
+        if self.normalisation:
+            mean, deviation = (self.normalisation.get(key, []) for key in ("mean", "deviation"))
+            if not len(mean) == len(deviation) > 0 or min(deviation) <= 0:
+                raise ValueError("normalisation needs a mean and a deviation above 0 of every feature")
+        return self
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that a run knows."""
+        return Vocabulary(tuple(self.tokens))
+
+    @cached_property
+    def feature_normalisation(self) -> Normalisation | None:
+        """What the features of the training part were normalised by, if they were computed from sound."""
+        moments = {name: torch.tensor(values) for name, values in self.normalisation.items()}
+        return Normalisation(**moments) if moments else None
+
+    def most_tokens(self, frames: int) -> int:
+        """As many as any utterance of so many frames is likely to have."""
+        return 2 + ceil(1.2 * self.tokens_per_frame * frames)
+
+
+def describe(corpus: SpeechCorpus) -> SpeechDescription:
+    """The description of a corpus."""
+    moments = {} if corpus.normalisation is None else corpus.normalisation._asdict()
+    sizes = [(len(utterance.tokens), utterance.length) for utterance in corpus.train]
+    return SpeechDescription(
+        tokens=list(token_vocabulary(corpus).symbols),
+        features=corpus.train[0].read().shape[-1],
+        frame_seconds=corpus.frame_seconds,
+        folding=dict(corpus.folding),
+        tokens_per_frame=max(tokens / frames for tokens, frames in sizes),
+        mean_tokens_per_frame=sum(tokens for tokens, _ in sizes) / sum(frames for _, frames in sizes),
+        normalisation={name: value.tolist() for name, value in moments.items()},
+        fingerprint=corpus.fingerprint(),
+    )
+
+
+def collated(utterances: Sequence[Utterance], description: SpeechDescription) -> SequenceBatch:
+    """The utterances as one batch, in their order.
+
+    Raises:
+        DataError: there are no utterances.
+    """
+    if not utterances:
+        raise DataError("there are no utterances in this part of the data")
+    return collate(utterances, description.vocabulary)
+
+
+def ordered_batches(
+    utterances: Sequence[Utterance], description: SpeechDescription
+) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """All utterances in batches of like length, each with the indices of its own; as `collated`."""
+    for indices in in_order([utterance.length for utterance in utterances], BATCH) or [[]]:
+        yield indices, collated([utterances[index] for index in indices], description)
+
+
+def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """The same on the run's device."""
+    for indices, batch in ordered_batches(utterances, run.description):
+        yield indices, batch.to(run.device)

@@ -14,7 +14,7 @@ from hardpp.inference.importance_weighted import IWAE
 from hardpp.metrics.boundary_error import boundary_errors, coverage
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.tasks.attention import total_bound
-from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.online_alignment.emission_times import token_times
 from hardpp.tasks.online_alignment.recognition import OnlineDecoding, Transcript, recognise
 from hardpp.tasks.opened_run import OpenedRun
@@ -23,23 +23,14 @@ PARTICLES = 16  # of the bound, where log p is no recursion
 
 
 def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
-    """Errors, likelihoods and times of a list of utterances.
-
-    Returns:
-        `PER`, edits over tokens, both folded as the corpus says; `WER`, utterances with any; of `likelihood`,
-        `delays` and `timing`; `utterances`, the run's `step`, and `seconds` of recognising 1,000 utterances.
-    """
+    """Errors, likelihoods and times of utterances: see `OnlineAlignmentFamily.figures`."""
     began = time.perf_counter()
     with seeded(run.config.seed, run.device):  # asked again, it says the same
         transcripts = recognise(run, utterances, options)
     seconds = time.perf_counter() - began
     # Seeded anew, as these do not depend on how many numbers decoding drew.
     with seeded(run.config.seed, run.device):
-        figures = {
-            **likelihood(run, utterances),
-            **delays(transcripts, utterances),
-            **timing(run, utterances),
-        }
+        figures = likelihood(run, utterances) | delays(transcripts, utterances) | timing(run, utterances)
     rates = phone_error_rate(
         [transcript.tokens for transcript in transcripts],
         [utterance.tokens for utterance in utterances],
@@ -56,12 +47,7 @@ def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDec
 
 
 def likelihood(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, Any]:
-    """How probable the right tokens are.
-
-    Returns:
-        `nll` in nats per token (the end mark counts as one), exact, or of a bound of `PARTICLES` importance
-        weights from the guide, as `nll_is` says.
-    """
+    """How probable the right tokens are: exactly, or by a bound of `PARTICLES` draws of the guide."""
     exact = "marginal" not in run.family.lacks(run.network)
     objective = ExactMarginal() if exact else IWAE(PARTICLES)
     bound = symbols = 0.0
@@ -72,11 +58,7 @@ def likelihood(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, Any
 
 
 def delays(transcripts: Sequence[Transcript], utterances: Sequence[Utterance]) -> dict[str, float]:
-    """How long after its end a token is recognised.
-
-    Returns:
-        `delay`, the mean in milliseconds over tokens recognised rightly; nothing where no times are known.
-    """
+    """How long after its end a token is recognised; nothing where no times are known."""
     late = [
         1000 * (transcript.times[here] - utterance.segments[there].end)
         for transcript, utterance in zip(transcripts, utterances, strict=True)
@@ -89,12 +71,8 @@ def delays(transcripts: Sequence[Transcript], utterances: Sequence[Utterance]) -
 def timing(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, float]:
     """How far the posterior of when tokens were said, given the right ones, is from when they ended.
 
-    Returns:
-        nothing where no times are known; else, in milliseconds, `boundary`, how far its median is from a
-        token's end; `interval`, how long the 89 % intervals are; and `coverage`, the share of ends that they
-        hold. A model says a token once it is sure, which need not be at its end: `lag` is the mean of median
-        minus end, and `boundary_aligned` and `coverage_aligned` are what is left when that one number is
-        taken off.
+    A model says a token once it is sure, which need not be at its end: hence figures without the mean lag.
+    Nothing where no times are known.
     """
     timed = [utterance for utterance in utterances if utterance.segments]
     if not timed:

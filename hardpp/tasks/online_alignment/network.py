@@ -19,7 +19,7 @@ from hardpp.nn.joint import Joint
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.nn.stepwise_lstm import StepwiseLSTM
 from hardpp.tasks.family import Lack
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.types import Need
 
 

@@ -15,7 +15,7 @@ from hardpp.config import Section
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.online import beam, decode, draw
-from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 
 
@@ -74,10 +74,7 @@ def _best_labelling(model: Any, source: Tensor, mask: Tensor) -> list[tuple[list
     best = model.read(source, mask).argmax(-1).masked_fill(~mask, BOUNDARY).tolist()
     emissions = []
     for labels in best:
-        frames = [
-            frame
-            for frame, (before, label) in enumerate(pairwise([BOUNDARY, *labels]))
-            if label not in (before, BOUNDARY)
-        ]
+        changes = enumerate(pairwise([BOUNDARY, *labels]))
+        frames = [frame for frame, (before, label) in changes if label not in (before, BOUNDARY)]
         emissions.append(([labels[frame] for frame in frames], frames))
     return emissions
