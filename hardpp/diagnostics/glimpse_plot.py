@@ -39,7 +39,6 @@ def glimpse_figure(
         predicted: (G, V) probabilities of labels after each glimpse; other shapes are a ValueError.
         classes, label: V names, and which is right.
         gold: left, top, right, bottom of the object, drawn with a broken line.
-        title: of the figure.
     """
     corner, side = np.asarray(corners), np.asarray(sides)
     probabilities = style.check_shape(predicted, (len(corner), len(classes)), "glimpses, labels")

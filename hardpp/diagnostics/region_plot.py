@@ -39,7 +39,6 @@ def region_figure(
         boxes: S regions: left, top, right, bottom in pixels.
         pixels: (height, width, 1 or 3) uint8; without them regions are drawn on a plain ground.
         gold: the right region, or, in a list, that of each panel.
-        title: of the figure.
 
     Raises:
         UsageError: nothing to draw.

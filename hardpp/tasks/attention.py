@@ -44,11 +44,7 @@ def weights_of_items(
 ) -> list[Tensor]:
     """The weights of every item by itself, without padding and on the host: (T, S) each.
 
-    Args:
-        run: the trained run.
-        batches: all items, each batch with the indices of its own.
-        site: of the alignment.
-        view: one of `VIEWS`.
+    Batches hold all items, each with the indices of its own, and the view is one of `VIEWS`.
     """
     weights: dict[int, Tensor] = {}
     for indices, batch in batches:

@@ -50,6 +50,10 @@ class CaptionItems(NamedTuple):
     def names(self) -> list[str]:
         return [self.part.names[sentence.image] for sentence in self.sentences]
 
+    def at(self, indices: Sequence[int]) -> "CaptionItems":
+        """Some of the sentences, by their indices."""
+        return self._replace(sentences=[self.sentences[index] for index in indices])
+
     def batch(self, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
         """The sentences as one batch, in their order; raises DataError if there are none."""
         if not self.sentences:
@@ -68,8 +72,7 @@ def ordered_batches(
     """All sentences in batches of like length, each with the indices of its sentences."""
     lengths = [len(sentence.caption.words) for sentence in items.sentences]
     for indices in in_order(lengths, BATCH) or [[]]:  # a batch of no sentences is refused
-        batch = items._replace(sentences=[items.sentences[index] for index in indices])
-        yield indices, batch.batch(description, kernels)
+        yield indices, items.at(indices).batch(description, kernels)
 
 
 def batches(run: OpenedRun, items: CaptionItems) -> Iterator[tuple[list[int], SequenceBatch]]:

@@ -28,15 +28,9 @@ from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_seq
 
 
 def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
-    """What the run makes of images and of their first references.
+    """What the run makes of images and of their first references: see `CaptionFamily.figures`.
 
-    Returns:
-        `BLEU1` to `BLEU4` of the decoded sentences, against all references, with the `signature` of the
-        last, and `same`, how often one is a reference word by word; `nll`, `entropy` and `kl` (see
-        `likelihoods`). Where it is known which region a word is about: `hit_prior`, `hit_guide` and
-        `hit_posterior`, how often the centre of the likeliest region lies in the word's box, and `guess`, the
-        share of regions whose centre does. `images`, the run's `step`, and `seconds` of decoding 1,000
-        sentences.
+    `hit_prior` and the like are there where it is known which region a word is about.
     """
     began = time.perf_counter()
     decoded = [" ".join(words) for words in decode(run, items, options)]
@@ -70,12 +64,7 @@ def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> li
 
 
 def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:
-    """Nats per word of the first references, end marks included.
-
-    Returns:
-        `nll`, -log p(sentence | image) as the run predicts it; `entropy` of the prior over regions; `kl`,
-        KL(guide || exact posterior).
-    """
+    """`nll` as the run predicts it, `entropy` and `kl`: nats per word of the first references."""
     totals, words = dict.fromkeys(("nll", "entropy", "kl"), 0.0), 0.0
     for _, batch in batches(run, items):
         exact, gap = exact_and_gap(run, batch)

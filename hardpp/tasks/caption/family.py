@@ -9,15 +9,14 @@ from itertools import takewhile
 
 from hardpp.config import DataConfig, RunConfig
 from hardpp.data.captions import corpora
-from hardpp.data.captions.batches import buckets, collate, sentences, word_vocabulary
+from hardpp.data.captions.batches import buckets, sentences, word_vocabulary
 from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.metrics.bleu import bleu
-from hardpp.tasks.caption.data import CaptionDescription, first_sentences, ordered_batches
+from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, first_sentences, ordered_batches
 from hardpp.tasks.caption.network import CaptionNetwork, CaptionParts, caption_parts, sentence_informed_guide
 from hardpp.tasks.caption.run import CaptionRun
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
-from hardpp.tasks.image_regions import region_count
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
@@ -95,15 +94,11 @@ class CaptionFamily(Family):
     def epoch_batches(
         self, config: RunConfig, data: CaptionedImages, description: CaptionDescription
     ) -> EpochBatches:
-        references, vocabulary = sentences(data.train), description.vocabulary
-        regions = partial(region_count, config.network["kernels"])
+        items, kernels = CaptionItems(sentences(data.train), data.train), config.network["kernels"]
 
         def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
-            batches = buckets(references, config.training.batch_size, config.seed, number)
-            return [
-                partial(collate, [references[index] for index in batch], data.train, vocabulary, regions)
-                for batch in batches
-            ]
+            batches = buckets(items.sentences, config.training.batch_size, config.seed, number)
+            return [partial(items.at(indices).batch, description, kernels) for indices in batches]
 
         return epoch
 

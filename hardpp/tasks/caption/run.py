@@ -70,7 +70,7 @@ class CaptionRun(OpenedRun):
 
         indices = named_items(items.names, names, count, "images")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
-        drawn = items._replace(sentences=[items.sentences[index] for index in indices])
+        drawn = items.at(indices)
         posterior = word_weights(self, drawn, "posterior")
         for index, sentence, weights in zip(indices, drawn.sentences, posterior, strict=True):
             words, gold = sentence.caption.words, sentence.caption.gold or {}

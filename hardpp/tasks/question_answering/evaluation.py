@@ -82,18 +82,10 @@ def best_answers(run: OpenedRun, items: QuestionItems, options: AnswerChoice) ->
 
 
 def evaluate(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:
-    """What the run makes of questions.
+    """What the run makes of questions: see `QuestionAnsweringFamily.figures`.
 
-    Returns:
-        `accuracy`, mean over questions, against all people's answers. Over questions whose likeliest
-        answer is a class, `nll`, its -log p as the run predicts it (all regions counted); `entropy` of
-        the prior over regions; `kl`, KL(guide || exact posterior); nats per question. `unknown`, the
-        share of questions of which no person's answer is a class. Where it is known what a question is
-        about: `hit_prior`, `hit_guide` and `hit_posterior`, how often the centre of the likeliest
-        region lies in its box, give or take half the distance between regions; `middle_prior`, the same
-        without that tolerance; `mass`, the prior probability of regions that hit; and `coverage`, their
-        share of all regions, which is the hit rate of a guess. `questions`, the run's `step`, and
-        `seconds` of answering 1,000 questions.
+    `nll`, `entropy` and `kl` are of questions whose likeliest answer is a class, with all regions counted;
+    `hit_prior` to `coverage` are there where it is known what a question is about.
     """
     answers, count = run.description.answers, len(items.questions)
     right, seconds, answered = 0.0, 0.0, 0.0
