@@ -34,8 +34,7 @@ from hardpp.runs.trainer import Trainer
 from hardpp.runs.training import train as train_session
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
-from hardpp.tasks.online_alignment.evaluation import delays
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, delays, recognise
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
 

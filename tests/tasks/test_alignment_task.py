@@ -14,7 +14,6 @@ from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
 from hardpp.tasks.alignment import data
-from hardpp.tasks.alignment.data import ordered_batches
 from hardpp.tasks.alignment.evaluation import decode, position_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
@@ -61,7 +60,7 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
     symbols, nll, kl = 0, 0.0, 0.0
     with torch.no_grad():
         for pair in pairs:
-            ((_, batch),) = ordered_batches([pair], run.description, 1)
+            batch = run.batch([pair])
             exact = float(ExactMarginal().estimate(*run.programs, batch).bound.sum())
             nll -= exact
             kl += exact - float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())

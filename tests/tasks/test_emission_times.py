@@ -14,9 +14,8 @@ from hardpp.errors import UsageError
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import quantiles
-from hardpp.tasks.online_alignment.evaluation import delays, matches
+from hardpp.tasks.online_alignment.evaluation import Transcript, delays, matches
 from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
-from hardpp.tasks.online_alignment.recognition import Transcript
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 

@@ -34,10 +34,9 @@ from hardpp.tasks.online_alignment import evaluation
 from hardpp.tasks.online_alignment import run as run_module
 from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import TokenTimes
-from hardpp.tasks.online_alignment.evaluation import likelihood
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, likelihood, recognise
 from hardpp.tasks.online_alignment.family import OnlineAlignmentFamily
 from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Need
 

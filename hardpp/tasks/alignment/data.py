@@ -9,14 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from hardpp.data.order import in_order
-from hardpp.data.transduction.batches import collate, encode
-from hardpp.data.transduction.pairs import Corpus, Pair
+from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import BOUNDARY, END, Vocabulary
-from hardpp.errors import DataError
 from hardpp.tasks.family import Description
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import ALLOWANCE
 from hardpp.types import SequenceBatch
 
 BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
@@ -44,52 +41,16 @@ class PairsDescription(Description):
         return load_tokenizer(self.source_tokens), load_tokenizer(self.target_tokens)
 
 
-def describe(corpus: Corpus) -> PairsDescription:
-    """The description of a corpus."""
-    train = corpus.train
-    source = Vocabulary.of(pair.source for pair in train)
-    target = Vocabulary.of(pair.target for pair in train)
-    return PairsDescription(
-        source_vocabulary=list(source.symbols),
-        target_vocabulary=list(target.symbols),
-        target_counts=target_counts(train, target),
-        source_tokens=corpus.source.describe(),
-        target_tokens=corpus.target.describe(),
-        longest_target=max(len(pair.target) for pair in train),
-        target_per_source=max(max(1.0, (len(pair.target) - ALLOWANCE) / len(pair.source)) for pair in train),
-        fingerprint=corpus.fingerprint(),
-    )
-
-
 def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
     """One more than how often each symbol occurs in the targets, end marks included."""
     counts = Counter(id for pair in pairs for id in (*vocabulary.encode(pair.target), BOUNDARY))
     return [1 + counts[id] for id in range(len(vocabulary))]
 
 
-def collated(pairs: Sequence[Pair], description: PairsDescription) -> SequenceBatch:
-    """The pairs as one batch, in their order.
-
-    Raises:
-        DataError: there are no pairs.
-    """
-    if not pairs:
-        raise DataError("there are no pairs in this part of the data")
-    return collate(encode(pairs, *description.vocabularies))
-
-
-def ordered_batches(
-    pairs: Sequence[Pair], description: PairsDescription, batch_size: int
-) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All pairs in batches of like length, each with the indices of its pairs; refuses none as `collated`."""
-    for indices in in_order([len(pair.source) for pair in pairs], batch_size) or [[]]:
-        yield indices, collated([pairs[index] for index in indices], description)
-
-
 def batches(run: OpenedRun, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """The same on the run's device."""
-    for indices, batch in ordered_batches(pairs, run.description, BATCH):
-        yield indices, batch.to(run.device)
+    """All pairs in batches of like length on the run's device, each with the indices of its pairs."""
+    for indices in in_order([len(pair.source) for pair in pairs], BATCH) or [[]]:  # none are refused
+        yield indices, run.batch([pairs[index] for index in indices])
 
 
 def positions(pair: Pair) -> tuple[str, ...]:

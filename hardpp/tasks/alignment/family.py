@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge
-from hardpp.data.order import length_buckets
+from hardpp.data.order import in_order, length_buckets
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.pairs import Corpus
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.tasks.alignment import corpora
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.corpora import PairData
-from hardpp.tasks.alignment.data import PairsDescription, describe, ordered_batches
+from hardpp.tasks.alignment.data import PairsDescription, target_counts
 from hardpp.tasks.alignment.run import AlignmentRun
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
 from hardpp.tasks.opened_run import Report
-from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.types import SequenceBatch
 
 # More symbols, fewer passes, and wider beams that are paid for by length. Much dropout and fast steps let
@@ -122,7 +123,21 @@ class AlignmentFamily(Family):
         return corpora.load(config, report)
 
     def describe(self, data: Corpus) -> PairsDescription:
-        return describe(data)
+        train = data.train
+        source = Vocabulary.of(pair.source for pair in train)
+        target = Vocabulary.of(pair.target for pair in train)
+        return PairsDescription(
+            source_vocabulary=list(source.symbols),
+            target_vocabulary=list(target.symbols),
+            target_counts=target_counts(train, target),
+            source_tokens=data.source.describe(),
+            target_tokens=data.target.describe(),
+            longest_target=max(len(pair.target) for pair in train),
+            target_per_source=max(
+                1.0, *((len(pair.target) - ALLOWANCE) / len(pair.source) for pair in train)
+            ),
+            fingerprint=data.fingerprint(),
+        )
 
     def parts(
         self, network: networks.AlignmentNetwork, description: PairsDescription
@@ -142,7 +157,9 @@ class AlignmentFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: Corpus, description: PairsDescription
     ) -> list[SequenceBatch]:
-        return [batch for _, batch in ordered_batches(data.dev, description, config.training.batch_size)]
+        items = encode(data.dev, *description.vocabularies)
+        batches = in_order([len(item.source) for item in items], config.training.batch_size)
+        return [collate([items[index] for index in batch]) for batch in batches]
 
     def label(self, description: PairsDescription, batch: SequenceBatch, row: int) -> str:
         sides = (batch.source, batch.source_mask), (batch.target, batch.target_mask)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
+from hardpp.errors import DataError
 from hardpp.tasks.alignment import corpora
-from hardpp.tasks.alignment.data import PairsDescription, batches, collated, positions
+from hardpp.tasks.alignment.data import PairsDescription, batches, positions
 from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 from hardpp.tasks.attention import named_items
@@ -39,7 +41,9 @@ class AlignmentRun(OpenedRun):
         return part_of(corpus, part, limit)
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
-        return collated(items, self.description).to(self.device)
+        if not items:
+            raise DataError("there are no pairs in this part of the data")
+        return collate(encode(items, *self.description.vocabularies)).to(self.device)
 
     def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)

@@ -14,13 +14,11 @@ from pydantic import Field, model_validator
 from hardpp.config import DataConfig
 from hardpp.data.lines import OnBad
 from hardpp.data.order import in_order
-from hardpp.data.speech.batches import collate, token_vocabulary
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
-from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
+from hardpp.data.speech.utterances import Normalisation, Utterance
 from hardpp.data.vocabulary import Vocabulary
-from hardpp.errors import DataError
 from hardpp.tasks.family import Description
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
@@ -78,42 +76,9 @@ class SpeechDescription(Description):
         return 2 + ceil(1.2 * self.tokens_per_frame * frames)
 
 
-def describe(corpus: SpeechCorpus) -> SpeechDescription:
-    """The description of a corpus."""
-    moments = {} if corpus.normalisation is None else corpus.normalisation._asdict()
-    sizes = [(len(utterance.tokens), utterance.length) for utterance in corpus.train]
-    return SpeechDescription(
-        tokens=list(token_vocabulary(corpus).symbols),
-        features=corpus.train[0].read().shape[-1],
-        frame_seconds=corpus.frame_seconds,
-        folding=dict(corpus.folding),
-        tokens_per_frame=max(tokens / frames for tokens, frames in sizes),
-        mean_tokens_per_frame=sum(tokens for tokens, _ in sizes) / sum(frames for _, frames in sizes),
-        normalisation={name: value.tolist() for name, value in moments.items()},
-        fingerprint=corpus.fingerprint(),
-    )
-
-
-def collated(utterances: Sequence[Utterance], description: SpeechDescription) -> SequenceBatch:
-    """The utterances as one batch, in their order.
-
-    Raises:
-        DataError: there are no utterances.
-    """
-    if not utterances:
-        raise DataError("there are no utterances in this part of the data")
-    return collate(utterances, description.vocabulary)
-
-
-def ordered_batches(
-    utterances: Sequence[Utterance], description: SpeechDescription
-) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All utterances in batches of like length, each with the indices of its own; as `collated`."""
-    for indices in in_order([utterance.length for utterance in utterances], BATCH) or [[]]:
-        yield indices, collated([utterances[index] for index in indices], description)
-
-
 def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """The same on the run's device."""
-    for indices, batch in ordered_batches(utterances, run.description):
-        yield indices, batch.to(run.device)
+    """All utterances in batches of like length on the run's device, each with the indices of its own."""
+    for indices in in_order([utterance.length for utterance in utterances], BATCH) or [
+        []
+    ]:  # none are refused
+        yield indices, run.batch([utterances[index] for index in indices])

@@ -9,14 +9,15 @@ from functools import partial
 from typing import Any
 
 from hardpp.config import RunConfig
+from hardpp.data.order import in_order
 from hardpp.data.speech import corpora
-from hardpp.data.speech.batches import buckets, check_lengths, collate
+from hardpp.data.speech.batches import buckets, check_lengths, collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.utterances import SpeechCorpus
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
 from hardpp.tasks.online_alignment import network as networks
-from hardpp.tasks.online_alignment.data import SpeechData, SpeechDescription, describe, ordered_batches
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding
+from hardpp.tasks.online_alignment.data import BATCH, SpeechData, SpeechDescription
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding
 from hardpp.tasks.online_alignment.run import OnlineAlignmentRun
 from hardpp.tasks.opened_run import Report
 from hardpp.types import Need, SequenceBatch
@@ -109,7 +110,18 @@ class OnlineAlignmentFamily(Family):
         return corpus._replace(train=corpus.train[: config.train_limit])
 
     def describe(self, data: SpeechCorpus) -> SpeechDescription:
-        return describe(data)
+        moments = {} if data.normalisation is None else data.normalisation._asdict()
+        sizes = [(len(utterance.tokens), utterance.length) for utterance in data.train]
+        return SpeechDescription(
+            tokens=list(token_vocabulary(data).symbols),
+            features=data.train[0].read().shape[-1],
+            frame_seconds=data.frame_seconds,
+            folding=dict(data.folding),
+            tokens_per_frame=max(tokens / frames for tokens, frames in sizes),
+            mean_tokens_per_frame=sum(tokens for tokens, _ in sizes) / sum(frames for _, frames in sizes),
+            normalisation={name: value.tolist() for name, value in moments.items()},
+            fingerprint=data.fingerprint(),
+        )
 
     def parts(self, network: networks.OnlineNetwork, description: SpeechDescription) -> networks.SpeechParts:
         return networks.speech_parts(network, description)
@@ -132,7 +144,8 @@ class OnlineAlignmentFamily(Family):
         topology = self.network(**config.network).topology
         for part in (data.train, data.dev, data.test):
             check_lengths(part, description.vocabulary, topology)
-        return [batch for _, batch in ordered_batches(data.dev, description)]
+        batches = in_order([utterance.length for utterance in data.dev], BATCH)
+        return [collate([data.dev[index] for index in batch], description.vocabulary) for batch in batches]
 
     def label(self, description: SpeechDescription, batch: SequenceBatch, row: int) -> str:
         ids = batch.target[row, batch.target_mask[row]].tolist()

@@ -7,7 +7,7 @@ from typing import Any
 
 from hardpp import sites
 from hardpp.data.speech import features
-from hardpp.data.speech.batches import check_lengths
+from hardpp.data.speech.batches import check_lengths, collate
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Utterance
@@ -19,10 +19,9 @@ from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
-from hardpp.tasks.online_alignment.data import SpeechDescription, batches, collated
+from hardpp.tasks.online_alignment.data import SpeechDescription, batches
 from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frames, token_times
-from hardpp.tasks.online_alignment.evaluation import evaluate
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
 from hardpp.types import SequenceBatch
 
@@ -66,7 +65,9 @@ class OnlineAlignmentRun(OpenedRun):
         return features.utterances_of(recordings, normalisation, self.data_config(None).stacked)
 
     def _batch(self, items: Sequence[Utterance]) -> SequenceBatch:
-        return collated(items, self.description).to(self.device)
+        if not items:
+            raise DataError("there are no utterances in this part of the data")
+        return collate(items, self.description.vocabulary).to(self.device)
 
     def _evaluate(self, items: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
