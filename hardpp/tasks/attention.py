@@ -44,11 +44,7 @@ def weights_of_items(
 ) -> list[Tensor]:
     """The weights of every item by itself, without padding and on the host: (T, S) each.
 
-    Args:
-        run: the trained run.
-        batches: all items, each batch with the indices of its own.
-        site: of the alignment.
-        view: one of `VIEWS`.
+    Batches hold all items, each with the indices of its own, and the view is one of `VIEWS`.
     """
     weights: dict[int, Tensor] = {}
     for indices, batch in batches:
@@ -77,13 +73,9 @@ def total_entropy(weights: Tensor, mask: Tensor) -> float:
 
 
 def centre_inside(box: Box, gold: Sequence[float], tolerance: float = 0.0, *, edges: bool = False) -> bool:
-    """Does the centre of a box lie inside another box, give or take so many pixels?
+    """Does the centre of a box lie inside another box, give or take so many pixels on each side?
 
-    Args:
-        box: left, top, right, bottom in pixels.
-        gold: the other box, likewise.
-        tolerance: in pixels, on each side.
-        edges: is a centre on the left or top edge inside?
+    Boxes are left, top, right, bottom in pixels. A centre on the left or top edge is inside if `edges` are.
     """
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     left, top = gold[0] - tolerance, gold[1] - tolerance

@@ -31,8 +31,7 @@ from hardpp.runs.session import Session
 from hardpp.runs.training import run_in_folder, train
 from hardpp.tasks.attention import attention
 from hardpp.tasks.caption import data as caption_data
-from hardpp.tasks.caption.data import CaptionItems, region_boxes
-from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, region_boxes
 from hardpp.tasks.caption.evaluation import decode, word_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
@@ -357,7 +356,7 @@ def test_published_flickr8k_is_read(tmp_path: Path) -> None:
     session = Session(config, print)
     assert [len(getattr(session.data, part)) for part in ("train", "dev", "test")] == [40, 8, 8]
     batches = session.family.epoch_batches(config, session.data, session.description)(0)
-    assert sum(len(make.args[0]) for make in batches) == 40 * 5  # all references, each with its image
+    assert sum(make().size for make in batches) == 40 * 5  # all references, each with its image
 
 
 def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(

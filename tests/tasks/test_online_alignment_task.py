@@ -20,8 +20,7 @@ from tone_speech import MODEL, TINY, TONES, write_tones
 
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
-from hardpp.diagnostics.boundary import Boundary
-from hardpp.diagnostics.emissions import exact_emissions
+from hardpp.diagnostics.emissions import Boundary, exact_emissions
 from hardpp.errors import DataError, UsageError
 from hardpp.metrics.phone_error_rate import phone_error_rate
 from hardpp.runs import checkpoint

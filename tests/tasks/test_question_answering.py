@@ -25,8 +25,7 @@ from hardpp.tasks.attention import Attention, centre_inside
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.question_answering import data as question_data
-from hardpp.tasks.question_answering.data import QuestionItems, region_boxes
-from hardpp.tasks.question_answering.description import QuestionDescription
+from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, region_boxes
 from hardpp.tasks.question_answering.evaluation import answer_log_probs, question_attention, region_weights
 
 CLOSE = {"rtol": 0, "atol": 1e-5}

@@ -11,7 +11,7 @@ Source: NIST, the Rich Transcription evaluation plans, CTM file format.
 from collections.abc import Sequence
 
 from hardpp.data.speech.utterances import Segment
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 
 
 def ctm(

@@ -9,7 +9,7 @@ Source: Boersma and Weenink, Praat: doing phonetics by computer, its manual on T
 from collections.abc import Sequence
 
 from hardpp.data.speech.utterances import Segment
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 
 
 def textgrid(

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.data.speech.utterances import Segment, Utterance
-from hardpp.diagnostics.boundary import Boundary
-from hardpp.diagnostics.emissions import draw_emissions
+from hardpp.diagnostics.emissions import Boundary, draw_emissions
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
 from hardpp.tasks.online_alignment.data import batches

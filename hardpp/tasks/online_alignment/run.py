@@ -12,7 +12,7 @@ from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items

@@ -1,7 +1,7 @@
 import pytest
 
 from hardpp.data.speech.utterances import Segment
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 from hardpp.tasks.formats.ctm import ctm
 
 SEGMENTS = [Segment(0.0, 0.25, "k"), Segment(0.25, 0.5, "\u0436")]
