@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 from hardpp import sites
 from hardpp.distributions.decisions import Decisions
 from hardpp.nn.path_reader import PathReader
-from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.nn.recurrent import StepwiseLSTM
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 

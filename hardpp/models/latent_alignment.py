@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.linear_categorical import LinearCategorical
-from hardpp.ops.attention import attend
+from hardpp.nn.attention import attend
 from hardpp.types import SequenceBatch
 
 

@@ -28,7 +28,7 @@ from hardpp.distributions.decisions import Decisions
 from hardpp.distributions.emissions import Emissions
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.nn.path_reader import PathReader
-from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, select
+from hardpp.nn.recurrent import Cells, StepwiseLSTM, select
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 

@@ -28,7 +28,7 @@ from hardpp import sites
 from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
 from hardpp.distributions.linear_categorical import LinearCategorical
-from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, choose, select
+from hardpp.nn.recurrent import Cells, StepwiseLSTM, choose, select
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 
@@ -48,7 +48,7 @@ class TransducerAlignment(PyroModule):
     """p(tokens, decisions | frames); its parts are given, not built.
 
     To decode, `read` the frames; then for every decision `step` at the current frame, decide, and `follow`
-    the decision. If `frames` is a `hardpp.nn.stepwise_lstm.StepwiseLSTM` it can also read frames one by one,
+    the decision. If `frames` is a `hardpp.nn.recurrent.StepwiseLSTM` it can also read frames one by one,
     with its own `start` and `step` and the same result.
 
     Args:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM
+from hardpp.nn.recurrent import Cells, StepwiseLSTM
 from hardpp.ops.lattice_grid import Grid, Path
 
 
