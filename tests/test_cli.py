@@ -22,8 +22,10 @@ from hardpp.tasks.objectives import OBJECTIVES
 from hardpp.verbs.exit_codes import mendable
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
-READ = ["--data", "--part", "--limit", "--device"]
-DECODING = ["--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws"]
+READ = ["--data", "--part", "--limit", "--device", "--trust"]
+DECODING = [  # made from the schemas of the families
+    *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),
+]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
@@ -35,16 +37,15 @@ OPTIONS = {
     "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
     "compare gradients": [
-        *("--objectives", "--particles", "--draws", "--data", "--part", "--limit", "--seed", "--device"),
-        *("--out", "--force", "--format"),
+        *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, "--both-ways", "--format"],
     "decode": [*READ, "--input", *DECODING, "--format", "--out", "--force"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": ["--data", "--guide", "--objective", "--preset", "--format"],
-    "guides": ["--model"],
-    "objectives": [],
+    "guides": ["--model", "--format"],
+    "objectives": ["--format"],
     "doctor": [],
 }
 
@@ -109,8 +110,8 @@ def test_help_lists_every_option_and_teaches(verb: str) -> None:
     for word in verb.split():
         assert isinstance(command, click.Group)
         command = command.commands[word]
-    for parameter in command.params:
-        if isinstance(parameter, click.Option):
+    for parameter in command.get_params(click.Context(command)):
+        if isinstance(parameter, click.Option) and "--help" not in parameter.opts:
             listed.append(parameter.opts[0])
             explained &= bool(parameter.help)
     assert sorted(listed) == sorted(OPTIONS[verb])
@@ -119,7 +120,7 @@ def test_help_lists_every_option_and_teaches(verb: str) -> None:
     assert text.split("\n\n")[1].strip().endswith(".")
     for teaching in {
         "train": ("TAB", "runs/MODEL", "preset, --config, --set", "blanks"),
-        "evaluate": ("nats per", "K-max", "nearest reference", "1 is greedy"),
+        "evaluate": ("nats a symbol", "K-max", "nearest reference", "1 is greedy"),
         "posterior": ("arviz.from_netcdf", "sel(sentence="),
         "align": ("pharaoh", "from 0", "exact posterior"),
         "decode": ("--input -", "one a line", "and a TAB"),
@@ -355,9 +356,10 @@ def test_the_settings_of_a_model_are_those_for_its_data() -> None:
 def test_the_options_of_an_objective() -> None:
     told = succeed("objectives", "vimco")
     assert "num_particles: K, at least 2" in " ".join(told.split())
-    options = {line.split()[0]: line for line in told.splitlines() if line}
-    assert options["control"].split()[-1] == "sequential"
-    assert options["particles"].split()[-1] == "4"
+    options = {row["option"]: row for row in json.loads(succeed("objectives", "vimco", "--format", "json"))}
+    assert options["control"]["default"] == "sequential"
+    assert options["particles"]["default"] == "4"
+    assert all(option["what"] for option in options.values())
     assert "did you mean 'vimco'" in fail(2, "objectives", "vimcoo")
 
 
@@ -439,7 +441,7 @@ def test_what_befalls_the_machine_is_one_sentence(
     def fall(name: str) -> None:
         raise error
 
-    monkeypatch.setattr("hardpp.tasks.catalogue.task", fall)
+    monkeypatch.setattr("hardpp.tasks.listing.family", fall)
     message = fail(code, "guides")
     assert part in message
     assert message.splitlines()[0].startswith("hardpp: ")
@@ -453,7 +455,7 @@ def test_faults_of_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -
     def fall(name: str) -> None:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr("hardpp.tasks.catalogue.task", fall)
+    monkeypatch.setattr("hardpp.tasks.listing.family", fall)
     with pytest.raises(RuntimeError, match="shapes differ"):
         hardpp("guides")
 

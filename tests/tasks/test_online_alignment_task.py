@@ -156,9 +156,9 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(data: Path, tmp_path: Pa
     session, out = Session(config, lambda text: None), tmp_path / "run"
     create(out, config, session.description)
     train(session, session.trainer(), out, stop=once_at(stop), watch=lambda record: None, report=print)
-    latest = checkpoint.latest(out)
+    latest = checkpoint.newest_sound(out)
     assert latest is not None
-    assert latest.name.endswith(f"{stop:08d}")
+    assert latest.folder.name.endswith(f"{stop:08d}")
     succeed(*command(data, out, *words))
     assert hashes(out) == hashes(tmp_path / "whole")
     assert metrics(out) == metrics(tmp_path / "whole")

