@@ -53,8 +53,7 @@ class TargetInformed(PyroModule):
         boundary: int = 0,
     ):
         super().__init__()
-        self.reader, self.embedding = reader, embedding
-        self.recurrence, self.emission = recurrence, emission
+        self.reader, self.embedding, self.recurrence, self.emission = reader, embedding, recurrence, emission
         self.even, self.dwell, self.boundary = even, dwell, boundary
 
     def forward(self, batch: SequenceBatch) -> Tensor:

@@ -74,8 +74,12 @@ class OnlineAlignment(PyroModule):
         boundary: int = 0,
     ):
         super().__init__()
-        self.embedding, self.recurrence = embedding, recurrence
-        self.emission, self.readout = emission, readout
+        self.embedding, self.recurrence, self.emission, self.readout = (
+            embedding,
+            recurrence,
+            emission,
+            readout,
+        )
         self.dwell, self.boundary = dwell, boundary
 
     def forward(self, batch: SequenceBatch) -> Tensor:
@@ -99,16 +103,11 @@ class OnlineAlignment(PyroModule):
 
     def start(self, rows: int) -> OnlineState:
         """The state of R rows before the first decision."""
-        device = next(self.parameters()).device
-        zero = torch.zeros(rows, dtype=torch.int64, device=device)
+        zero = torch.zeros(rows, dtype=torch.int64, device=next(self.parameters()).device)
         return OnlineState(self.recurrence.start(torch.Size([rows])), zero, zero + self.boundary)
 
     def step(self, frame: Tensor, state: OnlineState) -> tuple[Tensor, Tensor, OnlineState]:
-        """Reads the current frames (R, F).
-
-        Returns:
-            The logits of emitting (R,), the logits of the token (R, V), and the state for `follow`.
-        """
+        """Reads frames (R, F): logits of emitting (R,) and of tokens (R, V), and the state to `follow`."""
         last = state.decision.unsqueeze(-1).to(frame.dtype)
         inputs = torch.cat([frame, last, self.embedding(state.token).to(frame.dtype)], -1)
         features, cells = self.recurrence.step(inputs, state.cells)
