@@ -74,12 +74,8 @@ class OnlineAlignment(PyroModule):
         boundary: int = 0,
     ):
         super().__init__()
-        self.embedding, self.recurrence, self.emission, self.readout = (
-            embedding,
-            recurrence,
-            emission,
-            readout,
-        )
+        self.embedding, self.recurrence = embedding, recurrence
+        self.emission, self.readout = emission, readout
         self.dwell, self.boundary = dwell, boundary
 
     def forward(self, batch: SequenceBatch) -> Tensor:

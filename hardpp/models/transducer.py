@@ -111,7 +111,7 @@ class TransducerAlignment(PyroModule):
         return TransducerState(cells, tokens)
 
     def step(self, frame: Tensor, state: TransducerState) -> tuple[Tensor, Tensor, TransducerState]:
-        """At frames (R, .) of `read`: logits of emitting (R,) and of tokens (R, V), and the state to `follow`."""
+        """At frames (R, .) of `read`: logits of emitting (R,) and of tokens (R, V), and the next state."""
         joint = self.joint(frame, state.tokens)
         return self.emission(joint).squeeze(-1), self.readout(joint), state
 
