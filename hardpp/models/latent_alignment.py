@@ -112,6 +112,6 @@ class LatentAlignment(PyroModule):
         return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
 
     def step(self, source: Source, state: Any, previous: Tensor) -> tuple[Tensor, Tensor, Any]:
-        """After symbols (B,): query (B, Q), the prior's scores of the positions (B, S), and the next state."""
+        """After symbols (B,): query (B, Q), the prior's scores of positions (B, S), and the next state."""
         embedded = self.decoder.embedding(previous)
         return self.decoder.step(embedded, source.memory, source.keys, source.mask, state)
