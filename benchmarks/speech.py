@@ -26,7 +26,7 @@ from typing import Any
 from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
-from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
 from hardpp.runs.session import Session

@@ -22,7 +22,7 @@ from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import Boundary, exact_emissions
 from hardpp.errors import DataError, UsageError
-from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session

@@ -11,7 +11,7 @@ from hardpp.errors import UsageError
 from hardpp.guides.glimpse import LabelInformed
 from hardpp.models.glimpse_classifier import GlimpseClassifier
 from hardpp.nn.glimpse_network import ContextNetwork, GlimpseNetwork, LocationHead, glimpse_perceptron
-from hardpp.nn.stepwise_rnn import StepwiseRNN
+from hardpp.nn.recurrent import StepwiseRNN
 from hardpp.ops.patches import Sensor
 from hardpp.tasks.glimpse.data import ImagesDescription
 

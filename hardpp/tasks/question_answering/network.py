@@ -8,11 +8,10 @@ from torch import nn
 from hardpp.config import Section
 from hardpp.guides.question_answering import AnswerInformed
 from hardpp.models.question_answering import QuestionAnswering
-from hardpp.nn.answer_readout import AnswerReadout
-from hardpp.nn.gated_scorer import GatedScorer
+from hardpp.nn.attention import GatedScorer, RegionScorer
 from hardpp.nn.grid_encoder import GridEncoder
-from hardpp.nn.question_reader import QuestionReader
-from hardpp.nn.region_scorer import RegionScorer
+from hardpp.nn.readout import AnswerReadout
+from hardpp.nn.recurrent import QuestionReader
 from hardpp.tasks.image_regions import Kernels
 from hardpp.tasks.question_answering.data import QuestionDescription
 
