@@ -109,7 +109,8 @@ def doctor() -> None:
     import torch
 
     from hardpp.data.fetch.cache import cache_folder
-    from hardpp.runs.device import choose_device, versions
+    from hardpp.runs.folder import choose_device
+    from hardpp.runs.run_files import versions
 
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())
