@@ -1,4 +1,4 @@
-"""Captions by every objective: BLEU, likelihood, and whether words look at what they name.
+"""Captions by every objective: BLEU, likelihood, and whether words attend to what they name.
 
     python benchmarks/captions.py --rows exact soft soft-then-exact --seeds 0 1 2 --out runs/captions
     python benchmarks/captions.py --table runs/captions
@@ -24,7 +24,7 @@ from typing import Any
 from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
-from hardpp.runs.session import run_in_folder
+from hardpp.runs.training import run_in_folder
 from hardpp.tasks.configuration import resolve
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -75,7 +75,7 @@ def train(row: str, seed: int, folder: Path, shared: Mapping[str, Any], warm: in
         first = str((folder / f"{FIRST}-{seed}").absolute())
         layers.append({"training": {"max_epochs": epochs - warm}, "init_from": first})
     began = time.process_time()
-    figures = run_in_folder(resolve(layers), path, resume=True, force=False, report=_told)
+    _, figures = run_in_folder(resolve(layers), path, resume=True, force=False, report=_report)
     seconds = before + time.process_time() - began
     out = {"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, **figures}
     (path / "benchmark.json").write_text(json.dumps(out, indent=1))
@@ -85,25 +85,25 @@ def train(row: str, seed: int, folder: Path, shared: Mapping[str, Any], warm: in
 def table(folder: Path) -> None:
     groups = defaultdict(list)
     for path in sorted(folder.glob("*/benchmark.json")):
-        found = json.loads(path.read_text())
-        groups[found["row"]].append(found)
+        figures = json.loads(path.read_text())
+        groups[figures["row"]].append(figures)
     titles = ["", "seeds", *COLUMNS]
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     for row in ROWS:
         if group := groups.get(row):
-            cells = [f"`{row}`", ", ".join(str(one["seed"]) for one in group)]
-            cells += [over_seeds([one[name] for one in group if name in one]) for name in COLUMNS.values()]
+            cells = [f"`{row}`", ", ".join(str(run["seed"]) for run in group)]
+            cells += [over_seeds([run[name] for run in group if name in run]) for name in COLUMNS.values()]
             print("| " + " | ".join(cells) + " |")
-    every = [one for group in groups.values() for one in group]
-    if guesses := [one["guess"] for one in every if "guess" in one]:
+    runs = [run for group in groups.values() for run in group]
+    if guesses := [run["guess"] for run in runs if "guess" in run]:
         print(f"\nA guess of the region hits {mean(guesses):.3f}.")
-    signatures, commits = ({one[key] for one in every} for key in ("signature", "commit"))
+    signatures, commits = ({run[key] for run in runs} for key in ("signature", "commit"))
     print(
         f"± is the standard error over seeds; {', '.join(signatures)}; commits {', '.join(sorted(commits))}"
     )
 
 
-def _told(text: str) -> None:
+def _report(text: str) -> None:
     print(text, flush=True)
 
 
@@ -124,25 +124,27 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="64 scenes, two epochs of tiny networks: to see that it runs"
     )
-    asked = parser.parse_args()
-    if asked.table:
-        table(asked.table)
+    options = parser.parse_args()
+    if options.table:
+        table(options.table)
         return
-    layers: list[Mapping[str, Any]] = [parse_setting(text) for text in asked.set]
-    layers += [{"data": {"name": asked.data}, "threads": asked.threads, "decoding": {"beam": asked.beam}}]
-    if asked.epochs:
-        layers.append({"training": {"max_epochs": asked.epochs}})
-    if asked.quick:
+    layers: list[Mapping[str, Any]] = [parse_setting(text) for text in options.set]
+    layers += [
+        {"data": {"name": options.data}, "threads": options.threads, "decoding": {"beam": options.beam}}
+    ]
+    if options.epochs:
+        layers.append({"training": {"max_epochs": options.epochs}})
+    if options.quick:
         sizes = dict.fromkeys(("image", "embedding", "decoder", "attention", "guide"), 8)
         layers.append({"data": {"train_limit": 64}, "training": {"max_epochs": 2}})
-        asked.warm = 1
+        options.warm = 1
         layers.append({"network": {**sizes, "kernels": [4, 4, 4, 4]}})
-        asked.seeds = asked.seeds[:1]
+        options.seeds = options.seeds[:1]
     with TemporaryDirectory() as temporary:
-        out = Path(temporary) if asked.quick else asked.out
-        for seed in asked.seeds:
-            for row in asked.rows:
-                train(row, seed, out, merge(layers), asked.warm)
+        out = Path(temporary) if options.quick else options.out
+        for seed in options.seeds:
+            for row in options.rows:
+                train(row, seed, out, merge(layers), options.warm)
         table(out)
 
 

@@ -1,4 +1,4 @@
-"""Questions about images by every objective: accuracy, likelihood, and whether the right region is looked at.
+"""Questions about images by every objective: accuracy, likelihood, and attention to the right region.
 
     python benchmarks/question_answering.py --objectives exact enum elbo soft --seeds 0 1 2 --out vqa.jsonl
     python benchmarks/question_answering.py --table vqa.jsonl
@@ -21,7 +21,8 @@ from measured import commit, over_seeds
 
 from hardpp.runs.session import Session
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.family import Programs
+from hardpp.tasks.opened_run import OpenedRun
 
 MODEL = "question-answering"
 COLUMNS = {  # title -> figure, decimals
@@ -39,26 +40,28 @@ COLUMNS = {  # title -> figure, decimals
 
 
 def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> dict[str, Any]:
-    chosen = {"model": MODEL, "objective": objective, "seed": seed, "threads": threads, "device": "cpu"}
-    config = resolve([settings, chosen])
+    row = {"model": MODEL, "objective": objective, "seed": seed, "threads": threads, "device": "cpu"}
+    config = resolve([settings, row])
     session = Session(config, report=lambda text: None)
     trainer = session.trainer()
     used, curve = 0.0, []
     began = time.process_time()
 
-    def run(step: int) -> Run:
+    def opened(step: int) -> OpenedRun:
         programs = Programs(*(program.eval() for program in deepcopy(trainer.evaluated).children()))
-        return Run(Path(), session.task, config, session.description, programs, session.device, step)
+        parts = (session.description, programs, session.objective, session.device, step, session.data)
+        run: OpenedRun = session.family.run(Path(), session.family, config, *parts)
+        return run
 
     for record in trainer.records():
         if record.split == "train":
             continue
         used += time.process_time() - began
-        now = run(record.step)
-        dev = session.task.evaluate(now, session.task.select(now, None, "dev", None, print), {})
+        run = opened(record.step)
+        dev = run.evaluate(run.select(part="dev"))
         curve.append((round(used, 1), dev["accuracy"]))
         if record.values["best"]:
-            best = now
+            best = run
         print(
             f"{objective} {seed} epoch {record.epoch} {used:.0f} s dev accuracy {dev['accuracy']:.4f} "
             f"hit {dev.get('hit_prior', 0):.4f}",
@@ -71,7 +74,7 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
         "threads": threads,
         "commit": commit(),
         "training_seconds": used,
-        **session.task.evaluate(best, session.task.select(best, None, None, None, print), {}),
+        **best.evaluate(),
         "curve": curve,
     }
 

@@ -80,13 +80,13 @@ COLUMNS = {  # title -> figure, decimals
 
 def layers_of(row: str, seed: int, bonus: tuple[float, int], particles: int) -> list[Mapping[str, Any]]:
     """What sets a row apart, weakest first."""
-    found: list[Mapping[str, Any]] = [{"model": MODEL, "seed": seed, "device": "cpu"}, ROWS[row]]
+    layers: list[Mapping[str, Any]] = [{"model": MODEL, "seed": seed, "device": "cpu"}, ROWS[row]]
     if ROWS[row]["objective"] != "exact":
-        found.append({"inference": {"particles": particles}})
+        layers.append({"inference": {"particles": particles}})
     if row.startswith("reinforce"):
         weights = {"entropy_bonus": bonus[0], "entropy_bonus_steps": bonus[1]}
-        found.append({"inference": weights})
-    return found
+        layers.append({"inference": weights})
+    return layers
 
 
 def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
@@ -97,7 +97,7 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
     there = holds_run(path)
     if there:
         check_same_config(path, config)
-    session = Session(config, _told)
+    session = Session(config, _say)
     if not there:
         create(path, config, session.description)
     trainer = session.trainer()
@@ -123,14 +123,14 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
         point |= {"bound": float(record.bound), "PER": rates.symbol, **delays(transcripts, dev)}
         with (path / "curve.jsonl").open("a") as file:
             file.write(json.dumps(point) + "\n")
-        _told(
+        _say(
             f"{path.name} epoch {record.epoch} {used:.0f} s bound {point['bound']:.3f} PER {rates.symbol:.4f}"
         )
         began = time.process_time()
 
-    train_session(session, trainer, path, stop=lambda: False, watch=watch, report=_told)
+    train_session(session, trainer, path, stop=lambda: False, watch=watch, report=_say)
     run = open_run(path, "cpu")
-    figures = run.evaluate(run.select(report=_told))
+    figures = run.evaluate(run.select(report=_say))
     size = sum(parameter.numel() for parameter in run.programs.model.parameters())
     out = {"row": row, "seed": config.seed, "data": config.data.name, "commit": commit()}
     out |= {"model_parameters": size, **figures}
@@ -147,22 +147,22 @@ def table(folders: Sequence[Path], levels: Sequence[float]) -> None:
     for (data, row), group in groups.items():
         cells = [data, f"`{row}`", str(len(group))]
         for figure, decimals in COLUMNS.values():
-            values = [one[figure] for one in group if figure in one]
+            values = [result[figure] for result in group if figure in result]
             cells.append(over_seeds(values, decimals))
         for level in levels:
-            steps = [step for one in group if (step := _reached(one["curve"], level)) is not None]
-            known = f"{mean(steps):.0f}" if steps else "never"
+            steps = [step for result in group if (step := _reached(result["curve"], level)) is not None]
+            reached = f"{mean(steps):.0f}" if steps else "never"
             cells.append(
-                known if len(steps) in (0, len(group)) else f"{known} ({len(steps)} of {len(group)})"
+                reached if len(steps) in (0, len(group)) else f"{reached} ({len(steps)} of {len(group)})"
             )
         print("| " + " | ".join(cells) + " |")
     print("\n± is the standard error over seeds; delay, boundary, lag and interval are milliseconds.\n")
     for (data, row), group in groups.items():
-        for one in group:
-            rates = ", ".join(f"{point['PER']:.3f}" for point in one["curve"])
-            size = one["model_parameters"]
-            print(f"{data} {row} {one['seed']} ({size} parameters): dev PER by epoch {rates}")
-    commits = {one["commit"] for group in groups.values() for one in group}
+        for result in group:
+            rates = ", ".join(f"{point['PER']:.3f}" for point in result["curve"])
+            size = result["model_parameters"]
+            print(f"{data} {row} {result['seed']} ({size} parameters): dev PER by epoch {rates}")
+    commits = {result["commit"] for group in groups.values() for result in group}
     print(f"\ncommit {', '.join(sorted(commits))}")
 
 
@@ -180,10 +180,10 @@ def draw(folders: Sequence[Path], path: Path) -> None:
     for axis, (data, rows) in zip(panels, groups.items(), strict=True):
         for row, group in rows.items():
             colour = colormaps["tab10"](kinds.index(row.removesuffix("-temporal")))
-            for one in group:
-                steps, rates = zip(*((p["step"], p["PER"]) for p in one["curve"]), strict=True)
+            for result in group:
+                steps, rates = zip(*((p["step"], p["PER"]) for p in result["curve"]), strict=True)
                 axis.plot(steps, rates, color=colour, linewidth=0.6, alpha=0.6)
-            shared = list(zip(*(one["curve"] for one in group), strict=False))
+            shared = list(zip(*(result["curve"] for result in group), strict=False))
             middle = [mean(point["PER"] for point in points) for points in shared]
             steps = [points[0]["step"] for points in shared]
             style = "--" if row.endswith("temporal") else "-"
@@ -223,24 +223,24 @@ def _reached(curve: Sequence[Mapping[str, Any]], level: float) -> int | None:
     return next((point["step"] for point in curve if point["PER"] <= level), None)
 
 
-# Data set -> row -> runs, one a seed, whichever of the folders they lie in.
+# Data set -> row -> results, one a seed, whichever of the folders they lie in.
 def _groups(folders: Sequence[Path]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    seen: dict[tuple[str, str, int], Path] = {}
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    folder_of: dict[tuple[str, str, int], Path] = {}
     for folder in folders:
         paths = sorted(folder.glob("*/benchmark.json"))
         if not paths:
             raise SystemExit(f"{folder} holds no run that is done")
         for path in paths:
-            one = json.loads(path.read_text())
-            if first := seen.get(which := (one["data"], one["row"], one["seed"])):
+            result = json.loads(path.read_text())
+            if first := folder_of.get(key := (result["data"], result["row"], result["seed"])):
                 raise SystemExit(f"{first.parent} and {path.parent} are of one data set, row and seed")
-            seen[which] = path
-            found.setdefault(one["data"], {}).setdefault(one["row"], []).append(one)
-    return {data: {row: rows[row] for row in ROWS if row in rows} for data, rows in found.items()}
+            folder_of[key] = path
+            results.setdefault(result["data"], {}).setdefault(result["row"], []).append(result)
+    return {data: {row: rows[row] for row in ROWS if row in rows} for data, rows in results.items()}
 
 
-def _told(text: str) -> None:
+def _say(text: str) -> None:
     print(text, flush=True)
 
 
@@ -264,24 +264,24 @@ if __name__ == "__main__":
     parser.add_argument("--levels", nargs="*", type=float, default=[0.5, 0.3, 0.2], help="dev PERs to reach")
     parser.add_argument("--curves", type=Path, help="picture of the learning curves to write")
     parser.add_argument("--quick", action="store_true", help="40 utterances, one epoch: to see that it runs")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with TemporaryDirectory() as temporary:
-        out = Path(temporary) if asked.quick else asked.out
-        if not asked.table:
+        out = Path(temporary) if arguments.quick else arguments.out
+        if not arguments.table:
             # All rows train as long: no row stops for want of patience.
-            training = {"max_epochs": asked.epochs, "patience": asked.epochs}
-            shared: Mapping[str, Any] = merge([{"training": training}, *map(parse_setting, asked.set)])
-            shared = merge([shared, {"data": {"name": asked.data}, "threads": asked.threads}])
-            if asked.quick:
+            training = {"max_epochs": arguments.epochs, "patience": arguments.epochs}
+            shared: Mapping[str, Any] = merge([{"training": training}, *map(parse_setting, arguments.set)])
+            shared = merge([shared, {"data": {"name": arguments.data}, "threads": arguments.threads}])
+            if arguments.quick:
                 sizes = {"embedding": 4, "hidden": 8, "reader": 4, "guide": 4}
                 quick = {"data": {"train_limit": 40}, "training": {"max_epochs": 1}, "network": sizes}
                 shared = merge([shared, quick])
-            bonus = (asked.bonus, asked.bonus_steps)
-            for seed in asked.seeds:
-                for row in asked.rows:
-                    own = layers_of(row, seed, bonus, asked.particles)
+            bonus = (arguments.bonus, arguments.bonus_steps)
+            for seed in arguments.seeds:
+                for row in arguments.rows:
+                    own = layers_of(row, seed, bonus, arguments.particles)
                     train(row, out / f"{row}-{seed}", [shared, *own])
-        folders = asked.table or [out]
-        table(folders, asked.levels)
-        if asked.curves:
-            draw(folders, asked.curves)
+        folders = arguments.table or [out]
+        table(folders, arguments.levels)
+        if arguments.curves:
+            draw(folders, arguments.curves)

@@ -1,7 +1,7 @@
 """What can be asked of a trained run: figures, decoded outputs, posteriors, alignments, plots.
 
 The verbs of the command line and the Python face call exactly these methods, which return data and print
-nothing. Where `items` are left out, those of the run's test part are taken.
+nothing. `items` are what `select` gives; where they are left out, those of the run's test part are taken.
 """
 
 from abc import ABC, abstractmethod
@@ -25,24 +25,20 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
 else:
     DataTree = Figure = Any
 
-Report = Callable[[str], None]
+Report = Callable[[str], None]  # told in a few words what is going on
 Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
 
 
-def silent(text: str) -> None:
-    """Reports to nobody."""
-
-
 class Decoded(NamedTuple):
-    """What a run says of one datum."""
+    """What a run says of one item."""
 
-    name: str  # the datum, as the user knows it
+    name: str  # the item, as the user knows it
     text: str
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedRun(ABC):
-    """A trained run with its best weights, in evaluation mode."""
+    """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     path: Path
     family: Family
@@ -59,7 +55,7 @@ class OpenedRun(ABC):
         data: str | None = None,
         part: str | None = None,
         limit: int | None = None,
-        report: Report = silent,
+        report: Report = lambda text: None,
     ) -> Any:
         """A part of the run's data, or of other data that are read in the same way.
 
@@ -70,9 +66,9 @@ class OpenedRun(ABC):
             report: told in a few words what is going on.
 
         Raises:
-            DataError: the data cannot be read, or are not of the kind that the run was trained on.
-            UsageError: a part that these data do not have.
+            DataError, UsageError: the data cannot be read, are of another kind, or have no such part.
         """
+        _check_word("part", part, (None, "train", "dev", "test", "all"))
         return self._select(data, part, limit, report)
 
     def batch(self, items: Any) -> Any:
@@ -84,11 +80,7 @@ class OpenedRun(ABC):
         return self._batch(items)
 
     def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
-        """Figures by name.
-
-        Args:
-            items: what `select` gave.
-            decoding: options of the family's decoding; those left out are the run's.
+        """Figures by name; options of the family's decoding that are left out are the run's.
 
         Raises:
             UsageError: an option that the family does not have, or a wrong value.
@@ -97,14 +89,10 @@ class OpenedRun(ABC):
         return self._evaluate(self._items(items), options)
 
     def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
-        """What the run says of every item.
-
-        Args:
-            items: what `select` gave, or a list of sources as text (see `read_inputs`).
-            decoding: as for `evaluate`.
+        """What the run says of every item, or of every source in a list of texts.
 
         Raises:
-            UsageError: as for `evaluate`.
+            UsageError: as for `evaluate`, or the family takes no texts.
         """
         options = self.decoding(decoding)
         if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
@@ -125,18 +113,18 @@ class OpenedRun(ABC):
     def posterior(
         self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
     ) -> DataTree:
-        """Draws and marginals of the latents, with the data's own names; ArviZ reads it.
+        """Draws of the guide and marginals, with the data's own names, for ArviZ.
 
         Args:
             items: what `select` gave.
-            draws: of the guide, for each item.
+            draws: for each item.
             exact: add the exact posterior, where there is one.
             seed: of the draws.
         """
         return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
 
     def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
-        """Lines that say which source position, region, time or place goes with what.
+        """Lines that say which source position, region, time or place goes with each output.
 
         Args:
             items: what `select` gave.
@@ -146,20 +134,16 @@ class OpenedRun(ABC):
         Raises:
             UsageError: a form that the family does not have.
         """
-        self._check_form(form, files=False)
+        self._check_form(form, of, files=False)
         return list(self._align(self._items(items), of, form))
 
     def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
-        """The same as files, one for every item: name -> text.
-
-        Raises:
-            UsageError: a form that the family does not have, or that is no files.
-        """
-        self._check_form(form, files=True)
+        """The same as files, one for every item: name -> text."""
+        self._check_form(form, of, files=True)
         return dict(self._align_files(self._items(items), of, form))
 
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
-        """Figures of the run's attention, by a name that can be a file's.
+        """Figures of the run's attention, by names that can be a file's.
 
         Args:
             names: of the items to draw, as the data have them.
@@ -171,28 +155,6 @@ class OpenedRun(ABC):
         """
         return dict(self._plot(self._items(items), count, names))
 
-    def link_words(
-        self, backward: "OpenedRun", items: Any = None, *, of: str, method: Any, form: str
-    ) -> list[str]:
-        """Lines of word links by this run and one of the other direction, symmetrised.
-
-        Raises:
-            UsageError: one of the runs has no word links, or they are not of two directions.
-        """
-        self._check_links(backward)
-        self._check_form(form, files=False)
-        return list(self._link_words(backward, self._items(items), of, method, form))
-
-    def compare_links(self, items: Any = None, backward: "OpenedRun | None" = None) -> list[dict[str, Any]]:
-        """Errors of the run's word links against known ones, a row for each way of linking.
-
-        Raises:
-            UsageError: as for `link_words`.
-            DataError: the items have no known links.
-        """
-        self._check_links(backward)
-        return self._compare_links(self._items(items), backward)
-
     def compare_gradients(
         self,
         items: Any = None,
@@ -201,17 +163,12 @@ class OpenedRun(ABC):
         particles: int | None = None,
         draws: int = 200,
         seed: int = 0,
-        report: Report = silent,
+        report: Report = lambda text: None,
     ) -> list[dict[str, Any]]:
-        """Bias, variance and cost of objectives' gradients at the run's parameters, a row for each.
+        """Bias, variance and cost of objectives' gradients on the items as one batch, a row for each.
 
-        Args:
-            items: what `select` gave; they are one batch.
-            objectives: names of objectives; None: all that are on offer.
-            particles: how many for all that draw some; None: as many as their options say.
-            draws: how often each estimator is drawn.
-            seed: of the draws.
-            report: told what is going on, and which objective refuses these programs.
+        Objectives are names, all on offer if left out; particles are as many as their options say if left
+        out; see `hardpp.diagnostics.gradient_comparison` for the rows.
 
         Raises:
             UsageError: there is no such objective, or all refuse these programs.
@@ -223,11 +180,7 @@ class OpenedRun(ABC):
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
-        """The options of decoding: the run's own, with those given now on top.
-
-        Raises:
-            UsageError: an option that the family does not have, or a wrong value.
-        """
+        """The options of decoding: the run's own, with those given now on top; see `evaluate`."""
         schema, name = self.family.decoding, self.family.name
         if foreign := [key for key in given if key not in schema.model_fields]:
             sentence = "; ".join(f"--{key.replace('_', '-')} is not for model {name}" for key in foreign)
@@ -261,58 +214,42 @@ class OpenedRun(ABC):
     def _items(self, items: Any) -> Any:
         return self.select() if items is None else items
 
-    def _check_form(self, form: str, *, files: bool) -> None:
+    def _check_form(self, form: str, of: str, *, files: bool) -> None:
+        _check_word("of", of, ("posterior", "guide", "prior"))
         forms = self.family.alignment_forms
-        fitting = [name for name, known in forms.items() if known.files == files]
-        if form not in fitting:
+        if form not in forms or forms[form].files != files:
             raise UsageError(
                 f"model {self.family.name} has no alignments in the form {form!r}",
                 f"give --format {' or '.join(forms)}",
             )
 
-    def _check_links(self, backward: "OpenedRun | None") -> None:
-        for run in (self, backward):
-            if run is not None and not run.family.word_links:
-                raise UsageError(f"{run.path}: model {run.family.name} has no links of words")
-
-    # What each family answers; items are what its `_select` gave, options are of its schema of decoding.
-
+    # What each family answers; options are of its schema of decoding.
     @abstractmethod
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> Any: ...
-
     @abstractmethod
     def _batch(self, items: Any) -> Any: ...
-
     @abstractmethod
     def _evaluate(self, items: Any, options: Any) -> dict[str, Any]: ...
-
     @abstractmethod
     def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
-
     @abstractmethod
     def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
-
     @abstractmethod
     def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
-
     @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # And what a family answers only if it declares `inputs`, a form of files, or `word_links`.
-
+    # And only if it declares `inputs`, or a form of files.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
     def _from_texts(self, texts: Sequence[str]) -> Any:
-        raise UsageError(
-            f"items of model {self.family.name} cannot be given as text", "give what select() gave"
-        )
+        raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
 
-    def _link_words(self, backward: Any, items: Any, of: str, method: Any, form: str) -> Iterator[str]:
-        raise NotImplementedError
 
-    def _compare_links(self, items: Any, backward: Any) -> list[dict[str, Any]]:
-        raise NotImplementedError
+def _check_word(name: str, word: str | None, words: Sequence[str | None]) -> None:
+    if word not in words:
+        raise UsageError(f"{name} is one of {', '.join(filter(None, words))}, not {word!r}")

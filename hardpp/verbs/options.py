@@ -75,10 +75,18 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def opened_backward(run: Any, backward: Path | None) -> Any:
-    """The run of `--both-ways`, opened; None if there is none."""
+    """The run of `--both-ways`, opened; None if there is none.
+
+    Raises:
+        UsageError: one of the two runs has no links of words.
+    """
     from hardpp.runs.folder import open_run
 
-    return None if backward is None else open_run(backward, str(run.device.type))
+    other = None if backward is None else open_run(backward, str(run.device.type))
+    for linked in (run, other):
+        if linked is not None and not linked.family.word_links:
+            raise click.UsageError(f"{linked.path}: model {linked.family.name} has no links of words")
+    return other
 
 
 class AlignmentCommand(click.Command):

@@ -82,20 +82,21 @@ class Shapes:
     def __contains__(self, image: str) -> bool:
         return self._path(image).is_file()
 
-    def read(self, image: str) -> NDArray[Any]:
-        """Read the pixels (3, height, width), uint8.
+    def shown(self, image: str) -> NDArray[Any]:
+        """Read the pixels (height, width, 3), uint8.
 
         Raises:
             DataError: the image is missing or damaged.
         """
         if image not in self._known:
-            pixels = decode_picture(self._path(image))
-            self._known[image] = np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
+            pixels = np.moveaxis(decode_picture(self._path(image)), 0, -1)
+            # Channels last in memory: the layout decides how torch convolves, so the last bits of figures.
+            self._known[image] = np.repeat(pixels, 3 // pixels.shape[-1], axis=-1).copy(order="C")
         return self._known[image]
 
-    def shown(self, image: str) -> NDArray[Any]:
-        """Read the pixels (height, width, 3), uint8; errors are as for `read`."""
-        return np.moveaxis(self.read(image), 0, -1)
+    def read(self, image: str) -> NDArray[Any]:
+        """Read the pixels (3, height, width), uint8; errors are as for `shown`."""
+        return np.moveaxis(self.shown(image), -1, 0)
 
     def boxes(self, image: str) -> None:
         """The network cuts its own regions."""

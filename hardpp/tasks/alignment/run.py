@@ -90,14 +90,25 @@ class AlignmentRun(OpenedRun):
                 cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
                 yield "\t".join(map(str, cells))
 
-    def _link_words(
-        self, backward: OpenedRun, items: Sequence[Pair], of: str, method: Any, form: str
-    ) -> Iterator[str]:
-        for links in symmetrised(*both_ways(self, backward, items, of), method):
-            yield pharaoh(links, probabilities=form != "pharaoh")
+    def link_words(
+        self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, form: str
+    ) -> list[str]:
+        """Lines of word links by this run and one of the other direction, symmetrised.
 
-    def _compare_links(self, items: Sequence[Pair], backward: OpenedRun | None) -> list[dict[str, Any]]:
-        return compare_links(self, backward, items)
+        Raises:
+            UsageError: the second run does not go back from where the first one goes to.
+        """
+        links = symmetrised(*both_ways(self, backward, self._items(items), of), method)
+        return [pharaoh(of_pair, probabilities=form != "pharaoh") for of_pair in links]
+
+    def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
+        """Errors of the run's word links against known ones, a row for each way of linking.
+
+        Raises:
+            UsageError: as for `link_words`.
+            DataError: the items have no known links.
+        """
+        return compare_links(self, backward, self._items(items))
 
     def _plot(self, items: Sequence[Pair], count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.alignment_plot import alignment_figure

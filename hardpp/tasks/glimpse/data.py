@@ -3,7 +3,7 @@
 Shapes: B images.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -40,19 +40,15 @@ class SelectedImages(NamedTuple):
     names: list[str]
     classes: tuple[str, ...]
 
-    def rows(self) -> range:
-        """The numbers of the images among those selected.
+    def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
+        """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
 
         Raises:
             DataError: there are no images.
         """
-        if not self.indices:
+        indices = self.indices[rows]
+        if not indices:
             raise DataError("there are no images in this part of the data")
-        return range(len(self.indices))
-
-    def batch(self, rows: Sequence[int]) -> tuple[ImageBatch, Tensor | None]:
-        """Some of the images, and the boxes (B, 4) of their objects, None if they are not known."""
-        indices = [self.indices[row] for row in rows]
         shown = self.part.read(indices)
         return ImageBatch(shown.pixels, self.part.labels[indices]), shown.boxes
 
@@ -88,8 +84,6 @@ def batches(images: SelectedImages, device: Any = "cpu") -> Iterator[tuple[range
     Raises:
         DataError: there are no images.
     """
-    rows = images.rows()
-    for start in range(0, len(rows), AT_ONCE):
-        rows_of_batch = rows[start : start + AT_ONCE]
-        batch, boxes = images.batch(rows_of_batch)
-        yield rows_of_batch, batch.to(device), boxes
+    for start in range(0, len(images.indices) or 1, AT_ONCE):  # or 1: `batch` refuses none
+        batch, boxes = images.batch(slice(start, start + AT_ONCE))
+        yield range(start, start + batch.size), batch.to(device), boxes

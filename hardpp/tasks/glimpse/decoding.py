@@ -1,8 +1,9 @@
-"""What a run says of images: the mean of its predictions over several draws of the glimpses' locations.
+"""What a run predicts of images, and one draw of the locations of the glimpses that it predicts from.
 
 Shapes: K draws, B images, G glimpses, V labels.
 """
 
+from collections.abc import Sequence
 from math import log
 from typing import Any
 
@@ -11,9 +12,12 @@ from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import Section
-from hardpp.diagnostics.seeds import seeded
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.tasks.glimpse.data import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import ImageBatch
+
+_SEED = 0  # of `shown_locations`, so that every verb shows an image alike
 
 
 class GlimpseDecoding(Section):
@@ -47,3 +51,31 @@ def mean_labels(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
     # (K, B, V), one draw after the other to save memory
     log_p = torch.stack([model.labels(pixels, of_draw)[..., -1, :] for of_draw in locations])
     return log_p.logsumexp(0) - log(len(log_p))
+
+
+@torch.no_grad()
+def shown_locations(run: OpenedRun, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
+    """One draw of the locations of all glimpses of each image, (B, G, *event).
+
+    Every image has a stream of random numbers of its own, so its draw does not depend on the other images.
+
+    Args:
+        run: the trained run.
+        batch: the images.
+        indices: of the images in their part of the data; they seed the streams.
+        of: "prior", as the model chooses locations; "guide", as the guide does, which may know the label;
+            "posterior", one of `decoding.particles` draws of the guide, picked by its weight.
+    """
+    from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
+
+    model: Any = run.programs.model
+    particles = {"prior": 0, "guide": 1, "posterior": run.decoding({}).particles}[of]
+    drawn = []
+    for index, image in one_by_one([(indices, batch)]):
+        with seeded(stream(_SEED, index), run.device):
+            if of == "prior":
+                drawn.append(model.sample_locations(image.source)[0])
+            else:
+                locations, log_weight = draw_locations(*run.programs, image, particles)
+                drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
+    return torch.cat(drawn)

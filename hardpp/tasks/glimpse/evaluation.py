@@ -56,10 +56,15 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
             if options.draws > 1:
                 locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
             estimate = objective.estimate(*run.programs, batch)
-            figures = _predictions(log_p[:, -1], mean_labels(model, batch.source, locations), batch.target)
-            figures["bound"] = estimate.bound
-            figures["ess"] = estimate.diagnostics.get("ess", torch.ones(batch.size))
-            figures |= _coverage(model, batch, locations[0])
+            mean, label = mean_labels(model, batch.source, locations), batch.target.unsqueeze(-1)
+            figures = {
+                "error_mean": mean.argmax(-1) != batch.target,
+                "nll": -log_p[:, -1].gather(-1, label),
+                "nll_mean": -mean.gather(-1, label),
+                "bound": estimate.bound,
+                "ess": estimate.diagnostics.get("ess", torch.ones(batch.size)),
+                **_coverage(model, batch, locations[0]),
+            }
             if isinstance(model.space, GridSpace):
                 figures["entropy_policy"] = _policy_entropy(model, batch.source, locations[0])
             if boxes is not None:
@@ -82,16 +87,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     }
 
 
-# The functions below give figures of each image, (B,). Predictions are log-probabilities (B, V).
-def _predictions(last: Tensor, mean: Tensor, target: Tensor) -> dict[str, Tensor]:
-    label = target.unsqueeze(-1)
-    return {
-        "error_mean": mean.argmax(-1) != target,
-        "nll": -last.gather(-1, label),
-        "nll_mean": -mean.gather(-1, label),
-    }
-
-
+# These three give figures of each image, (B,).
 def _coverage(model: Any, batch: ImageBatch, locations: Tensor) -> dict[str, Tensor]:
     centre, scale, _ = model.space.locations(locations)
     shares = {}

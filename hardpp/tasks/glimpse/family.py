@@ -27,11 +27,7 @@ CROPPED = ("mnist", "fashion-mnist")  # the object fills the image
 _BONUS: dict[str, Any] = {"entropy_bonus": 0.01, "entropy_bonus_steps": 500}
 # Measured: choices that are open for longer, and then not paid for at all, settle on good cells with every
 # seed tried; on canvases they do not help (docs/benchmarks.md).
-_CROPPED_BONUS: dict[str, Any] = {
-    "entropy_bonus": 0.05,
-    "entropy_bonus_steps": 2500,
-    "entropy_bonus_final": 0.0,
-}
+_CROPPED_BONUS = {"entropy_bonus": 0.05, "entropy_bonus_steps": 2500, "entropy_bonus_final": 0.0}
 _CROPPED_NETWORK: dict[str, Any] = {"side": 8, "windows": 2, "cells": 5, "hidden": 64, "context": 0}
 _PAPER: dict[str, Any] = {
     "network": {"glimpses": 4, "features": 512, "hidden": 256, "cell": "gru", "context": 12},
@@ -62,32 +58,22 @@ class GlimpseFamily(Family):
     run = GlimpseRun
     presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
     guides = {
-        "variational": GuideSpec(
-            "proposes locations from which the label, which it knows, can be recognised (Ba et al. 2015)",
-            label_informed_guide,
-        ),
+        "variational": GuideSpec("chooses locations by the label (Ba et al. 2015)", label_informed_guide),
         "prior": GuideSpec("the model's own policy: RAM (Mnih et al. 2014)", prior_guide, trained=False),
     }
     data_sets = (corpora.DEFAULT, *(name for name in corpora.NAMES if name != corpora.DEFAULT))
-    alignment_forms = {
-        "tsv": AlignmentForm(
-            "image, label, glimpse (from 1), y and x in pixels, scale (from 0), prediction, probability"
-        )
-    }
+    alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, scale, prediction, probability")}
 
     def recommended(self, data: str) -> Recommended:
         """What is recommended for images that an object fills, or for all others."""
-        cropped = data in CROPPED
-        bonus = _CROPPED_BONUS if cropped else _BONUS
+        bonus, network, decay = _BONUS, {}, 0.0
+        if data in CROPPED:
+            bonus, network, decay = _CROPPED_BONUS, _CROPPED_NETWORK, 0.15
         return Recommended(
             {
                 "objective": "rloo",
-                "network": _CROPPED_NETWORK if cropped else {},
-                "optimiser": {
-                    "learning_rate": 3e-3,
-                    "weight_decay": 0.15 if cropped else 0.0,
-                    "average": 0.999,
-                },
+                "network": network,
+                "optimiser": {"learning_rate": 3e-3, "weight_decay": decay, "average": 0.999},
                 "training": {"batch_size": 128, "max_epochs": 20},
             },
             guides=dict.fromkeys(("rloo", "reinforce", "hybrid"), "prior"),

@@ -26,9 +26,7 @@ class GlimpseOptions(Section):
     windows: int = Field(3, ge=1, le=16, description="windows, each twice as wide as the one before")
     scales: int = Field(1, ge=1, le=16, description="widths to choose from, each twice the one before")
     padding: Literal["zeros", "edge"] = Field("zeros", description="what lies outside of the image")
-    space: Literal["grid", "continuous"] = Field(
-        "grid", description="locations of a glimpse: cells, or anywhere"
-    )
+    space: Literal["grid", "continuous"] = Field("grid", description="of locations: cells, or anywhere")
     cells: int = Field(7, ge=1, description="of the grid, a side")
     spread: float = Field(0.1, gt=0, description="of continuous locations; an image is 2 wide")
     hidden: int = Field(128, ge=1, description="hidden features of what a glimpse shows")

@@ -14,9 +14,8 @@ from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.glimpse import data as image_data
 from hardpp.tasks.glimpse.data import ImagesDescription, SelectedImages, batches
-from hardpp.tasks.glimpse.decoding import GlimpseDecoding, decode
+from hardpp.tasks.glimpse.decoding import GlimpseDecoding, decode, shown_locations
 from hardpp.tasks.glimpse.evaluation import evaluate
-from hardpp.tasks.glimpse.locations import shown_locations
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import ImageBatch
 
@@ -38,7 +37,7 @@ class GlimpseRun(OpenedRun):
         return image_data.select(images, part, limit)
 
     def _batch(self, items: SelectedImages) -> ImageBatch:
-        batch, _ = items.batch(items.rows())
+        batch, _ = items.batch()
         return batch.to(self.device)
 
     def _evaluate(self, items: SelectedImages, options: GlimpseDecoding) -> dict[str, Any]:
@@ -80,7 +79,7 @@ class GlimpseRun(OpenedRun):
         model: Any = self.programs.model
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         for row in named_items(items.names, names, count, "images"):
-            batch, boxes = items.batch([row])
+            batch, boxes = items.batch(slice(row, row + 1))
             pixels = batch.source[0].movedim(0, -1).numpy()
             batch = batch.to(self.device)
             locations = shown_locations(self, batch, [items.indices[row]], "prior")

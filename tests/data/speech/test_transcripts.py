@@ -63,9 +63,6 @@ def test_one_list_is_split_by_its_paths(tmp_path: Path) -> None:
     assert corpus(str(path)).name == "all"
     message = r"few.tsv: the .* parts are empty after splitting 2 recordings by checksum of the path"
     with pytest.raises(DataError, match=message):
-        DataError,
-        match=r"few.tsv: the .* parts are empty after splitting 2 recordings by checksum of the path",
-    ):
         recordings(write_list(tmp_path / "few.tsv", 2))
 
 
