@@ -95,4 +95,5 @@ def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
     AER        alignment error rate; precision and recall are of links
     hit        words whose best source word is a right one
     """
-    click.echo(table(run.compare_links(items, opened_backward(run, backward)), style))
+    other = opened_backward(run, backward)  # first, as it refuses families without such links
+    click.echo(table(run.compare_links(items, other), style))

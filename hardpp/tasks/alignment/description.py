@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
+
+from pydantic import PositiveInt, model_validator
 
 from hardpp.data.transduction.pairs import Corpus, Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
@@ -20,8 +22,19 @@ class PairsDescription(Description):
     target_counts: list[int]  # one more than how often each target symbol occurs
     source_tokens: dict[str, Any]  # as a tokenizer describes itself
     target_tokens: dict[str, Any]
-    longest_target: int  # symbols
+    longest_target: PositiveInt  # symbols
     target_per_source: float  # the most target symbols for one source symbol
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        _, target = self.vocabularies
+        if len(self.target_counts) != len(target):
+            raise ValueError(f"{len(self.target_counts)} target_counts of {len(target)} target symbols")
+        try:
+            _ = self.tokenizers
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"there is no such tokenizer: {error}") from error
+        return self
 
     @cached_property
     def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
