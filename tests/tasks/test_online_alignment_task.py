@@ -406,7 +406,7 @@ def test_what_does_not_go_together(data: Path, tmp_path: Path, words: list[str],
 
 
 def test_what_each_form_lacks(runs: dict[str, OpenedRun]) -> None:
-    everywhere = {"enumerable", "relaxable", "dreams"}
+    everywhere = {"enumerable", "relaxable", "predictions", "dreams"}
     lacks = {
         form: set(OnlineAlignmentFamily().lacks(OnlineNetwork(form=form)))
         for form in ("online", "transducer", "ctc")
