@@ -142,8 +142,8 @@ def run_row(
         check_same_config(path, config)
     session = Session(config, _told)
     trainer = session.trainer()
-    if there and (newest := checkpoint.latest(path)) is not None:
-        trainer.restore(checkpoint.load(newest))
+    if there and (newest := checkpoint.newest_sound(path)) is not None:
+        trainer.restore(newest.checkpoint)
     if not there:
         create(path, config, session.description)
     batch = session.family.epoch_batches(config, session.data, session.description)(0)[0]()

@@ -101,9 +101,9 @@ def train(row: str, path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
     if not there:
         create(path, config, session.description)
     trainer = session.trainer()
-    if (newest := checkpoint.latest(path)) is not None:
-        trainer.restore(checkpoint.load(newest))
-    curve = [point for point in _curve(path) if point["step"] <= trainer.looked]
+    if (newest := checkpoint.newest_sound(path)) is not None:
+        trainer.restore(newest.checkpoint)
+    curve = [point for point in _curve(path) if point["step"] <= trainer.validated_at]
     (path / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))
     dev, used, began = session.data.dev, curve[-1]["cpu_seconds"] if curve else 0.0, time.process_time()
 

@@ -106,9 +106,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not a readable TOML file ({error})") from error
 
 
-def write_toml(config: BaseModel, path: Path) -> None:
-    """Writes a configuration; keys that are None are left out, as TOML has no null."""
-    path.write_text(tomli_w.dumps(config.model_dump(exclude_none=True)), encoding="utf-8")
+def to_toml(config: BaseModel) -> str:
+    """A configuration as TOML; keys that are None are left out, as TOML has no null."""
+    return tomli_w.dumps(config.model_dump(exclude_none=True))
 
 
 def parse_setting(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ METHODS = {"inference", "ops"} | LEAVES
 
 # Room -> the rooms it may import; its own and the root package (for the version) always.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"data", "runs", "tasks"},  # the Python face
+    "__init__": set(),
     "__main__": {"cli"},
     "errors": set(),
     "types": set(),

@@ -44,7 +44,7 @@ def test_every_name_can_be_imported_and_is_documented(package: str) -> None:
 
 @pytest.mark.parametrize("package", OFFERED)
 def test_other_names_are_refused_by_name(package: str) -> None:
-    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Nothing'"):
+    with pytest.raises(AttributeError, match=f"{package} attribute Nothing"):
         _ = import_module(package).Nothing
 
 

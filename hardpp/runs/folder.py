@@ -10,8 +10,7 @@ overwritten without being asked.
 import hashlib
 import json
 import math
-import os
-import shutil
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Any
 import pyro
 from pydantic import ValidationError
 
-from hardpp.config import RunConfig, read_toml, write_toml
+from hardpp.config import RunConfig, read_toml, to_toml
+from hardpp.data.atomic_files import PARTIAL, remove, write_file
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.device import choose_device, versions
@@ -32,7 +32,7 @@ from hardpp.tasks.opened_run import OpenedRun
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _WRITTEN = ("checkpoints", "metrics.jsonl", "summary.json", "posterior.nc", "plots")
-_BEGUN = {LOCK, "versions.json", "data.json", *(f"{n}.partial" for n in ("versions", "data", "config"))}
+_BEGUN = {LOCK, "versions.json", "data.json"}
 _NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
 
@@ -43,18 +43,18 @@ def create(folder: Path, config: RunConfig, description: Description) -> None:
 
     Raises:
         UsageError: the folder holds something that is no run.
-        OSError: the folder cannot be made or written.
+        OSError: what an older run left cannot be removed.
+        ResourceError: the folder cannot be made or written.
     """
     holds_run(folder)
     for name in _WRITTEN:
-        _remove(folder / name)
+        remove(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "versions.json", versions())
     contents = description.model_dump(mode="json", exclude_none=True)
     write_json(folder / "data.json", contents | {"sha256": _sha256(contents)})
     # Last and whole, since this file makes the folder a run.
-    write_toml(config, folder / "config.partial")
-    os.replace(folder / "config.partial", folder / "config.toml")
+    write_file(folder / "config.toml", to_toml(config).encode())
 
 
 def holds_run(folder: Path) -> bool:
@@ -67,8 +67,12 @@ def holds_run(folder: Path) -> bool:
         with suppress(CheckpointError):
             if "hardpp" in _read_json(folder / "versions.json"):
                 return True
-    elif not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= _BEGUN):
+    elif not folder.exists():
         return False
+    elif folder.is_dir():
+        names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
+        if names <= _BEGUN:
+            return False
     raise UsageError(f"{folder} exists and is no run folder", "give another --out")
 
 
@@ -79,11 +83,12 @@ def holds_results(folder: Path) -> bool:
 
     Raises:
         UsageError: the folder holds something that is no run.
+        CheckpointError: its folder of checkpoints cannot be read.
     """
     if not holds_run(folder):
         return False
     results = (folder / name for name in _WRITTEN if name not in ("checkpoints", "metrics.jsonl"))
-    return any((folder / "checkpoints").glob("step-*")) or any(path.exists() for path in results)
+    return bool(checkpoint.steps(folder)) or any(path.exists() for path in results)
 
 
 def check_same_config(folder: Path, config: RunConfig) -> None:
@@ -134,7 +139,7 @@ def open_run(
     device: str = "auto",
     *,
     trust: bool = False,
-    report: Callable[[str], None] = lambda text: None,
+    report: Callable[[str], None] = warnings.warn,
 ) -> OpenedRun:
     """A trained run with its best weights (the newest, where no dev bound was taken yet).
 
@@ -143,7 +148,7 @@ def open_run(
         device: "auto" (cuda when there is one), "cpu" or "cuda".
         trust: import the classes that the run's config.toml names as `package.module:Class`; without it such
             a run is refused, as whatever their modules do would be done.
-        report: told which checkpoint it is.
+        report: told of each checkpoint that is passed over, and why.
 
     Raises:
         CheckpointError: the folder is no run, its checkpoint is damaged or missing, or it names classes to
@@ -155,36 +160,33 @@ def open_run(
     config = _read_config(folder, None if trust else ())
     family = catalogue.family(config.model)
     description = _read_description(folder, family.description)
-    best = best_checkpoint(folder)
-    report(f"{folder}: {best.name}")
-    weights = checkpoint.load(best)
+    best = best_checkpoint(folder, report)
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
     programs = family.build(config, description)
     objective = catalogue.objective(config.objective, config.inference)
     try:
-        objective(*programs).load_state_dict(weights.model)
+        objective(*programs).load_state_dict(best.checkpoint.model)
     except RuntimeError as error:
-        raise CheckpointError(f"{best} does not fit its run's configuration ({error})") from error
+        raise CheckpointError(f"{best.folder} does not fit its run's configuration ({error})") from error
     for program in programs:
         program.eval()
     programs = Programs(*(program.to(where) for program in programs))
     run: OpenedRun = family.run(
-        folder, family, config, description, programs, objective, where, weights.state["step"]
+        folder, family, config, description, programs, objective, where, best.checkpoint.state["step"]
     )
     return run
 
 
-def best_checkpoint(folder: Path) -> Path:
-    """The checkpoint of the best dev bound, or the newest where none was taken yet.
+def best_checkpoint(folder: Path, report: Callable[[str], None]) -> checkpoint.Saved:
+    """The checkpoint of the best dev bound, or the newest sound one where none was taken yet.
 
     Raises:
-        CheckpointError: there is none, or the best is gone.
+        CheckpointError: there is none, or the best is damaged.
     """
-    marked = (folder / "checkpoints" / "best").is_file()
-    best = checkpoint.marked(folder, "best") if marked else checkpoint.latest(folder)
+    best = checkpoint.best(folder, report)
     if best is None:
-        raise CheckpointError(f"{folder} has no complete checkpoint")
+        raise CheckpointError(f"{folder} has no checkpoint")
     return best
 
 
@@ -222,22 +224,11 @@ def _read_description(folder: Path, schema: type[Description]) -> Description:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Writes a JSON file, whole or not at all; a number that is not finite becomes null."""
-    partial = path.with_suffix(".partial")
     finite = {
         key: None if isinstance(number, float) and not math.isfinite(number) else number
         for key, number in value.items()
     }
-    partial.write_text(
-        json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    os.replace(partial, path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    write_file(path, (json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""One trainer a run folder: a lock that the kernel lets go of when its process dies.
+"""A lock on a run folder: one process at a time trains there, and the kernel frees the lock when it dies.
 
     RUN/run.lock        "process 4711 on node3", while that process trains there
 
-A file that a killed process left behind is no lock. Where the system (Windows) or the file system knows no
-such locks, nothing is held.
+A file that a killed process left behind does not count as a lock. On Windows, and on file systems without
+such locks, nothing is locked.
 """
 
 import os
@@ -23,32 +23,34 @@ LOCK = "run.lock"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other trainers out of a run folder, which is made if need be and goes again if it stays empty.
+    """Keeps other trainers out of a run folder during the block.
+
+    The folder is made if need be, and removed again if it stays empty.
 
     Raises:
-        UsageError: another process trains there; the message says which.
+        UsageError: another process trains there, which the message names; or the lock file is a link.
         OSError: the folder cannot be made or written.
     """
     if sys.platform == "win32":
         yield
         return
-    made = not folder.exists()
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    handle = _hold(folder / LOCK)
+    handle = _acquire(folder / LOCK)
     try:
         yield
     finally:
         with suppress(OSError):
-            (folder / LOCK).unlink()  # before it is let go of, so that it is nobody else's yet
+            (folder / LOCK).unlink()  # while it is still locked, so that it is nobody else's yet
         os.close(handle)
-        if made:
+        if is_new:
             with suppress(OSError):  # it holds a run now
                 folder.rmdir()
 
 
-def _hold(path: Path) -> int:
+def _acquire(path: Path) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = _open(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -59,15 +61,30 @@ def _hold(path: Path) -> int:
             ) from error
         except OSError:  # a file system without locks
             pass
-        if _stands_for(path, handle):
+        if _is_same_file(path, handle):
             os.ftruncate(handle, 0)
             os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
             return handle
         os.close(handle)
 
 
-# Whoever held the lock may have removed the file after it was opened here; others would not see that one.
-def _stands_for(path: Path, handle: int) -> bool:
+# The file is written to, so it must be this folder's alone: neither a link nor a second name of another file.
+def _open(path: Path) -> int:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError:
+        if not path.is_symlink():
+            raise
+    else:
+        if os.fstat(handle).st_nlink <= 1:
+            return handle
+        os.close(handle)
+    raise UsageError(f"{path} is a link to another file, which is not written to", "remove the link")
+
+
+# The process that held the lock may have removed the file after it was opened here; others would then lock
+# another file of the same name.
+def _is_same_file(path: Path, handle: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:

@@ -1,12 +1,13 @@
-"""Steps whose numbers went bad: found without waiting for the device, named, never passed over in silence.
+"""Losses, gradients and weights that are not finite: the first is named, and nothing of them is saved.
 
-Asking whether a number is finite makes the host wait for the device, so a run that stops at the first
-fault keeps the answer there and asks every now and then (`check`). A run that leaves bad steps out has to
-ask at every step.
+To ask whether a number is finite makes the host wait for the device. A run that stops at the first bad step
+therefore keeps the answer on the device and asks for it now and then (`check`). A run that skips bad steps
+has to ask at every step.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -15,18 +16,18 @@ from torch import Tensor
 from hardpp.errors import NumericalError
 from hardpp.types import Estimate
 
-MOST = 10  # steps in a row that may be left out
-HINT = "lower optimiser.learning_rate or optimiser.clip_norm; the checkpoints are older than that"
+MOST = 10  # steps in a row that may be skipped
+HINT = "lower optimiser.learning_rate or optimiser.clip_norm; the checkpoints are older than that, and sound"
 
 
 class NonFiniteGuard:
-    """Judges the steps of a training run.
+    """Notices the steps of a training run whose loss or gradient is not finite.
 
     Args:
         device: where the numbers are.
-        policy: "stop" at the first step that is not finite, or "skip" it.
-        latest: the last estimate, whose bounds tell which datum it was; None where nobody knows.
-        describe: how to speak of a datum, from a batch and a row of it.
+        policy: "stop" at the first such step, or "skip" it.
+        latest: gives the last estimate, whose bounds tell which datum it was; None where it is unknown.
+        describe: names a datum in words, from a batch and a row of it.
     """
 
     def __init__(
@@ -38,25 +39,30 @@ class NonFiniteGuard:
         describe: Callable[[Any, int], str] = lambda batch, row: f"datum {row} of its batch",
     ):
         self.policy, self.latest, self.describe = policy, latest, describe
-        self.faulty = torch.tensor(math.inf, device=device)  # the first step that was not finite
-        self.row = torch.tensor(-1, device=device)  # the datum of its batch; -1 if every bound was finite
-        self.batches: dict[int, Callable[[], Any]] = {}  # of the steps that were not asked about yet
+        self.bad_step = torch.tensor(math.inf, device=device)  # the first step that was not finite
+        self.bad_row = torch.tensor(-1, device=device)  # its datum in the batch; -1 if every bound was finite
+        self.batches: dict[int, Callable[[], Any]] = {}  # of the steps since the last check
         self.skipped = 0  # in a row
 
-    def passes(self, step: int, batch: Callable[[], Any], number: Tensor) -> bool:
-        """Takes a step's loss or gradient norm down; False if the step is to be left out.
+    def accept(self, step: int, batch: Callable[[], Any], number: Tensor) -> bool:
+        """Notes the loss or gradient norm of a step; False if the step is to be skipped.
+
+        Args:
+            step: its number, from 1.
+            batch: makes the batch of the step again.
+            number: a scalar that is finite if the step is.
 
         Raises:
-            NumericalError: more than ten steps in a row would be left out.
+            NumericalError: more than ten steps in a row would be skipped.
         """
-        sound = number.isfinite()
-        first = ~sound & self.faulty.isinf()
-        self.row = torch.where(first, self._row(), self.row)
-        self.faulty = torch.where(first, step, self.faulty)
+        finite = number.isfinite()
+        first = ~finite & self.bad_step.isinf()
+        self.bad_row = torch.where(first, self._first_bad_row(), self.bad_row)
+        self.bad_step = torch.where(first, step, self.bad_step)
         self.batches[step] = batch
         if self.policy == "stop":
             return True
-        if bool(sound):
+        if bool(finite):
             self.skipped = 0
             self.batches.clear()
             return True
@@ -66,35 +72,77 @@ class NonFiniteGuard:
         return False
 
     def check(self) -> None:
-        """Makes sure that every step so far was sound, or left out.
+        """Makes sure that every step so far was finite, or skipped.
 
         Raises:
             NumericalError: one was not; the message names the first, and its datum where it is known.
         """
-        if not math.isfinite(float(self.faulty)):
+        if not math.isfinite(float(self.bad_step)):
             self.batches.clear()
         elif self.policy == "stop" or self.skipped > MOST:
             raise NumericalError(self.sentence(), HINT)
 
-    def forgive(self) -> str:
-        """What was wrong with the step that is left out, which is then forgotten."""
-        told = self.sentence()
-        self.faulty.fill_(math.inf)
-        self.row.fill_(-1)
+    def reset(self) -> str:
+        """Forgets the step that was skipped, and says what was wrong with it."""
+        sentence = self.sentence()
+        self.bad_step.fill_(math.inf)
+        self.bad_row.fill_(-1)
         self.batches.clear()
-        return told
+        return sentence
 
     def sentence(self) -> str:
-        """Which step it was, and which datum."""
-        step, row = int(self.faulty), int(self.row)
-        told = f"the loss or its gradient stopped being finite at step {step}"
+        """Which step was not finite, and which datum of it."""
+        step, row = int(self.bad_step), int(self.bad_row)
+        sentence = f"the loss or its gradient stopped being finite at step {step}"
         if row < 0 or step not in self.batches:
-            return told
-        return f"{told}: the bound of {self.describe(self.batches[step](), row)} is no finite number"
+            return sentence
+        return f"{sentence}: the bound of {self.describe(self.batches[step](), row)} is no finite number"
 
-    def _row(self) -> Tensor:
+    @contextmanager
+    def explaining_draws(self, parameters: Sequence[Tensor], step: int) -> Iterator[None]:
+        """Blames a failure in the block on the weights if these are not finite.
+
+        torch cannot draw from probabilities that are NaN, and raises an error of its own long before a check
+        is due.
+
+        Raises:
+            NumericalError: the block failed, and the weights after `step` or a step before are not finite.
+        """
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            try:
+                self.check()
+                finite = all(bool(parameter.isfinite().all()) for parameter in parameters)
+            except RuntimeError:  # a GPU answers nothing after a failed draw
+                finite = False
+            if finite:
+                raise
+            raise NumericalError(f"the weights stopped being finite by step {step}", HINT) from error
+
+    def _first_bad_row(self) -> Tensor:
         estimate = self.latest()
         if estimate is None:
-            return torch.full_like(self.row, -1)
+            return torch.full_like(self.bad_row, -1)
         bad = ~estimate.bound.isfinite()
         return torch.where(bad.any(), bad.to(torch.uint8).argmax(), -1)
+
+
+def check_finite(tensors: Mapping[str, Tensor], step: int, device: torch.device) -> None:
+    """Makes sure that what is about to be saved is finite; waits for the device once.
+
+    Args:
+        tensors: by name, of any shapes; those that hold no floating-point numbers are passed over.
+        step: after which they are saved.
+        device: where most of them are.
+
+    Raises:
+        NumericalError: a tensor is not finite; the message names the first.
+    """
+    names = [name for name, tensor in tensors.items() if tensor.is_floating_point()]
+    if not names:
+        return
+    finite = torch.stack([tensors[name].isfinite().all().to(device, non_blocking=True) for name in names])
+    if bad := [name for name, is_finite in zip(names, finite.tolist(), strict=True) if not is_finite]:
+        more = f" (and {len(bad) - 1} other tensors)" if len(bad) > 1 else ""
+        raise NumericalError(f"{bad[0]}{more} stopped being finite by step {step}, which is not saved", HINT)

@@ -1,7 +1,4 @@
-"""What a person sees while a run trains: a live bar on a terminal, plain lines elsewhere.
-
-Everything goes to the standard error stream; results belong to standard output.
-"""
+"""The progress of a training run: a live bar on a terminal, plain lines elsewhere, on standard error."""
 
 import time
 from types import TracebackType
@@ -18,8 +15,8 @@ from rich.progress import (
 
 from hardpp.types import Record
 
-# Between two looks at the loss, which costs a host synchronisation: on a terminal, and in a log.
-_SECONDS = 0.5
+# Between two losses that are shown, each of which makes the host wait for the device.
+_TERMINAL_SECONDS = 0.5
 _LOG_SECONDS = 30.0
 
 
@@ -29,15 +26,16 @@ class TrainingProgress:
     Args:
         total: steps of the whole run.
         done: steps done before.
-        unit: what bounds are shown for one of.
+        unit: bounds are shown in nats per this unit.
     """
 
     def __init__(self, total: int, done: int, unit: str = "symbol"):
         self.unit = unit
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
-        self.total, self.shown = total, -_LOG_SECONDS
-        self.dev = ""
+        self.total = total
+        self.shown_at = -_LOG_SECONDS  # when a loss was shown last, in seconds
+        self.dev = ""  # the last dev bound, in words
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -58,11 +56,11 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self.bar.stop()
 
     def show(self, record: Record) -> None:
-        """One more record: a step moves the bar, an epoch leaves a line."""
+        """Shows a record: a step moves the bar, an epoch prints a line."""
         if record.split == "dev":
             mark = "  best" if record.values.get("best") else ""
             self.dev = f"dev {float(record.bound):.4f}"
@@ -70,9 +68,9 @@ class TrainingProgress:
             self.console.print(line, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()
-        if now - self.shown < (_SECONDS if self.live else _LOG_SECONDS):
+        if now - self.shown_at < (_TERMINAL_SECONDS if self.live else _LOG_SECONDS):
             return
-        self.shown = now
+        self.shown_at = now
         if self.live:
             text = f"epoch {record.epoch + 1}  train {float(record.bound):.3f}  {self.dev}"
             self.bar.update(self.row, completed=record.step, description=text)

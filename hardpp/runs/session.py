@@ -12,7 +12,8 @@ from hardpp.runs import checkpoint
 from hardpp.runs.device import choose_device
 from hardpp.runs.initialisation import initialise
 from hardpp.runs.nonfinite import NonFiniteGuard
-from hardpp.runs.trainer import Schedule, Trainer
+from hardpp.runs.optimiser_schedule import Schedule
+from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
 from hardpp.tasks.family import Family, Programs
 from hardpp.tasks.opened_run import OpenedRun
@@ -70,7 +71,7 @@ class Session:
             device=self.device,
             max_epochs=config.training.max_epochs,
             patience=config.training.patience,
-            soundness=nonfinite,
+            nonfinite=nonfinite,
             weight_noise=config.training.weight_noise,
             weight_noise_steps=config.training.weight_noise_steps,
         )

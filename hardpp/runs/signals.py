@@ -1,4 +1,4 @@
-"""Interrupts that end a run in order: noted when they come, acted upon between two steps."""
+"""Interrupts (SIGINT, SIGTERM) that end a training run between two steps, with a checkpoint."""
 
 import signal
 import sys
@@ -6,21 +6,24 @@ from typing import Any
 
 
 class Signals:
-    """Notes an interrupt instead of dying of it; a second one ends the process at once."""
+    """Notes the first interrupt in `number`, for the caller to act upon; a second one ends the process.
+
+    Use it as a context manager.
+    """
 
     def __init__(self) -> None:
-        self.number = 0
-        self.before: dict[int, Any] = {}
+        self.number = 0  # of the signal that came; 0 while none did
+        self.handlers: dict[int, Any] = {}  # those from before
 
     def __enter__(self) -> "Signals":
-        """Takes the handlers over."""
+        """Installs the handlers."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self._note)
+            self.handlers[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Gives the handlers back."""
-        for number, handler in self.before.items():
+        """Puts the handlers from before back."""
+        for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:

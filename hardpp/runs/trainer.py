@@ -10,8 +10,7 @@ A batch is whatever the programs take (see `hardpp.types.Batch`).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,32 +18,20 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs.checkpoint import Checkpoint
-from hardpp.runs.nonfinite import NonFiniteGuard
+from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
+from hardpp.runs.optimiser_schedule import Schedule
+from hardpp.runs.training_state import TrainingState
+from hardpp.runs.weight_noise import weight_noise
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
-WARMUP_SHARE = 5  # a warm-up takes at most one in so many steps
 
-
-class Schedule(NamedTuple):
-    """How the optimiser moves; see `hardpp.config.OptimiserConfig` for the meaning."""
-
-    learning_rate: float
-    weight_decay: float
-    warmup_steps: int
-    clip_norm: float
-    average: float
-    total_steps: int
-
-    @property
-    def warmup(self) -> int:
-        """Steps of warm-up: those asked for, but no more than a fifth of all."""
-        return min(self.warmup_steps, self.total_steps // WARMUP_SHARE)
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step: linear warm-up, then half a cosine down to zero."""
-        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+# Key of a checkpoint's state.json -> attribute of the trainer. The keys are older than the attributes' names.
+_PROGRESS = {
+    **{name: name for name in ("step", "epoch", "position", "best", "epochs_since_best")},
+    "looked": "validated_at",
+    "waited": "bad_epochs",
+}
 
 
 class Trainer:
@@ -58,9 +45,8 @@ class Trainer:
         device: where batches and parameters live.
         max_epochs: passes over the data.
         patience: epochs without a better dev bound before stopping; none counts before the warm-up is over.
-        soundness: what is done about steps that are not finite; left out, they end the training.
-        weight_noise: deviation of Gaussian noise that is added to all weights for the length of a step, and
-            that the gradient is taken at (Graves 2011, adaptive noise left out); 0 for none.
+        nonfinite: what is done about steps that are not finite; left out, they end the training.
+        weight_noise: deviation of the noise added to all weights for the length of a step; 0 for none.
         weight_noise_steps: steps over which the deviation grows from 0.
 
     Raises:
@@ -77,7 +63,7 @@ class Trainer:
         device: torch.device,
         max_epochs: int,
         patience: int,
-        soundness: NonFiniteGuard | None = None,
+        nonfinite: NonFiniteGuard | None = None,
         weight_noise: float = 0.0,
         weight_noise_steps: int = 0,
     ):
@@ -89,17 +75,18 @@ class Trainer:
             self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
-        self.step, self.epoch, self.position = 0, 0, 0
-        self.looked = 0  # the step of the last look at the dev part
-        self.soundness = soundness or NonFiniteGuard(device)
+        self.state = TrainingState(objective, self.averaged, self.optimiser, device)
+        self.nonfinite = nonfinite or NonFiniteGuard(device)
+        self.step, self.epoch, self.position = 0, 0, 0  # position: batches done of the epoch
+        self.validated_at = 0  # the step of the last dev bound
         self.best, self.epochs_since_best = -math.inf, 0
-        self.waited = 0  # those epochs since the best that patience counts
+        self.bad_epochs = 0  # those epochs since the best that patience counts
 
     @property
     def finished(self) -> bool:
         """Is there nothing left to train?"""
         spent = self.epoch >= self.max_epochs or self.step >= self.schedule.total_steps
-        return self.looked == self.step and (spent or self.waited >= self.patience)
+        return self.validated_at == self.step and (spent or self.bad_epochs >= self.patience)
 
     def records(self) -> Iterator[Record]:
         """Trains until finished: one record a step, one more after every epoch."""
@@ -113,72 +100,41 @@ class Trainer:
                 yield Record("train", self.step, self.epoch, bound, values)
             if self.position >= len(batches):
                 self.epoch, self.position = self.epoch + 1, 0
-            yield self._look()
+            yield self._validate()
 
     def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
         batch, rate = make().to(self.device), self.schedule.rate(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
-        with self._noise():
-            with self._judged():
+        share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
+        with weight_noise(self.parameters, share * self.weight_noise):
+            with self.nonfinite.explaining_draws(self.parameters, self.step):
                 loss = self.objective(batch)
             (loss / batch.size).backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         bound = -loss.detach() / batch.symbols
-        if not self.soundness.passes(self.step + 1, make, loss.detach() + norm):
+        if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()
         self.averaged.update_parameters(self.objective)
         return bound, {"learning_rate": rate}
 
-    @contextmanager
-    def _noise(self) -> Iterator[None]:
-        share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
-        if not self.weight_noise:
-            yield
-            return
-        with torch.no_grad():
-            quiet = [parameter.clone() for parameter in self.parameters]
-            for parameter in self.parameters:
-                parameter.add_(torch.randn_like(parameter), alpha=share * self.weight_noise)
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for parameter, value in zip(self.parameters, quiet, strict=True):
-                    parameter.copy_(value)
-
     def check(self) -> None:
-        """Makes sure that every step so far was sound.
+        """Makes sure that the loss and gradient of every step so far were finite, or the step was skipped.
 
         Raises:
-            NumericalError: one was not; the message names the first.
+            NumericalError: they were not; the message names the first such step.
         """
-        self.soundness.check()
+        self.nonfinite.check()
 
-    # Nothing can be drawn from probabilities that are no numbers: torch raises, long before a check is due.
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, ValueError) as error:
-            try:
-                self.check()
-                sound = all(bool(parameter.isfinite().all()) for parameter in self.parameters)
-            except RuntimeError:  # a GPU answers nothing after a failed draw
-                sound = False
-            if sound:
-                raise
-            raise NumericalError(f"the weights stopped being finite by step {self.step}") from error
-
-    def _look(self) -> Record:
+    def _validate(self) -> Record:
         self.check()
-        # The averaged module is looked at with noise of its own, so that looking changes no run.
+        # The dev bound has noise of its own, so that how often it is taken changes no run.
         with (
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
             torch.no_grad(),
-            self._judged(),
+            self.nonfinite.explaining_draws(self.parameters, self.step),
         ):
             torch.manual_seed(0)
             bound = self.dev_bound(self.evaluated)
@@ -186,10 +142,10 @@ class Trainer:
             raise NumericalError(
                 f"the dev bound is {bound} after step {self.step}", "lower optimiser.learning_rate"
             )
-        self.looked = self.step
+        self.validated_at = self.step
         better = bound > self.best
         self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1
-        self.waited = 0 if better or self.step <= self.schedule.warmup else self.waited + 1
+        self.bad_epochs = 0 if better or self.step <= self.schedule.warmup else self.bad_epochs + 1
         return Record("dev", self.step, self.epoch, bound, {"best": float(better)})
 
     @property
@@ -208,27 +164,15 @@ class Trainer:
         """Everything that training needs to go on; `model` is the averaged weights, ready to use.
 
         Raises:
-            NumericalError: a step so far was not sound, and so neither are the weights.
+            NumericalError: a step so far was not finite, or weights or moments are not: nothing to be saved.
         """
         self.check()
-        names = self._names()
-        optim = {f"weights.{name}": value for name, value in self.objective.state_dict().items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            optim |= {f"{moment}.{names[index]}": value for moment, value in moments.items()}
-        optim["random.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            optim["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        state = {
-            "step": self.step,
-            "epoch": self.epoch,
-            "position": self.position,
-            "looked": self.looked,
-            "best": None if self.best == -math.inf else self.best,
-            "epochs_since_best": self.epochs_since_best,
-            "waited": self.waited,
-            "averaged": int(self.averaged.n_averaged),
-        }
-        return Checkpoint(dict(self.averaged.module.state_dict()), optim, state)
+        model, optim = self.state.tensors()
+        check_finite({f"averaged.{name}": model[name] for name in model} | optim, self.step, self.device)
+        state = {key: getattr(self, attribute) for key, attribute in _PROGRESS.items()}
+        state["best"] = None if self.best == -math.inf else self.best
+        state["averaged"] = int(self.averaged.n_averaged)
+        return Checkpoint(model, optim, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes up where `checkpoint()` was called.
@@ -236,37 +180,15 @@ class Trainer:
         Raises:
             CheckpointError: the checkpoint belongs to other programs.
         """
-        names, optim, state = self._names(), dict(checkpoint.optim), checkpoint.state
         try:
-            torch.set_rng_state(optim.pop("random.cpu"))
-            if (random := optim.pop("random.cuda", None)) is not None and self.device.type == "cuda":
-                torch.cuda.set_rng_state(random, self.device)
-            self.averaged.module.load_state_dict(checkpoint.model)
-            weights = {
-                name.removeprefix("weights."): optim[name] for name in optim if name.startswith("weights.")
-            }
-            self.objective.load_state_dict(weights)
-            moments: dict[int, dict[str, Tensor]] = {}
-            for index, name in enumerate(names):
-                found = {
-                    m: optim[f"{m}.{name}"]
-                    for m in ("step", "exp_avg", "exp_avg_sq")
-                    if f"{m}.{name}" in optim
-                }
-                if found:
-                    moments[index] = found
-            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
-            self.averaged.n_averaged.fill_(state["averaged"])
-            self.step, self.epoch, self.position = state["step"], state["epoch"], state["position"]
-            self.looked = state["looked"]
+            self.state.restore(checkpoint.model, checkpoint.optim, checkpoint.state["averaged"])
+            # Older checkpoints count all epochs since the best one alike.
+            state = {"waited": checkpoint.state["epochs_since_best"], **checkpoint.state}
+            for key, attribute in _PROGRESS.items():
+                setattr(self, attribute, state[key])
             self.best = -math.inf if state["best"] is None else state["best"]
-            self.epochs_since_best = state["epochs_since_best"]
-            self.waited = state.get("waited", self.epochs_since_best)  # older checkpoints count all alike
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run's programs ({error})") from error
-
-    def _names(self) -> list[str]:
-        return [name for name, _ in self.objective.named_parameters()]
 
 
 def dump(record: Record, **extra: Any) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 import pyro
 
 from hardpp.config import RunConfig
+from hardpp.data.atomic_files import open_to_append, remove_partial, write_file
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
-from hardpp.runs.atomic_files import replacing
 from hardpp.runs.folder import (
     best_checkpoint,
     check_same_config,
@@ -52,6 +52,7 @@ def run_in_folder(
     """
     holds_run(folder)  # before a lock is put into a folder of other things
     with locked(folder):
+        remove_partial(folder)
         session, trainer = _prepare(config, folder, resume=resume, force=force, report=report)
         began = time.monotonic()
         bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
@@ -67,7 +68,7 @@ def run_in_folder(
         if signals.number:
             raise Interrupted(signals.number, "the same command goes on from here")
         report(f"trained for {time.monotonic() - began:.0f} s")
-        run = session.opened(folder, checkpoint.load(best_checkpoint(folder)))
+        run = session.opened(folder, best_checkpoint(folder, report).checkpoint)
         figures = run.evaluate(run.select(report=report))
         write_json(folder / "summary.json", figures)
         return run, figures
@@ -81,7 +82,7 @@ def _prepare(
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
     if there:
         check_same_config(folder, config)
-    newest = checkpoint.latest(folder) if there else None
+    newest = checkpoint.newest_sound(folder, report) if there else None
     session = Session(config, report, restored=newest is not None)
     if there:
         check_same_data(folder, session.description)
@@ -95,7 +96,7 @@ def _prepare(
             f"{schedule.warmup_steps}; a smaller training.batch_size or more training.max_epochs give more"
         )
     if newest is not None:
-        trainer.restore(checkpoint.load(newest))
+        trainer.restore(newest.checkpoint)
         report(f"going on from step {trainer.step}")
     return session, trainer
 
@@ -116,7 +117,7 @@ def train(
 
     Args:
         session: what is trained.
-        trainer: the session's trainer, new or restored from the folder's newest checkpoint.
+        trainer: the session's trainer, new or restored from the folder's newest sound checkpoint.
         folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
@@ -127,17 +128,17 @@ def train(
     """
     training = session.config.training
     _cut_metrics(folder / "metrics.jsonl", trainer)
-    newest = checkpoint.latest(folder)
-    if newest is not None and trainer.looked == trainer.step and trainer.epochs_since_best == 0:
-        checkpoint.mark(folder, "best", newest)  # in case the run was killed before it could
+    restored = checkpoint.at_step(folder, trainer.step)
+    if restored.is_dir() and trainer.validated_at == trainer.step and trainer.epochs_since_best == 0:
+        checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
-    with pyro.validation_enabled(True), (folder / "metrics.jsonl").open("a", encoding="utf-8") as metrics:
+    with pyro.validation_enabled(True), open_to_append(folder / "metrics.jsonl") as metrics:
         for record in trainer.records():
             pyro.enable_validation(False)
             watch(record)
             extra: dict[str, Any] = {"time": round(time.time(), 3)}
             if "skipped" in record.values:
-                extra["why"] = trainer.soundness.forgive()
+                extra["why"] = trainer.nonfinite.reset()
                 report(f"left out: {extra['why']}")
             if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
                 trainer.check()
@@ -151,22 +152,19 @@ def train(
                 saved = checkpoint.save(folder, record.step, trainer.checkpoint())
                 if record.values.get("best"):
                     checkpoint.mark(folder, "best", saved)
-                checkpoint.prune(folder, keep=2)
+                checkpoint.prune(folder, keep=2, report=report)
             if stopping:
                 break
 
 
 # Lines that a run wrote after the checkpoint it goes on from would stand there twice.
 def _cut_metrics(path: Path, trainer: Trainer) -> None:
-    if not path.is_file():
-        return
     lines = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
         try:
             record = json.loads(line)
-            if record["step"] <= (trainer.looked if record["split"] == "dev" else trainer.step):
+            if record["step"] <= (trainer.validated_at if record["split"] == "dev" else trainer.step):
                 lines.append(line + "\n")
         except (ValueError, KeyError, TypeError):  # a line cut short by a kill
             continue
-    with replacing(path) as part:
-        part.write_text("".join(lines), encoding="utf-8")
+    write_file(path, "".join(lines).encode())  # in place of a link, too

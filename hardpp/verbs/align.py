@@ -55,7 +55,7 @@ def align(
     Where no exact posterior can be computed, one draw of the guide, picked by its importance weight, stands
     for it (decoding.particles says how many are drawn).
     """
-    from hardpp.runs.atomic_files import replacing
+    from hardpp.data.atomic_files import write_file
 
     form = run.family.alignment_forms.get(style)
     if backward is not None:
@@ -67,8 +67,7 @@ def align(
         if out is None:
             raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
         for name, text in run.align_files(items, of=of, form=style).items():
-            with replacing(out / name, force=force) as part:
-                part.write_text(text, encoding="utf-8")
+            write_file(out / name, text.encode(), force=force)
         click.echo(out, err=True)
     else:
         write_lines(run.align(items, of=of, form=style), out, force)

@@ -64,15 +64,15 @@ def gradients(
     baseline first gets 200 steps to know the programs.
     """
     from hardpp.diagnostics.gradient_plot import gradient_figure
-    from hardpp.verbs.output import picture
+    from hardpp.verbs.output import check_figure, write_figure
 
     objectives = None if names == "all" else [name.strip() for name in names.split(",")]
     path = out or run.path / "plots" / "gradients.png"
-    with picture(path, force=force) as draw:
-        rows = run.compare_gradients(
-            run.select(data, part, limit, report), objectives, report=report, **options
-        )
-        draw(gradient_figure(rows, title=f"{run.path.name}: {limit} data, {options['draws']} draws"))
+    check_figure(path, force=force)
+    items = run.select(data, part, limit, report)
+    rows = run.compare_gradients(items, objectives, report=report, **options)
+    title = f"{run.path.name}: {limit} data, {options['draws']} draws"
+    write_figure(gradient_figure(rows, title=title), path, force=force)
     click.echo(table(rows, style))
     report(str(path))
 
@@ -95,5 +95,5 @@ def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
     AER        alignment error rate; precision and recall are of links
     hit        words whose best source word is a right one
     """
-    other = opened_backward(run, backward)  # first, as it refuses families without such links
+    other = opened_backward(run, backward)  # refuses runs without links of words, which have no compare_links
     click.echo(table(run.compare_links(items, other), style))

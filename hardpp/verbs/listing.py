@@ -19,9 +19,9 @@ def data() -> None:
 @style_option("table", "json", "csv")
 def data_list(style: str) -> None:
     """List the data sets, and which of them are in the cache."""
-    from hardpp.data.fetch.sources import listing
+    from hardpp.data.fetch.sources import list_data
 
-    click.echo(table([dict(zip(row._fields, map(str, row), strict=True)) for row in listing()], style))
+    click.echo(table([dict(zip(row._fields, map(str, row), strict=True)) for row in list_data()], style))
 
 
 @data.command("fetch")
@@ -100,7 +100,7 @@ def doctor() -> None:
     """Print versions, device and cache folder."""
     import torch
 
-    from hardpp.data.fetch.sources import cache_folder
+    from hardpp.data.fetch.cache import cache_folder
     from hardpp.runs.device import choose_device, versions
 
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}

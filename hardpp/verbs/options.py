@@ -37,7 +37,7 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(run: Path, device: str, trust: bool, **options: Any) -> Any:
         from hardpp.runs.folder import open_run
 
-        return command(run=open_run(run, device, trust=trust), **options)
+        return command(run=open_run(run, device, trust=trust, report=report), **options)
 
     return wrapped
 
@@ -82,7 +82,7 @@ def opened_backward(run: Any, backward: Path | None) -> Any:
     """
     from hardpp.runs.folder import open_run
 
-    other = None if backward is None else open_run(backward, str(run.device.type))
+    other = None if backward is None else open_run(backward, str(run.device.type), report=report)
     for linked in (run, other):
         if linked is not None and not linked.family.word_links:
             raise click.UsageError(f"{linked.path}: model {linked.family.name} has no links of words")

@@ -1,12 +1,13 @@
 """Files that verbs write: lines, figures and posteriors, each whole or absent."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from hardpp.data.atomic_files import check_writable, write_file
 from hardpp.errors import UsageError
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -26,15 +27,14 @@ def write_lines(lines: Iterable[str], out: Path | None, force: bool) -> None:
 
     Raises:
         UsageError: the file exists and `force` is not given, or it is a folder.
+        ResourceError: the disk is full or the folder not writable.
     """
-    from hardpp.runs.atomic_files import replacing
-
     if out is None:
         for line in lines:
             click.echo(line)
         return
-    with replacing(out, force=force) as part:
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    check_writable(out, force=force)
+    write_file(out, "".join(f"{line}\n" for line in lines).encode(), force=force)
     click.echo(out, err=True)
 
 
@@ -43,17 +43,18 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
 
     Raises:
         UsageError: the file exists and `force` is not given.
+        ResourceError: the disk is full or the folder not writable.
     """
-    from hardpp.runs.atomic_files import replacing
-
     encoding = {
         node.path: {
             str(name): {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if v.ndim > 2
         }
         for node in tree.subtree
     }
-    with replacing(path, force=force) as part:
-        tree.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+    # In memory, since HDF5 ends the process by a segmentation fault when the disk is full.
+    netcdf = io.BytesIO()
+    tree.to_netcdf(netcdf, engine="h5netcdf", encoding=encoding)
+    write_file(path, netcdf.getvalue(), force=force)
 
 
 def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
@@ -61,22 +62,21 @@ def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
 
     Raises:
         UsageError: another suffix, or the file exists and `force` is not given.
+        ResourceError: the disk is full or the folder not writable.
     """
-    with picture(path, force=force) as draw:
-        draw(figure)
+    check_figure(path, force=force)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix.lower().removeprefix("."), dpi=200)
+    write_file(path, picture.getvalue(), force=force)
 
 
-@contextmanager
-def picture(path: Path, *, force: bool = False) -> Iterator[Callable[["Figure"], None]]:
-    """Refuses, before any work is done, a picture that `write_figure` would not write; then writes it.
+def check_figure(path: Path, *, force: bool = False) -> None:
+    """Refuses a path that `write_figure` would refuse; asked before long work.
 
     Raises:
         UsageError: as `write_figure`.
+        ResourceError: its folder cannot be made.
     """
-    from hardpp.runs.atomic_files import replacing
-
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise UsageError(f"{path} should end in one of {', '.join('.' + known for known in FORMATS)}")
-    with replacing(path, force=force) as part:
-        yield lambda figure: figure.savefig(part, format=kind, dpi=200)
+    if path.suffix.lower().removeprefix(".") not in FORMATS:
+        raise UsageError(f"{path} should end in one of {', '.join(f'.{name}' for name in FORMATS)}")
+    check_writable(path, force=force)

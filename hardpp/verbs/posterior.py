@@ -22,12 +22,12 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
     idata = arviz.from_netcdf("RUN/posterior.nc")
     idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
     """
-    from hardpp.runs.atomic_files import replacing
+    from hardpp.data.atomic_files import check_writable
     from hardpp.verbs.output import write_posterior
 
     path = out or run.path / "posterior.nc"
-    with replacing(path, force=force) as part:  # refuses before the work, not after it
-        write_posterior(run.posterior(items, **options), part)
+    check_writable(path, force=force)  # before the work, not after it
+    write_posterior(run.posterior(items, **options), path, force=force)
     click.echo(path)
 
 

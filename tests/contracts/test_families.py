@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import xarray as xr
 from corpora import fail, succeed
 from tiny_families import FAMILIES, TinyRun
 
-from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
 from hardpp.tasks.opened_run import OpenedRun
 
@@ -86,9 +86,23 @@ def test_parts_and_limits(trained: TinyRun, run: OpenedRun, part: str) -> None:
     assert len(succeed("decode", trained.folder, "--part", part, "--limit", "1").splitlines()) == 1
 
 
-def test_parts_and_limits_that_are_none(trained: TinyRun) -> None:
+def test_parts_and_limits_that_are_none(trained: TinyRun, run: OpenedRun) -> None:
     for words in (["--limit", "0"], ["--part", "rest"]):
         fail(2, "evaluate", trained.folder, *words)
+    sizes = [len(run.decode(run.select(part=part))) for part in ("train", "dev", "test")]
+    if trained.tiny.together:
+        assert len(run.decode(run.select(part="all"))) == sum(sizes)
+    else:
+        assert "one by one" in fail(2, "evaluate", trained.folder, "--part", "all")
+
+
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
+    trained: TinyRun, run: OpenedRun
+) -> None:
+    limited = run.config.data.model_copy(update={"train_limit": 2})
+    run = replace(run, config=run.config.model_copy(update={"data": limited}))
+    assert len(run.decode(run.select(part="train"))) == 2
+    assert len(run.decode(run.select(str(trained.data), "train"))) > 2
 
 
 def test_options_of_other_families_are_refused_before_data_are_read(
@@ -160,8 +174,7 @@ def test_plots_by_name(trained: TinyRun, run: OpenedRun, items: Any, tmp_path: P
     assert Path(path) == tmp_path / f"{file}.png"
     assert Path(path).read_bytes().startswith(b"\x89PNG")
     assert "exists already" in fail(2, "plot", trained.folder, "--source", name, "--out", tmp_path)
-    several = succeed("plot", trained.folder, "--count", "2", "--format", "svg", "--out", tmp_path).splitlines()
-    assert [Path(path).name for path in several] == [f"{file}.svg" for file in run.plot(items=items, count=2)]
+    assert len(run.plot(items=items, count=2)) == 2
     message = fail(2, "plot", trained.folder, "--source", "nobody", "--out", tmp_path / "none")
     assert "'nobody' is not among these" in message
     assert not (tmp_path / "none").exists()
@@ -199,6 +212,15 @@ def test_the_description_survives_json_and_a_malformed_one_is_named(
         assert str(path) in fail(4, "evaluate", folder), contents
     path.write_text("{", encoding="utf-8")
     assert str(path) in fail(4, "evaluate", folder)
+
+
+def test_gradients_of_objectives_are_compared(trained: TinyRun, tmp_path: Path) -> None:
+    words = ["--part", "test", "--limit", "2", "--draws", "20", "--format", "json"]
+    words += ["--objectives", "reinforce,rws", "--out", str(tmp_path / "gradients.png")]
+    rows = json.loads(succeed("compare", "gradients", trained.folder, *words))
+    assert {row["objective"] for row in rows} == {"reinforce", "rws"}
+    assert all(row["variance"] > 0 for row in rows)
+    assert (tmp_path / "gradients.png").read_bytes().startswith(b"\x89PNG")
 
 
 def png(figure: Any) -> bytes:

@@ -62,7 +62,9 @@ def test_it_trains_or_is_refused_and_its_class_does_the_same(
         assert not out.exists()
 
     spelt = f"{spec.kind.__module__}:{spec.kind.__qualname__}"
-    given: dict[str, Any] = {**spec.settings, **spec.fixed} if config is None else {**config.inference, **spec.fixed}
+    given: dict[str, Any] = (
+        {**spec.settings, **spec.fixed} if config is None else {**config.inference, **spec.fixed}
+    )
     guide = [] if config is None else ["--guide", config.guide]
     other = train(untrained, tmp_path / "spelt", spelt, *guide, *settings({"inference": given}))
     assert other == (code, refusal.replace(objective, spelt)) or (code == 2 == other[0])
@@ -70,6 +72,7 @@ def test_it_trains_or_is_refused_and_its_class_does_the_same(
         assert hashes(tmp_path / "spelt") == hashes(out)
         assert metrics(tmp_path / "spelt") == metrics(out)
         figures, again = (
-            json.loads((folder / "summary.json").read_text()) | {"seconds": 0} for folder in (out, tmp_path / "spelt")
+            json.loads((folder / "summary.json").read_text()) | {"seconds": 0}
+            for folder in (out, tmp_path / "spelt")
         )
         assert figures == again

@@ -36,7 +36,9 @@ def test_an_interrupted_run_goes_on_bit_for_bit(trained: TinyRun, tmp_path: Path
 def test_a_finished_run_is_only_evaluated_again(trained: TinyRun) -> None:
     def files() -> dict[Path, tuple[int, bytes]]:
         kept = (path for path in trained.folder.rglob("*") if path.is_file() and path.name != "summary.json")
-        return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept if path.name != "run.lock"}
+        return {
+            path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept if path.name != "run.lock"
+        }
 
     before, summary = files(), (trained.folder / "summary.json").stat().st_mtime_ns
     succeed(*trained.command(trained.folder))

@@ -3,12 +3,14 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
+from hardpp.data import atomic_files
 from hardpp.errors import CheckpointError, ResourceError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
@@ -187,7 +189,7 @@ def test_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere"):
         checkpoint.load(tmp_path / "nowhere")
     assert checkpoint.complete(tmp_path) == []
-    assert checkpoint.latest(tmp_path) is None
+    assert checkpoint.newest_sound(tmp_path) is None
     (tmp_path / "checkpoints" / "step-00000003").mkdir(parents=True)
     (tmp_path / "checkpoints" / "step-three").mkdir()
     assert checkpoint.complete(tmp_path) == []
@@ -231,13 +233,15 @@ def test_kill_half_way_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytes
     older = checkpoint.save(tmp_path, 7, example(1.0))
     with monkeypatch.context() as patch:  # a killed process cleans nothing up
         patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-        patch.setattr(checkpoint, "_remove", lambda _: None)
+        patch.setattr(atomic_files, "_delete", lambda _: None)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.save(tmp_path, 8, example(2.0))
-    assert (older.parent / ".partial-step-00000008").is_dir()
+    (partial,) = older.parent.glob(f"{atomic_files.PARTIAL}*")
+    assert checkpoint.load(partial).state == example().state
     assert checkpoint.complete(tmp_path) == [older]
     checkpoint.save(tmp_path, 8, example(2.0))
-    assert not (older.parent / ".partial-step-00000008").exists()
+    checkpoint.prune(tmp_path, 2, pytest.fail)
+    assert not partial.exists()
     assert len(checkpoint.complete(tmp_path)) == 2
 
 
@@ -256,7 +260,7 @@ def test_arguments_are_checked_before_anything_is_written(tmp_path: Path) -> Non
     with pytest.raises(TypeError):
         checkpoint.save(tmp_path, 1, Checkpoint({}, {}, {"path": tmp_path}))
     with pytest.raises(ValueError, match="keep"):
-        checkpoint.prune(tmp_path, 0)
+        checkpoint.prune(tmp_path, 0, pytest.fail)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +268,6 @@ def test_order_is_by_number_not_by_name(tmp_path: Path) -> None:
     steps = [99_999_999, 5, 100_000_000]
     folders = {step: checkpoint.save(tmp_path, step, example()) for step in steps}
     assert checkpoint.complete(tmp_path) == [folders[step] for step in sorted(steps)]
-    assert checkpoint.latest(tmp_path) == folders[100_000_000]
 
 
 def test_markers(tmp_path: Path) -> None:
@@ -305,9 +308,132 @@ def test_prune_keeps_the_newest_and_the_marked(tmp_path: Path) -> None:
     folders = [checkpoint.save(tmp_path, step, example()) for step in range(1, 6)]
     checkpoint.mark(tmp_path, "best", folders[1])
     (folders[0].parent / "stale").write_text("step-00000099")
-    (folders[0].parent / ".partial-step-00000006").mkdir()
-    checkpoint.prune(tmp_path, 2)
+    (folders[0].parent / ".partial-0123").mkdir()
+    (folders[0].parent / "notes").mkdir()  # no marker
+    checkpoint.prune(tmp_path, 2, pytest.fail)
     assert checkpoint.complete(tmp_path) == [folders[1], folders[3], folders[4]]
-    assert not (folders[0].parent / ".partial-step-00000006").exists()
+    assert not (folders[0].parent / ".partial-0123").exists()
     assert checkpoint.load(checkpoint.marked(tmp_path, "best")).state == example().state
-    checkpoint.prune(tmp_path / "nowhere", 2)
+    checkpoint.prune(tmp_path / "nowhere", 2, pytest.fail)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EMFILE, errno.ESTALE])
+def test_a_marker_that_cannot_be_read_protects_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    folders = [checkpoint.save(tmp_path, step, example()) for step in range(1, 6)]
+    checkpoint.mark(tmp_path, "best", folders[0])
+    read_bytes, told = Path.read_bytes, []
+
+    def failing(path: Path) -> bytes:
+        if path.name == "best":
+            raise OSError(code, os.strerror(code))
+        return read_bytes(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        checkpoint.prune(tmp_path, 2, told.append)
+    marker = tmp_path / "checkpoints" / "best"
+    assert told == [f"no checkpoint is removed: {marker} cannot be read: {os.strerror(code)}"]
+    assert checkpoint.complete(tmp_path) == folders
+    checkpoint.prune(tmp_path, 2, pytest.fail)
+    assert checkpoint.complete(tmp_path) == [folders[0], *folders[3:]]
+
+
+def test_a_marker_of_no_checkpoint_protects_all(tmp_path: Path) -> None:
+    folders = [checkpoint.save(tmp_path, step, example()) for step in range(1, 4)]
+    (folders[0].parent / "best").write_text("")
+    told: list[str] = []
+    checkpoint.prune(tmp_path, 1, told.append)
+    assert len(told) == 1
+    assert checkpoint.complete(tmp_path) == folders
+
+
+def test_a_linked_checkpoint_is_pruned_without_what_it_links_to(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    other = checkpoint.save(theirs, 1, example())
+    folders = [checkpoint.save(ours, step, example()) for step in (2, 3)]
+    (ours / "checkpoints" / other.name).symlink_to(other, target_is_directory=True)
+    (ours / "checkpoints" / ".partial-0123").symlink_to(other, target_is_directory=True)
+    checkpoint.prune(ours, 2, pytest.fail)
+    assert {path.name for path in (ours / "checkpoints").iterdir()} == {
+        "latest",
+        *(path.name for path in folders),
+    }
+    assert checkpoint.load(other).state == example().state
+
+
+def test_a_linked_checkpoint_is_replaced_itself(tmp_path: Path) -> None:
+    other = checkpoint.save(tmp_path / "theirs", 1, example(1.0))
+    (tmp_path / "ours" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "ours" / "checkpoints" / other.name).symlink_to(other, target_is_directory=True)
+    folder = checkpoint.save(tmp_path / "ours", 1, example(2.0))
+    assert not folder.is_symlink()
+    assert checkpoint.load(folder).model["weight"].unique().item() == 2.0
+    assert checkpoint.load(other).model["weight"].unique().item() == 1.0
+
+
+def spoil(folder: Path) -> None:
+    data = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def test_the_newest_sound_checkpoint_and_why_others_are_not(tmp_path: Path) -> None:
+    folders = [checkpoint.save(tmp_path, step, example(step)) for step in (1, 2, 3)]
+    told: list[str] = []
+    newest = checkpoint.newest_sound(tmp_path, told.append)
+    assert newest is not None
+    assert (newest.folder, told) == (folders[2], [])
+    spoil(folders[2])
+    (folders[1] / "state.json").unlink()
+    newest = checkpoint.newest_sound(tmp_path, told.append)
+    assert newest is not None
+    assert newest.folder == folders[0]
+    assert same_bits(newest.checkpoint.model["weight"], example(1).model["weight"])
+    assert [line.partition(" (")[0] for line in told] == [
+        "step-00000003 is passed over",
+        "step-00000002 is passed over",
+    ]
+    assert "model.safetensors was altered" in told[0]
+    assert "state.json is missing" in told[1]
+    spoil(folders[0])
+    with pytest.raises(CheckpointError, match=r"no sound checkpoint: .*step-00000003.*step-00000001"):
+        checkpoint.newest_sound(tmp_path, told.append)
+    for folder in folders[1:]:
+        shutil.rmtree(folder)
+    (folders[0] / "MANIFEST.json").unlink()  # as if it was never finished
+    with pytest.warns(UserWarning, match="step-00000001 is passed over"):
+        assert checkpoint.newest_sound(tmp_path) is None
+
+
+def test_the_best_checkpoint_is_used_or_refused(tmp_path: Path) -> None:
+    assert checkpoint.best(tmp_path) is None
+    folders = [checkpoint.save(tmp_path, step, example(step)) for step in (1, 2)]
+    best = checkpoint.best(tmp_path)
+    assert best is not None
+    assert best.folder == folders[1]
+    checkpoint.mark(tmp_path, "best", folders[0])
+    best = checkpoint.best(tmp_path)
+    assert best is not None
+    assert best.folder == folders[0]
+    spoil(folders[0])
+    with pytest.raises(CheckpointError, match=r"step-00000001/model\.safetensors was altered") as caught:
+        checkpoint.best(tmp_path)
+    assert caught.value.hint.startswith("to use step-00000002, write its name into ")
+    spoil(folders[1])
+    with pytest.raises(CheckpointError, match="step-00000001") as caught:
+        checkpoint.best(tmp_path)
+    assert caught.value.hint == ""
+
+
+def test_checkpoints_that_a_resume_passed_over_do_not_count(tmp_path: Path) -> None:
+    older, damaged = (checkpoint.save(tmp_path, step, example()) for step in (5, 10))
+    spoil(damaged)
+    later = []
+    for step in (6, 7, 8):
+        later.append(checkpoint.save(tmp_path, step, example()))
+        checkpoint.prune(tmp_path, 2, pytest.fail)
+        assert checkpoint.complete(tmp_path) == [*[older, *later][-2:], damaged]
+    newest = [checkpoint.save(tmp_path, step, example()) for step in (11, 12)]
+    checkpoint.prune(tmp_path, 2, pytest.fail)
+    assert checkpoint.complete(tmp_path) == newest

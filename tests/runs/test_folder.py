@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -6,6 +8,7 @@ from typing import Any
 import pytest
 from corpora import fail, hardpp, hashes, metrics, settings, succeed, train_command, write_corpus
 
+from hardpp.data.atomic_files import PARTIAL
 from hardpp.errors import CheckpointError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import choose_device, open_run
@@ -190,14 +193,14 @@ def test_a_run_that_was_killed_while_its_folder_was_made(corpus: Path, run: Path
     for name in ("config.toml", "metrics.jsonl", "summary.json"):
         (run / name).unlink()
     shutil.rmtree(run / "checkpoints")
-    (run / "config.partial").write_text("seed =")
+    (run / f"{PARTIAL}0123").write_text("seed =")
     succeed(*train_command(corpus, run))
-    assert not (run / "config.partial").exists()
+    assert not (run / f"{PARTIAL}0123").exists()
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint(corpus: Path, trained: Path, run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
-    assert "has no complete checkpoint" in fail(4, "evaluate", run)
+    assert "has no checkpoint" in fail(4, "evaluate", run)
     succeed(*train_command(corpus, run))
     assert hashes(run) == hashes(trained)
     assert metrics(run) == metrics(trained)
@@ -220,7 +223,7 @@ def test_a_command_that_was_refused_at_its_first_step_does_not_block_the_mended_
 @pytest.mark.parametrize("more", [[], ["--resume", "never"]])
 def test_a_run_without_a_checkpoint_is_begun_anew(more: list[str], run: Path, tmp_path: Path) -> None:
     shutil.rmtree(run / "checkpoints")
-    (run / "checkpoints" / ".partial-step-00000005").mkdir(parents=True)
+    (run / "checkpoints" / f"{PARTIAL}0123").mkdir(parents=True)
     (run / "summary.json").unlink()
     (run / "notes.txt").write_text("mine")
     command = train_command(write_corpus(tmp_path / "mended", seed=1), run, "--seed", "1")
@@ -241,6 +244,13 @@ def test_what_is_left_of_a_run_is_not_begun_anew(left: str, run: Path, corpus: P
     before = contents(run)
     assert "seed is 0 there, 1 here" in fail(2, *train_command(corpus, run, "--seed", "1"))
     assert contents(run) == before
+
+
+def test_what_a_killed_process_left_is_removed_when_training_goes_on(run: Path, corpus: Path) -> None:
+    (run / f"{PARTIAL}0123").write_text("{")
+    before = contents(run)
+    succeed(*train_command(corpus, run))
+    assert contents(run).keys() == before.keys() - {f"{PARTIAL}0123"}
 
 
 def test_an_unfinished_run_can_be_used(run: Path) -> None:
@@ -269,14 +279,80 @@ def test_a_damaged_best_checkpoint_is_named_though_a_newer_one_is_whole(run: Pat
     first = checkpoint.complete(run)[0]
     checkpoint.mark(run, "best", first)
     (first / "model.safetensors").write_bytes(cut((first / "model.safetensors").read_bytes()))
-    assert str(first / "model.safetensors") in fail(4, "evaluate", run)
+    message = fail(4, "evaluate", run)
+    assert str(first / "model.safetensors") in message
+    marker, newest = run / "checkpoints" / "best", checkpoint.complete(run)[-1]
+    assert f"hint: to use {newest.name}, write its name into {marker}" in message
+    marker.write_text(newest.name)
+    succeed("evaluate", run)
 
 
-def test_going_on_from_a_damaged_checkpoint_is_refused(run: Path, corpus: Path) -> None:
-    newest = checkpoint.latest(run)
-    assert newest is not None
+def test_an_unfinished_run_is_used_with_its_newest_sound_checkpoint(run: Path) -> None:
+    older, newest = checkpoint.complete(run)
+    (run / "checkpoints" / "best").unlink()
+    (newest / "model.safetensors").write_bytes(flip((newest / "model.safetensors").read_bytes()))
+    result = hardpp("evaluate", run, "--format", "json")
+    assert json.loads(result.stdout)[0]["step"] == int(older.name.removeprefix("step-"))
+    assert f"{newest.name} is passed over" in result.stderr
+
+
+def test_going_on_where_all_checkpoints_are_damaged_is_refused(run: Path, corpus: Path) -> None:
+    damaged = [folder / "optim.safetensors" for folder in checkpoint.complete(run)]
+    for file in damaged:
+        file.write_bytes(flip(file.read_bytes()))
+    before = contents(run)
+    message = fail(4, *train_command(corpus, run))
+    assert "has no sound checkpoint" in message
+    assert all(str(file) in message for file in damaged)
+    assert contents(run) == before
+
+
+def test_a_run_goes_on_from_the_newest_sound_checkpoint(run: Path, corpus: Path, trained: Path) -> None:
+    older, newest = checkpoint.complete(run)
     (newest / "optim.safetensors").write_bytes(flip((newest / "optim.safetensors").read_bytes()))
-    assert str(newest / "optim.safetensors") in fail(4, *train_command(corpus, run))
+    result = hardpp(*train_command(corpus, run))
+    assert result.exit_code == 0
+    (told,) = [line for line in result.stderr.splitlines() if "passed over" in line]
+    assert told.startswith(f"{newest.name} is passed over ({newest / 'optim.safetensors'} was altered")
+    assert f"going on from step {int(older.name.removeprefix('step-'))}\n" in result.stderr
+    assert hashes(run) == hashes(trained)
+    assert metrics(run) == metrics(trained)
+
+
+def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(
+    run: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listdir = os.listdir
+
+    def failing(folder: Any) -> Any:
+        if Path(folder).name == "checkpoints":
+            raise OSError(errno.EIO, "Input/output error")
+        return listdir(folder)
+
+    before = contents(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", failing)
+        for more in ([], ["--resume", "never"]):
+            assert "checkpoints cannot be read: Input/output" in fail(4, *train_command(corpus, run, *more))
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("more", [[], ["--force"]], ids=str)
+@pytest.mark.parametrize("name", ["summary.json", "metrics.jsonl", "checkpoints/latest", "checkpoints/best"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_nothing_is_written_through_a_link(
+    more: list[str], name: str, dangling: bool, run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    if not dangling:
+        other.write_text("precious")
+    (run / name).unlink()
+    (run / name).symlink_to(other)
+    (run / "checkpoints" / "step-00000010" / "MANIFEST.json").unlink()  # so that training has work to do
+    succeed(*train_command(corpus, run, *more))
+    assert not (run / name).is_symlink()
+    assert other.exists() != dangling
+    assert dangling or other.read_text() == "precious"
 
 
 @pytest.mark.parametrize(

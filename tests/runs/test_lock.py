@@ -73,6 +73,22 @@ def test_a_file_that_its_holder_removed_meanwhile_is_not_taken_for_the_lock(
             pass
 
 
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_is_refused_and_not_written_through(link: Any, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("precious")
+    link(tmp_path / LOCK, tmp_path / "other")
+    with pytest.raises(UsageError, match=f"{tmp_path / LOCK} is a link to another file"), locked(tmp_path):
+        pass
+    assert (tmp_path / "other").read_text() == "precious"
+
+
+def test_a_dangling_link_is_refused_and_its_target_not_made(tmp_path: Path) -> None:
+    (tmp_path / LOCK).symlink_to(tmp_path / "other")
+    with pytest.raises(UsageError, match="is a link"), locked(tmp_path):
+        pass
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*given: Any) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")

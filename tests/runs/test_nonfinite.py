@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from hardpp.errors import NumericalError
-from hardpp.runs.nonfinite import MOST, NonFiniteGuard
+from hardpp.runs.nonfinite import MOST, NonFiniteGuard, check_finite
 from hardpp.types import Estimate
 
 GOOD, BAD = torch.tensor(1.0), torch.tensor(math.nan)
 
 
-def soundness(policy: str, bounds: list[float] | None = None) -> NonFiniteGuard:
+def guard(policy: str, bounds: list[float] | None = None) -> NonFiniteGuard:
     def latest() -> Estimate | None:
         return None if bounds is None else Estimate(torch.tensor(bounds), torch.tensor(0.0), None, {})
 
@@ -31,35 +31,59 @@ def soundness(policy: str, bounds: list[float] | None = None) -> NonFiniteGuard:
     ],
 )
 def test_the_first_fault_is_named_when_asked(bounds: list[float] | None, told: str) -> None:
-    watch = soundness("stop", bounds)
+    watch = guard("stop", bounds)
     for step, number in enumerate((GOOD, BAD, GOOD, BAD), start=1):
-        assert watch.passes(step, lambda step=step: f"batch {step}", number)
+        assert watch.accept(step, lambda step=step: f"batch {step}", number)
     with pytest.raises(NumericalError, match=told):
         watch.check()
 
 
 def test_nothing_is_kept_of_steps_that_were_sound() -> None:
-    watch = soundness("stop")
+    watch = guard("stop")
     for step in (1, 2):
-        watch.passes(step, lambda: "batch", GOOD)
+        watch.accept(step, lambda: "batch", GOOD)
     watch.check()
     assert watch.batches == {}
 
 
 def test_a_step_is_left_out_and_told_of() -> None:
-    watch = soundness("skip", [math.inf])
-    assert watch.passes(1, lambda: "batch", GOOD)
-    assert not watch.passes(2, lambda: "batch", BAD)
+    watch = guard("skip", [math.inf])
+    assert watch.accept(1, lambda: "batch", GOOD)
+    assert not watch.accept(2, lambda: "batch", BAD)
     watch.check()
-    assert watch.forgive().endswith("at step 2: the bound of batch[0] is no finite number")
-    assert watch.passes(3, lambda: "batch", GOOD)
+    assert watch.reset().endswith("at step 2: the bound of batch[0] is no finite number")
+    assert watch.accept(3, lambda: "batch", GOOD)
     watch.check()
 
 
 def test_more_than_ten_in_a_row_are_too_many() -> None:
-    watch = soundness("skip")
+    watch = guard("skip")
     for step in range(1, MOST + 1):
-        assert not watch.passes(step, lambda: "batch", BAD)
-        watch.forgive()
+        assert not watch.accept(step, lambda: "batch", BAD)
+        watch.reset()
     with pytest.raises(NumericalError, match=f"at step {MOST + 1}"):
-        watch.passes(MOST + 1, lambda: "batch", BAD)
+        watch.accept(MOST + 1, lambda: "batch", BAD)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_tensors_that_are_not_finite_are_named(bad: float, dtype: torch.dtype, device: torch.device) -> None:
+    tensors = {
+        "random.cpu": torch.get_rng_state(),
+        "step": torch.tensor(3.0),  # AdamW keeps it on the CPU
+        "none": torch.zeros(0, device=device),
+        "a": torch.ones(2, 3, device=device, dtype=dtype),
+        "b": torch.ones(4, device=device, dtype=dtype),
+    }
+    check_finite(tensors, 7, device)
+    tensors["b"][2] = bad
+    with pytest.raises(NumericalError, match=r"^b stopped being finite by step 7,") as caught:
+        check_finite(tensors, 7, device)
+    assert "checkpoints are older than that, and sound" in caught.value.hint
+    tensors["a"][1, 2] = bad
+    with pytest.raises(NumericalError, match=r"^a \(and 1 other tensors\) stopped being finite"):
+        check_finite(tensors, 7, device)
+
+
+def test_a_checkpoint_without_numbers_is_finite() -> None:
+    check_finite({"random.cpu": torch.get_rng_state()}, 0, torch.device("cpu"))

@@ -58,11 +58,11 @@ def leg(config: Any, folder: Path, stop: Stop = never, watch: Callable[[Record],
     """One process's share of a run: begins it, or goes on from the newest checkpoint."""
     session = Session(config, silent)
     trainer = session.trainer()
-    newest = checkpoint.latest(folder)
+    newest = checkpoint.newest_sound(folder, print)
     if newest is None:
         create(folder, config, session.description)
     else:
-        trainer.restore(checkpoint.load(newest))
+        trainer.restore(newest.checkpoint)
     train(session, trainer, folder, stop=stop, watch=watch or (lambda record: None), report=print)
 
 
@@ -203,10 +203,10 @@ def test_numbers_gone_bad_end_in_5_with_the_checkpoints_intact(
     more = ["--set", "training.log_every=3", "--objective", objective]
     command = train_command(corpus, tmp_path / "run", *more)
     assert f"stopped being finite at step {step}" in fail(5, *command)
-    newest = checkpoint.latest(tmp_path / "run")
-    assert (newest.name if newest else None) == (None if step == 2 else "step-00000005")
+    newest = checkpoint.newest_sound(tmp_path / "run")
+    assert (newest.folder.name if newest else None) == (None if step == 2 else "step-00000005")
     if newest:
-        assert all(value.isfinite().all() for value in checkpoint.load(newest).model.values())
+        assert all(value.isfinite().all() for value in newest.checkpoint.model.values())
     assert all(record["bound"] is not None for record in metrics(tmp_path / "run"))
     monkeypatch.undo()
     succeed(*command)

