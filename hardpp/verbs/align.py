@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from hardpp.verbs.options import AlignmentCommand, opened_backward, read_options
+from hardpp.verbs.family_options import AlignmentCommand
+from hardpp.verbs.options import opened_backward, read_options
 from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
 
-@click.command(cls=AlignmentCommand)
+@click.command(cls=AlignmentCommand, declared="alignment_forms")
 @read_options
 @click.option(
     "--of",

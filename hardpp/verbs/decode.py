@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from hardpp.verbs.options import DecodingCommand, run_options, style_option
+from hardpp.verbs.family_options import DecodingCommand
+from hardpp.verbs.options import run_options, style_option
 from hardpp.verbs.output import write_lines
 
 
@@ -16,7 +17,7 @@ from hardpp.verbs.output import write_lines
     "--input",
     "file",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Sources of your own without targets, or sound files, one a line; - is standard input.",
+    help="A file of sources of your own, one a line; - is standard input.",
 )
 @style_option("text", "tsv")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")

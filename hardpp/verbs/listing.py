@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
+from hardpp.verbs.family_options import TITLES, write_declared
 from hardpp.verbs.options import style_option
 from hardpp.verbs.tables import table
 
@@ -47,8 +48,10 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
 
     Of one family, every setting that a run would have, its value as recommended for the data, guide,
     objective and preset, and what it is (of inference.*: `hardpp objectives NAME`). Each can be given as
-    --set SETTING=VALUE or in a --config.
+    --set SETTING=VALUE or in a --config. Below them, what --data takes, the figures of `hardpp evaluate` and
+    the forms of `hardpp align`.
     """
+    from hardpp.tasks.catalogue import family
     from hardpp.tasks.configuration import resolve
     from hardpp.tasks.listing import list_models, list_settings
 
@@ -57,6 +60,11 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
         if "data" in layer:
             layer["data"] = {"name": layer["data"]}
         click.echo(table(list_settings(resolve([{"model": name}, layer])), style))
+        if style == "table":
+            formatter = click.get_current_context().make_formatter()
+            for declared in TITLES:
+                write_declared(formatter, declared, family(name))
+            click.echo("\n" + formatter.getvalue().rstrip())
         return
     if any(value is not None for value in choices.values()):
         raise click.UsageError("--data, --guide, --objective and --preset are for one family: give its NAME")

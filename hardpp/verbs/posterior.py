@@ -20,7 +20,7 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 
     \b
     idata = arviz.from_netcdf("RUN/posterior.nc")
-    idata.alignment.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
+    idata.attention.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
     """
     from hardpp.data.atomic_files import check_writable
     from hardpp.verbs.output import write_posterior
@@ -34,14 +34,14 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 @click.command()
 @read_options
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
-@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many pairs.")
-@click.option("--source", "names", multiple=True, help="Draw the pair of this source instead; repeatable.")
+@click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many items.")
+@click.option("--source", "names", multiple=True, help="Draw the item of this name instead; repeatable.")
 @style_option("png", "svg", "pdf")
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
     run: Any, items: Any, out: Path | None, count: int, names: tuple[str, ...], style: str, force: bool
 ) -> None:
-    """Draw heat maps of prior, guide and exact posterior."""
+    """Draw where each output attends: by the prior, the guide and the exact posterior."""
     from hardpp.verbs.output import write_figure
 
     for name, figure in run.plot(*names, items=items, count=count).items():

@@ -6,14 +6,15 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
+from hardpp.verbs.family_options import FamilyCommand
 from hardpp.verbs.tables import table
 
 
-@click.command()
+@click.command(cls=FamilyCommand, declared="layouts")
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
 @click.option("--guide", help="Guide [recommended: `hardpp models NAME --objective ...`].")
 @click.option("--objective", help="Objective [the model's: `hardpp models`]; see `hardpp objectives`.")
-@click.option("--data", help="Data set, or file or folder of your own [the model's: `hardpp models`].")
+@click.option("--data", help="Data set, or file or folder of your own [the model's]; see below.")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
@@ -38,7 +39,7 @@ from hardpp.verbs.tables import table
     help="Go on with a run?",
 )
 @click.option("--init-from", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
-@click.option("--on-bad", help="Pairs, questions, recordings of no use: stop, or skip and say so [stop].")
+@click.option("--on-bad", help="Data that cannot be used: stop, or skip and say so [stop].")
 @click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(config_file: Path | None, settings: tuple[str, ...], dry_run: bool, **options: Any) -> None:
@@ -47,23 +48,6 @@ def train(config_file: Path | None, settings: tuple[str, ...], dry_run: bool, **
     Leaves a run folder with configuration, metrics.jsonl, checkpoints and summary.json. The same command
     goes on with a run that was interrupted. Settings are merged in this order, later ones win: preset,
     --config, --set, the options above.
-
-    \b
-    Your own pairs are one of
-      a TSV file, lines of source TAB target; or a folder with train.tsv, dev.tsv and test.tsv
-      a folder with train.de, train.en, dev.de, ...: parallel text, a sentence a line; or NAME, the common
-        beginning of two files NAME.de and NAME.en; or a folder of raw IWSLT talks (train.tags.de-en.de, ...)
-      for online-alignment, TIMIT (TRAIN/ and TEST/, in either case), or lists of sound files: FILE.tsv, or a
-        folder with train.tsv, dev.tsv and test.tsv, lines of PATH TAB tokens with blanks between them
-      for question-answering, easy-VQA (train/questions.json), or VQA v2's JSON and features (*.tsv, *.npz)
-      for glimpse, images of one size, labelled: FOLDER/train/CLASS/*.png (dev and test likewise, or made of
-        FOLDER/CLASS/*.png), or the four IDX files of MNIST; or a name, such as translated-mnist
-      for caption, pictures and captions.txt (image,caption), or Flickr8k as published or as Karpathy's JSON
-    A single file, or pair of files, is split by the CRC-32 of the source (1/20 test, 1/20 dev). Each side is
-    cut by data.source_tokens and data.target_tokens: characters, words (at blanks), bpe (words with @@
-    marks), pieces (learnt from the training text); auto: words where a TSV column has blanks anywhere, else
-    characters; of parallel text bpe where the training text has @@ marks, else pieces. Pairs with more
-    symbols a side than data.max_length are lines that cannot be used: see --on-bad.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder

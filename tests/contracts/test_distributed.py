@@ -57,6 +57,7 @@ def train(rank: int, port: int, name: str, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["enum", "vimco"])
 def test_ranks_share_gradients_and_not_noise(name: str, tmp_path: Path) -> None:
     with socket.socket() as free:

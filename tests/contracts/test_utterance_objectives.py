@@ -148,6 +148,7 @@ def test_half_precision_layers_give_single_precision_bounds(name: str) -> None:
     assert gradient.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", MODELS)
 def test_bounds_stand_in_order(form: str) -> None:
     """More particles come closer to the exact marginal, on average over draws of the guide."""

@@ -36,6 +36,7 @@ def programs() -> tuple[nn.Module, nn.Module]:
     return model, SentenceInformed(encoder, words, reader, AdditiveScorer(SIZE, SIZE, SIZE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective", [ExactMarginal(), rloo(4), ReweightedWakeSleep(4)], ids=["exact", "rloo", "rws"]
 )

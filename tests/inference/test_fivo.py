@@ -105,6 +105,7 @@ def paths(case: cases.Case, S: int = 2, K: int = 2, **kwargs: Any) -> Iterator[t
 # --- the bound --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resampling", ["multinomial", "systematic"])
 @pytest.mark.parametrize(("threshold", "most"), [(0.85, 1), (1.0, 2)])
 def test_the_exponential_is_unbiased(threshold: float, most: int, resampling: Any) -> None:
@@ -184,7 +185,7 @@ def filtered(case: cases.Case, led: Led, threshold: float, baseline: Any) -> tup
 
 
 @pytest.mark.parametrize("baseline", [None, "leave-one-out"])
-@pytest.mark.parametrize(("steps", "threshold"), [(2, 0.0), (3, 1.0)])
+@pytest.mark.parametrize(("steps", "threshold"), [(2, 0.0), pytest.param(3, 1.0, marks=pytest.mark.slow)])
 def test_the_expected_gradient_is_exact_but_for_the_resampling(
     steps: int, threshold: float, baseline: Any
 ) -> None:

@@ -260,6 +260,7 @@ def test_it_may_raise_the_variance_where_the_likelihood_is_peaked() -> None:
     assert centred > 1.2 * plain
 
 
+@pytest.mark.slow
 def test_the_bias_of_rws_falls_with_the_number_of_particles() -> None:
     """Of the program itself, against the gradient of log p(label), for one glimpse at nine places."""
     batch, model = images(1), classifier(GridSpace(3), 1)

@@ -37,6 +37,7 @@ class Places(nn.Module):
         return torch.cat([embedded, where], -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     [ScoreFunctionELBO(4, baseline="leave-one-out"), ScoreFunctionELBO(2, baseline="soft-attention")],

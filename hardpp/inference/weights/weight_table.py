@@ -72,9 +72,9 @@ class WeightTable(NamedTuple):
     score: Tensor  # (K, *I, N) log q of the latents that are not reparameterised, else 0
     scale: float | Tensor  # what plates and poutine.scale multiply every term with
     latents: tuple[Latent, ...]  # in the guide's order
-    observations: tuple[Site, ...]  # of the model, in its order
     layout: Layout
-    extra: Tensor  # (rows, *I, N) model terms of the rows that follow the particles
+    observations: tuple[Site, ...] = ()  # of the model, in its order
+    extra: Tensor = torch.empty(0)  # (rows, *I, N) model terms of rows that are no particles
     args: tuple[Any, ...] = ()  # what the programs were called with
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
@@ -192,8 +192,8 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
         side_by_side([none, *score], none.dim()),
         common_scale(sites),
         latents,
-        tuple(site for site in model_sites.values() if site["is_observed"]),
         layout,
+        tuple(site for site in model_sites.values() if site["is_observed"]),
         log_p[particles:],
     )
 

@@ -34,7 +34,7 @@ Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets
 class PairData(DataConfig):
     """Which pairs, and how they are cut into symbols."""
 
-    source_tokens: Tokens = Field("auto", description="how sources are cut: see `hardpp train --help`")
+    source_tokens: Tokens = Field("auto", description="how sources are cut; auto: as their layout says")
     target_tokens: Tokens = Field("auto", description="how targets are cut")
     pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
     max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")

@@ -54,6 +54,24 @@ class AlignmentFamily(Family):
         ),
         "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY"),
     }
+    layouts = {
+        "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
+        "the CRC-32 of the source, 1/20 test, 1/20 dev",
+        "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
+        "FOLDER/train.de, train.en": "parallel text, a sentence a line, and dev and test likewise: words "
+        "with @@ marks, if there are any, else pieces of words that are learnt",
+        "texts": "two files texts.de and texts.en of parallel text, split as a TSV file is",
+        "FOLDER/train.tags.de-en.de": "raw IWSLT talks, as published",
+    }
+    figures = {
+        "PER, WER": "edits a symbol to the nearest reference, and the share of targets with any",
+        "BLEU, signature": "of sentences, in their place: sacreBLEU, tok:none where texts were tokenised "
+        "before",
+        "nll, PPL": "nats a symbol, with the end mark, and the exponential of that",
+        "entropy": "nats a symbol, of the prior over positions",
+        "kl": "nats a symbol, of the guide to the exact posterior",
+        "pairs, step, seconds": "how many; the run's step; seconds of decoding 1,000",
+    }
     inputs = "sources, one a line"
     word_links = True
 

@@ -47,6 +47,21 @@ class CaptionFamily(Family):
     }
     data_sets = corpora.NAMES
     alignment_forms = {"tsv": AlignmentForm("image, word, region (from 0), its box in pixels, probability")}
+    layouts = {
+        "FOLDER/captions.txt": "lines of image,caption, and the pictures",
+        "FOLDER": "Flickr8k as published, or as Karpathy's JSON, and the pictures",
+    }
+    figures = {
+        "BLEU1, ..., signature": "sacreBLEU against all references, up to BLEU4",
+        "same": "share of sentences that are a reference word by word",
+        "nll": "nats a word of the first reference, with the end mark",
+        "entropy": "nats a word, of the prior over regions",
+        "kl": "nats a word, of the guide to the exact posterior",
+        "hit_prior, hit_guide, hit_posterior": "how often the middle of a word's likeliest region lies in "
+        "its box",
+        "guess": "how often that of any region does",
+        "images, step, seconds": "how many; the run's step; seconds of decoding 1,000",
+    }
 
     def recommended(self, data: str) -> Recommended:
         """What is recommended for captions."""

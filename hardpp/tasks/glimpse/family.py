@@ -63,6 +63,27 @@ class GlimpseFamily(Family):
     }
     data_sets = (corpora.DEFAULT, *(name for name in corpora.NAMES if name != corpora.DEFAULT))
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, scale, prediction, probability")}
+    layouts = {
+        "FOLDER/train/CLASS/*.png": "images of one size, with dev and test likewise",
+        "FOLDER/CLASS/*.png": "images of one size, of which dev and test are made",
+        "FOLDER/*ubyte*": "the four IDX files of MNIST",
+    }
+    figures = {
+        "error, error_1, ...": "share of wrong labels after the last glimpse, and after each, of one run an "
+        "image",
+        "error_mean, nll_mean": "of the mean prediction of --draws runs",
+        "nll": "nats an image, of one run's last prediction",
+        "bound, ess": "nats an image, of what the model observes, by --particles draws of the guide, and the "
+        "effective number of those",
+        "entropy, entropy_1, ...": "nats, of the last glimpse's cell over all images, and of each: 0 is "
+        "always at one place",
+        "entropy_policy": "nats, of the last choice given the image and the glimpses before",
+        "seen, covered": "shares of pixels in a sharpest window, and in any",
+        "hit": "how often the last glimpse's centre is in the object's box, where that is known",
+        "distance, distance_first, distance_centre": "pixels from the box's centre, of the last and the "
+        "first glimpse and of the canvas centre",
+        "images, step, seconds": "how many; the run's step; seconds of one run over 1,000",
+    }
 
     def recommended(self, data: str) -> Recommended:
         """What is recommended for images that an object fills, or for all others."""

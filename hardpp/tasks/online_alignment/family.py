@@ -57,6 +57,23 @@ class OnlineAlignmentFamily(Family):
         "textgrid": AlignmentForm("for Praat, with the 89 % interval of each boundary", files=True),
         "ctm": AlignmentForm("a line a token with its start, duration and probability"),
     }
+    layouts = {
+        "FOLDER/TRAIN, TEST": "TIMIT, names in either case",
+        "FILE.tsv": "lines of a sound file's PATH TAB tokens with blanks between them, split by the CRC-32 "
+        "of paths",
+        "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
+    }
+    figures = {
+        "PER, WER": "edits a token, and the share of utterances with any",
+        "nll, nll_is": "nats a token, with the end mark: exact, or a bound",
+        "delay": "milliseconds from a token's end to its recognition, of tokens recognised rightly",
+        "boundary, lag": "milliseconds from a token's end to the median of the posterior over its time: the "
+        "mean distance, and the mean with signs",
+        "interval, coverage": "milliseconds of 89 % intervals of that posterior, and the share of ends they "
+        "hold",
+        "boundary_aligned, coverage_aligned": "what is left of both without the lag",
+        "utterances, step, seconds": "how many; the run's step; seconds of recognising 1,000",
+    }
     inputs = "sound files, one a line"
 
     def recommended(self, data: str) -> Recommended:

@@ -57,6 +57,23 @@ class QuestionAnsweringFamily(Family):
     alignment_forms = {
         "tsv": AlignmentForm("name, question, answer, region (from 0), its box in pixels, probability")
     }
+    layouts = {
+        "FOLDER/train/questions.json": "easy-VQA, with the pictures in train/images, and test likewise",
+        "FOLDER/*questions*.json": "VQA v2: its questions and annotations, and features of regions, *.tsv or "
+        "*.npz",
+    }
+    figures = {
+        "accuracy": "against all people's answers, as VQA has it",
+        "nll": "nats a question, of the likeliest answer among people",
+        "entropy": "nats a question, of the prior over regions",
+        "kl": "nats a question, of the guide to the exact posterior",
+        "hit_prior, hit_guide, hit_posterior": "how often the middle of the likeliest region lies in the box "
+        "of what is asked about, give or take half the distance between regions",
+        "middle_prior, mass, coverage": "without that tolerance; the probability of regions that hit; and "
+        "their share of all, which is how often a guess hits",
+        "unknown": "share of questions of which no person's answer can be given",
+        "questions, step, seconds": "how many; the run's step; seconds of answering 1,000",
+    }
 
     def recommended(self, data: str) -> Recommended:
         """What is recommended for a data set, or for a user's folder by its layout."""

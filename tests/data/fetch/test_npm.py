@@ -220,7 +220,7 @@ def test_a_full_disk_is_not_blamed_on_the_network(
 
     monkeypatch.setattr(npm, "download", full)
     source(monkeypatch, WORDS)
-    with pytest.raises(ResourceError, match="no space left"):
+    with pytest.raises(ResourceError, match="No space left"):
         sources.fetch("toy")
 
 

@@ -1,0 +1,108 @@
+"""What model families declare, on the command line: options made from their schemas, and parts of the help.
+
+Families are imported when a command needs them and not before, as that takes a second.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import click
+
+if TYPE_CHECKING:
+    from hardpp.tasks.family import Family
+
+TITLES = {"layouts": "Data", "figures": "Figures", "alignment_forms": "Forms"}
+
+
+class FamilyCommand(click.Command):
+    """A command whose help ends with what each model family declares under one name, a key of `TITLES`."""
+
+    def __init__(self, *args: Any, declared: str = "", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.declared = declared
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A section for each family."""
+        from hardpp.tasks.catalogue import FAMILIES, family
+
+        for name in FAMILIES if self.declared else ():
+            write_declared(formatter, self.declared, family(name))
+
+
+def write_declared(formatter: click.HelpFormatter, declared: str, family: "Family") -> None:
+    """Writes what a family declares under a key of `TITLES` as a section, unless that is nothing."""
+    rows = {name: getattr(what, "summary", what) for name, what in getattr(family, declared).items()}
+    if declared == "layouts":
+        rows = {"a name": ", ".join(family.data_sets), **rows}
+    if rows:
+        with formatter.section(f"{TITLES[declared]} ({family.name})"):
+            formatter.write_dl(list(rows.items()))
+
+
+class AlignmentCommand(FamilyCommand):
+    """A command with `--format`, one of the forms of alignments that the model families have."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, and the form."""
+        from hardpp.tasks.catalogue import FAMILIES, family
+
+        *own, help_option = super().get_params(ctx)
+        forms = list(dict.fromkeys(form for name in FAMILIES for form in family(name).alignment_forms))
+        option = click.Option(
+            ["--format", "style"],
+            type=click.Choice(forms),
+            default=forms[0],
+            show_default=True,
+            help="Form of the alignments, see below.",
+        )
+        return [*own, option, help_option]
+
+
+class DecodingCommand(FamilyCommand):
+    """A command with the options of decoding of every model family; those not given are left out."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, and the options of decoding."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *_decoding_params(), help_option]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Leaves out options of decoding that were not given: the run has its own."""
+        names = {param.name for param in _decoding_params()}
+        ctx.params = {key: v for key, v in ctx.params.items() if v is not None or key not in names}
+        return super().invoke(ctx)
+
+
+@cache
+def _decoding_params() -> list[click.Option]:
+    from hardpp.tasks.catalogue import FAMILIES, family
+
+    fields: dict[str, dict[str, Any]] = {}
+    for name in FAMILIES:
+        for key, field in family(name).decoding.model_fields.items():
+            fields.setdefault(key, {})[name] = field
+    return [_decoding_option(key, by_family) for key, by_family in fields.items()]
+
+
+def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
+    texts: dict[str, list[str]] = {}
+    for name, field in by_family.items():
+        texts.setdefault(field.description or "", []).append(name)
+    text = "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items())
+    fields = list(by_family.values())
+    kinds = [
+        kind for kind in get_args(fields[0].annotation) or (fields[0].annotation,) if kind is not type(None)
+    ]
+    flag = f"--{key.replace('_', '-')}"
+    if kinds == [bool]:
+        return click.Option([flag], is_flag=True, default=None, help=f"{text} [the run's].")
+    bounds = [{type(rule).__name__: rule for rule in field.metadata} for field in fields]
+    low = min((rules["Ge"].ge for rules in bounds if "Ge" in rules), default=None)
+    high = max((rules["Le"].le for rules in bounds if "Le" in rules), default=None)
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    kind: click.ParamType[Any] = (
+        click.Choice(words)
+        if words
+        else (click.IntRange if kinds == [int] else click.FloatRange)(min=low, max=high)
+    )
+    return click.Option([flag], type=kind, help=f"{text} [the run's].")

@@ -1,0 +1,69 @@
+"""What families declare is in the help of the verbs, and a family that is added changes no verb."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pytest
+from corpora import succeed
+
+from hardpp.tasks.alignment.family import AlignmentFamily
+from hardpp.tasks.catalogue import FAMILIES, family
+from hardpp.tasks.family import AlignmentForm
+
+SECTIONS = [
+    ("train", "Data", "layouts"),
+    ("evaluate", "Figures", "figures"),
+    ("align", "Forms", "alignment_forms"),
+]
+
+
+class Toy(AlignmentFamily):
+    name = "toy"
+    data_sets = ("blocks",)
+    layouts: ClassVar[Mapping[str, str]] = {"FILE.toy": "a toy a line"}
+    figures: ClassVar[Mapping[str, str]] = {"fun": "toys that are liked"}
+    alignment_forms: ClassVar[Mapping[str, AlignmentForm]] = {"boxes": AlignmentForm("the box of every toy")}
+
+
+def section(text: str, title: str) -> str:
+    """The lines below a title, as one line without the blanks between words."""
+    found = re.search(rf"^{re.escape(title)}:\n((?:  .*\n?)+)", text, re.MULTILINE)
+    assert found, f"no section {title!r}"
+    return "".join(found[1].split())
+
+
+def shown(rows: dict[str, str]) -> list[str]:
+    return ["".join(f"{name}{what}".split()) for name, what in rows.items()]
+
+
+@pytest.mark.parametrize(("verb", "title", "declared"), SECTIONS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_help_ends_with_what_every_family_declares(name: str, verb: str, title: str, declared: str) -> None:
+    rows = {key: getattr(what, "summary", what) for key, what in getattr(family(name), declared).items()}
+    assert rows, f"{name} declares no {declared}"
+    for text in (succeed(verb, "--help"), succeed("models", name)):
+        contents = section(text, f"{title} ({name})")
+        assert all(row in contents for row in shown(rows))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_names_of_data_sets_are_listed(name: str) -> None:
+    contents = section(succeed("train", "--help"), f"Data ({name})")
+    assert all(data in contents for data in family(name).data_sets)
+
+
+def test_programs_are_given_settings_alone() -> None:
+    rows = json.loads(succeed("models", "alignment", "--format", "json"))
+    assert all(set(row) == {"setting", "value", "what"} for row in rows)
+
+
+def test_a_family_that_is_added_is_in_the_help_of_unchanged_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES, "toy", Toy)
+    assert section(succeed("train", "--help"), "Data (toy)") == "anameblocksFILE.toyatoyaline"
+    assert section(succeed("evaluate", "--help"), "Figures (toy)") == "funtoysthatareliked"
+    text = succeed("align", "--help")
+    assert section(text, "Forms (toy)") == "boxestheboxofeverytoy"
+    assert "ctm|boxes]" in text
+    assert "Data (toy)" not in text
