@@ -67,6 +67,15 @@ def test_the_summary_is_what_evaluate_says(trained: TinyRun) -> None:
     assert without_seconds(summary) == evaluated(trained.folder)
 
 
+def test_evaluate_reports_only_figures_that_the_family_explains(run: OpenedRun, items: Any) -> None:
+    explained = [name for names in run.family.figures for name in names.split(", ")]
+    series = tuple(
+        name.rstrip("0123456789") for name in explained if f"{name}, ..." in ", ".join(run.family.figures)
+    )
+    for name in run.evaluate(items):
+        assert name in explained or name.rstrip("0123456789") in series, name
+
+
 def test_decode_says_what_evaluate_scores(trained: TinyRun, run: OpenedRun, items: Any) -> None:
     decoded = run.decode(items)
     figure, value = trained.tiny.score(run, items, [text for _, text in decoded])
