@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from corpora import TINY, succeed, train_command, write_corpus
+from corpora import TINY, fail, succeed, train_command, write_corpus
 
 from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError, UsageError
@@ -33,14 +33,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> OpenedRun:
 @pytest.fixture(scope="module")
 def pairs(run: OpenedRun) -> list[Pair]:
     return run.select(None, "test", None, print)
-
-
-def test_parts_of_the_runs_data(run: OpenedRun) -> None:
-    def sizes(part: str, limit: int | None = None) -> int:
-        return len(run.select(None, part, limit, print))
-
-    assert sizes("all") == sum(sizes(part) for part in ("train", "dev", "test"))
-    assert sizes("train", 3) == 3
 
 
 def test_other_data_are_cut_as_the_runs_were(run: OpenedRun, tmp_path: Path) -> None:
@@ -116,7 +108,8 @@ def test_an_objective_of_somebody_else_trains(tmp_path: Path, monkeypatch: pytes
     data = write_corpus(tmp_path / "data")
     words = ["--objective", "somebody_elses:Theirs", "--max-steps", "1"]
     succeed(*train_command(data, tmp_path / "run", *words))
-    succeed("evaluate", tmp_path / "run")
+    assert "somebody_elses:Theirs\n  hint: give --trust" in fail(4, "evaluate", tmp_path / "run")
+    succeed("evaluate", tmp_path / "run", "--trust")
     with pytest.raises(UsageError, match="is no subclass"):
         resolve([TINY, {"objective": "somebody_elses:Other", "data": {"name": str(data)}}])
 

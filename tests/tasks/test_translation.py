@@ -60,7 +60,7 @@ def test_figures_of_sentences(forward: Path) -> None:
     assert row["pairs"] == 10
     config = (forward / "config.toml").read_text()
     assert 'source_tokens = "auto"' in config
-    assert open_run(forward, "cpu").description["source_tokens"]["kind"] == "pieces"
+    assert open_run(forward, "cpu").description.source_tokens["kind"] == "pieces"
     assert "length_penalty = 1.0" in config  # recommended for sentences
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from hardpp.config import DataConfig
 from hardpp.data.batches import in_order
@@ -150,8 +150,19 @@ class PairsDescription(Description):
     target_counts: list[int]  # one more than how often each target symbol occurs
     source_tokens: dict[str, Any]  # as a tokenizer describes itself
     target_tokens: dict[str, Any]
-    longest_target: int  # symbols
+    longest_target: PositiveInt  # symbols
     target_per_source: float  # the most target symbols for one source symbol
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        _, target = self.vocabularies
+        if len(self.target_counts) != len(target):
+            raise ValueError(f"{len(self.target_counts)} target_counts of {len(target)} target symbols")
+        try:
+            _ = self.tokenizers
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"there is no such tokenizer: {error}") from error
+        return self
 
     @cached_property
     def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:

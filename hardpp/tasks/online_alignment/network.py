@@ -128,6 +128,10 @@ _OF_DECISIONS: dict[Need, Lack] = {
         "a decision is to emit or to go on and nothing between, so objective {objective!r} cannot relax it",
         "give an objective that draws alignments, such as vimco, and a baseline that is not soft-attention",
     ),
+    "predictions": Lack(
+        "tokens are not said one at every decision, so none can be right there, as objective {objective!r} asks",
+        "give an objective that takes the likelihood for its reward, such as reinforce",
+    ),
     "dreams": Lack(
         "tokens are drawn one by one, by decoding, so a model of decisions cannot dream them",
         "give --set inference.insomnia=1",

@@ -97,6 +97,10 @@ class QuestionAnsweringRun(OpenedRun):
 def _drawn(items: QuestionItems, count: int, names: Sequence[str]) -> list[int]:
     if not names:
         return [image.questions[0] for image in group_by_image(items.questions)][:count]
-    by_text = {question.text: question.name for question in reversed(items.questions)}
+    by_text = {
+        text: question.name
+        for question in reversed(items.questions)
+        for text in (question.text, f"{question.name} {question.text}")  # the latter is how `decode` says it
+    }
     known = [question.name for question in items.questions]
     return named_items(known, [by_text.get(name, name) for name in names], count, "questions")
