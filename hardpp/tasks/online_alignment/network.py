@@ -129,7 +129,7 @@ _OF_DECISIONS: dict[Need, Lack] = {
         "give an objective that draws alignments, such as vimco, and a baseline that is not soft-attention",
     ),
     "predictions": Lack(
-        "tokens are not said one at every decision, so none can be right there, as objective {objective!r} asks",
+        "not every decision says a token, so none can be right there, as objective {objective!r} asks",
         "give an objective that takes the likelihood for its reward, such as reinforce",
     ),
     "dreams": Lack(
