@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OpenedRun(ABC):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
@@ -49,6 +49,10 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+
+    def __repr__(self) -> str:
+        """One line, as notebooks print it: a run holds all of its data."""
+        return f"<run {self.path}: {self.config.model}, {self.config.guide} guide, {self.config.objective}>"
 
     def select(
         self,

@@ -14,9 +14,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
-from hardpp.data.order import in_order
 from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tokenization, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
@@ -57,8 +57,7 @@ def _cmudict(config: PairData, report: Report) -> Corpus:
 
 # What Greek endings say is read, but not written: as targets lemmas are few enough to be learnt.
 def _bible_alignments(config: PairData, report: Report) -> Corpus:
-    greek: Any = "lemmas" if config.reverse else "analysed"
-    return bible_alignments.corpus(fetch("bible-alignments", report), greek=greek)
+    return bible_alignments.corpus(fetch("bible-alignments", report), analysed=not config.reverse)
 
 
 CORPORA: dict[str, Callable[[PairData, Report], Corpus]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge
-from hardpp.data.order import in_order, length_buckets
+from hardpp.data.batches import in_order, length_buckets
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.pairs import Corpus

@@ -8,11 +8,11 @@ from functools import partial
 from typing import NamedTuple
 
 from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
 from hardpp.data.captions.batches import Sentence, collate, sentences
 from hardpp.data.captions.captioned import CaptionedImages, CaptionedPart
 from hardpp.data.captions.corpora import DEFAULT, CaptionOptions, corpus
 from hardpp.data.images.rasters import Box
-from hardpp.data.order import in_order
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
 from hardpp.tasks.caption.description import CaptionDescription

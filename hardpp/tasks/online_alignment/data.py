@@ -12,8 +12,8 @@ import torch
 from pydantic import Field, model_validator
 
 from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
 from hardpp.data.lines import OnBad
-from hardpp.data.order import in_order
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt
 
 from hardpp.data.questions.answers import answer_vocabulary
-from hardpp.data.questions.batches import UNKNOWN, number_names, word_vocabulary
+from hardpp.data.questions.batches import UNKNOWN, word_vocabulary
 from hardpp.data.questions.questions import Questions
 from hardpp.errors import DataError
 from hardpp.tasks.family import Description
@@ -34,12 +34,12 @@ class QuestionDescription(Description):
     @cached_property
     def word_numbers(self) -> dict[str, int]:
         """The number of every word in a batch."""
-        return number_names(self.words, UNKNOWN + 1)
+        return {word: number for number, word in enumerate(self.words, start=UNKNOWN + 1)}
 
     @cached_property
     def classes(self) -> dict[str, int]:
         """The number of every answer."""
-        return number_names(self.answers)
+        return {answer: number for number, answer in enumerate(self.answers)}
 
 
 def describe(data: Questions) -> QuestionDescription:

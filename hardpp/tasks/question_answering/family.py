@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from hardpp.config import RunConfig
-from hardpp.data.order import length_buckets
+from hardpp.data.batches import length_buckets
 from hardpp.data.questions.answers import draw_answer
 from hardpp.data.questions.batches import collate, group_by_image
 from hardpp.data.questions.questions import Questions
