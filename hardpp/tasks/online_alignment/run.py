@@ -115,16 +115,14 @@ class OnlineAlignmentRun(OpenedRun):
         names, times_of_items = distinct(list(plain)), self._times(items, of)
         frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            segments, seconds = times.segments(utterance.tokens), utterance.length * frame_seconds
+            segments, lasts = times.segments(utterance.tokens), utterance.length * frame_seconds
             tiers = [("tokens", segments)]
             if utterance.segments:  # which may end a little after the last frame
-                gold = [
-                    Segment(min(a, seconds), min(b, seconds), token) for a, b, token in utterance.segments
-                ]
+                gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]
                 tiers.append(("reference", gold))
             ends = zip(times.boundaries, segments, strict=True)  # of segments, as these are in order
             points = [boundary._replace(time=segment.end) for boundary, segment in ends]
-            yield f"{name}.TextGrid", textgrid(seconds, tiers, points)
+            yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
     def _plot(self, items: Sequence[Utterance], count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.emission_plot import emission_figure
