@@ -1,22 +1,145 @@
-"""Pairs as a run's programs take them: what a run keeps of its data, and batches that know whose they are.
+"""Which pairs train an alignment model, what a run keeps of them, and the batches that it reads.
 
-Shapes: B data, T output steps, S source positions, end marks included in both.
+Readers give texts (`Bitext`), which are cut into symbols here, or a corpus that is cut already. Another data
+set is one line in `CORPORA` or in `hardpp.data.transduction.bitexts`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal
 
-from hardpp.data.order import in_order
-from hardpp.data.transduction.pairs import Pair
+from pydantic import Field
+
+from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
+from hardpp.data.fetch.sources import fetch
+from hardpp.data.lines import OnBad
+from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tokenization, tsv
+from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
-from hardpp.data.vocabulary import BOUNDARY, END, Vocabulary
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.tasks.family import Description
-from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.opened_run import OpenedRun, Report
+from hardpp.tasks.sequence_decoding import ALLOWANCE
 from hardpp.types import SequenceBatch
 
 BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
+Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
+Sides = tuple[Tokenizer, Tokenizer]  # what sources are cut by, and what targets are
+
+
+class PairData(DataConfig):
+    """Which pairs, and how they are cut into symbols."""
+
+    source_tokens: Tokens = Field("auto", description="how sources are cut; auto: as their layout says")
+    target_tokens: Tokens = Field("auto", description="how targets are cut")
+    pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
+    max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
+    source_language: str | None = Field(None, description="ending of the source files: train.de is de")
+    target_language: str | None = Field(None, description="ending of the target files")
+    reverse: bool = Field(False, description="swap source and target")
+    on_bad: OnBad = Field(
+        "stop", description="a line that cannot be used: refuse the data, or leave the pair out and say so"
+    )
+
+    @classmethod
+    def is_there(cls, name: str) -> bool:
+        """Is there a file or folder, or two files whose names begin so?"""
+        return super().is_there(name) or parallel.is_beginning(name)
+
+
+def _cmudict(config: PairData, report: Report) -> Corpus:
+    return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
+
+
+# What Greek endings say is read, but not written: as targets lemmas are few enough to be learnt.
+def _bible_alignments(config: PairData, report: Report) -> Corpus:
+    return bible_alignments.corpus(fetch("bible-alignments", report), analysed=not config.reverse)
+
+
+CORPORA: dict[str, Callable[[PairData, Report], Corpus]] = {
+    "cmudict": _cmudict,
+    "bible-alignments": _bible_alignments,
+}
+NAMES = (*CORPORA, *bitexts.BITEXTS)
+
+
+def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus:
+    """The pairs: a named data set, fetched if need be, or the user's own file or folder.
+
+    Args:
+        config: which, and how they are cut.
+        report: told in a few words what is going on.
+        sides: what a run cuts its texts by, before they are reversed.
+
+    Raises:
+        DataError: they cannot be fetched or read.
+    """
+    corpus: Corpus | Bitext
+    if config.name in CORPORA:
+        corpus = CORPORA[config.name](config, report)
+    elif config.name in bitexts.BITEXTS:
+        corpus = bitexts.bitext(config.name, report)
+    else:
+        reader, options = _reader(config, report)
+        corpus = reader.bitext(Path(config.name), **options)
+    if isinstance(corpus, Bitext):
+        corpus = _tokenized(config, corpus, report, sides)
+    if config.reverse:
+        corpus = tokenization.reverse_corpus(corpus)
+    return corpus._replace(train=corpus.train[: config.train_limit])
+
+
+def is_single(name: str) -> bool:
+    """Is this one file of pairs (a pipe, too), or one pair of files, neither of which is parted?"""
+    return name not in NAMES and not Path(name).is_dir()
+
+
+def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
+    """Every line of one file or pair of files, in order; for the arguments and errors see `load`."""
+    reader, options = _reader(config, report)
+    lines = reader.lines(Path(config.name), **options)
+    max_length = None if config.on_bad == "stop" else config.max_length  # as in `_tokenized`
+    pairs = tokenization.tokenize_lines(lines, **_cutting(config, sides, report), max_length=max_length)
+    return [tokenization.reverse_pair(pair) for pair in pairs] if config.reverse else pairs
+
+
+def is_tsv(path: Path) -> bool:
+    """Is this a TSV file or pipe, or a folder of three, and no parallel text?"""
+    if path.is_dir():
+        return any(path.glob("*.tsv"))
+    return path.suffix in (".tsv", ".txt", "") and not parallel.is_beginning(path)
+
+
+# What reads the user's own files by their layout, and its options.
+def _reader(config: PairData, report: Report) -> tuple[Any, dict[str, Any]]:
+    path = Path(config.name)
+    options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+    if is_tsv(path):
+        return tsv, options
+    options |= {"source": config.source_language, "target": config.target_language}
+    return iwslt if path.is_dir() and iwslt.is_raw(path) else parallel, options
+
+
+def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:
+    if sides is None:
+        tokens = config.source_tokens, config.target_tokens
+        sides = tokenization.tokenizers(bitext, *tokens, config.pieces, report)
+    else:
+        # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
+        checked = ("dev", "test") if config.on_bad == "skip" else ()
+        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in checked})
+    cutting = _cutting(config, sides, report)
+    return tokenization.tokenize_bitext(bitext, **cutting, max_length=config.max_length)
+
+
+def _cutting(config: PairData, sides: Sides, report: Report) -> dict[str, Any]:
+    source, target = sides
+    pooled = not target.sentences
+    return {"source": source, "target": target, "pooled": pooled, "on_bad": config.on_bad, "report": report}
 
 
 class PairsDescription(Description):
@@ -40,6 +163,14 @@ class PairsDescription(Description):
         """Of source and target."""
         return load_tokenizer(self.source_tokens), load_tokenizer(self.target_tokens)
 
+    def longest(self, positions: int) -> int:
+        """How many symbols a target may have, its end mark included, for a source of so many positions.
+
+        Half as much again as training targets had, for such sources and at most, and a few more.
+        """
+        most = min(self.target_per_source * positions, self.longest_target)
+        return ceil(1.5 * most) + ALLOWANCE
+
 
 def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
     """One more than how often each symbol occurs in the targets, end marks included."""
@@ -49,10 +180,6 @@ def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
 
 def batches(run: OpenedRun, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All pairs in batches of like length on the run's device, each with the indices of its pairs."""
-    for indices in in_order([len(pair.source) for pair in pairs], BATCH) or [[]]:  # none are refused
+    lengths = [len(pair.source) for pair in pairs]
+    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
         yield indices, run.batch([pairs[index] for index in indices])
-
-
-def positions(pair: Pair) -> tuple[str, ...]:
-    """The symbol at every source position of a pair, the end mark last."""
-    return (*pair.source, END)

@@ -19,22 +19,18 @@ from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
 from hardpp.metrics.bleu import bleu
 from hardpp.metrics.error_rates import error_rates
-from hardpp.tasks.alignment.data import PairsDescription, batches
+from hardpp.tasks.alignment.data import batches
 from hardpp.tasks.attention import exact_and_gap, total_bound, weights_of_items
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_sequences
+from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences
 from hardpp.types import SequenceBatch
 
 GREEDY = SequenceDecoding(beam=1)
-_TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before
+_TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before: tok:none
 
 
 def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
-    """Quality of the decoded targets, and likelihoods, of a list of pairs.
-
-    Returns:
-        of `quality`, of `likelihoods`; `pairs`; the run's `step`; `seconds` of decoding per 1,000 pairs.
-    """
+    """Quality of the decoded targets, and likelihoods, of pairs: see `AlignmentFamily.figures`."""
     began = time.perf_counter()
     decoded = decode(run, pairs, options)
     seconds = time.perf_counter() - began
@@ -52,26 +48,14 @@ def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GR
     outputs: list[list[str]] = [[] for _ in pairs]
     _, vocabulary = run.description.vocabularies
     for indices, batch in batches(run, pairs):
-        max_steps = longest(run.description, batch.source.shape[1])
+        max_steps = run.description.longest(batch.source.shape[1])
         for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
             outputs[index] = vocabulary.decode(symbols)
     return outputs
 
 
-def longest(description: PairsDescription, source: int) -> int:
-    """How many symbols a target may have, its end mark included, for a source of so many positions.
-
-    Half as much again as training targets had, for such sources and at most, and a few more.
-    """
-    most = min(description.target_per_source * source, description.longest_target)
-    return math.ceil(1.5 * most) + ALLOWANCE
-
-
 def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again.
-
-    sacreBLEU parts words and marks (tok:13a) but for texts that were tokenised before (tok:none).
-    """
+    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again."""
     _, tokenizer = run.description.tokenizers
     if tokenizer.sentences:
         references = [[tokenizer.detokenize(right) for right in pair.references] for pair in pairs]
@@ -83,16 +67,9 @@ def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[st
 
 
 def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) -> dict[str, float]:
-    """Nats per symbol of the targets, end marks included.
+    """Nats per symbol of the targets, and perplexity, end marks included.
 
-    Args:
-        run: the trained run.
-        pairs: sources and targets.
-        keep: predict from the so many likeliest source positions alone; None for all.
-
-    Returns:
-        `nll`, -log p(target | source) as the run predicts it; `PPL`, its exponential; `entropy` of the prior
-        over positions; `kl`, KL(guide || exact posterior).
+    `nll` is as the run predicts targets, from the `keep` likeliest source positions, or from all (None).
     """
     totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
     model, guide = run.programs

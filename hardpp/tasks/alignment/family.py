@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge
-from hardpp.data.order import in_order, length_buckets
+from hardpp.data.batches import in_order, length_buckets
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import Vocabulary
-from hardpp.tasks.alignment import corpora
 from hardpp.tasks.alignment import network as networks
-from hardpp.tasks.alignment.corpora import PairData
-from hardpp.tasks.alignment.data import PairsDescription, target_counts
+from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
 from hardpp.tasks.alignment.run import AlignmentRun
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
 from hardpp.tasks.opened_run import Report
@@ -50,13 +48,11 @@ _RECOMMENDED = {
     **dict.fromkeys(BITEXTS, Recommended(_SENTENCES)),
     "ding": Recommended(_FEW_SENTENCES),
 }
+_PAPER_SIZES = {"embedding": 512, "encoder": 512, "encoder_layers": 2, "decoder": 768, "decoder_layers": 2}
+_PAPER_DROPOUT = {"dropout": 0.3, "embedding_dropout": 0.3, "symbol_dropout": 0.0, "guide_dropout": 0.3}
 _PAPER = {
-    **dict.fromkeys(("embedding", "encoder", "guide"), 512),
-    "decoder": 768,
-    **dict.fromkeys(("encoder_layers", "decoder_layers"), 2),
-    "scorer": "additive",
-    **dict.fromkeys(("dropout", "embedding_dropout", "guide_dropout"), 0.3),
-    "symbol_dropout": 0.0,
+    "network": {**_PAPER_SIZES, "scorer": "additive", "guide": 512, **_PAPER_DROPOUT},
+    "optimiser": {"learning_rate": 3e-4},
 }
 
 
@@ -71,10 +67,7 @@ class AlignmentFamily(Family):
     decoding = SequenceDecoding
     description = PairsDescription
     run = AlignmentRun
-    presets = {
-        "small": Recommended(),
-        "paper": Recommended({"network": _PAPER, "optimiser": {"learning_rate": 3e-4}}),
-    }
+    presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
     guides = {
         "variational": GuideSpec(
             "reads the whole source and target, bilinear score (Deng et al. 2018)", networks.stepwise_guide
@@ -86,7 +79,7 @@ class AlignmentFamily(Family):
             False,
         ),
     }
-    data_sets = corpora.NAMES
+    data_sets = NAMES
     alignment_forms = {
         "tsv": AlignmentForm("pair, step, symbol, position (from 0), source symbol, probability"),
         "pharaoh": AlignmentForm(
@@ -116,16 +109,17 @@ class AlignmentFamily(Family):
     word_links = True
 
     def recommended(self, data: str) -> Recommended:
-        own = Recommended() if corpora.is_tsv(Path(data)) else Recommended(_TRANSLATION)
+        own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)
         return _RECOMMENDED.get(data, own)
 
     def load(self, config: PairData, report: Report) -> Corpus:
-        return corpora.load(config, report)
+        return load(config, report)
 
     def describe(self, data: Corpus) -> PairsDescription:
         train = data.train
         source = Vocabulary.of(pair.source for pair in train)
         target = Vocabulary.of(pair.target for pair in train)
+        ratios = [(len(pair.target) - ALLOWANCE) / len(pair.source) for pair in train]
         return PairsDescription(
             source_vocabulary=list(source.symbols),
             target_vocabulary=list(target.symbols),
@@ -133,9 +127,7 @@ class AlignmentFamily(Family):
             source_tokens=data.source.describe(),
             target_tokens=data.target.describe(),
             longest_target=max(len(pair.target) for pair in train),
-            target_per_source=max(
-                1.0, *((len(pair.target) - ALLOWANCE) / len(pair.source) for pair in train)
-            ),
+            target_per_source=max(1.0, max(ratios)),
             fingerprint=data.fingerprint(),
         )
 

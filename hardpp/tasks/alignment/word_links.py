@@ -25,11 +25,7 @@ from hardpp.tasks.opened_run import OpenedRun
 def word_links(run: OpenedRun, pairs: Sequence[Pair], view: str, *, always: bool = False) -> list[list[Link]]:
     """Links of words, one list a pair, sorted: the source word of each target word.
 
-    Args:
-        run: the trained run.
-        pairs: what to align.
-        view: whose weights decide.
-        always: link every target word to one source word, even where the end mark is likelier.
+    With `always` every target word has one, even where the end mark is likelier.
     """
     source, target = run.description.tokenizers
     linked = []

@@ -9,10 +9,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, PositiveInt
 
+from hardpp.data.batches import in_order
 from hardpp.data.captions.batches import Sentence, collate, sentences
 from hardpp.data.captions.captioned import CaptionedPart
 from hardpp.data.images.rasters import Box
-from hardpp.data.order import in_order
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes

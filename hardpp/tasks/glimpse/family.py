@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from hardpp.config import RunConfig
+from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
-from hardpp.data.images.batches import collate, shuffled
-from hardpp.data.images.labelled import LabelledImages, first_images
+from hardpp.data.images.labelled import LabelledImages, collate, first_images
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
 from hardpp.tasks.glimpse.data import GlimpseData, ImagesDescription, batches, select
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding

@@ -103,10 +103,9 @@ class GlimpseRun(OpenedRun):
             )
             yield files[row], figure
 
-    # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the guide's,
-    # which may know the label, or one of `decoding.particles` of the guide, picked by its weight ("posterior").
-    # An image's index in its part seeds a stream of random numbers of its own, so that its draw does not depend
-    # on the other images.
+    # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
+    # guide's, which may know the label, or one of `decoding.particles` of the guide, picked by its weight
+    # ("posterior"). An image's index in its part seeds a stream of its own, so others do not matter.
     @torch.no_grad()
     def _shown_locations(self, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
         from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one

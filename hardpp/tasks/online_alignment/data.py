@@ -12,8 +12,8 @@ import torch
 from pydantic import Field, model_validator
 
 from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
 from hardpp.data.lines import OnBad
-from hardpp.data.order import in_order
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
@@ -78,7 +78,6 @@ class SpeechDescription(Description):
 
 def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
     """All utterances in batches of like length on the run's device, each with the indices of its own."""
-    for indices in in_order([utterance.length for utterance in utterances], BATCH) or [
-        []
-    ]:  # none are refused
+    lengths = [utterance.length for utterance in utterances]
+    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
         yield indices, run.batch([utterances[index] for index in indices])

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from hardpp.config import RunConfig
-from hardpp.data.order import in_order
+from hardpp.data.batches import in_order
 from hardpp.data.speech import corpora
 from hardpp.data.speech.batches import buckets, check_lengths, collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions

@@ -10,7 +10,7 @@ from hardpp.data.speech import features
 from hardpp.data.speech.batches import check_lengths, collate
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
-from hardpp.data.speech.utterances import Utterance
+from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
@@ -113,16 +113,13 @@ class OnlineAlignmentRun(OpenedRun):
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
         plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in item.name) for item in items)
         names, times_of_items = distinct(list(plain)), self._times(items, of)
+        frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            segments = times.segments(utterance.tokens)
+            segments, lasts = times.segments(utterance.tokens), utterance.length * frame_seconds
             tiers = [("tokens", segments)]
-            lasts = utterance.length * self.description.frame_seconds
             if utterance.segments:  # which may end a little after the last frame
-                reference = [
-                    segment._replace(start=min(segment.start, lasts), end=min(segment.end, lasts))
-                    for segment in utterance.segments
-                ]
-                tiers.append(("reference", reference))
+                gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]
+                tiers.append(("reference", gold))
             ends = zip(times.boundaries, segments, strict=True)  # of segments, as these are in order
             points = [boundary._replace(time=segment.end) for boundary, segment in ends]
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
@@ -135,12 +132,11 @@ class OnlineAlignmentRun(OpenedRun):
         guided = self.network.form != "ctc" and self.config.guide != "prior"
         views = ("guide", "posterior") if guided else ("posterior",)
         for index in named_items(utterance_names, names, count, "utterances"):
-            utterance = items[index]
-            batch = self.batch([utterance])
+            utterance, batch = items[index], self.batch([items[index]])
             with seeded(self.config.seed, self.device):
-                frames = [token_frames(self, batch, view)[0] for view in views]
+                panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
             figure = emission_figure(
-                [(view, weights.cpu().numpy()) for view, weights in zip(views, frames, strict=True)],
+                panels,
                 (*utterance.tokens, END),
                 self.description.frame_seconds,
                 utterance.read().numpy(),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt
 
 from hardpp.data.images.rasters import Box
 from hardpp.data.questions.answers import most_given_class
-from hardpp.data.questions.batches import UNKNOWN, Asked, collate, group_by_image, number_names
+from hardpp.data.questions.batches import UNKNOWN, Asked, collate, group_by_image
 from hardpp.data.questions.questions import Pictures, Question
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
@@ -42,11 +42,11 @@ class QuestionDescription(Description):
 
     @cached_property
     def word_numbers(self) -> dict[str, int]:
-        return number_names(self.words, UNKNOWN + 1)
+        return {word: number for number, word in enumerate(self.words, start=UNKNOWN + 1)}
 
     @cached_property
     def classes(self) -> dict[str, int]:  # the number of every answer
-        return number_names(self.answers)
+        return {answer: number for number, answer in enumerate(self.answers)}
 
 
 class QuestionItems(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import Field
 
 from hardpp.config import DataConfig, RunConfig
+from hardpp.data.batches import length_buckets
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
-from hardpp.data.order import length_buckets
 from hardpp.data.questions import easy_vqa, vqa
 from hardpp.data.questions.answers import answer_vocabulary, draw_answer
 from hardpp.data.questions.batches import collate, group_by_image, word_vocabulary
