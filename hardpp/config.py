@@ -124,10 +124,13 @@ def parse_setting(text: str) -> dict[str, Any]:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    nested: Any = parsed
-    for part in reversed(name.strip().split(".")):
-        nested = {part: nested}
-    return dict(nested)
+    return nested(name.strip(), parsed)
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """The tables in which a value stands under a dotted key."""
+    section, dot, inside = key.partition(".")
+    return {section: nested(inside, value) if dot else value}
 
 
 def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

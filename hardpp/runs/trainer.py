@@ -4,8 +4,6 @@ The trainer knows an objective bound to its programs (`OBJ(model, guide)`, a tor
 minus the bound, summed over the batch), where batches come from, and a dev bound; it neither writes
 files nor prints. Whoever iterates over `records()` may stop between any two steps: `checkpoint()` then
 holds everything, and a trainer restored from it goes on bit for bit on the same machine.
-
-A batch is whatever the programs take (see `hardpp.types.Batch`).
 """
 
 import math
@@ -19,9 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs.checkpoint import Checkpoint
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
-from hardpp.runs.optimiser_schedule import Schedule
-from hardpp.runs.training_state import TrainingState
-from hardpp.runs.weight_noise import weight_noise
+from hardpp.runs.optimisation import Schedule, TrainingState, weight_noise
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -120,16 +116,8 @@ class Trainer:
         self.averaged.update_parameters(self.objective)
         return bound, {"learning_rate": rate}
 
-    def check(self) -> None:
-        """Makes sure that the loss and gradient of every step so far were finite, or the step was skipped.
-
-        Raises:
-            NumericalError: they were not; the message names the first such step.
-        """
-        self.nonfinite.check()
-
     def _validate(self) -> Record:
-        self.check()
+        self.nonfinite.check()
         # The dev bound has noise of its own, so that how often it is taken changes no run.
         with (
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
@@ -164,9 +152,9 @@ class Trainer:
         """Everything that training needs to go on; `model` is the averaged weights, ready to use.
 
         Raises:
-            NumericalError: a step so far was not finite, or weights or moments are not: nothing to be saved.
+            NumericalError: a step so far, the weights or the moments are not finite: nothing to be saved.
         """
-        self.check()
+        self.nonfinite.check()
         model, optim = self.state.tensors()
         check_finite({f"averaged.{name}": model[name] for name in model} | optim, self.step, self.device)
         state = {key: getattr(self, attribute) for key, attribute in _PROGRESS.items()}
@@ -175,11 +163,7 @@ class Trainer:
         return Checkpoint(model, optim, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes up where `checkpoint()` was called.
-
-        Raises:
-            CheckpointError: the checkpoint belongs to other programs.
-        """
+        """Takes up where `checkpoint()` was called; a CheckpointError if that was for other programs."""
         try:
             self.state.restore(checkpoint.model, checkpoint.optim, checkpoint.state["averaged"])
             # Older checkpoints count all epochs since the best one alike.

@@ -94,8 +94,8 @@ def measured_objectives(
 
 
 def is_foreign(name: str) -> bool:
-    """Does a name stand for a class to be imported, `package.module:Class`, and not for one of ours?"""
-    return ":" in name
+    """Does a name stand for a class to be imported, `package.module:Class`, that is not one of ours?"""
+    return ":" in name and not name.startswith("hardpp.")
 
 
 def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
@@ -105,7 +105,7 @@ def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
     for entry in entry_points(group=group):
         if entry.name == name:
             return imported(entry.value, kind)
-    if is_foreign(name):
+    if ":" in name:
         return imported(name, kind)
     raise UsageError(unknown(kind, name, names))
 
