@@ -3,58 +3,42 @@
 `hardpp.inference.control.schedules` has the schedules, and says what they do.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from pydantic import Field
-
-from hardpp.config import Section
 from hardpp.errors import UsageError
-from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp, TrainingSchedule
+from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 
 
-class ScheduleOptions(Section):
-    """The plain numbers that stand for a schedule."""
+def kl_weight(kl_warmup: int = 0) -> KLWarmUp | None:
+    """The weight of the KL term; None where it is always 1.
 
-    def schedule(self) -> TrainingSchedule | None:
-        """The schedule, None where there is none.
-
-        Raises:
-            UsageError: numbers of which there is no schedule.
-        """
-        raise NotImplementedError
-
-
-class KLOptions(ScheduleOptions):
-    """Of the weight of the KL term."""
-
-    kl_warmup: int = Field(
-        0, description="training steps over which the weight of the KL term rises from 0 to 1; 0: it is 1"
-    )
-
-    def schedule(self) -> KLWarmUp | None:
-        """The warm-up; see `ScheduleOptions`."""
-        if self.kl_warmup < 0:
-            raise UsageError(f"kl_warmup is a number of steps, 0 or more, not {self.kl_warmup}")
-        return KLWarmUp(self.kl_warmup) if self.kl_warmup else None
+    Args:
+        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1; 0: it is 1
+    """
+    if kl_warmup < 0:
+        raise UsageError(f"kl_warmup is a number of steps, 0 or more, not {kl_warmup}")
+    return KLWarmUp(kl_warmup) if kl_warmup else None
 
 
-class EntropyOptions(ScheduleOptions):
-    """Of the weight of the guide's entropy."""
+def entropy_weight(
+    entropy_bonus: float = 0.0, entropy_bonus_steps: int = 0, entropy_bonus_final: float = 0.1
+) -> EntropyBonus | None:
+    """The weight of the guide's entropy; None where it is 0.
 
-    entropy_bonus: float = Field(0.0, description="weight of the guide's entropy in the gradient, at first")
-    entropy_bonus_steps: int = Field(0, description="training steps over which it falls; 0: it stays")
-    entropy_bonus_final: float = Field(0.1, description="the share of it that is left then, and stays")
+    Args:
+        entropy_bonus: weight of the guide's entropy in the gradient, at first
+        entropy_bonus_steps: training steps over which it falls; 0: it stays
+        entropy_bonus_final: the share of it that is left then, and stays
+    """
+    weight, steps, final = entropy_bonus, entropy_bonus_steps, entropy_bonus_final
+    if weight < 0 or steps < 0:
+        raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
+    if not 0 <= final <= 1:
+        raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
+    if not weight:
+        return None
+    return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
 
-    def schedule(self) -> EntropyBonus | None:
-        """The bonus; see `ScheduleOptions`."""
-        weight, steps, final = self.entropy_bonus, self.entropy_bonus_steps, self.entropy_bonus_final
-        if weight < 0 or steps < 0:
-            raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
-        if not 0 <= final <= 1:
-            raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
-        if not weight:
-            return None
-        return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
 
-
-SCHEDULES: dict[Any, type[ScheduleOptions]] = {KLWarmUp: KLOptions, EntropyBonus: EntropyOptions}
+SCHEDULES: dict[Any, Callable[..., Any]] = {KLWarmUp: kl_weight, EntropyBonus: entropy_weight}

@@ -90,17 +90,15 @@ def objectives(name: str | None, style: str) -> None:
     Options are set by --particles, --set inference.OPTION=VALUE, or the table [inference] of a --config.
     """
     from hardpp.tasks.catalogue import objective_spec
-    from hardpp.tasks.listing import list_objectives
-    from hardpp.tasks.objectives import described_options
+    from hardpp.tasks.listing import list_objectives, list_options
 
     if name is None:
         click.echo(table(list_objectives(), style))
         return
     spec = objective_spec(name)
     if style == "table":
-        click.echo(inspect.getdoc(spec.kind))
-        click.echo()
-    click.echo(table(described_options(spec), style))
+        click.echo(f"{inspect.getdoc(spec.kind)}\n")
+    click.echo(table(list_options(spec), style))
 
 
 @click.command()
