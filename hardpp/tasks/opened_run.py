@@ -124,7 +124,7 @@ class OpenedRun(ABC):
         return dict(self._align_files(self._items(items), of, form))
 
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
-        """Figures of the attention over the items of these names, else over the first `count`, by file names."""
+        """Figures, by file names, of the attention over the named items, else over the first `count`."""
         return dict(self._plot(self._items(items), count, names))
 
     def compare_gradients(
