@@ -41,6 +41,7 @@ class Hybrid(ScoreFunctionELBO):
 
     name = "hybrid"
     unbiased = False
+    needs = ScoreFunctionELBO.needs | {"predictions"}
 
     def __init__(
         self,

@@ -53,9 +53,10 @@ def train(
         run.evaluate(beam=5)
 
     Args:
-        model: a model family (`hardpp.list_models()`), or a class of your own.
+        model: a model family (`hardpp.list_models()`), or a class of your own that can be imported; such a
+            run is opened again with `trust=True`.
         guide: a guide of that family (`hardpp.list_guides(model)`); None: the recommended one.
-        objective: an objective (`hardpp.list_objectives()`), or a class of your own; None: the family's.
+        objective: an objective (`hardpp.list_objectives()`), or such a class; None: the family's.
         data: a data set (`hardpp.list_data()`), file or folder; None: the family's.
         preset: sizes and settings to start from, "small" or "paper".
         particles: draws of the guide for each datum and step.
@@ -102,6 +103,9 @@ def load_data(
     **settings: Any,
 ) -> Any:
     """The data that a model family would train on: their parts are `train`, `dev` and `test`.
+
+    Example:
+        pairs = hardpp.load_data("words.tsv", reverse=True).train
 
     Args:
         name: a data set, file or folder.

@@ -86,8 +86,8 @@ def measured_objectives(
 
 
 def is_foreign(name: str) -> bool:
-    """Does a name stand for a class to be imported, `package.module:Class`, and not for one of ours?"""
-    return ":" in name
+    """Does a name stand for a class to be imported, `package.module:Class`, that is not one of ours?"""
+    return ":" in name and not name.startswith("hardpp.")
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> str:
@@ -102,7 +102,7 @@ def _named(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
         value = next((entry.value for entry in entry_points(group=group) if entry.name == name), name)
     if not isinstance(value, str):
         return value
-    if not is_foreign(value):
+    if ":" not in value:
         raise UsageError(unknown(kind, name, names))
     module, _, attribute = value.partition(":")
     try:

@@ -18,6 +18,8 @@ from hardpp.guides.prior import Prior
 from hardpp.types import Batch, Need
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+# The training batches of an epoch, by its number; each is made when it is asked for.
+EpochBatches = Callable[[int], Sequence[Callable[[], Batch]]]
 
 
 class Programs(NamedTuple):
@@ -117,10 +119,8 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def epoch_batches(
-        self, config: RunConfig, data: Any, description: Any
-    ) -> Callable[[int], Sequence[Callable[[], Batch]]]:
-        """The training batches of an epoch, by its number; each is made when it is asked for."""
+    def epoch_batches(self, config: RunConfig, data: Any, description: Any) -> EpochBatches:
+        """Batches of the training part, in an order that seed and epoch alone decide."""
 
     @abstractmethod
     def dev_batches(self, config: RunConfig, data: Any, description: Any) -> Sequence[Batch]:

@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OpenedRun(ABC):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
@@ -49,6 +49,10 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+
+    def __repr__(self) -> str:
+        """One line, as notebooks print it: a run holds all of its data."""
+        return f"<run {self.path}: {self.config.model}, {self.config.guide} guide, {self.config.objective}>"
 
     def select(
         self,
@@ -219,6 +223,12 @@ class OpenedRun(ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
+
+
+def part_of(corpus: Any, part: str | None, limit: int | None) -> list[Any]:
+    """The first so many items of a part (the test part if none is named), or of all parts in a row."""
+    items = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part or "test")
+    return list(items[:limit])
 
 
 def _check_word(name: str, word: str | None, words: Sequence[str | None]) -> None:

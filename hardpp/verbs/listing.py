@@ -96,9 +96,10 @@ def objectives(name: str | None, style: str) -> None:
         click.echo(table(list_objectives(), style))
         return
     spec = objective_spec(name)
+    parts = [table(list_options(spec), style)]
     if style == "table":
-        click.echo(f"{inspect.getdoc(spec.kind)}\n")
-    click.echo(table(list_options(spec), style))
+        parts = [spec.summary and f"{spec.summary}.", inspect.getdoc(spec.kind) or "", *parts]
+    click.echo("\n\n".join(filter(None, parts)))
 
 
 @click.command()

@@ -154,6 +154,7 @@ def learn(case: Case, objective: ScoreFunctionELBO, steps: int) -> nn.Module:
     return objective.baseline.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["chain", "history", "two-supports"])
 def test_a_learned_baseline_takes_the_variance_of_the_ideal_constants(name: str) -> None:
     """Summed over all draws: what is left is compared with the best that one number a stage can do."""

@@ -276,7 +276,7 @@ def test_one_categorical_latent_an_instance() -> None:
 
     with pytest.raises(UsageError, match=r"the guide draws 'z' \(Normal\)"):
         objective.estimate(normal_latent, normal_latent)
-    with pytest.raises(UsageError, match="the guide draws none"):
+    with pytest.raises(UsageError, match="the programs draw no latents"):
         objective.estimate(nothing, lambda: None)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hardpp.data.atomic_files import PARTIAL, write_file
 from hardpp.data.fetch import debian, npm, wheels
 from hardpp.data.fetch.cache import build_folder, cache_folder
-from hardpp.data.fetch.members import sha256_of_member, size_of_member
+from hardpp.data.fetch.members import has_members, sha256_of_member, size_of_member
 from hardpp.data.fetch.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
@@ -60,7 +60,7 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
     folder = _folder(source)
     if not verify and _trusted(folder, source):
         return folder
-    if _intact(folder, source):
+    if has_members(folder, source.members):
         with contextlib.suppress(ResourceError):  # a cache that cannot be written is hashed each time
             _write_done(folder, source)
         return folder
@@ -71,7 +71,9 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
         _check(built, source)
         _write_done(built, source)
 
-    build_folder(folder, build, unless=lambda: _trusted(folder, source) and _intact(folder, source))
+    build_folder(
+        folder, build, unless=lambda: _trusted(folder, source) and has_members(folder, source.members)
+    )
     return folder
 
 
@@ -101,13 +103,6 @@ def _contents(folder: Path, source: Source) -> dict[str, dict[str, object]]:
         member: {"size": size_of_member(folder, member), "sha256": sha256}
         for member, sha256 in source.members.items()
     }
-
-
-def _intact(folder: Path, source: Source) -> bool:
-    try:
-        return all(sha256_of_member(folder, member) == sha256 for member, sha256 in source.members.items())
-    except OSError:
-        return False
 
 
 def _check(built: Path, source: Source) -> None:

@@ -64,12 +64,12 @@ class Lattice(NamedTuple):
             raise NumericalError(
                 f"datum {datum} of the batch has log p(y) = {float(total[datum])} and no posterior"
             )
-        return {self.site: draw_paths(self.arcs, self.end, draws).transitions}
+        return {self.site: draw_paths(self.arcs, self.end, draws)}
 
     def mode(self) -> tuple[dict[str, Tensor], Tensor]:
         """The decisions that are most probable together, (B, N), and their log-probability with y, (B,)."""
-        best = best_path(self.arcs, self.end)
-        return {self.site: best.transitions}, best.weight * self.scale
+        transitions, weight = best_path(self.arcs, self.end)
+        return {self.site: transitions}, weight * self.scale
 
 
 class AnyPath(Messenger):
