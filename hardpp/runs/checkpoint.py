@@ -80,11 +80,8 @@ def complete(run: Path) -> list[Path]:
 def newest_sound(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved | None:
     """The newest checkpoint whose bytes are all as its manifest says; None where there are no checkpoints.
 
-    A folder without a manifest is none: it was never finished.
-
-    Args:
-        run: the run folder.
-        report: told of each newer one that is passed over, and why.
+    A folder without a manifest is none: it was never finished. `report` is told of each newer one that is
+    passed over, and why.
 
     Raises:
         CheckpointError: there are checkpoints, but none is sound, or their folder cannot be read.

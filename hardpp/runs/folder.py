@@ -107,10 +107,8 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
         for which in (began_with, config)
     )
     if difference := differing(before, now):
-        raise UsageError(
-            f"{folder} holds a run with another configuration ({difference})",
-            "give another --out, or --force",
-        )
+        what = f"{folder} holds a run with another configuration ({difference})"
+        raise UsageError(what, "give another --out, or --force")
 
 
 def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
@@ -173,11 +171,7 @@ def open_run(
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device of `auto` (cuda when there is one), `cpu` or `cuda`.
-
-    Raises:
-        UsageError: cuda was asked for and is not there.
-    """
+    """The torch device of `auto` (cuda when there is one), `cpu`, or `cuda`, refused where there is none."""
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("there is no CUDA device here", "use --device cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

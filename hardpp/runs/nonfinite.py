@@ -48,12 +48,10 @@ class NonFiniteGuard:
         self.skipped = 0  # in a row
 
     def accept(self, step: int, batch: Callable[[], Any], number: Tensor) -> bool:
-        """Notes the loss or gradient norm of a step; False if the step is to be skipped.
+        """Notes a step, from 1, by a scalar that is finite if the step is; False if it is to be skipped.
 
         Args:
-            step: its number, from 1.
             batch: makes the batch of the step again.
-            number: a scalar that is finite if the step is.
 
         Raises:
             NumericalError: more than ten steps in a row would be skipped.
@@ -139,10 +137,8 @@ class NonFiniteGuard:
 def check_finite(tensors: Mapping[str, Tensor], step: int, device: torch.device) -> None:
     """Makes sure that what is about to be saved is finite; waits for the device once.
 
-    Args:
-        tensors: by name, of any shapes; those that hold no floating-point numbers are passed over.
-        step: after which they are saved.
-        device: where most of them are.
+    Tensors may have any shapes; those that hold no floating-point numbers are passed over. The device is that
+    of most of them, the step the one after which they are saved.
 
     Raises:
         NumericalError: a tensor is not finite; the message names the first.

@@ -21,12 +21,10 @@ from hardpp.types import Record
 
 
 class Session:
-    """A run that can be trained.
+    """A run that can be trained, of a resolved configuration.
 
-    Args:
-        config: the resolved configuration.
-        report: told in a few words what is going on.
-        restored: a checkpoint will give the weights, so that those of `init_from` are not asked for.
+    With `restored` a checkpoint will give the weights, so that those of `init_from` are not asked for.
+    `report` is told in a few words what is going on.
     """
 
     def __init__(self, config: RunConfig, report: Callable[[str], None], *, restored: bool = False):
@@ -106,10 +104,8 @@ def initialise(programs: Programs, config: RunConfig, description: Description, 
     other = open_run(folder, "cpu")
     theirs, ours = _symbols(other.description), _symbols(description)
     if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
-        raise UsageError(
-            f"--init-from {folder}: that run has other symbols ({', '.join(apart)})",
-            "train it on data with the same ones",
-        )
+        what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"
+        raise UsageError(what, "train it on data with the same ones")
     try:
         programs.model.load_state_dict(other.programs.model.state_dict())
         if config.guide == other.config.guide:

@@ -67,9 +67,8 @@ class Trainer:
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
         self.weight_noise, self.weight_noise_steps = weight_noise, weight_noise_steps
         self.parameters = list(objective.parameters())
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
+        rate, decay = schedule.learning_rate, schedule.weight_decay
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay)
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.state = TrainingState(objective, self.averaged, self.optimiser, device)
         self.nonfinite = nonfinite or NonFiniteGuard(device)
@@ -127,9 +126,8 @@ class Trainer:
             torch.manual_seed(0)
             bound = self.dev_bound(self.evaluated)
         if not math.isfinite(bound):
-            raise NumericalError(
-                f"the dev bound is {bound} after step {self.step}", "lower optimiser.learning_rate"
-            )
+            what = f"the dev bound is {bound} after step {self.step}"
+            raise NumericalError(what, "lower optimiser.learning_rate")
         self.validated_at = self.step
         better = bound > self.best
         self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1

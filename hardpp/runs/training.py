@@ -98,13 +98,10 @@ def train(
 ) -> None:
     """Trains to the end in a run folder, or until told to stop.
 
-    Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev
-    bound is marked.
+    The trainer is the session's, new or restored from the folder's newest sound checkpoint. Every epoch,
+    every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev bound is marked.
 
     Args:
-        session: what is trained.
-        trainer: the session's, new or restored from the folder's newest sound checkpoint.
-        folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
         report: told of every step that is left out.

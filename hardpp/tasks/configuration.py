@@ -136,9 +136,8 @@ def _check_family(
         wrong.add(unknown("guide", guide, model.guides))
     elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
         objective, default = _name(tables, "objective"), _default_guide(model, spec)
-        wrong.add(
-            f"objective {objective!r} trains no guide: leave --guide out or give {default}, not {guide}"
-        )
+        instead = f"leave --guide out or give {default}, not {guide}"
+        wrong.add(f"objective {objective!r} trains no guide: {instead}")
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
@@ -168,8 +167,8 @@ def _check_needs(
 ) -> None:
     lacks = model.lacks(model.network(**_table(tables, "network")))
     for need in sorted(objective.needs & lacks.keys()):
-        reason = lacks[need].reason.format(objective=_name(tables, "objective"))
-        wrong.add(reason, hint=lacks[need].hint)
+        reason, hint = lacks[need]
+        wrong.add(reason.format(objective=_name(tables, "objective")), hint=hint)
 
 
 def _name(tables: Mapping[str, Any], key: str) -> str:

@@ -195,10 +195,8 @@ class OpenedRun(ABC):
         _check_word("of", of, ("posterior", "guide", "prior"))
         forms = self.family.alignment_forms
         if form not in forms or forms[form].files != files:
-            raise UsageError(
-                f"model {self.family.name} has no alignments in the form {form!r}",
-                f"give --format {' or '.join(forms)}",
-            )
+            what = f"model {self.family.name} has no alignments in the form {form!r}"
+            raise UsageError(what, f"give --format {' or '.join(forms)}")
 
     # What each family answers; options are of its schema of decoding.
     @abstractmethod
