@@ -13,14 +13,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import family, objective_spec, unknown
 from hardpp.tasks.family import Family, Recommended
-from hardpp.tasks.objectives import (
-    ObjectiveSpec,
-    build,
-    option_problems,
-    options_of,
-    with_settings,
-    without_retired,
-)
+from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 T = TypeVar("T")
@@ -93,7 +86,8 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     """
     tables = _renamed(tables)
     if options := _table(tables, "inference"):
-        tables["inference"] = without_retired(objective_spec(_name(tables, "objective")), options)
+        retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
+        tables["inference"] = {name: value for name, value in options.items() if name not in retired}
     resolve([tables, {"data": {"name": "."}}])
     model = family(_name(tables, "model"))
     return RunConfig(**{**tables, "data": model.data(**_table(tables, "data"))})

@@ -5,7 +5,7 @@ Shapes: B data, T output steps or questions, S regions.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor
@@ -13,7 +13,6 @@ from torch import Tensor
 from hardpp.data.images.rasters import Box
 from hardpp.errors import UsageError
 from hardpp.nn.grid_encoder import grid_boxes, window_side
-from hardpp.tasks.attention import Attention
 
 Kernels = Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1, max_length=16)]
 
@@ -30,8 +29,8 @@ def region_count(kernels: Sequence[int], height: int, width: int) -> int:
     return len(boxes)
 
 
-def likeliest_regions(attention: Attention) -> dict[str, list[list[int]]]:
-    """The region with the most weight at every step, on the host: view -> (B, T)."""
+def likeliest_regions(attention: Any) -> dict[str, list[list[int]]]:
+    """The region with the most weight at every step of an `Attention`, on the host: view -> (B, T)."""
     return {view: weights.argmax(-1).tolist() for view, weights in attention._asdict().items()}
 
 

@@ -90,14 +90,13 @@ def objectives(name: str | None, style: str) -> None:
     Options are set by --particles, --set inference.OPTION=VALUE, or the table [inference] of a --config.
     """
     from hardpp.tasks.catalogue import objective_spec
-    from hardpp.tasks.listing import list_objectives
-    from hardpp.tasks.objectives import described_options
+    from hardpp.tasks.listing import list_objectives, list_options
 
     if name is None:
         click.echo(table(list_objectives(), style))
         return
     spec = objective_spec(name)
-    parts = [table(described_options(spec), style)]
+    parts = [table(list_options(spec), style)]
     if style == "table":
         parts = [spec.summary and f"{spec.summary}.", inspect.getdoc(spec.kind) or "", *parts]
     click.echo("\n\n".join(filter(None, parts)))

@@ -10,7 +10,8 @@ from hardpp.errors import UsageError
 from hardpp.inference import VIMCO, LearnedBaseline, ScoreFunctionELBO, SurrogateObjective
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.tasks.configuration import resolve, stored
-from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, described_options, options_of
+from hardpp.tasks.listing import list_options
+from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of
 from hardpp.types import Need
 
 every_row = pytest.mark.parametrize("name", OBJECTIVES)
@@ -73,7 +74,7 @@ def test_a_class_with_options_that_must_be_given_speaks_for_itself() -> None:
 
 @every_row
 def test_every_option_is_explained(name: str) -> None:
-    for row in described_options(OBJECTIVES[name]):
+    for row in list_options(OBJECTIVES[name]):
         assert row["what"], row["option"]
         assert len(row["what"]) < 110, row["option"]
         assert not row["what"].endswith(".")
@@ -163,7 +164,7 @@ class Stranger(SurrogateObjective):
 
 def test_the_options_of_a_stranger_are_its_own() -> None:
     spec = ObjectiveSpec(Stranger)
-    rows = {row["option"]: row["what"] for row in described_options(spec)}
+    rows = {row["option"]: row["what"] for row in list_options(spec)}
     assert rows == {"sharpness": "how sharp", "kl_warmup": ""}
     assert build(spec, {"kl_warmup": 5}).numbers == (1.0, 5)  # type: ignore[attr-defined]
     assert spec.what == "Somebody else's"
