@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from caption_files import NAMES, write_table
 from corpora import settings, write_corpus
-from hardpp.metrics.phone_error_rate import phone_error_rate
 from image_files import write_idx
 from question_corpora import write_easy
 from tone_speech import write_tones
 
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.runs.folder import open_run
 from hardpp.tasks.opened_run import OpenedRun
