@@ -145,9 +145,9 @@ def options_of(spec: ObjectiveSpec) -> type[Section]:
     fields: dict[str, Any] = {}
     for name, parameter, kinds in _parameters(spec.kind):
         for schedule in _schedules(kinds):
-            for number, argument, [kind] in _parameters(schedule):
-                field = Field(argument.default, description=_explained(schedule).get(number))
-                fields[number] = (kind, field)
+            for option, argument, [kind] in _parameters(schedule):
+                what = _explained(schedule).get(option)
+                fields[option] = (kind, Field(argument.default, description=what))
         plain = [kind for kind in kinds if kind in PLAIN or get_origin(kind) is Literal]
         if name in {*spec.fixed, *PlateOptions.__annotations__} or set(plain) <= {type(None)}:
             continue
@@ -178,7 +178,7 @@ def build(spec: ObjectiveSpec, options: Mapping[str, Any]) -> SurrogateObjective
         given["num_particles"] = given.pop("particles")
     for name, _, kinds in _parameters(spec.kind):
         for schedule in _schedules(kinds):
-            given[name] = schedule(**{number: given.pop(number) for number, *_ in _parameters(schedule)})
+            given[name] = schedule(**{option: given.pop(option) for option, *_ in _parameters(schedule)})
         if given.get(name) == "none" and type(None) in kinds:
             given[name] = None
     return spec.kind(**given, **spec.fixed)
