@@ -10,6 +10,7 @@ its class. Three things are spelt differently: `num_particles` is `particles`; N
 import inspect
 import re
 import types
+from collections import ChainMap
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -109,7 +110,7 @@ PLAIN = (int, float, bool, str, type(None))
 
 def options_of(spec: ObjectiveSpec) -> type[Section]:
     """The schema of an objective's options."""
-    explained = _arguments(inspect.getdoc(spec.kind) or "")
+    explained = ChainMap(*(_arguments(inspect.getdoc(kind) or "") for kind in spec.kind.__mro__))
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(spec.kind.__init__).parameters.items():
         kinds = _kinds(spec.kind, name)

@@ -1,25 +1,26 @@
-"""Schedules of objectives as a configuration spells them: a few plain numbers each.
+"""Schedules and proposals of objectives as a configuration spells them: a few plain values each.
 
-`hardpp.inference.control.schedules` has the schedules, and says what they do.
+`hardpp.inference.control.schedules` and `hardpp.inference.weights.proposals` say what they do.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from hardpp.config import Section
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp, TrainingSchedule
+from hardpp.inference.weights.proposals import Proposal, Tempered, UniformMixture
 
 
 class ScheduleOptions(Section):
-    """The plain numbers that stand for a schedule."""
+    """The plain values that stand for a schedule or a proposal."""
 
-    def schedule(self) -> TrainingSchedule | None:
-        """The schedule, None where there is none.
+    def schedule(self) -> TrainingSchedule | Proposal | None:
+        """The schedule or proposal, None where there is none.
 
         Raises:
-            UsageError: numbers of which there is no schedule.
+            UsageError: numbers of which there is none.
         """
         raise NotImplementedError
 
@@ -57,4 +58,25 @@ class EntropyOptions(ScheduleOptions):
         return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
 
 
-SCHEDULES: dict[Any, type[ScheduleOptions]] = {KLWarmUp: KLOptions, EntropyBonus: EntropyOptions}
+class ProposalOptions(ScheduleOptions):
+    """Of what draws the particles."""
+
+    proposal: Literal["none", "temperature", "mixture"] = Field(
+        "none", description="what draws the particles: the guide, or a flatter version of it"
+    )
+    temperature: float = Field(
+        2.0, description='what the proposal "temperature" divides log-probabilities by, at least 1'
+    )
+    mixture: float = Field(0.1, description='the share of the uniform distribution in the proposal "mixture"')
+
+    def schedule(self) -> Proposal | None:
+        """The proposal; see `ScheduleOptions`."""
+        flatter = {"temperature": Tempered(self.temperature), "mixture": UniformMixture(self.mixture)}
+        return flatter.get(self.proposal)
+
+
+SCHEDULES: dict[Any, type[ScheduleOptions]] = {
+    KLWarmUp: KLOptions,
+    EntropyBonus: EntropyOptions,
+    Proposal: ProposalOptions,
+}
