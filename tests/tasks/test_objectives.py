@@ -156,9 +156,9 @@ def test_a_proposal_of_plain_values(name: str) -> None:
     assert proposal() is None
     assert proposal(proposal="temperature") == Tempered(2.0)
     assert proposal(proposal="mixture", mixture=0.3) == UniformMixture(0.3)
-    with pytest.raises(UsageError, match="a temperature that flattens is at least 1, not 0.5"):
+    with pytest.raises(UsageError, match="a temperature that flattens is at least 1"):
         proposal(proposal="temperature", temperature=0.5)
-    with pytest.raises(UsageError, match="mixture is a share above 0 and at most 1, not -1.0"):
+    with pytest.raises(UsageError, match="mixture is a share above 0 and at most 1"):
         proposal(mixture=-1.0)
     with pytest.raises(ValidationError, match="'none', 'temperature' or 'mixture'"):
         proposal(proposal="flat")
