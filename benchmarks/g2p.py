@@ -26,7 +26,7 @@ from hardpp.data.transduction import cmudict
 from hardpp.metrics.error_rates import error_rates
 from hardpp.runs.folder import open_run
 from hardpp.runs.session import Session
-from hardpp.tasks.alignment.decoding import decode
+from hardpp.tasks.alignment.evaluation import decode
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs, Run
 

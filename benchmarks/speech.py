@@ -26,7 +26,7 @@ from typing import Any
 from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
-from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
 from hardpp.runs.session import Session
@@ -34,8 +34,7 @@ from hardpp.runs.trainer import Trainer
 from hardpp.runs.training import train as train_session
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
-from hardpp.tasks.online_alignment.evaluation import delays
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, delays, recognise
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
 

@@ -34,11 +34,10 @@ from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.models.latent_alignment import LatentAlignment
-from hardpp.nn.attention import BilinearScorer
+from hardpp.nn.attention import BilinearScorer, attend
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.ops.attention import attend
 from hardpp.types import SequenceBatch
 
 B, S, T = 32, 25, 25

@@ -38,18 +38,6 @@ def main(debug: bool) -> None:
     """
 
 
-for _verb in (
-    train,
-    evaluate,
-    posterior,
-    plot,
-    align,
-    compare,
-    decode,
-    data,
-    models,
-    guides,
-    objectives,
-    doctor,
-):
+_VERBS = (train, evaluate, posterior, plot, align, compare, decode, data, models, guides, objectives, doctor)
+for _verb in _VERBS:
     main.add_command(_verb)

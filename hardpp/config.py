@@ -95,11 +95,7 @@ class RunConfig(Section):
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        UsageError: the file is missing or not TOML.
-    """
+    """The tables of a TOML file; a UsageError where it is missing or not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -112,11 +108,7 @@ def to_toml(config: BaseModel) -> str:
 
 
 def parse_setting(text: str) -> dict[str, Any]:
-    """One `--set section.key=value`; the value is TOML, or else a string.
-
-    Raises:
-        UsageError: there is no `=`.
-    """
+    """One `--set section.key=value`; the value is TOML, or else a string."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"--set {text!r} is not of the form section.key=value")
@@ -124,10 +116,13 @@ def parse_setting(text: str) -> dict[str, Any]:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
-    nested: Any = parsed
-    for part in reversed(name.strip().split(".")):
-        nested = {part: nested}
-    return dict(nested)
+    return nested(name.strip(), parsed)
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """The tables in which a value stands under a dotted key."""
+    section, dot, inside = key.partition(".")
+    return {section: nested(inside, value) if dot else value}
 
 
 def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,7 +144,7 @@ def problems(
     prefix: str = "",
     sections: Mapping[str, type[BaseModel]] = MappingProxyType({}),
 ) -> list[str]:
-    """One phrase for every unknown key and every wrong value; empty if the tables are valid.
+    """One phrase for every unknown key and every wrong value; empty if the tables are as the schema says.
 
     Args:
         schema: what the tables should be.
@@ -167,16 +162,11 @@ def problems(
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
-    close = _closest(name, names)
-    return "" if close is None else _meant(close)
+    return "".join(f"; did you mean {close!r}?" for close in _closest(name, names))
 
 
-def _closest(name: str, names: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)), None)
-
-
-def _meant(name: str) -> str:
-    return f"; did you mean {name!r}?"
+def _closest(name: str, names: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
 
 
 def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
@@ -187,9 +177,9 @@ def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
     if detail["type"] != "extra_forbidden":
         return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
     # A section may be left out; of several keys with one name the first is meant, so `guide` is the run's.
-    known = {name.rpartition(".")[2]: name for name in reversed(keys)}
-    if (close := _closest(place[-1], known)) is not None:
-        return f"unknown key {key!r}{_meant(known[close])}"
+    by_last_part = {name.rpartition(".")[2]: name for name in reversed(keys)}
+    for close in _closest(place[-1], by_last_part):
+        return f"unknown key {key!r}; did you mean {by_last_part[close]!r}?"
     beside = [whole for whole in keys if whole.rpartition(".")[0] == prefix]
     return f"unknown key {key!r} (there are: {', '.join(beside)})"
 

@@ -24,16 +24,13 @@ class SequenceBatch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """B."""
         return self.target.shape[0]
 
     @property
-    def symbols(self) -> Tensor:
-        """Target symbols, end marks included: ()."""
+    def symbols(self) -> Tensor:  # end marks included
         return self.target_mask.sum()
 
     def to(self, where: device | str) -> "SequenceBatch":
-        """The same batch on another device."""
         return SequenceBatch(*(part.to(where) for part in self))
 
 
@@ -51,19 +48,16 @@ class QuestionBatch(NamedTuple):
     target: Tensor  # (B, T) int64, the answers
     target_mask: Tensor  # (B, T) bool
 
-    def to(self, where: device | str) -> "QuestionBatch":
-        """The same batch on another device."""
-        return QuestionBatch(*(part.to(where) for part in self))
-
     @property
     def size(self) -> int:
-        """B, the number of images."""
         return self.target.shape[0]
 
     @property
     def symbols(self) -> Tensor:
-        """The number of answers to predict: ()."""
         return self.target_mask.sum()
+
+    def to(self, where: device | str) -> "QuestionBatch":
+        return QuestionBatch(*(part.to(where) for part in self))
 
 
 class ImageBatch(NamedTuple):
@@ -74,16 +68,13 @@ class ImageBatch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """B."""
         return self.target.shape[0]
 
     @property
     def symbols(self) -> Tensor:
-        """The number of labels, one an image: ()."""
         return torch.full((), self.size, device=self.target.device)
 
     def to(self, where: device | str) -> "ImageBatch":
-        """The same batch on another device."""
         return ImageBatch(*(part.to(where) for part in self))
 
 
@@ -108,8 +99,9 @@ class Batch(Protocol):
 #   enumerable       each latent can be summed over by itself, given what it depends on
 #   relaxable        latents may arrive as weights over their values in place of one of them
 #   emission-counts  it can be told how many symbols were emitted before each decision
+#   predictions      what is observed has a likeliest value at each of its elements
 #   dreams           one run of the model draws observations, too
-Need = Literal["latents", "marginal", "enumerable", "relaxable", "emission-counts", "dreams"]
+Need = Literal["latents", "marginal", "enumerable", "relaxable", "emission-counts", "predictions", "dreams"]
 Prediction = Literal["marginal", "expected"]  # latents are summed out, or replaced by their expected values
 
 

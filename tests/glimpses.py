@@ -18,8 +18,7 @@ from hardpp.guides.glimpse import LabelInformed
 from hardpp.guides.prior import Prior
 from hardpp.models.glimpse_classifier import GlimpseClassifier
 from hardpp.nn.glimpse_network import ContextNetwork, LocationHead, glimpse_perceptron
-from hardpp.nn.stepwise_lstm import StepwiseLSTM
-from hardpp.nn.stepwise_rnn import Cell, StepwiseRNN
+from hardpp.nn.recurrent import Cell, StepwiseLSTM, StepwiseRNN
 from hardpp.ops.patches import Sensor
 from hardpp.types import ImageBatch
 

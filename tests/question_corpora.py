@@ -15,10 +15,9 @@ from torch import nn
 from hardpp.guides.prior import Prior
 from hardpp.guides.question_answering import AnswerInformed
 from hardpp.models.question_answering import QuestionAnswering
-from hardpp.nn.answer_readout import AnswerReadout
-from hardpp.nn.attention import AdditiveScorer
-from hardpp.nn.gated_scorer import GatedScorer
-from hardpp.nn.question_reader import QuestionReader
+from hardpp.nn.attention import AdditiveScorer, GatedScorer
+from hardpp.nn.readout import AnswerReadout
+from hardpp.nn.recurrent import QuestionReader
 from hardpp.types import QuestionBatch
 
 MODEL = "question-answering"

@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from hardpp.cli import main
-from hardpp.config import parse_setting
+from hardpp.config import RunConfig, parse_setting
+from hardpp.tasks.catalogue import FAMILIES, family
 from hardpp.tasks.configuration import resolve
+from hardpp.tasks.objectives import OBJECTIVES, options_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,13 +18,25 @@ SPEECH = (ROOT / "docs" / "speech.md").read_text(encoding="utf-8")
 GLIMPSES = (ROOT / "docs" / "glimpses.md").read_text(encoding="utf-8")
 QUESTIONS = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
 TRANSLATION = (ROOT / "docs" / "translation.md").read_text(encoding="utf-8")
+PYTHON = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 PAGES = README + SPEECH + GLIMPSES + QUESTIONS + TRANSLATION
+SECTIONS = {
+    **{
+        name: [getattr(family(model), name) for model in FAMILIES] for name in ("data", "network", "decoding")
+    },
+    **{name: [RunConfig.model_fields[name].annotation] for name in ("optimiser", "training")},
+    "inference": [options_of(spec) for spec in OBJECTIVES.values()],
+}
 
 
-def test_the_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
-    assert block
-    exec(compile(block[1], "README.md", "exec"), {})
+def test_the_block_from_python_is_one_that_runs() -> None:
+    block, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert f"```python\n{block}```" in PYTHON.replace(", settings=small", "")  # run by test_docs_python.py
+
+
+def test_the_block_on_own_programs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    _, block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
     gaps = [float(gap) for gap in re.search(r"posterior\): \[(.*?)\]", printed)[1].split(",")]  # type: ignore[index]
     assert all(0 <= gap < 1 for gap in gaps)
@@ -53,6 +67,19 @@ def test_settings_shown_go_together(line: str) -> None:
         flags.pop(apart, None)
     shown = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
     assert resolve([*shown, flags]).model == flags.get("model", "alignment")
+
+
+@pytest.mark.parametrize(
+    "setting", sorted(set(re.findall(rf"\b((?:{'|'.join(SECTIONS)})\.\w+)\b(?!\()", PAGES)))
+)
+def test_every_setting_shown_exists(setting: str) -> None:
+    section, key = setting.split(".")
+    assert any(key in schema.model_fields for schema in SECTIONS[section])
+
+
+def test_the_readme_lists_every_objective() -> None:
+    listed = README.partition("## What is here")[2].partition("`DisARM`")[0].partition("explained):")[2]
+    assert set(re.findall(r"`([a-z-]+)`", listed)) == set(OBJECTIVES)
 
 
 @pytest.mark.parametrize("row", re.findall(r"^\| (?:REINFORCE|NVIL|VIMCO).*$", SPEECH, re.MULTILINE))

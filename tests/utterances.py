@@ -15,9 +15,8 @@ from hardpp.guides.online_alignment import TargetInformed
 from hardpp.guides.prior import Prior
 from hardpp.models.online_alignment import OnlineAlignment
 from hardpp.models.transducer import TransducerAlignment
-from hardpp.nn.joint import Joint
-from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.nn.readout import Joint
+from hardpp.nn.recurrent import BidirectionalLSTM, StepwiseLSTM
 from hardpp.types import SequenceBatch
 
 F, E, H, V = 2, 2, 3, 4

@@ -26,29 +26,20 @@ _MANY = 50  # files, from which on one sync of the whole system is faster than o
 
 
 def check_writable(path: Path, *, force: bool = True) -> None:
-    """Refuses a path that `write_file` would refuse, and makes its folder; asked before long work.
-
-    Raises:
-        UsageError: `path` exists and `force` is not given, or it is a folder or device.
-        ResourceError: the folder cannot be made.
-    """
+    """Refuses a path that `write_file` would refuse, and makes its folder; asked before long work."""
     with write_errors(path):
         if path.is_dir():
             raise UsageError(f"{path} is a folder; a file name is needed")
-        if os.path.lexists(path) and not (path.is_symlink() or path.is_file()):
-            raise UsageError(f"{path} is not an ordinary file, and is not replaced by one")
-        if os.path.lexists(path) and not force:
-            raise UsageError(f"{path} exists already", "give another name, or --force to replace it")
+        if os.path.lexists(path):
+            if not (path.is_symlink() or path.is_file()):
+                raise UsageError(f"{path} is not an ordinary file, and is not replaced by one")
+            if not force:
+                raise UsageError(f"{path} exists already", "give another name, or --force to replace it")
         path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_file(path: Path, data: bytes, *, force: bool = True) -> None:
-    """Writes a file, in a folder that is made if need be.
-
-    Args:
-        path: the file to write.
-        data: all that it will hold.
-        force: replace it if it exists.
+    """Writes a file, in a folder that is made if need be; `force` replaces one that exists.
 
     Raises:
         UsageError: `path` exists and `force` is not given, or it is a folder or device.
@@ -64,16 +55,13 @@ def write_file(path: Path, data: bytes, *, force: bool = True) -> None:
                 os.fsync(file.fileno())
             os.replace(partial, path)
         finally:  # an interrupt, too, must leave nothing half-written
-            _delete(partial)
+            with suppress(OSError):
+                _delete(partial)
         _sync_folder(path.parent)
 
 
 def open_to_append(path: Path) -> TextIO:
-    """Opens a text file (UTF-8), made if need be, to append lines; a link is refused.
-
-    Raises:
-        OSError: the file cannot be opened, or is a link.
-    """
+    """Opens a text file (UTF-8), made if need be, to append lines; a link is refused by an OSError."""
     no_link = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
     return open(path, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags | no_link, 0o666))
 
@@ -82,14 +70,9 @@ def open_to_append(path: Path) -> TextIO:
 def replacing_folder(path: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """Gives a new, empty folder to fill, which takes the place of `path` if the block succeeds.
 
-    What stood there before steps aside, and comes back should the new folder not get into its place.
-
-    Args:
-        path: the folder to make, with those that it lies in.
-        unless: asked if something is there by then: may it stay, and the new folder be dropped?
-
-    Raises:
-        OSError: the folder cannot be made, written or put in place; see `write_errors`.
+    What stood there before steps aside, and comes back should the new folder not get into its place. `unless`
+    is asked if something is there by then: may it stay, and the new folder be dropped? An OSError says what
+    went wrong; see `write_errors`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(path.parent)
@@ -99,40 +82,34 @@ def replacing_folder(path: Path, *, unless: Callable[[], bool] = lambda: False) 
         _sync_tree(partial)
         _put_in_place(partial, path, unless)
     finally:
-        _delete(partial)
+        with suppress(OSError):
+            _delete(partial)
 
 
 def remove(path: Path) -> None:
     """Removes a file, a folder with all that it holds, or a link without what it points to.
 
     It first loses its name, so that no half of it is ever taken for the whole.
-
-    Raises:
-        OSError: it cannot be removed.
     """
     if os.path.lexists(path):
         aside = _partial(path.parent)
         os.replace(path, aside)
-        _delete(aside, ignore_errors=False)
+        _delete(aside)
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what killed processes left half-written in a folder where no other process writes.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
+    """Removes what killed processes left half-written in a folder where no other process writes."""
     for path in folder.glob(f"{PARTIAL}*"):
-        _delete(path, ignore_errors=False)
+        _delete(path)
 
 
 @contextmanager
 def write_errors(path: Path, hint: str = "", otherwise: type[HardppError] = ResourceError) -> Iterator[None]:
-    """Tells in one sentence why a file or folder cannot be written.
+    """Tells in one sentence why a file or folder cannot be written, where the block raises an OSError.
 
     Raises:
-        ResourceError: the block raised an OSError since the disk is full or the quota spent.
-        HardppError: it raised another OSError: an error of the kind `otherwise`.
+        ResourceError: the disk is full or the quota spent.
+        HardppError: there is another reason; of the kind `otherwise`.
     """
     try:
         yield
@@ -164,21 +141,18 @@ def _put_in_place(folder: Path, path: Path, unless: Callable[[], bool]) -> None:
         _sync_folder(path.parent)
     finally:
         for aside in older:
-            if os.path.lexists(path):
-                _delete(aside)
-            elif os.path.lexists(aside):
-                os.replace(aside, path)
+            with suppress(OSError):
+                if os.path.lexists(path):
+                    _delete(aside)
+                else:
+                    os.replace(aside, path)
 
 
-def _delete(path: Path, *, ignore_errors: bool = True) -> None:
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError:
-        if not ignore_errors:
-            raise
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -1,18 +1,21 @@
-"""Text files, their lines, and what happens to bad ones.
+"""A user's own text and JSON files, and what happens to bad lines and entries of them.
 
 Lines end at `\\n` (or `\\r\\n`) and nowhere else, so U+2028 and U+0085 are data. One `\\n` at the end of
 the file closes the last line; a second one is an empty line, and counts. A byte order mark is dropped.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from hardpp.errors import DataError
 
 OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
+Report = Callable[[str], None]
 
-T = TypeVar("T")
+Raw = TypeVar("Raw")
+Parsed = TypeVar("Parsed")
 
 _SHOWN = 5  # bad lines named in one message
 
@@ -34,15 +37,7 @@ class BadLine(NamedTuple):
 
 
 def read_text(path: Path, hint: str = "") -> str:
-    """Read a text file in UTF-8.
-
-    Args:
-        path: The file; a byte order mark is dropped.
-        hint: What to do when it cannot be read.
-
-    Raises:
-        DataError: It cannot be read, or is not UTF-8.
-    """
+    """Read a text file in UTF-8; `hint` says what to do when it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -51,16 +46,20 @@ def read_text(path: Path, hint: str = "") -> str:
         raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: not JSON (nested too deeply)") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+
+
 def read_lines(path: Path, expected: str) -> list[bytes]:
-    """Read the lines of a file, without their ends.
-
-    Args:
-        path: The file.
-        expected: What its lines should be, for the hint when there are none.
-
-    Raises:
-        DataError: The file is missing, cannot be read, or is empty.
-    """
+    """Read the lines of a file, without their ends; `expected` says what an empty file should hold."""
     try:
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except FileNotFoundError as error:
@@ -70,41 +69,6 @@ def read_lines(path: Path, expected: str) -> list[bytes]:
     if not content:
         raise DataError(f"{path}: the file is empty", f"it needs {expected}")
     return [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
-
-
-def parse_lines(
-    path: Path,
-    parse: Callable[[int, bytes], T],
-    expected: str,
-    hint: str,
-    on_bad: OnBad = "stop",
-    report: Callable[[str], None] = lambda text: None,
-) -> list[T]:
-    """Read a file and parse each of its lines; returns the results in order.
-
-    Args:
-        path: The file.
-        parse: Takes the number of a line, from 1, and the line; a ValueError or DataError says what is wrong.
-        expected: What the lines should be, for the hint when there are none.
-        hint: What a line should be, when one is bad.
-        on_bad: What happens to bad lines: "stop", or "skip" to leave them out.
-        report: Told what was left out.
-
-    Raises:
-        DataError: The file is missing, cannot be read or is empty, lines are bad (the message names
-            file:line), or none is left.
-    """
-    parsed: list[T] = []
-    bad: list[BadLine] = []
-    for number, line in enumerate(read_lines(path, expected), start=1):
-        try:
-            parsed.append(parse(number, line))
-        except (ValueError, DataError) as reason:
-            bad.append(BadLine(path, number, str(reason)))
-    report_bad(bad, on_bad, report, hint)
-    if not parsed:
-        raise DataError(f"{path}: no line is left", hint)
-    return parsed
 
 
 def decode_line(line: bytes) -> str:
@@ -124,7 +88,61 @@ def decode_line(line: bytes) -> str:
     return text
 
 
-def report_bad(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], None], hint: str) -> None:
+def parse_lines(
+    path: Path,
+    parse: Callable[[int, bytes], Parsed],
+    expected: str,
+    hint: str,
+    on_bad: OnBad = "stop",
+    report: Report = lambda text: None,
+) -> list[Parsed]:
+    """Read a file and parse each of its lines; returns the results in order.
+
+    Args:
+        path: The file.
+        parse: Takes the number of a line, from 1, and the line; a ValueError or DataError says what is wrong.
+        expected: What the lines should be, for the hint when there are none.
+        hint: What a line should be, when one is bad.
+        on_bad: "stop", or "skip" to leave bad lines out.
+        report: Told what was left out.
+    """
+    numbered = enumerate(read_lines(path, expected), start=1)
+    return list(parse_entries(path, numbered, parse, hint, on_bad, report, lines=True).values())
+
+
+def parse_entries(
+    path: Path,
+    entries: Iterable[tuple[int, Raw]],
+    parse: Callable[[int, Raw], Parsed],
+    hint: str,
+    on_bad: OnBad,
+    report: Report,
+    *,
+    lines: bool = False,
+) -> dict[int, Parsed]:
+    """Parse the entries of a list in a file; returns the results by the numbers of the entries.
+
+    Args:
+        path: The file, for messages.
+        entries: Numbers, from 0, and entries.
+        parse: Takes both; a ValueError or DataError says what is wrong.
+        hint, on_bad, report: As for `parse_lines`.
+        lines: They are lines, and their numbers start from 1.
+    """
+    parsed: dict[int, Parsed] = {}
+    bad: list[BadLine] = []
+    for number, entry in entries:
+        try:
+            parsed[number] = parse(number, entry)
+        except (ValueError, DataError) as reason:
+            bad.append(BadLine(path, number, str(reason), entry=not lines))
+    report_bad(bad, on_bad, report, hint)
+    if not parsed:
+        raise DataError(f"{path}: no {'line' if lines else 'entry'} is left", hint)
+    return parsed
+
+
+def report_bad(bad: Sequence[BadLine], on_bad: OnBad, report: Report, hint: str) -> None:
     """Refuse data that has bad lines, or tell how many were left out and which came first.
 
     Args:
@@ -132,9 +150,6 @@ def report_bad(bad: Sequence[BadLine], on_bad: OnBad, report: Callable[[str], No
         on_bad: "stop" or "skip".
         report: Told what is left out.
         hint: What a line should be.
-
-    Raises:
-        DataError: There are bad lines and `on_bad` is "stop"; the message names files and lines.
     """
     if not bad:
         return

@@ -23,13 +23,10 @@ def run_program(
     Args:
         name: What people call the program.
         command: It and its arguments.
-        complaint: What could not be done if it does not finish.
+        complaint: What could not be done if it cannot be started or takes too long, for the DataError.
         hint: What people could do then.
         folder: Where it runs.
         patience: Seconds it may take.
-
-    Raises:
-        DataError: It cannot be started, or took too long.
     """
     try:
         return subprocess.run(

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 def uniforms(key: str, *shape: int) -> NDArray[np.float64]:
     """Draw numbers in [0, 1) that depend on the key and on their place alone.
 
-    Args:
-        key: Says what the numbers are for; other keys give independent numbers.
-        shape: Of the result; a longer first dimension begins with the same numbers.
+    Other keys give independent numbers; a longer first dimension begins with the same ones.
     """
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
     raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))

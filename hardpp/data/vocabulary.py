@@ -28,10 +28,7 @@ class Vocabulary:
         [2, 1]
 
     Args:
-        symbols: `"</s>"`, `"<unk>"`, then the distinct symbols of the data.
-
-    Raises:
-        ValueError: The reserved symbols are not in front, or a symbol of the data occurs twice.
+        symbols: `"</s>"`, `"<unk>"`, then the symbols of the data, none of them twice.
     """
 
     symbols: tuple[str, ...]
@@ -48,15 +45,8 @@ class Vocabulary:
 
     @classmethod
     def of(cls, sequences: Iterable[Iterable[str]]) -> "Vocabulary":
-        """The vocabulary of all symbols in `sequences`, sorted by code point.
-
-        Args:
-            sequences: Token sequences, usually one side of the training pairs.
-        """
-        symbols: set[str] = set()
-        for sequence in sequences:
-            symbols.update(sequence)
-        return cls(_RESERVED + tuple(sorted(symbols)))
+        """The vocabulary of all symbols in `sequences`, sorted by code point."""
+        return cls(_RESERVED + tuple(sorted({symbol for sequence in sequences for symbol in sequence})))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Ids of `tokens`, without a boundary; a token the vocabulary lacks is taken for its first factor.
@@ -66,11 +56,7 @@ class Vocabulary:
         return [self._ids.get(token, self._ids.get(token.partition(FACTORS)[0], UNKNOWN)) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Symbols of `ids`, reserved ones included; the caller cuts at `BOUNDARY`.
-
-        Raises:
-            ValueError: An id lies outside `0 .. len(self) - 1`.
-        """
+        """Symbols of `ids`, from 0 to V - 1 and reserved ones included; the caller cuts at `BOUNDARY`."""
         ids = list(ids)
         for id in ids:
             if not 0 <= id < len(self.symbols):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hardpp.decoding.greedy import forbidden_symbols
-from hardpp.decoding.predictive import Decodable, SourceT, StateT, check, next_symbol
+from hardpp.decoding.predictive import Decodable, SourceT, StateT, next_symbol
 from hardpp.errors import UsageError
 from hardpp.types import Prediction
 
@@ -64,7 +64,6 @@ def beam_search(
     Raises:
         UsageError: an option out of range, or the boundary among the forbidden symbols.
     """
-    check(prediction, keep)
     if width < 1:
         raise UsageError(f"a beam needs a width of at least 1, not {width}")
     if length_penalty < 0:
@@ -148,26 +147,16 @@ def _normaliser(length: int, penalty: float) -> float:
 
 
 def _hypotheses(ended: _Ranked, live: _Ranked, boundary: int) -> list[list[Hypothesis]]:
-    outputs = _listed(ended, boundary)
-    unfinished = None
-    for row, hypotheses in enumerate(outputs):
-        if not hypotheses:
-            unfinished = unfinished or _listed(live.first(1), None)
-            outputs[row] = unfinished[row]
-    return outputs
+    rows = zip(_listed(ended, boundary), _listed(live.first(1), None), strict=True)
+    return [finished or unfinished for finished, unfinished in rows]
 
 
 def _listed(ranked: _Ranked, boundary: int | None) -> list[list[Hypothesis]]:
+    def hypothesis(symbols: list[int], log_prob: float, score: float) -> Hypothesis:
+        symbols = symbols if boundary is None else symbols[: symbols.index(boundary)]
+        return Hypothesis(symbols, log_prob, score, boundary is not None)
+
     return [
-        [
-            Hypothesis(
-                symbols if boundary is None else symbols[: symbols.index(boundary)],
-                log_prob,
-                score,
-                boundary is not None,
-            )
-            for symbols, log_prob, score in zip(*row, strict=True)
-            if score > -torch.inf
-        ]
+        [hypothesis(*parts) for parts in zip(*row, strict=True) if parts[-1] > -torch.inf]
         for row in zip(*(part.tolist() for part in ranked), strict=True)
     ]

@@ -26,8 +26,7 @@ def best_links(weights: Tensor, sources: int, targets: int, *, always: bool = Fa
 
     Args:
         weights: (T, S), p(position) of every step; end marks and padding after the words may be included.
-        sources: the number of source words; later positions mean no link.
-        targets: the number of target words; later steps are ignored.
+        sources, targets: the numbers of words; later positions mean no link, later steps are ignored.
         always: link every target word to its best word, even where the end mark is likelier.
 
     Raises:
@@ -52,10 +51,7 @@ def word_links(
 ) -> list[Link]:
     """Links of words from links of their pieces, sorted; if several pieces link the likeliest counts.
 
-    Args:
-        links: of pieces.
-        source_word_of: the word that each source piece is in.
-        target_word_of: the word that each target piece is in.
+    `source_word_of` and `target_word_of` say which word each piece is in.
     """
     best: dict[tuple[int, int], float] = {}
     for source, target, probability in links:

@@ -35,8 +35,7 @@ def decode(
 
     Args:
         model: in evaluation mode.
-        source: frames (B, S, F).
-        mask: (B, S), which frames are there.
+        source, mask: frames (B, S, F), and which of them are there, (B, S).
         most: tokens an utterance, at which decoding stops: one number, or (B,) of each.
         threshold: a token is emitted when the probability that it was emitted by now exceeds it.
     """
@@ -66,16 +65,10 @@ def draw(model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int
 def beam(
     model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int, width: int, merge: bool
 ) -> list[Recognised]:
-    """The likeliest hypothesis that a beam search finds.
+    """The likeliest hypothesis that a beam search of width W finds; other arguments as for `decode`.
 
-    Args:
-        model, source, mask, most: as for `decode`.
-        width: W, hypotheses kept.
-        merge: merge hypotheses that have emitted the same tokens; exact if the model's state depends on
-            nothing else.
-
-    Raises:
-        UsageError: a width below 1.
+    With `merge` hypotheses that have emitted the same tokens are merged; that is exact if the model's state
+    depends on nothing else.
     """
     if width < 1:
         raise UsageError(f"a beam keeps at least 1 hypothesis, not {width}")

@@ -73,13 +73,10 @@ class Hypotheses(NamedTuple):
         return Hypotheses(state=state, **{name: part[rows] for name, part in parts.items()})
 
     def step(self, model: OnlineModel) -> tuple[Tensor, Tensor, Any, Tensor, Tensor]:
-        """Logits of emitting (R,) and of tokens (R, V), the state to follow, may it emit, may it leave?
-
-        After the last frame it may only emit.
-        """
+        """Logits of emitting (R,) and of tokens (R, V), the state to follow, may it emit, may it leave?"""
         at = self.consumed.view(-1, 1, 1).expand(-1, 1, self.inputs.shape[-1])
         emit, tokens, state = model.step(self.inputs.gather(1, at).squeeze(1), self.state)
-        may_leave = (self.consumed < self.frames) & ~self.over
+        may_leave = (self.consumed < self.frames) & ~self.over  # after the last frame it may only emit
         may_emit = ~self.over if model.dwell else may_leave
         return emit.float(), tokens.float(), state, may_emit, may_leave
 

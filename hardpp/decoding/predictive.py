@@ -21,19 +21,17 @@ from hardpp.errors import UsageError
 from hardpp.types import Prediction
 
 
-class SourceState(Protocol):
-    """An encoded source; every part has R rows."""
-
-    @property
-    def memory(self) -> Tensor: ...  # (R, S, M)
-
-    def select(self, rows: Tensor) -> Self: ...  # other rows, (R',) int64
-
-
 class StepState(Protocol):
     """The state between two decoding steps; every part has R rows."""
 
     def select(self, rows: Tensor) -> Self: ...  # other rows, (R',) int64
+
+
+class SourceState(StepState, Protocol):
+    """An encoded source; every part has R rows."""
+
+    @property
+    def memory(self) -> Tensor: ...  # (R, S, M)
 
 
 SourceT = TypeVar("SourceT", bound=SourceState)
@@ -64,23 +62,17 @@ def next_symbol(
     prediction: Prediction = "marginal",
     keep: int | None = None,
 ) -> Tensor:
-    """Log-probabilities of the next symbol.
+    """Log-probabilities (R, V) of the next symbol, in nats; each row's probabilities sum to 1.
 
-    Args:
-        model: gives the readout.
-        source: gives the memory (R, S, M).
-        query: (R, Q), of `model.step`.
-        scores: (R, S), of `model.step`; log p(s) up to a constant, -inf at padded positions.
-        prediction: "marginal" or "expected".
-        keep: how many positions are read out; None for all of them.
-
-    Returns:
-        (R, V) in nats; each row's probabilities sum to 1.
+    Query and scores are those of `model.step`, and `keep` is how many positions are read out, None for all.
 
     Raises:
         UsageError: an unknown prediction, or `keep` below 1.
     """
-    check(prediction, keep)
+    if prediction not in ("marginal", "expected"):
+        raise UsageError(f"prediction must be 'marginal' or 'expected', not {prediction!r}")
+    if keep is not None and keep < 1:
+        raise UsageError(f"at least 1 source position must be kept, not {keep}")
     memory = source.memory
     if keep is not None and keep < scores.shape[-1]:
         scores, position = scores.topk(keep, -1)  # (R, keep)
@@ -90,15 +82,3 @@ def next_symbol(
         return model.readout(attended, query).log_softmax(-1)
     emission = model.readout(memory, query.unsqueeze(-2)).log_softmax(-1)  # (R, S, V)
     return torch.logsumexp(scores.log_softmax(-1).unsqueeze(-1) + emission, -2)
-
-
-def check(prediction: str, keep: int | None) -> None:
-    """Refuses options that `next_symbol` cannot honour.
-
-    Raises:
-        UsageError: an unknown prediction, or `keep` below 1.
-    """
-    if prediction not in ("marginal", "expected"):
-        raise UsageError(f"prediction must be 'marginal' or 'expected', not {prediction!r}")
-    if keep is not None and keep < 1:
-        raise UsageError(f"at least 1 source position must be kept, not {keep}")

@@ -27,7 +27,6 @@ Method = Literal["intersection", "union", "grow", "grow-diag", "grow-diag-final"
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _Points = set[tuple[int, int]]
-
 _BESIDE = ((0, -1), (-1, 0), (0, 1), (1, 0))
 _DIAGONAL = ((-1, -1), (1, -1), (-1, 1), (1, 1))
 
@@ -35,15 +34,9 @@ _DIAGONAL = ((-1, -1), (1, -1), (-1, 1), (1, 1))
 def symmetrise(
     forward: Collection[tuple[int, int]], backward: Collection[tuple[int, int]], method: Method
 ) -> list[tuple[int, int]]:
-    """The links of one pair by both directions, sorted.
+    """The links of one pair by both directions, sorted; a UsageError if there is no such method.
 
-    Args:
-        forward: (source, target) by the model from source to target.
-        backward: (source, target) too, by the model from target to source.
-        method: one of `METHODS`.
-
-    Raises:
-        UsageError: there is no such method.
+    Links are (source, target), also those `backward`, by the model from target to source.
     """
     if method not in METHODS:
         raise UsageError(f"there is no symmetrisation {method!r}", f"there are: {', '.join(METHODS)}")

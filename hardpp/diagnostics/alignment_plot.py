@@ -32,17 +32,13 @@ def alignment_heatmap(
     """Draws probabilities of source positions, one row a step; a ring marks the largest of each row.
 
     Args:
-        probabilities: (T, S); NaN is left blank.
+        probabilities: (T, S); NaN is left blank. Other shapes are a ValueError.
         source_tokens: S labels, drawn on top.
         target_tokens: T labels, drawn on the left.
-        title: of the panel.
-        axis: where to draw.
+        title, axis: of the panel, and where to draw it.
 
     Returns:
         The image, for a colour bar.
-
-    Raises:
-        ValueError: probabilities of another shape than (T, S).
     """
     T, S = len(target_tokens), len(source_tokens)
     values = style.check_shape(probabilities, (T, S), "steps, source positions")
@@ -50,29 +46,18 @@ def alignment_heatmap(
     rows = np.flatnonzero(np.isfinite(values).any(-1))
     if rows.size:
         likeliest = np.stack([np.nanargmax(values[rows], -1), rows], -1)
-        axis.add_collection(
-            # Sized in cells, so that it fits however large the cells are drawn.
-            EllipseCollection(
-                [0.44],
-                [0.44],
-                [0.0],
-                units="xy",
-                offsets=likeliest,
-                offset_transform=axis.transData,
-                facecolors="none",
-                edgecolors=style.ORANGE,
-                linewidths=1.3,
-                path_effects=[withStroke(linewidth=2.6, foreground="white")],
-            )
-        )
+        line: dict[str, Any] = {"facecolors": "none", "edgecolors": style.ORANGE, "linewidths": 1.3}
+        line["path_effects"] = [withStroke(linewidth=2.6, foreground="white")]
+        # Sized in cells, so that it fits however large the cells are drawn.
+        place: dict[str, Any] = {"units": "xy", "offsets": likeliest, "offset_transform": axis.transData}
+        axis.add_collection(EllipseCollection([0.44], [0.44], [0.0], **place, **line))
     size = _font_size(max(T, S))
     axis.xaxis.tick_top()
-    axis.set_xticks(range(S), [_SHOWN.get(token, token) for token in source_tokens], fontsize=size)
-    axis.set_yticks(range(T), [_SHOWN.get(token, token) for token in target_tokens], fontsize=size)
+    for set_ticks, tokens in ((axis.set_xticks, source_tokens), (axis.set_yticks, target_tokens)):
+        set_ticks(range(len(tokens)), [_SHOWN.get(token, token) for token in tokens], fontsize=size)
+        set_ticks(np.arange(len(tokens) + 1) - 0.5, minor=True)
     if max(map(len, source_tokens), default=0) > 2:
         axis.tick_params(axis="x", rotation=90)
-    axis.set_xticks(np.arange(S + 1) - 0.5, minor=True)
-    axis.set_yticks(np.arange(T + 1) - 0.5, minor=True)
     axis.grid(which="minor", color=style.PALE, linewidth=0.5)
     style.plain_tick_labels(axis)
     axis.spines[:].set_visible(False)
@@ -89,11 +74,7 @@ def alignment_figure(
 ) -> Figure:
     """Several views of one sentence's alignment under one colour scale, side by side while they fit.
 
-    Args:
-        panels: a name and probabilities (T, S) each, such as prior, guide and exact posterior.
-        source_tokens: S labels.
-        target_tokens: T labels.
-        title: of the figure.
+    Panels are a name and probabilities (T, S) each, such as prior, guide and exact posterior.
 
     Raises:
         UsageError: nothing to draw.
@@ -101,8 +82,8 @@ def alignment_figure(
     """
     style.check_panels(panels, "an alignment figure")
     T, S = len(target_tokens), len(source_tokens)
-    cell = _cell(max(T, S))
-    letter = _font_size(max(T, S)) / 72 * 0.65
+    cell = float(np.interp(max(T, S), [10, 40], [0.34, 0.19]))  # inches: large for a word
+    letter = _font_size(max(T, S)) / 72 * 0.65  # inches
     left, top = letter * max(map(len, target_tokens)) + 0.15, letter * max(map(len, source_tokens)) + 0.5
     columns = max(1, min(len(panels), int((_WIDEST - left) / (cell * S + 0.25))))
     rows = ceil(len(panels) / columns)
@@ -122,10 +103,6 @@ def alignment_figure(
     return figure
 
 
-# Inches a cell and points a label: large for a word, still legible for forty tokens.
-def _cell(count: int) -> float:
-    return float(np.interp(count, [10, 40], [0.34, 0.19]))
-
-
+# Points a label: large for a word, still legible for forty tokens.
 def _font_size(count: int) -> float:
     return float(np.interp(count, [10, 40], [11, 7.5]))

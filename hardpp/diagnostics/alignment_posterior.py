@@ -1,4 +1,6 @@
-"""Posteriors over alignments: labels of sentences, and the variables that draws of their alignments become.
+"""Posteriors over alignments: labels of sentences and of questions, and what draws of theirs become.
+
+A sentence aligns every step with a source position:
 
     posterior      alignment (chain, draw, sentence, step), -1 where padded
     sample_stats   log_weight, log_p, log_q (chain, draw, sentence); ess, pareto_k (sentence);
@@ -7,14 +9,23 @@
     observed_data  target (sentence, step), -1 where padded
     constant_data  source_length, target_length (sentence); source_mask, step_mask
 
-Sentences carry their names, steps and sources their tokens (`target_token`, `source_token`). Floats
-are NaN where padded, so that averages skip padding.
+and a question aligns itself with a region of its image:
 
-Shapes: K draws, N sentences, B of them a batch, T steps (the end mark included), S source positions.
+    posterior      region (chain, draw, question)
+    sample_stats   log_weight, log p - log q (chain, draw, question); ess, pareto_k (question)
+    attention      prior, guide, marginal, exact (question, region)
+    observed_data  answer (question), the number of the class
+    constant_data  region_mask (question, region); left, top, right, bottom (question, region), pixels
+
+Sentences carry their names, steps and sources their tokens (`target_token`, `source_token`), and questions
+their names, texts, images and answers. Floats are NaN where padded, so that averages skip padding.
+
+Shapes: K draws, N sentences or questions, B sentences or images of a batch, T steps (the end mark included)
+or questions of an image, S source positions or regions.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +35,7 @@ from hardpp.diagnostics.draws import AlignmentDraws
 from hardpp.diagnostics.posterior import (
     DRAW,
     NATS,
+    PIXELS,
     PROBABILITY,
     Array,
     Variables,
@@ -31,8 +43,11 @@ from hardpp.diagnostics.posterior import (
     text_labels,
     weight_statistics,
 )
+from hardpp.errors import UsageError
 
 FILL = -1  # in integer arrays, where there is no step
+Boxes = Sequence[tuple[float, float, float, float]]
+Cells = Iterable[tuple[int, int, int]]  # row and column in a batch, and index among the N, of questions
 
 
 class Sentences(NamedTuple):
@@ -44,7 +59,6 @@ class Sentences(NamedTuple):
     end: str = "</s>"  # stands for the last step of every target
 
     def coordinates(self) -> dict[str, xr.Variable]:
-        """Names, and tokens, which are "" where padded."""
         targets = [[*tokens, self.end] for tokens in self.targets]
         return {
             **text_labels("sentence", sentence=self.names),
@@ -53,48 +67,40 @@ class Sentences(NamedTuple):
         }
 
     def groups(self, rows: Sequence[Sequence[int]], draws: Sequence[AlignmentDraws]) -> dict[str, Variables]:
-        """Variables of every group.
-
-        Raises:
-            ValueError: names that are not unique, or batches that are not every sentence once.
-        """
         self._check(rows, draws)
         source_mask = _mask([len(tokens) for tokens in self.sources])  # (N, S)
         step_mask = _mask([len(tokens) + 1 for tokens in self.targets])  # (N, T)
         every, cells = np.ones(len(step_mask), dtype=bool), step_mask[:, :, None] & source_mask[:, None, :]
 
-        def join(name: str, mask: Array) -> Array:
-            return join_batches(rows, [getattr(part, name) for part in draws], mask)
+        def join(name: str, mask: Array, fill: float = np.nan) -> Array:
+            return join_batches(rows, [getattr(part, name) for part in draws], mask, fill)
 
-        def join_steps(name: str) -> Array:
-            return join_batches(rows, [getattr(part, name).int() for part in draws], step_mask, FILL)
-
-        per_draw, fill = (*DRAW, "sentence"), {"fill": FILL}
+        by_draw, by_step, by_source = (*DRAW, "sentence"), ("sentence", "step"), ("sentence", "source")
+        fill = {"fill": FILL}
         log_p, log_q = join("log_p", every), join("log_q", every)  # (K, N)
         statistics = weight_statistics(log_p - log_q, "sentence")
-        statistics["log_p"] = xr.Variable(per_draw, log_p[None], NATS)
-        statistics["log_q"] = xr.Variable(per_draw, log_q[None], NATS)
+        statistics["log_p"] = xr.Variable(by_draw, log_p[None], NATS)
+        statistics["log_q"] = xr.Variable(by_draw, log_q[None], NATS)
         if stepwise := draws[0].log_weight_step is not None:
             log_weight = join("log_weight_step", step_mask)  # (K, N, T)
-            statistics["log_weight_step"] = xr.Variable((*per_draw, "step"), log_weight[None], NATS)
+            statistics["log_weight_step"] = xr.Variable((*by_draw, "step"), log_weight[None], NATS)
         attention = {
-            view: xr.Variable(("sentence", "step", "source"), join(view, cells), PROBABILITY)
-            for view in draws[0].views
+            view: xr.Variable((*by_step, "source"), join(view, cells), PROBABILITY) for view in draws[0].views
         }
         attention["marginal"].attrs["weights"] = "per step" if stepwise else "per sentence"
         if draws[0].log_marginal is not None:
             attention["log_marginal"] = xr.Variable("sentence", join("log_marginal", every), NATS)
-        alignment, target = join_steps("alignment")[None], join_steps("target")
+        alignment, target = (join(name, step_mask, FILL).astype(np.int32) for name in ("alignment", "target"))
         return {
-            "posterior": {"alignment": xr.Variable((*per_draw, "step"), alignment, fill)},
+            "posterior": {"alignment": xr.Variable((*by_draw, "step"), alignment[None], fill)},
             "sample_stats": statistics,
             "attention": attention,
-            "observed_data": {"target": xr.Variable(("sentence", "step"), target, fill)},
+            "observed_data": {"target": xr.Variable(by_step, target, fill)},
             "constant_data": {
                 "source_length": xr.Variable("sentence", source_mask.sum(-1)),
                 "target_length": xr.Variable("sentence", step_mask.sum(-1)),
-                "source_mask": xr.Variable(("sentence", "source"), source_mask),
-                "step_mask": xr.Variable(("sentence", "step"), step_mask),
+                "source_mask": xr.Variable(by_source, source_mask),
+                "step_mask": xr.Variable(by_step, step_mask),
             },
         }
 
@@ -106,14 +112,14 @@ class Sentences(NamedTuple):
             if count > 1:
                 raise ValueError(f"sentences need names of their own, but {name!r} occurs more than once")
         for batch_rows, part in zip(rows, draws, strict=True):
-            self._check_batch(batch_rows, part)
+            lengths = (mask.sum(-1).tolist() for mask in (part.source_mask, part.target_mask))
+            self._check_batch(batch_rows, [*zip(*lengths, strict=True)])
         counts = Counter(row for batch_rows in rows for row in batch_rows)
         for row, name in enumerate(self.names):
             if counts[row] != 1:
                 raise ValueError(f"every sentence belongs in one batch, but {name!r} is in {counts[row]}")
 
-    def _check_batch(self, rows: Sequence[int], draws: AlignmentDraws) -> None:
-        lengths = [*zip(draws.source_mask.sum(-1).tolist(), draws.target_mask.sum(-1).tolist(), strict=True)]
+    def _check_batch(self, rows: Sequence[int], lengths: Sequence[tuple[int, int]]) -> None:
         if len(rows) != len(lengths):
             raise ValueError(f"expected a sentence for each of {len(lengths)} rows, got {len(rows)}")
         for row, length in zip(rows, lengths, strict=True):
@@ -124,6 +130,53 @@ class Sentences(NamedTuple):
                 raise ValueError(
                     f"sentence {self.names[row]!r} has {expected} source tokens and steps, its batch {length}"
                 )
+
+
+class Questions(NamedTuple):
+    """What questions are called, and where their images' regions are."""
+
+    names: Sequence[str]  # N, all different
+    texts: Sequence[str]
+    images: Sequence[str]
+    answers: Sequence[str]
+    boxes: Sequence[Boxes]  # S boxes each: left, top, right, bottom
+
+    def coordinates(self) -> dict[str, xr.Variable]:
+        return text_labels(
+            "question", question=self.names, text=self.texts, image=self.images, given=self.answers
+        )
+
+    def groups(self, cells: Sequence[Cells], draws: Sequence[AlignmentDraws]) -> dict[str, Variables]:
+        if any(part.log_weight_step is None for part in draws):
+            raise UsageError("questions that depend on one another have no weights of their own")
+        sides = np.full((4, len(self.names), max(map(len, self.boxes))), np.nan, np.float32)
+        for place, of_image in enumerate(self.boxes):
+            sides[:, place, : len(of_image)] = np.array(of_image).T
+        region_mask, by_region = np.isfinite(sides[0]), ("question", "region")
+        named = zip(("left", "top", "right", "bottom"), sides, strict=True)
+        boxes = {name: xr.Variable(by_region, side, PIXELS) for name, side in named}
+        every = np.ones(len(region_mask), dtype=bool)
+        rows, columns, places = zip(*([*zip(*batch, strict=True)] for batch in cells), strict=True)
+
+        def join(name: str, mask: Array, fill: float = np.nan, *, drawn: bool = False) -> Array:
+            parts = [
+                getattr(part, name)[(slice(None), row, column) if drawn else (row, column)]
+                for part, row, column in zip(draws, rows, columns, strict=True)
+            ]
+            return join_batches(places, parts, mask, fill)
+
+        region = join("alignment", every, -1, drawn=True).astype(np.int32)
+        answer = join("target", every, -1).astype(np.int32)
+        log_weight = join("log_weight_step", every, drawn=True)
+        return {
+            "posterior": {"region": xr.Variable((*DRAW, "question"), region[None])},
+            "sample_stats": weight_statistics(log_weight, "question"),
+            "attention": {
+                view: xr.Variable(by_region, join(view, region_mask), PROBABILITY) for view in draws[0].views
+            },
+            "observed_data": {"answer": xr.Variable("question", answer)},
+            "constant_data": {"region_mask": xr.Variable(by_region, region_mask)} | boxes,
+        }
 
 
 def _mask(lengths: Sequence[int]) -> Array:

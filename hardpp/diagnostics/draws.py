@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
@@ -36,20 +37,19 @@ class AlignmentDraws(NamedTuple):
     target_mask: Tensor  # (B, T) bool
     log_p: Tensor  # (K, B) model, observations included
     log_q: Tensor  # (K, B) guide
-    log_weight_step: Tensor | None  # (K, B, T) log p - log q of a step, where steps are independent
-    prior: Tensor | None  # (B, T, S), where the model has one before it sees the symbol
     guide: Tensor  # (B, T, S)
     marginal: Tensor  # (B, T, S)
     exact: Tensor | None  # (B, T, S)
     log_marginal: Tensor | None  # (B,) log p(y)
+    prior: Tensor | None = None  # (B, T, S), where the model has one before it sees the symbol
+    log_weight_step: Tensor | None = None  # (K, B, T) log p - log q, where steps are independent
 
     @property
     def views(self) -> dict[str, Tensor]:
-        """Those of prior, guide, marginal and exact that there are, by name: (B, T, S)."""
+        """Those of `VIEWS` that there are, by name: (B, T, S)."""
         return {name: getattr(self, name) for name in VIEWS if getattr(self, name) is not None}
 
     def cpu(self) -> "AlignmentDraws":
-        """The same on the host."""
         parts: list[Any] = [None if part is None else part.cpu() for part in self]
         return AlignmentDraws(*parts)
 
@@ -85,8 +85,7 @@ def draw_alignments(
         model, guide: Pyro programs in evaluation mode, over the same latent sites.
         batch: B sentences, or images with T questions each.
         site: the alignment's name; a Categorical over S positions at each of (B, T).
-        draws: K.
-        at_once: how many of them share a run, which is what memory grows with.
+        draws: K, at most `at_once` of them in one run.
         exact: also enumerate the model.
 
     Raises:
@@ -105,47 +104,46 @@ def draw_alignments(
     log_weight = log_p - log_q
     stepwise = log_weight.shape == alignment.shape
     weight = log_weight if stepwise else per_instance_sum(log_weight, 1).unsqueeze(-1)  # (K, B, 1 or T)
-    weight = weight.softmax(0).expand(alignment.shape).movedim(0, -1)  # (B, T, K)
-    marginal = torch.zeros_like(guided).scatter_add_(-1, alignment.movedim(0, -1), weight)
-    posterior = log_marginal = None
-    if exact:
-        posterior = ExactMarginal().posterior(model, guide, batch)[site]
-        log_marginal = ExactMarginal().estimate(model, guide, batch).bound
     return AlignmentDraws(
-        alignment=alignment,
-        target=batch.target,
-        source_mask=batch.source_mask,
-        target_mask=batch.target_mask,
+        alignment,
+        batch.target,
+        batch.source_mask,
+        batch.target_mask,
         log_p=per_instance_sum(log_p, 1),
         log_q=per_instance_sum(log_q, 1),
-        log_weight_step=log_weight if stepwise else None,
-        prior=prior,
         guide=guided,
-        marginal=marginal,
-        exact=posterior,
-        log_marginal=log_marginal,
+        marginal=weighted_frequencies(alignment, weight.softmax(0), shape[-1]),
+        exact=ExactMarginal().posterior(model, guide, batch)[site] if exact else None,
+        log_marginal=ExactMarginal().estimate(model, guide, batch).bound if exact else None,
+        prior=prior,
+        log_weight_step=log_weight if stepwise else None,
     )
+
+
+def weighted_frequencies(alignment: Tensor, weight: Tensor, S: int) -> Tensor:
+    """How often each position is drawn, of draws (K, B, T) that weigh (K, B, T or 1): (B, T, S)."""
+    index, weight = alignment.movedim(0, -1), weight.expand(alignment.shape).movedim(0, -1)  # (B, T, K)
+    return weight.new_zeros(*index.shape[:-1], S).scatter_add(-1, index, weight)
 
 
 def latent_at(table: WeightTable, site: str) -> Latent:
     """The latent of that name; raises UsageError if the programs have none."""
-    for latent in table.latents:
-        if latent.guide["name"] == site:
-            return latent
-    names = ", ".join(repr(latent.guide["name"]) for latent in table.latents)
-    raise UsageError(f"the programs have no latent site {site!r}, theirs are {names}")
+    latents = {latent.guide["name"]: latent for latent in table.latents}
+    if site not in latents:
+        raise UsageError(
+            f"the programs have no latent site {site!r}, theirs are {', '.join(map(repr, latents))}"
+        )
+    return latents[site]
 
 
 def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor:
-    fn, name = site["fn"], site["name"]
-    if not isinstance(fn, torch.distributions.Categorical) or fn.logits.shape[-3:] != shape:
+    fn, about = site["fn"], f"site {site['name']!r} of the {program}"
+    if not isinstance(fn, Categorical) or fn.logits.shape[-3:] != shape:
         raise UsageError(
-            f"site {name!r} of the {program} must be Categorical over {shape[2]} positions at each of "
-            f"{shape[:2]} (data, steps), got a {type(fn).__name__} of shape {tuple(fn.batch_shape)}"
+            f"{about} must be Categorical over {shape[2]} positions at each of {shape[:2]} (data, steps), "
+            f"got a {type(fn).__name__} of shape {tuple(fn.batch_shape)}"
         )
     logits = fn.logits.reshape(-1, *shape)  # (k, B, T, S)
     if not torch.equal(logits, logits[:1].expand_as(logits)):
-        raise UsageError(
-            f"site {name!r} of the {program} depends on other draws, so its own distribution is no marginal"
-        )
+        raise UsageError(f"{about} depends on other draws, so its own distribution is no marginal")
     return logits[0].softmax(-1)

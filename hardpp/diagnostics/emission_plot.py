@@ -29,7 +29,6 @@ def emission_figure(
         frame_seconds: from one frame to the next.
         frames: (S, F), as the model sees them.
         ends: seconds at which tokens are known to end, drawn as marks on their rows.
-        title: of the figure.
 
     Raises:
         UsageError: nothing to draw.

@@ -11,16 +11,24 @@ no distribution of their frames, so there is no prior.
 Shapes: K draws, B data, T tokens (the end mark included), S frames.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from hardpp.diagnostics.draws import AlignmentDraws, latent_at, weight_tables
+from hardpp.diagnostics.draws import AlignmentDraws, latent_at, weight_tables, weighted_frequencies
 from hardpp.inference.sums.lattice_marginal import lattice
 from hardpp.inference.weights.weight_table import per_instance_sum
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
+
+
+class Boundary(NamedTuple):
+    """When one token gives way to the next, as far as that is known: the median of its posterior."""
+
+    time: float  # seconds
+    low: float  # seconds, from here
+    high: float  # to here it lies with the interval's probability
 
 
 @torch.no_grad()
@@ -33,8 +41,7 @@ def draw_emissions(
         model, guide: programs of decisions, in evaluation mode.
         batch: B utterances.
         site: the decisions' name.
-        draws: K.
-        at_once: how many of them share a run, which is what memory grows with.
+        draws: K, at most `at_once` of them in one run.
         exact: also sum over all paths, which the model's decisions must allow.
 
     Raises:
@@ -48,20 +55,17 @@ def draw_emissions(
         log_p, log_q = (per_instance_sum(part.sum(-1), 1) for part in (table.log_p, table.log_q))
         portions.append((emitted_at, log_p, log_q))
     frames, log_p, log_q = (torch.cat(parts) for parts in zip(*portions, strict=True))
-    S = batch.source.shape[1]
-    weights = (log_p - log_q).softmax(0)
+    S, weights = batch.source.shape[1], (log_p - log_q).softmax(0).unsqueeze(-1)  # (K, B, 1)
     posterior, log_marginal = exact_emissions(model, batch) if exact else (None, None)
     return AlignmentDraws(
-        alignment=frames,
-        target=batch.target,
-        source_mask=batch.source_mask,
-        target_mask=batch.target_mask,
-        log_p=log_p,
-        log_q=log_q,
-        log_weight_step=None,
-        prior=None,
-        guide=_histogram(frames, torch.full_like(weights, 1 / draws), S),
-        marginal=_histogram(frames, weights, S),
+        frames,
+        batch.target,
+        batch.source_mask,
+        batch.target_mask,
+        log_p,
+        log_q,
+        guide=weighted_frequencies(frames, torch.full_like(weights, 1 / draws), S),
+        marginal=weighted_frequencies(frames, weights, S),
         exact=posterior,
         log_marginal=log_marginal,
     )
@@ -81,9 +85,3 @@ def exact_emissions(model: Any, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
     index = frame.unsqueeze(1).expand_as(probabilities)
     exact = probabilities.new_zeros(*probabilities.shape[:-1], S).scatter_add(-1, index, probabilities)
     return exact, paths.log_marginal()
-
-
-def _histogram(frames: Tensor, weights: Tensor, S: int) -> Tensor:
-    K, B, T = frames.shape
-    out = weights.new_zeros(B, T, S)
-    return out.scatter_add(-1, frames.movedim(0, -1), weights.T.unsqueeze(1).expand(B, T, K))

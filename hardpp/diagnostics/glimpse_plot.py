@@ -36,14 +36,9 @@ def glimpse_figure(
         pixels: (height, width, C) uint8, C one or three.
         corners: (G, L, 2) rows and columns of the windows' top left pixels.
         sides: (G, L) pixels a side.
-        predicted: (G, V) probabilities of labels after each glimpse.
-        classes: V names.
-        label: the right one.
+        predicted: (G, V) probabilities of labels after each glimpse; other shapes are a ValueError.
+        classes, label: V names, and which is right.
         gold: left, top, right, bottom of the object, drawn with a broken line.
-        title: of the figure.
-
-    Raises:
-        ValueError: probabilities for another number of glimpses or classes.
     """
     corner, side = np.asarray(corners), np.asarray(sides)
     probabilities = style.check_shape(predicted, (len(corner), len(classes)), "glimpses, labels")
@@ -72,10 +67,8 @@ def _draw_labels(axis: Axes, probabilities: NDArray[Any], classes: Sequence[str]
     steps = range(1, len(probabilities) + 1)
     for number in sorted({*np.argsort(-probabilities.max(0))[:_MOST_LABELS].tolist(), label}):
         values, right = probabilities[:, number], number == label
-        line: dict[str, Any] = (
-            {"color": style.GREEN, "linewidth": 2.2} if right else {"color": _OTHER, "linewidth": 1.2}
-        )
-        axis.plot(steps, values, zorder=3 if right else 2, **line)
+        colour, width, zorder = (style.GREEN, 2.2, 3) if right else (_OTHER, 1.2, 2)
+        axis.plot(steps, values, color=colour, linewidth=width, zorder=zorder)
         if right or values[-1] > 0.05 or values.max() > 0.3:
             best = int(values.argmax())
             place = (best + 1, values[best])

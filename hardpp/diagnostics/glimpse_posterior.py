@@ -21,14 +21,7 @@ import xarray as xr
 from torch import Tensor
 
 from hardpp.diagnostics.draws import weight_tables
-from hardpp.diagnostics.posterior import (
-    DRAW,
-    PIXELS,
-    PROBABILITY,
-    Variables,
-    text_labels,
-    weight_statistics,
-)
+from hardpp.diagnostics.posterior import DRAW, PIXELS, PROBABILITY, Variables, text_labels, weight_statistics
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import ImageBatch
 
@@ -43,7 +36,6 @@ class GlimpseDraws(NamedTuple):
     label: Tensor  # () int32, the right one
 
     def cpu(self) -> "GlimpseDraws":
-        """The same on the host."""
         return GlimpseDraws(*(part.cpu() for part in self))
 
 
@@ -54,14 +46,12 @@ class Images(NamedTuple):
     classes: Sequence[str]  # V
 
     def coordinates(self) -> dict[str, xr.Variable]:
-        """Names of images and labels."""
         return text_labels("image", image=self.names) | text_labels("label", label=self.classes)
 
     def groups(self, rows: Sequence[int], draws: Sequence[GlimpseDraws]) -> dict[str, Variables]:
-        """Variables of every group; `rows` are the places of the images among the N."""
         by_image = [part for _, part in sorted(zip(rows, draws, strict=True), key=lambda pair: pair[0])]
         joined = GlimpseDraws(*(torch.stack(parts) for parts in zip(*by_image, strict=True)))
-        dims, log_weight = (*DRAW, "image", "glimpse"), joined.log_weight.T.numpy()
+        dims, predicted = (*DRAW, "image", "glimpse"), joined.predicted.numpy()
         y, x = joined.centre.movedim(0, 1).numpy()[None].transpose(4, 0, 1, 2, 3)  # (1, K, N, G) each
         return {
             "posterior": {
@@ -69,10 +59,8 @@ class Images(NamedTuple):
                 "x": xr.Variable(dims, x, PIXELS),
                 "scale": xr.Variable(dims, joined.scale.movedim(0, 1).numpy()[None]),
             },
-            "sample_stats": weight_statistics(log_weight, "image"),
-            "prediction": {
-                "probability": xr.Variable(("image", "label"), joined.predicted.numpy(), PROBABILITY)
-            },
+            "sample_stats": weight_statistics(joined.log_weight.T.numpy(), "image"),
+            "prediction": {"probability": xr.Variable(("image", "label"), predicted, PROBABILITY)},
             "observed_data": {"label_number": xr.Variable("image", joined.label.numpy())},
         }
 
@@ -91,11 +79,9 @@ def draw_glimpses(
     """Draws locations from the guide and scores them under the model, which then predicts at its own.
 
     Args:
-        model: a `GlimpseClassifier`, in evaluation mode.
-        guide: over the same locations.
+        model, guide: a `GlimpseClassifier` in evaluation mode, and a guide over the same locations.
         image: a batch of one.
-        draws: K.
-        at_once: how many of them share a run, which is what memory grows with.
+        draws: K, at most `at_once` of them in one run.
 
     Raises:
         UsageError: fewer than one draw.

@@ -7,13 +7,7 @@ from typing import Any
 import pyro
 from torch import Tensor, nn
 
-from hardpp.diagnostics.gradients import (
-    GradientStatistics,
-    examine,
-    fit_modules,
-    parameter_groups,
-    surrogate_gradient,
-)
+from hardpp.diagnostics.gradients import examine, fit_modules, parameter_groups, surrogate_gradient
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
@@ -39,11 +33,9 @@ def compare_gradients(
     these, and `gap`, are None. An objective that trains no guide has no second row.
 
     Args:
-        model, guide: the programs.
-        batch: what the programs take, on their device.
+        model, guide, batch: the programs and what they take, on their device.
         objectives: name -> a function that makes the objective, and may refuse to.
-        draws: how often each estimator is drawn.
-        seed: of the draws.
+        draws, seed: how often each estimator is drawn, and from which seed.
         report: told in a few words what is going on, and which objective refuses these programs.
 
     Raises:
@@ -57,9 +49,6 @@ def compare_gradients(
             bounds[bound] = float(estimate.bound.mean())
         except UsageError as error:
             report(f"no exact gradient of the bound {bound!r}: {error}")
-    references = {
-        group: gradients.get(bound, {}).get(group) for group, bound in (("model", "exact"), ("guide", "elbo"))
-    }
     rows: list[dict[str, Any]] = []
     for name, make in objectives.items():
         try:
@@ -77,25 +66,30 @@ def compare_gradients(
         report(f"{name}: {draws} draws of {1e3 * measured.seconds:.1f} ms")
         gap = bounds["exact"] - measured.bound if "exact" in bounds else None
         for group, statistics in measured.groups.items():
-            if group == "model" or objective.trains_guide:
-                row = {"objective": name, "parameters": group, "gap": gap, "ess": measured.ess}
-                rows.append(row | _figures(statistics, references[group], measured.seconds))
+            if group == "guide" and not objective.trains_guide:
+                continue
+            reference = gradients.get("exact" if group == "model" else "elbo", {}).get(group)
+            row = {
+                "objective": name,
+                "parameters": group,
+                "gap": gap,
+                "ess": measured.ess,
+                "norm": statistics.norm,
+                "bias^2": statistics.squared_bias,
+                "+-": statistics.squared_bias_error,
+                "cosine": _cosine(statistics.mean, reference) if statistics.norm else None,
+                "variance": statistics.variance,
+                "snr": statistics.signal_to_noise,
+                "ms": 1e3 * measured.seconds,
+                "variance x s": statistics.variance * measured.seconds,
+            }
+            rows.append(row)
     if not rows:
         raise UsageError(f"no objective of {', '.join(objectives)} can train these programs")
     return rows
 
 
-def _figures(gradient: GradientStatistics, reference: Tensor | None, seconds: float) -> dict[str, Any]:
-    cosine = None
-    if reference is not None and gradient.norm:
-        cosine = float(nn.functional.cosine_similarity(gradient.mean, reference.double(), dim=0))
-    return {
-        "norm": gradient.norm,
-        "bias^2": gradient.squared_bias,
-        "+-": gradient.squared_bias_error,
-        "cosine": cosine,
-        "variance": gradient.variance,
-        "snr": gradient.signal_to_noise,
-        "ms": 1e3 * seconds,
-        "variance x s": gradient.variance * seconds,
-    }
+def _cosine(gradient: Tensor, reference: Tensor | None) -> float | None:
+    if reference is None:
+        return None
+    return float(nn.functional.cosine_similarity(gradient, reference.double(), dim=0))

@@ -13,17 +13,14 @@ _COLOURS = {"variance": style.GREY, "variance x s": style.ORANGE}
 def gradient_figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
     """Dots for the variance of each estimator's gradient, and for variance times seconds of a draw.
 
-    Args:
-        rows: with the keys objective, parameters, variance (gradient units squared, per batch) and
-            "variance x s"; deterministic estimators, whose variance is 0, are named at the left edge.
-        title: of the picture.
+    Rows have the keys objective, parameters, variance (gradient units squared, per batch) and "variance x s".
+    Deterministic estimators, whose variance is 0, are named at the left edge.
     """
     groups = list(dict.fromkeys(row["parameters"] for row in rows))
     names = list(dict.fromkeys(row["objective"] for row in rows))
-    panels = max(len(groups), 1)
-    figure = Figure(figsize=(4.2 * panels + 1.2, 0.32 * len(names) + 1.9), layout="constrained")
-    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
-    for axis, group in zip(axes, groups, strict=False):
+    figure = Figure(figsize=(4.2 * len(groups) + 1.2, 0.32 * len(names) + 1.9), layout="constrained")
+    axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    for axis, group in zip(axes, groups, strict=True):
         of_group = [row for row in rows if row["parameters"] == group]
         for key, colour in _COLOURS.items():
             noisy = [row for row in of_group if row[key] > 0]

@@ -18,6 +18,7 @@ Shapes: P parameters, R draws, J groups of draws.
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -101,10 +102,9 @@ def examine(
 
     Args:
         objective: the estimator; what it remembers is left as it is.
-        model: a program.
-        guide: a program over the same latents.
+        model, guide: programs over the same latents.
         args: the programs' arguments, the first of them the batch.
-        groups: names of groups of parameters.
+        groups: parameters by the name of their group.
         draws: R, a multiple of 10 (the number of groups of draws).
         target: the exact gradient of the objective's bound for each group, (P,), where it is known.
 
@@ -126,7 +126,7 @@ def examine(
         if "ess" in estimate.diagnostics:
             sizes.append(estimate.diagnostics["ess"].mean())
     return EstimatorReport(
-        {name: part.statistics(None if target is None else target[name]) for name, part in moments.items()},
+        {name: part.statistics((target or {}).get(name)) for name, part in moments.items()},
         float(torch.stack(bounds).mean()),
         float(torch.stack(sizes).mean()) if sizes else None,
         sorted(seconds)[len(seconds) // 2],
@@ -143,16 +143,12 @@ def surrogate_gradient(
     """One estimate, and the gradient of its surrogate for each group, (P,) and per batch."""
     estimate = objective.estimate(model, guide, *args)
     every = [parameter for part in groups.values() for parameter in part]
-    of_parameters = iter(
-        torch.autograd.grad(estimate.surrogate, every, allow_unused=True)
-        if estimate.surrogate.requires_grad
-        else [None] * len(every)
-    )
-    gradients = {}
-    for name, part in groups.items():
-        flat = [torch.zeros_like(p) if g is None else g for p, g in zip(part, of_parameters, strict=False)]
-        gradients[name] = torch.cat([gradient.flatten() for gradient in flat])
-    return estimate, gradients
+    if estimate.surrogate.requires_grad:
+        gradients = torch.autograd.grad(estimate.surrogate, every, materialize_grads=True)
+    else:
+        gradients = tuple(map(torch.zeros_like, every))
+    flat = (gradient.flatten() for gradient in gradients)
+    return estimate, {name: torch.cat([*islice(flat, len(part))]) for name, part in groups.items()}
 
 
 def parameter_groups(model: nn.Module, guide: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -168,16 +164,13 @@ def fit_modules(objective: SurrogateObjective, loss: Callable[[], Tensor], steps
 
     A baseline that has never seen these programs would be judged for that.
     """
-    parts = [part for part in vars(objective).values() if isinstance(part, nn.Module)]
-    own = [parameter for part in parts for parameter in part.parameters()]
+    parts = nn.ModuleList(part for part in vars(objective).values() if isinstance(part, nn.Module)).train()
+    own = list(parts.parameters())
     optimiser = torch.optim.Adam(own, lr=0.01) if own else None
-    for part in parts:
-        part.train()
     for _ in range(steps if parts else 0):
-        value = loss()
-        if optimiser is None:
-            continue
-        gradients = torch.autograd.grad(value, own, allow_unused=True)
-        for parameter, gradient in zip(own, gradients, strict=True):
-            parameter.grad = gradient
-        optimiser.step()
+        value = loss()  # from which a running mean learns without an optimiser
+        if optimiser is not None:
+            gradients = torch.autograd.grad(value, own, allow_unused=True)
+            for parameter, gradient in zip(own, gradients, strict=True):
+                parameter.grad = gradient
+            optimiser.step()

@@ -33,14 +33,10 @@ def effective_sample_size(log_weights: Floats) -> Floats:
 
 
 def pareto_k(log_weights: Floats) -> Floats:
-    """The shape of a generalised Pareto distribution fitted to the largest weights.
+    """The shape of a generalised Pareto distribution fitted to the largest weights: (K, N) in nats -> (N,).
 
-    Args:
-        log_weights: (K, N) in nats.
-
-    Returns:
-        (N,); NaN where there is no tail to fit: fewer than 30 draws, or so many equal weights that
-        fewer than five stand out.
+    It is NaN where there is no tail to fit: fewer than 30 draws, or so many equal weights that fewer than
+    five stand out.
     """
     K, N = log_weights.shape
     out = np.full(N, np.nan)

@@ -70,14 +70,9 @@ def show_image(axis: Axes, pixels: NDArray[Any] | None, width: float, height: fl
     """Draws an image (height, width, 1 or 3) of uint8, or leaves room for it; (0, 0) is top left."""
     if pixels is not None:
         grey = pixels.shape[-1] == 1
-        axis.imshow(
-            pixels[..., 0] if grey else pixels,
-            cmap="gray" if grey else None,
-            vmin=0,
-            vmax=255,
-            extent=(0, width, height, 0),
-            interpolation="nearest",
-        )
+        place: dict[str, Any] = {"extent": (0, width, height, 0), "interpolation": "nearest"}
+        colours: dict[str, Any] = {"cmap": "gray" if grey else None, "vmin": 0, "vmax": 255}
+        axis.imshow(pixels[..., 0] if grey else pixels, **place, **colours)
     axis.set(xlim=(0, width), ylim=(height, 0), aspect="equal", xticks=[], yticks=[])
     axis.spines[:].set_color(PALE)
 

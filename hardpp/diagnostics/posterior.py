@@ -77,10 +77,11 @@ def sample_posterior(
         "inference_library_version": __version__,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        **(attributes or {}),
+        **{name: value for name, value in (attributes or {}).items() if value is not None},
     }
-    root = {name: _attribute(value) for name, value in about.items() if value is not None}
-    nodes = {"/": xr.Dataset(attrs=root)}
+    # A netCDF attribute is a text or a number.
+    plain = {name: value if type(value) in (str, int, float) else str(value) for name, value in about.items()}
+    nodes = {"/": xr.Dataset(attrs=plain)}
     groups, coordinates = labels.groups(rows, draws), labels.coordinates()
     for group, variables in groups.items():
         sizes = {dim: size for variable in variables.values() for dim, size in variable.sizes.items()}
@@ -127,8 +128,3 @@ def join_batches(
         inside: tuple[Any, ...] = tuple(slice(min(pair)) for pair in widths)
         joined[(..., np.asarray(places), *inside)] = array[(..., slice(None), *inside)]
     return np.where(mask, joined, np.array(fill, joined.dtype))
-
-
-# A netCDF attribute is a text or a number.
-def _attribute(value: Any) -> str | int | float:
-    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else str(value)

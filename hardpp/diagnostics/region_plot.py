@@ -39,7 +39,6 @@ def region_figure(
         boxes: S regions: left, top, right, bottom in pixels.
         pixels: (height, width, 1 or 3) uint8; without them regions are drawn on a plain ground.
         gold: the right region, or, in a list, that of each panel.
-        title: of the figure.
 
     Raises:
         UsageError: nothing to draw.
@@ -82,14 +81,8 @@ def visibility(
 ) -> NDArray[np.float64]:
     """The probability that a point is in the region which is attended to, on a raster over the image.
 
-    Args:
-        probabilities: (S); NaN counts as none.
-        boxes: S regions.
-        width: of the image, in pixels.
-        height: of the image, in pixels.
-
-    Returns:
-        (height, width), or at most 256 rows and columns of a larger image.
+    It is of probabilities (S), of which NaN counts as none, and has a cell for every pixel: (height, width),
+    or at most 256 rows and columns of a larger image.
     """
     counts = (min(256, max(1, round(size))) for size in (width, height))
     across, down = ((np.arange(n) + 0.5) * size / n for size, n in zip((width, height), counts, strict=True))

@@ -33,7 +33,6 @@ class Categorical(dist.Categorical):
         torch.distributions.Distribution.__init__(self, logits.shape[:-1], validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Categorical":
-        """The same distribution in more plates."""
         if torch.Size(batch_shape) == self.batch_shape:
             return self
         wide: Categorical = super().expand(batch_shape, self.__new__(type(self)))
@@ -57,14 +56,9 @@ class Categorical(dist.Categorical):
 
 
 def inverse_distribution(log_probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """The first value whose cumulative probability exceeds a number in [0, 1).
+    """The first value whose cumulative probability exceeds a number in [0, 1); never one of probability 0.
 
-    Args:
-        log_probabilities: (..., S), normalised; a value of -inf is never returned.
-        uniform: (*more, ...), float64.
-
-    Returns:
-        int64 (*more, ...).
+    For normalised log-probabilities (..., S) and numbers (*more, ...) in float64 it is (*more, ...), int64.
     """
     reached = log_probabilities.detach().exp().cumsum(-1, dtype=torch.float64)
     threshold = uniform * reached[..., -1]  # the sum is 1 up to rounding

@@ -40,20 +40,17 @@ class CTCSequence(TorchDistribution):
         super().__init__(target_mask.shape[:-1], target_mask.shape[-1:], validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "CTCSequence":
-        """The same tokens in more plates."""
         new = copy(self)
         new._batch_shape = torch.Size(batch_shape)
         return new
 
     @property
     def support(self) -> Any:
-        """Whole numbers."""
         return constraints.independent(constraints.nonnegative_integer, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(tokens), (..., B), in nats; minus infinity if the frames are too few."""
-        arcs = self._arcs(value)
-        return log_total(arcs, self._end(arcs)).expand(self.batch_shape)
+        return log_total(*self._lattice(value)).expand(self.batch_shape)
 
     def token_frames(self, value: Tensor) -> Tensor:
         """The probability that each frame is the first to emit each token, (B, T - 1, S); without gradient.
@@ -61,14 +58,12 @@ class CTCSequence(TorchDistribution):
         Every token has a first frame, later than that of the token before, so each row sums to one (to zero
         at padding, or if the frames are too few) and medians are in order.
         """
-        arcs = self._arcs(value)
-        taken = arc_probabilities(arcs, self._end(arcs))  # by the state that a path leaves
+        taken = arc_probabilities(*self._lattice(value))  # by the state that a path leaves
         # A path that stays in a state has emitted its token before.
         entering = [torch.nn.functional.pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in (1, 2)]
         return (entering[0] + entering[1])[..., 1::2].transpose(-1, -2)
 
-    def _arcs(self, value: Tensor) -> Tensor:
-        return ctc_arcs(self.log_probs, self.frames, value[:, :-1], self.boundary)
-
-    def _end(self, arcs: Tensor) -> Tensor:
-        return ctc_end(self.tokens, arcs.shape[-2], arcs.dtype)
+    # The arcs of the lattice and the weights of its ends.
+    def _lattice(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        arcs = ctc_arcs(self.log_probs, self.frames, value[:, :-1], self.boundary)
+        return arcs, ctc_end(self.tokens, arcs.shape[-2], arcs.dtype)

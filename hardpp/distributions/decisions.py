@@ -40,21 +40,12 @@ class Decider(Protocol):
     def step(self, state: Any, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, Any]:
         """The logits (..., B) of the next decision, and the next state.
 
-        Args:
-            state: before.
-            last: (..., B) int64 the decision before, 0 before the first.
-            consumed: (..., B) int64 frames consumed so far.
-            emitted: (..., B) int64 tokens emitted so far.
+        All int64 (..., B): the last decision, 0 before the first, and the frames consumed and tokens emitted.
         """
 
 
 class Decisions(DependentSteps):
-    """Decisions (..., B, N), int64: 1 emits, 0 consumes, and 0 after the end.
-
-    Args:
-        grid: how many frames and tokens there are.
-        decider: computes the logits.
-    """
+    """Decisions (..., B, N), int64: 1 emits, 0 consumes, and 0 after the end."""
 
     def __init__(self, grid: Grid, decider: Decider):
         self.grid, self.decider = grid, decider
@@ -62,14 +53,12 @@ class Decisions(DependentSteps):
         super().__init__(grid.frames.shape, torch.Size([grid.steps]))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Decisions":
-        """The same distribution, for more rows."""
         new = copy(self)
         new._batch_shape, new._scored = torch.Size(batch_shape), None
         return new
 
     @property
     def support(self) -> Any:
-        """Zeros and ones."""
         return constraints.independent(constraints.boolean, 1)
 
     @property
@@ -85,7 +74,6 @@ class Decisions(DependentSteps):
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Independent paths, (*sample_shape, ..., B, N)."""
         rows, grid = torch.Size(sample_shape) + self.batch_shape, self.grid
         device = grid.frames.device
         uniform = torch.rand(
@@ -119,9 +107,7 @@ class Decisions(DependentSteps):
 class GridDecisions(Decisions):
     """Decisions whose logits depend only on the numbers of frames consumed and tokens emitted.
 
-    Args:
-        grid: how many frames and tokens there are.
-        table: logits (B, S + 1, T + 1), by frames consumed and tokens emitted.
+    The table is the logits (B, S + 1, T + 1) by these numbers.
     """
 
     def __init__(self, grid: Grid, table: Tensor):

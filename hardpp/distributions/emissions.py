@@ -36,26 +36,19 @@ class Emissions(DependentSteps):
         super().__init__(decisions.shape[:-1], decisions.shape[-1:])
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Emissions":
-        """The same emissions in more plates."""
         wide = self.decisions.expand(*torch.Size(batch_shape), self.grid.steps)
         return type(self)(self.grid, wide, self.tokens)
 
     @property
     def support(self) -> Any:
-        """Whole numbers."""
         return constraints.independent(constraints.nonnegative_integer, 1)
 
     @property
     def base_dist(self) -> Any:
-        """The distribution of every token."""
         return self.tokens
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Not possible: the distribution of a token was computed from the observed tokens before it.
-
-        Raises:
-            NotImplementedError: always.
-        """
+        """Not possible: the distribution of a token was computed from the observed tokens before it."""
         raise NotImplementedError("tokens are drawn one by one, as the decisions are: by decoding")
 
     def step_log_prob(self, value: Tensor) -> Tensor:
@@ -86,11 +79,7 @@ class Emissions(DependentSteps):
 class GridEmissions(Emissions):
     """Tokens that depend on the number of frames consumed, and otherwise not on the decisions.
 
-    Args:
-        grid: how many frames and tokens there are.
-        decisions: (..., B, N), int64.
-        tokens: the distribution of every token by the number of frames consumed, of batch shape
-            (B, S + 1, T).
+    Their distributions are given by that number, with batch shape (B, S + 1, T).
     """
 
     def arc_log_prob(self, value: Tensor) -> Tensor:
@@ -100,7 +89,6 @@ class GridEmissions(Emissions):
         return self.grid.token_arcs(table.where(mask, table.new_zeros(())))
 
     def token_log_prob(self, value: Tensor) -> Tensor:
-        """The log-probability of every token where it is emitted, (..., B, T), in nats."""
         consumed = self.grid.emitted_at(self.decisions).unsqueeze(-2)  # (..., B, 1, T)
         table = self._table(value)
         return table.expand(*consumed.shape[:-2], -1, -1).gather(-2, consumed).squeeze(-2)

@@ -40,9 +40,7 @@ class Policy(Protocol):
     def step(self, state: Any, last: Tensor | None) -> tuple[Tensor, Any]:
         """The parameters (..., B, outputs) of the next location, and the next state.
 
-        Args:
-            state: before.
-            last: (..., B, *event) the location before, None before the first.
+        The last location is (..., B, *event), None before the first.
         """
 
 
@@ -51,7 +49,7 @@ class Glimpses(DependentSteps):
 
     Args:
         policy: computes the parameters.
-        space: the locations that are possible.
+        space: the possible locations.
         glimpses: G.
         size: B.
         revisits: may an action be taken again? In a continuous space it always may.
@@ -71,7 +69,6 @@ class Glimpses(DependentSteps):
         super().__init__(torch.Size([size]), torch.Size([glimpses]) + space.event_shape)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Glimpses":
-        """The same distribution, for more rows."""
         new = copy(self)
         new._batch_shape, new._scored = torch.Size(batch_shape), None
         return new
@@ -79,11 +76,7 @@ class Glimpses(DependentSteps):
     def flattened(self, flatten: Callable[[Tensor], Tensor]) -> "Glimpses":
         """The same glimpses with each conditional distribution made flatter; they have no gradient.
 
-        Args:
-            flatten: maps log-probabilities (..., A) to logits.
-
-        Raises:
-            NotImplementedError: the space is continuous.
+        `flatten` maps log-probabilities (..., A) to logits; a continuous space has none.
         """
         if self.space.event_shape:
             raise NotImplementedError("is in a continuous space, which has no probabilities to flatten")
@@ -93,7 +86,6 @@ class Glimpses(DependentSteps):
 
     @property
     def support(self) -> Any:
-        """Actions, or points."""
         discrete = not self.space.event_shape
         each = constraints.nonnegative_integer if discrete else constraints.real
         return constraints.independent(each, len(self.event_shape))
@@ -107,7 +99,6 @@ class Glimpses(DependentSteps):
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Independent draws, (*sample_shape, ..., B, G, *event)."""
         rows = torch.Size(sample_shape) + self.batch_shape
         state, last, taken, locations = self.policy.start(rows), None, None, []
         for _ in range(self.glimpses):

@@ -47,7 +47,6 @@ class LinearCategorical(TorchDistribution):
         chunk_bytes, kept_bytes, negligible: see `hardpp.ops.linear_log_softmax.linear_log_softmax`.
         written_out: for a vocabulary of at most so many symbols all logits are held, which is faster; the
             options above are then ignored.
-        validate_args: whether to check arguments and values, as in torch.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -88,11 +87,8 @@ class LinearCategorical(TorchDistribution):
             )
         self.features, self.weight, self.bias = features, weight, bias
         self.written_out, self.constant = written_out, 0
-        self.options: dict[str, Any] = {
-            "chunk_bytes": chunk_bytes,
-            "kept_bytes": kept_bytes,
-            "negligible": negligible,
-        }
+        self.options: dict[str, Any] = {"chunk_bytes": chunk_bytes, "kept_bytes": kept_bytes}
+        self.options["negligible"] = negligible
         super().__init__(features.shape[:-1], validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "LinearCategorical":
@@ -111,7 +107,6 @@ class LinearCategorical(TorchDistribution):
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
-        """The symbols 0 .. V-1."""
         return constraints.integer_interval(0, len(self.weight) - 1)
 
     @lazy_property
@@ -126,7 +121,6 @@ class LinearCategorical(TorchDistribution):
         return self.logits.exp()
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-probabilities in nats, of the shape that value and batch shape broadcast to."""
         if self._validate_args:
             self._validate_sample(value)
         shape = torch.broadcast_shapes(self.batch_shape, value.shape)
@@ -152,16 +146,13 @@ class LinearCategorical(TorchDistribution):
         """`log_prob` of the terms of mixtures; negligible terms may be minus infinity.
 
         All together they make log p(y) = log sum exp(log_weight + log_prob(y)) over `dim` at most `tolerance`
-        too low.
+        nats too low. Value, weights and batch shape broadcast.
 
         Args:
             value: the same for all terms of a mixture.
-            log_weight: of the terms, in nats, broadcasting with the batch shape; a constant.
+            log_weight: of the terms, in nats; a constant.
             dim: of the batch shape, negative.
             tolerance: nats.
-
-        Returns:
-            Log-probabilities of the shape that value, weights and batch shape broadcast to.
         """
         return self._terms(value, log_weight, dim, tolerance, average=False)
 
@@ -173,7 +164,6 @@ class LinearCategorical(TorchDistribution):
         return self._terms(value, log_weight, dim, tolerance, average=True)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Independent draws, int64 (*sample_shape, ...), without gradient."""
         shape = self._extended_shape(torch.Size(sample_shape))
         return linear_draws(
             self.features, self.weight, self.bias, shape, chunk_bytes=self.options["chunk_bytes"]
@@ -193,14 +183,6 @@ class LinearCategorical(TorchDistribution):
             return self.log_prob(value)
         if self._validate_args:
             self._validate_sample(value)
-        return pruned_mixture_terms(
-            self.features,
-            self.weight,
-            self.bias,
-            value.long(),
-            log_weight,
-            dim,
-            tolerance=tolerance,
-            average=average,
-            **self.options,
-        )
+        readout = self.features, self.weight, self.bias
+        options = self.options | {"tolerance": tolerance, "average": average}
+        return pruned_mixture_terms(*readout, value.long(), log_weight, dim, **options)

@@ -38,7 +38,7 @@ class GridSpace(NamedTuple):
 
     @property
     def event_shape(self) -> torch.Size:
-        """An action is a number."""
+        """Of a location: an action is a number."""
         return torch.Size()
 
     @property
@@ -66,24 +66,22 @@ class GridSpace(NamedTuple):
         return Locations(centre, None if self.scales == 1 else value // self.cells**2, value)
 
     def all_locations(self, device: torch.device) -> Locations | None:
-        """The locations of all actions, (A)."""
+        """The locations of all actions, (A); None where they are infinitely many."""
         return self.locations(torch.arange(self.actions, device=device))
 
 
 class ContinuousSpace(NamedTuple):
-    """Any point of the image, and scales."""
+    """Any point of the image, and scales; the members mean what they mean in a `GridSpace`."""
 
     spread: float = 0.1  # the standard deviation of the normal before it is truncated; an image is 2 wide
     scales: int = 1
 
     @property
     def event_shape(self) -> torch.Size:
-        """How many numbers a location has."""
         return torch.Size([2 + (self.scales > 1)])
 
     @property
     def outputs(self) -> int:
-        """The number of parameters of a distribution of locations."""
         return 2 + (self.scales if self.scales > 1 else 0)
 
     def distribution(self, parameters: Tensor) -> Any:
@@ -96,20 +94,14 @@ class ContinuousSpace(NamedTuple):
         return Locations(value[..., :2], None if self.scales == 1 else value[..., 2].long(), None)
 
     def all_locations(self, device: torch.device) -> Locations | None:
-        """None: they are infinitely many."""
-        return None
+        return None  # they are infinitely many
 
 
 Space = GridSpace | ContinuousSpace
 
 
 class CentreAndScale(dist.TorchDistribution):
-    """A centre (..., 2) and the number of a scale, independent, as one value (..., 3).
-
-    Args:
-        centre: a distribution of batch shape (...), event shape (2).
-        scale: a Categorical of batch shape (...).
-    """
+    """A centre, with event shape (2), and the number of a scale, independent, as one value (..., 3)."""
 
     has_rsample = False
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -119,21 +111,17 @@ class CentreAndScale(dist.TorchDistribution):
         super().__init__(centre.batch_shape, torch.Size([3]), validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "CentreAndScale":
-        """The same distribution in more plates."""
         return CentreAndScale(self.centre.expand(batch_shape), self.scale.expand(batch_shape))
 
     @property
     def support(self) -> Any:
-        """Three numbers."""
         return constraints.real_vector
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """The sum of both log-probabilities, (...), in nats."""
         log_prob: Tensor = self.centre.log_prob(value[..., :2])
         return log_prob + self.scale.log_prob(value[..., 2])
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Independent draws, (*sample_shape, ..., 3)."""
         centre = self.centre.sample(sample_shape)
         return torch.cat([centre, self.scale.sample(sample_shape).unsqueeze(-1).to(centre.dtype)], -1)

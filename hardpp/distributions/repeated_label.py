@@ -21,29 +21,22 @@ from hardpp.distributions.step_independent import DependentSteps
 
 
 class RepeatedLabel(DependentSteps):
-    """A label (..., B), int64, with G predictions of it.
-
-    Args:
-        logits: (..., B, G, V).
-    """
+    """A label (..., B), int64, with G predictions of it, from logits (..., B, G, V)."""
 
     def __init__(self, logits: Tensor):
         self.predictions = Categorical(logits=logits)
         super().__init__(logits.shape[:-2], logits.shape[-2:-1])
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "RepeatedLabel":
-        """The same predictions in more plates."""
         logits = self.predictions.logits
         return RepeatedLabel(logits.expand(*torch.Size(batch_shape), *logits.shape[-2:]))
 
     @property
     def support(self) -> Any:
-        """Labels."""
         return constraints.nonnegative_integer
 
     @property
     def base_dist(self) -> Any:
-        """All predictions."""
         return self.predictions
 
     def sample(self, sample_shape: Any = ()) -> Tensor:

@@ -40,7 +40,6 @@ class StepIndependent(Independent):
         super().__init__(base, 1, validate_args=validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "StepIndependent":
-        """The same steps in more plates: batch shape (...)."""
         return StepIndependent(
             self.base_dist.expand(torch.Size(batch_shape) + self.base_dist.batch_shape[-1:])
         )
@@ -57,13 +56,9 @@ class StepIndependent(Independent):
 
 
 class DependentSteps(StepIndependent):
-    """Steps that are not independent, but credited one by one all the same; a subclass scores them.
+    """Steps that are not independent, but credited one by one all the same; the event shape is (T, *event).
 
     Subclasses define `step_log_prob` and `base_dist`.
-
-    Args:
-        batch_shape: (...).
-        event_shape: (T, *event), the event of each step last.
     """
 
     has_rsample = False
@@ -75,9 +70,7 @@ class DependentSteps(StepIndependent):
         TorchDistribution.__init__(self, batch_shape, event_shape, validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """The sum over steps of `step_log_prob`, (...), in nats."""
         return self.step_log_prob(value).sum(-1)
 
     def step_mask(self) -> Tensor | bool:
-        """Every step counts, unless a subclass says otherwise."""
         return True

@@ -27,10 +27,7 @@ class TruncatedNormal(dist.TorchDistribution):
     Args:
         loc: (...), between `low` and `high`.
         scale: of the normal before truncation, above 0.
-        low, high: the ends.
-
-    Raises:
-        ValueError: the interval is empty, or the scale is not above 0.
+        low, high: the ends; `low` is below `high`.
     """
 
     has_rsample = False
@@ -44,12 +41,10 @@ class TruncatedNormal(dist.TorchDistribution):
         super().__init__(loc.shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "TruncatedNormal":
-        """The same distribution in more plates."""
         return TruncatedNormal(self.loc.expand(batch_shape), self.scale, self.low, self.high)
 
     @property
     def support(self) -> Any:
-        """The interval."""
         return constraints.interval(self.low, self.high)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from hardpp.types import SequenceBatch
 
 
 class SentenceInformed(PyroModule):
-    """Regions as above; the parts are given, not built.
+    """Regions as above; its parts are given, not built.
 
     Args:
         encoder: images -> memory (B, S, M); usually the model's.

@@ -28,16 +28,12 @@ class LabelInformed(PyroModule):
     """Locations as above; the parts are given, not built.
 
     Args:
-        sensor: as the model's.
-        space: as the model's.
-        network: patches and locations -> features.
-        core: the recurrence over glimpses, H features.
+        sensor, space, glimpses, revisits: as the model's.
+        network, core: see `hardpp.models.glimpse_classifier`.
         head: states (..., H) and the output of `clue` (..., .) -> parameters of the space.
         embedding: labels (B,) -> (B, E).
         clue: context and embedded label, (B, M + E), or (B, E) without a context -> (B, .).
-        glimpses: G, as the model's.
         context: images -> (B, M), None for none.
-        revisits: as the model's.
     """
 
     max_plate_nesting = 1  # images
@@ -72,8 +68,6 @@ class LabelInformed(PyroModule):
         reader = GlimpseReader(
             batch.source, self.sensor, self.space, self.network, self.core, self.head, self.clue(features)
         )
+        policy = Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits)
         with sites.images(batch.size, str(batch.source.device)):
-            return pyro.sample(
-                sites.LOCATION,
-                Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits),
-            )
+            return pyro.sample(sites.LOCATION, policy)

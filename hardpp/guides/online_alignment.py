@@ -20,7 +20,7 @@ from torch.nn.functional import pad
 from hardpp import sites
 from hardpp.distributions.decisions import Decisions
 from hardpp.nn.path_reader import PathReader
-from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.nn.recurrent import StepwiseLSTM
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 
@@ -53,8 +53,7 @@ class TargetInformed(PyroModule):
         boundary: int = 0,
     ):
         super().__init__()
-        self.reader, self.embedding = reader, embedding
-        self.recurrence, self.emission = recurrence, emission
+        self.reader, self.embedding, self.recurrence, self.emission = reader, embedding, recurrence, emission
         self.even, self.dwell, self.boundary = even, dwell, boundary
 
     def forward(self, batch: SequenceBatch) -> Tensor:

@@ -26,7 +26,6 @@ class Prior(PyroModule):
 
     @property
     def prior_of(self) -> nn.Module:
-        """The model."""
         return self.model
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
-from hardpp.nn.gated_scorer import GatedScorer
+from hardpp.nn.attention import GatedScorer
 from hardpp.types import QuestionBatch
 
 

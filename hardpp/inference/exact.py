@@ -31,8 +31,8 @@ from hardpp.inference.sums.factor_graph import FactorGraph, factor_graph
 from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, check_possible, lattice_of
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
-from hardpp.ops.elimination import DRAWS, drawn, expectation, largest, trace_back
-from hardpp.ops.marginal import Factor, spread, without
+from hardpp.ops.elimination import expectation, trace_back
+from hardpp.ops.marginal import DRAWS, Factor, drawn, largest, spread, without
 from hardpp.types import Estimate, Program
 
 TOLERANCE = 1e-5  # nats

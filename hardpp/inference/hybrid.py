@@ -36,6 +36,7 @@ class Hybrid(ScoreFunctionELBO):
 
     name = "hybrid"
     unbiased = False
+    needs = ScoreFunctionELBO.needs | {"predictions"}
 
     def __init__(
         self,

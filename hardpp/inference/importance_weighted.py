@@ -14,7 +14,7 @@ the expectation. VIMCO's are bounds with particle k held out, something else sta
     arithmetic   mean over j != k of w[j]
     sequential   k's own past before s, with the mean over j != k of the others' futures from s on
     temporal     k's own past before s, with the mean of the others' futures from where they had
-                 emitted as much as k had (`hardpp.ops.temporal`)
+                 emitted as much as k had (`hardpp.ops.leave_one_out`)
 
 pasts and futures being sums of log w over stages. With two particles the first two are the same.
 `center` takes 1/K off the control: the mean of v, so that nothing is left where all weights are equal.
@@ -36,8 +36,12 @@ from hardpp.errors import UsageError
 from hardpp.inference.control.emission_count import Progress, progress_of
 from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others, log_mean_of_others
-from hardpp.ops.temporal import mean_of_others_at_same_progress
+from hardpp.ops.leave_one_out import (
+    held_out_bound,
+    log_geometric_mean_of_others,
+    log_mean_of_others,
+    mean_of_others_at_same_progress,
+)
 from hardpp.ops.weights import log_mean_exp, prefix_sums, suffix_sums
 
 Prefix = Literal["none", "prefix"]

@@ -6,7 +6,7 @@ Weights (..., S) are differentiable where an index (...) is not, so no score fun
 
 with the divergence D in closed form. In a sequential program q and p of a latent depend on the weights
 before it, and the gradient runs through them too; programs must take weights where they wrote an index
-(`hardpp.ops.attention.attend` does). The value is about the relaxed programs: it bounds nothing on the
+(`hardpp.nn.attention.attend` does). The value is about the relaxed programs: it bounds nothing on the
 discrete ones.
 
 Source: Deng et al. (2018), section 3, where relaxations stand beside the score function.

@@ -42,8 +42,8 @@ from hardpp.inference.objective import PlateOptions, SampledObjective, check_par
 from hardpp.inference.soft_attention import ExpectedLatents
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.ops.temporal import mean_of_others_at_same_progress
-from hardpp.ops.weights import mean_of_others, suffix_sums
+from hardpp.ops.leave_one_out import mean_of_others, mean_of_others_at_same_progress
+from hardpp.ops.weights import suffix_sums
 from hardpp.types import Need
 
 Credit = Literal["causal", "global"]

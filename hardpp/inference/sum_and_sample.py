@@ -28,7 +28,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.ops.weights import mean_of_others
+from hardpp.ops.leave_one_out import mean_of_others
 
 WEIGHT = "weight"  # key of a site's infer: w of every particle, (K, *plates)
 

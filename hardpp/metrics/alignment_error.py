@@ -39,10 +39,7 @@ def alignment_errors(
 ) -> AlignmentErrors:
     """AER, precision and recall of all pairs' links.
 
-    Args:
-        predicted: the links of each pair.
-        sure: the gold links of each pair.
-        possible: links that are not wrong, sure or not; if left out, the sure ones.
+    Possible links are not wrong, whether they are sure or not; if left out, they are the sure ones.
 
     Raises:
         ValueError: unequal numbers of pairs, or no predicted and no sure link.
@@ -66,9 +63,7 @@ def alignment_errors(
 def hit_rate(predicted: Sequence[Links], gold: Sequence[Links]) -> HitRate:
     """The fraction of target words with a gold link whose predicted link is a gold one.
 
-    Args:
-        predicted: the links of each pair, at most one a target word; a word without one is missed.
-        gold: the gold links of each pair.
+    A pair has at most one predicted link a target word; a word without one is missed.
 
     Raises:
         ValueError: unequal numbers of pairs, a target word with two predicted links, or no gold link.

@@ -17,11 +17,7 @@ class Bleu(NamedTuple):
 
 
 def bleu(
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    *,
-    tokenized: bool = False,
-    order: int = 4,
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, tokenized: bool = False, order: int = 4
 ) -> Bleu:
     """BLEU of one translation an item against its references.
 

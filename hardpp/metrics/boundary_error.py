@@ -42,10 +42,6 @@ class Coverage(NamedTuple):
 def boundary_errors(predicted: Times, gold: Times) -> BoundaryErrors:
     """Distances of predicted boundaries from the gold ones.
 
-    Args:
-        predicted: the times of each utterance's boundaries, in seconds.
-        gold: the true ones.
-
     Raises:
         ValueError: unequal numbers of utterances or boundaries, or no boundary.
     """
@@ -62,12 +58,7 @@ def boundary_errors(predicted: Times, gold: Times) -> BoundaryErrors:
 
 
 def coverage(low: Times, high: Times, gold: Times) -> Coverage:
-    """How many gold boundaries lie between `low` and `high`, ends included.
-
-    Args:
-        low: the starts of the intervals of each utterance's boundaries, in seconds.
-        high: their ends.
-        gold: the true boundaries.
+    """How many gold boundaries lie in the intervals from `low` to `high`, ends included.
 
     Raises:
         ValueError: unequal numbers of utterances or boundaries, an interval that ends before it starts, or no

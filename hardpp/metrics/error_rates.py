@@ -1,10 +1,15 @@
-"""Token and sequence error rates against the nearest of several references.
+"""Token and sequence error rates against the nearest of several references, and of folded phones.
 
-Source: the scoring of grapheme-to-phoneme conversion since Yao and Zweig (2015): of several
-pronunciations the nearest one counts.
+Phones of hypothesis and reference may be folded into classes before edits are counted (for TIMIT from 61 to
+39); those that fold to None are removed from both.
+
+Source: the scoring of grapheme-to-phoneme conversion since Yao and Zweig (2015): of several pronunciations
+the nearest one counts; Lee and Hon (1989), Speaker-Independent Phone Recognition Using Hidden Markov Models,
+for the folding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from rapidfuzz.distance import Levenshtein
@@ -26,13 +31,8 @@ def error_rates(
 ) -> ErrorRates:
     """Error rates of one hypothesis an item against all of the item's references.
 
-    Args:
-        hypotheses: one token sequence an item.
-        references: at least one an item; the one with the fewest edits counts, of equals the shortest.
-
-    Returns:
-        Rates and their counts. If all nearest references are empty, the symbol rate is 0 without edits and
-        infinite otherwise.
+    Of these the one with the fewest edits counts, of equals the shortest. If all nearest references are
+    empty, the symbol rate is 0 without edits and infinite otherwise.
 
     Raises:
         ValueError: no items, unequal numbers of items, or an item without a reference.
@@ -51,6 +51,36 @@ def error_rates(
     wrong = sum(item_edits > 0 for item_edits, _ in nearest)
     rate = edits / symbols if symbols else (float("inf") if edits else 0.0)
     return ErrorRates(rate, wrong / len(nearest), edits, symbols, wrong, len(nearest))
+
+
+def phone_error_rate(
+    hypotheses: Sequence[Sequence[str]],
+    references: Sequence[Sequence[str]],
+    folding: Mapping[str, str | None],
+    merged: Collection[str] = (),
+) -> ErrorRates:
+    """Error rates of one hypothesis an utterance against its reference, both folded.
+
+    Args:
+        hypotheses: the recognised phones of each utterance.
+        references: the true phones.
+        folding: phone -> class, or None to remove it. A phone that is not there is its own class.
+        merged: classes of which several in a row count as one, such as "sil".
+
+    Raises:
+        ValueError: unequal numbers of utterances, or none.
+
+    Example:
+        >>> phone_error_rate([["sh", "ix", "q"]], [["sh", "ih"]], {"ix": "ih", "q": None}).edits
+        0
+    """
+
+    def folded(phones: Sequence[str]) -> list[str]:
+        labels = [label for phone in phones if (label := folding.get(phone, phone)) is not None]
+        again = [label in merged and label == before for before, label in pairwise(["", *labels])]
+        return [label for label, repeated in zip(labels, again, strict=True) if not repeated]
+
+    return error_rates([folded(each) for each in hypotheses], [[folded(each)] for each in references])
 
 
 def _nearest(row: int, item: tuple[Sequence[str], Sequence[Sequence[str]]]) -> tuple[int, int]:

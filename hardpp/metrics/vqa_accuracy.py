@@ -14,16 +14,9 @@ _AGREE = 3  # people with the same answer make it right
 
 
 def vqa_accuracy(predicted: str, answers: Sequence[str]) -> float:
-    """How right one answer is, from 0 to 1.
+    """How right one answer is, from 0 to 1, given what each person answered (at least one did).
 
     With three people or fewer the accuracy is the share of people who gave the answer.
-
-    Args:
-        predicted: the answer.
-        answers: what each person answered.
-
-    Raises:
-        ValueError: nobody answered.
     """
     if not answers:
         raise ValueError("expected the answer of at least one person, got none")

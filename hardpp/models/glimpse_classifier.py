@@ -84,11 +84,9 @@ class GlimpseClassifier(PyroModule):
     def forward(self, batch: ImageBatch) -> Tensor:
         """Runs the program; returns the locations, (..., B, G, *event)."""
         reader = self.reader(batch.source)
+        policy = Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits)
         with sites.images(batch.size, str(batch.source.device)):
-            locations = pyro.sample(
-                sites.LOCATION,
-                Glimpses(reader, self.space, self.glimpses, batch.size, revisits=self.revisits),
-            )
+            locations = pyro.sample(sites.LOCATION, policy)
             states = reader.states(locations)
             if self.every_glimpse:
                 pyro.sample(sites.LABEL, RepeatedLabel(self.readout(states)), obs=batch.target)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.linear_categorical import LinearCategorical
-from hardpp.ops.attention import attend
+from hardpp.nn.attention import attend
 from hardpp.types import SequenceBatch
 
 
@@ -88,12 +88,7 @@ class LatentAlignment(PyroModule):
     readout: Features
 
     def __init__(
-        self,
-        embedding: nn.Module,
-        encoder: nn.Module,
-        decoder: Decoder,
-        readout: Features,
-        boundary: int = 0,
+        self, embedding: nn.Module, encoder: nn.Module, decoder: Decoder, readout: Features, boundary: int = 0
     ):
         super().__init__()
         self.embedding, self.encoder, self.decoder, self.readout = embedding, encoder, decoder, readout
@@ -117,10 +112,6 @@ class LatentAlignment(PyroModule):
         return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
 
     def step(self, source: Source, state: Any, previous: Tensor) -> tuple[Tensor, Tensor, Any]:
-        """One decoding step after the symbols `previous` (B,).
-
-        Returns:
-            The query (B, Q), the prior's scores of the positions (B, S), and the next state.
-        """
+        """After symbols (B,): query (B, Q), the prior's scores of positions (B, S), and the next state."""
         embedded = self.decoder.embedding(previous)
         return self.decoder.step(embedded, source.memory, source.keys, source.mask, state)

@@ -28,7 +28,7 @@ from hardpp.distributions.decisions import Decisions
 from hardpp.distributions.emissions import Emissions
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.nn.path_reader import PathReader
-from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, select
+from hardpp.nn.recurrent import Cells, StepwiseLSTM, select
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 
@@ -99,16 +99,11 @@ class OnlineAlignment(PyroModule):
 
     def start(self, rows: int) -> OnlineState:
         """The state of R rows before the first decision."""
-        device = next(self.parameters()).device
-        zero = torch.zeros(rows, dtype=torch.int64, device=device)
+        zero = torch.zeros(rows, dtype=torch.int64, device=next(self.parameters()).device)
         return OnlineState(self.recurrence.start(torch.Size([rows])), zero, zero + self.boundary)
 
     def step(self, frame: Tensor, state: OnlineState) -> tuple[Tensor, Tensor, OnlineState]:
-        """Reads the current frames (R, F).
-
-        Returns:
-            The logits of emitting (R,), the logits of the token (R, V), and the state for `follow`.
-        """
+        """Reads frames (R, F): logits of emitting (R,) and of tokens (R, V), and the state to `follow`."""
         last = state.decision.unsqueeze(-1).to(frame.dtype)
         inputs = torch.cat([frame, last, self.embedding(state.token).to(frame.dtype)], -1)
         features, cells = self.recurrence.step(inputs, state.cells)

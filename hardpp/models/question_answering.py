@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
-from hardpp.nn.attention import Scorer
-from hardpp.ops.attention import attend
+from hardpp.nn.attention import Scorer, attend
 from hardpp.types import QuestionBatch
 
 

@@ -28,7 +28,7 @@ from hardpp import sites
 from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
 from hardpp.distributions.linear_categorical import LinearCategorical
-from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM, choose, select
+from hardpp.nn.recurrent import Cells, StepwiseLSTM, choose, select
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 
@@ -48,7 +48,7 @@ class TransducerAlignment(PyroModule):
     """p(tokens, decisions | frames); its parts are given, not built.
 
     To decode, `read` the frames; then for every decision `step` at the current frame, decide, and `follow`
-    the decision. If `frames` is a `hardpp.nn.stepwise_lstm.StepwiseLSTM` it can also read frames one by one,
+    the decision. If `frames` is a `hardpp.nn.recurrent.StepwiseLSTM` it can also read frames one by one,
     with its own `start` and `step` and the same result.
 
     Args:
@@ -102,22 +102,16 @@ class TransducerAlignment(PyroModule):
         After the last frame a frame of zeros, which marks the end, is read.
         """
         frames = pad(source.where(mask.unsqueeze(-1), source.new_zeros(())), (0, 0, 0, 1))
-        features: Tensor = self.frames(frames, pad(mask, (1, 0), value=True))
-        return features
+        return self.frames(frames, pad(mask, (1, 0), value=True))
 
     def start(self, rows: int) -> TransducerState:
         """The state of R rows before the first decision."""
-        device = next(self.parameters()).device
-        boundary = torch.full((rows,), self.boundary, device=device)
+        boundary = torch.full((rows,), self.boundary, device=next(self.parameters()).device)
         tokens, cells = self.tokens.step(self.embedding(boundary), self.tokens.start(torch.Size([rows])))
         return TransducerState(cells, tokens)
 
     def step(self, frame: Tensor, state: TransducerState) -> tuple[Tensor, Tensor, TransducerState]:
-        """Reads the features of the current frames, (R, .) of those that `read` returns.
-
-        Returns:
-            The logits of emitting (R,), the logits of the token (R, V), and the state for `follow`.
-        """
+        """At frames (R, .) of `read`: logits of emitting (R,) and of tokens (R, V), and the next state."""
         joint = self.joint(frame, state.tokens)
         return self.emission(joint).squeeze(-1), self.readout(joint), state
 

@@ -1,12 +1,34 @@
-"""Attention scores of source positions for a query; padding scores minus infinity.
+"""Attention: scores of source positions (or regions) for a query, and reading a memory at an alignment.
 
-Shapes: B data, T queries, S source positions, Q query features, M memory features, H hidden.
+Padding scores minus infinity.
+
+Source: Luong et al. (2015) and Bahdanau et al. (2015) for translation; Deng, Kim, Chiu, Guo and Rush (2018),
+Latent Alignment and Variational Attention, section 5, for question answering.
+Shapes: B data, T queries, S source positions, Q query features, M memory features, H hidden; ... = dims
+inference adds on the left.
 """
 
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+GAIN = 0.1  # g: optimisers like Adam move the query's weight a tenth as fast as the rest
+
+
+def attend(memory: Tensor, alignment: Tensor) -> Tensor:
+    """The memory (B, S, M) at an alignment, (..., B, T, M).
+
+    Args:
+        memory: (B, S, M).
+        alignment: int64 (..., B, T), one position a step; or, relaxed by a handler, weights over
+            positions, floating (..., B, T, S). The sizes B and T may be 1 where inference
+            enumerates; the memory is then read once for all of them.
+    """
+    if alignment.is_floating_point():
+        return alignment.to(memory.dtype) @ memory
+    row = torch.arange(memory.shape[0], device=memory.device).unsqueeze(-1)  # (B, 1)
+    return memory[row, alignment]
 
 
 class Scorer(Protocol):
@@ -27,11 +49,9 @@ class BilinearScorer(nn.Module):
         self.key = nn.Linear(memory, query, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """The keys of a memory, computed once for all queries: (B, S, M) -> (B, S, Q)."""
         return self.key(memory)
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-        """Scores (B, T, S) of queries (B, T, Q) against `keys(memory)`; mask is (B, S) bool."""
         scores = query @ keys.transpose(-1, -2)
         return scores.masked_fill(~mask.unsqueeze(-2), -torch.inf)
 
@@ -46,10 +66,50 @@ class AdditiveScorer(nn.Module):
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        """The keys of a memory, computed once for all queries: (B, S, M) -> (B, S, H)."""
         return self.key(memory)
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-        """Scores (B, T, S) of queries (B, T, Q) against `keys(memory)`; mask is (B, S) bool."""
         joint = torch.tanh(self.query(query).unsqueeze(-2) + keys.unsqueeze(-3))  # (B, T, S, H)
+        return self.score(joint).squeeze(-1).masked_fill(~mask.unsqueeze(-2), -torch.inf)
+
+
+class RegionScorer(AdditiveScorer):
+    """score[b, t, s] = v^T tanh(g W query[b, t] + U memory[b, s]), with W = 0 at the start.
+
+    At first the scores of an image's regions are the same for every question. Before the readout can use a
+    region's features, they only disturb it. A question that is slow to learn then tends to attend to empty
+    regions, and never learns. While all questions have the same scores, those that learn quickly teach the
+    others which regions matter; the gain g, which is ours, slows W down, so that this lasts long enough.
+    """
+
+    def __init__(self, query: int, memory: int, hidden: int):
+        super().__init__(query, memory, hidden)
+        nn.init.zeros_(self.query.weight)
+
+    def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        return super().forward(GAIN * query, keys, mask)
+
+
+class GatedScorer(nn.Module):
+    """How well each region explains a known answer, which gates region and question feature by feature.
+
+        score[b, t, s] = u^T tanh(U1 (x[b, s] * relu(V1 h[b, t])) + U2 (q[b, t] * relu(V2 h[b, t])))
+
+    with x the memory, q the query and h features of the answer, of which there are `answer`.
+    """
+
+    def __init__(self, memory: int, query: int, answer: int, hidden: int):
+        super().__init__()
+        self.memory_gate, self.query_gate = nn.Linear(answer, memory), nn.Linear(answer, query)
+        self.memory = nn.Linear(memory, hidden)
+        self.query = nn.Linear(query, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        for gate in (self.memory_gate, self.query_gate):
+            nn.init.ones_(gate.bias)  # open at first, else an answer ignores half of the features
+
+    def forward(self, memory: Tensor, query: Tensor, answer: Tensor, mask: Tensor) -> Tensor:
+        """Scores (B, T, S) of memory (B, S, M) for queries (B, T, Q) and answers (B, T, .); (B, S) mask."""
+        gated = memory.unsqueeze(-3) * self.memory_gate(answer).relu().unsqueeze(-2)  # (B, T, S, M)
+        asked = self.query(query * self.query_gate(answer).relu()).unsqueeze(-2)  # (B, T, 1, H)
+        joint = torch.tanh(self.memory(gated) + asked)
         return self.score(joint).squeeze(-1).masked_fill(~mask.unsqueeze(-2), -torch.inf)

@@ -105,13 +105,12 @@ class ChainDecoder(nn.Module):
         return self
 
     def keys(self, memory: Tensor) -> Tensor:
-        """The keys of a memory (B, S, M), computed once: (B, S, D + 2), log normalisers last."""
+        """The keys of a memory (B, S, M), (B, S, D + 2): log normalisers last."""
         first = torch.zeros(memory.shape[0], 1, dtype=torch.int64, device=memory.device)
         normaliser = self._logits(first, memory) - self._log_probs(first, memory)  # (B, S, 1)
         return torch.cat([self.moves.keys(memory), normaliser], -1)
 
     def start(self, memory: Tensor) -> ChainState:
-        """The state before the first symbol, for a memory (B, S, M)."""
         B = memory.shape[0]
         nowhere = torch.zeros(memory.shape[:2], dtype=torch.bool, device=memory.device)
         belief = chain.start(nowhere).to(memory.dtype)
@@ -120,7 +119,7 @@ class ChainDecoder(nn.Module):
     def step(
         self, symbol: Tensor, memory: Tensor, keys: Tensor, mask: Tensor, state: ChainState
     ) -> tuple[Tensor, Tensor, ChainState]:
-        """One symbol further: previous symbols (B,) -> query (B, Q), scores (B, S), next state."""
+        """One symbol further, of previous symbols (B,): query (B, Q), scores (B, S), next state."""
         belief = state.belief
         if state.transition is not None:
             emission = (self._logits(symbol.unsqueeze(-1), memory) - keys[..., -1:]).squeeze(-1)
@@ -133,7 +132,6 @@ class ChainDecoder(nn.Module):
         return query.squeeze(1), scores, ChainState(belief, transition, symbol)
 
     def forward(self, previous: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """All steps of known previous symbols (B, T): queries (B, T, Q) and scores (B, T, S)."""
         query = self._history(previous)
         transition = self._transition(query, self.moves.keys(memory), mask)
         emission = self.emission(previous[:, 1:], memory, mask)

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.nn.attention import Scorer
+from hardpp.nn.recurrent import Cells, select
 
 
 class DecoderState(NamedTuple):
     """The state between two steps; every part has B rows."""
 
-    cells: tuple[tuple[Tensor, Tensor], ...]  # a layer: hidden and cell, (B, Q) each
+    cells: Cells
     context: Tensor  # (B, M) the expected memory under the last step's attention
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The same state for other rows, (R,) int64, as a beam reorders its hypotheses."""
-        cells = tuple((hidden[rows], cell[rows]) for hidden, cell in self.cells)
-        return DecoderState(cells, self.context[rows])
+        return DecoderState(select(self.cells, rows), self.context[rows])
 
 
 class InputFeedingDecoder(nn.Module):
@@ -65,9 +65,8 @@ class InputFeedingDecoder(nn.Module):
         for layer, (cell, previous) in enumerate(zip(self.cells, state.cells, strict=True)):
             if layer:
                 inputs = self.dropout(inputs)
-            hidden, carry = cell(inputs, previous)
-            cells.append((hidden, carry))
-            inputs = hidden
+            cells.append(cell(inputs, previous))
+            inputs = cells[-1][0]
         scores = self.scorer(inputs.unsqueeze(1), keys, mask)  # (B, 1, S)
         context = (scores.softmax(-1) @ memory).squeeze(1)  # (B, M)
         return inputs, scores.squeeze(1), DecoderState(tuple(cells), context)

@@ -21,13 +21,7 @@ MARK = "|"
 
 
 class FactoredEmbedding(nn.Module):
-    """The features of a symbol are the sum of those of its factors.
-
-    Args:
-        vocabulary: the symbols.
-        features: E.
-        mark: separates factors.
-    """
+    """The features (E) of a symbol are the sum of those of its factors, which the mark separates."""
 
     parts: Tensor  # (V, .)
 
@@ -44,13 +38,7 @@ class FactoredEmbedding(nn.Module):
 
 
 class FactoredLinear(nn.Module):
-    """The logit of a symbol is the sum of those of its factors; `weight` and `bias` are as in `nn.Linear`.
-
-    Args:
-        features: H.
-        vocabulary: the symbols.
-        mark: separates factors.
-    """
+    """The logit of a symbol is the sum of those of its factors; `weight` and `bias` are as in `nn.Linear`."""
 
     parts: Tensor  # (V, .)
 

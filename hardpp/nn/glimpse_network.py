@@ -44,10 +44,7 @@ class GlimpseNetwork(nn.Module):
 def glimpse_perceptron(numbers: int, hidden: int, features: int) -> GlimpseNetwork:
     """A glimpse network of perceptrons with one hidden layer; at first all locations are alike.
 
-    Args:
-        numbers: pixels and channels of all windows of a glimpse.
-        hidden: of `what`; `where` has 32.
-        features: F.
+    A glimpse is so many numbers (pixels by channels by windows); `hidden` is of `what`, and `where` has 32.
     """
     what = nn.Sequential(nn.Flatten(), nn.Linear(numbers, hidden), nn.ReLU(), nn.Linear(hidden, features))
     last = nn.Linear(32, features)
@@ -56,13 +53,7 @@ def glimpse_perceptron(numbers: int, hidden: int, features: int) -> GlimpseNetwo
 
 
 class ContextNetwork(nn.Module):
-    """Maps images (B, channels, height, width), averaged down to `side` by `side` pixels, to (B, M).
-
-    Args:
-        channels: of the images.
-        side: pixels a side of the averaged image.
-        features: M.
-    """
+    """Maps images (B, channels, height, width), averaged down to `side` by `side` pixels, to (B, M)."""
 
     def __init__(self, channels: int, side: int, features: int):
         super().__init__()
@@ -79,14 +70,7 @@ class ContextNetwork(nn.Module):
 
 
 class LocationHead(nn.Module):
-    """Maps a state (..., H) and a context (..., M), if there is one, to parameters of the next location.
-
-    Args:
-        state: H.
-        context: M, 0 for none.
-        hidden: of the layer between.
-        outputs: of a location space.
-    """
+    """Maps a state (..., H) and a context (..., M), if M is not 0, to parameters of the next location."""
 
     def __init__(self, state: int, context: int, hidden: int, outputs: int):
         super().__init__()

@@ -44,13 +44,9 @@ class GlimpseReader:
 
     Args:
         images: (B, channels, height, width).
-        sensor: the pixels that a glimpse shows.
+        sensor, network, core, head, detached: see `hardpp.models.glimpse_classifier`.
         space: a `hardpp.distributions.location_spaces.Space`.
-        network: patches and locations to features.
-        core: over features.
-        head: states and context to parameters.
         context: (B, M), None for none.
-        detached: states learn nothing from the choice of locations, as in RAM.
     """
 
     def __init__(
@@ -84,7 +80,6 @@ class GlimpseReader:
         return states
 
     def parameters(self, value: Tensor) -> Tensor:
-        """The parameters (..., B, G, outputs) of each location (..., B, G, *event), given those before."""
         states = self.states(value)
         if self._last_parameters is None or self._last_parameters[0] is not states:
             before = pad(states[..., :-1, :], (0, 0, 1, 0))
@@ -93,12 +88,10 @@ class GlimpseReader:
         return self._last_parameters[1]
 
     def start(self, rows: torch.Size) -> tuple[Tensor, Any]:
-        """The state before the first glimpse, for rows (..., B)."""
         weight = next(self.head.parameters())
         return weight.new_zeros(*rows, self.core.features), self.core.start(rows)
 
     def step(self, state: tuple[Tensor, Any], last: Tensor | None) -> tuple[Tensor, tuple[Tensor, Any]]:
-        """The parameters (..., B, outputs) of the next location, and the next state."""
         if last is not None:
             glimpse = self._glimpses(last.unsqueeze(-1 - len(self.space.event_shape))).squeeze(-2)
             state = self.core.step(glimpse, state[1])

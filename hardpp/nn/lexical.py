@@ -30,26 +30,17 @@ class LexicalEncoder(nn.Module):
 
 
 class LexicalReadout(nn.Module):
-    """logits = U attended; the query is not used.
-
-    Args:
-        symbols: the layer U, with `weight` (V, H) and `bias` (V,).
-    """
-
-    symbols: nn.Linear | FactoredLinear
+    """logits = U attended; the query is not used. `symbols` is the layer U."""
 
     def __init__(self, symbols: nn.Linear | FactoredLinear):
         super().__init__()
-        self.symbols = symbols
+        self.symbols: nn.Linear | FactoredLinear = symbols
 
     def start(self, counts: Tensor) -> None:
         """Sets the bias to log frequencies, so that positions need not explain which symbols are frequent.
 
         Otherwise a chain spends its first epochs on frequencies, and can get stuck where every position
-        explains every symbol equally well.
-
-        Args:
-            counts: how often each symbol occurs, (V,) float, above 0.
+        explains every symbol equally well. Counts are (V,) float, above 0.
         """
         if isinstance(self.symbols, FactoredLinear):
             self.symbols.start(counts)
@@ -58,9 +49,7 @@ class LexicalReadout(nn.Module):
             self.symbols.bias.copy_((counts / counts.sum()).log())
 
     def features(self, attended: Tensor, query: Tensor) -> Tensor:
-        """The features that logits are linear in: the attended memory (..., H)."""
         return attended
 
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
-        """Logits (..., V) of attended (..., H)."""
         return self.symbols(attended)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from hardpp.nn.stepwise_lstm import Cells, StepwiseLSTM
+from hardpp.nn.recurrent import Cells, StepwiseLSTM
 from hardpp.ops.lattice_grid import Grid, Path
 
 
@@ -59,7 +59,6 @@ class PathReader:
         return states
 
     def logits(self, decisions: Tensor) -> Tensor:
-        """The logits of emitting at each step, (..., B, N)."""
         logits = self.emission(self.states(decisions)).squeeze(-1)
         if self.pace is None:
             return logits
@@ -67,11 +66,9 @@ class PathReader:
         return logits + self.grid.at(self.pace, path.consumed, path.emitted)
 
     def start(self, rows: torch.Size) -> Cells:
-        """The state before the first decision, for paths (..., B)."""
         return self.recurrence.start(rows)
 
     def step(self, state: Cells, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, Cells]:
-        """The logits (..., B) of the next decision, and the next state."""
         inputs = self._inputs(*(each.unsqueeze(-1) for each in (last, consumed, emitted)))
         features, state = self.recurrence.step(inputs.squeeze(-2), state)
         logits = self.emission(features).squeeze(-1)

@@ -1,6 +1,10 @@
-"""A readout: from attended memory and a query to logits of symbols.
+"""Readouts: features of two things together (attended memory and a query, a frame and tokens), and logits.
 
-Shapes: M memory features, Q query features, H hidden features, V symbols; ... = any leading dims.
+The products with the two are separate. So enumerated alignments cost one product a source position and not
+one for each pair of position and step, and a grid of frames and tokens as many as its sides, not its area.
+
+Shapes: M memory features, Q query features, H hidden features, V symbols or answers; ... = any leading dims,
+which broadcast.
 """
 
 import torch
@@ -8,11 +12,7 @@ from torch import Tensor, nn
 
 
 class Readout(nn.Module):
-    """logits = W tanh(A attended + B query) (Deng et al. 2018, section 2.2).
-
-    The two products are separate, so enumerated alignments cost one product a source position and not one
-    for each pair of position and step.
-    """
+    """logits = W tanh(A attended + B query) (Deng et al. 2018, section 2.2)."""
 
     def __init__(self, memory: int, query: int, hidden: int, symbols: int, dropout: float):
         super().__init__()
@@ -26,5 +26,37 @@ class Readout(nn.Module):
         return self.dropout(torch.tanh(self.attended(attended) + self.query(query)))
 
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
-        """Logits (..., V) of attended (..., M) and query (..., Q); the leading dims broadcast."""
+        """Logits (..., V) of attended (..., M) and query (..., Q)."""
         return self.symbols(self.features(attended, query))
+
+
+class AnswerReadout(nn.Module):
+    """logits = W relu(A region + B query), for question answering (Deng et al. 2018, section 5)."""
+
+    def __init__(self, memory: int, query: int, hidden: int, answers: int, dropout: float):
+        super().__init__()
+        self.region = nn.Linear(memory, hidden, bias=False)
+        self.query = nn.Linear(query, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.answers = nn.Linear(hidden, answers)
+
+    def forward(self, attended: Tensor, query: Tensor) -> Tensor:
+        """Logits (..., V) of attended (..., M) and query (..., Q)."""
+        return self.answers(self.dropout((self.region(attended) + self.query(query)).relu()))
+
+
+class Joint(nn.Module):
+    """features = tanh(A frame + B token), the joint network of a transducer.
+
+    Source: Graves, Mohamed and Hinton (2013), Speech Recognition with Deep Recurrent Neural Networks, section
+    3.2.
+    """
+
+    def __init__(self, frame: int, token: int, hidden: int):
+        super().__init__()
+        self.frame = nn.Linear(frame, hidden)
+        self.token = nn.Linear(token, hidden, bias=False)
+
+    def forward(self, frame: Tensor, token: Tensor) -> Tensor:
+        """The features (..., H) of a frame and of the tokens so far."""
+        return torch.tanh(self.frame(frame) + self.token(token))

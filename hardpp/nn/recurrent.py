@@ -1,10 +1,104 @@
-"""A bidirectional LSTM that padding cannot influence.
+"""Recurrent networks that read a whole sequence at once, or one step at a time with the same weights.
 
-Shapes: B data, N positions, E input features, H output features.
+    StepwiseLSTM         forwards, at once or stepwise
+    StepwiseRNN          the same with one layer of another cell:
+                             relu    h[t] = relu(U x[t] + V h[t-1] + b)     a third of a GRU's products
+                             gru     a gated recurrent unit
+    BidirectionalLSTM    from both ends, at once
+    QuestionReader       a sentence as one vector
+
+Source: Mnih et al. (2014), section 3.1; Le, Jaitly and Hinton (2015), A Simple Way to Initialize Recurrent
+Networks of Rectified Linear Units (the relu cell); Cho et al. (2014) for the GRU.
+Shapes: B data, N steps, E inputs, H features; ... = rows, any leading dims.
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+Cells = tuple[tuple[Tensor, Tensor], ...]  # the state of an LSTM; a layer: hidden and cell, (..., H) each
+Cell = Literal["relu", "gru"]
+
+
+class StepwiseLSTM(nn.Module):
+    """`layers` of LSTM over the last dim but one; without dropout, so that both ways of reading agree."""
+
+    def __init__(self, inputs: int, hidden: int, layers: int = 1):
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, layers, batch_first=True)
+        self.features = hidden
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Maps (..., N, E) to (..., N, H); padding on the right changes nothing before it."""
+        rows = inputs.shape[:-2]
+        states, _ = self.lstm(inputs.flatten(0, -3) if len(rows) > 1 else inputs)
+        return states.reshape(*rows, *states.shape[-2:])
+
+    def start(self, rows: torch.Size) -> Cells:
+        """The state before the first step: zeros."""
+        zero = next(self.lstm.parameters()).new_zeros(*rows, self.features)
+        return ((zero, zero),) * self.lstm.num_layers
+
+    def step(self, inputs: Tensor, cells: Cells) -> tuple[Tensor, Cells]:
+        """One step further: (..., E) to the features (..., H) and the next state."""
+        rows, new = inputs.shape[:-1], []
+        for weights, previous in zip(self.lstm.all_weights, cells, strict=True):
+            flat = [each.reshape(-1, each.shape[-1]) for each in (inputs, *previous)]
+            hidden, carry = torch.lstm_cell(flat[0], flat[1:], *weights)
+            inputs, carry = hidden.reshape(*rows, -1), carry.reshape(*rows, -1)
+            new.append((inputs, carry))
+        return inputs, tuple(new)
+
+
+def select(cells: Cells, rows: Tensor) -> Cells:
+    """The state of other rows, (R,) int64, of one leading dim."""
+    return tuple((hidden[rows], carry[rows]) for hidden, carry in cells)
+
+
+def choose(where: Tensor, one: Cells, other: Cells) -> Cells:
+    """The one state in the rows (...) where a bool is True, the other elsewhere."""
+    mask = where.unsqueeze(-1)
+    return tuple(
+        (torch.where(mask, a, c), torch.where(mask, b, d)) for (a, b), (c, d) in zip(one, other, strict=True)
+    )
+
+
+class StepwiseRNN(nn.Module):
+    """One layer over the last dim but one.
+
+    In a relu cell V starts as the identity, so that early steps are not forgotten before anything is learnt.
+    """
+
+    def __init__(self, inputs: int, hidden: int, cell: Cell = "gru"):
+        super().__init__()
+        self.features = hidden
+        if cell == "gru":
+            self.recurrence: nn.RNNBase = nn.GRU(inputs, hidden, batch_first=True)
+            self.cell = torch.gru_cell
+            return
+        self.recurrence = nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
+        self.cell = torch.rnn_relu_cell
+        of_inputs, of_state, *biases = self.recurrence.all_weights[0]
+        nn.init.kaiming_uniform_(of_inputs, nonlinearity="relu")
+        nn.init.eye_(of_state)
+        for bias in biases:
+            nn.init.zeros_(bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps (..., N, E) to (..., N, H)."""
+        states, _ = self.recurrence(inputs.flatten(0, -3))
+        return states.reshape(*inputs.shape[:-1], self.features)
+
+    def start(self, rows: torch.Size) -> Tensor:
+        """The state before the first step, (..., H): zeros."""
+        return next(self.parameters()).new_zeros(*rows, self.features)
+
+    def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One step further: (..., E) to the features (..., H) and the next state."""
+        new = self.cell(inputs.flatten(0, -2), state.flatten(0, -2), *self.recurrence.all_weights[0])
+        new = new.reshape(state.shape)
+        return new, new
 
 
 class BidirectionalLSTM(nn.Module):
@@ -43,3 +137,28 @@ def reversed_positions(mask: Tensor) -> Tensor:
     position = torch.arange(mask.shape[-1], device=mask.device).expand_as(mask)
     last = mask.sum(-1, keepdim=True) - 1
     return torch.where(mask, last - position, position)
+
+
+class QuestionReader(nn.Module):
+    """The last state of an LSTM over a question's words, with dropout; padding on the right is not read.
+
+    Args:
+        embedding: words (..., N) -> (..., N, E).
+        embedded: E.
+        hidden: H.
+        dropout: of the last state.
+    """
+
+    def __init__(self, embedding: nn.Module, embedded: int, hidden: int, dropout: float = 0.0):
+        super().__init__()
+        self.embedding = embedding
+        self.lstm = nn.LSTM(embedded, hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.features = hidden
+
+    def forward(self, question: Tensor, mask: Tensor) -> Tensor:
+        """Questions (B, T, N) and their bool mask -> (B, T, H); an empty question has one padding word."""
+        states, _ = self.lstm(self.embedding(question).flatten(0, 1))  # (B T, N, H)
+        last = (mask.sum(-1) - 1).clamp(min=0).reshape(-1, 1, 1)  # (B T, 1, 1)
+        last_state = states.gather(1, last.expand(-1, 1, self.features))
+        return self.dropout(last_state.reshape(*mask.shape[:-1], self.features))

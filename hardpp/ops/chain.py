@@ -40,16 +40,13 @@ def prior(belief: Tensor, transition: Tensor) -> Tensor:
 
 
 def updated(belief: Tensor, transition: Tensor, emission: Tensor, keeps: Tensor) -> Tensor:
-    """The belief after a step, given its symbol.
+    """The belief (B, 1 + S) after a step, given its symbol; normalised, as the belief before is.
 
     Args:
-        belief: (B, 1 + S), normalised.
+        belief: (B, 1 + S).
         transition: (B, 1 + S, S), normalised over S; minus infinity forbids a move.
         emission: (B, S), the symbol's log-likelihood at every position.
         keeps: (B, S) bool, positions that keep the place as it was.
-
-    Returns:
-        (B, 1 + S), normalised.
     """
     joint = belief.unsqueeze(-1) + transition + emission.unsqueeze(-2)  # (B, 1 + S, S)
     stays = keeps.unsqueeze(-2)
@@ -59,20 +56,13 @@ def updated(belief: Tensor, transition: Tensor, emission: Tensor, keeps: Tensor)
 
 
 def filtered(transition: Tensor, emission: Tensor, keeps: Tensor) -> tuple[Tensor, Tensor]:
-    """Priors and beliefs of all steps, by the forward recursion.
+    """The prior (B, T, S) of each step and the belief (B, T, 1 + S) before it, by the forward recursion.
 
-    Args:
-        transition: (B, T, 1 + S, S).
-        emission: (B, T, S); the last step may be left out.
-        keeps: (B, S) bool.
-
-    Returns:
-        The prior (B, T, S) and the belief before each step (B, T, 1 + S).
+    Arguments as for `updated`, with a dim T after B; the emission of the last step may be left out.
     """
-    T = transition.shape[1]
     belief = start(keeps).to(transition.dtype)
     priors, beliefs = [], []
-    for t in range(T):
+    for t in range(transition.shape[1]):
         if t:
             belief = updated(belief, transition[:, t - 1], emission[:, t - 1], keeps)
         beliefs.append(belief)
@@ -81,15 +71,9 @@ def filtered(transition: Tensor, emission: Tensor, keeps: Tensor) -> tuple[Tenso
 
 
 def smoothed(transition: Tensor, emission: Tensor, keeps: Tensor) -> Tensor:
-    """The posterior of each position given the symbols of all steps.
+    """The posterior (B, T, S) of each position given the symbols of all steps; normalised.
 
-    Args:
-        transition: (B, T, 1 + S, S).
-        emission: (B, T, S); zeros at padding.
-        keeps: (B, S) bool.
-
-    Returns:
-        (B, T, S), normalised.
+    Arguments as for `filtered`; emissions of padding are zero.
     """
     _, belief = filtered(transition, emission, keeps)  # (B, T, 1 + S)
     stays = keeps.unsqueeze(-2)

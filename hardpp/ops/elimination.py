@@ -25,20 +25,15 @@ factors inside the plate are multiplied over it before a variable outside is sum
 
 Source: Koller and Friedman (2009), Probabilistic Graphical Models, chapters 9, 12 and 13; Obermeyer et
 al. (2019), Tensor Variable Elimination for Plated Factor Graphs (plates).
-Shapes: S values of a variable, K draws.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 
-from hardpp.ops.marginal import IMPOSSIBLE, Factor, Reduce, align, at, log_sum, spread, without
-
-DRAWS = "*"  # the dim of K draws; no variable and no plate has this letter
-
-Plates = Mapping[str, frozenset[str]]  # by variable, the letters of the plates it is in
+from hardpp.ops.marginal import IMPOSSIBLE, Factor, Plates, Reduce, align, at, log_sum, spread, without
 
 
 class CrossedPlates(ValueError):
@@ -50,17 +45,17 @@ class CrossedPlates(ValueError):
 
 
 class Step(NamedTuple):
-    """One elimination: the product g over the variable and those eliminated after it."""
+    """One elimination."""
 
     variable: str
-    product: Factor
+    product: Factor  # g, over the variable and those eliminated after it
 
 
 class Elimination(NamedTuple):
-    """All steps in order, and the factors that are left, over plates only."""
+    """All steps in order."""
 
     steps: list[Step]
-    left: list[Factor]
+    left: list[Factor]  # over plates only
 
 
 def eliminate(factors: Iterable[Factor], plates: Plates, reduce: Reduce = log_sum) -> Elimination:
@@ -111,9 +106,7 @@ def elimination_order(factors: Iterable[Factor], plates: Plates) -> list[str]:
     for factor in factors:
         held = {d for d in factor.dims if d in near}
         for variable in held:
-            near[variable] |= held
-    for variable, others in near.items():
-        others.discard(variable)
+            near[variable] |= held - {variable}
     order_of = {variable: i for i, variable in enumerate(plates)}
     depth = {variable: -len(own) for variable, own in plates.items()}
     queue = [(depth[v], len(near[v]), order_of[v], v) for v in plates]
@@ -126,8 +119,7 @@ def elimination_order(factors: Iterable[Factor], plates: Plates) -> list[str]:
         order.append(variable)
         others = near.pop(variable)
         for other in others:
-            near[other] |= others
-            near[other] -= {variable, other}
+            near[other] = (near[other] | others) - {variable, other}
             heapq.heappush(queue, (depth[other], len(near[other]), order_of[other], other))
     return order
 
@@ -135,41 +127,14 @@ def elimination_order(factors: Iterable[Factor], plates: Plates) -> list[str]:
 def trace_back(steps: list[Step], choose: Callable[[str, Factor], Factor]) -> dict[str, Factor]:
     """A value of every variable, each chosen given those eliminated after it.
 
-    Args:
-        steps: of an elimination.
-        choose: given a variable and its factor at the values chosen so far (up to a constant the
-            logarithm of (*) above, unless the elimination took the maximum), its value: an index
-            tensor over the other dims of the factor or more.
+    `choose` is given a variable and its factor at the values chosen so far (up to a constant the logarithm of
+    (*) above, unless the elimination took the maximum). It returns an index tensor over the other dims of the
+    factor or more.
     """
     values: dict[str, Factor] = {}
     for variable, product in reversed(steps):
         values[variable] = choose(variable, at(product, values))
     return values
-
-
-def largest(variable: str, factor: Factor) -> Factor:
-    """Chooses the first of the largest values."""
-    axis = factor.dims.index(variable)
-    return Factor(factor.log_value.argmax(axis), factor.dims.replace(variable, ""))
-
-
-def drawn(plates: Plates, sizes: Mapping[str, int]) -> Callable[[str, Factor], Factor]:
-    """Chooses at random, for every draw and every element of the variable's plates anew.
-
-    Args:
-        plates: as for `eliminate`.
-        sizes: of every plate, and K under `DRAWS`.
-    """
-
-    def choose(variable: str, factor: Factor) -> Factor:
-        dims = DRAWS + "".join(sorted(d for d in plates[variable] if sizes[d] > 1))
-        logits = spread(factor, dims + variable)
-        logits = logits.expand(*[sizes[d] for d in dims], logits.shape[-1])
-        # The largest of logits with Gumbel noise is a draw from their softmax, without asking the host.
-        wait = torch.empty_like(logits, memory_format=torch.contiguous_format).exponential_()
-        return Factor((logits - wait.clamp_min(torch.finfo(wait.dtype).tiny).log()).argmax(-1), dims)
-
-    return choose
 
 
 def expectation(steps: list[Step], terms: Iterable[Factor], plates: Plates) -> list[Factor]:
@@ -178,7 +143,7 @@ def expectation(steps: list[Step], terms: Iterable[Factor], plates: Plates) -> l
     Args:
         steps: of an elimination with `log_sum`.
         terms: the values to average (not their logarithms); they add up over plates.
-        plates: as for `eliminate`.
+        plates: every variable, with the letters of its plates.
 
     Returns:
         Terms over plates only, whose sum is the mean. A value of probability zero adds nothing, even where

@@ -19,26 +19,12 @@ Shapes: ... = data, N steps, S states, J transitions, K draws. An arc of minus i
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
-
-
-class BestPath(NamedTuple):
-    """A path of the greatest weight."""
-
-    transitions: Tensor  # (..., N) int64
-    weight: Tensor  # (...), in nats
-
-
-class DrawnPaths(NamedTuple):
-    """Independent draws of paths."""
-
-    transitions: Tensor  # (K, ..., N) int64
-    log_prob: Tensor  # (K, ...), in nats, given that there is a path
 
 
 def log_total(arcs: Tensor, end: Tensor) -> Tensor:
@@ -64,8 +50,11 @@ def arc_probabilities(arcs: Tensor, end: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def best_path(arcs: Tensor, end: Tensor) -> BestPath:
-    """A path of the greatest weight (any one of several). Arguments as for `log_total`."""
+def best_path(arcs: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """The transitions (..., N) int64 of a path of the greatest weight (any one of several), and that, (...).
+
+    Arguments as for `log_total`.
+    """
     by_step = _by_step(arcs)
     alpha, centres = _forward(by_step, torch.maximum)
     weight, state = (alpha[-1] + end).max(-1)
@@ -74,28 +63,28 @@ def best_path(arcs: Tensor, end: Tensor) -> BestPath:
         arriving = _incoming(before, weights).gather(-2, _at(state, len(weights))).squeeze(-2)  # (..., J)
         taken.append(arriving.argmax(-1))
         state = (state - taken[-1]).clamp(min=0)
-    return BestPath(torch.stack(taken[::-1], -1), weight + centres.sum(0))
+    return torch.stack(taken[::-1], -1), weight + centres.sum(0)
 
 
 @torch.no_grad()
-def draw_paths(arcs: Tensor, end: Tensor, draws: int) -> DrawnPaths:
-    """Independent paths, each in proportion to its weight: forward filtering, backward sampling.
+def draw_paths(arcs: Tensor, end: Tensor, draws: int) -> Tensor:
+    """The transitions (K, ..., N) int64 of independent paths, each in proportion to its weight.
 
-    Arguments as for `log_total`, and K. Where no path exists the draws mean nothing.
+    Forward filtering, backward sampling. Arguments as for `log_total`, and K. Where no path exists the draws
+    mean nothing.
     """
     by_step = _by_step(arcs)
     alpha, _ = _forward(by_step, _plus)
     shape = (draws, *end.shape[:-1], len(by_step) + 1)
     uniform = torch.rand(shape, dtype=arcs.dtype, device=arcs.device)
-    state, log_prob = _draw((alpha[-1] + end).expand(*shape[:-1], -1), uniform[..., -1])
+    state = _draw((alpha[-1] + end).expand(*shape[:-1], -1), uniform[..., -1])
     taken = []
     for t in reversed(range(len(by_step))):
         arriving = _incoming(alpha[t], by_step[t]).expand(*shape[:-1], -1, -1)
         arriving = arriving.gather(-2, _at(state, arriving.shape[-1])).squeeze(-2)  # (K, ..., J)
-        transition, step_log_prob = _draw(arriving, uniform[..., t])
-        taken.append(transition)
-        log_prob, state = log_prob + step_log_prob, (state - transition).clamp(min=0)
-    return DrawnPaths(torch.stack(taken[::-1], -1), log_prob)
+        taken.append(_draw(arriving, uniform[..., t]))
+        state = (state - taken[-1]).clamp(min=0)
+    return torch.stack(taken[::-1], -1)
 
 
 class _LogTotal(torch.autograd.Function):
@@ -160,7 +149,7 @@ def _marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
     return joint / joint.sum((1, -1), keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny)
 
 
-# Values of states, j states further on.
+# Values of states, moved j states on.
 def _shifted(weights: Tensor, j: int) -> Tensor:
     return pad(weights[..., : weights.shape[-1] - j], (j, 0), value=-torch.inf) if j else weights
 
@@ -179,9 +168,8 @@ def _at(state: Tensor, transitions: int) -> Tensor:
     return state[..., None, None].expand(*state.shape, 1, transitions)
 
 
-# An index of the last dim in proportion to its weight, by a number in [0, 1), and its log-probability.
-def _draw(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+# An index of the last dim in proportion to its weight, by a number in [0, 1).
+def _draw(weights: Tensor, uniform: Tensor) -> Tensor:
     log_probs = weights.log_softmax(-1).nan_to_num(nan=0.0, posinf=0.0, neginf=-torch.inf)
     reached = log_probs.exp().cumsum(-1)
-    choice = (reached <= uniform.unsqueeze(-1) * reached[..., -1:]).sum(-1)
-    return choice, log_probs.gather(-1, choice.unsqueeze(-1)).squeeze(-1)
+    return (reached <= uniform.unsqueeze(-1) * reached[..., -1:]).sum(-1)

@@ -13,12 +13,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 
-def ctc_states(target: Tensor, blank: int) -> Tensor:
-    """The symbol of each state, (B, 2 T + 1), for tokens (B, T)."""
-    each = torch.stack([torch.full_like(target, blank), target], -1).flatten(-2)
-    return pad(each, (0, 1), value=blank)
-
-
 def ctc_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, blank: int) -> Tensor:
     """Log-probabilities of the symbol of the state that a frame moves to, as arcs of the lattice.
 
@@ -31,7 +25,8 @@ def ctc_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, blank: int) -> T
     Returns:
         (B, S, 2 T + 1, 3); after the last frame paths stay where they are.
     """
-    states = ctc_states(target, blank)
+    states = torch.stack([torch.full_like(target, blank), target], -1).flatten(-2)
+    states = pad(states, (0, 1), value=blank)  # (B, 2 T + 1), the symbol of each
     symbols = log_probs.gather(-1, states.unsqueeze(1).expand(-1, log_probs.shape[1], -1))  # (B, S, 2 T + 1)
     arcs = torch.stack([pad(symbols[..., j:], (0, j), value=-torch.inf) for j in range(3)], -1)
     after = pad(states[:, 2:], (0, 2), value=blank)

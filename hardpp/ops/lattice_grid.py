@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, pad
 
 from hardpp.ops.precision import at_least_single
 
@@ -61,11 +61,6 @@ class Grid(NamedTuple):
         """How many steps a path has, (B,)."""
         return self.frames + self.tokens if self.dwell else self.frames
 
-    @property
-    def fits(self) -> Tensor:
-        """Is there any path? (B,) bool: without dwelling there are as many frames as tokens at least."""
-        return self.frames >= (1 if self.dwell else self.tokens.clamp(min=1))
-
     def may(self, consumed: Tensor, emitted: Tensor, dims: int = 0) -> tuple[Tensor, Tensor]:
         """Whether a path at this point may emit and may consume, bool; `dims` dims follow the data dim."""
         frames, tokens = (each[(..., *[None] * dims)] for each in (self.frames, self.tokens))
@@ -85,7 +80,7 @@ class Grid(NamedTuple):
         else:
             consumed = torch.arange(self.steps, device=each.device).minimum(self.frames.unsqueeze(-1))
             consumed = consumed.expand_as(emitted)
-        last = torch.nn.functional.pad(each[..., :-1], (1, 0))
+        last = pad(each[..., :-1], (1, 0))
         return Path(consumed, emitted.clamp(max=self.T), last, *self.may(consumed, emitted, dims=1), within)
 
     def emission_steps(self, decisions: Tensor) -> Tensor:
@@ -119,18 +114,12 @@ class Grid(NamedTuple):
         return values.flatten(-2).expand(*place.shape[:-1], -1).gather(-1, place)
 
     def arcs(self, logits: Tensor) -> Tensor:
-        """Log-probabilities of decisions as arcs of the lattice.
+        """Log-probabilities of decisions as arcs of the lattice, (B, N, T + 1, 2).
 
-        Args:
-            logits: (B, S + 1, T + 1) of emitting rather than consuming, by frames consumed and tokens
-                emitted.
-
-        Returns:
-            (B, N, T + 1, 2).
+        The logits (B, S + 1, T + 1) of emitting are by frames consumed and tokens emitted.
         """
-        frames, tokens = logits.shape[-2:]
-        consumed = torch.arange(frames, device=logits.device).unsqueeze(-1)
-        emitted = torch.arange(tokens, device=logits.device)
+        consumed = torch.arange(self.S + 1, device=logits.device).unsqueeze(-1)
+        emitted = torch.arange(self.T + 1, device=logits.device)
         may_emit, may_consume = self.may(consumed, emitted, dims=2)
         both = torch.stack(decision_log_probs(logits, may_emit, may_consume), -1)
         arcs = self._by_step(both, -torch.inf)
@@ -142,7 +131,7 @@ class Grid(NamedTuple):
 
     def token_arcs(self, log_likelihood: Tensor) -> Tensor:
         """Log-likelihoods (B, S + 1, T) of each token after 0 .. S frames, as arcs (B, N, T + 1, 2)."""
-        padded = torch.nn.functional.pad(log_likelihood, (0, 1))
+        padded = pad(log_likelihood, (0, 1))
         return self._by_step(torch.stack([torch.zeros_like(padded), padded], -1), 0.0)
 
     def end(self, like: Tensor) -> Tensor:
@@ -151,14 +140,10 @@ class Grid(NamedTuple):
         return torch.where(state, 0.0, -torch.inf).to(like.dtype)
 
     def emission_frames(self, arc_probabilities: Tensor) -> Tensor:
-        """The probability that each token is emitted after 0 .. S frames, (B, T, S + 1).
-
-        Args:
-            arc_probabilities: (B, N, T + 1, 2).
-        """
+        """The probability that each token is emitted after 0 .. S frames, (B, T, S + 1), of all arcs."""
         emits = arc_probabilities[..., :-1, 1].transpose(-1, -2)  # (B, T, N)
         if not self.dwell:
-            return torch.nn.functional.pad(emits, (0, 1))
+            return pad(emits, (0, 1))
         token = torch.arange(self.T, device=emits.device).unsqueeze(-1)
         step = torch.arange(self.S + 1, device=emits.device) + token  # (T, S + 1)
         inside = step < self.steps

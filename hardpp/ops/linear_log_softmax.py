@@ -67,12 +67,8 @@ def linear_log_softmax(
     """
     tensors = (features, weight, bias, value)
     if has_torch_function(tensors):  # a Function drops subclasses, and with them Pyro's provenance
-        options: dict[str, Any] = {
-            "chunk_bytes": chunk_bytes,
-            "kept_bytes": kept_bytes,
-            "negligible": negligible,
-        }
-        return handle_torch_function(linear_log_softmax, tensors, *tensors, **options)
+        options: dict[str, Any] = {"chunk_bytes": chunk_bytes, "kept_bytes": kept_bytes}
+        return handle_torch_function(linear_log_softmax, tensors, *tensors, **options, negligible=negligible)
     shape = torch.broadcast_shapes(features.shape[:-1], value.shape)
     order, R, U = _rows_first(features.shape[:-1], shape)
     index = value.expand(shape).permute(order).reshape(R, U)
@@ -85,17 +81,9 @@ def linear_log_softmax(
 def linear_draws(
     features: Tensor, weight: Tensor, bias: Tensor, shape: Sequence[int], *, chunk_bytes: int = CHUNK_BYTES
 ) -> Tensor:
-    """Independent draws from softmax(features weight^T + bias), without gradient.
+    """Independent draws from softmax(features weight^T + bias), int64 of a given shape, without gradient.
 
-    Args:
-        features: (..., H).
-        weight: (V, H).
-        bias: (V,).
-        shape: of the draws; the leading dims of features broadcast to it.
-        chunk_bytes: size of the probabilities (rows, V) held at once, one row at least.
-
-    Returns:
-        int64 symbols of that shape.
+    Features (..., H) broadcast to the shape; the other arguments are as for `linear_log_softmax`.
     """
     tensors = (features, weight, bias)
     if has_torch_function(tensors):

@@ -1,8 +1,8 @@
 """Factors: tables of log values whose dims are named by letters.
 
 A sample site is a factor over discrete variables. Factors are multiplied (`align` adds log values), summed
-over a variable (`without`) and evaluated at given values (`at`). `hardpp.ops.elimination` builds the sum over
-all variables from these.
+over a variable (`without`), evaluated at given values (`at`), and a value is chosen of a variable (`largest`,
+`drawn`). `hardpp.ops.elimination` builds the sum over all variables from these.
 
 Everything stays in log space. A log-einsum multiplies in linear space, and loses the gradient once factors of
 one variable differ by 16 nats in float32.
@@ -17,6 +17,9 @@ from torch import Tensor
 # Stands for log 0 inside sums: minus infinity less minus infinity would be no number, and this is zero.
 IMPOSSIBLE = -1e30
 
+DRAWS = "*"  # the dim of K draws; no variable and no plate has this letter
+
+Plates = Mapping[str, frozenset[str]]  # by variable, the letters of the plates it is in
 Reduce = Callable[[Tensor, list[int]], Tensor]  # (log values, dims to drop) -> log values
 
 
@@ -35,17 +38,13 @@ def spread(factor: Factor, dims: str) -> Tensor:
     order = [held.index(d) for d in dims if d in held]
     if order != sorted(order):
         value = value.permute(order)
-    if len(held) < len(dims):
-        value = value[tuple([slice(None) if d in held else None for d in dims])]
-    return value
+    return (
+        value if len(held) == len(dims) else value[tuple([slice(None) if d in held else None for d in dims])]
+    )
 
 
 def align(factors: Iterable[Factor]) -> Factor:
-    """The sum of the log values: a product of factors, over the union of their dims.
-
-    Raises:
-        ValueError: there are no factors.
-    """
+    """The sum of the log values: a product of factors (at least one), over the union of their dims."""
     factors = sorted(factors, key=lambda factor: len(factor.dims))  # the sum stays small for long
     if not factors:
         raise ValueError("a product of no factors")
@@ -78,14 +77,9 @@ def infinite(value: Tensor) -> Tensor:
 
 
 def at(factor: Factor, values: Mapping[str, Factor]) -> Factor:
-    """The factor at given values of some of its variables.
+    """The factor at given values of some of its variables, over the dims of those values and its other dims.
 
-    Args:
-        factor: over variables and plates.
-        values: by variable, an index tensor over plates (and over draws, or other dims of the values).
-
-    Returns:
-        A factor over the dims of those values and the remaining dims of the factor.
+    The values are, by variable, index tensors over plates (and over draws, or other dims).
     """
     if not any(d in values for d in factor.dims):
         return factor
@@ -98,3 +92,26 @@ def at(factor: Factor, values: Mapping[str, Factor]) -> Factor:
         for d, size in zip(read, table.shape, strict=False)
     ]
     return Factor(table[tuple(index)], shared + kept)
+
+
+def largest(variable: str, factor: Factor) -> Factor:
+    """Chooses the first of the largest values."""
+    axis = factor.dims.index(variable)
+    return Factor(factor.log_value.argmax(axis), factor.dims.replace(variable, ""))
+
+
+def drawn(plates: Plates, sizes: Mapping[str, int]) -> Callable[[str, Factor], Factor]:
+    """Chooses at random, for every draw and every element of the variable's plates anew.
+
+    The sizes are those of every plate, and K under `DRAWS`.
+    """
+
+    def choose(variable: str, factor: Factor) -> Factor:
+        dims = DRAWS + "".join(sorted(d for d in plates[variable] if sizes[d] > 1))
+        logits = spread(factor, dims + variable)
+        logits = logits.expand(*[sizes[d] for d in dims], logits.shape[-1])
+        # The largest of logits with Gumbel noise is a draw from their softmax, without asking the host.
+        wait = torch.empty_like(logits, memory_format=torch.contiguous_format).exponential_()
+        return Factor((logits - wait.clamp_min(torch.finfo(wait.dtype).tiny).log()).argmax(-1), dims)
+
+    return choose

@@ -49,7 +49,7 @@ def upper_bounds(softmax: RowSoftmax, terms: Terms, mixture: Tensor, row: Tensor
 
     Args:
         softmax: has kept the probabilities of the rows `row` and of no others.
-        terms: of all mixtures.
+        terms: all of them.
         mixture: (n,) the mixtures that have a tangent.
         row: (n,) the row of features where each tangent is taken.
         log_z: (n,) the log normalisers there.

@@ -78,8 +78,7 @@ class Sensor(NamedTuple):
         Args:
             centre: (..., 2), y and x; a point outside of the image counts as the nearest one on its border.
             scale: (...) int64, None where there is one.
-            height: of the image, in pixels.
-            width: likewise.
+            height, width: of the image, in pixels.
         """
         y, x = centre.to(torch.float32).clamp(-1, 1).add(1).unbind(-1)
         pixel = torch.stack([y * (height / 2), x * (width / 2)], -1)
@@ -101,10 +100,7 @@ class Sensor(NamedTuple):
         """Which pixels are in a window of at least one glimpse, (..., height, width) bool.
 
         Args:
-            centre: (..., G, 2).
-            scale: (..., G) int64, None where there is one.
-            height: of the image, in pixels.
-            width: likewise.
+            centre, scale, height, width: as for `corners`, with a dim of G glimpses.
             window: the number of the window; by default the widest, which contains the others.
         """
         corner = self.corners(centre, scale, height, width)[..., window, :]  # (..., G, 2)

@@ -26,13 +26,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from hardpp.ops.linear_log_softmax import (
-    CHUNK_BYTES,
-    KEPT_BYTES,
-    NEGLIGIBLE,
-    linear_log_softmax,
-    room_for,
-)
+from hardpp.ops.linear_log_softmax import CHUNK_BYTES, KEPT_BYTES, NEGLIGIBLE, linear_log_softmax, room_for
 from hardpp.ops.mixture_bounds import Terms, lower_bounds, upper_bounds
 from hardpp.ops.row_log_softmax import row_log_softmax
 from hardpp.ops.row_softmax import RowGradients, RowSoftmax
@@ -61,9 +55,7 @@ def pruned_mixture_terms(
     it, too. Which terms count is read from the device: on CUDA a few host synchronisations a chunk.
 
     Args:
-        features: (..., H), with a dim of terms.
-        weight: (V, H).
-        bias: (V,).
+        features, weight, bias, chunk_bytes, kept_bytes: as for `linear_log_softmax`.
         value: int64 symbols, (...), the same for all terms of a mixture.
         log_weight: of the terms, in nats, (...); need not be normalised, minus infinity leaves a term
             out. Taken as a constant.
@@ -71,7 +63,6 @@ def pruned_mixture_terms(
             neighbours (`hardpp.ops.mixture_bounds`).
         tolerance: nats, by which log p(y) may be too low, or the mean be off.
         average: the sum is a mean: the weights sum to one, and terms left out are 0.
-        chunk_bytes, kept_bytes: see `linear_log_softmax`.
         negligible: share of a mixture whose gradients may be skipped; at least ten times the tolerance.
 
     Returns:

@@ -25,13 +25,7 @@ Visit = Callable[[RowSoftmax, RowGradients | None], Tensor | None]
 
 
 def row_log_softmax(
-    features: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    index: Tensor,
-    visit: Visit,
-    room: Room,
-    negligible: float,
+    features: Tensor, weight: Tensor, bias: Tensor, index: Tensor, visit: Visit, room: Room, negligible: float
 ) -> Tensor:
     """Log-probabilities (R, U) of values (R, U) at the rows (R, H) that `visit` normalises."""
     out: Tensor = _RowLogSoftmax.apply(  # type: ignore[no-untyped-call]

@@ -42,9 +42,7 @@ class Kept(NamedTuple):
 class RowSoftmax:
     """Normalises rows of a readout on demand.
 
-    Attributes:
-        out: (R, U) log-probabilities of the values; minus infinity at rows that were not normalised.
-        kept: see `Kept`.
+    `out` is the log-probabilities of the values, (R, U); minus infinity at rows that were not normalised.
     """
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, index: Tensor, room: Room):

@@ -1,26 +1,28 @@
 """The checkpoints of a run: saved, found again, marked and pruned.
 
-    RUN/checkpoints/step-00001000/          one checkpoint, see `checkpoint_format`
-    RUN/checkpoints/latest                  a text file that holds "step-00001000"; so may "best" and others
+    RUN/checkpoints/step-00001000/    one checkpoint, see `checkpoint_format`
+    RUN/checkpoints/latest, best      markers, text files that hold "step-00001000"
 
 A folder gets its step's name only when everything in it is on the disk, so a process killed at any
 instant leaves the checkpoints it had before.
 """
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from hardpp.data.atomic_files import remove, remove_partial, replacing_folder, write_errors
+from hardpp.data.atomic_files import remove, remove_partial, replacing_folder, write_errors, write_file
 from hardpp.errors import CheckpointError
-from hardpp.runs.checkpoint_format import Checkpoint, check_sizes, encode, load
-from hardpp.runs.checkpoint_markers import MARKER, STEP, mark, marked, marker_path, read_marker
+from hardpp.runs.checkpoint_format import Checkpoint, check_sizes, encode, load, read
 
-# What other files of this folder define is used as `checkpoint.load`, `checkpoint.mark`, ... as well.
-__all__ = ["Checkpoint", "load", "mark", "marked"]
+__all__ = ["Checkpoint", "load"]  # used as `checkpoint.load`, too
+
+_STEP = re.compile(r"step-\d{8,}", re.ASCII)  # names of checkpoints
+_MARKER = re.compile(r"(?!step-)[a-z][a-z0-9_-]*", re.ASCII)  # names of markers
 
 
 class Saved(NamedTuple):
@@ -36,17 +38,15 @@ def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
     An older checkpoint of the same step is replaced.
 
     Raises:
-        ResourceError: the disk is full, the quota spent or the folder not writable; nothing half-written
-            is left behind, and older checkpoints are as they were.
-        ValueError: the step is negative, or a tensor is sparse.
-        TypeError: the state holds something that JSON cannot.
+        ResourceError: the folder cannot be written; nothing half-written stays, and older checkpoints are as
+            they were.
+        ValueError, TypeError: the step is negative, or as for `encode`.
     """
     if step < 0:
         raise ValueError(f"a checkpoint's step must be at least 0, got {step}")
     files = encode(checkpoint)
     folder = at_step(run, step)
-    size = sum(len(data) for data in files.values())
-    hint = f"the checkpoint needs {size} bytes; older checkpoints are intact"
+    hint = f"the checkpoint needs {sum(map(len, files.values()))} bytes; older checkpoints are intact"
     with write_errors(folder, hint), replacing_folder(folder) as partial:
         for name, data in files.items():
             (partial / name).write_bytes(data)
@@ -60,12 +60,8 @@ def at_step(run: Path, step: int) -> Path:
 
 
 def steps(run: Path) -> list[Path]:
-    """The folders of the run's checkpoints, whole or not, oldest step first.
-
-    Raises:
-        CheckpointError: the folder that holds them cannot be read.
-    """
-    return sorted((path for path in _entries(run) if STEP.fullmatch(path.name)), key=_step)
+    """The folders of the run's checkpoints, whole or not, oldest step first."""
+    return sorted((path for path in _entries(run) if _STEP.fullmatch(path.name)), key=_step)
 
 
 def complete(run: Path) -> list[Path]:
@@ -84,14 +80,11 @@ def complete(run: Path) -> list[Path]:
 def newest_sound(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved | None:
     """The newest checkpoint whose bytes are all as its manifest says; None where there are no checkpoints.
 
-    A folder without a manifest is none: it was never finished.
-
-    Args:
-        run: the run folder.
-        report: told of each newer one that is passed over, and why.
+    A folder without a manifest is none: it was never finished. `report` is told of each newer one that is
+    passed over, and why.
 
     Raises:
-        CheckpointError: there are checkpoints, but none is sound.
+        CheckpointError: there are checkpoints, but none is sound, or their folder cannot be read.
     """
     damaged = []
     for folder in reversed(steps(run)):
@@ -106,53 +99,62 @@ def newest_sound(run: Path, report: Callable[[str], None] = warnings.warn) -> Sa
     return None
 
 
-def best(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved | None:
+def best(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved:
     """The checkpoint of the best dev bound; while none is marked so, the newest that is sound.
 
-    Args:
-        run: the run folder.
-        report: as for `newest_sound`.
+    `report` is that of `newest_sound`.
 
     Raises:
         CheckpointError: the marked one cannot be read, for which no other is taken in silence; or no
-            checkpoint is sound.
+            checkpoint is there, or sound.
     """
-    if not os.path.lexists(marker_path(run, "best")):
-        return newest_sound(run, report)
+    marker = _marker(run, "best")
+    if not os.path.lexists(marker):
+        if (newest := newest_sound(run, report)) is None:
+            raise CheckpointError(f"{run} has no checkpoint")
+        return newest
     try:
         folder = marked(run, "best")
         return Saved(folder, load(folder))
     except CheckpointError as error:
-        other = None
+        hint = ""
         with suppress(CheckpointError):
-            other = newest_sound(run, lambda text: None)
-        hint = f"to use {other.folder.name}, write its name into {marker_path(run, 'best')}" if other else ""
+            if other := newest_sound(run, lambda text: None):
+                hint = f"to use {other.folder.name}, write its name into {marker}"
         raise CheckpointError(str(error), hint) from error
 
 
+def mark(run: Path, name: str, folder: Path) -> None:
+    """Lets `name`, one word such as "best", stand for a checkpoint of this run, and for no other folder."""
+    marker = _marker(run, name)
+    ours = folder.resolve().parent == marker.parent.resolve() and _STEP.fullmatch(folder.name)
+    if not (ours and folder.is_dir()):
+        raise CheckpointError(f"{folder} cannot be marked {name!r}: it is no checkpoint of {run}")
+    write_file(marker, f"{folder.name}\n".encode())
+
+
+def marked(run: Path, name: str) -> Path:
+    """The folder that a marker stands for; a CheckpointError if it stands for none."""
+    marker = _marker(run, name)
+    folder = _named(marker)
+    if not folder.is_dir():
+        raise CheckpointError(f"{marker} names {folder.name}, which is not there")
+    return folder
+
+
 def prune(run: Path, keep: int, report: Callable[[str], None]) -> None:
-    """Keeps the newest `keep` complete checkpoints and the marked ones; removes the rest.
+    """Keeps the newest `keep` complete checkpoints (at least 1) and the marked ones; removes the rest.
 
     Checkpoints newer than `latest` were passed over when the run went on: they do not count, and stay until
-    training has come past them. What interrupted saves left behind is removed.
-
-    Args:
-        run: the run folder.
-        keep: how many, at least 1.
-        report: told of each marker that cannot be read; as nobody knows which one it protects, all
-            checkpoints stay then.
-
-    Raises:
-        ValueError: `keep` is below 1.
-        CheckpointError: the folder of checkpoints cannot be read.
-        OSError: a folder cannot be removed.
+    training has come past them. What interrupted saves left behind is removed. Where a marker cannot be read
+    nobody knows which one it protects: `report` is told, and all checkpoints stay.
     """
     if keep < 1:
         raise ValueError(f"keep must be at least 1, got {keep}")
     remove_partial(run / "checkpoints")
-    markers = [path for path in _entries(run) if MARKER.fullmatch(path.name) and not path.is_dir()]
+    markers = [path for path in _entries(run) if _MARKER.fullmatch(path.name) and not path.is_dir()]
     try:
-        protected = {marker.name: read_marker(marker) for marker in markers}
+        protected = {marker.name: _named(marker) for marker in markers}
     except CheckpointError as error:
         report(f"no checkpoint is removed: {error}")
         return
@@ -177,3 +179,17 @@ def _entries(run: Path) -> list[Path]:
 
 def _step(folder: Path) -> int:
     return int(folder.name.removeprefix("step-"))
+
+
+def _marker(run: Path, name: str) -> Path:
+    if not _MARKER.fullmatch(name):
+        raise CheckpointError(f"{name!r} cannot name a checkpoint: it must be one word, such as 'best'")
+    return run / "checkpoints" / name
+
+
+# The folder that a marker names, which need not be there.
+def _named(marker: Path) -> Path:
+    text = read(marker).decode("ascii", errors="replace").strip()
+    if not _STEP.fullmatch(text):
+        raise CheckpointError(f"{marker} does not name a checkpoint of this run: {text!r}")
+    return marker.with_name(text)

@@ -40,16 +40,14 @@ def encode(checkpoint: Checkpoint) -> dict[str, bytes]:
         ValueError: a tensor is sparse.
         TypeError: the state holds something that JSON cannot.
     """
-    files = {
-        "model.safetensors": safetensors.torch.save(_dense(checkpoint.model)),
-        "optim.safetensors": safetensors.torch.save(_dense(checkpoint.optim)),
-        "state.json": (json.dumps(checkpoint.state, sort_keys=True) + "\n").encode(),
-    }
-    manifest = {
-        "format": FORMAT,
-        "version": VERSION,
-        "files": {name: {"size": len(data), "sha256": _sha256(data)} for name, data in files.items()},
-    }
+    contents = (
+        safetensors.torch.save(_dense(checkpoint.model)),
+        safetensors.torch.save(_dense(checkpoint.optim)),
+        (json.dumps(checkpoint.state, sort_keys=True) + "\n").encode(),
+    )
+    files = dict(zip(_FILES, contents, strict=True))
+    sums = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in files.items()}
+    manifest = {"format": FORMAT, "version": VERSION, "files": sums}
     return files | {"MANIFEST.json": (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()}
 
 
@@ -73,11 +71,7 @@ def load(folder: Path) -> Checkpoint:
 
 
 def check_sizes(folder: Path) -> dict[str, str]:
-    """The SHA-256 that the manifest states of each file, once their sizes are as it says.
-
-    Raises:
-        CheckpointError: the manifest is missing or not ours, or a file is missing or of another size.
-    """
+    """The SHA-256 that the manifest states of each file, once their sizes are as it says; else as `load`."""
     path = folder / "MANIFEST.json"
     manifest = _parse(path, json.loads, read(path))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -91,11 +85,7 @@ def check_sizes(folder: Path) -> dict[str, str]:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        CheckpointError: it cannot be read.
-    """
+    """The bytes of a file; a CheckpointError where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -107,14 +97,11 @@ def _dense(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     dense: dict[str, Tensor] = {}
     storages = set()
     for name in sorted(tensors):
-        tensor = tensors[name].detach()
-        if tensor.layout is not strided:
-            raise ValueError(f"a checkpoint holds dense tensors only, but {name!r} is {tensor.layout}")
-        tensor = tensor.to("cpu").contiguous()
-        if tensor.untyped_storage().data_ptr() in storages:
-            tensor = tensor.clone()
-        storages.add(tensor.untyped_storage().data_ptr())
-        dense[name] = tensor
+        if tensors[name].layout is not strided:
+            raise ValueError(f"a checkpoint holds dense tensors only, but {name!r} is {tensors[name].layout}")
+        tensor = tensors[name].detach().to("cpu").contiguous()
+        dense[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in storages else tensor
+        storages.add(dense[name].untyped_storage().data_ptr())
     return dense
 
 

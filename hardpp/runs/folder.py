@@ -7,9 +7,6 @@ without them. One process at a time trains in a run folder (see `hardpp.runs.loc
 overwritten without being asked.
 """
 
-import hashlib
-import json
-import math
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,23 +14,30 @@ from pathlib import Path
 from typing import Any
 
 import pyro
-from pydantic import ValidationError
+import torch
 
-from hardpp.config import RunConfig, read_toml, to_toml
+from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.runs import checkpoint
-from hardpp.runs.device import choose_device, versions
 from hardpp.runs.lock import LOCK
+from hardpp.runs.run_files import (
+    NAMES,
+    read_config,
+    read_description,
+    read_json,
+    versions,
+    write_description,
+    write_json,
+)
 from hardpp.tasks import catalogue
-from hardpp.tasks.configuration import stored
 from hardpp.tasks.family import Description, Programs
 from hardpp.tasks.opened_run import OpenedRun
 
 # What training and the other verbs write into a run folder, besides what makes it one.
-_WRITTEN = ("checkpoints", "metrics.jsonl", "summary.json", "posterior.nc", "plots")
+_RESULTS = ("summary.json", "posterior.nc", "plots")
+_WRITTEN = ("checkpoints", "metrics.jsonl", *_RESULTS)
 _BEGUN = {LOCK, "versions.json", "data.json"}
-_NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
 
 def create(folder: Path, config: RunConfig, description: Description) -> None:
@@ -43,16 +47,14 @@ def create(folder: Path, config: RunConfig, description: Description) -> None:
 
     Raises:
         UsageError: the folder holds something that is no run.
-        OSError: what an older run left cannot be removed.
-        ResourceError: the folder cannot be made or written.
+        OSError, ResourceError: what an older run left cannot be removed, or the folder cannot be written.
     """
     holds_run(folder)
     for name in _WRITTEN:
         remove(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "versions.json", versions())
-    contents = description.model_dump(mode="json", exclude_none=True)
-    write_json(folder / "data.json", contents | {"sha256": _sha256(contents)})
+    write_description(folder, description)
     # Last and whole, since this file makes the folder a run.
     write_file(folder / "config.toml", to_toml(config).encode())
 
@@ -65,7 +67,7 @@ def holds_run(folder: Path) -> bool:
     """
     if (folder / "config.toml").is_file() and (folder / "versions.json").is_file():
         with suppress(CheckpointError):
-            if "hardpp" in _read_json(folder / "versions.json"):
+            if "hardpp" in read_json(folder / "versions.json"):
                 return True
     elif not folder.exists():
         return False
@@ -82,13 +84,12 @@ def holds_results(folder: Path) -> bool:
     A run that was refused or killed before its first checkpoint may be begun anew, as it is or otherwise.
 
     Raises:
-        UsageError: the folder holds something that is no run.
+        UsageError: as for `holds_run`.
         CheckpointError: its folder of checkpoints cannot be read.
     """
     if not holds_run(folder):
         return False
-    results = (folder / name for name in _WRITTEN if name not in ("checkpoints", "metrics.jsonl"))
-    return bool(checkpoint.steps(folder)) or any(path.exists() for path in results)
+    return bool(checkpoint.steps(folder)) or any((folder / name).exists() for name in _RESULTS)
 
 
 def check_same_config(folder: Path, config: RunConfig) -> None:
@@ -100,16 +101,14 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
         UsageError: it was; the message names the first key that differs.
         CheckpointError: the folder's configuration is not one of ours.
     """
-    trusted = [getattr(config, key) for key in _NAMES]
+    began_with = read_config(folder, trusted=[getattr(config, key) for key in NAMES])
     before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
-        for which in (_read_config(folder, trusted), config)
+        for which in (began_with, config)
     )
     if difference := differing(before, now):
-        raise UsageError(
-            f"{folder} holds a run with another configuration ({difference})",
-            "give another --out, or --force",
-        )
+        what = f"{folder} holds a run with another configuration ({difference})"
+        raise UsageError(what, "give another --out, or --force")
 
 
 def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
@@ -125,12 +124,8 @@ def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") 
 
 
 def check_same_data(folder: Path, description: Description) -> None:
-    """Refuses to go on when the data have changed since the run began.
-
-    Raises:
-        DataError: they have.
-    """
-    if _read_json(folder / "data.json").get("fingerprint") != description.fingerprint:
+    """Refuses to go on, by a DataError, when the data have changed since the run began."""
+    if read_json(folder / "data.json").get("fingerprint") != description.fingerprint:
         raise DataError(f"the data have changed since {folder} was begun", "give another --out, or --force")
 
 
@@ -157,10 +152,10 @@ def open_run(
     folder = Path(folder)
     if not (folder / "config.toml").is_file():
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
-    config = _read_config(folder, None if trust else ())
+    config = read_config(folder, trusted=None if trust else [])
     family = catalogue.family(config.model)
-    description = _read_description(folder, family.description)
-    best = best_checkpoint(folder, report)
+    description = read_description(folder, family.description)
+    best = checkpoint.best(folder, report)
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
     programs = family.build(config, description)
@@ -169,80 +164,14 @@ def open_run(
         objective(*programs).load_state_dict(best.checkpoint.model)
     except RuntimeError as error:
         raise CheckpointError(f"{best.folder} does not fit its run's configuration ({error})") from error
-    for program in programs:
-        program.eval()
-    programs = Programs(*(program.to(where) for program in programs))
-    run: OpenedRun = family.run(
-        folder, family, config, description, programs, objective, where, best.checkpoint.state["step"]
-    )
+    programs = Programs(*(program.eval().to(where) for program in programs))
+    step = best.checkpoint.state["step"]
+    run: OpenedRun = family.run(folder, family, config, description, programs, objective, where, step)
     return run
 
 
-def best_checkpoint(folder: Path, report: Callable[[str], None]) -> checkpoint.Saved:
-    """The checkpoint of the best dev bound, or the newest sound one where none was taken yet.
-
-    Raises:
-        CheckpointError: there is none, or the best is damaged.
-    """
-    best = checkpoint.best(folder, report)
-    if best is None:
-        raise CheckpointError(f"{folder} has no checkpoint")
-    return best
-
-
-# `trusted` are the names of classes that may be imported; None: whichever are named.
-def _read_config(folder: Path, trusted: Any = ()) -> RunConfig:
-    path = folder / "config.toml"
-    try:
-        tables = read_toml(path)
-        foreign = [str(tables[key]) for key in _NAMES if catalogue.is_foreign(str(tables.get(key, "")))]
-        if trusted is not None and (strange := [name for name in foreign if name not in trusted]):
-            raise CheckpointError(
-                f"{path} names code that opening the run would execute: {', '.join(strange)}",
-                "give --trust if you know who made the run",
-            )
-        return stored(tables)
-    except UsageError as error:  # the user's usage is right; it is the folder that was altered
-        place = "" if str(path) in str(error) else f"{path}: "
-        by = ""
-        with suppress(CheckpointError):
-            by = f", it says, by hardpp {_read_json(folder / 'versions.json')['hardpp']}"
-        raise CheckpointError(
-            f"{place}{error}", f"was it edited, or written by another version{by}?"
-        ) from error
-
-
-def _read_description(folder: Path, schema: type[Description]) -> Description:
-    path = folder / "data.json"
-    try:
-        return schema.model_validate(_read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the whole"
-        raise CheckpointError(f"{path} is not what hardpp writes there ({key}: {first['msg']})") from error
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes a JSON file, whole or not at all; a number that is not finite becomes null."""
-    finite = {
-        key: None if isinstance(number, float) and not math.isfinite(number) else number
-        for key, number in value.items()
-    }
-    write_file(path, (json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} is not what hardpp writes there")
-    seal = value.pop("sha256", None)
-    if seal not in (None, _sha256(value)):
-        raise CheckpointError(f"{path} was altered: its SHA-256 is not the one that it states")
-    return value
-
-
-def _sha256(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def choose_device(name: str) -> torch.device:
+    """The torch device of `auto` (cuda when there is one), `cpu`, or `cuda`, refused where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("there is no CUDA device here", "use --device cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -56,15 +56,16 @@ def _acquire(path: Path) -> int:
         except BlockingIOError as error:
             holder = os.read(handle, 1000).decode(errors="replace").strip() or "another process"
             os.close(handle)
-            raise UsageError(
-                f"{path.parent} is being trained by {holder}", "wait for its end, or give another --out"
-            ) from error
+            hint = "wait for its end, or give another --out"
+            raise UsageError(f"{path.parent} is being trained by {holder}", hint) from error
         except OSError:  # a file system without locks
             pass
-        if _is_same_file(path, handle):
-            os.ftruncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
-            return handle
+        # Its holder may have removed the file after it was opened here; others would lock a new one.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(handle)):
+                os.ftruncate(handle, 0)
+                os.write(handle, f"process {os.getpid()} on {platform.node()}\n".encode())
+                return handle
         os.close(handle)
 
 
@@ -80,12 +81,3 @@ def _open(path: Path) -> int:
             return handle
         os.close(handle)
     raise UsageError(f"{path} is a link to another file, which is not written to", "remove the link")
-
-
-# The process that held the lock may have removed the file after it was opened here; others would then lock
-# another file of the same name.
-def _is_same_file(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False

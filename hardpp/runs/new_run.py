@@ -5,11 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hardpp.config import RunConfig, merge
+from hardpp.config import RunConfig, merge, nested
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
+
+# Choices of `train` that are settings of a section.
+_PLACES = {
+    "data": "data.name",
+    "on_bad": "data.on_bad",
+    "particles": "inference.particles",
+    **{key: f"training.{key}" for key in ("max_steps", "max_epochs", "checkpoint_every")},
+}
 
 
 def to_stderr(text: str) -> None:
@@ -45,9 +53,10 @@ def train(
         run.evaluate(beam=5)
 
     Args:
-        model: a model family (`hardpp.list_models()`), or a class of your own.
+        model: a model family (`hardpp.list_models()`), or a class of your own that can be imported; such a
+            run is opened again with `trust=True`.
         guide: a guide of that family (`hardpp.list_guides(model)`); None: the recommended one.
-        objective: an objective (`hardpp.list_objectives()`), or a class of your own; None: the family's.
+        objective: an objective (`hardpp.list_objectives()`), or such a class; None: the family's.
         data: a data set (`hardpp.list_data()`), file or folder; None: the family's.
         preset: sizes and settings to start from, "small" or "paper".
         particles: draws of the guide for each datum and step.
@@ -69,18 +78,18 @@ def train(
         Interrupted: a signal came; the same call goes on from there.
     """
     config = configuration(
-        [_nested(settings or {})],
-        model=_name(model),
+        [merge(nested(*setting) for setting in (settings or {}).items())],
+        model=model,
         guide=guide,
-        objective=_name(objective),
-        data=None if data is None else str(data),
+        objective=objective,
+        data=data,
         preset=preset,
         particles=particles,
         seed=seed,
         device=device,
         max_steps=max_steps,
         max_epochs=max_epochs,
-        init_from=None if init_from is None else Path(init_from),
+        init_from=init_from,
     )
     folder = default_folder(config) if out is None else Path(out)
     run, _ = run_in_folder(config, folder, resume=resume, force=force, report=report)
@@ -94,6 +103,9 @@ def load_data(
     **settings: Any,
 ) -> Any:
     """The data that a model family would train on: their parts are `train`, `dev` and `test`.
+
+    Example:
+        pairs = hardpp.load_data("words.tsv", reverse=True).train
 
     Args:
         name: a data set, file or folder.
@@ -112,15 +124,16 @@ def load_data(
 def configuration(layers: Sequence[Mapping[str, Any]], **choices: Any) -> RunConfig:
     """The configuration of layers of settings with choices on top, as `hardpp train` names them.
 
+    Choices that are None are left to the layers.
+
     Raises:
         UsageError: see `hardpp.tasks.configuration.resolve`.
     """
-    top = {name: choices.get(name) for name in ("model", "guide", "objective", "preset", "seed", "device")}
-    top["data"] = {"name": choices.get("data"), "on_bad": choices.get("on_bad")}
-    top["init_from"] = choices.get("init_from") and str(choices["init_from"].absolute())
-    top["inference"] = {"particles": choices.get("particles")}
-    top["training"] = {name: choices.get(name) for name in ("max_steps", "max_epochs", "checkpoint_every")}
-    return resolve([*layers, _given(top)])
+    given = {key: _plain(value) for key, value in choices.items() if value is not None}
+    if "init_from" in given:
+        given["init_from"] = str(Path(given["init_from"]).absolute())
+    top = [nested(_PLACES.get(key, key), value) for key, value in given.items()]
+    return resolve([*layers, *top])
 
 
 def default_folder(config: RunConfig) -> Path:
@@ -129,20 +142,7 @@ def default_folder(config: RunConfig) -> Path:
     return Path("runs") / name.replace(":", ".")
 
 
-def _given(tables: Mapping[str, Any]) -> dict[str, Any]:
-    inner = {key: _given(value) if isinstance(value, dict) else value for key, value in tables.items()}
-    return {key: value for key, value in inner.items() if value is not None and value != {}}
-
-
-def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    layers = []
-    for key, value in settings.items():
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        layers.append(nested)
-    return merge(layers)
-
-
-def _name(value: str | type | None) -> str | None:
-    return f"{value.__module__}:{value.__qualname__}" if isinstance(value, type) else value
+def _plain(value: Any) -> Any:
+    if isinstance(value, type):
+        return f"{value.__module__}:{value.__qualname__}"
+    return str(value) if isinstance(value, Path) else value

@@ -6,6 +6,7 @@ has to ask at every step.
 """
 
 import math
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from hardpp.types import Estimate
 
 MOST = 10  # steps in a row that may be skipped
 HINT = "lower optimiser.learning_rate or optimiser.clip_norm; the checkpoints are older than that, and sound"
+
+_DISTRIBUTIONS = ("torch.distributions.", "pyro.distributions.", "hardpp.distributions.")
 
 
 class NonFiniteGuard:
@@ -45,12 +48,10 @@ class NonFiniteGuard:
         self.skipped = 0  # in a row
 
     def accept(self, step: int, batch: Callable[[], Any], number: Tensor) -> bool:
-        """Notes the loss or gradient norm of a step; False if the step is to be skipped.
+        """Notes a step, from 1, by a scalar that is finite if the step is; False if it is to be skipped.
 
         Args:
-            step: its number, from 1.
             batch: makes the batch of the step again.
-            number: a scalar that is finite if the step is.
 
         Raises:
             NumericalError: more than ten steps in a row would be skipped.
@@ -80,33 +81,26 @@ class NonFiniteGuard:
         if not math.isfinite(float(self.bad_step)):
             self.batches.clear()
         elif self.policy == "stop" or self.skipped > MOST:
-            raise NumericalError(self.sentence(), HINT)
+            raise NumericalError(self._sentence(), HINT)
 
     def reset(self) -> str:
         """Forgets the step that was skipped, and says what was wrong with it."""
-        sentence = self.sentence()
+        sentence = self._sentence()
         self.bad_step.fill_(math.inf)
         self.bad_row.fill_(-1)
         self.batches.clear()
         return sentence
 
-    def sentence(self) -> str:
-        """Which step was not finite, and which datum of it."""
-        step, row = int(self.bad_step), int(self.bad_row)
-        sentence = f"the loss or its gradient stopped being finite at step {step}"
-        if row < 0 or step not in self.batches:
-            return sentence
-        return f"{sentence}: the bound of {self.describe(self.batches[step](), row)} is no finite number"
-
     @contextmanager
     def explaining_draws(self, parameters: Sequence[Tensor], step: int) -> Iterator[None]:
-        """Blames a failure in the block on the weights if these are not finite.
+        """Blames a failure in the block on numbers that are not finite, where there are such.
 
-        torch cannot draw from probabilities that are NaN, and raises an error of its own long before a check
-        is due.
+        A distribution can neither be made of NaN nor draw from it, and raises an error of its own long before
+        a check is due.
 
         Raises:
-            NumericalError: the block failed, and the weights after `step` or a step before are not finite.
+            NumericalError: the block failed, and a step before, the weights after `step`, or what the
+                distribution that failed was given are not finite; all other errors stay as they are.
         """
         try:
             yield
@@ -114,11 +108,15 @@ class NonFiniteGuard:
             try:
                 self.check()
                 finite = all(bool(parameter.isfinite().all()) for parameter in parameters)
+                overflow = finite and _raised_by_overflow(error)
             except RuntimeError:  # a GPU answers nothing after a failed draw
-                finite = False
-            if finite:
-                raise
-            raise NumericalError(f"the weights stopped being finite by step {step}", HINT) from error
+                finite = overflow = False
+            if not finite:
+                raise NumericalError(f"the weights stopped being finite by step {step}", HINT) from error
+            if overflow:
+                what = "what a distribution is given stopped being finite"
+                raise NumericalError(f"{what} after step {step}, though no weight did", HINT) from error
+            raise
 
     def _first_bad_row(self) -> Tensor:
         estimate = self.latest()
@@ -127,14 +125,20 @@ class NonFiniteGuard:
         bad = ~estimate.bound.isfinite()
         return torch.where(bad.any(), bad.to(torch.uint8).argmax(), -1)
 
+    # Which step was not finite, and which datum of it.
+    def _sentence(self) -> str:
+        step, row = int(self.bad_step), int(self.bad_row)
+        sentence = f"the loss or its gradient stopped being finite at step {step}"
+        if row < 0 or step not in self.batches:
+            return sentence
+        return f"{sentence}: the bound of {self.describe(self.batches[step](), row)} is no finite number"
+
 
 def check_finite(tensors: Mapping[str, Tensor], step: int, device: torch.device) -> None:
     """Makes sure that what is about to be saved is finite; waits for the device once.
 
-    Args:
-        tensors: by name, of any shapes; those that hold no floating-point numbers are passed over.
-        step: after which they are saved.
-        device: where most of them are.
+    Tensors may have any shapes; those that hold no floating-point numbers are passed over. The device is that
+    of most of them, the step the one after which they are saved.
 
     Raises:
         NumericalError: a tensor is not finite; the message names the first.
@@ -146,3 +150,13 @@ def check_finite(tensors: Mapping[str, Tensor], step: int, device: torch.device)
     if bad := [name for name, is_finite in zip(names, finite.tolist(), strict=True) if not is_finite]:
         more = f" (and {len(bad) - 1} other tensors)" if len(bad) > 1 else ""
         raise NumericalError(f"{bad[0]}{more} stopped being finite by step {step}, which is not saved", HINT)
+
+
+# Was the error raised by a distribution that was given, or holds, NaN or infinity? -inf is a mask's.
+def _raised_by_overflow(error: Exception) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if not frame.f_globals.get("__name__", "").startswith(_DISTRIBUTIONS):
+        return False
+    attributes = getattr(frame.f_locals.get("self"), "__dict__", {})
+    values = [*frame.f_locals.values(), *attributes.values()]
+    return any(isinstance(value, Tensor) and not bool((value < math.inf).all()) for value in values)

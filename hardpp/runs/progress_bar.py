@@ -1,7 +1,7 @@
 """The progress of a training run: a live bar on a terminal, plain lines elsewhere, on standard error."""
 
 import time
-from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -30,33 +30,21 @@ class TrainingProgress:
     """
 
     def __init__(self, total: int, done: int, unit: str = "symbol"):
-        self.unit = unit
+        self.total, self.unit = total, unit
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
-        self.total = total
         self.shown_at = -_LOG_SECONDS  # when a loss was shown last, in seconds
         self.dev = ""  # the last dev bound, in words
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.live,
-            transient=True,
-        )
+        text, times = TextColumn("{task.description}"), (TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (text, BarColumn(), MofNCompleteColumn(), *times)
+        self.bar = Progress(*columns, console=self.console, disable=not self.live, transient=True)
         self.row = self.bar.add_task("first step", total=total, completed=done)
 
-    def __enter__(self) -> "TrainingProgress":
-        """Starts the bar."""
+    def __enter__(self) -> Self:
         self.bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Removes the bar."""
+    def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
     def show(self, record: Record) -> None:

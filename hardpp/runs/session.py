@@ -8,25 +8,23 @@ import pyro
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.runs import checkpoint
-from hardpp.runs.device import choose_device
-from hardpp.runs.initialisation import initialise
+from hardpp.errors import UsageError
+from hardpp.runs.checkpoint import Checkpoint
+from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
-from hardpp.runs.optimiser_schedule import Schedule
+from hardpp.runs.optimisation import Schedule
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
-from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.family import Description, Family, Programs
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
 
 
 class Session:
-    """A run that can be trained.
+    """A run that can be trained, of a resolved configuration.
 
-    Args:
-        config: the resolved configuration.
-        report: told in a few words what is going on.
-        restored: a checkpoint will give the weights, so that those of `init_from` are not asked for.
+    With `restored` a checkpoint will give the weights, so that those of `init_from` are not asked for.
+    `report` is told in a few words what is going on.
     """
 
     def __init__(self, config: RunConfig, report: Callable[[str], None], *, restored: bool = False):
@@ -45,21 +43,18 @@ class Session:
             initialise(programs, config, self.description, Path(config.init_from))
         self.programs = Programs(*(program.to(self.device) for program in programs))
         self.objective = catalogue.objective(config.objective, config.inference)
-        self.dev = [
-            batch.to(self.device) for batch in self.family.dev_batches(config, self.data, self.description)
-        ]
+        dev_batches = self.family.dev_batches(config, self.data, self.description)
+        self.dev = [batch.to(self.device) for batch in dev_batches]
 
     def trainer(self) -> Trainer:
         """A trainer before its first step."""
-        config = self.config
-        batches = self.family.epoch_batches(config, self.data, self.description)
-        steps = len(batches(0)) * config.training.max_epochs
-        schedule = Schedule(
-            **config.optimiser.model_dump(), total_steps=min(steps, config.training.max_steps or steps)
-        )
+        training = self.config.training
+        batches = self.family.epoch_batches(self.config, self.data, self.description)
+        steps = len(batches(0)) * training.max_epochs
+        steps = min(steps, training.max_steps or steps)
         nonfinite = NonFiniteGuard(
             self.device,
-            config.training.on_nonfinite,
+            training.on_nonfinite,
             latest=lambda: self.objective.latest,
             describe=lambda batch, row: self.family.label(self.description, batch, row),
         )
@@ -67,13 +62,10 @@ class Session:
             self.objective(*self.programs).to(self.device),
             batches,
             self.dev_bound,
-            schedule,
+            Schedule(**self.config.optimiser.model_dump(), total_steps=steps),
             device=self.device,
-            max_epochs=config.training.max_epochs,
-            patience=config.training.patience,
             nonfinite=nonfinite,
-            weight_noise=config.training.weight_noise,
-            weight_noise_steps=config.training.weight_noise_steps,
+            **training.model_dump(include={"max_epochs", "patience", "weight_noise", "weight_noise_steps"}),
         )
 
     def monitors(self, record: Record) -> dict[str, float]:
@@ -91,20 +83,43 @@ class Session:
         bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
         return float(torch.stack(bounds).sum() / sum(batch.symbols for batch in self.dev))
 
-    def opened(self, folder: Path, weights: checkpoint.Checkpoint) -> OpenedRun:
+    def opened(self, folder: Path, weights: Checkpoint) -> OpenedRun:
         """The run as it is after training: its data, and its programs with the weights of a checkpoint."""
         self.objective(*self.programs).load_state_dict(weights.model)
-        for program in self.programs:
-            program.eval()
-        run: OpenedRun = self.family.run(
-            folder,
-            self.family,
-            self.config,
-            self.description,
-            self.programs,
-            self.objective,
-            self.device,
-            weights.state["step"],
-            self.data,
-        )
+        programs = Programs(*(program.eval() for program in self.programs))
+        made_of = (folder, self.family, self.config, self.description, programs, self.objective, self.device)
+        run: OpenedRun = self.family.run(*made_of, step=weights.state["step"], data=self.data)
         return run
+
+
+def initialise(programs: Programs, config: RunConfig, description: Description, folder: Path) -> None:
+    """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
+
+    The data may be others, as long as symbols keep their numbers.
+
+    Raises:
+        UsageError: the other run has other symbols, or networks of other sizes.
+        CheckpointError: it is no run.
+    """
+    other = open_run(folder, "cpu")
+    theirs, ours = _symbols(other.description), _symbols(description)
+    if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
+        what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"
+        raise UsageError(what, "train it on data with the same ones")
+    try:
+        programs.model.load_state_dict(other.programs.model.state_dict())
+        if config.guide == other.config.guide:
+            programs.guide.load_state_dict(other.programs.guide.state_dict())
+    except RuntimeError as error:
+        theirs, ours = ({"model": which.model, "network": which.network} for which in (other.config, config))
+        difference = differing(theirs, ours) or "made for data of another size"
+        raise UsageError(f"--init-from {folder}: that run has another network ({difference})") from error
+
+
+# What rows of the parameters stand for. All else shows in the parameters' shapes, or is a figure.
+def _symbols(description: Description) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in description.model_dump().items()
+        if isinstance(value, list) and all(isinstance(name, str) for name in value)
+    }

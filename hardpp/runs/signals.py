@@ -2,29 +2,28 @@
 
 import signal
 import sys
-from typing import Any
+from typing import Any, Self
 
 
 class Signals:
-    """Notes the first interrupt in `number`, for the caller to act upon; a second one ends the process.
-
-    Use it as a context manager.
-    """
+    """A context manager that notes the first interrupt in `number`; a second one ends the process."""
 
     def __init__(self) -> None:
         self.number = 0  # of the signal that came; 0 while none did
         self.handlers: dict[int, Any] = {}  # those from before
 
-    def __enter__(self) -> "Signals":
-        """Installs the handlers."""
+    def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self.handlers[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Puts the handlers from before back."""
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
+
+    def came(self) -> bool:
+        """Has one come, for the caller to act upon?"""
+        return self.number != 0
 
     def _note(self, number: int, frame: Any) -> None:
         if self.number:

@@ -4,8 +4,6 @@ The trainer knows an objective bound to its programs (`OBJ(model, guide)`, a tor
 minus the bound, summed over the batch), where batches come from, and a dev bound; it neither writes
 files nor prints. Whoever iterates over `records()` may stop between any two steps: `checkpoint()` then
 holds everything, and a trainer restored from it goes on bit for bit on the same machine.
-
-A batch is whatever the programs take (see `hardpp.types.Batch`).
 """
 
 import math
@@ -19,9 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs.checkpoint import Checkpoint
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
-from hardpp.runs.optimiser_schedule import Schedule
-from hardpp.runs.training_state import TrainingState
-from hardpp.runs.weight_noise import weight_noise
+from hardpp.runs.optimisation import Schedule, TrainingState, weight_noise
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -71,9 +67,8 @@ class Trainer:
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
         self.weight_noise, self.weight_noise_steps = weight_noise, weight_noise_steps
         self.parameters = list(objective.parameters())
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
+        rate, decay = schedule.learning_rate, schedule.weight_decay
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay)
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.state = TrainingState(objective, self.averaged, self.optimiser, device)
         self.nonfinite = nonfinite or NonFiniteGuard(device)
@@ -120,16 +115,8 @@ class Trainer:
         self.averaged.update_parameters(self.objective)
         return bound, {"learning_rate": rate}
 
-    def check(self) -> None:
-        """Makes sure that the loss and gradient of every step so far were finite, or the step was skipped.
-
-        Raises:
-            NumericalError: they were not; the message names the first such step.
-        """
-        self.nonfinite.check()
-
     def _validate(self) -> Record:
-        self.check()
+        self.nonfinite.check()
         # The dev bound has noise of its own, so that how often it is taken changes no run.
         with (
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),
@@ -139,9 +126,8 @@ class Trainer:
             torch.manual_seed(0)
             bound = self.dev_bound(self.evaluated)
         if not math.isfinite(bound):
-            raise NumericalError(
-                f"the dev bound is {bound} after step {self.step}", "lower optimiser.learning_rate"
-            )
+            what = f"the dev bound is {bound} after step {self.step}"
+            raise NumericalError(what, "lower optimiser.learning_rate")
         self.validated_at = self.step
         better = bound > self.best
         self.best, self.epochs_since_best = max(bound, self.best), 0 if better else self.epochs_since_best + 1
@@ -157,16 +143,19 @@ class Trainer:
 
     # The first steps count evenly, so that the average forgets where it started.
     def _average(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        decay = min(self.schedule.average, (1 + int(count)) / (10 + int(count)))
+        done = int(
+            self.averaged.n_averaged
+        )  # on the host; `count` is the same on the device, where to ask costs
+        decay = min(self.schedule.average, (1 + done) / (10 + done))
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def checkpoint(self) -> Checkpoint:
         """Everything that training needs to go on; `model` is the averaged weights, ready to use.
 
         Raises:
-            NumericalError: a step so far was not finite, or weights or moments are not: nothing to be saved.
+            NumericalError: a step so far, the weights or the moments are not finite: nothing to be saved.
         """
-        self.check()
+        self.nonfinite.check()
         model, optim = self.state.tensors()
         check_finite({f"averaged.{name}": model[name] for name in model} | optim, self.step, self.device)
         state = {key: getattr(self, attribute) for key, attribute in _PROGRESS.items()}
@@ -175,11 +164,7 @@ class Trainer:
         return Checkpoint(model, optim, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Takes up where `checkpoint()` was called.
-
-        Raises:
-            CheckpointError: the checkpoint belongs to other programs.
-        """
+        """Takes up where `checkpoint()` was called; a CheckpointError if that was for other programs."""
         try:
             self.state.restore(checkpoint.model, checkpoint.optim, checkpoint.state["averaged"])
             # Older checkpoints count all epochs since the best one alike.

@@ -12,17 +12,10 @@ from hardpp.config import RunConfig
 from hardpp.data.atomic_files import open_to_append, remove_partial, write_file
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
-from hardpp.runs.folder import (
-    best_checkpoint,
-    check_same_config,
-    check_same_data,
-    create,
-    holds_results,
-    holds_run,
-    write_json,
-)
+from hardpp.runs.folder import check_same_config, check_same_data, create, holds_results, holds_run
 from hardpp.runs.lock import locked
 from hardpp.runs.progress_bar import TrainingProgress
+from hardpp.runs.run_files import write_json
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
 from hardpp.runs.trainer import Trainer, dump
@@ -57,18 +50,11 @@ def run_in_folder(
         began = time.monotonic()
         bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
         with Signals() as signals, bar as progress:
-            train(
-                session,
-                trainer,
-                folder,
-                stop=lambda: bool(signals.number),
-                watch=progress.show,
-                report=report,
-            )
-        if signals.number:
+            train(session, trainer, folder, stop=signals.came, watch=progress.show, report=report)
+        if signals.came():
             raise Interrupted(signals.number, "the same command goes on from here")
         report(f"trained for {time.monotonic() - began:.0f} s")
-        run = session.opened(folder, best_checkpoint(folder, report).checkpoint)
+        run = session.opened(folder, checkpoint.best(folder, report).checkpoint)
         figures = run.evaluate(run.select(report=report))
         write_json(folder / "summary.json", figures)
         return run, figures
@@ -77,14 +63,14 @@ def run_in_folder(
 def _prepare(
     config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
 ) -> tuple[Session, Trainer]:
-    there = holds_results(folder) and not force
-    if there and not resume:
-        raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
-    if there:
+    newest = None
+    if begun := holds_results(folder) and not force:
+        if not resume:
+            raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
         check_same_config(folder, config)
-    newest = checkpoint.newest_sound(folder, report) if there else None
+        newest = checkpoint.newest_sound(folder, report)
     session = Session(config, report, restored=newest is not None)
-    if there:
+    if begun:
         check_same_data(folder, session.description)
     else:
         create(folder, config, session.description)
@@ -112,13 +98,10 @@ def train(
 ) -> None:
     """Trains to the end in a run folder, or until told to stop.
 
-    Every epoch, every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev
-    bound is marked.
+    The trainer is the session's, new or restored from the folder's newest sound checkpoint. Every epoch,
+    every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev bound is marked.
 
     Args:
-        session: what is trained.
-        trainer: the session's trainer, new or restored from the folder's newest sound checkpoint.
-        folder: the run folder.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
         report: told of every step that is left out.
@@ -141,14 +124,12 @@ def train(
                 extra["why"] = trainer.nonfinite.reset()
                 report(f"left out: {extra['why']}")
             if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
-                trainer.check()
+                trainer.nonfinite.check()
                 metrics.write(json.dumps(dump(record, **session.monitors(record), **extra)) + "\n")
                 metrics.flush()
-            at_interval = (
-                training.checkpoint_every is not None and record.step % training.checkpoint_every == 0
-            )
+            every = training.checkpoint_every
             stopping = record.split == "train" and stop()
-            if record.split == "dev" or at_interval or stopping:
+            if record.split == "dev" or stopping or (every is not None and record.step % every == 0):
                 saved = checkpoint.save(folder, record.step, trainer.checkpoint())
                 if record.values.get("best"):
                     checkpoint.mark(folder, "best", saved)

@@ -3,7 +3,7 @@
 Shapes: B data, T output steps or questions, S source positions or regions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import SequenceBatch
 
 
 class Attention(NamedTuple):
@@ -38,6 +39,22 @@ def attention_weights(run: OpenedRun, batch: Any, site: str, view: str) -> Tenso
     return weights
 
 
+def weights_of_items(
+    run: OpenedRun, batches: Iterable[tuple[Sequence[int], SequenceBatch]], site: str, view: str
+) -> list[Tensor]:
+    """The weights of every item by itself, without padding and on the host: (T, S) each.
+
+    Batches hold all items, each with the indices of its own, and the view is one of `VIEWS`.
+    """
+    weights: dict[int, Tensor] = {}
+    for indices, batch in batches:
+        lengths = (mask.sum(-1).tolist() for mask in (batch.target_mask, batch.source_mask))
+        of_batch = attention_weights(run, batch, site, view).cpu()
+        for index, padded, T, S in zip(indices, of_batch, *lengths, strict=True):
+            weights[index] = padded[:T, :S]
+    return [weights[index] for index in range(len(weights))]
+
+
 def total_bound(objective: SurrogateObjective, model: Any, guide: Any, batch: Any) -> float:
     """The bound, summed over the data of a batch, in nats."""
     with torch.no_grad():
@@ -56,13 +73,9 @@ def total_entropy(weights: Tensor, mask: Tensor) -> float:
 
 
 def centre_inside(box: Box, gold: Sequence[float], tolerance: float = 0.0, *, edges: bool = False) -> bool:
-    """Does the centre of a box lie inside another box, give or take so many pixels?
+    """Does the centre of a box lie inside another box, give or take so many pixels on each side?
 
-    Args:
-        box: left, top, right, bottom in pixels.
-        gold: the other box, likewise.
-        tolerance: in pixels, on each side.
-        edges: is a centre on the left or top edge inside?
+    Boxes are left, top, right, bottom in pixels. A centre on the left or top edge is inside if `edges` are.
     """
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     left, top = gold[0] - tolerance, gold[1] - tolerance

@@ -5,7 +5,6 @@ groups `hardpp.tasks` and `hardpp.objectives`; guides are the family's to name.
 """
 
 import importlib
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import entry_points
@@ -33,14 +32,12 @@ def family(name: str) -> Family:
     Raises:
         UsageError: there is none, and the message has the nearest name; or it is no model family.
     """
-    kind = _lookup("model", name, FAMILIES, "hardpp.tasks")
+    kind = _named("model", name, FAMILIES, "hardpp.tasks")
     if not (isinstance(kind, type) and issubclass(kind, Family)):
         raise UsageError(f"model {name!r} is no model family: it is no subclass of {Family.__name__}")
-    if inspect.isabstract(kind):
-        missing = ", ".join(sorted(kind.__abstractmethods__))
-        raise UsageError(f"model {name!r} is no model family: it has no {missing}")
-    if missing := ", ".join(key for key in Family.__annotations__ if not hasattr(kind, key)):
-        raise UsageError(f"model {name!r} is no model family: it has no {missing}")
+    undeclared = [key for key in Family.__annotations__ if not hasattr(kind, key)]
+    if missing := sorted(kind.__abstractmethods__) or undeclared:
+        raise UsageError(f"model {name!r} is no model family: it has no {', '.join(missing)}")
     return kind()
 
 
@@ -50,27 +47,23 @@ def objective_spec(name: str) -> ObjectiveSpec:
     Raises:
         UsageError: nothing, or something that is no objective.
     """
-    spec = _lookup("objective", name, OBJECTIVES, "hardpp.objectives")
+    spec = _named("objective", name, OBJECTIVES, "hardpp.objectives")
     if isinstance(spec, ObjectiveSpec):
         return spec
     if not (isinstance(spec, type) and issubclass(spec, SurrogateObjective)):
         raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
-    return ObjectiveSpec(spec, {})
+    return ObjectiveSpec(spec)
 
 
 def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
-    """The objective of that name, with the options of a resolved configuration.
-
-    Raises:
-        UsageError: there is none, or its options do not go together.
-    """
+    """The objective of that name, with the options of a resolved configuration."""
     return build(objective_spec(name), options)
 
 
 def measured_objectives(
     family: Family, config: RunConfig, names: Sequence[str] | None, particles: int | None
 ) -> dict[str, Callable[[], SurrogateObjective]]:
-    """How to make each objective: the run's own with its options, others with those of the command line.
+    """How to make each objective: a run's own with its options, others with those of the command line.
 
     Args:
         family: of the run.
@@ -89,41 +82,30 @@ def measured_objectives(
         baseline = family.recommended(config.data.name).single_particle_baseline
         return build(spec, with_settings(spec, options, baseline))
 
-    specs = {name: objective_spec(name) for name in names or OBJECTIVES}
-    return {name: partial(make, name, spec) for name, spec in specs.items()}
+    return {name: partial(make, name, objective_spec(name)) for name in names or OBJECTIVES}
 
 
 def is_foreign(name: str) -> bool:
-    """Does a name stand for a class to be imported, `package.module:Class`, and not for one of ours?"""
-    return ":" in name
-
-
-def _lookup(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
-    if name in names:
-        value = names[name]
-        return imported(value, kind) if isinstance(value, str) else value
-    for entry in entry_points(group=group):
-        if entry.name == name:
-            return imported(entry.value, kind)
-    if is_foreign(name):
-        return imported(name, kind)
-    raise UsageError(unknown(kind, name, names))
-
-
-def imported(name: str, kind: str) -> Any:
-    """The object that `package.module:Name` names.
-
-    Raises:
-        UsageError: it cannot be imported.
-    """
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever somebody else's module does when it is imported
-        raise UsageError(f"{kind} {name!r} cannot be imported ({type(error).__name__}: {error})") from error
+    """Does a name stand for a class to be imported, `package.module:Class`, that is not one of ours?"""
+    return ":" in name and not name.startswith("hardpp.")
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> str:
     """The sentence that there is no such thing, with the nearest name, or all names if none is near."""
     others = f" (there are: {', '.join(names)})"
     return f"there is no {kind} {name!r}{nearest(name, names) or others}"
+
+
+def _named(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
+    value = names.get(name)
+    if value is None:
+        value = next((entry.value for entry in entry_points(group=group) if entry.name == name), name)
+    if not isinstance(value, str):
+        return value
+    if ":" not in value:
+        raise UsageError(unknown(kind, name, names))
+    module, _, attribute = value.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever somebody else's module does when it is imported
+        raise UsageError(f"{kind} {value!r} cannot be imported ({type(error).__name__}: {error})") from error

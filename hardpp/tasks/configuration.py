@@ -13,14 +13,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import family, objective_spec, unknown
 from hardpp.tasks.family import Family, Recommended
-from hardpp.tasks.objectives import (
-    ObjectiveSpec,
-    build,
-    option_problems,
-    options_of,
-    with_settings,
-    without_retired,
-)
+from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 T = TypeVar("T")
@@ -93,7 +86,8 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     """
     tables = _renamed(tables)
     if options := _table(tables, "inference"):
-        tables["inference"] = without_retired(objective_spec(_name(tables, "objective")), options)
+        retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
+        tables["inference"] = {name: value for name, value in options.items() if name not in retired}
     resolve([tables, {"data": {"name": "."}}])
     model = family(_name(tables, "model"))
     return RunConfig(**{**tables, "data": model.data(**_table(tables, "data"))})
@@ -142,9 +136,8 @@ def _check_family(
         wrong.add(unknown("guide", guide, model.guides))
     elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
         objective, default = _name(tables, "objective"), _default_guide(model, spec)
-        wrong.add(
-            f"objective {objective!r} trains no guide: leave --guide out or give {default}, not {guide}"
-        )
+        instead = f"leave --guide out or give {default}, not {guide}"
+        wrong.add(f"objective {objective!r} trains no guide: {instead}")
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
@@ -174,8 +167,8 @@ def _check_needs(
 ) -> None:
     lacks = model.lacks(model.network(**_table(tables, "network")))
     for need in sorted(objective.needs & lacks.keys()):
-        reason = lacks[need].reason.format(objective=_name(tables, "objective"))
-        wrong.add(reason, hint=lacks[need].hint)
+        reason, hint = lacks[need]
+        wrong.add(reason.format(objective=_name(tables, "objective")), hint=hint)
 
 
 def _name(tables: Mapping[str, Any], key: str) -> str:

@@ -18,6 +18,8 @@ from hardpp.guides.prior import Prior
 from hardpp.types import Batch, Need
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+# The training batches of an epoch, by its number; each is made when it is asked for.
+EpochBatches = Callable[[int], Sequence[Callable[[], Batch]]]
 
 
 class Programs(NamedTuple):
@@ -99,11 +101,9 @@ class Family(ABC):
 
     @abstractmethod
     def load(self, config: Any, report: Callable[[str], None]) -> Any:
-        """Reads the data, fetching it where needed.
+        """Reads the data that `config`, of the family's `data`, names, fetching it where needed.
 
-        Args:
-            config: of the family's `data`; the training part has `train_limit` data at most.
-            report: told in a few words what is going on.
+        The training part has `train_limit` data at most; `report` is told in a few words what is going on.
         """
 
     @abstractmethod
@@ -112,21 +112,15 @@ class Family(ABC):
 
     @abstractmethod
     def parts(self, network: Any, description: Any) -> Any:
-        """The model (attribute `model`) and whatever a guide is made from.
-
-        Args:
-            network: of the family's `network`.
-            description: of the data.
+        """The model (attribute `model`) and whatever a guide is made from, by the sizes of the networks.
 
         Raises:
             UsageError: sizes that do not go together, or with the data.
         """
 
     @abstractmethod
-    def epoch_batches(
-        self, config: RunConfig, data: Any, description: Any
-    ) -> Callable[[int], Sequence[Callable[[], Batch]]]:
-        """The training batches of an epoch, by its number; each is made when it is asked for."""
+    def epoch_batches(self, config: RunConfig, data: Any, description: Any) -> EpochBatches:
+        """Batches of the training part, in an order that seed and epoch alone decide."""
 
     @abstractmethod
     def dev_batches(self, config: RunConfig, data: Any, description: Any) -> Sequence[Batch]:
@@ -137,11 +131,7 @@ class Family(ABC):
         """How to speak of a datum of a training batch: what the user would find in the data."""
 
     def build(self, config: RunConfig, description: Any) -> Programs:
-        """Model and guide.
-
-        Raises:
-            UsageError: there is no such guide, or see `parts`.
-        """
+        """Model and guide; a UsageError if there is no such guide, or as for `parts`."""
         if config.guide not in self.guides:
             raise UsageError(f"model {self.name} has no guide {config.guide!r}")
         parts = self.parts(self.network(**config.network), description)

@@ -5,7 +5,7 @@ Shapes: B data, T output steps or questions, S regions.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor
@@ -13,43 +13,33 @@ from torch import Tensor
 from hardpp.data.images.rasters import Box
 from hardpp.errors import UsageError
 from hardpp.nn.grid_encoder import grid_boxes, window_side
-from hardpp.tasks.attention import Attention
 
 Kernels = Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1, max_length=16)]
 
 
 def region_count(kernels: Sequence[int], height: int, width: int) -> int:
-    """How many regions S a network of these kernels cuts an image into.
-
-    Raises:
-        UsageError: the image is smaller than one region.
-    """
+    """How many regions S a network of these kernels cuts an image into; none is a UsageError."""
     boxes = grid_boxes(height, width, kernels)
     if not boxes:
         side = window_side(kernels)
+        region = f"network.kernels: a region of {side} x {side} pixels"
         raise UsageError(
-            f"network.kernels: a region of {side} x {side} pixels is larger than images of {height} x "
-            f"{width}",
-            "give fewer or smaller kernels",
+            f"{region} is larger than images of {height} x {width}", "give fewer or smaller kernels"
         )
     return len(boxes)
 
 
-def likeliest_regions(attention: Attention) -> dict[str, list[list[int]]]:
-    """The region with the most weight at every step, on the host: view -> (B, T)."""
+def likeliest_regions(attention: Any) -> dict[str, list[list[int]]]:
+    """The region with the most weight at every step of an `Attention`, on the host: view -> (B, T)."""
     return {view: weights.argmax(-1).tolist() for view, weights in attention._asdict().items()}
 
 
 def region_hits(
     likeliest: Mapping[str, list[list[int]]], row: int, step: int, inside: Sequence[bool]
 ) -> dict[str, bool]:
-    """Whether the likeliest region of every view is one of the right ones: `hit_prior`, ...
+    """Is the likeliest region of a view one of the right ones, at a step of one datum: `hit_prior`, ...
 
-    Args:
-        likeliest: of a batch.
-        row: of the datum in the batch.
-        step: of the datum.
-        inside: which of the S regions are right.
+    `likeliest` is of a batch, and `inside` says which of the S regions are right.
     """
     return {f"hit_{view}": inside[regions[row][step]] for view, regions in likeliest.items()}
 

@@ -1,15 +1,14 @@
 """What there is: model families, guides, objectives, and every setting of a run, as rows."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
 from hardpp.config import RunConfig
 from hardpp.tasks.catalogue import FAMILIES, family, objective_spec
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.objectives import OBJECTIVES, options_of
+from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, alternatives, options_of
 
 Row = dict[str, str]
 
@@ -35,15 +34,22 @@ def list_objectives() -> list[Row]:
     for name in OBJECTIVES:
         spec = objective_spec(name)
         declared = spec.declared
-        rows.append(
-            {
-                "objective": name,
-                "bounds": declared.bound,
-                "unbiased": "yes" if declared.unbiased else "no",
-                "trains the guide": "yes" if declared.trains_guide else "no",
-                "what": spec.what,
-            }
-        )
+        unbiased, trains = ("yes" if is_so else "no" for is_so in (declared.unbiased, declared.trains_guide))
+        row = {"objective": name, "bounds": declared.bound, "unbiased": unbiased, "trains the guide": trains}
+        rows.append({**row, "what": spec.what})
+    return rows
+
+
+def list_options(objective: ObjectiveSpec) -> list[Row]:
+    """An objective's options: what each may be, its value where none is given, and what it is."""
+    rows = []
+    for name, field in options_of(objective).model_fields.items():
+        kinds = [kind for kind in alternatives(field.annotation) if kind is not type(None)]
+        words = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+        words += [kind.__name__ for kind in kinds if get_origin(kind) is not Literal]
+        default = "" if field.default is None else str(field.default)
+        what = field.description or ""
+        rows.append({"option": name, "values": ", ".join(words), "default": default, "what": what})
     return rows
 
 
@@ -52,29 +58,18 @@ def list_settings(config: RunConfig) -> list[Row]:
 
     Values are written as `--set` takes them; those left out are blank.
     """
-    model = family(config.model)
-    schemas = {
-        "network": model.network,
-        "inference": options_of(objective_spec(config.objective)),
-        "decoding": model.decoding,
-    }
+    model, options = family(config.model), options_of(objective_spec(config.objective))
+    schemas = {"network": model.network, "inference": options, "decoding": model.decoding}
     rows: list[Row] = []
     for name, field in RunConfig.model_fields.items():
         value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            rows += _section(name, type(value), value.model_dump())
-        elif name in schemas:
-            rows += _section(name, schemas[name], value)
+        if schema := type(value) if isinstance(value, BaseModel) else schemas.get(name):
+            values = dict(value)
+            for key, inside in schema.model_fields.items():
+                rows.append(_row(f"{name}.{key}", values.get(key), inside.description))
         else:
             rows.append(_row(name, value, field.description))
     return rows
-
-
-def _section(name: str, schema: type[BaseModel], values: Mapping[str, Any]) -> list[Row]:
-    return [
-        _row(f"{name}.{key}", values.get(key), field.description)
-        for key, field in schema.model_fields.items()
-    ]
 
 
 def _row(name: str, value: Any, what: str | None) -> Row:

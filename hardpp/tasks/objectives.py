@@ -3,23 +3,23 @@
 `[inference]` of a configuration holds the options of one objective. Their schema is the signature of its
 constructor, so a new option is on offer without a line here, and what they are is said by the docstring of
 its class. Three things are spelt differently: `num_particles` is `particles`; None, which TOML has not, is
-"none" among words; and a schedule, which is an object, is a few plain numbers
-(`hardpp.tasks.schedule_options`).
+"none" among words; and a schedule or a proposal, which is an object, is the arguments of a function that
+makes it (`kl_weight`, `entropy_weight`, `flatter_proposal`).
 """
 
 import inspect
 import re
 import types
-from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import torch
 from pydantic import Field, ValidationError, create_model
 
 from hardpp.config import Section, nearest, problems
 from hardpp.errors import UsageError
+from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
@@ -33,7 +33,61 @@ from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
-from hardpp.tasks.schedule_options import SCHEDULES, ScheduleOptions
+from hardpp.inference.weights.proposals import Proposal, Tempered, UniformMixture
+
+
+def kl_weight(kl_warmup: int = 0) -> KLWarmUp | None:
+    """The weight of the KL term; None where it is always 1.
+
+    Args:
+        kl_warmup: training steps over which the weight of the KL term rises from 0 to 1; 0: it is 1
+    """
+    if kl_warmup < 0:
+        raise UsageError(f"kl_warmup is a number of steps, 0 or more, not {kl_warmup}")
+    return KLWarmUp(kl_warmup) if kl_warmup else None
+
+
+def entropy_weight(
+    entropy_bonus: float = 0.0, entropy_bonus_steps: int = 0, entropy_bonus_final: float = 0.1
+) -> EntropyBonus | None:
+    """The weight of the guide's entropy; None where it is 0.
+
+    Args:
+        entropy_bonus: weight of the guide's entropy in the gradient, at first
+        entropy_bonus_steps: training steps over which it falls; 0: it stays
+        entropy_bonus_final: the share of it that is left then, and stays
+    """
+    weight, steps, final = entropy_bonus, entropy_bonus_steps, entropy_bonus_final
+    if weight < 0 or steps < 0:
+        raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
+    if not 0 <= final <= 1:
+        raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
+    if not weight:
+        return None
+    return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
+
+
+def flatter_proposal(
+    proposal: Literal["none", "temperature", "mixture"] = "none",
+    temperature: float = 2.0,
+    mixture: float = 0.1,
+) -> Proposal | None:
+    """A proposal that is flatter than the guide; None where the guide draws the particles itself.
+
+    Args:
+        proposal: what draws the particles: the guide, or a flatter version of it
+        temperature: what the proposal "temperature" divides log-probabilities by, at least 1
+        mixture: the share of the uniform distribution in the proposal "mixture"
+    """
+    flatter = {"temperature": Tempered(temperature), "mixture": UniformMixture(mixture)}
+    return flatter.get(proposal)
+
+
+SCHEDULES: dict[Any, Callable[..., Any]] = {
+    KLWarmUp: kl_weight,
+    EntropyBonus: entropy_weight,
+    Proposal: flatter_proposal,
+}
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -104,34 +158,33 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
     "dirichlet": ObjectiveSpec(ImplicitDirichlet),
 }
 
-SINGLE_PARTICLE_BASELINE = "soft-attention"  # unless the model family has another one
 PLAIN = (int, float, bool, str, type(None))
 
 
 def options_of(spec: ObjectiveSpec) -> type[Section]:
     """The schema of an objective's options."""
-    explained = ChainMap(*(_arguments(inspect.getdoc(kind) or "") for kind in spec.kind.__mro__))
     fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(spec.kind.__init__).parameters.items():
-        kinds = _kinds(spec.kind, name)
-        for section in _sections(kinds):
-            fields |= {flat: (field.annotation, field) for flat, field in section.model_fields.items()}
+    explained = _explained(spec.kind)
+    for name, parameter, kinds in _parameters(spec.kind):
+        for schedule in _schedules(kinds):
+            for option, argument, [kind] in _parameters(schedule):
+                what = _explained(schedule).get(option)
+                fields[option] = (kind, Field(argument.default, description=what))
         plain = [kind for kind in kinds if kind in PLAIN or get_origin(kind) is Literal]
         if name in {*spec.fixed, *PlateOptions.__annotations__} or set(plain) <= {type(None)}:
             continue
         shown = "particles" if name == "num_particles" else name
-        words = any(get_origin(kind) is Literal for kind in plain)
+        default = spec.settings.get(shown, parameter.default)
         if shown in spec.choices:
             plain = [Literal[spec.choices[shown]]]
-        elif words:
+        elif any(get_origin(kind) is Literal for kind in plain):
             plain = [Literal["none"] if kind is type(None) else kind for kind in plain]
-        default = spec.settings.get(shown, parameter.default)
-        if default is inspect.Parameter.empty:
-            default = ...
-        elif words and default is None:
-            default = "none"
-        least = 1 if shown == "particles" else None
-        field = Field(default, ge=least, description=explained.get(name))
+            default = "none" if default is None else default
+        field = Field(
+            ... if default is inspect.Parameter.empty else default,
+            ge=1 if shown == "particles" else None,
+            description=explained.get(name),
+        )
         fields[shown] = (Union[tuple(plain)], field)  # noqa: UP007 - built at run time
     return create_model(f"{spec.kind.__name__}Options", __base__=Section, **fields)
 
@@ -145,26 +198,12 @@ def build(spec: ObjectiveSpec, options: Mapping[str, Any]) -> SurrogateObjective
     given = options_of(spec)(**options).model_dump()
     if "particles" in given:
         given["num_particles"] = given.pop("particles")
-    for name in inspect.signature(spec.kind.__init__).parameters:
-        kinds = _kinds(spec.kind, name)
-        for section in _sections(kinds):
-            given[name] = section(**{flat: given.pop(flat) for flat in section.model_fields}).schedule()
+    for name, _, kinds in _parameters(spec.kind):
+        for schedule in _schedules(kinds):
+            given[name] = schedule(**{option: given.pop(option) for option, *_ in _parameters(schedule)})
         if given.get(name) == "none" and type(None) in kinds:
             given[name] = None
     return spec.kind(**given, **spec.fixed)
-
-
-def described_options(spec: ObjectiveSpec) -> list[dict[str, str]]:
-    """A row for every option: its name, what it may be, its value where none is given, and what it is."""
-    rows = []
-    for name, field in options_of(spec).model_fields.items():
-        kinds = [kind for kind in _alternatives(field.annotation) if kind is not type(None)]
-        words = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
-        words += [kind.__name__ for kind in kinds if get_origin(kind) is not Literal]
-        default = "" if field.default is None else str(field.default)
-        what = field.description or ""
-        rows.append({"option": name, "values": ", ".join(words), "default": default, "what": what})
-    return rows
 
 
 def with_settings(
@@ -172,21 +211,13 @@ def with_settings(
 ) -> dict[str, Any]:
     """The user's options on top of the row's.
 
-    Args:
-        spec: of an objective.
-        options: the user's.
-        single_particle: the baseline of a single particle, which has no others to be compared with. It
-            takes the place of "leave-one-out" where that is the row's and not the user's.
+    `single_particle` is the family's baseline for a single particle, which has no others to be compared with.
+    It takes the place of "leave-one-out" where that is the row's and not the user's; None: soft attention.
     """
     settings = dict(spec.settings)
     if settings.get("baseline") == "leave-one-out" and options.get("particles") == 1:
-        settings["baseline"] = single_particle or SINGLE_PARTICLE_BASELINE
+        settings["baseline"] = single_particle or "soft-attention"
     return {**settings, **options}
-
-
-def without_retired(spec: ObjectiveSpec, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a stored configuration, without those that never had an effect and are gone."""
-    return {name: value for name, value in options.items() if name not in spec.retired}
 
 
 def option_problems(name: str, spec: ObjectiveSpec, options: Mapping[str, Any]) -> list[str]:
@@ -199,26 +230,33 @@ def option_problems(name: str, spec: ObjectiveSpec, options: Mapping[str, Any]) 
     return phrases + problems(schema, {k: v for k, v in options.items() if k in names}, "inference")
 
 
-# The first sentence of what a docstring says of each argument; sentences end in a full stop and a space.
-def _arguments(docstring: str) -> dict[str, str]:
-    section = re.search(r"^Args:\n((?:    .*\n|\n)*)", docstring + "\n", re.MULTILINE)
-    entries = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section[1] if section else "", re.MULTILINE)
-    return {name: " ".join(text.split()).split(". ")[0].rstrip(".") for name, text in entries}
+# The first sentence of what the docstrings of a function, or of a class and its bases, say of each argument;
+# sentences end in a full stop and a space.
+def _explained(described: Callable[..., Any]) -> dict[str, str]:
+    docstrings = [inspect.getdoc(each) for each in reversed(getattr(described, "__mro__", (described,)))]
+    sections = [re.search(r"^Args:\n((?:    .*\n|\n)*)", f"{text}\n", re.MULTILINE) for text in docstrings]
+    entries = "".join(section[1] for section in sections if section)
+    return {
+        name: " ".join(text.split()).split(". ")[0].rstrip(".")
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n     .*)*)", entries, re.MULTILINE)
+    }
 
 
-def _sections(kinds: tuple[Any, ...]) -> list[type[ScheduleOptions]]:
+# Each parameter of a class or function by its name, with the types that it may be of.
+def _parameters(taking: Callable[..., Any]) -> Iterator[tuple[str, inspect.Parameter, list[Any]]]:
+    for name, parameter in inspect.signature(taking, eval_str=True).parameters.items():
+        yield name, parameter, alternatives(parameter.annotation)
+
+
+def _schedules(kinds: list[Any]) -> list[Callable[..., Any]]:
     return [SCHEDULES[kind] for kind in kinds if kind in SCHEDULES]
 
 
-def _kinds(objective: type[SurrogateObjective], argument: str) -> tuple[Any, ...]:
-    return _alternatives(get_type_hints(objective.__init__).get(argument))
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
+def alternatives(hint: Any) -> list[Any]:
+    """The types of which one is meant by a type, each without alternatives; NoneType for None."""
     if get_origin(hint) is Literal:  # a Literal may hold None itself
         values = [value for value in get_args(hint) if value is not None]
-        none = [type(None)] if None in get_args(hint) else []
-        return (Literal[tuple(values)], *none)
+        return [Literal[tuple(values)], *([type(None)] if None in get_args(hint) else [])]
     if get_origin(hint) in (Union, types.UnionType):
-        return tuple(kind for part in get_args(hint) for kind in _alternatives(part))
-    return (hint,)
+        return [kind for part in get_args(hint) for kind in alternatives(part)]
+    return [type(None) if hint is None else hint]

@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OpenedRun(ABC):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
@@ -49,6 +49,10 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+
+    def __repr__(self) -> str:
+        """One line, as notebooks print it: a run holds all of its data."""
+        return f"<run {self.path}: {self.config.model}, {self.config.guide} guide, {self.config.objective}>"
 
     def select(
         self,
@@ -72,28 +76,16 @@ class OpenedRun(ABC):
         return self._select(data, part, limit, report)
 
     def batch(self, items: Any) -> Any:
-        """The items as one batch for the run's programs, on its device.
-
-        Raises:
-            DataError: there are no items.
-        """
+        """The items as one batch for the run's programs, on its device; a DataError if there are none."""
         return self._batch(items)
 
     def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
-        """Figures by name; options of the family's decoding that are left out are the run's.
-
-        Raises:
-            UsageError: an option that the family does not have, or a wrong value.
-        """
+        """Figures by name; options of the family's decoding that are left out are the run's."""
         options = self.decoding(decoding)
         return self._evaluate(self._items(items), options)
 
     def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
-        """What the run says of every item, or of every source in a list of texts.
-
-        Raises:
-            UsageError: as for `evaluate`, or the family takes no texts.
-        """
+        """What the run says of every item, or of every text in a list, where the family takes texts."""
         options = self.decoding(decoding)
         if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
             items = self._from_texts(items)
@@ -104,7 +96,7 @@ class OpenedRun(ABC):
 
         Raises:
             UsageError: items of this family are no lines of a file.
-            DataError: the file or a line cannot be read; the message names file and line.
+            DataError: the file or a line cannot be read.
         """
         if self.family.inputs is None:
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
@@ -113,13 +105,9 @@ class OpenedRun(ABC):
     def posterior(
         self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
     ) -> DataTree:
-        """Draws of the guide and marginals, with the data's own names, for ArviZ.
+        """Draws of the guide (so many for each item) and marginals, with the data's own names, for ArviZ.
 
-        Args:
-            items: what `select` gave.
-            draws: for each item.
-            exact: add the exact posterior, where there is one.
-            seed: of the draws.
+        The exact posterior is added where there is one, unless `exact` is False.
         """
         return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
 
@@ -130,9 +118,6 @@ class OpenedRun(ABC):
             items: what `select` gave.
             of: whose alignment: "posterior" (exact), "guide", or "prior" (before the output is seen).
             form: one of the family's `alignment_forms` that is lines.
-
-        Raises:
-            UsageError: a form that the family does not have.
         """
         self._check_form(form, of, files=False)
         return list(self._align(self._items(items), of, form))
@@ -145,13 +130,8 @@ class OpenedRun(ABC):
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
         """Figures of the run's attention, by names that can be a file's.
 
-        Args:
-            names: of the items to draw, as the data have them.
-            items: where to search for names, and what is drawn where none are given.
-            count: how many, if none are named.
-
-        Raises:
-            UsageError: a name that no item has.
+        `names` are those of the items to draw, as the data have them, searched for among `items`; without
+        names the first `count` are drawn.
         """
         return dict(self._plot(self._items(items), count, names))
 
@@ -169,9 +149,6 @@ class OpenedRun(ABC):
 
         Objectives are names, all on offer if left out; particles are as many as their options say if left
         out; see `hardpp.diagnostics.gradient_comparison` for the rows.
-
-        Raises:
-            UsageError: there is no such objective, or all refuse these programs.
         """
         from hardpp.diagnostics.gradient_comparison import compare_gradients
 
@@ -180,7 +157,11 @@ class OpenedRun(ABC):
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
-        """The options of decoding: the run's own, with those given now on top; see `evaluate`."""
+        """The options of decoding: the run's own, with those given now on top.
+
+        Raises:
+            UsageError: an option that the family does not have, or a wrong value.
+        """
         schema, name = self.family.decoding, self.family.name
         if foreign := [key for key in given if key not in schema.model_fields]:
             sentence = "; ".join(f"--{key.replace('_', '-')} is not for model {name}" for key in foreign)
@@ -218,10 +199,8 @@ class OpenedRun(ABC):
         _check_word("of", of, ("posterior", "guide", "prior"))
         forms = self.family.alignment_forms
         if form not in forms or forms[form].files != files:
-            raise UsageError(
-                f"model {self.family.name} has no alignments in the form {form!r}",
-                f"give --format {' or '.join(forms)}",
-            )
+            what = f"model {self.family.name} has no alignments in the form {form!r}"
+            raise UsageError(what, f"give --format {' or '.join(forms)}")
 
     # What each family answers; options are of its schema of decoding.
     @abstractmethod
@@ -248,6 +227,12 @@ class OpenedRun(ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
+
+
+def part_of(corpus: Any, part: str | None, limit: int | None) -> list[Any]:
+    """The first so many items of a part (the test part if none is named), or of all parts in a row."""
+    items = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part or "test")
+    return list(items[:limit])
 
 
 def _check_word(name: str, word: str | None, words: Sequence[str | None]) -> None:

@@ -28,11 +28,7 @@ def best_sequences(
 ) -> list[list[int]]:
     """Symbols of the most probable target of every source in a batch, as the run's objective predicts."""
     model: Any = run.programs.model  # any program with `read`, `step` and `readout`
-    how: dict[str, Any] = {
-        "max_steps": max_steps,
-        "prediction": run.objective.prediction,
-        "keep": options.keep,
-    }
+    how: Any = {"max_steps": max_steps, "prediction": run.objective.prediction, "keep": options.keep}
     if options.beam == 1:
         return greedy(model, batch.source, batch.source_mask, **how)
     how |= {"width": options.beam, "length_penalty": options.length_penalty}

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hardpp.verbs.family_options import AlignmentCommand
-from hardpp.verbs.options import opened_backward, read_options
+from hardpp.verbs.options import PATH, choice_option, opened_backward, read_options
 from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
@@ -14,30 +14,23 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
 
 @click.command(cls=AlignmentCommand, declared="alignment_forms")
 @read_options
-@click.option(
+@choice_option(
     "--of",
-    type=click.Choice(["posterior", "guide", "prior"]),
-    default="posterior",
-    show_default=True,
+    words=["posterior", "guide", "prior"],
     help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
 )
 @click.option(
     "--both-ways",
     "backward",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A run of the other direction (data.reverse=true); prints Pharaoh links of both together.",
 )
-@click.option(
-    "--symmetrise",
-    "method",
-    type=click.Choice(_METHODS),
-    default="grow-diag-final-and",
-    show_default=True,
-    help="How two directions become one.",
+@choice_option(
+    "--symmetrise", "method", words=_METHODS, default=_METHODS[-1], help="How two directions become one."
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="File to write [standard output]; of a form with a file for every datum, the folder for them.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")

@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.options import open_options, opened_backward, read_options, style_option
+from hardpp.verbs.options import (
+    PATH,
+    choice_option,
+    open_options,
+    opened_backward,
+    read_options,
+    style_option,
+)
 from hardpp.verbs.tables import table
 
 
@@ -18,13 +25,7 @@ def compare() -> None:
 @compare.command()
 @open_options
 @click.option("--data", help="Other data than the run's own.")
-@click.option(
-    "--part",
-    type=click.Choice(["train", "dev", "test"]),
-    default="dev",
-    show_default=True,
-    help="Part of the data.",
-)
+@choice_option("--part", words=["train", "dev", "test"], default="dev", help="Part of the data.")
 @click.option("--limit", type=click.IntRange(1), default=16, show_default=True, help="Data in the batch.")
 @click.option(
     "--objectives", "names", default="all", show_default=True, help="Names, separated by commas, or all."
@@ -32,7 +33,7 @@ def compare() -> None:
 @click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
 @click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
-@click.option("--out", type=click.Path(path_type=Path), help="Picture [RUN/plots/gradients.png].")
+@click.option("--out", type=PATH, help="Picture [RUN/plots/gradients.png].")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
 @style_option("table", "json", "csv")
 def gradients(
@@ -82,7 +83,7 @@ def gradients(
 @click.option(
     "--both-ways",
     "backward",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A run of the other direction (data.reverse=true): adds its links, and those of both.",
 )
 @style_option("table", "json", "csv")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from hardpp.verbs.family_options import DecodingCommand
-from hardpp.verbs.options import run_options, style_option
+from hardpp.verbs.options import PATH, run_options, style_option
 from hardpp.verbs.output import write_lines
 
 
@@ -20,7 +20,7 @@ from hardpp.verbs.output import write_lines
     help="A file of sources of your own, one a line; - is standard input.",
 )
 @style_option("text", "tsv")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write [standard output].")
+@click.option("--out", type=PATH, help="File to write [standard output].")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def decode(
     run: Any,

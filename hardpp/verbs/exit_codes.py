@@ -1,9 +1,10 @@
 """How the command line ends: an error becomes one sentence, a hint and an exit code."""
 
 import errno
+import io
 import sys
 import traceback
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -22,19 +23,21 @@ class OrderedGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command; what the user can mend is one sentence, with a traceback only under --debug."""
         for stream in (sys.stdout, sys.stderr):
-            _write_anything(stream)
+            if isinstance(stream, io.TextIOWrapper):
+                # Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except (HardppError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:
-            known = mendable(error)
-            if known is None:
+            failure = mendable(error)
+            if failure is None:
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            report(f"hardpp: {known}")
-            if known.hint:
-                report(f"  hint: {known.hint}")
-            ctx.exit(known.exit_code)
+            report(f"hardpp: {failure}")
+            if failure.hint:
+                report(f"  hint: {failure.hint}")
+            ctx.exit(failure.exit_code)
 
 
 def mendable(error: BaseException) -> HardppError | None:
@@ -44,7 +47,9 @@ def mendable(error: BaseException) -> HardppError | None:
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(2)
     if isinstance(error, OSError):
-        return None if error.errno in _CLOSED else ResourceError(_sentence(error))
+        what = error.strerror or str(error) or type(error).__name__
+        place = f"{error.filename}: " if error.filename else ""
+        return None if error.errno in _CLOSED else ResourceError(f"{place}{what}")
     # By name, since torch may not be imported here; its CPU allocator raises a plain RuntimeError.
     text = str(error)
     torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text
@@ -59,15 +64,3 @@ def mendable(error: BaseException) -> HardppError | None:
 def report(text: str) -> None:
     """A message for people, on standard error."""
     click.echo(text, err=True)
-
-
-def _sentence(error: OSError) -> str:
-    what = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {what}" if error.filename else what
-
-
-# Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
-def _write_anything(stream: TextIO) -> None:
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")

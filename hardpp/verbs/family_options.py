@@ -85,24 +85,21 @@ def _decoding_params() -> list[click.Option]:
 
 
 def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
+    from hardpp.tasks.objectives import alternatives
+
     texts: dict[str, list[str]] = {}
     for name, field in by_family.items():
         texts.setdefault(field.description or "", []).append(name)
-    text = "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items())
+    text = "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()) + " [the run's]."
     fields = list(by_family.values())
-    kinds = [
-        kind for kind in get_args(fields[0].annotation) or (fields[0].annotation,) if kind is not type(None)
-    ]
+    kinds = [kind for kind in alternatives(fields[0].annotation) if kind is not type(None)]
     flag = f"--{key.replace('_', '-')}"
     if kinds == [bool]:
-        return click.Option([flag], is_flag=True, default=None, help=f"{text} [the run's].")
+        return click.Option([flag], is_flag=True, default=None, help=text)
+    if words := [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]:
+        return click.Option([flag], type=click.Choice(words), help=text)
     bounds = [{type(rule).__name__: rule for rule in field.metadata} for field in fields]
     low = min((rules["Ge"].ge for rules in bounds if "Ge" in rules), default=None)
     high = max((rules["Le"].le for rules in bounds if "Le" in rules), default=None)
-    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
-    kind: click.ParamType[Any] = (
-        click.Choice(words)
-        if words
-        else (click.IntRange if kinds == [int] else click.FloatRange)(min=low, max=high)
-    )
-    return click.Option([flag], type=kind, help=f"{text} [the run's].")
+    number = click.IntRange if kinds == [int] else click.FloatRange
+    return click.Option([flag], type=number(min=low, max=high), help=text)

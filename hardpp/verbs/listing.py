@@ -90,17 +90,16 @@ def objectives(name: str | None, style: str) -> None:
     Options are set by --particles, --set inference.OPTION=VALUE, or the table [inference] of a --config.
     """
     from hardpp.tasks.catalogue import objective_spec
-    from hardpp.tasks.listing import list_objectives
-    from hardpp.tasks.objectives import described_options
+    from hardpp.tasks.listing import list_objectives, list_options
 
     if name is None:
         click.echo(table(list_objectives(), style))
         return
     spec = objective_spec(name)
+    parts = [table(list_options(spec), style)]
     if style == "table":
-        click.echo(inspect.getdoc(spec.kind))
-        click.echo()
-    click.echo(table(described_options(spec), style))
+        parts = [spec.summary and f"{spec.summary}.", inspect.getdoc(spec.kind) or "", *parts]
+    click.echo("\n\n".join(filter(None, parts)))
 
 
 @click.command()
@@ -109,7 +108,8 @@ def doctor() -> None:
     import torch
 
     from hardpp.data.fetch.cache import cache_folder
-    from hardpp.runs.device import choose_device, versions
+    from hardpp.runs.folder import choose_device
+    from hardpp.runs.run_files import versions
 
     rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
     rows["cache"] = str(cache_folder())

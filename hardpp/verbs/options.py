@@ -1,6 +1,6 @@
 """Options that several verbs have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -9,25 +9,28 @@ import click
 
 from hardpp.verbs.exit_codes import report
 
+PATH = click.Path(path_type=Path)
 
-def style_option(*styles: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--format`; the first style is the default."""
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def choice_option(*names: str, words: Sequence[str], default: str = "", help: str) -> Decorator:
+    """An option that is one of some words, by default the first."""
     return click.option(
-        "--format", "style", type=click.Choice(styles), default=styles[0], show_default=True, help="Style."
+        *names, type=click.Choice(words), default=default or words[0], show_default=True, help=help
     )
+
+
+def style_option(*styles: str) -> Decorator:
+    """`--format`; the first style is the default."""
+    return choice_option("--format", "style", words=styles, help="Style.")
 
 
 def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which run is opened, and how: the command is given the opened `run`."""
 
-    @click.argument("run", type=click.Path(path_type=Path))
-    @click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where to compute.",
-    )
+    @click.argument("run", type=PATH)
+    @choice_option("--device", words=["auto", "cpu", "cuda"], help="Where to compute.")
     @click.option(
         "--trust",
         is_flag=True,
@@ -75,11 +78,7 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def opened_backward(run: Any, backward: Path | None) -> Any:
-    """The run of `--both-ways`, opened; None if there is none.
-
-    Raises:
-        UsageError: one of the two runs has no links of words.
-    """
+    """The run of `--both-ways`, opened, or None; both runs must have links of words."""
     from hardpp.runs.folder import open_run
 
     other = None if backward is None else open_run(backward, str(run.device.type), report=report)

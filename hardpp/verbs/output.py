@@ -1,4 +1,7 @@
-"""Files that verbs write: lines, figures and posteriors, each whole or absent."""
+"""Files that verbs write: lines, figures and posteriors, each whole or absent.
+
+With `force` a file that exists is replaced; see `hardpp.data.atomic_files.write_file` for the errors.
+"""
 
 import io
 from collections.abc import Iterable
@@ -18,17 +21,7 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def write_lines(lines: Iterable[str], out: Path | None, force: bool) -> None:
-    """Prints each line as it comes, or writes all to a file, whose name is told on standard error.
-
-    Args:
-        lines: without their ends.
-        out: the file; None for standard output.
-        force: replace the file if it exists.
-
-    Raises:
-        UsageError: the file exists and `force` is not given, or it is a folder.
-        ResourceError: the disk is full or the folder not writable.
-    """
+    """Prints each line as it comes, or writes all to a file, whose name is told on standard error."""
     if out is None:
         for line in lines:
             click.echo(line)
@@ -39,16 +32,10 @@ def write_lines(lines: Iterable[str], out: Path | None, force: bool) -> None:
 
 
 def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> None:
-    """Writes a tree as netCDF, whole or not at all; `arviz.from_netcdf` and `xarray.open_datatree` read it.
-
-    Raises:
-        UsageError: the file exists and `force` is not given.
-        ResourceError: the disk is full or the folder not writable.
-    """
+    """Writes a tree as netCDF, which `arviz.from_netcdf` and `xarray.open_datatree` read."""
+    zlib = {"zlib": True, "complevel": 4}
     encoding = {
-        node.path: {
-            str(name): {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if v.ndim > 2
-        }
+        node.path: {str(name): zlib for name, variable in node.data_vars.items() if variable.ndim > 2}
         for node in tree.subtree
     }
     # In memory, since HDF5 ends the process by a segmentation fault when the disk is full.
@@ -58,12 +45,7 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
 
 
 def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
-    """Writes a figure as PNG, SVG or PDF by its suffix, whole or not at all.
-
-    Raises:
-        UsageError: another suffix, or the file exists and `force` is not given.
-        ResourceError: the disk is full or the folder not writable.
-    """
+    """Writes a figure as PNG, SVG or PDF by its suffix."""
     check_figure(path, force=force)
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix.lower().removeprefix("."), dpi=200)
@@ -71,12 +53,7 @@ def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
 
 
 def check_figure(path: Path, *, force: bool = False) -> None:
-    """Refuses a path that `write_figure` would refuse; asked before long work.
-
-    Raises:
-        UsageError: as `write_figure`.
-        ResourceError: its folder cannot be made.
-    """
+    """Refuses a path that `write_figure` would refuse, as to its suffix, too; asked before long work."""
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         raise UsageError(f"{path} should end in one of {', '.join(f'.{name}' for name in FORMATS)}")
     check_writable(path, force=force)

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from hardpp.verbs.options import read_options, style_option
+from hardpp.verbs.options import PATH, read_options, style_option
 
 
 @click.command()
 @read_options
-@click.option("--out", type=click.Path(path_type=Path), help="netCDF file [RUN/posterior.nc].")
+@click.option("--out", type=PATH, help="netCDF file [RUN/posterior.nc].")
 @click.option("--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide.")
 @click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
@@ -33,7 +33,7 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 
 @click.command()
 @read_options
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the pictures [RUN/plots].")
+@click.option("--out", type=PATH, help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many items.")
 @click.option("--source", "names", multiple=True, help="Draw the item of this name instead; repeatable.")
 @style_option("png", "svg", "pdf")

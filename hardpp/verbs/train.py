@@ -7,6 +7,7 @@ import click
 
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import FamilyCommand
+from hardpp.verbs.options import PATH, choice_option
 from hardpp.verbs.tables import table
 
 
@@ -22,7 +23,7 @@ from hardpp.verbs.tables import table
 @click.option("--max-steps", type=int, help="Stop after so many optimiser steps.")
 @click.option("--max-epochs", type=int, help="Stop after so many passes over the data.")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides every epoch's end.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option("--config", "config_file", type=PATH, help="TOML file with settings.")
 @click.option(
     "--set",
     "settings",
@@ -30,15 +31,9 @@ from hardpp.verbs.tables import table
     metavar="KEY=VALUE",
     help="e.g. network.dropout=0.2 (all: hardpp models NAME); repeatable.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
-@click.option(
-    "--resume",
-    type=click.Choice(["auto", "never"]),
-    default="auto",
-    show_default=True,
-    help="Go on with a run?",
-)
-@click.option("--init-from", type=click.Path(path_type=Path), help="Begin with the weights of another run.")
+@click.option("--out", type=PATH, help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
+@choice_option("--resume", words=["auto", "never"], help="Go on with a run?")
+@click.option("--init-from", type=PATH, help="Begin with the weights of another run.")
 @click.option("--on-bad", help="Data that cannot be used: stop, or skip and say so [stop].")
 @click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")

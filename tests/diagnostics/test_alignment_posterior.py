@@ -306,7 +306,7 @@ def test_a_failed_write_leaves_the_old_file(tree, tmp_path: Path, monkeypatch):
     path.write_text("precious")
 
     def fails(self, target, **options):
-        Path(target).write_text("half")
+        target.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(xr.DataTree, "to_netcdf", fails)

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.ops.elimination import DRAWS, trace_back
-from hardpp.ops.marginal import IMPOSSIBLE, Factor, at, without
+from hardpp.ops.elimination import trace_back
+from hardpp.ops.marginal import DRAWS, IMPOSSIBLE, Factor, at, without
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 RANDOM = small(100)

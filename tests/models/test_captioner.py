@@ -186,7 +186,7 @@ def test_decoding_a_word_at_a_time_is_the_program() -> None:
         previous = batch.target[:, t]
 
 
-@pytest.mark.parametrize("name", [name for name in objective_settings.OBJECTIVES if "dream" not in name])
+@pytest.mark.parametrize("name", [name for name in objective_settings.ALIGNMENTS if "dream" not in name])
 def test_every_objective_trains_it(name: str) -> None:
     batch, (model, guide) = captions(), programs()
     estimate = objective_settings.OBJECTIVES[name]().estimate(model, guide, batch)

@@ -13,7 +13,7 @@ from hardpp.distributions.location_spaces import GridSpace
 from hardpp.guides.prior import Prior
 from hardpp.inference.weights.weigh import particle_trace
 from hardpp.models.glimpse_classifier import GlimpseClassifier
-from hardpp.nn.stepwise_rnn import StepwiseRNN
+from hardpp.nn.recurrent import StepwiseRNN
 from hardpp.ops.patches import Sensor
 
 CLOSE = {"rtol": 0, "atol": 1e-12}

@@ -23,7 +23,7 @@ from utterances import (
 from hardpp import sites
 from hardpp.distributions.decisions import Decisions
 from hardpp.guides.prior import Prior
-from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.nn.recurrent import StepwiseLSTM
 from hardpp.ops.lattice_grid import decision_log_probs
 
 LENGTHS = {True: ((3, 2), (2, 1)), False: ((4, 3), (2, 3))}  # frames and tokens, dwelling or not

@@ -177,7 +177,7 @@ def test_the_importance_weighted_bound_is_that_of_all_pairs_of_draws() -> None:
 
 
 # A dream of the settings' own making is about other programs.
-@pytest.mark.parametrize("name", [name for name in objective_settings.OBJECTIVES if "dream" not in name])
+@pytest.mark.parametrize("name", [name for name in objective_settings.ALIGNMENTS if "dream" not in name])
 def test_every_objective_trains_it(name: str) -> None:
     batch = question_corpora.batch()
     model, guide = question_corpora.program()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hardpp.nn.readout import Readout
+from hardpp.nn.readout import AnswerReadout, Readout
 
 M, Q, V = 3, 4, 5
 
@@ -33,3 +33,15 @@ def test_dropout_acts_in_training_only() -> None:
     assert not torch.equal(readout(a, q), readout(a, q))
     readout.eval()
     assert torch.equal(readout(a, q), readout(a, q))
+
+
+def test_the_answer_readout_broadcasts_and_is_one_hidden_layer_on_both() -> None:
+    torch.manual_seed(0)
+    net = AnswerReadout(4, 3, 6, 5, 0.0).to(torch.float64)
+    regions, queries = torch.randn(7, 2, 1, 4).double(), torch.randn(2, 3, 3).double()
+    found = net(regions, queries)
+    assert found.shape == (7, 2, 3, 5)
+    joined = torch.cat([regions[4, 1, 0], queries[1, 2]])
+    weight = torch.cat([net.region.weight, net.query.weight], 1)
+    expected = net.answers.weight @ (weight @ joined + net.query.bias).relu() + net.answers.bias
+    torch.testing.assert_close(found[4, 1, 2], expected, rtol=0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""The bidirectional reader against torch's own, which packs."""
+"""The bidirectional reader against torch's own, which packs; the question reader against its formula."""
 
 import cases
 import pytest
@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from hardpp.nn.recurrent import BidirectionalLSTM, reversed_positions
+from hardpp.nn.recurrent import BidirectionalLSTM, QuestionReader, reversed_positions
 
+DOUBLE = torch.float64
+CLOSE = {"rtol": 0, "atol": 1e-12}
 INPUTS, HIDDEN = 3, 2
 
 
@@ -68,3 +70,27 @@ def test_every_position_sees_the_whole_sequence() -> None:
 def test_reversal_turns_each_sequence_around_in_place() -> None:
     index = reversed_positions(cases.ragged([3, 1, 4]))
     assert index.tolist() == [[2, 1, 0, 3], [0, 1, 2, 3], [3, 2, 1, 0]]
+
+
+def question_reader() -> QuestionReader:
+    torch.manual_seed(0)
+    return QuestionReader(nn.Embedding(7, 3), 3, 5).to(DOUBLE)
+
+
+def test_a_question_is_the_lstm_s_state_after_its_last_word() -> None:
+    net = question_reader()
+    words = torch.tensor([[[1, 2, 3], [4, 0, 0]], [[5, 6, 0], [0, 0, 0]]])
+    read = net(words, words != 0)
+    assert read.shape == (2, 2, 5)
+    for b, t, length in ((0, 0, 3), (0, 1, 1), (1, 0, 2)):
+        _, (last, _) = net.lstm(net.embedding(words[b, t, :length]).unsqueeze(0))
+        torch.testing.assert_close(read[b, t], last[0, 0], **CLOSE)
+    assert read.isfinite().all()  # also where nothing is asked
+
+
+def test_padding_of_a_question_is_not_read() -> None:
+    net = question_reader()
+    words = torch.tensor([[[1, 2]]])
+    padded = nn.functional.pad(words, (0, 3), value=6)
+    mask = nn.functional.pad(torch.ones_like(words, dtype=torch.bool), (0, 3))
+    torch.testing.assert_close(net(padded, mask), net(words, words > 0), **CLOSE)

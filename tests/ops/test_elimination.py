@@ -9,17 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hardpp.ops.elimination import (
-    DRAWS,
-    CrossedPlates,
-    drawn,
-    eliminate,
-    elimination_order,
-    expectation,
-    largest,
-    trace_back,
-)
-from hardpp.ops.marginal import Factor, at, infinite, spread
+from hardpp.ops.elimination import CrossedPlates, eliminate, elimination_order, expectation, trace_back
+from hardpp.ops.marginal import DRAWS, Factor, at, drawn, infinite, largest, spread
 
 SIZES = {"a": 2, "b": 3, "c": 2, "x": 2, "y": 3}
 NONE: frozenset[str] = frozenset()

@@ -407,14 +407,13 @@ def test_the_newest_sound_checkpoint_and_why_others_are_not(tmp_path: Path) -> N
 
 
 def test_the_best_checkpoint_is_used_or_refused(tmp_path: Path) -> None:
-    assert checkpoint.best(tmp_path) is None
+    with pytest.raises(CheckpointError, match=f"{tmp_path} has no checkpoint"):
+        checkpoint.best(tmp_path)
     folders = [checkpoint.save(tmp_path, step, example(step)) for step in (1, 2)]
     best = checkpoint.best(tmp_path)
-    assert best is not None
     assert best.folder == folders[1]
     checkpoint.mark(tmp_path, "best", folders[0])
     best = checkpoint.best(tmp_path)
-    assert best is not None
     assert best.folder == folders[0]
     spoil(folders[0])
     with pytest.raises(CheckpointError, match=r"step-00000001/model\.safetensors was altered") as caught:

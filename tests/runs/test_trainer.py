@@ -6,13 +6,15 @@ from typing import Literal
 
 import pytest
 import torch
+from pyro import poutine
 from torch import Tensor, nn
+from torch.distributions import Bernoulli, Categorical, Normal
 
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
 from hardpp.runs.nonfinite import NonFiniteGuard
-from hardpp.runs.optimiser_schedule import Schedule
+from hardpp.runs.optimisation import Schedule
 from hardpp.runs.trainer import Trainer, dump
 from hardpp.types import Record, SequenceBatch
 
@@ -351,7 +353,7 @@ def test_a_gradient_that_is_not_finite_is_noticed_though_the_loss_is() -> None:
     trainer = make(Root())
     assert math.isfinite(float(next(trainer.records()).bound))
     with pytest.raises(NumericalError, match="at step 1"):
-        trainer.check()
+        trainer.nonfinite.check()
 
 
 @pytest.mark.parametrize("policy", ["stop", "skip"])
@@ -383,6 +385,54 @@ def test_a_draw_that_fails_is_blamed_on_the_weights_only_if_they_are_no_numbers(
     kind, message = (RuntimeError, "tensor contains nan") if sound else (NumericalError, "by step 0")
     with pytest.raises(kind, match=message):
         next(trainer.records())
+
+
+class Overflowing(Noisy):
+    """Makes a distribution of what its finite weights give, and asks it for more."""
+
+    def __init__(self, use: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.use = use
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        logits = self.weight * torch.tensor([1e38, 1.0])
+        poutine.trace(lambda: self.use(logits)).get_trace()  # as programs run, which adds words to an error
+        return logits.sum()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda logits: Categorical(logits=logits * 1e30),  # NaN, once it is normalised
+        lambda logits: Categorical(logits=logits * 1e30, validate_args=False).sample(),
+        lambda logits: Bernoulli(logits=(logits * 1e30).log(), validate_args=False).sample(),
+        lambda logits: Normal(logits.exp().log() * 0, 1.0),
+    ],
+    ids=["check", "draw", "draw from an attribute", "another distribution"],
+)
+def test_a_distribution_of_overflown_numbers_ends_training_though_the_weights_are_finite(
+    use: Callable[[Tensor], object],
+) -> None:
+    trainer = make(Overflowing(use))
+    trainer.step = 3
+    with pytest.raises(NumericalError, match=r"stopped being finite after step 3, though no weight did"):
+        trainer._update(three(0)[0])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda logits: Normal(0.0, -torch.ones(2)),  # outside the constraint, but a number
+        lambda logits: Categorical(logits=torch.tensor([0.0, -math.inf])).log_prob(torch.tensor(2)),
+        lambda logits: Categorical(logits=torch.zeros(())),
+        lambda logits: torch.multinomial(logits * math.nan, 1),  # by no distribution
+    ],
+    ids=["parameter", "support", "shape", "elsewhere"],
+)
+def test_faults_of_the_programs_are_shown_as_they_are(use: Callable[[Tensor], object]) -> None:
+    with pytest.raises((ValueError, RuntimeError)) as caught:
+        make(Overflowing(use))._update(three(0)[0])
+    assert not isinstance(caught.value, NumericalError)
 
 
 @pytest.mark.parametrize("bound", [float("nan"), float("-inf")])

@@ -6,17 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from corpora import TINY, succeed, train_command, write_corpus
+from corpora import TINY, fail, succeed, train_command, write_corpus
 
 from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment import batches
-from hardpp.tasks.alignment.batches import ordered_batches
-from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.alignment.evaluation import position_weights
+from hardpp.tasks.alignment import data
+from hardpp.tasks.alignment.evaluation import decode, position_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import SequenceDecoding
@@ -37,14 +35,6 @@ def pairs(run: OpenedRun) -> list[Pair]:
     return run.select(None, "test", None, print)
 
 
-def test_parts_of_the_runs_data(run: OpenedRun) -> None:
-    def sizes(part: str, limit: int | None = None) -> int:
-        return len(run.select(None, part, limit, print))
-
-    assert sizes("all") == sum(sizes(part) for part in ("train", "dev", "test"))
-    assert sizes("train", 3) == 3
-
-
 def test_other_data_are_cut_as_the_runs_were(run: OpenedRun, tmp_path: Path) -> None:
     # No blank in any target: by itself the file would be cut into characters.
     folder = write_corpus(tmp_path / "data")
@@ -62,13 +52,13 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
     symbols, nll, kl = 0, 0.0, 0.0
     with torch.no_grad():
         for pair in pairs:
-            ((_, batch),) = ordered_batches([pair], run.description, 1)
+            batch = run.batch([pair])
             exact = float(ExactMarginal().estimate(*run.programs, batch).bound.sum())
             nll -= exact
             kl += exact - float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())
             symbols += len(pair.target) + 1
     for size in (2, 100):
-        monkeypatch.setattr(batches, "BATCH", size)
+        monkeypatch.setattr(data, "BATCH", size)
         found = run.evaluate(pairs)
         assert found["nll"] == pytest.approx(nll / symbols, rel=1e-4)
         assert found["kl"] == pytest.approx(kl / symbols, abs=1e-4)
@@ -82,7 +72,7 @@ def test_decoded_words_belong_to_their_pairs(
     how = SequenceDecoding(beam=beam)
     alone = [decode(run, [pair], how)[0] for pair in pairs]
     assert len(set(map(tuple, alone))) > 1
-    monkeypatch.setattr(batches, "BATCH", 3)
+    monkeypatch.setattr(data, "BATCH", 3)
     assert decode(run, pairs, how) == alone
     assert decode(run, pairs[::-1], how) == alone[::-1]
 
@@ -91,7 +81,7 @@ def test_decoded_words_belong_to_their_pairs(
 def test_positions_belong_to_their_pairs(
     run: OpenedRun, pairs: list[Pair], which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "BATCH", 3)
+    monkeypatch.setattr(data, "BATCH", 3)
     for pair, together in zip(pairs, position_weights(run, pairs, which), strict=True):
         (alone,) = position_weights(run, [pair], which)
         assert together.shape == (len(pair.target) + 1, len(pair.source) + 1)
@@ -118,7 +108,8 @@ def test_an_objective_of_somebody_else_trains(tmp_path: Path, monkeypatch: pytes
     data = write_corpus(tmp_path / "data")
     words = ["--objective", "somebody_elses:Theirs", "--max-steps", "1"]
     succeed(*train_command(data, tmp_path / "run", *words))
-    succeed("evaluate", tmp_path / "run")
+    assert "somebody_elses:Theirs\n  hint: give --trust" in fail(4, "evaluate", tmp_path / "run")
+    succeed("evaluate", tmp_path / "run", "--trust")
     with pytest.raises(UsageError, match="is no subclass"):
         resolve([TINY, {"objective": "somebody_elses:Other", "data": {"name": str(data)}}])
 

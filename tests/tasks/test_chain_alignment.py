@@ -12,9 +12,8 @@ from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.factors import FactoredLinear
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment.chain_network import chain_parts, smoothed_guide
-from hardpp.tasks.alignment.description import PairsDescription, target_counts
-from hardpp.tasks.alignment.network import AlignmentNetwork, stepwise_guide
+from hardpp.tasks.alignment.data import PairsDescription, target_counts
+from hardpp.tasks.alignment.network import AlignmentNetwork, alignment_parts, smoothed_guide, stepwise_guide
 from hardpp.tasks.configuration import resolve
 
 PAIRS = [
@@ -46,7 +45,7 @@ def test_counts_are_one_more_than_in_the_targets() -> None:
 def test_programs_start_from_the_frequencies_of_symbols() -> None:
     torch.manual_seed(0)
     pairs = description(PAIRS)
-    parts = chain_parts(NETWORK, pairs)
+    parts = alignment_parts(NETWORK, pairs)
     model, guide = parts.model, smoothed_guide(parts)
     counts = torch.tensor(pairs.target_counts).float()
     torch.testing.assert_close(model.readout.symbols.bias.softmax(-1), counts / counts.sum())
@@ -58,13 +57,13 @@ def test_programs_start_from_the_frequencies_of_symbols() -> None:
 
 def test_symbols_of_factors_are_read_and_written_by_their_factors() -> None:
     turned = [Pair(pair.target, pair.source, (pair.source,)) for pair in PAIRS]
-    assert isinstance(chain_parts(NETWORK, description(turned)).model.readout.symbols, FactoredLinear)
-    assert isinstance(chain_parts(NETWORK, description(PAIRS)).model.readout.symbols, nn.Linear)
+    assert isinstance(alignment_parts(NETWORK, description(turned)).model.readout.symbols, FactoredLinear)
+    assert isinstance(alignment_parts(NETWORK, description(PAIRS)).model.readout.symbols, nn.Linear)
 
 
 def test_a_guide_that_would_have_to_be_trained_is_refused() -> None:
     with pytest.raises(UsageError, match="a chain has no guide 'variational'"):
-        stepwise_guide(chain_parts(NETWORK, description(PAIRS)))
+        stepwise_guide(alignment_parts(NETWORK, description(PAIRS)))
 
 
 def test_the_verses_are_aligned_by_a_chain_and_read_out_given_the_whole_target() -> None:

@@ -12,11 +12,10 @@ from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.errors import UsageError
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import quantiles
-from hardpp.tasks.online_alignment.evaluation import delays, matches
+from hardpp.tasks.online_alignment.evaluation import Transcript, delays, matches
 from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
-from hardpp.tasks.online_alignment.recognition import Transcript
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 

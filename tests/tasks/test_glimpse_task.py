@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import arviz
 import numpy as np
 import pytest
 import torch
@@ -22,7 +21,7 @@ from torch import Tensor
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError
 from hardpp.guides.prior import Prior
 from hardpp.nn.glimpse_reader import GlimpseReader
 from hardpp.runs.folder import create, open_run
@@ -110,14 +109,11 @@ def decided(run: OpenedRun) -> OpenedRun:
 
 
 WITH_PRIOR: dict[str, list[str]] = {
-    "reinforce": ["--objective", "reinforce"],
     "rloo": ["--objective", "rloo", "--set", "network.every_glimpse=false"],
     "rloo, RAM's own": ["--objective", "rloo", "--set", "network.detached=true"],
     "elbo, anywhere": ["--objective", "elbo", "--set", "network.space=continuous"],
     "elbo, one particle": ["--objective", "elbo", "--particles", "1"],
-    "nvil": ["--objective", "nvil"],
     "vimco": ["--objective", "vimco", "--set", "network.context=4"],
-    "iwae": ["--objective", "iwae"],
     "rws": ["--objective", "rws", "--set", "inference.train_guide=false"],
     "rws + c, flatter": [
         *("--objective", "rws", "--set", "inference.train_guide=false"),
@@ -145,7 +141,7 @@ WITH_GUIDE: dict[str, list[str]] = {
         *(pytest.param("variational", words, id=f"guide, {name}") for name, words in WITH_GUIDE.items()),
     ],
 )
-def test_every_objective_trains_from_the_command_line(
+def test_objectives_train_with_options_of_the_network(
     folder: Path, tmp_path: Path, guide: str, words: list[str]
 ) -> None:
     out = tmp_path / "run"
@@ -160,26 +156,13 @@ def test_every_objective_trains_from_the_command_line(
     assert 1 <= summary["ess"] <= particles
 
 
-SUMS = (
-    "exact",
-    "enum",
-    "soft",
-    "gumbel",
-    "dirichlet",
-    "sum-and-sample",
-    "hardpp.inference.exact:ExactMarginal",
-)
-
-
-@pytest.mark.parametrize("objective", SUMS)
-def test_objectives_that_need_a_sum_over_locations_are_refused_at_once(
+@pytest.mark.parametrize("objective", ["exact", "gumbel"])
+def test_objectives_that_need_a_sum_over_locations_are_refused(
     folder: Path, tmp_path: Path, objective: str
 ) -> None:
-    out = tmp_path / "run"
-    message = fail(2, *command(folder, out, "--objective", objective))
+    message = fail(2, *command(folder, tmp_path / "run", "--objective", objective))
     assert f"{objective} sums over latents or mixes them" in message
     assert "take one that draws" in message
-    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -317,33 +300,12 @@ def test_predictions_of_several_draws_are_averaged(run: OpenedRun, monkeypatch: 
     assert figures["entropy_policy"] == pytest.approx(float(entropy), abs=1e-5)
 
 
-def test_decode_says_what_evaluate_scores(scene_run: OpenedRun, scenes: SelectedImages) -> None:
-    settled = decided(scene_run)
-    decoded = settled.decode(scenes, draws=3)
-    assert [name for name, _ in decoded] == list(scenes.names)
-    labels = [scenes.classes[int(label)] for label in scenes.part.labels]
-    wrong = sum(text != label for (_, text), label in zip(decoded, labels, strict=True))
-    assert wrong / len(decoded) == pytest.approx(settled.evaluate(scenes)["error"])
-    lines = succeed("decode", scene_run.path, "--format", "tsv").splitlines()
-    assert [line.split("\t")[0] for line in lines] == list(scenes.names)
-
-
-def test_the_same_command_says_the_same(scene_run: OpenedRun, scenes: SelectedImages) -> None:
-    first, second = (scene_run.evaluate(scenes) for _ in range(2))
-    assert {**first, "seconds": 0} == {**second, "seconds": 0}
-    assert scene_run.evaluate(scenes, seed=1)["entropy"] != first["entropy"]
-    for view in ("prior", "guide", "posterior"):
-        texts = [succeed("align", scene_run.path, "--of", view) for _ in range(2)]
-        assert texts[0] == texts[1]
-
-
-def test_evaluate_prints_json(scene_run: OpenedRun) -> None:
-    (five,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--limit", "5"))
-    assert five["images"] == 5
-    (more,) = json.loads(succeed("evaluate", scene_run.path, "--format", "json", "--draws", "7"))
-    assert more["images"] == 12
-    assert "--beam is not for model" in fail(2, "evaluate", scene_run.path, "--beam", "3")
-    assert "one by one" in fail(2, "evaluate", scene_run.path, "--part", "all")
+def test_evaluate_draws_as_often_and_with_such_a_seed_as_it_is_told(
+    scene_run: OpenedRun, scenes: SelectedImages
+) -> None:
+    figures = scene_run.evaluate(scenes)
+    for options in ({"seed": 1}, {"draws": 7}):
+        assert scene_run.evaluate(scenes, **options)["entropy"] != figures["entropy"]
 
 
 def test_align_has_a_line_a_glimpse(scene_run: OpenedRun, scenes: SelectedImages) -> None:
@@ -365,11 +327,6 @@ def test_align_has_a_line_a_glimpse(scene_run: OpenedRun, scenes: SelectedImages
             cells = (f"test/{index}", label, g + 1, *point, 0, scenes.classes[best])
             expected.append([*map(str, cells), f"{p[g, best]:.4f}"])
     assert [line.split("\t") for line in lines] == expected
-    for style in ("pharaoh", "pharaoh-probabilities", "ctm"):
-        assert "give --format tsv" in fail(2, "align", scene_run.path, "--format", style)
-    assert "textgrid" in fail(2, "align", scene_run.path, "--format", "textgrid", "--out", "somewhere")
-    both = ["--format", "pharaoh", "--both-ways", str(scene_run.path)]
-    assert "has no links of words" in fail(2, "align", scene_run.path, *both)
 
 
 def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
@@ -404,8 +361,6 @@ def test_the_posterior_file(scene_run: OpenedRun, scenes: SelectedImages, tmp_pa
         assert labels == scenes.part.labels[:9].tolist()
         np.testing.assert_allclose(tree["prediction"]["probability"].values.sum(-1), 1, atol=1e-5)
         assert tree.attrs["model"] == MODEL
-    data: Any = arviz.from_netcdf(out)
-    assert dict(data.posterior.sizes) == {"chain": 1, "draw": 6, "image": 9, "glimpse": 2}
 
 
 @torch.no_grad()
@@ -478,15 +433,11 @@ def test_weights_of_the_posterior_are_log_p_minus_log_q(scene_run: OpenedRun, sc
 def test_pictures_of_several_images_or_of_named_ones(
     scene_run: OpenedRun, scenes: SelectedImages, tmp_path: Path
 ) -> None:
-    succeed("plot", scene_run.path, "--out", tmp_path, "--count", "2")
-    assert len(list(tmp_path.glob("*.png"))) == 2
     ((name, figure),) = scene_run.plot("test/3", items=scenes).items()
     assert name == "test-3"
     image, beliefs = figure.axes
     assert len(image.patches) == 2 * 2 + 1  # two windows of two glimpses, and where the digit is
     assert len(beliefs.lines) == 10
-    with pytest.raises(UsageError, match="'nobody' is not among these 12 images"):
-        scene_run.plot("nobody", items=scenes)
 
 
 def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
@@ -507,21 +458,6 @@ def test_pictures_have_the_colours_of_photographs(tmp_path: Path) -> None:
     (path,) = succeed("plot", out, "--source", named[1][0], "--source", named[1][0]).splitlines()
     assert Path(path).name == named[1][0].replace("/", "-").replace(".", "-") + ".png"
     assert "hit" not in run.evaluate(images)  # nobody knows where one has to look
-
-
-def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
-    run: OpenedRun, folder: Path
-) -> None:
-    limited = run.config.data.model_copy(update={"train_limit": 3})
-    config = run.config.model_copy(update={"data": limited})
-    run = dataclasses.replace(run, config=config)
-    assert len(run.select(part="train").names) == 3
-    assert len(run.select(part="train", limit=2).names) == 2
-    assert len(run.select(str(folder), "train").names) > 3
-    data = run.family.load(limited, print)
-    assert len(dataclasses.replace(run, data=data).select(part="train").names) == 3
-    batches = run.family.epoch_batches(config, data, run.description)(0)
-    assert sum(batch().size for batch in batches) == 3
 
 
 def test_other_data(run: OpenedRun, folder: Path, tmp_path: Path) -> None:
@@ -609,13 +545,6 @@ def test_a_description_that_cannot_be_is_refused(run: OpenedRun, wrong: dict[str
 def test_a_datum_is_called_by_its_class(run: OpenedRun) -> None:
     batch = run.batch(run.select(limit=2))
     assert run.family.label(run.description, batch, 1) == "an image of class '1'"
-
-
-def test_gradients_of_objectives_can_be_compared(run: OpenedRun, tmp_path: Path) -> None:
-    words = ["--objectives", "rloo,rws", "--limit", "4", "--draws", "20", "--out", str(tmp_path / "g.png")]
-    table = succeed("compare", "gradients", run.path, *words)
-    assert "rloo" in table
-    assert "rws" in table
 
 
 def test_the_run_s_own_objective_is_measured_with_its_own_options(

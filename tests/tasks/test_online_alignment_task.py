@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-import arviz
 import numpy as np
 import pytest
 import torch
@@ -20,25 +19,23 @@ from tone_speech import MODEL, TINY, TONES, write_tones
 
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
-from hardpp.diagnostics.boundary import Boundary
-from hardpp.diagnostics.emissions import exact_emissions
+from hardpp.diagnostics.emissions import Boundary, exact_emissions
 from hardpp.errors import DataError, UsageError
-from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import train
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.online_alignment import batches as speech_batches
+from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment import evaluation
 from hardpp.tasks.online_alignment import run as run_module
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import TokenTimes
-from hardpp.tasks.online_alignment.evaluation import likelihood
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, likelihood, recognise
 from hardpp.tasks.online_alignment.family import OnlineAlignmentFamily
 from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Need
 
@@ -87,17 +84,10 @@ def test_items(runs: dict[str, OpenedRun]) -> list[Utterance]:
 @pytest.mark.parametrize(
     "words",
     [
-        ["vimco"],
-        ["vimco-temporal"],
         ["vimco", "--set", "inference.control=temporal"],
-        ["elbo"],
         ["elbo", "--set", "inference.baseline=temporal"],
         ["elbo", "--set", "inference.entropy_bonus=1.0", "--set", "inference.entropy_bonus_steps=2"],
         ["reinforce", "--guide", "prior", "--set", "inference.baseline=leave-one-out"],
-        ["rloo", "--guide", "prior"],
-        ["nvil"],
-        ["rws"],
-        ["iwae"],
         ["vimco", "--set", "network.dwell=false"],
         ["rws", *TRANSDUCER],
         ["exact", *TRANSDUCER, "--set", "network.dwell=false"],
@@ -105,7 +95,7 @@ def test_items(runs: dict[str, OpenedRun]) -> list[Utterance]:
     ],
     ids=" ".join,
 )
-def test_objectives_train_from_the_command_line(data: Path, tmp_path: Path, words: list[str]) -> None:
+def test_objectives_train_with_options(data: Path, tmp_path: Path, words: list[str]) -> None:
     out = tmp_path / "run"
     succeed(*command(data, out, "--objective", *words, "--max-steps", "2"))
     assert [record["bound"] is not None for record in metrics(out)] == [True] * 3
@@ -139,8 +129,8 @@ def once_at(step: int) -> Any:
     return lambda: next(asked) == step
 
 
-@pytest.mark.parametrize("stop", [1, 3])
-def test_a_run_that_was_interrupted_goes_on_bit_for_bit(data: Path, tmp_path: Path, stop: int) -> None:
+def test_a_run_with_noise_on_its_weights_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    stop = 3
     noise = ["training.weight_noise=0.1", "training.weight_noise_steps=3", "inference.entropy_bonus=0.5"]
     words = ["--objective", "reinforce", "--guide", "prior", "--max-epochs", "2"]
     words += [word for one in noise for word in ("--set", one)]
@@ -216,19 +206,6 @@ def test_align_says_when_each_token_was_said(
         assert 0 < probability <= 1 + 1e-6
 
 
-def test_the_same_question_has_the_same_answer(
-    runs: dict[str, OpenedRun], test_items: list[Utterance]
-) -> None:
-    """Though the online form's times are drawn."""
-    run = runs["online"]
-    lines = run.align(test_items)
-    (before,), (after,) = (run.plot(items=test_items[:1]).values() for _ in range(2))
-    assert lines == run.align(test_items)
-    for first, second in zip(before.axes, after.axes, strict=True):
-        for image, other in zip(first.images, second.images, strict=True):
-            assert np.array_equal(image.get_array(), other.get_array())
-
-
 def test_align_as_ctm(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
     path = tmp_path / "out.ctm"
     succeed("align", runs["transducer"].path, "--format", "ctm", "--out", path)
@@ -287,8 +264,6 @@ def test_the_posterior_file(runs: dict[str, OpenedRun], test_items: list[Utteran
         np.testing.assert_allclose(tree["attention"]["log_marginal"].values, log_p.numpy(), rtol=1e-4)
         assert tree.attrs["frame_seconds"] == pytest.approx(0.03)
         assert tree["attention"]["sentence"].values.tolist() == [one.name for one in test_items]
-    loaded: Any = arviz.from_netcdf(out)
-    assert loaded.posterior.sizes["draw"] == 5
     succeed("posterior", runs["online"].path, "--out", tmp_path / "online.nc", "--draws", "3")
     with xr.open_datatree(tmp_path / "online.nc", engine="h5netcdf") as tree:
         assert {"guide", "marginal"} <= set(tree["attention"].data_vars)
@@ -298,15 +273,11 @@ def test_the_posterior_file(runs: dict[str, OpenedRun], test_items: list[Utteran
 
 
 def test_pictures(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
-    succeed("plot", runs["online"].path, "--out", tmp_path, "--count", "1")
-    assert len(list(tmp_path.glob("*.png"))) == 1
     named = test_items[1].name
     for name, run in runs.items():
         (figure,) = run.plot(named, items=test_items).values()
         titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
         assert titles == (["guide", "posterior"] if name == "online" else ["posterior"])
-    words = ["plot", str(run.path), "--source", "nobody", "--out", str(tmp_path / "none")]
-    assert "'nobody' is not among" in fail(2, *words)
 
 
 def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, OpenedRun], tmp_path: Path) -> None:
@@ -332,17 +303,6 @@ def test_other_data(runs: dict[str, OpenedRun], tmp_path: Path) -> None:
     assert len(run.select(part="train", limit=2)) == 2
     with pytest.raises(Exception, match="no utterances"):
         run.batch([])
-
-
-def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
-    runs: dict[str, OpenedRun], tmp_path: Path
-) -> None:
-    run = runs["online"]
-    limited = run.config.data.model_copy(update={"train_limit": 2})
-    run = replace(run, config=run.config.model_copy(update={"data": limited}))
-    more = write_tones(tmp_path / "more")
-    assert len(run.select(part="train")) == 2
-    assert len(run.select(str(more), "train")) > 2
 
 
 def test_other_data_are_normalised_as_those_that_trained_the_run(
@@ -406,7 +366,7 @@ def test_what_does_not_go_together(data: Path, tmp_path: Path, words: list[str],
 
 
 def test_what_each_form_lacks(runs: dict[str, OpenedRun]) -> None:
-    everywhere = {"enumerable", "relaxable", "dreams"}
+    everywhere = {"enumerable", "relaxable", "predictions", "dreams"}
     lacks = {
         form: set(OnlineAlignmentFamily().lacks(OnlineNetwork(form=form)))
         for form in ("online", "transducer", "ctc")
@@ -526,21 +486,7 @@ def test_phones_that_training_has_not_seen_are_said_to_be_unknown(
         assert figures["utterances"] == 3, name
 
 
-def test_a_family_of_texts_has_no_times(tmp_path: Path) -> None:
-    from corpora import train_command, write_corpus
-
-    words = write_corpus(tmp_path / "words")
-    succeed(*train_command(words, tmp_path / "run", "--max-steps", "1"))
-    grids = ["--format", "textgrid", "--out", str(tmp_path / "grids")]
-    assert "no alignments in the form 'textgrid'" in fail(2, "align", tmp_path / "run", *grids)
-    assert fail(2, "align", tmp_path / "run", "--format", "ctm")
-
-
-def test_speech_has_no_links(runs: dict[str, OpenedRun]) -> None:
-    refused = fail(2, "align", runs["online"].path, "--format", "pharaoh")
-    assert "no alignments in the form 'pharaoh'" in refused
-    both = ["--format", "pharaoh", "--both-ways", str(runs["online"].path)]
-    assert "has no links of words" in fail(2, "align", runs["online"].path, *both)
+def test_the_model_has_no_times_before_it_hears(runs: dict[str, OpenedRun]) -> None:
     assert "give --of posterior" in fail(2, "align", runs["online"].path, "--of", "prior")
 
 
@@ -558,7 +504,7 @@ def test_figures_do_not_depend_on_batches(
 ) -> None:
     for name in ("transducer", "ctc"):
         whole = runs[name].evaluate(test_items)
-        monkeypatch.setattr(speech_batches, "BATCH", 1)
+        monkeypatch.setattr(speech_data, "BATCH", 1)
         alone = runs[name].evaluate(test_items)
         monkeypatch.undo()
         assert set(alone) == set(whole) > {"PER", "WER", "nll", "boundary", "lag", "coverage", "interval"}

@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import arviz
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from corpora import fail, hardpp, metrics, settings, succeed, train_command, write_corpus
+from corpora import fail, hardpp, settings, succeed
 from pydantic import ValidationError
 from question_corpora import MODEL, TINY, write_easy, write_vqa
 
@@ -25,8 +24,7 @@ from hardpp.tasks.attention import Attention, centre_inside
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.question_answering import data as question_data
-from hardpp.tasks.question_answering.data import QuestionItems, region_boxes
-from hardpp.tasks.question_answering.description import QuestionDescription
+from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, region_boxes
 from hardpp.tasks.question_answering.evaluation import answer_log_probs, question_attention, region_weights
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
@@ -67,31 +65,6 @@ def items(run: OpenedRun) -> QuestionItems:
     return run.select(part="test")
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [
-        "elbo",
-        "tracegraph",
-        "reinforce",
-        "nvil",
-        "vimco",
-        "rws",
-        "exact",
-        "enum",
-        "soft",
-        "gumbel",
-        "dirichlet",
-    ],
-)
-def test_every_objective_trains_from_the_command_line(easy: Path, tmp_path: Path, objective: str) -> None:
-    out = tmp_path / "run"
-    succeed(*command(easy, out, "--objective", objective, "--max-steps", "2"))
-    assert all(record["bound"] is not None for record in metrics(out))
-    summary = json.loads((out / "summary.json").read_text())
-    assert 0 <= summary["accuracy"] <= 1
-    assert summary["questions"] == 8
-
-
 def test_figures_are_those_of_the_questions_taken_one_by_one(
     run: OpenedRun, items: QuestionItems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,14 +99,6 @@ def test_figures_are_those_of_the_questions_taken_one_by_one(
     assert found["mass"] <= 1
 
 
-def test_decode_says_what_evaluate_scores(run: OpenedRun, items: QuestionItems) -> None:
-    said = run.decode(items)
-    assert [name for name, _ in said] == [f"{one.name} {one.text}" for one in items.questions]
-    scores = [vqa_accuracy(text, one.answers) for (_, text), one in zip(said, items.questions, strict=True)]
-    assert sum(scores) / len(scores) == pytest.approx(run.evaluate(items)["accuracy"])
-    assert succeed("decode", run.path, "--part", "test").splitlines() == [text for _, text in said]
-
-
 def test_all_regions_kept_is_keeping_all(run: OpenedRun, items: QuestionItems) -> None:
     ((_, batch),) = question_data.batches(run, items)
     everything = answer_log_probs(run, batch)
@@ -146,12 +111,6 @@ def test_all_regions_kept_is_keeping_all(run: OpenedRun, items: QuestionItems) -
     torch.testing.assert_close(answer_log_probs(run, batch, keep=1), alone, **CLOSE)
     with pytest.raises(UsageError, match=r"keep"):
         run.evaluate(items, keep=0)
-
-
-def test_options_of_other_families_are_said_to_be_so(run: OpenedRun) -> None:
-    said = fail(2, "evaluate", run.path, "--beam", "2", "--length-penalty", "1", "--keep", "2")
-    assert f"--beam is not for model {MODEL}; --length-penalty is not for model {MODEL}\n" in said
-    assert f"hardpp models {MODEL}" in said
 
 
 def test_answers_are_the_prior_s_readouts_summed_region_by_region(
@@ -193,20 +152,6 @@ def test_align_names_region_and_box(run: OpenedRun, items: QuestionItems) -> Non
             region_boxes(run, items.pictures, question.image)[int(region)]
         )
         assert float(probability) == pytest.approx(float(weight.max()), abs=1e-4)
-    refusal = fail(2, "align", run.path, "--format", "pharaoh")
-    assert f"model {MODEL} has no alignments in the form 'pharaoh'" in refusal
-
-
-def test_runs_that_link_no_words_are_named_first_or_second(run: OpenedRun, tmp_path: Path) -> None:
-    pairs, both = tmp_path / "pairs", ["--both-ways", str(run.path)]
-    succeed(*train_command(write_corpus(tmp_path / "words"), pairs, "--max-steps", "1"))
-    for words in (
-        ("compare", "alignments", run.path),
-        ("compare", "alignments", pairs, *both),
-        ("align", run.path, "--format", "pharaoh", *both),
-        ("align", pairs, "--format", "pharaoh", *both),
-    ):
-        assert f"{run.path}: model {MODEL} has no links of words" in fail(2, *words)
 
 
 def test_the_posterior_file(run: OpenedRun, items: QuestionItems, tmp_path: Path) -> None:
@@ -233,8 +178,6 @@ def test_the_posterior_file(run: OpenedRun, items: QuestionItems, tmp_path: Path
         left = tree["constant_data"]["left"].values[0]
         assert left.tolist() == [8.0 * (s % 4) for s in range(S)]
         assert tree.attrs["model"] == MODEL
-    data: Any = arviz.from_netcdf(out)
-    assert dict(data.posterior.sizes) == {"chain": 1, "draw": 6, "question": N}
 
 
 def test_log_weights_are_those_of_the_tables(run: OpenedRun, items: QuestionItems) -> None:
@@ -255,15 +198,11 @@ def test_log_weights_are_those_of_the_tables(run: OpenedRun, items: QuestionItem
 def test_pictures_of_several_images_or_of_named_questions(
     run: OpenedRun, items: QuestionItems, tmp_path: Path
 ) -> None:
-    succeed("plot", run.path, "--out", tmp_path, "--count", "2")
-    assert len(list(tmp_path.glob("*.png"))) == 2
     named = items.questions[3]
     ((name, figure),) = run.plot(named.name, items=items).items()
     assert name.startswith("test-3")
     shown = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert [title.split(":")[0] for title in shown] == ["image", "prior", "guide", "posterior"]
-    with pytest.raises(UsageError, match="'nobody' is not among these 8 questions"):
-        run.plot("nobody", items=items)
     first = next(question for question in items.questions if question.text == named.text)
     by_text, by_name = (list(run.plot(*names, items=items)) for names in ([named.text], [first.name]))
     assert by_text == by_name == list(run.plot(named.text, first.name, items=items))
@@ -324,17 +263,6 @@ def test_votes_are_drawn_again_every_epoch(vqa: Path) -> None:
     assert any(labels(0) != labels(epoch) for epoch in range(1, 20))
 
 
-def test_runs_repeat_and_their_gradients_can_be_compared(easy: Path, tmp_path: Path) -> None:
-    whole, again = tmp_path / "whole", tmp_path / "again"
-    succeed(*command(easy, whole, "--max-epochs", "2"))
-    succeed(*command(easy, again, "--max-epochs", "2"))
-    assert metrics(whole) == metrics(again)
-    table = succeed(
-        "compare", "gradients", whole, "--objectives", "exact,elbo", "--limit", "4", "--draws", "20"
-    )
-    assert "elbo" in table
-
-
 def test_other_data(run: OpenedRun, regions_run: OpenedRun, easy: Path, tmp_path: Path) -> None:
     more = write_easy(tmp_path / "more", train=4, test=6)
     assert len(run.select(str(more)).questions) == 12
@@ -352,16 +280,6 @@ def test_other_data(run: OpenedRun, regions_run: OpenedRun, easy: Path, tmp_path
     for verb in (run.evaluate, run.decode, run.batch):
         with pytest.raises(DataError, match="no questions"):
             verb(nothing)
-
-
-def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
-    run: OpenedRun, tmp_path: Path
-) -> None:
-    limited = run.config.data.model_copy(update={"train_limit": 3})
-    run = dataclasses.replace(run, config=run.config.model_copy(update={"data": limited}))
-    more = write_easy(tmp_path / "more", train=4)
-    assert len(run.select(part="train").questions) == 3
-    assert len(run.select(str(more), "train").questions) == 6
 
 
 def test_a_datum_is_called_by_its_questions(run: OpenedRun, items: QuestionItems) -> None:

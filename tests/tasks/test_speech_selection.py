@@ -15,7 +15,7 @@ from hardpp.data.speech.recordings import SoundFile
 from hardpp.data.speech.timit import recordings
 from hardpp.errors import UsageError
 from hardpp.runs.folder import open_run
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.opened_run import OpenedRun
 
 

@@ -14,9 +14,9 @@ from corpora import fail, hardpp, settings, succeed
 from hardpp.errors import DataError
 from hardpp.metrics.bleu import bleu
 from hardpp.runs.folder import open_run
-from hardpp.tasks.alignment import data
-from hardpp.tasks.alignment.description import PairsDescription
+from hardpp.tasks.alignment.data import PairsDescription
 from hardpp.tasks.alignment.evaluation import quality
+from hardpp.tasks.alignment.family import AlignmentFamily
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 
 WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
@@ -60,7 +60,7 @@ def test_figures_of_sentences(forward: Path) -> None:
     assert row["pairs"] == 10
     config = (forward / "config.toml").read_text()
     assert 'source_tokens = "auto"' in config
-    assert open_run(forward, "cpu").description["source_tokens"]["kind"] == "pieces"
+    assert open_run(forward, "cpu").description.source_tokens["kind"] == "pieces"
     assert "length_penalty = 1.0" in config  # recommended for sentences
 
 
@@ -238,7 +238,9 @@ def test_two_files_are_trained_on_by_the_name_that_they_begin_with(parallel: Pat
     for side in ("de", "en"):
         (tmp_path / f"texts.{side}").write_text((parallel / f"train.{side}").read_text() * 3)
     succeed("train", "--data", tmp_path / "texts", *words)
-    assert data.recommended(str(tmp_path / "texts")) == data.recommended(str(parallel))
+    assert AlignmentFamily().recommended(str(tmp_path / "texts")) == AlignmentFamily().recommended(
+        str(parallel)
+    )
 
 
 def test_a_run_that_skips_bad_lines_skips_them_in_other_files(

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import torch
 
+from hardpp.data.batches import length_buckets, pad
 from hardpp.data.captions.captioned import Caption, CaptionedPart
-from hardpp.data.order import length_buckets
-from hardpp.data.padding import pad
-from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.types import SequenceBatch
 
 
@@ -24,12 +23,7 @@ class Sentence(NamedTuple):
 
 
 def sentences(part: CaptionedPart, references: int | None = None) -> list[Sentence]:
-    """List the sentences of a part, image by image.
-
-    Args:
-        part: Of a corpus.
-        references: How many an image, from the first; all when left out.
-    """
+    """List the sentences of a part, image by image: the first `references` of each, or all."""
     return [
         Sentence(place, caption)
         for place, captions in enumerate(part.captions)
@@ -44,11 +38,7 @@ def word_vocabulary(part: CaptionedPart, min_count: int = 1) -> Vocabulary:
 
 
 def buckets(sentences: Sequence[Sentence], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffled batches of places of sentences, nearly equally long in a batch (`length_buckets`).
-
-    Raises:
-        ValueError: `batch_size` is below 1.
-    """
+    """Shuffled batches of places of sentences, nearly equally long in a batch (`length_buckets`)."""
     lengths = [len(sentence.caption.words) for sentence in sentences]
     return length_buckets(lengths, lengths, batch_size, seed, epoch)
 
@@ -62,21 +52,15 @@ def collate(
     """Read the images, append the boundary to the sentences, and pad these on the right with 0.
 
     Args:
-        chosen: B sentences; their images are read once each, however many sentences they have.
+        sentences: B of them, at least one; an image is read once, however many sentences it has.
         part: Whose images the sentences are about.
         vocabulary: Numbers the words.
         regions: How many an image of some height and width is cut into.
-
-    Raises:
-        ValueError: There are no sentences.
-        DataError: An image cannot be read.
     """
     if not sentences:
         raise ValueError("expected at least one sentence a batch, got none")
     images, rows = torch.tensor([sentence.image for sentence in sentences]).unique(return_inverse=True)
     source = part.images.read(images)[rows]
-    target, target_mask = pad(
-        [[*vocabulary.encode(sentence.caption.words), BOUNDARY] for sentence in sentences]
-    )
     source_mask = torch.ones(len(sentences), regions(*part.images.size[1:]), dtype=torch.bool)
-    return SequenceBatch(source, source_mask, target, target_mask)
+    targets = [vocabulary.encode(sentence.caption.words) for sentence in sentences]
+    return SequenceBatch(source, source_mask, *pad(targets))

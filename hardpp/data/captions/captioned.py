@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.rasters import Box
 from hardpp.data.parts import PARTS
 
@@ -46,20 +47,11 @@ class Pixels(Protocol):
 
 @dataclass(frozen=True)
 class CaptionedPart:
-    """Images of one part with their references.
+    """Images of one part with their references."""
 
-    Args:
-        names: N, by which people find an image again.
-        images: N, read when they are asked for.
-        captions: N, at least one reference each.
-
-    Raises:
-        ValueError: The numbers differ, or an image has no reference.
-    """
-
-    names: Sequence[str]
-    images: Pixels
-    captions: Sequence[tuple[Caption, ...]]
+    names: Sequence[str]  # N, by which people find an image again
+    images: Pixels  # N, read when they are asked for
+    captions: Sequence[tuple[Caption, ...]]  # N, at least one reference each
 
     def __post_init__(self) -> None:
         counts = {len(self.names), len(self.images), len(self.captions)}
@@ -73,9 +65,8 @@ class CaptionedPart:
         """The first `count` images with their references; all of them when `count` is None."""
         if count is None or count >= len(self):
             return self
-        return CaptionedPart(
-            self.names[:count], ImageSubset(self.images, range(count)), self.captions[:count]
-        )
+        images = ImageSubset(self.images, range(count))
+        return CaptionedPart(self.names[:count], images, self.captions[:count])
 
     def fingerprint(self) -> str:
         """SHA-256 of names, images and captions, boxes included."""
@@ -98,40 +89,29 @@ class CaptionedImages(NamedTuple):
 
     def fingerprint(self) -> str:
         """SHA-256 of every part."""
-        parts = [part.fingerprint() for part in (self.train, self.dev, self.test)]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return sha256_of_json([part.fingerprint() for part in (self.train, self.dev, self.test)])
 
 
 @dataclass(frozen=True)
 class ImageSubset:
-    """Some images of a list that several parts share.
-
-    Args:
-        images: The list.
-        places: Which of them these are, in order.
-    """
+    """Some images of a list that several parts share."""
 
     images: Pixels
-    places: Sequence[int]
+    places: Sequence[int]  # in the list, in order
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """C, H, W."""
         return self.images.size
 
     def __len__(self) -> int:
         return len(self.places)
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
-        """The images at those places of the subset, or all of the subset."""
-        if places is None:
-            return self.images.read(self.places)
-        return self.images.read([self.places[int(place)] for place in places])
+        of_list = self.places if places is None else [self.places[int(place)] for place in places]
+        return self.images.read(of_list)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all images of the list and of the places."""
-        described = json.dumps([self.images.fingerprint(), list(self.places)])
-        return hashlib.sha256(described.encode()).hexdigest()
+        return sha256_of_json([self.images.fingerprint(), list(self.places)])
 
 
 def captioned_parts(

@@ -5,7 +5,6 @@ emoji-captions   3,786 pictures of 64 x 64 pixels with their names
 a folder         Flickr8k, or pictures and captions laid out like it (`hardpp.data.captions.flickr8k`)
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from hardpp.data.captions import emoji, flickr8k, scenes
 from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.corpora import mnist
+from hardpp.data.lines import Report
 from hardpp.errors import DataError, UsageError
 
 DEFAULT = "digit-captions"
@@ -31,9 +31,9 @@ class CaptionOptions(NamedTuple):
 def corpus(
     name: str = DEFAULT,
     options: CaptionOptions = CaptionOptions(),  # noqa: B008, it cannot be changed
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> CaptionedImages:
-    """Fetch, make or read a corpus; arguments and errors are as for `hardpp.data.images.corpora.corpus`."""
+    """Fetch, make or read the corpus of a name, which is one of `NAMES` or the path of a folder."""
     if name == DEFAULT:
         sizes = {**scenes.SIZES, "train": options.scenes}
         digits = mnist(report, options.digits)

@@ -17,7 +17,7 @@ from typing import Any
 
 from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts, split_into_words
 from hardpp.data.images.picture_files import PictureFiles
-from hardpp.data.json_files import read_json
+from hardpp.data.lines import read_json
 from hardpp.data.parts import PARTS, part_of
 from hardpp.errors import DataError
 
@@ -33,15 +33,7 @@ _VARIANT = "\ufe0f"  # asks for a picture instead of a sign; names are listed wi
 
 
 def captioned_images(folder: Path | str, name: str = "emoji-captions") -> CaptionedImages:
-    """Read the names; pictures are read when they are asked for.
-
-    Args:
-        folder: What `fetch("emoji")` returned, or a folder laid out as above.
-        name: Of the corpus.
-
-    Raises:
-        DataError: A file is missing or not as described, or a part is empty; the message names it.
-    """
+    """Read the names from the fetched folder; pictures are read when they are asked for."""
     folder = Path(folder)
     name_of = _names(folder)
     parts: dict[str, list[tuple[Path, Caption]]] = {part: [] for part in PARTS}

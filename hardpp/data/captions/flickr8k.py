@@ -14,18 +14,14 @@ Pictures differ in size: the shorter side is brought to a number of pixels, and 
 Source: Hodosh, Young and Hockenmaier (2013), Framing Image Description as a Ranking Task.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts
-from hardpp.data.captions.flickr8k_captions import (
-    read_split_captions,
-    read_table,
-    read_text_lines,
-    read_tokens,
-)
+from hardpp.data.captions.flickr8k_captions import read_captions, read_split_captions, read_text_lines
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
-from hardpp.data.parts import PARTS, bucket
+from hardpp.data.lines import Report
+from hardpp.data.parts import PARTS, bucket, split
 from hardpp.errors import DataError
 
 SIDE = 224
@@ -41,18 +37,11 @@ def is_flickr8k(folder: Path) -> bool:
 
 
 def captioned_images(
-    folder: Path | str, report: Callable[[str], None] = lambda text: None, *, side: int = SIDE
+    folder: Path | str, report: Report = lambda text: None, *, side: int = SIDE
 ) -> CaptionedImages:
     """Read the captions and find the pictures, which are read when they are asked for.
 
-    Args:
-        folder: Laid out as above.
-        report: Told in a few words what is going on.
-        side: Pixels a side of what is made of a picture.
-
-    Raises:
-        DataError: A file is missing or not as described, or a picture of a part has no file, several or no
-            caption; the message names the file and line.
+    Every picture of a part needs one file and a caption; `side` is its pixels a side once it is read.
     """
     folder = Path(folder)
     path = next(filter(None, (_find(folder, name) for name in (_TOKENS, _JSON, _TABLE))), None)
@@ -62,7 +51,7 @@ def captioned_images(
     if path.name == _JSON:
         captions_of, parts = read_split_captions(path)
     else:
-        captions_of = read_tokens(path) if path.name == _TOKENS else read_table(path)
+        captions_of = read_captions(path, table=path.name == _TABLE)
         parts = _lists(folder) or _by_checksum(_with_pictures(captions_of, pictures, path), report)
     paths: list[Path] = []
     for part in PARTS:
@@ -102,11 +91,7 @@ class _Pictures:
                 self._named.setdefault(path.name, []).append(path)
 
     def find(self, name: str) -> Path | None:
-        """Find the file of a name, or of a path below the folder or any folder of it; None if there is none.
-
-        Raises:
-            DataError: there are several.
-        """
+        """Find the one file of a name, or of a path below the folder or any folder of it."""
         ending = PurePosixPath(name).parts
         paths = [
             path
@@ -144,10 +129,7 @@ def _lists(folder: Path) -> dict[str, list[str]] | None:
     }
 
 
-def _by_checksum(names: Sequence[str], report: Callable[[str], None]) -> dict[str, list[str]]:
+def _by_checksum(names: Iterable[str], report: Report) -> dict[str, list[str]]:
     report("keeping a tenth of the pictures for dev and a tenth for test")
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for name in names:
-        number = bucket(name)
-        parts["test" if number < _TENTH else "dev" if number < 2 * _TENTH else "train"].append(name)
-    return parts
+    part_of_tenth = {0: "test", 1: "dev"}
+    return split(names, lambda name: part_of_tenth.get(bucket(name) // _TENTH, "train"))

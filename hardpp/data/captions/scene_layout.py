@@ -39,12 +39,9 @@ class Layout(NamedTuple):
 
 
 def arrange(digits: InMemoryImages, count: int, key: str) -> Layout:
-    """Draw scenes, each anew until it can be described without doubt.
+    """Draw N = `count` scenes of these digits, each anew until it can be described without doubt.
 
-    Args:
-        digits: What there is to be put down.
-        count: N.
-        key: Names the draws.
+    Scenes of another key are others.
     """
     digit_boxes = tight_boxes(digits.images.squeeze(1).numpy())  # (D, 4)
     numbers = integers(uniforms(f"{key} count", count), _FEWEST, MOST)
@@ -64,13 +61,9 @@ def arrange(digits: InMemoryImages, count: int, key: str) -> Layout:
         pending = pending[~clear]
     if len(pending):
         raise ValueError(f"no scene could be arranged of {len(digits)} digits")
-    back = np.argsort(np.concatenate([places for places, _ in accepted]))
-    return Layout(
-        *(
-            np.concatenate(parts)[back]
-            for parts in zip(*(part_layout for _, part_layout in accepted), strict=True)
-        )
-    )
+    places, layouts = zip(*accepted, strict=True)
+    back = np.argsort(np.concatenate(places))
+    return Layout(*(np.concatenate(parts)[back] for parts in zip(*layouts, strict=True)))
 
 
 def _described(boxes: Places, count: Places) -> tuple[Places, Places, NDArray[np.bool_]]:
@@ -120,13 +113,8 @@ def _relation(first: Places, second: Places) -> tuple[Places, NDArray[np.bool_]]
     right, down = ((second[:, :2] + second[:, 2:] - first[:, :2] - first[:, 2:]) / 2).T
     vertical = abs(down) > abs(right)
     kind = np.where(vertical, np.where(down > 0, 0, 1), np.where(right > 0, 2, 3))
-    gaps = np.stack(
-        [
-            second[:, 1] - first[:, 3],
-            first[:, 1] - second[:, 3],
-            second[:, 0] - first[:, 2],
-            first[:, 0] - second[:, 2],
-        ]
-    )
+    below, above = second[:, 1] - first[:, 3], first[:, 1] - second[:, 3]
+    right_of, left_of = second[:, 0] - first[:, 2], first[:, 0] - second[:, 2]
+    gaps = np.stack([below, above, right_of, left_of])
     apart = gaps[kind, np.arange(len(kind))] >= 0
     return kind, ~apart | (abs(abs(down) - abs(right)) < _CLOSE)

@@ -31,12 +31,7 @@ _VERSION = 1  # of how scenes are made; other scenes have another
 
 
 class DigitPictures:
-    """Pictures of scenes, rendered when they are read.
-
-    Args:
-        digits: D of them, 28 x 28.
-        layout: Of N scenes.
-    """
+    """Pictures of N scenes of D digits of 28 x 28 pixels, rendered when they are read."""
 
     size = (1, CANVAS, CANVAS)
 
@@ -47,7 +42,6 @@ class DigitPictures:
         return len(self._layout.number)
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
-        """Render the scenes at those places, or all of them: (B, 1, 84, 84) uint8."""
         indices = as_indices(places, len(self))
         number, digit, spot, _, _ = (part[indices] for part in self._layout)
         canvas = np.zeros((len(indices), CANVAS, CANVAS), np.uint8)
@@ -71,13 +65,10 @@ def captioned_images(
     """Make scenes of the digits of each part, with their sentences.
 
     Args:
-        digits: Images of 28 x 28 pixels with one digit each; label n is digit n.
+        digits: Images of 28 x 28 pixels, in memory, with one digit each; label n is digit n.
         name: Of the corpus.
         seed: Decides every scene.
-        sizes: How many scenes "train", "dev" and "test" have.
-
-    Raises:
-        ValueError: Images are not in memory or not of 28 x 28 pixels, or a part is to have no scene.
+        sizes: How many scenes "train", "dev" and "test" have, at least one each.
     """
     parts = {}
     for part in PARTS:
@@ -86,9 +77,8 @@ def captioned_images(
             raise ValueError(f"expected digits of 28 x 28 pixels in memory and a scene at least, for {part}")
         layout = arrange(held, sizes[part], f"captions {_VERSION} seed {seed} {part}")
         names = [f"{part}/{number:05d}" for number in range(sizes[part])]
-        parts[part] = CaptionedPart(
-            names, DigitPictures(held, layout), _captions(layout, held.labels.numpy())
-        )
+        captions = _captions(layout, held.labels.numpy())
+        parts[part] = CaptionedPart(names, DigitPictures(held, layout), captions)
     return CaptionedImages(name, **parts)
 
 

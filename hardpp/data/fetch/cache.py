@@ -30,15 +30,9 @@ def cache_folder() -> Path:
 
 
 def derived(name: str, build: Callable[[Path], None]) -> Path:
-    """The folder of computed data of that name, built if it is not there.
+    """The folder of computed data of that name, filled by `build` if it is not there.
 
-    Args:
-        name: Of the folder; whatever decides its content is part of the name.
-        build: Fills an empty folder; called only if need be.
-
-    Raises:
-        DataError: The folder cannot be written.
-        ResourceError: The disk is full.
+    Whatever decides its content is part of the name. Errors are those of `build_folder`.
     """
     folder = cache_folder() / name
     if not folder.is_dir():
@@ -47,16 +41,13 @@ def derived(name: str, build: Callable[[Path], None]) -> Path:
 
 
 def build_folder(folder: Path, build: Callable[[Path], None], unless: Callable[[], bool]) -> None:
-    """Builds a folder of the cache, in place of a damaged one.
+    """Builds a folder of the cache by filling an empty one, in place of a damaged one.
 
-    Args:
-        folder: Where it will be.
-        build: Fills an empty folder.
-        unless: Asked if a folder is there by then: is that one whole, so that it may stay?
+    `unless` is asked if a folder is there by then: is that one whole, so that it may stay?
 
     Raises:
-        DataError: The folder cannot be written.
-        ResourceError: The disk is full.
+        DataError: the folder cannot be written.
+        ResourceError: the disk is full.
     """
     hint = "set HARDPP_DATA to a folder that you can write, on a disk with room for it"
     with write_errors(folder, hint, DataError), replacing_folder(folder, unless=unless) as built:

@@ -4,10 +4,10 @@ Nothing is installed and no root is needed. apt keeps its lists in a folder of o
 not know the package, so the machine's apt stays as it was.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.fetch.members import files_in_folder, sha256_of_member, write_member
+from hardpp.data.fetch.members import copy_member, has_members
 from hardpp.data.fetch.origins import Source
 from hardpp.data.programs import run_program
 from hardpp.errors import DataError, ResourceError
@@ -17,20 +17,12 @@ _ROOT = Path("/")  # where packages are installed
 
 
 def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
-    """Write the members of a source below `into`; the caller verifies them.
+    """Write the members of a source below `into`, an empty folder; the caller verifies them.
 
-    Args:
-        source: Packages of Debian, with blanks between their names. Its version and the SHA-256 of its
-            archives are ignored: a release may have packed the same files anew, and the members are pinned.
-        into: An existing, empty folder.
-        workspace: An existing folder for what is thrown away afterwards.
-        report: Told in a few words what is going on.
-
-    Raises:
-        DataError: There is no apt, no network or no such package, or a package lacks a member.
-        ResourceError: The disk is full.
+    The version and the SHA-256 of archives are ignored: a release may have packed the same files anew, and
+    its members are pinned. What is thrown away afterwards goes to the folder `workspace`.
     """
-    if _installed(source.members):
+    if has_members(_ROOT, source.members):
         report(f"copying from the installed package {source.package}")
         _copy(_ROOT, source, into)
         return
@@ -42,12 +34,7 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
 
 
 def download(packages: list[str], workspace: Path) -> list[Path]:
-    """Let apt put packages into a folder below `workspace`; returns the files.
-
-    Raises:
-        DataError: There is no apt, no network or no such package.
-        ResourceError: The disk is full.
-    """
+    """Let apt put packages into a folder below `workspace`; returns the files."""
     into = workspace / "packages"
     into.mkdir()
     complaint = f"{' and '.join(packages)} could not be downloaded"
@@ -63,12 +50,7 @@ def download(packages: list[str], workspace: Path) -> list[Path]:
 
 
 def private_lists(workspace: Path) -> list[str]:
-    """Package lists of our own below `workspace`, just updated; returns the options that make apt use them.
-
-    Raises:
-        DataError: There is no apt or no network.
-        ResourceError: The disk is full.
-    """
+    """Update package lists of our own below `workspace`; returns the options that make apt use them."""
     for folder in ("lists/partial", "cache/archives/partial"):
         (workspace / folder).mkdir(parents=True, exist_ok=True)
     options = [f"Dir::State::lists={workspace / 'lists'}", f"Dir::Cache={workspace / 'cache'}"]
@@ -82,25 +64,11 @@ def private_lists(workspace: Path) -> list[str]:
     return arguments
 
 
-def _installed(members: Mapping[str, str]) -> bool:
-    try:
-        return all(sha256_of_member(_ROOT, member) == sha256 for member, sha256 in members.items())
-    except OSError:
-        return False
-
-
 def _copy(origin: Path, source: Source, into: Path) -> None:
     for member in source.members:
-        try:
-            names = files_in_folder(origin, member)
-        except OSError:
-            names = []
-        if not names:
-            raise DataError(
-                f"{source.package}: the package lacks {member}", "another release of Debian may have it"
-            )
-        for name in names:
-            write_member((origin / name).open("rb"), into / name)
+        if not copy_member(origin, member, into):
+            complaint = f"{source.package}: the package lacks {member}"
+            raise DataError(complaint, "another release of Debian may have it")
 
 
 def _run(command: list[str], complaint: str, folder: Path | None = None) -> None:

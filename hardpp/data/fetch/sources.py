@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hardpp.data.atomic_files import PARTIAL, write_file
 from hardpp.data.fetch import debian, npm, wheels
 from hardpp.data.fetch.cache import build_folder, cache_folder
-from hardpp.data.fetch.members import sha256_of_member, size_of_member
+from hardpp.data.fetch.members import has_members, sha256_of_member, size_of_member
 from hardpp.data.fetch.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
@@ -45,14 +45,14 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
     A cached folder is trusted when its DONE file and the sizes agree; a damaged one is replaced.
 
     Args:
-        name: A key of `SOURCES`.
-        report: Told in a few words what is going on; not called when the cache is whole.
-        verify: Compute every SHA-256 again, whatever DONE says.
+        name: a key of `SOURCES`.
+        report: told in a few words what is going on; not called when the cache is whole.
+        verify: compute every SHA-256 again, whatever DONE says.
 
     Raises:
-        UsageError: The name is unknown.
-        DataError: The source cannot be fetched, is not what it should be, or cannot be written.
-        ResourceError: The disk is full.
+        UsageError: the name is unknown.
+        DataError: the source cannot be fetched, is not what it should be, or cannot be written.
+        ResourceError: the disk is full.
     """
     if name not in SOURCES:
         raise UsageError(f"there is no data set named {name!r}", f"there are: {', '.join(SOURCES)}")
@@ -60,7 +60,7 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
     folder = _folder(source)
     if not verify and _trusted(folder, source):
         return folder
-    if _intact(folder, source):
+    if has_members(folder, source.members):
         with contextlib.suppress(ResourceError):  # a cache that cannot be written is hashed each time
             _write_done(folder, source)
         return folder
@@ -71,38 +71,30 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
         _check(built, source)
         _write_done(built, source)
 
-    build_folder(folder, build, unless=lambda: _trusted(folder, source) and _intact(folder, source))
+    build_folder(
+        folder, build, unless=lambda: _trusted(folder, source) and has_members(folder, source.members)
+    )
     return folder
 
 
 def list_data() -> list[Listed]:
     """What can be fetched and what is there already; touches no network and reads no data."""
-    rows: list[Listed] = []
-    for source in SOURCES.values():
-        folder = _folder(source)
-        cached = _trusted(folder, source)
-        rows.append(Listed(source.name, source.description, source.size, source.licence, cached, folder))
-    return rows
+    return [
+        Listed(source.name, source.description, source.size, source.licence, _trusted(folder, source), folder)
+        for source in SOURCES.values()
+        for folder in [_folder(source)]
+    ]
 
 
 def _folder(source: Source) -> Path:
     return cache_folder() / f"{source.name}-{source.version}"
 
 
-def _recorded(folder: Path) -> dict[str, dict[str, object]]:
-    # What DONE says of each member; nothing when it is missing or torn.
-    try:
-        done = json.loads((folder / _DONE).read_text(encoding="utf-8"))
-        return {member: {"size": entry["size"], "sha256": entry["sha256"]} for member, entry in done.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
-
-
 def _trusted(folder: Path, source: Source) -> bool:
     # DONE records what was hashed; a member that was cut short or replaced since shows in its size.
     try:
-        return _recorded(folder) == _contents(folder, source)
-    except OSError:
+        return bool(json.loads((folder / _DONE).read_bytes()) == _contents(folder, source))
+    except (OSError, ValueError):
         return False
 
 
@@ -111,13 +103,6 @@ def _contents(folder: Path, source: Source) -> dict[str, dict[str, object]]:
         member: {"size": size_of_member(folder, member), "sha256": sha256}
         for member, sha256 in source.members.items()
     }
-
-
-def _intact(folder: Path, source: Source) -> bool:
-    try:
-        return all(sha256_of_member(folder, member) == sha256 for member, sha256 in source.members.items())
-    except OSError:
-        return False
 
 
 def _check(built: Path, source: Source) -> None:

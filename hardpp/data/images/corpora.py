@@ -5,18 +5,18 @@ translated-scaled-mnist  a digit of 14 to 56 pixels somewhere on 100 x 100
 cluttered-mnist          translated, with four pieces of 8 x 8 pixels of other digits
 cluttered-mnist-100      a digit somewhere on 100 x 100 pixels, with eight pieces
 mnist, fashion-mnist     as published, 28 x 28
-a folder                 of IDX files (`hardpp.data.images.idx_folders`), or of a folder for each class
+a folder                 of IDX files (`hardpp.data.images.idx`), or of a folder for each class
                          (`hardpp.data.images.folders`)
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.fetch.sources import fetch
-from hardpp.data.images import folders, idx_folders
+from hardpp.data.images import folders, idx
 from hardpp.data.images.digit_scenes import RECIPES, scenes
 from hardpp.data.images.labelled import LabelledImages
+from hardpp.data.lines import Report
 from hardpp.errors import DataError, UsageError
 
 DEFAULT = "translated-mnist"
@@ -36,29 +36,18 @@ class ImageOptions(NamedTuple):
 def corpus(
     name: str = DEFAULT,
     options: ImageOptions = ImageOptions(),  # noqa: B008, it cannot be changed
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> LabelledImages:
-    """Fetch, make or read the corpus of a name.
-
-    Args:
-        name: One of `NAMES`, or the path of a folder.
-        options: What can be chosen.
-        report: Told in a few words what is going on.
-
-    Raises:
-        UsageError: The name is unknown.
-        DataError: Data cannot be fetched or read; the message names the file.
-        ResourceError: The disk is full.
-    """
+    """Fetch, make or read the corpus of a name, which is one of `NAMES` or the path of a folder."""
     if name in RECIPES:
         return scenes(mnist(report, options.digits), name, seed=options.seed, fresh=options.fresh)
     if name == "mnist":
         return mnist(report)
     if name == "fashion-mnist":
-        return idx_folders.labelled_images(fetch(name, report) / FASHION, name, idx_folders.CLOTHES)
+        return idx.labelled_images(fetch(name, report) / FASHION, name, idx.CLOTHES)
     folder = Path(name)
-    if idx_folders.is_idx_folder(folder):
-        return idx_folders.labelled_images(folder, folder.resolve().name)
+    if idx.is_idx_folder(folder):
+        return idx.labelled_images(folder, folder.resolve().name)
     if folder.is_dir():
         return folders.labelled_images(folder, report)
     if folder.exists():
@@ -66,18 +55,8 @@ def corpus(
     raise UsageError(f"there is no corpus of images named {name!r}", f"there are: {', '.join(NAMES)}")
 
 
-def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnist") -> LabelledImages:
-    """Read MNIST (its last 5,000 training images are dev), or a folder laid out like it.
-
-    Args:
-        report: Told in a few words what is going on.
-        digits: "mnist", which is fetched, or the path of a folder with IDX files of 28 x 28 pixels.
-
-    Raises:
-        UsageError: There is no such folder.
-        DataError: It cannot be fetched or read; the message names the file.
-        ResourceError: The disk is full.
-    """
+def mnist(report: Report = lambda text: None, digits: str = "mnist") -> LabelledImages:
+    """Fetch and read MNIST (its last 5,000 training images are dev), or read a folder laid out like it."""
     if digits == "mnist":
         try:
             folder = fetch("mnist", report) / MNIST
@@ -86,11 +65,11 @@ def mnist(report: Callable[[str], None] = lambda text: None, digits: str = "mnis
             raise DataError(str(error), hint) from error
     else:
         folder = Path(digits)
-        if not idx_folders.is_idx_folder(folder):
+        if not idx.is_idx_folder(folder):
             raise UsageError(
                 f"there are no IDX files of digits in {digits!r}", "digits are mnist or a folder"
             )
-    images = idx_folders.labelled_images(folder, "mnist", idx_folders.DIGITS)
+    images = idx.labelled_images(folder, "mnist", idx.DIGITS)
     if images.train.size != (1, 28, 28):
         _, height, width = images.train.size
         raise DataError(f"{folder}: digits of 28 x 28 pixels are wanted, and these have {height} x {width}")

@@ -16,8 +16,6 @@ pixels.
 Shapes: N scenes, B of them asked for, P pieces of clutter.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,8 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import ImagesWithBoxes, InMemoryImages, LabelledImages, as_indices
 from hardpp.data.images.rasters import paste, resized, tight_boxes
+from hardpp.data.parts import PARTS
 from hardpp.data.uniforms import integers, uniforms
 from hardpp.errors import DataError
 
@@ -63,17 +63,13 @@ class _Layout(NamedTuple):
 
 
 class Scenes:
-    """One scene for each digit.
+    """One scene for each digit, as `hardpp.data.images.labelled.ImagePart`.
 
     Args:
-        digits: N of them, with one channel.
+        digits: N of them, at least two, square, of one channel, none of them all black.
         recipe: What the scenes look like.
         key: Names the draws; scenes of another key have other places.
         fresh: Whether the scenes of every epoch are placed anew.
-
-    Raises:
-        DataError: A digit is all black, or there are too few to take clutter from.
-        ValueError: The digits are not square and of one channel, or larger than the canvas.
     """
 
     names = None
@@ -94,14 +90,12 @@ class Scenes:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """C, H, W."""
         return 1, self._recipe.canvas, self._recipe.canvas
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
-        """Render the scenes at those places, or all of them, as they are in an epoch."""
         indices = as_indices(places, len(self))
         layout = self._layout(epoch)
         canvas = np.zeros((len(indices), *self.size[1:]), np.uint8)
@@ -113,8 +107,7 @@ class Scenes:
 
     def fingerprint(self) -> str:
         """SHA-256 of the digits and of all that decides the scenes."""
-        described = [_VERSION, self._content(), self._recipe, self._key, self._fresh]
-        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+        return sha256_of_json([_VERSION, self._content(), self._recipe, self._key, self._fresh])
 
     def _layout(self, epoch: int) -> _Layout:
         epoch = epoch if self._fresh else 0
@@ -167,19 +160,15 @@ def scenes(
     """Make scenes of the digits of each part.
 
     Args:
-        digits: Images of one digit each.
+        digits: Images of one digit each, in memory and as `Scenes` wants them.
         name: Of the corpus; one of `RECIPES`, unless there is a recipe.
         seed: Decides every scene of every part.
         fresh: Whether train is placed anew in every epoch; dev and test never are.
         recipe: Scenes of one's own.
-
-    Raises:
-        DataError: A digit is all black, or a part has fewer than two.
-        ValueError: A part's images are not `InMemoryImages`, or not as `Scenes` wants them.
     """
     recipe = recipe or RECIPES[name]
     parts = {}
-    for part in ("train", "dev", "test"):
+    for part in PARTS:
         held = getattr(digits, part)
         if not isinstance(held, InMemoryImages):
             raise ValueError(f"expected digits in memory, got {type(held).__name__}")

@@ -8,17 +8,17 @@ tenth for dev, by checksum of their paths; where only one of them is missing it 
 are the folders of train, sorted. Files that are not called like pictures are passed over, hidden ones too.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import ImagesWithBoxes, LabelledImages
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
+from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS, bucket
 from hardpp.errors import DataError
 
@@ -36,7 +36,7 @@ class _Labelled(NamedTuple):
 
 
 class Pictures:
-    """Images of one part, decoded when they are asked for.
+    """Images of one part, decoded when they are asked for; they are the same in every epoch.
 
     Args:
         files: Those of all parts.
@@ -49,7 +49,6 @@ class Pictures:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """C, H, W."""
         return self.files.size
 
     @property
@@ -62,27 +61,16 @@ class Pictures:
         return len(self.places)
 
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
-        """The images at those places, or all of them; they are the same in every epoch."""
         files_read = self.places if places is None else self.places[torch.as_tensor(places)]
         return ImagesWithBoxes(self.files.read(files_read), None)
 
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all files, and of the places and labels of this part."""
-        described = json.dumps([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
-        return hashlib.sha256(described.encode()).hexdigest()
+        return sha256_of_json([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
 
 
-def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda text: None) -> LabelledImages:
-    """Find the images, and check the size and mode of each.
-
-    Args:
-        folder: Laid out as above.
-        report: Told in a few words what is going on.
-
-    Raises:
-        DataError: There are no images, a part or class has none, a class is not in train, or an image is
-            damaged or of another size or mode than the rest; the message names the file or folder.
-    """
+def labelled_images(folder: Path | str, report: Report = lambda text: None) -> LabelledImages:
+    """Find the images of a folder, and check that all are of one size and mode, and all classes in train."""
     folder = Path(folder)
     parts = _split(folder, report)
     classes = tuple(sorted({image.label for image in parts["train"]}))
@@ -108,7 +96,7 @@ def labelled_images(folder: Path | str, report: Callable[[str], None] = lambda t
     return LabelledImages(folder.resolve().name, train, dev, test, classes)
 
 
-def _split(folder: Path, report: Callable[[str], None]) -> dict[str, list[_Labelled]]:
+def _split(folder: Path, report: Report) -> dict[str, list[_Labelled]]:
     parts: dict[str, list[_Labelled]] = {}
     for part, names in _NAMES.items():
         folders = [folder / name for name in names if (folder / name).is_dir()]

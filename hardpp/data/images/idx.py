@@ -1,4 +1,10 @@
-"""IDX files, in which MNIST and its kin are published: arrays of bytes behind a short header.
+"""IDX files, in which MNIST and its kin are published, and a folder of them as labelled images.
+
+    train-images-idx3-ubyte  train-labels-idx1-ubyte    (N, H, W) and (N,)
+    t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte     the test part, which may be called test as well
+
+with or without .gz, and with a dot instead of the hyphen before "idx". The last twelfth of train is kept for
+dev (5,000 of 60,000). A file is an array of bytes behind a short header:
 
     byte 0, 1    0
     byte 2       kind of number; 8 is uint8, the only one read here
@@ -12,30 +18,83 @@ many bytes as it promises, no fewer and no more.
 
 import gzip
 import math
+import re
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from hardpp.data.images.labelled import InMemoryImages, LabelledImages
 from hardpp.errors import DataError
 
+DIGITS = tuple("0123456789")
+_CLOTHES = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
+CLOTHES = tuple(_CLOTHES.split(","))
+
+_NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx([13])-ubyte(\.gz)?")
+_DEV = 12  # one image in so many is kept for dev
 _UINT8 = 8
 _KINDS = {9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
 _GZIP = b"\x1f\x8b"
 
 
-def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
-    """Read the array in a file.
+def is_idx_folder(folder: Path) -> bool:
+    """Whether a folder holds IDX files."""
+    return folder.is_dir() and any(_NAME.fullmatch(path.name) for path in folder.iterdir())
+
+
+def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = None) -> LabelledImages:
+    """Read all images into memory.
 
     Args:
-        path: Of the file, compressed or not.
-        dimensions: How many the array has to have.
-
-    Raises:
-        DataError: The file is missing, truncated, not IDX, or holds something else; the message names it.
+        folder: Laid out as above.
+        name: Of the data.
+        classes: Their names; numbers as far as train has them when left out.
     """
+    paths = {part: [_file(folder, part, kind) for kind in ("images", "labels")] for part in ("train", "t10k")}
+    arrays = {part: (read(images, 3), read(labels, 1)) for part, (images, labels) in paths.items()}
+    train_images, numbers = arrays["train"]
+    if classes is None:
+        classes = [str(number) for number in range(int(numbers.max(initial=0)) + 1)]
+    parts = {}
+    for part, (images, labels) in arrays.items():
+        files = paths[part]
+        if len(images) != len(labels):
+            raise DataError(
+                f"{files[1]}: {len(labels)} labels for the {len(images)} images in {files[0].name}"
+            )
+        if images.shape[1:] != train_images.shape[1:]:
+            (height, width), (h, w) = images.shape[1:], train_images.shape[1:]
+            raise DataError(f"{files[0]}: images of {height} x {width} pixels, and train has {h} x {w}")
+        outside = np.flatnonzero(labels >= len(classes))
+        if outside.size:
+            place = int(outside[0])
+            raise DataError(
+                f"{files[1]}: label {place} is {labels[place]}, and classes are 0 to {len(classes) - 1}"
+            )
+        # Copied once, since what was read from a file cannot be written to.
+        pixels = torch.from_numpy(images.copy()).unsqueeze(1)
+        parts[part] = InMemoryImages(pixels, torch.from_numpy(labels.astype(np.int64)))
+    train, test = parts["train"], parts["t10k"]
+    start = len(train) - len(train) // _DEV
+    if not len(test) or start == len(train) or not all(train.size):
+        raise DataError(
+            f"{paths['train'][0]}: {_DEV} images at least are needed, of which one is for dev, and one in "
+            f"{paths['t10k'][0].name}"
+        )
+    if len(classes_of_train := train.labels.unique()) < 2:
+        raise DataError(
+            f"{paths['train'][1]}: labels of two classes at least are wanted, all are {int(classes_of_train)}"
+        )
+    return LabelledImages(name, train.part(None, start), train.part(start, None), test, tuple(classes))
+
+
+def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Read the array in a file, which has to have so many dimensions."""
     try:
         content = path.read_bytes()
         if content.startswith(_GZIP):
@@ -62,3 +121,17 @@ def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
         shape = " x ".join(str(size) for size in sizes)
         raise DataError(f"{path}: {fault}, {shape} bytes are promised and {actual} are there")
     return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)
+
+
+def _file(folder: Path, part: str, kind: str) -> Path:
+    names = {"train": ("train",), "t10k": ("t10k", "test")}[part]
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
+    for path in files:
+        match = _NAME.fullmatch(path.name)
+        if match and match[1] in names and match[2] == kind:
+            return path  # the plain one, if it is there compressed as well
+    dimensions = {"images": 3, "labels": 1}[kind]
+    raise DataError(f"{folder}: there is no {part}-{kind}-idx{dimensions}-ubyte", "nor one with .gz")

@@ -6,8 +6,6 @@ other ones in every epoch: scenes are put together anew, so that a training set 
 Shapes: N images of a part, B images asked for, C channels, H x W pixels.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
@@ -17,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hardpp.data.digests import sha256_of_tensors
+from hardpp.data.digests import sha256_of_json, sha256_of_tensors
+from hardpp.types import ImageBatch
 
 
 class ImagesWithBoxes(NamedTuple):
@@ -63,23 +62,15 @@ class LabelledImages(NamedTuple):
     def fingerprint(self) -> str:
         """SHA-256 of the classes and of every part."""
         parts = [part.fingerprint() for part in (self.train, self.dev, self.test)]
-        return hashlib.sha256(json.dumps([self.classes, parts]).encode()).hexdigest()
+        return sha256_of_json([self.classes, parts])
 
 
 @dataclass(frozen=True)
 class InMemoryImages:
-    """Images in memory.
+    """Images in memory; they are the same in every epoch."""
 
-    Args:
-        images: (N, C, H, W) uint8.
-        labels: (N,) int64.
-
-    Raises:
-        ValueError: Images or labels have another shape or kind.
-    """
-
-    images: Tensor
-    labels: Tensor
+    images: Tensor  # (N, C, H, W) uint8
+    labels: Tensor  # (N,) int64
     names: ClassVar[None] = None
 
     def __post_init__(self) -> None:
@@ -93,18 +84,15 @@ class InMemoryImages:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """C, H, W."""
         return tuple(self.images.shape[1:])  # type: ignore[return-value]
 
     def __len__(self) -> int:
         return len(self.images)
 
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
-        """The images at those places, or all of them; they are the same in every epoch."""
         return ImagesWithBoxes(self.images if places is None else self.images[torch.as_tensor(places)], None)
 
     def fingerprint(self) -> str:
-        """SHA-256 of images and labels."""
         return sha256_of_tensors(self.images, self.labels)
 
     def part(self, start: int | None, end: int | None) -> "InMemoryImages":
@@ -114,46 +102,43 @@ class InMemoryImages:
 
 @dataclass(frozen=True)
 class FirstImages:
-    """The first images of a part.
-
-    Args:
-        part: of which they are.
-        count: how many, at most as many as there are.
-    """
+    """The first images of a part."""
 
     part: ImagePart
-    count: int
+    count: int  # at most as many as there are
 
     @property
     def labels(self) -> Tensor:
-        """(N,) int64, which class each image is of."""
         return self.part.labels[: self.count]
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """C, H, W."""
         return self.part.size
 
     @property
     def names(self) -> Sequence[str] | None:
-        """N, by which people find the images again."""
         return None if self.part.names is None else self.part.names[: self.count]
 
     def __len__(self) -> int:
         return self.count
 
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
-        """The images at those places, or all of them, as they are in an epoch."""
         return self.part.read(range(self.count) if places is None else places, epoch)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the whole part's fingerprint and of the number of images."""
-        return hashlib.sha256(json.dumps([self.part.fingerprint(), self.count]).encode()).hexdigest()
+        return sha256_of_json([self.part.fingerprint(), self.count])
 
 
 def first_images(part: ImagePart, count: int | None) -> ImagePart:
     """The first `count` images of a part; all of them when `count` is None."""
     return part if count is None or count >= len(part) else FirstImages(part, count)
+
+
+def collate(part: ImagePart, places: Sequence[int], epoch: int = 0) -> ImageBatch:
+    """A batch of the images at those places, one at least, as they are in an epoch, and their labels."""
+    if not places:
+        raise ValueError("expected at least one image a batch, got none")
+    return ImageBatch(part.read(places, epoch).pixels, part.labels[list(places)])
 
 
 def as_indices(places: Sequence[int] | Tensor | None, count: int) -> NDArray[np.int64]:

@@ -6,19 +6,18 @@ when they are asked for; they stay in memory afterwards, if all of them together
 Shapes: N files, B of them asked for, C channels, H x W pixels.
 """
 
-import hashlib
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import as_indices
 from hardpp.errors import DataError
 
@@ -40,11 +39,7 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Read mode and size of a picture.
-
-    Raises:
-        DataError: The file is missing, is no picture, or is of a mode that is not read.
-    """
+    """Read mode and size of a picture."""
     with _opened(path) as picture:
         return Header(picture.mode, *picture.size)
 
@@ -56,9 +51,6 @@ def decode_picture(path: Path, side: int | None = None) -> NDArray[np.uint8]:
         path: The file.
         side: If given, the picture is made so large that its shorter side has so many pixels, and the square
             in the middle is cut out.
-
-    Raises:
-        DataError: The file is missing or damaged, is no picture, or is of a mode that is not read.
     """
     with _opened(path) as picture:
         converted: Image.Image = picture
@@ -79,9 +71,6 @@ class PictureFiles:
         paths: N files, at least one.
         relative_to: Left out of the names, and of what the fingerprint has of the paths.
         side: See `decode_picture`; if it is given, sizes may differ, and all pictures get three channels.
-
-    Raises:
-        DataError: A file is no picture that is read, or differs from the first in size or mode.
     """
 
     def __init__(self, paths: Sequence[Path], relative_to: Path, side: int | None = None):
@@ -109,11 +98,7 @@ class PictureFiles:
         return [path.relative_to(self._folder).as_posix() for path in self.paths]
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
-        """The pictures at those places, or all of them: (B, C, H, W) uint8.
-
-        Raises:
-            DataError: A picture is missing or damaged.
-        """
+        """The pictures at those places, or all of them: (B, C, H, W) uint8."""
         indices = as_indices(places, len(self))
         if len(self) * int(np.prod(self.size)) > _KEPT:
             pictures = [torch.from_numpy(self._decoded(place)) for place in indices.tolist()]
@@ -127,10 +112,8 @@ class PictureFiles:
 
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all files, in order."""
-        listed: list[Any] = [
-            [name, path.stat().st_size] for name, path in zip(self.names, self.paths, strict=True)
-        ]
-        return hashlib.sha256(json.dumps([self.size, listed]).encode()).hexdigest()
+        sizes = [path.stat().st_size for path in self.paths]
+        return sha256_of_json([self.size, list(zip(self.names, sizes, strict=True))])
 
     def _decoded(self, place: int) -> NDArray[np.uint8]:
         pixels = decode_picture(self.paths[place], self._side)

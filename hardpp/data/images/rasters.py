@@ -28,14 +28,7 @@ def resized(pictures: Pixels, side: int) -> Pixels:
 def paste(canvas: Pixels, pictures: Pixels, top: Places, left: Places) -> None:
     """Paste each picture (B, h, w) on its canvas (B, H, W), in place; the lighter pixel wins.
 
-    Args:
-        canvas: Written to.
-        pictures: One for each canvas, wholly inside it.
-        top: (B,) the row of the canvas where the picture begins.
-        left: (B,) the column.
-
-    Raises:
-        IndexError: A picture reaches over the border.
+    They begin at the rows `top` (B,) and columns `left` (B,); an IndexError if one reaches over the border.
     """
     windows = sliding_window_view(canvas, pictures.shape[1:], axis=(1, 2), writeable=True)
     where = (np.arange(len(canvas)), top, left)
@@ -50,16 +43,9 @@ def tight_boxes(pictures: Pixels) -> Places:
     h, w = pictures.shape[1:]
     light = pictures > 0
     rows, columns = np.logical_or.reduce(light, axis=2), np.logical_or.reduce(light, axis=1)
-    boxes = np.stack(
-        [
-            columns.argmax(1),
-            rows.argmax(1),
-            w - columns[:, ::-1].argmax(1),
-            h - rows[:, ::-1].argmax(1),
-        ],
-        axis=1,
-    )
-    return boxes * np.logical_or.reduce(rows, axis=1)[:, None]
+    first = [columns.argmax(1), rows.argmax(1)]
+    end = [w - columns[:, ::-1].argmax(1), h - rows[:, ::-1].argmax(1)]
+    return np.stack([*first, *end], axis=1) * np.logical_or.reduce(rows, axis=1)[:, None]
 
 
 def _weights(old: int, new: int) -> NDArray[np.float32]:

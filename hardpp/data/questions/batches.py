@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from hardpp.data.questions.questions import Pictures, Question
 from hardpp.errors import DataError
@@ -36,11 +37,6 @@ def word_vocabulary(questions: Iterable[Question]) -> list[str]:
     return sorted({word for question in questions for word in question.words})
 
 
-def number_names(names: Sequence[str], first: int = 0) -> dict[str, int]:
-    """Number the names, counted from `first`."""
-    return {name: number for number, name in enumerate(names, start=first)}
-
-
 def collate(
     asked: Sequence[Asked],
     questions: Sequence[Question],
@@ -52,20 +48,29 @@ def collate(
     """Read the images, and pad the questions about them on the right.
 
     Args:
-        asked: B images with the places of their questions.
-        questions: every question that the places may mean.
-        labels: an answer for each place; None where no class is the answer, which leaves it unscored.
-        pictures: gives the images.
-        words: numbers of the words, from 2.
-        regions: how many an image of pixels of some height and width is cut into.
-
-    Raises:
-        ValueError: there are no images.
-        DataError: an image cannot be read, or images of pixels differ in size.
+        asked: B images, at least one, with the places of their questions.
+        questions: Every question that the places may mean.
+        labels: An answer for each place; None where no class is the answer, which leaves it unscored.
+        pictures: Gives the images; those of pixels must be of one size.
+        words: Numbers of the words, from 2.
+        regions: How many an image of pixels of some height and width is cut into.
     """
     if not asked:
         raise ValueError("expected at least one image a batch, got none")
     images = [pictures.read(about.image) for about in asked]
+    if pictures.kind == "pixels":
+        _, height, width = images[0].shape
+        for about, image in zip(asked, images, strict=True):
+            if image.shape != images[0].shape:
+                raise DataError(
+                    f"image {about.image} has {image.shape[1]} x {image.shape[2]} pixels and image "
+                    f"{asked[0].image} {height} x {width}: images have to be of one size"
+                )
+        source = torch.from_numpy(np.stack(images))  # which keeps the layout in memory that the images have
+        source_mask = torch.ones(len(asked), regions(height, width), dtype=torch.bool)
+    else:
+        source = pad_sequence([torch.tensor(image) for image in images], batch_first=True)
+        source_mask = torch.arange(source.shape[1]) < torch.tensor([len(image) for image in images])[:, None]
     B, T = len(asked), max(len(about.questions) for about in asked)
     spelt = [
         [[words.get(word, UNKNOWN) for word in questions[place].words] for place in about.questions]
@@ -80,21 +85,5 @@ def collate(
             question[row, column, : len(numbers)] = numbers
             if label is not None:
                 target[row, column], target_mask[row, column] = label, True
-    if pictures.kind == "pixels":
-        _, height, width = images[0].shape
-        for about, image in zip(asked, images, strict=True):
-            if image.shape != images[0].shape:
-                raise DataError(
-                    f"image {about.image} has {image.shape[1]} x {image.shape[2]} pixels and image "
-                    f"{asked[0].image} {height} x {width}: images have to be of one size"
-                )
-        source = np.stack(images)
-        source_mask = np.ones((B, regions(height, width)), dtype=bool)
-    else:
-        S = max(len(image) for image in images)
-        source = np.zeros((B, S, images[0].shape[-1]), dtype=np.float32)
-        source_mask = np.zeros((B, S), dtype=bool)
-        for row, image in enumerate(images):
-            source[row, : len(image)], source_mask[row, : len(image)] = image, True
-    parts = (source, source_mask, question, question != PADDING, target, target_mask)
-    return QuestionBatch(*(torch.from_numpy(part) for part in parts))
+    padded = (question, question != PADDING, target, target_mask)
+    return QuestionBatch(source, source_mask, *(torch.from_numpy(part) for part in padded))

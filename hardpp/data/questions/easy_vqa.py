@@ -11,20 +11,17 @@ training images, by number, is the dev part.
 Source: Victor Zhou (2020), easy-VQA, PyPI package `easy-vqa`, MIT licence.
 """
 
-import hashlib
-import json
-from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.picture_files import decode_picture
 from hardpp.data.images.rasters import Box
-from hardpp.data.json_files import parse_entries, read_json
-from hardpp.data.lines import OnBad
+from hardpp.data.lines import OnBad, Report, parse_entries, read_json
 from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
@@ -39,23 +36,14 @@ def questions(
     name: str = "easy-vqa",
     *,
     on_bad: OnBad = "stop",
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> Questions:
-    """Read the questions; images are read when they are asked for.
+    """Read the questions of the fetched folder, or one laid out as above; images are read when asked for.
 
-    Args:
-        folder: what `fetch("easy-vqa")` returned, or a folder laid out as above.
-        name: of the data.
-        on_bad: what happens to a question that is malformed or whose image is missing: "stop", or "skip" to
-            leave it out.
-        report: told what was left out.
-
-    Raises:
-        DataError: a file is missing or not as described; the message names it, and the entry, from 0.
+    A question is bad that is malformed or whose image is missing.
     """
     folder = Path(folder)
-    if (folder / MEMBER).is_dir():
-        folder = folder / MEMBER
+    folder = folder / MEMBER if (folder / MEMBER).is_dir() else folder
     published_train, test = (_read(folder, part, on_bad, report) for part in ("train", "test"))
     numbers = sorted({_number(question) for question in published_train})
     train_numbers = numbers[: len(numbers) - max(1, len(numbers) // _DEV)]
@@ -74,32 +62,22 @@ class Shapes:
 
     def __init__(self, folder: Path):
         self.folder = folder
-
-    @cached_property
-    def _known(self) -> dict[str, NDArray[Any]]:
-        return {}
+        self._read: dict[str, NDArray[Any]] = {}
 
     def __contains__(self, image: str) -> bool:
         return self._path(image).is_file()
 
     def shown(self, image: str) -> NDArray[Any]:
-        """Read the pixels (height, width, 3), uint8.
-
-        Raises:
-            DataError: the image is missing or damaged.
-        """
-        if image not in self._known:
+        if image not in self._read:
             pixels = np.moveaxis(decode_picture(self._path(image)), 0, -1)
             # Channels last in memory: the layout decides how torch convolves, so the last bits of figures.
-            self._known[image] = np.repeat(pixels, 3 // pixels.shape[-1], axis=-1).copy(order="C")
-        return self._known[image]
+            self._read[image] = np.repeat(pixels, 3 // pixels.shape[-1], axis=-1).copy(order="C")
+        return self._read[image]
 
     def read(self, image: str) -> NDArray[Any]:
-        """Read the pixels (3, height, width), uint8; errors are as for `shown`."""
         return np.moveaxis(self.shown(image), -1, 0)
 
     def boxes(self, image: str) -> None:
-        """The network cuts its own regions."""
         return
 
     def gold(self, image: str) -> Box | None:
@@ -112,27 +90,21 @@ class Shapes:
         rows, columns = np.nonzero((pixels != background).any(-1))
         if not rows.size:
             return None
-        return (
-            float(columns.min()),
-            float(rows.min()),
-            float(columns.max() + 1),
-            float(rows.max() + 1),
-        )
+        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        return float(left), float(top), float(right), float(bottom)
 
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all images."""
-        listed = sorted(
-            (str(path.relative_to(self.folder)), path.stat().st_size)
-            for path in self.folder.glob("*/images/*.png")
-        )
-        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+        paths = self.folder.glob("*/images/*.png")
+        sizes = {str(path.relative_to(self.folder)): path.stat().st_size for path in paths}
+        return sha256_of_json(sorted(sizes.items()))
 
     def _path(self, image: str) -> Path:
         part, _, number = image.partition("/")
         return self.folder / part / "images" / f"{number}.png"
 
 
-def _read(folder: Path, part: str, on_bad: OnBad, report: Callable[[str], None]) -> list[Question]:
+def _read(folder: Path, part: str, on_bad: OnBad, report: Report) -> list[Question]:
     path = folder / part / "questions.json"
     rows = read_json(path)
     if not isinstance(rows, list) or not rows:
@@ -148,7 +120,7 @@ def _read(folder: Path, part: str, on_bad: OnBad, report: Callable[[str], None])
             raise ValueError(f"it is about image {image}, which is missing")
         return Question(f"{part}/{place}", text, image, (normalise_answer(answer),))
 
-    return list(parse_entries(path, enumerate(rows), question, on_bad, report, _HINT).values())
+    return list(parse_entries(path, enumerate(rows), question, _HINT, on_bad, report).values())
 
 
 def _number(question: Question) -> int:

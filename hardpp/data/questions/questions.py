@@ -6,13 +6,13 @@ with its features and box.
 Shapes: S regions, F features of a region.
 """
 
-import hashlib
 import json
 import re
 from typing import Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
+from hardpp.data.digests import sha256_of_parts
 from hardpp.data.images.rasters import Box
 
 _WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
@@ -70,9 +70,5 @@ class Questions(NamedTuple):
 
     def fingerprint(self) -> str:
         """SHA-256 of every question of every part, in order, and of the images' own."""
-        digest = hashlib.sha256(self.pictures.fingerprint().encode())
-        for part in (self.train, self.dev, self.test):
-            digest.update(b"\npart\n")
-            for question in part:
-                digest.update(json.dumps(question).encode() + b"\n")
-        return digest.hexdigest()
+        parts = (map(json.dumps, part) for part in (self.train, self.dev, self.test))
+        return sha256_of_parts(self.pictures.fingerprint(), parts)

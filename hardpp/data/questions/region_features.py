@@ -8,9 +8,6 @@ Source: Anderson et al. (2018), Bottom-Up and Top-Down Attention, and the files 
 Shapes: S regions, F features.
 """
 
-import hashlib
-import json
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.rasters import Box
+from hardpp.data.lines import Report
 from hardpp.data.questions.region_files import NpzFile, RegionFile, Regions, TsvFile
 from hardpp.errors import DataError
 
@@ -38,12 +37,8 @@ class RegionFeatures:
                 self._file.setdefault(image, file)
 
     @classmethod
-    def of_folder(cls, folder: Path, report: Callable[[str], None]) -> "RegionFeatures":
-        """Read every feature file of a folder.
-
-        Raises:
-            DataError: there is none, or it is not as described.
-        """
+    def of_folder(cls, folder: Path, report: Report) -> "RegionFeatures":
+        """Read every feature file of a folder."""
         paths = sorted(path for path in folder.iterdir() if path.suffix in (".tsv", ".npz"))
         if not paths:
             pickled = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
@@ -69,25 +64,20 @@ class RegionFeatures:
         return image in self._file
 
     def read(self, image: str) -> NDArray[Any]:
-        """Features (S, F), float32."""
         return self._regions(image).features
 
     def boxes(self, image: str) -> list[Box]:
-        """S boxes."""
         return [(box[0], box[1], box[2], box[3]) for box in self._regions(image).boxes.tolist()]
 
     def shown(self, image: str) -> None:
-        """There are no pixels."""
         return
 
     def gold(self, image: str) -> None:
-        """Which region matters is not known."""
         return
 
     def fingerprint(self) -> str:
         """SHA-256 of the names and sizes of all files."""
-        listed = [(file.path.name, file.path.stat().st_size) for file in self.files]
-        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+        return sha256_of_json([(file.path.name, file.path.stat().st_size) for file in self.files])
 
     def _regions(self, image: str) -> Regions:
         if image not in self._file:

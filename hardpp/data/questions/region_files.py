@@ -43,22 +43,14 @@ class RegionFile(Protocol):
         """The names of the images, in the order of the file."""
 
     def regions(self, image: str) -> Regions:
-        """The regions of an image.
-
-        Raises:
-            DataError: They are damaged.
-        """
+        """The regions of an image."""
 
     def place(self, image: str) -> str:
         """Where an image stands, for messages."""
 
 
 class TsvFile:
-    """A bottom-up attention file.
-
-    Raises:
-        DataError: A line is malformed, or there is none; the message names file:line.
-    """
+    """A bottom-up attention file."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -102,11 +94,7 @@ class TsvFile:
 
 
 class NpzFile:
-    """A NumPy archive, held in memory.
-
-    Raises:
-        DataError: It is damaged, or its arrays are not as described.
-    """
+    """A NumPy archive, held in memory."""
 
     def __init__(self, path: Path):
         self.path = path

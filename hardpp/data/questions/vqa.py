@@ -13,12 +13,10 @@ Source: Goyal et al. (2017), Making the V in VQA Matter.
 """
 
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hardpp.data.json_files import parse_entries, read_json
-from hardpp.data.lines import OnBad
+from hardpp.data.lines import OnBad, Report, parse_entries, read_json
 from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
@@ -29,19 +27,11 @@ _WORDS = {int: "a whole number", str: "a text", list: "a list"}
 _HINT = "every question has a question_id, a known image and an annotation; on_bad='skip' leaves others out"
 
 
-def questions(
-    folder: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
-) -> Questions:
+def questions(folder: Path | str, *, on_bad: OnBad = "stop", report: Report = lambda text: None) -> Questions:
     """Read the questions and find the features of their images, which are read when asked for.
 
-    Args:
-        folder: laid out as above.
-        on_bad: what happens to a question or annotation that is malformed, and to a question without
-            annotation or whose image has no features: "stop", or "skip" to leave it out.
-        report: told in a few words what is going on, and what was left out.
-
-    Raises:
-        DataError: a file is missing or not as described; the message names it, and the entry, from 0.
+    A question or annotation is bad that is malformed, and a question without annotation or whose image has no
+    features.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -57,7 +47,7 @@ def questions(
         return question
 
     train, val = (
-        [*parse_entries(parts[part][0], by_entry.items(), with_features, on_bad, report, _HINT).values()]
+        [*parse_entries(parts[part][0], by_entry.items(), with_features, _HINT, on_bad, report).values()]
         for part, by_entry in joined.items()
     )
     dev = [question for question in val if _first_half(question.image)]
@@ -82,10 +72,8 @@ def _file(folder: Path, part: str, kind: str) -> Path:
     return matches[0]
 
 
-def _joined(
-    questions_path: Path, annotations_path: Path, on_bad: OnBad, report: Callable[[str], None]
-) -> dict[int, Question]:
-    answers = _answers(annotations_path, on_bad, report)
+def _joined(path: Path, annotations: Path, on_bad: OnBad, report: Report) -> dict[int, Question]:
+    answers = _answers(annotations, on_bad, report)
     entry_of: dict[int, int] = {}
 
     def question(place: int, row: Any) -> Question:
@@ -94,16 +82,16 @@ def _joined(
         if not text.strip():
             raise ValueError(f"question of question_id {number} is blank")
         if number not in answers:
-            raise ValueError(f"question_id {number} has no annotation in {annotations_path.name}")
+            raise ValueError(f"question_id {number} has no annotation in {annotations.name}")
         if entry_of.setdefault(number, place) != place:
             raise ValueError(f"question_id {number} is there already, in entry {entry_of[number]}")
         return Question(str(number), text, str(image), answers[number])
 
-    entries = enumerate(_rows(questions_path, "questions"))
-    return parse_entries(questions_path, entries, question, on_bad, report, _HINT)
+    entries = enumerate(_rows(path, "questions"))
+    return parse_entries(path, entries, question, _HINT, on_bad, report)
 
 
-def _answers(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[int, tuple[str, ...]]:
+def _answers(path: Path, on_bad: OnBad, report: Report) -> dict[int, tuple[str, ...]]:
     def annotation(_: int, row: Any) -> tuple[int, tuple[str, ...]]:
         number, answers = _of(row, "question_id", int), _of(row, "answers", list)
         if not answers or not all(
@@ -113,7 +101,7 @@ def _answers(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[i
         return number, tuple(normalise_answer(answer["answer"]) for answer in answers)
 
     entries = enumerate(_rows(path, "annotations"))
-    return dict(parse_entries(path, entries, annotation, on_bad, report, _HINT).values())
+    return dict(parse_entries(path, entries, annotation, _HINT, on_bad, report).values())
 
 
 def _rows(path: Path, key: str) -> list[Any]:

@@ -49,12 +49,7 @@ class Sound(NamedTuple):
 
 
 def inspect(path: Path) -> Sound:
-    """The head of a file; of its samples only the last is looked for.
-
-    Raises:
-        DataError: The file is missing, damaged or cut short, of another kind, or compressed with shorten.
-        UsageError: soundfile is not installed.
-    """
+    """The head of a file, which must be whole and of a kind above; of its samples only the last is read."""
     kind = _checked(path)
     soundfile = _soundfile()
     try:
@@ -71,12 +66,7 @@ def inspect(path: Path) -> Sound:
 
 
 def read(path: Path) -> Tensor:
-    """The samples (N,) of a file, float32 from -1 to 1, one channel, 16,000 a second.
-
-    Raises:
-        DataError: As for `inspect`, or a sample is not a finite number.
-        UsageError: soundfile is not installed.
-    """
+    """The samples (N,) of a file, float32 from -1 to 1, one channel, 16,000 a second."""
     head = inspect(path)
     soundfile = _soundfile()
     try:
@@ -92,12 +82,7 @@ def read(path: Path) -> Tensor:
 
 
 def to_flac(path: Path, to: Path) -> None:
-    """Writes the samples of a 16-bit file as FLAC, which changes none of them.
-
-    Raises:
-        DataError: As for `inspect`.
-        UsageError: soundfile is not installed.
-    """
+    """Writes the samples of a 16-bit file as FLAC, which changes none of them."""
     head = inspect(path)
     soundfile = _soundfile()
     samples, _ = soundfile.read(_readable(path), dtype="int16")

@@ -15,10 +15,9 @@ from typing import Literal
 
 import torch
 
-from hardpp.data.order import length_buckets
-from hardpp.data.padding import pad
+from hardpp.data.batches import length_buckets, pad
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
-from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.types import SequenceBatch
 
@@ -33,9 +32,7 @@ def token_vocabulary(corpus: SpeechCorpus) -> Vocabulary:
 def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> SequenceBatch:
     """Read the frames, append the boundary to the tokens, and pad both on the right with 0.
 
-    Raises:
-        ValueError: There are no utterances, one has no frames, or their numbers of features differ.
-        DataError: Frames cannot be read.
+    There must be an utterance, and all must have frames, of equally many features.
     """
     if not utterances:
         raise ValueError("expected at least one utterance a batch, got none")
@@ -44,51 +41,35 @@ def collate(utterances: Sequence[Utterance], vocabulary: Vocabulary) -> Sequence
         if not len(rows) or rows.shape[1:] != frames[0].shape[1:]:
             expected = f"frames of {frames[0].shape[-1]} features"
             raise ValueError(f"expected {expected}, got {tuple(rows.shape)} in utterance {utterance.name}")
-    lengths = torch.tensor([len(rows) for rows in frames])
-    target, target_mask = pad([[*vocabulary.encode(utterance.tokens), BOUNDARY] for utterance in utterances])
-    return SequenceBatch(
-        torch.nn.utils.rnn.pad_sequence(frames, batch_first=True),
-        torch.arange(int(lengths.max())) < lengths[:, None],
-        target,
-        target_mask,
-    )
+    source = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
+    source_mask = torch.arange(source.shape[1]) < torch.tensor([len(rows) for rows in frames])[:, None]
+    return SequenceBatch(source, source_mask, *pad([vocabulary.encode(each.tokens) for each in utterances]))
 
 
 def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Shuffled batches of places of utterances, nearly equally long in a batch (`length_buckets`).
-
-    Raises:
-        ValueError: `batch_size` is below 1.
-    """
-    lengths = [utterance.length for utterance in utterances]
-    return length_buckets(
-        lengths, [len(utterance.tokens) for utterance in utterances], batch_size, seed, epoch
-    )
+    """Shuffled batches of places of utterances, nearly equally long in a batch (`length_buckets`)."""
+    frames = [utterance.length for utterance in utterances]
+    tokens = [len(utterance.tokens) for utterance in utterances]
+    return length_buckets(frames, tokens, batch_size, seed, epoch)
 
 
 def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology) -> None:
-    """Refuse utterances with too few frames for a model of some topology.
+    """Refuse utterances with too few frames for a model of some topology; the message names the first.
 
-    Args:
-        utterances: Those to train on or to score.
-        vocabulary: Numbers the tokens; all that it lacks are equal to CTC.
-        topology: What the model lets a frame do.
-
-    Raises:
-        DataError: An utterance has too few frames for its tokens; the message names the first.
+    All tokens that the vocabulary lacks are equal to CTC.
     """
-    short = [
-        utterance
-        for utterance in utterances
-        if utterance.length < _needed(vocabulary.encode(utterance.tokens), topology)
-    ]
+
+    def needed(utterance: Utterance) -> int:
+        return _needed(vocabulary.encode(utterance.tokens), topology)
+
+    short = [utterance for utterance in utterances if utterance.length < needed(utterance)]
     if not short:
         return
-    first, needed = short[0], _needed(vocabulary.encode(short[0].tokens), topology)
+    first = short[0]
     rest = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
     raise DataError(
         f"utterance {first.name} has {first.length} frames and {len(first.tokens)} tokens, for which the "
-        f"{topology} topology needs {needed} frames{rest}",
+        f"{topology} topology needs {needed(first)} frames{rest}",
         "stack fewer frames, or take the dwell topology",
     )
 

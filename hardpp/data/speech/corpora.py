@@ -8,12 +8,12 @@ a folder                   TIMIT, as its users hold it
 a list, or a folder of three  one's own recordings (`hardpp.data.speech.transcripts`)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.fetch.sources import fetch
-from hardpp.data.lines import OnBad
+from hardpp.data.lines import OnBad, Report
 from hardpp.data.speech import (
     features,
     festvox_ru,
@@ -49,19 +49,11 @@ class SpeechOptions(NamedTuple):
 def corpus(
     name: str,
     options: SpeechOptions = SpeechOptions(),  # noqa: B008, it cannot be changed
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> SpeechCorpus:
     """Fetch, make or read the corpus of a name; its features are kept in the cache.
 
-    Args:
-        name: One of `NAMES`, or the path of a folder with TIMIT in it, or of lists of recordings.
-        options: What can be chosen.
-        report: Told in a few words what is going on.
-
-    Raises:
-        UsageError: The name is unknown, or a program or package is not installed.
-        DataError: Data cannot be fetched, made or read; the message names the file.
-        ResourceError: The disk is full.
+    A name is one of `NAMES`, or the path of a folder with TIMIT in it, or of lists of recordings.
     """
     if name == "spoken-digits":
         return spoken_digits.corpus(fetch(name, report), seed=options.seed)
@@ -97,6 +89,4 @@ def corpus(
 def _mixed(parts: dict[str, list[Recording]], level: int) -> dict[str, list[Recording]]:
     if not level:
         return parts
-    return {
-        part: mixing.with_second_speakers(recordings, level / 100, part) for part, recordings in parts.items()
-    }
+    return {part: mixing.with_second_speakers(of_part, level / 100, part) for part, of_part in parts.items()}

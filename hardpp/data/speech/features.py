@@ -7,11 +7,10 @@ so that a corpus of four hours takes 110 MB and is not held in memory.
 Shapes: S frames, F features, M frames before they are stacked.
 """
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import safetensors.torch
@@ -19,8 +18,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from hardpp.data.digests import sha256_of_tensors
+from hardpp.data.digests import sha256_of_json, sha256_of_tensors
 from hardpp.data.fetch.cache import derived
+from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
 from hardpp.data.speech.recordings import Recording
@@ -49,7 +49,6 @@ class LogMel:
         return log_mel.stack(self.normalisation(frames), self.stacked)
 
     def digest(self) -> str:
-        """SHA-256, hex."""
         return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
 
 
@@ -61,7 +60,7 @@ def static_features(wave: Tensor) -> Tensor:
 def corpus(
     name: str,
     parts: Mapping[str, Sequence[Recording]],
-    report: Callable[[str], None],
+    report: Report,
     *,
     folding: Mapping[str, str | None],
     stacked: int = log_mel.STACKED,
@@ -74,9 +73,6 @@ def corpus(
         report: Told how far the features are.
         folding: Token -> what it counts as when scored.
         stacked: Frames of 10 ms that become one.
-
-    Raises:
-        DataError: A part is empty, a sound cannot be read, or what the cache holds is damaged.
     """
     for part in PARTS:
         if not parts[part]:
@@ -84,42 +80,30 @@ def corpus(
     recordings = [recording for part in PARTS for recording in parts[part]]
     # Which recordings are for training decides mean and deviation.
     described = [_VERSION, len(parts["train"]), [recording.sound.digest() for recording in recordings]]
-    key = hashlib.sha256(json.dumps(described).encode()).hexdigest()[:24]
-
-    def build(folder: Path) -> None:
-        _compute(recordings, len(parts["train"]), folder / _FILE, report)
-
-    folder = derived(f"features-{key}", build)
+    folder = derived(
+        f"features-{sha256_of_json(described)[:24]}",
+        lambda built: _compute(recordings, len(parts["train"]), built / _FILE, report),
+    )
     try:
         cached = safetensors.torch.load_file(folder / _FILE)
         rows = cached["static"].split(cached["lengths"].tolist())
         normalisation = Normalisation(cached["mean"], cached["deviation"])
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
-    utterances = [
-        _utterance(recording, LogMel(static, normalisation, stacked))
-        for recording, static in zip(recordings, rows, strict=True)
-    ]
-    ends = [len(parts["train"]), len(parts["train"]) + len(parts["dev"])]
-    return SpeechCorpus(
-        name,
-        utterances[: ends[0]],
-        utterances[ends[0] : ends[1]],
-        utterances[ends[1] :],
-        stacked * log_mel.HOP_SECONDS,
-        folding,
-        normalisation,
+    utterances = iter(
+        [
+            _utterance(recording, LogMel(static, normalisation, stacked))
+            for recording, static in zip(recordings, rows, strict=True)
+        ]
     )
+    train, dev, test = (list(islice(utterances, len(parts[part]))) for part in PARTS)
+    return SpeechCorpus(name, train, dev, test, stacked * log_mel.HOP_SECONDS, folding, normalisation)
 
 
 def utterances_of(
     recordings: Sequence[Recording], normalisation: Normalisation, stacked: int
 ) -> list[Utterance]:
-    """Make utterances of recordings that belong to no corpus; nothing is kept in the cache.
-
-    Raises:
-        DataError: A sound cannot be read.
-    """
+    """Make utterances of recordings that belong to no corpus; nothing is kept in the cache."""
     return [
         _utterance(recording, LogMel(static_features(recording.sound.read()), normalisation, stacked))
         for recording in recordings
@@ -143,7 +127,7 @@ def _utterance(recording: Recording, frames: LogMel) -> Utterance:
     return Utterance(recording.name, recording.speaker, frames, recording.segments, recording.tokens)
 
 
-def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Callable[[str], None]) -> None:
+def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Report) -> None:
     report(f"computing features of {len(recordings)} utterances")
     rows, reported_at = [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):

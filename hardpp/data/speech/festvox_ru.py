@@ -14,6 +14,7 @@ Debian `festvox-ru`.
 from itertools import pairwise
 from pathlib import Path
 
+from hardpp.data.parts import PARTS
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile, fit_to_sound
 from hardpp.data.speech.utterances import Segment
@@ -26,21 +27,10 @@ _OVERRUN = 0.05  # seconds: the labels' ends are within that of the sound's
 
 
 def recordings(folder: Path) -> dict[str, list[Recording]]:
-    """The train, dev and test parts.
-
-    Args:
-        folder: What `fetch("festvox-ru")` returned, or a folder laid out as above.
-
-    Raises:
-        DataError: A sound or its labels are missing or damaged, the message names the file; or there are
-            too few for three parts.
-        UsageError: soundfile is not installed.
-    """
-    if (folder / MEMBER).is_dir():
-        folder = folder / MEMBER
-    sounds = sorted(folder.glob("wav/*.wav"))
+    """The train, dev and test parts of the fetched folder, or one laid out as above."""
+    folder = folder / MEMBER if (folder / MEMBER).is_dir() else folder
     recorded = []
-    for sound in sounds:
+    for sound in sorted(folder.glob("wav/*.wav")):
         labels = folder / "lab" / f"{sound.stem}.lab"
         segments = fit_to_sound(_segments(labels), audio.inspect(sound).seconds, labels, ("pau",), _OVERRUN)
         recorded.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments))
@@ -49,8 +39,7 @@ def recordings(folder: Path) -> dict[str, list[Recording]]:
         message = f"{folder}: 10 recordings at least are needed, {len(recorded)} were found"
         raise DataError(message, "hardpp data fetch festvox-ru")
     ends = [0, len(recorded) - 2 * tenth, len(recorded) - tenth, len(recorded)]
-    parts = [recorded[start:end] for start, end in pairwise(ends)]
-    return dict(zip(("train", "dev", "test"), parts, strict=True))
+    return {part: recorded[start:end] for part, (start, end) in zip(PARTS, pairwise(ends), strict=True)}
 
 
 def _segments(path: Path) -> list[Segment]:

@@ -39,11 +39,7 @@ VOICES = (
 
 
 def find_flite() -> str:
-    """Find the program flite.
-
-    Raises:
-        UsageError: It is not installed, or lacks one of the voices.
-    """
+    """Find the program flite, which must have all of the voices."""
     path = shutil.which("flite")
     if path is None:
         raise UsageError("making speech needs the program flite, which is not installed", _HINT)
@@ -64,10 +60,6 @@ def say(flite: str, text: str, voice: Voice, stretch: float, pitch: int, path: P
         stretch: Of all durations.
         pitch: Mean of the fundamental frequency, in Hz.
         path: The file to write; a file of the same name ending in `.wav` comes and goes beside it.
-
-    Raises:
-        DataError: flite failed, or gave no phones.
-        UsageError: soundfile is not installed.
     """
     wave = path.with_suffix(".wav")
     settings = [f"duration_stretch={stretch}", f"int_f0_target_mean={pitch}"]

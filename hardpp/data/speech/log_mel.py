@@ -50,9 +50,6 @@ def static(wave: Tensor) -> Tensor:
 
     Returns:
         (round(N / 160), 41) in nats, the energy last; at least one frame.
-
-    Raises:
-        ValueError: The wave is not one row of samples, or empty.
     """
     if wave.dim() != 1 or not len(wave):
         raise ValueError(f"expected one row of samples, got the shape {tuple(wave.shape)}")
@@ -77,11 +74,7 @@ def with_deltas(frames: Tensor) -> Tensor:
 
 
 def stack(frames: Tensor, width: int = STACKED) -> Tensor:
-    """Stack frames: (S, F) -> (S / width rounded up, width F); the last frame is repeated.
-
-    Raises:
-        ValueError: `width` is below 1.
-    """
+    """Stack frames: (S, F) -> (S / width rounded up, width F); the last frame is repeated."""
     if width < 1:
         raise ValueError(f"expected at least 1 frame to be stacked, got {width}")
     padding = -len(frames) % width
@@ -91,10 +84,7 @@ def stack(frames: Tensor, width: int = STACKED) -> Tensor:
 def normalisation(frames: Iterable[Tensor]) -> Normalisation:
     """Mean and deviation over the frames (S, F) of all utterances; one at a time is in memory.
 
-    A feature that never changes gets deviation 1.
-
-    Raises:
-        ValueError: There are no frames.
+    There must be a frame. A feature that never changes gets deviation 1.
     """
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for rows in frames:

@@ -14,14 +14,15 @@ they leave open, is a choice.
 Shapes: N samples.
 """
 
-import zlib
 from collections.abc import Sequence
+from itertools import cycle
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hardpp.data.parts import by_crc32
 from hardpp.data.speech.recordings import Recording, Sex, Sound
 from hardpp.errors import DataError
 
@@ -29,29 +30,21 @@ _OTHER: dict[Sex, Sex] = {"f": "m", "m": "f"}
 
 
 class Mixture(NamedTuple):
-    """Two sounds at once, read as their sum."""
+    """Two sounds at once, read as their sum, which is as long as the first."""
 
     first: Sound
     second: Sound
     level: float  # of the second, 0 to 1
 
     def read(self) -> Tensor:
-        """(N,) float32 from -1 to 1, as long as the first."""
         return mix(self.first.read(), self.second.read(), self.level)
 
     def digest(self) -> str:
-        """A hash that changes with the sound."""
         return f"{self.first.digest()} {self.second.digest()} {self.level}"
 
 
 def mix(first: Tensor, second: Tensor, level: float) -> Tensor:
-    """Add two waves, the second at `level` of the first's peak: (N,), scaled to a peak of 1.
-
-    Args:
-        first: (N,) samples.
-        second: Samples, any number.
-        level: Peak of the second over that of the first.
-    """
+    """Add a second wave, of any length, at `level` of the peak of the first: (N,), scaled to a peak of 1."""
     second = F.pad(_scaled(second), (0, max(0, len(first) - len(second))))[: len(first)]
     return _scaled(_scaled(first) + level * second)
 
@@ -60,38 +53,26 @@ def with_second_speakers(recordings: Sequence[Recording], level: float, part: st
     """Add a second speaker to the background of every recording of a part; the order stays.
 
     Those of one sex, in their order, take those of the other in turn, in the order of the CRC-32 of the name.
+    So the part needs both, and the sex of every speaker has to be known.
 
     Args:
         recordings: Of one part.
         level: Peak of the second speaker over that of the first, above 0 and up to 1.
         part: Its name, for the message.
-
-    Raises:
-        DataError: The part has only men or only women, or a speaker's sex is unknown.
-        ValueError: The level lies outside its range.
     """
     if not 0 < level <= 1:
         raise ValueError(f"expected a level above 0 and up to 1, got {level}")
     if unknown := [recording.name for recording in recordings if not recording.sex]:
         raise DataError(f"the {part} part cannot be mixed: the sex of the speaker of {unknown[0]} is unknown")
-    by_sex = {
-        sex: sorted((recording for recording in recordings if recording.sex == sex), key=_place)
-        for sex in ("f", "m")
-    }
-    if not (by_sex["f"] and by_sex["m"]):
+    ordered = sorted(recordings, key=lambda recording: by_crc32(recording.name))
+    by_sex = {sex: [recording for recording in ordered if recording.sex == sex] for sex in _OTHER}
+    if not all(by_sex.values()):
         raise DataError(f"the {part} part cannot be mixed: it has no speakers of both sexes")
-    next_place = {"f": 0, "m": 0}
-    result = []
-    for recording in recordings:
-        candidates = by_sex[_OTHER[recording.sex]]
-        second = candidates[next_place[recording.sex] % len(candidates)]
-        next_place[recording.sex] += 1
-        result.append(recording._replace(sound=Mixture(recording.sound, second.sound, level)))
-    return result
-
-
-def _place(recording: Recording) -> tuple[int, str]:
-    return zlib.crc32(recording.name.encode()), recording.name
+    seconds = {sex: cycle(by_sex[other]) for sex, other in _OTHER.items()}
+    return [
+        recording._replace(sound=Mixture(recording.sound, next(seconds[recording.sex]).sound, level))
+        for recording in recordings
+    ]
 
 
 def _scaled(wave: Tensor) -> Tensor:

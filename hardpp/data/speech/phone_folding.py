@@ -44,9 +44,7 @@ PHONES = tuple(sorted(TO_48))
 def fold_phones(
     segments: Sequence[Segment], folding: Mapping[str, str | None], merged: Collection[str] = ()
 ) -> tuple[Segment, ...]:
-    """Fold the labels of segments.
-
-    The time of a phone that is left out goes to no segment.
+    """Fold the labels of segments; the time of a phone that is left out goes to no segment.
 
     Args:
         segments: In order.

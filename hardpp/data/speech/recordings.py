@@ -35,11 +35,9 @@ class SoundFile(NamedTuple):
     path: Path
 
     def read(self) -> Tensor:
-        """(N,) float32 from -1 to 1, 16,000 a second."""
         return audio.read(self.path)
 
     def digest(self) -> str:
-        """SHA-256 of the file, hex."""
         return sha256_of_file(self.path)
 
 
@@ -73,10 +71,7 @@ def fit_to_sound(
         seconds: How long the sound lasts.
         path: The labels' file, for the message.
         silence: Labels that mean that nothing is said.
-        overrun: How far the last label may run past the sound, in seconds.
-
-    Raises:
-        DataError: A label runs past the sound by more, or starts past it.
+        overrun: How far the last label may run past the sound, in seconds; it must start in it.
     """
     *before, last = segments
     if last.end > seconds + overrun or last.start > seconds:

@@ -51,19 +51,14 @@ def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES)
     """Make strings of digits for the three parts; the same arguments give the same strings everywhere.
 
     Args:
-        path: The file, or the folder that `fetch("spoken-digits")` returned.
+        path: The file, or the fetched folder.
         seed: Decides which recordings are for which part, and the strings.
-        sizes: How many strings "train", "dev" and "test" have.
-
-    Raises:
-        DataError: The file cannot be read, is not as described, or has too few recordings.
-        ValueError: A part is to have no string.
+        sizes: How many strings "train", "dev" and "test" have, at least one each.
     """
     if min(sizes[part] for part in PARTS) < 1:
         raise ValueError(f"expected at least one string a part, got {dict(sizes)}")
     path = Path(path)
-    if path.is_dir():
-        path = path / MEMBER
+    path = path / MEMBER if path.is_dir() else path
     split = _split(recordings(path), path, seed)
     parts = {part: _strings(part, split[part], sizes[part], seed) for part in PARTS}
     normalisation = log_mel.normalisation(utterance.read() for utterance in parts["train"])
@@ -75,11 +70,7 @@ def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES)
 
 
 def recordings(path: Path) -> list[Digit]:
-    """Read all recordings of the file, in its order.
-
-    Raises:
-        DataError: The file cannot be read, or is not as described.
-    """
+    """Read all recordings of the file, in its order."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             X, y, lengths = archive["X"], archive["y"], archive["lengths"]
@@ -96,20 +87,18 @@ def recordings(path: Path) -> list[Digit]:
 
 def _split(digits: list[Digit], path: Path, seed: int) -> dict[str, list[Digit]]:
     parts: dict[str, list[Digit]] = {part: [] for part in PARTS}
+
+    def place(recording: Digit) -> str:
+        return hashlib.sha256(f"{seed} {recording.number}".encode()).hexdigest()
+
+    shuffled = sorted(digits, key=place)
     for digit, word in enumerate(DIGITS):
-        of_digit = sorted(
-            (recording for recording in digits if recording.digit == digit),
-            key=lambda recording: _place(recording, seed),
-        )
+        of_digit = [recording for recording in shuffled if recording.digit == digit]
         if len(of_digit) < 10:
             raise DataError(f"{path}: has {len(of_digit)} recordings of {word!r}, and needs ten")
         for part, (first, end) in _TENTHS.items():
             parts[part] += of_digit[len(of_digit) * first // 10 : len(of_digit) * end // 10]
     return parts
-
-
-def _place(recording: Digit, seed: int) -> str:
-    return hashlib.sha256(f"{seed} {recording.number}".encode()).hexdigest()
 
 
 def _strings(part: str, digits: list[Digit], count: int, seed: int) -> list[Utterance]:

@@ -16,14 +16,14 @@ Sources: flite (`hardpp.data.speech.flite`); Frank Richter's Ding word list (`ha
 
 import json
 import random
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from hardpp.data.fetch.cache import derived
-from hardpp.data.parts import PARTS, part_of
+from hardpp.data.lines import Report
+from hardpp.data.parts import PARTS, by_crc32, part_of, split
 from hardpp.data.speech import flite
 from hardpp.data.speech.recordings import Recording, SoundFile
 from hardpp.data.speech.utterances import Segment
@@ -52,41 +52,21 @@ class Order(NamedTuple):
 
 
 def orders(bitext: Bitext, size: Size) -> dict[str, list[Order]]:
-    """Choose the sentences of each part; the small parts begin the full ones.
-
-    Raises:
-        DataError: A part has fewer sentences than it needs.
-    """
-    texts: dict[str, set[str]] = {part: set() for part in PARTS}
-    for pair in (*bitext.train, *bitext.dev, *bitext.test):
-        text = pair.target.replace("\u2019", "'")
-        if text.isascii() and 6 <= len(text.split()) <= 14:
-            texts[part_of(text)].add(text)
-    result: dict[str, list[Order]] = {}
-    for part, count in SIZES[size].items():
-        if len(texts[part]) < count:
+    """Choose the sentences of each part; the small parts begin the full ones."""
+    texts = {pair.target.replace("\u2019", "'") for pair in (*bitext.train, *bitext.dev, *bitext.test)}
+    suitable = [text for text in texts if text.isascii() and 6 <= len(text.split()) <= 14]
+    ordered: dict[str, list[Order]] = {}
+    for part, sentences in split(sorted(suitable, key=by_crc32), part_of).items():
+        if len(sentences) < (count := SIZES[size][part]):
             raise DataError(
-                f"{bitext.name}: {count} sentences are needed for the {part} part, it has {len(texts[part])}"
+                f"{bitext.name}: {count} sentences are needed for the {part} part, it has {len(sentences)}"
             )
-        sentences = sorted(texts[part], key=lambda text: (zlib.crc32(text.encode()), text))[:count]
-        result[part] = [_order(part, place, text) for place, text in enumerate(sentences)]
-    return result
+        ordered[part] = [_order(place, text) for place, text in enumerate(sentences[:count])]
+    return ordered
 
 
-def recordings(
-    read_bitext: Callable[[], Bitext], size: Size, report: Callable[[str], None]
-) -> dict[str, list[Recording]]:
-    """The train, dev and test parts, made now if the cache lacks them.
-
-    Args:
-        read_bitext: Gives the sentences; called only if speech has to be made.
-        size: "small" or "full".
-        report: Told how far the work is.
-
-    Raises:
-        UsageError: flite, one of its voices or soundfile is not installed.
-        DataError: flite failed, or what the cache holds is damaged.
-    """
+def recordings(read_bitext: Callable[[], Bitext], size: Size, report: Report) -> dict[str, list[Recording]]:
+    """The train, dev and test parts, made now of a bitext's sentences if the cache lacks them."""
     folder = derived(
         f"synthetic-speech-{size}-{_VERSION}",
         lambda built: make(orders(read_bitext(), size), built, report),
@@ -94,13 +74,8 @@ def recordings(
     return read_parts(folder)
 
 
-def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], None]) -> None:
-    """Let flite say all sentences: FOLDER/PART/NAME.flac, with the phones in FOLDER/utterances.json.
-
-    Raises:
-        UsageError: flite, one of its voices or soundfile is not installed.
-        DataError: flite failed.
-    """
+def make(ordered: dict[str, list[Order]], folder: Path, report: Report) -> None:
+    """Let flite say all sentences: FOLDER/PART/NAME.flac, with the phones in FOLDER/utterances.json."""
     program = flite.find_flite()
     all_orders = [(part, order) for part, of_part in ordered.items() for order in of_part]
     report(f"making {len(all_orders)} utterances with flite")
@@ -111,9 +86,8 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
         part, order = work
         path = folder / part / f"{order.name}.flac"
         segments = flite.say(program, order.text, order.voice, order.stretch, order.pitch, path)
-        return {"part": part, "name": order.name, "voice": order.voice.name, "text": order.text} | {
-            "segments": segments
-        }
+        said = {"part": part, "name": order.name, "voice": order.voice.name, "text": order.text}
+        return {**said, "segments": segments}
 
     rows = []
     # flite is a process of its own; a thread only waits for it.
@@ -130,11 +104,7 @@ def make(ordered: dict[str, list[Order]], folder: Path, report: Callable[[str], 
 
 
 def read_parts(folder: Path) -> dict[str, list[Recording]]:
-    """Read the parts of a folder that `make` filled.
-
-    Raises:
-        DataError: The list is missing or damaged.
-    """
+    """Read the parts of a folder that `make` filled."""
     sexes = {voice.name: voice.sex for voice in flite.VOICES}
     parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
     try:
@@ -151,7 +121,7 @@ def read_parts(folder: Path) -> dict[str, list[Recording]]:
     return parts
 
 
-def _order(part: str, place: int, text: str) -> Order:
+def _order(place: int, text: str) -> Order:
     voice = flite.VOICES[place % len(flite.VOICES)]
     generator = random.Random(text)  # the standard library promises the same numbers in every version
     stretch = round(0.8 + 0.45 * generator.random(), 2)

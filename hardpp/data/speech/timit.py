@@ -12,10 +12,11 @@ Sources: Garofolo et al. (1993), LDC93S1, whose documentation has the core test;
 speakers of dev.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
+from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import audio
 from hardpp.data.speech.log_mel import RATE
@@ -49,7 +50,7 @@ def is_timit(folder: Path) -> bool:
 
 def recordings(
     folder: Path,
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
     *,
     phones: PhoneSet = 61,
     merged: Collection[str] = (),
@@ -61,11 +62,6 @@ def recordings(
         report: Told what is left out.
         phones: Which set the tokens are of; folding drops `q`.
         merged: Phones of that set of which several in a row count as one.
-
-    Raises:
-        DataError: The folder is not laid out as above, a part is empty, a sound or its labels are missing or
-            damaged, or a phone is unknown; the message names the file.
-        UsageError: soundfile is not installed, or what is to be merged is no phone of that set.
     """
     phone_set = set(PHONES if phones == 61 else _FOLDINGS[phones].values())
     if unknown := [label for label in merged if label not in phone_set]:

@@ -7,10 +7,9 @@ words or letters, have blanks between them. A single list is split by `part_of` 
 `hardpp.data.lines`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, decode_line, parse_lines
+from hardpp.data.lines import OnBad, Report, decode_line, parse_lines
 from hardpp.data.parts import PARTS, split_by_checksum
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile
@@ -33,19 +32,12 @@ def is_transcribed(path: Path) -> bool:
 
 
 def recordings(
-    path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
+    path: Path, on_bad: OnBad = "stop", report: Report = lambda text: None
 ) -> dict[str, list[Recording]]:
-    """The train, dev and test parts, each in the order of its list.
+    """The train, dev and test parts of a list, or of a folder of three, each in the order of its list.
 
-    Args:
-        path: A list, or a folder of three.
-        on_bad: What happens to bad lines: "stop", or "skip" to leave them out.
-        report: Told what is left out.
-
-    Raises:
-        DataError: A list cannot be read, or lines are bad (no TAB, no tokens, no such sound, sound that is
-            damaged or in two lists); the message names file:line. Or a part of one list is empty.
-        UsageError: soundfile is not installed.
+    A line is bad that has no TAB or tokens, or whose sound is not there, damaged, or in the list already. No
+    sound may be in two lists.
     """
     if not is_list(path):
         parts = {part: read_list(path / f"{part}.tsv", on_bad, report) for part in PARTS}
@@ -61,10 +53,8 @@ def recordings(
     )
 
 
-def read_list(
-    path: Path, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
-) -> list[Recording]:
-    """Read the recordings of one list, in order; the arguments and errors are those of `recordings`."""
+def read_list(path: Path, on_bad: OnBad = "stop", report: Report = lambda text: None) -> list[Recording]:
+    """Read the recordings of one list, in order; bad lines are those of `recordings`."""
     files: set[Path] = set()
 
     def recording(number: int, line: bytes) -> Recording:
@@ -78,12 +68,7 @@ def read_list(
 
 
 def read_sound_list(path: Path) -> list[Recording]:
-    """Read a list of sound files without transcripts; paths are as the shell takes them.
-
-    Raises:
-        DataError: The list or a sound cannot be read; the message names file:line.
-        UsageError: soundfile is not installed.
-    """
+    """Read a list of sound files without transcripts; paths are as the shell takes them."""
 
     def recording(number: int, line: bytes) -> Recording:
         name = decode_line(line)

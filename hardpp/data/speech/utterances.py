@@ -7,14 +7,13 @@ token. Where times are unknown there are no segments. Frame s stands for the tim
 Shapes: S frames, F features.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from hardpp.data.digests import sha256_of_tensors
+from hardpp.data.digests import sha256_of_parts, sha256_of_tensors
 
 
 class Segment(NamedTuple):
@@ -80,21 +79,12 @@ class SpeechCorpus(NamedTuple):
     normalisation: Normalisation | None = None  # what the frames went through, before frames were stacked
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all utterances in order and of the folding; a resume refuses other data by it.
-
-        The name is left out: data that was moved or renamed is still the same data.
-        """
-        head = [self.frame_seconds, sorted(self.folding.items())]
-        digest = hashlib.sha256(json.dumps(head).encode())
-        for part in (self.train, self.dev, self.test):
-            digest.update(b"\npart\n")
-            for utterance in part:
-                described = [utterance.name, utterance.speaker, utterance.segments, utterance.tokens]
-                digest.update(
-                    json.dumps(described).encode() + b"\n" + _digest(utterance.frames).encode() + b"\n"
-                )
-        return digest.hexdigest()
+        """SHA-256 of all utterances in order and of the folding."""
+        head = json.dumps([self.frame_seconds, sorted(self.folding.items())])
+        return sha256_of_parts(head, (map(_described, part) for part in (self.train, self.dev, self.test)))
 
 
-def _digest(frames: Tensor | Frames) -> str:
-    return sha256_of_tensors(frames) if isinstance(frames, Tensor) else frames.digest()
+def _described(utterance: Utterance) -> str:
+    said = json.dumps([utterance.name, utterance.speaker, utterance.segments, utterance.tokens])
+    frames = utterance.frames
+    return f"{said}\n{sha256_of_tensors(frames) if isinstance(frames, Tensor) else frames.digest()}"

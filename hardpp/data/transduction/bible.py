@@ -26,18 +26,9 @@ _Verses = dict[tuple[int, int, int], str]  # by book, chapter, verse
 
 
 def bitext(path: Path | str, language: Literal["de", "fr"]) -> Bitext:
-    """Read pairs of verses, German or French to English.
-
-    Args:
-        path: The database, or the folder that `fetch("bible")` returned.
-        language: Of the source.
-
-    Raises:
-        DataError: The database cannot be read or lacks a text.
-    """
+    """Read pairs of verses, German or French to English, from the database or the fetched folder."""
     path = Path(path)
-    if path.is_dir():
-        path = path / MEMBER
+    path = path / MEMBER if path.is_dir() else path
     if not path.exists():
         raise DataError(f"{path}: there is no such file", "hardpp data fetch bible")
     try:

@@ -18,9 +18,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
-from hardpp.data.json_files import read_json
+from hardpp.data.lines import read_json
+from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Corpus, Pair
 from hardpp.data.transduction.tokenizers import Words
 from hardpp.errors import DataError
@@ -39,54 +39,33 @@ _HINT = "hardpp data fetch bible-alignments"
 _Verses = dict[str, list[tuple[str, str]]]  # verse -> (id, word) in order
 
 
-def corpus(
-    folder: Path | str,
-    *,
-    greek: Literal["forms", "lemmas", "analysed"] = "lemmas",
-    lower_case: bool = True,
-    reverse: bool = False,
-) -> Corpus:
-    """Read Greek to English words, or the reverse, with the links made by hand.
+def corpus(folder: Path | str, *, analysed: bool = False) -> Corpus:
+    """Read Greek lemmas to English words in lower case, with the links made by hand.
 
     Args:
-        folder: What `fetch("bible-alignments")` returned.
-        greek: Words as they stand (18,619 forms, case and accents kept), their lemmas (5,468), or lemmas
-            with the analysis of the form, joined by `MARK` (15,079 in train).
-        lower_case: Write English words, and Greek forms, in lower case.
-        reverse: English is the source and Greek the target, links turned with them.
-
-    Raises:
-        DataError: A file cannot be read or is not what it should be (the message names file and line), or
-            a part is empty.
-        ValueError: `greek` is none of the three.
+        folder: As it was fetched.
+        analysed: Give with each lemma (there are 5,468) the analysis of its form, joined by `MARK` (15,079 in
+            train).
     """
-    if greek not in ("forms", "lemmas", "analysed"):
-        raise ValueError(f"expected greek 'forms', 'lemmas' or 'analysed', got {greek!r}")
     folder = Path(folder)
-    source = _greek(folder / GREEK, greek, lower_case)
-    target = _english(folder / ENGLISH, lower_case)
+    source, target = _greek(folder / GREEK, analysed), _english(folder / ENGLISH)
     verses = sorted(source.keys() & target.keys())
     links = _links(folder / RECORDS, source, target)
-    if greek == "analysed":
+    if analysed:
         source = _known(source, [verse for verse in verses if _part(verse) == "train"])
-    parts: dict[str, list[Pair]] = {"train": [], "dev": [], "test": []}
+    parts: dict[str, list[Pair]] = {part: [] for part in PARTS}
     for verse in verses:
-        sides = [tuple(word for _, word in words[verse]) for words in (source, target)]
-        verse_links = links.get(verse, set())
-        if reverse:
-            sides.reverse()
-            verse_links = {(english, greek_word) for greek_word, english in verse_links}
-        parts[_part(verse)].append(Pair(sides[0], sides[1], (sides[1],), tuple(sorted(verse_links))))
+        greek, english = (tuple(word for _, word in words[verse]) for words in (source, target))
+        parts[_part(verse)].append(Pair(greek, english, (english,), tuple(sorted(links.get(verse, ())))))
     if empty := [name for name, pairs in parts.items() if not pairs]:
         raise DataError(f"{folder}: no verse of both sides falls into the {' and '.join(empty)} part")
-    return Corpus("bible-alignments", parts["train"], parts["dev"], parts["test"], Words(), Words())
+    return Corpus("bible-alignments", **parts, source=Words(), target=Words())
 
 
 def analysis(morph: str) -> str:
-    """Shorten a word's analysis to what shows in English: no gender, no voice but the passive.
+    """Shorten a word's analysis, in Robinson's codes (`N-GSM`, `V-2AAI-3S`), to what shows in English.
 
-    Args:
-        morph: In Robinson's codes, `N-GSM` or `V-2AAI-3S`.
+    There is no gender, and no voice but the passive.
     """
     kind, *rest = morph.split("-")
     form, person = (*rest, "", "")[:2]
@@ -105,16 +84,15 @@ def _part(verse: str) -> str:
     return "test" if book in _TEST else "dev" if book in _DEV else "train"
 
 
-def _greek(path: Path, greek: str, lower_case: bool) -> _Verses:
-    columns = {"forms": ("text",), "lemmas": ("lemma",), "analysed": ("lemma", "morph")}[greek]
+def _greek(path: Path, analysed: bool) -> _Verses:
     verses: _Verses = {}
-    for place, row in _rows(path, ("id", *columns)):
+    for place, row in _rows(path, ("id", "lemma", "morph") if analysed else ("id", "lemma")):
         if not (row["id"].startswith("n") and _is_id(row["id"][1:])):
             raise DataError(f"{place}: expected an id of n and 11 digits, got {row['id'][:30]!r}")
-        verse, word = row["id"][1:9], _word(place, row[columns[0]], lower_case and greek == "forms")
-        if greek == "analysed":
+        word = _word(place, row["lemma"])
+        if analysed:
             word = MARK.join(filter(None, (word, analysis(row["morph"]))))
-        verses.setdefault(verse, []).append((row["id"], word))
+        verses.setdefault(row["id"][1:9], []).append((row["id"], word))
     return verses
 
 
@@ -140,13 +118,13 @@ def _known(verses: _Verses, train: list[str]) -> _Verses:
     return {verse: [(id, nearest(word)) for id, word in words] for verse, words in verses.items()}
 
 
-def _english(path: Path, lower_case: bool) -> _Verses:
+def _english(path: Path) -> _Verses:
     verses: _Verses = {}
     for place, row in _rows(path, ("id", "text", "source_verse", "exclude")):
         if not (_is_id(row["id"]) and row["source_verse"].isdecimal() and len(row["source_verse"]) == 8):
             raise DataError(f"{place}: expected an id of 11 digits and a verse of 8, got {row['id'][:30]!r}")
         if row["exclude"] != "y":
-            word = _word(place, row["text"], lower_case)
+            word = _word(place, row["text"]).lower()
             verses.setdefault(row["source_verse"], []).append((row["id"], word))
     return verses
 
@@ -171,10 +149,10 @@ def _is_id(text: str) -> bool:
     return len(text) == 11 and text.isdecimal()
 
 
-def _word(place: str, text: str, lower_case: bool) -> str:
+def _word(place: str, text: str) -> str:
     if not text or text.split() != [text]:
         raise DataError(f"{place}: expected one word, got {text[:30]!r}")
-    return text.lower() if lower_case else text
+    return text
 
 
 def _links(path: Path, source: _Verses, target: _Verses) -> dict[str, set[tuple[int, int]]]:

@@ -9,10 +9,9 @@ Source: The Carnegie Mellon Pronouncing Dictionary, BSD-like licence, as packed 
 """
 
 import re
-import zlib
 from pathlib import Path
 
-from hardpp.data.parts import part_of
+from hardpp.data.parts import by_crc32, part_of, split
 from hardpp.data.transduction.pairs import Corpus, Pair
 from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
@@ -34,34 +33,24 @@ def corpus(
     """Read letters to phones: targets are first pronunciations, references are all of them.
 
     Args:
-        path: The dictionary file, or the folder that `fetch("cmudict")` returned.
-        train_words: At most so many words to train on; None takes all (105,829).
-        dev_words: The same for dev (all: 5,863).
-        test_words: The same for test (all: 5,801).
-
-    Raises:
-        DataError: The file cannot be read, a line is malformed (the message names file and line), or a
-            part is empty.
-        ValueError: A number of words is below 1.
+        path: The dictionary file, or the fetched folder.
+        train_words, dev_words, test_words: At most so many words in each part, from 1; None takes all
+            (105,829, 5,863 and 5,801).
     """
     sizes = {"train": train_words, "dev": dev_words, "test": test_words}
     for part, number in sizes.items():
         if number is not None and number < 1:
             raise ValueError(f"expected {part}_words of at least 1 or None, got {number}")
     path = Path(path)
-    if path.is_dir():
-        path = path / MEMBER
+    path = path / MEMBER if path.is_dir() else path
     entries = _entries(path)
-    words: dict[str, list[str]] = {part: [] for part in sizes}
-    for word in entries:
-        words[part_of(word)].append(word)
     parts: dict[str, list[Pair]] = {}
-    for part, number in sizes.items():
-        if not words[part]:
+    for part, words in split(entries, part_of).items():
+        if not words:
             raise DataError(f"{path}: no word of the letters a to z falls into the {part} part")
-        first_words = sorted(words[part], key=lambda word: (zlib.crc32(word.encode()), word))[:number]
+        first_words = sorted(words, key=by_crc32)[: sizes[part]]
         parts[part] = [_pair(word, entries[word]) for word in first_words]
-    return Corpus("cmudict", parts["train"], parts["dev"], parts["test"], Characters(), Words())
+    return Corpus("cmudict", **parts, source=Characters(), target=Words())
 
 
 def _entries(path: Path) -> dict[str, list[str]]:

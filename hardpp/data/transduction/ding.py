@@ -27,27 +27,16 @@ _FIRST = re.compile(r'.*?[.!?]["”“]?(?=\s)')
 
 
 def bitext(path: Path | str) -> Bitext:
-    """Read German to English examples, in the order of the file.
-
-    Args:
-        path: The dictionary file, or the folder that `fetch("ding")` returned.
-
-    Raises:
-        DataError: The file cannot be read, is not UTF-8, or holds no example.
-    """
+    """Read German to English examples, in order, from the dictionary file or the fetched folder."""
     path = Path(path)
-    if path.is_dir():
-        path = path / MEMBER
-    text = read_text(path, "hardpp data fetch ding")
+    path = path / MEMBER if path.is_dir() else path
     target_of: dict[str, str] = {}
-    for line in text.split("\n"):
+    for line in read_text(path, "hardpp data fetch ding").split("\n"):
         for pair in _examples(line):
             target_of.setdefault(pair.source, pair.target)
     if not target_of:
         raise DataError(f"{path}: holds no example sentence", "it needs lines of German :: English")
-    return split_by_group(
-        "ding", [(source, TextPair(source, target)) for source, target in target_of.items()]
-    )
+    return split_by_group("ding", [(source, TextPair(source, target_of[source])) for source in target_of])
 
 
 def _examples(line: str) -> Iterator[TextPair]:

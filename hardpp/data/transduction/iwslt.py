@@ -15,10 +15,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, read_lines
-from hardpp.data.transduction.languages import translation_direction
-from hardpp.data.transduction.pairing import drop_long_pairs, map_texts, pair_texts
-from hardpp.data.transduction.pairs import Bitext, Line
+from hardpp.data.lines import OnBad, Report, read_lines
+from hardpp.data.transduction.pairing import pair_texts, translation_direction
+from hardpp.data.transduction.pairs import Bitext, Line, TextPair
 from hardpp.errors import DataError, UsageError
 
 _EVERY = 23  # so many pairs of train have one that is dev
@@ -43,22 +42,16 @@ def bitext(
     source: str | None = None,
     target: str | None = None,
     on_bad: OnBad = "stop",
-    max_tokens: int | None = None,
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> Bitext:
-    """Read the talks of a pair of languages.
+    """Read the talks of a pair of languages from the folder that holds its files.
 
     Args:
-        folder: It holds the files of one pair of languages.
+        folder: As above.
         source: The language to translate from; need not be said when the other one is English.
         target: The language to translate into.
-        on_bad: What happens when a text is empty or not to be read: "stop", or "skip" to leave the pair out.
-        max_tokens: Pairs with more words (between blanks) on a side are left out of train; `report` is told.
+        on_bad: What happens to a pair with a text that is empty or cannot be read.
         report: Told what was left out.
-
-    Raises:
-        UsageError: The languages are not clear or not there.
-        DataError: Files are missing, empty or do not fit together, or hold bad lines.
     """
     folder = Path(folder)
     tags = sorted(folder.glob("train.tags.*.*"))
@@ -70,19 +63,19 @@ def bitext(
     (couple,) = couples
     sides = translation_direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
     paths = [folder / f"train.tags.{couple}.{side}" for side in sides]
-    lines = _unescaped(pair_texts((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
+    lines = pair_texts((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report)
+    lines = _map(_unescape, lines)
     train = [line for number, line in enumerate(lines, start=1) if number % _EVERY]
     dev = lines[_EVERY - 1 :: _EVERY]
     test: list[Line] = []
     for path in sorted(folder.glob(f"*.{couple}.{sides[0]}.xml")):
         target_path = path.with_name(path.name.removesuffix(f"{sides[0]}.xml") + f"{sides[1]}.xml")
-        test += _unescaped(pair_texts((path, target_path), _segments(path, target_path), on_bad, report))
+        test += pair_texts((path, target_path), _segments(path, target_path), on_bad, report)
     if not (dev and test):
         missing = f"fewer than {_EVERY} pairs to train on" if not dev else "no xml file to test on"
         raise DataError(f"{folder}: there is {missing}")
-    test = map_texts(test, lambda text: text.replace("\u2019", "'"))
-    parts = {"train": drop_long_pairs(train, max_tokens, report), "dev": dev, "test": test}
-    return Bitext.of_lines(f"iwslt-{sides[0]}-{sides[1]}", parts)
+    test = _map(lambda text: _unescape(text).replace("\u2019", "'"), test)
+    return Bitext.of_lines(f"iwslt-{sides[0]}-{sides[1]}", {"train": train, "dev": dev, "test": test})
 
 
 def _tagged(path: Path) -> _Numbered:
@@ -117,6 +110,10 @@ def _segments(*paths: Path) -> list[_Numbered]:
     return texts
 
 
-def _unescaped(lines: list[Line]) -> list[Line]:
+def _unescape(text: str) -> str:
     # Only whole entities: an ampersand of the text itself, as in R&D, stays.
-    return map_texts(lines, lambda text: _ENTITY.sub(lambda entity: html.unescape(entity[0]), text))
+    return _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+
+
+def _map(change: Callable[[str], str], lines: list[Line]) -> list[Line]:
+    return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]

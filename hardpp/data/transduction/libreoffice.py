@@ -28,15 +28,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def bitext(folder: Path | str, language: Literal["de", "fr"]) -> Bitext:
-    """Read pairs of sentences, German or French to English.
-
-    Args:
-        folder: What `fetch("libreoffice-help")` returned.
-        language: Of the source.
-
-    Raises:
-        DataError: The folder lacks a language, or a file cannot be read.
-    """
+    """Read pairs of sentences, German or French to English, from the fetched folder."""
     texts = {name: Path(folder) / FOLDER / name / "text" for name in (language, "en-US")}
     for text in texts.values():
         if not text.is_dir():
@@ -60,8 +52,7 @@ def _paragraphs(path: Path) -> dict[str, str]:
     # Texts by identity, the first where one occurs twice. The pages are generated, and always alike.
     page = read_text(path)
     paragraphs: dict[str, str] = {}
-    blocks = list(_BLOCK.finditer(page))
-    for block, following in itertools.pairwise(blocks):
+    for block, following in itertools.pairwise(_BLOCK.finditer(page)):
         identity = _IDENTITY.search(block[1])
         if identity is None or _CODE.search(block[1]):
             continue

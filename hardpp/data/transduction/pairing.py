@@ -1,45 +1,66 @@
-"""Pairs of texts from two files, line by line, and changes to all of them."""
+"""Pairs of texts from two files in two languages: which is translated into which, and what stands where."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, Place, decode_line, parse_lines, report_bad
+from hardpp.data.lines import BadLine, OnBad, Place, Report, decode_line, parse_lines, report_bad
 from hardpp.data.parts import split_by_checksum
 from hardpp.data.transduction.pairs import Line, TextPair
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 
 _HINT = "every line is a text in UTF-8, and none is empty; a run with --on-bad skip leaves such pairs out"
+_TARGETS = ("en", "tgt")  # what is translated into when nothing else was said
 
-# The ampersand comes last, as the tokenizer escapes it first.
-_MOSES = {
-    " @-@ ": "-",
-    "&#124;": "|",
-    "&#91;": "[",
-    "&#93;": "]",
-    "&lt;": "<",
-    "&gt;": ">",
-    "&apos;": "'",
-    "&quot;": '"',
-    "&amp;": "&",
-}
+
+def translation_direction(
+    place: str, languages: Collection[str], source: str | None = None, target: str | None = None
+) -> tuple[str, str]:
+    """Decide the source and the target language.
+
+    What was not said is the other one of two languages, or English (or "tgt") as the target.
+
+    Args:
+        place: Where the text lies, for messages.
+        languages: Of which there is text.
+        source: The source language, if it was said.
+        target: The target language, if it was said.
+
+    Raises:
+        UsageError: What was said is not there, or is not enough; the message lists the languages.
+    """
+    names = sorted(languages)
+    present = f"{place}: there is text in {' and '.join(names) or 'no language'}"
+    for name in (source, target):
+        if name is not None and name not in names:
+            raise UsageError(f"{present}, but not in {name!r}")
+    if source is not None and source == target:
+        raise UsageError(f"{place}: {source!r} cannot be both source and target")
+    if len(names) < 2:
+        raise UsageError(f"{present}, and two languages are needed")
+    if target is None:
+        candidates = [name for name in names if name != source]
+        usual = [name for name in _TARGETS if name in candidates]
+        if not usual and len(candidates) > 1:
+            raise UsageError(f"{present}: which is translated into?", "say the target language")
+        target = usual[0] if usual else candidates[0]
+    if source is None:
+        candidates = [name for name in names if name != target]
+        if len(candidates) > 1:
+            raise UsageError(f"{present}: which is translated into {target!r}?", "say the source language")
+        source = candidates[0]
+    return source, target
 
 
 def pair_texts(
-    paths: tuple[Path, Path],
-    numbered: list[list[tuple[int, bytes]]],
-    on_bad: OnBad,
-    report: Callable[[str], None],
+    paths: tuple[Path, Path], numbered: list[list[tuple[int, bytes]]], on_bad: OnBad, report: Report
 ) -> list[Line]:
-    """Pair the texts at the same place in two files.
+    """Pair the texts at the same place in two files, which must have equally many.
 
     Args:
         paths: The files, for messages.
         numbered: For each file its texts and the lines where they stand.
-        on_bad: What happens when a text is empty or not to be read: "stop", or "skip" to leave the pair out.
+        on_bad: What happens to a pair with a text that is empty or cannot be read.
         report: Told what was left out.
-
-    Raises:
-        DataError: The files have unequal numbers of texts, or texts are bad, or all are.
     """
     if len(numbered[0]) != len(numbered[1]):
         raise DataError(
@@ -66,30 +87,9 @@ def pair_texts(
 
 
 def read_source_texts(path: Path) -> list[str]:
-    """Read the texts of a file that has no translations, one a line, without blanks around them.
-
-    Raises:
-        DataError: The file cannot be read, or a line of it is empty or not UTF-8.
-    """
+    """Read the texts of a file that has no translations, one a line, without blanks around them."""
     hint = "every line is a text in UTF-8, and no line is empty"
     return parse_lines(path, lambda number, line: _text(line), "one text a line", hint)
-
-
-def drop_long_pairs(lines: list[Line], max_tokens: int | None, report: Callable[[str], None]) -> list[Line]:
-    """Drop training pairs with more than `max_tokens` words (between blanks) on a side.
-
-    Raises:
-        DataError: None is left.
-    """
-    if max_tokens is None:
-        return lines
-    short_lines = [line for line in lines if max(map(_length, line.pair)) <= max_tokens]
-    if left_out := len(lines) - len(short_lines):
-        noun = "pair" if left_out == 1 else "pairs"
-        report(f"{left_out} training {noun} with more than {max_tokens} words on a side left out")
-    if not short_lines:
-        raise DataError(f"no training pair has at most {max_tokens} words on both sides", "raise max_tokens")
-    return short_lines
 
 
 def split_lines(lines: list[Line], path: Path, hint: str) -> dict[str, list[Line]]:
@@ -100,22 +100,6 @@ def split_lines(lines: list[Line], path: Path, hint: str) -> dict[str, list[Line
         return " ".join(word for word in line.pair.source.split(" ") if word)
 
     return split_by_checksum(lines, source, path, "line", "source", hint)
-
-
-def map_texts(lines: list[Line], change: Callable[[str], str]) -> list[Line]:
-    """Apply a change to both texts of every pair."""
-    return [line._replace(pair=TextPair(*map(change, line.pair))) for line in lines]
-
-
-def unescape_moses(text: str) -> str:
-    """Undo the escapes of the Moses tokenizer; words stay apart."""
-    for written, meant in _MOSES.items():
-        text = text.replace(written, meant)
-    return text
-
-
-def _length(text: str) -> int:
-    return sum(1 for word in text.split(" ") if word)
 
 
 # A ValueError says what is wrong with the line; the caller knows its number.

@@ -4,12 +4,12 @@ A pair has one target that trains and a set of references that are all right; sc
 reference.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from hardpp.data.digests import sha256_of_parts
 from hardpp.data.lines import Place
 from hardpp.data.transduction.tokenizers import Tokenizer
 
@@ -52,7 +52,7 @@ class Bitext(NamedTuple):
         """Make a bitext of a user's own lines, whose places are known."""
         texts = {part: [line.pair for line in lines] for part, lines in parts.items()}
         places = {part: [line.places for line in lines] for part, lines in parts.items()}
-        return cls(name, texts["train"], texts["dev"], texts["test"], places, sentences)
+        return cls(name, **texts, places=places, sentences=sentences)
 
 
 class Corpus(NamedTuple):
@@ -66,13 +66,6 @@ class Corpus(NamedTuple):
     target: Tokenizer
 
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all pairs in order and of the tokenizers; a resume refuses other data by it.
-
-        The name is left out: data that was moved or renamed is still the same data.
-        """
-        digest = hashlib.sha256(json.dumps([self.source.describe(), self.target.describe()]).encode())
-        for part in (self.train, self.dev, self.test):
-            digest.update(b"\npart\n")
-            for pair in part:
-                digest.update(json.dumps(pair).encode() + b"\n")
-        return digest.hexdigest()
+        """SHA-256 of all pairs in order and of the tokenizers."""
+        head = json.dumps([self.source.describe(), self.target.describe()])
+        return sha256_of_parts(head, (map(json.dumps, part) for part in (self.train, self.dev, self.test)))

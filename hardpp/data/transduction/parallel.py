@@ -8,19 +8,10 @@ byte pair encoding (`@@`) stay.
 """
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-from hardpp.data.lines import OnBad, read_lines
-from hardpp.data.transduction.languages import translation_direction
-from hardpp.data.transduction.pairing import (
-    drop_long_pairs,
-    map_texts,
-    pair_texts,
-    split_lines,
-    unescape_moses,
-)
+from hardpp.data.lines import OnBad, Report, read_lines
+from hardpp.data.transduction.pairing import pair_texts, split_lines, translation_direction
 from hardpp.data.transduction.pairs import Bitext, Line
 from hardpp.errors import DataError
 
@@ -36,9 +27,7 @@ def bitext(
     source: str | None = None,
     target: str | None = None,
     on_bad: OnBad = "stop",
-    max_tokens: int | None = None,
-    unescape: bool = False,
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> Bitext:
     """Read a folder, or a pair of files.
 
@@ -46,25 +35,16 @@ def bitext(
         path: A folder, the common beginning of two files, or one of the two.
         source: How the names of the source files end; need not be said when it is clear.
         target: The same for the target; "en" (or "tgt") when there is such a file.
-        on_bad: What happens when a text is empty or not to be read: "stop", or "skip" to leave the pair out.
-        max_tokens: Pairs with more words (between blanks) on a side are left out of train; `report` is told.
-        unescape: Undo what the Moses tokenizer writes for characters, `&apos; &quot; &#91;` and ` @-@ `.
+        on_bad: What happens to a pair with a text that is empty or cannot be read.
         report: Told what was left out.
-
-    Raises:
-        UsageError: The languages are not clear or not there.
-        DataError: Files are missing, empty or unequally long, or hold bad lines; the message names file:line.
     """
     path = Path(path)
-    options: Mapping[str, Any] = {"on_bad": on_bad, "unescape": unescape, "report": report}
     if path.is_dir():
-        name = path.resolve().name
-        parts = {part: texts(*files, **options) for part, files in _folder(path, source, target).items()}
-    else:
-        name = _stem(path).name
-        parts = split_lines(lines(path, source=source, target=target, **options), path, _OWN_SPLIT)
-    parts["train"] = drop_long_pairs(parts["train"], max_tokens, report)
-    return Bitext.of_lines(name, parts)
+        files = _folder(path, source, target)
+        parts = {part: _read(paths, on_bad, report) for part, paths in files.items()}
+        return Bitext.of_lines(path.resolve().name, parts)
+    pairs = lines(path, source=source, target=target, on_bad=on_bad, report=report)
+    return Bitext.of_lines(_stem(path).name, split_lines(pairs, path, _OWN_SPLIT))
 
 
 def lines(
@@ -73,16 +53,10 @@ def lines(
     source: str | None = None,
     target: str | None = None,
     on_bad: OnBad = "stop",
-    unescape: bool = False,
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> list[Line]:
-    """Read every pair of one pair of files, in order; the arguments are those of `bitext`.
-
-    Raises:
-        UsageError, DataError: as for `bitext`.
-    """
-    files = _files(Path(path), source, target)
-    return texts(*files, on_bad=on_bad, unescape=unescape, report=report)
+    """Read every pair of one pair of files, in order; the arguments are those of `bitext`."""
+    return _read(_files(Path(path), source, target), on_bad, report)
 
 
 def is_beginning(path: Path | str) -> bool:
@@ -90,22 +64,9 @@ def is_beginning(path: Path | str) -> bool:
     return not Path(path).exists() and len(_endings(Path(path), ())) > 1
 
 
-def texts(
-    source: Path,
-    target: Path,
-    *,
-    on_bad: OnBad = "stop",
-    unescape: bool = False,
-    report: Callable[[str], None] = lambda text: None,
-) -> list[Line]:
-    """Read the pairs of two files, in order; the arguments are those of `bitext`.
-
-    Raises:
-        DataError: as for `bitext`.
-    """
-    numbered = [list(enumerate(read_lines(path, "one text a line"), start=1)) for path in (source, target)]
-    lines = pair_texts((source, target), numbered, on_bad, report)
-    return map_texts(lines, unescape_moses) if unescape else lines
+def _read(paths: tuple[Path, Path], on_bad: OnBad, report: Report) -> list[Line]:
+    numbered = [list(enumerate(read_lines(path, "one text a line"), start=1)) for path in paths]
+    return pair_texts(paths, numbered, on_bad, report)
 
 
 def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tuple[Path, Path]]:
@@ -139,8 +100,7 @@ def _ending(name: str, names: tuple[str, ...], stated: set[str | None]) -> str |
     part, *between, ending = name.split(".") if name.count(".") in (1, 2) else ("", "")
     if part not in names or not all("-" in pair for pair in between):
         return None
-    is_language = _LANGUAGE.fullmatch(ending) and ending not in _NO_LANGUAGE
-    return ending if is_language or ending in stated else None
+    return ending if _is_language(ending) or ending in stated else None
 
 
 def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Path]:
@@ -162,8 +122,10 @@ def _stem(path: Path) -> Path:
 def _endings(stem: Path, stated: tuple[str | None, ...]) -> list[str]:
     # The languages of the files that begin with a name.
     beside = stem.parent.iterdir() if stem.parent.is_dir() else iter(())
-    endings = [
-        file.name.removeprefix(f"{stem.name}.") for file in beside if file.name.startswith(f"{stem.name}.")
-    ]
-    languages = [ending for ending in endings if ending in stated or _LANGUAGE.fullmatch(ending)]
-    return [ending for ending in languages if ending in stated or ending not in _NO_LANGUAGE]
+    start = f"{stem.name}."
+    endings = [file.name.removeprefix(start) for file in beside if file.name.startswith(start)]
+    return [ending for ending in endings if _is_language(ending) or ending in stated]
+
+
+def _is_language(ending: str) -> bool:
+    return _LANGUAGE.fullmatch(ending) is not None and ending not in _NO_LANGUAGE

@@ -21,11 +21,7 @@ BLANK = "\u2581"
 
 
 class Pieces:
-    """Text as pieces of words.
-
-    Args:
-        model: a sentencepiece model, serialised.
-    """
+    """Text as pieces of words, by a serialised sentencepiece model."""
 
     kind: str = "pieces"
     sentences: bool = True
@@ -35,12 +31,7 @@ class Pieces:
 
     @classmethod
     def learn(cls, texts: Iterable[str], size: int) -> "Pieces":
-        """Learn about `size` pieces from texts; fewer where the texts have not so many.
-
-        Raises:
-            DataError: nothing can be learnt from these texts.
-            UsageError: sentencepiece is not installed.
-        """
+        """Learn about `size` pieces from texts; fewer where the texts have not so many."""
         trainer, model = _sentencepiece().SentencePieceTrainer, io.BytesIO()
         lines = list(texts)
         characters = len({character for line in lines for character in line})
@@ -67,27 +58,20 @@ class Pieces:
 
     @classmethod
     def load(cls, description: Mapping[str, Any]) -> "Pieces":
-        """Restore pieces from what `describe` returned.
-
-        Raises:
-            KeyError, ValueError: it is not what `describe` returned.
-        """
+        """Restore pieces from what `describe` returned; a KeyError or ValueError if it did not."""
         return cls(base64.b64decode(description["model"], validate=True))
 
     def describe(self) -> dict[str, Any]:
-        """The kind and the model in base64."""
         return {"kind": self.kind, "model": base64.b64encode(self.model).decode("ascii")}
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        """Cut a text into pieces; what was never seen is a piece of its own, and so is a text of blanks."""
+        # What was never seen is a piece of its own, and so is a text of blanks.
         return tuple(self._processor.encode(text, out_type=str)) or (text,)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """Join pieces to a text."""
         return "".join(tokens).replace(BLANK, " ").strip(" ")
 
     def word_of(self, tokens: Sequence[str]) -> list[int]:
-        """A piece that begins with a blank begins a word."""
         words, word = [], -1
         for token in tokens:
             word += token.startswith(BLANK) or word < 0

@@ -9,7 +9,7 @@ whatever its case: what was seen in training is not a test.
 import re
 from collections.abc import Iterable
 
-from hardpp.data.parts import part_of
+from hardpp.data.parts import part_of, split
 from hardpp.data.transduction.pairs import Bitext, TextPair
 
 SHORTEST, LONGEST = 3, 50  # words and marks a side
@@ -47,10 +47,9 @@ def select_pairs(pairs: Iterable[tuple[str, TextPair]]) -> list[tuple[str, TextP
 
 def split_by_group(name: str, pairs: Iterable[tuple[str, TextPair]]) -> Bitext:
     """Split pairs into parts by `bucket` of their group, without leaks."""
-    parts: dict[str, list[TextPair]] = {"train": [], "dev": [], "test": []}
-    for group, pair in pairs:
-        parts[part_of(group)].append(pair)
-    return without_leaks(Bitext(name, parts["train"], parts["dev"], parts["test"]))
+    parts = split(pairs, lambda of_group: part_of(of_group[0]))
+    train, dev, test = ([pair for _, pair in part] for part in parts.values())
+    return without_leaks(Bitext(name, train, dev, test))
 
 
 def without_leaks(bitext: Bitext) -> Bitext:

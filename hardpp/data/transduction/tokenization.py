@@ -1,9 +1,9 @@
 """From texts to tokens: a bitext becomes the corpus that trains."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from hardpp.data.lines import BadLine, OnBad, Place, report_bad
+from hardpp.data.lines import BadLine, OnBad, Place, Report, report_bad
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
 from hardpp.data.transduction.pieces import Pieces
@@ -34,7 +34,7 @@ def tokenize_bitext(
     pooled: bool,
     max_length: int | None = None,
     on_bad: OnBad = "stop",
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> Corpus:
     """Tokenize every text of a bitext.
 
@@ -42,15 +42,12 @@ def tokenize_bitext(
     others such pairs are left out of train, with a count, and stay in dev and test.
 
     Args:
-        bitext: texts in three parts.
-        source, target: how each side is cut.
-        pooled: see `with_references`; in dev and test there is then one pair a distinct source.
-        max_length: symbols a side; None for any number.
-        on_bad: what happens to bad lines: "stop", or "skip" to leave them out.
-        report: told in a few words what is going on.
-
-    Raises:
-        DataError: pairs are too long, or all of a part are; the message names file and lines.
+        bitext: Texts in three parts.
+        source, target: How each side is cut.
+        pooled: See `with_references`; in dev and test there is then one pair a distinct source.
+        max_length: Symbols a side; None for any number.
+        on_bad: What happens to pairs that are too long.
+        report: Told what was left out.
     """
     parts = {name: tokenize_texts(getattr(bitext, name), source, target) for name in PARTS}
     if max_length is not None:
@@ -69,13 +66,9 @@ def tokenize_lines(
     pooled: bool,
     max_length: int | None,
     on_bad: OnBad,
-    report: Callable[[str], None],
+    report: Report,
 ) -> list[Pair]:
-    """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`.
-
-    Raises:
-        DataError: as for `tokenize_bitext`.
-    """
+    """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`."""
     sides = tokenize_texts([line.pair for line in lines], source, target)
     if max_length is not None:
         report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
@@ -88,17 +81,17 @@ def tokenizers(
     source_tokens: str,
     target_tokens: str,
     size: int,
-    report: Callable[[str], None] = lambda text: None,
+    report: Report = lambda text: None,
 ) -> tuple[Tokenizer, Tokenizer]:
     """Choose the tokenizers of the two sides: by name, or, for "auto", by what their texts hold.
 
     Sentences that byte pair encoding has cut, as marks in the train part tell, stay so; others become pieces.
 
     Args:
-        bitext: the texts; pieces are learnt from the train part, from both sides together if both have them.
+        bitext: The texts; pieces are learnt from the train part, from both sides together if both have them.
         source_tokens, target_tokens: "auto", "characters", "words", "bpe" or "pieces".
-        size: how many pieces are learnt.
-        report: told when what has such marks is made pieces.
+        size: How many pieces are learnt.
+        report: Told when what has such marks is made pieces.
     """
     kinds = {"source": source_tokens, "target": target_tokens}
     marked_sides = [side for side in kinds if has_bpe_marks(getattr(line, side) for line in bitext.train)]
@@ -130,10 +123,8 @@ def tokenize_texts(texts: Sequence[TextPair], source: Tokenizer, target: Tokeniz
 def with_references(sides: Sequence[TokenPair], *, pooled: bool) -> list[Pair]:
     """Give every pair its right answers, in order.
 
-    Args:
-        sides: what was cut.
-        pooled: are all targets of a source right answers to it (pronunciations), or only its own one
-            (translations)?
+    Where `pooled`, all targets of a source are right answers to it (pronunciations), else only its own one
+    (translations).
     """
     if not pooled:
         return [Pair(x, y, (y,)) for x, y in sides]
@@ -165,11 +156,7 @@ def _distinct(part: list[Pair]) -> list[Pair]:
 
 # What is left of the parts out of which pairs that are too long are taken.
 def _short(
-    bitext: Bitext,
-    parts: Mapping[str, list[TokenPair]],
-    max_length: int,
-    on_bad: OnBad,
-    report: Callable[[str], None],
+    bitext: Bitext, parts: Mapping[str, list[TokenPair]], max_length: int, on_bad: OnBad, report: Report
 ) -> dict[str, list[TokenPair]]:
     bad: list[BadLine] = []
     for name, places in bitext.places.items():

@@ -35,11 +35,7 @@ class Tokenizer(Protocol):
 
 
 class Characters:
-    """Every character is a symbol, and a word of its own to links.
-
-    Args:
-        sentences: the texts are sentences.
-    """
+    """Every character is a symbol, and a word of its own to links."""
 
     kind: str = "characters"
     sentences: bool = False
@@ -48,19 +44,16 @@ class Characters:
         self.sentences = sentences or type(self).sentences
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        """The characters."""
         return tuple(text)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The characters together."""
         return "".join(tokens)
 
     def word_of(self, tokens: Sequence[str]) -> list[int]:
-        """0, 1, 2, ..."""
         return list(range(len(tokens)))
 
     def describe(self) -> dict[str, Any]:
-        """The kind, and whether texts are sentences where the kind does not say it."""
+        # Whether texts are sentences is said where the kind does not say it.
         description = {"sentences": True} if self.sentences and not type(self).sentences else {}
         return {"kind": self.kind, **description}
 
@@ -71,11 +64,9 @@ class Words(Characters):
     kind = "words"
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        """The words between blanks."""
         return tuple(token for token in text.split(" ") if token)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The words with a blank between them."""
         return " ".join(tokens)
 
 
@@ -86,11 +77,9 @@ class MarkedWords(Words):
     sentences = True  # nobody cuts words by themselves like that
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The words, put together again."""
         return re.sub("@@( |$)", "", " ".join(tokens))
 
     def word_of(self, tokens: Sequence[str]) -> list[int]:
-        """A word ends with the first part that has no mark."""
         words, word = [], 0
         for token in tokens:
             words.append(word)
@@ -104,11 +93,7 @@ SIMPLE_TOKENIZERS: Mapping[str, type[Characters]] = {
 
 
 def load_tokenizer(description: Mapping[str, Any]) -> Tokenizer:
-    """Restore a tokenizer from what its `describe` returned.
-
-    Raises:
-        KeyError, ValueError: nothing of ours is described like that.
-    """
+    """Restore a tokenizer from what its `describe` returned; a KeyError or ValueError if none did."""
     kind = description["kind"]
     if kind == Pieces.kind:
         return Pieces.load(description)

@@ -5,10 +5,9 @@ test.tsv. How lines end, see `hardpp.data.lines`; blanks (spaces) around a field
 skipped in silence: a bad line is refused with its number, or left out and reported.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Place, decode_line, parse_lines
+from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_lines
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairing import split_lines
 from hardpp.data.transduction.pairs import Bitext, Line, TextPair
@@ -18,45 +17,26 @@ _HINT = "every line is source, TAB, target in UTF-8; a run with --on-bad skip le
 _OWN_SPLIT = "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself"
 
 
-def bitext(
-    path: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
-) -> Bitext:
+def bitext(path: Path | str, *, on_bad: OnBad = "stop", report: Report = lambda text: None) -> Bitext:
     """Read texts from a file or from a folder of three files.
 
-    Args:
-        path: A file, or a folder with train.tsv, dev.tsv and test.tsv; UTF-8, with or without a BOM.
-        on_bad: What happens to bad lines: "stop", or "skip" to leave them out.
-        report: Told what was left out.
-
-    Raises:
-        DataError: The path is missing or empty, a folder lacks a part, a part is empty, or lines are
-            bad (no TAB, further columns, an empty side, NUL, not UTF-8); the message names file:line.
+    A line is bad that has no TAB, further columns, an empty side or NUL, or that is not UTF-8.
     """
     path = Path(path)
-    if path.is_dir():
-        parts = _folder(path, on_bad, report)
-    else:
+    if not path.is_dir():
         parts = split_lines(lines(path, on_bad=on_bad, report=report), path, _OWN_SPLIT)
-    return Bitext.of_lines(path.resolve().name if path.is_dir() else path.stem, parts, sentences=False)
-
-
-def _folder(path: Path, on_bad: OnBad, report: Callable[[str], None]) -> dict[str, list[Line]]:
-    missing = [f"{name}.tsv" for name in PARTS if not (path / f"{name}.tsv").exists()]
-    if missing:
+        return Bitext.of_lines(path.stem, parts, sentences=False)
+    files = {part: path / f"{part}.tsv" for part in PARTS}
+    if missing := [file.name for file in files.values() if not file.exists()]:
         raise DataError(
             f"{path}: the folder lacks {', '.join(missing)}", "it needs train.tsv, dev.tsv and test.tsv"
         )
-    return {name: lines(path / f"{name}.tsv", on_bad=on_bad, report=report) for name in PARTS}
+    parts = {part: lines(file, on_bad=on_bad, report=report) for part, file in files.items()}
+    return Bitext.of_lines(path.resolve().name, parts, sentences=False)
 
 
-def lines(
-    path: Path | str, *, on_bad: OnBad = "stop", report: Callable[[str], None] = lambda text: None
-) -> list[Line]:
-    """Read every line of one file, in order; the arguments are those of `bitext`.
-
-    Raises:
-        DataError: as for `bitext`.
-    """
+def lines(path: Path | str, *, on_bad: OnBad = "stop", report: Report = lambda text: None) -> list[Line]:
+    """Read every line of one file, in order; bad lines are those of `bitext`."""
     path = Path(path)
 
     def line(number: int, content: bytes) -> Line:

@@ -1,7 +1,7 @@
 """Emission counts: how much each particle has emitted after each of its latents.
 
 Where latents say whether something is emitted now, particles are fairly compared at the same progress and
-not at the same latent (`hardpp.ops.temporal`): the temporal baseline and VIMCO's temporal control.
+not at the same latent (`hardpp.ops.leave_one_out`): the temporal baseline and VIMCO's temporal control.
 
 Source: Lawson et al. (2017), equation 7.
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).

@@ -54,12 +54,12 @@ class Lattice(NamedTuple):
     def sample(self, draws: int) -> dict[str, Tensor]:
         """Draws of all decisions, (K, B, N) int64; refuses data that are impossible under the model."""
         check_possible(log_total(self.arcs, self.end))
-        return {self.site: draw_paths(self.arcs, self.end, draws).transitions}
+        return {self.site: draw_paths(self.arcs, self.end, draws)}
 
     def mode(self) -> tuple[dict[str, Tensor], Tensor]:
         """The decisions that are most probable together, (B, N), and their log-probability with y, (B,)."""
-        best = best_path(self.arcs, self.end)
-        return {self.site: best.transitions}, best.weight * self.scale
+        transitions, weight = best_path(self.arcs, self.end)
+        return {self.site: transitions}, weight * self.scale
 
 
 def check_possible(log_p: Tensor) -> None:

@@ -1,34 +1,34 @@
-"""Which pairs train an alignment model: the data sets by name, the user's files by their layout.
+"""Which pairs train an alignment model, what a run keeps of them, and the batches that it reads.
 
-A reader gives texts (`Bitext`), which are cut into symbols here, or a corpus that is cut already. Another
-data set is one line in `CORPORA`.
+Readers give texts (`Bitext`), which are cut into symbols here, or a corpus that is cut already. Another data
+set is one line in `CORPORA` or in `hardpp.data.transduction.bitexts`.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from math import ceil
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
 from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
-from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tsv
+from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tokenization, tsv
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
-from hardpp.data.transduction.tokenization import (
-    reverse_corpus,
-    reverse_pair,
-    tokenize_bitext,
-    tokenize_lines,
-    tokenizers,
-)
-from hardpp.data.transduction.tokenizers import Tokenizer
-from hardpp.tasks.alignment.presets import FEW_SENTENCES, SENTENCES, TRANSLATION, WORDS
-from hardpp.tasks.family import Recommended
+from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
+from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.tasks.family import Description
+from hardpp.tasks.opened_run import OpenedRun, Report
+from hardpp.tasks.sequence_decoding import ALLOWANCE
+from hardpp.types import SequenceBatch
 
+BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
 Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
-Report = Callable[[str], None]
-Cut = tuple[Tokenizer, Tokenizer]  # of sources and of targets
+Sides = tuple[Tokenizer, Tokenizer]  # what sources are cut by, and what targets are
 
 
 class PairData(DataConfig):
@@ -51,121 +51,146 @@ class PairData(DataConfig):
         return super().is_there(name) or parallel.is_beginning(name)
 
 
-class DataSet(NamedTuple):
-    """A data set that has a name."""
-
-    read: Callable[[PairData, Report], Bitext | Corpus]
-    recommended: Recommended
-
-
 def _cmudict(config: PairData, report: Report) -> Corpus:
     return cmudict.corpus(fetch("cmudict", report), train_words=config.train_limit or 10_000)
 
 
 # What Greek endings say is read, but not written: as targets lemmas are few enough to be learnt.
 def _bible_alignments(config: PairData, report: Report) -> Corpus:
-    greek: Any = "lemmas" if config.reverse else "analysed"
-    return bible_alignments.corpus(fetch("bible-alignments", report), greek=greek)
+    return bible_alignments.corpus(fetch("bible-alignments", report), analysed=not config.reverse)
 
 
-def _bitext(config: PairData, report: Report) -> Bitext:
-    return bitexts.bitext(config.name, report)
-
-
-CORPORA: dict[str, DataSet] = {
-    "cmudict": DataSet(_cmudict, Recommended()),
-    "bible-alignments": DataSet(_bible_alignments, WORDS),
-    **{name: DataSet(_bitext, SENTENCES) for name in bitexts.BITEXTS},
-    "ding": DataSet(_bitext, FEW_SENTENCES),
+CORPORA: dict[str, Callable[[PairData, Report], Corpus]] = {
+    "cmudict": _cmudict,
+    "bible-alignments": _bible_alignments,
 }
+NAMES = (*CORPORA, *bitexts.BITEXTS)
 
 
-def recommended(name: str) -> Recommended:
-    """What is recommended for a data set, or for a user's files by their layout."""
-    if name in CORPORA:
-        return CORPORA[name].recommended
-    return Recommended() if _is_tsv(Path(name)) else TRANSLATION
-
-
-def load(config: PairData, report: Report, cut: Cut | None = None) -> Corpus:
+def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus:
     """The pairs: a named data set, fetched if need be, or the user's own file or folder.
 
     Args:
         config: which, and how they are cut.
         report: told in a few words what is going on.
-        cut: how a run cuts its sources and targets, for texts that must be cut the same way.
+        sides: what a run cuts its texts by, before they are reversed.
 
     Raises:
         DataError: they cannot be fetched or read.
     """
-    corpus = _read(config, report)
+    corpus: Corpus | Bitext
+    if config.name in CORPORA:
+        corpus = CORPORA[config.name](config, report)
+    elif config.name in bitexts.BITEXTS:
+        corpus = bitexts.bitext(config.name, report)
+    else:
+        reader, options = _reader(config, report)
+        corpus = reader.bitext(Path(config.name), **options)
     if isinstance(corpus, Bitext):
-        corpus = _cut(config, corpus, report, cut)
+        corpus = _tokenized(config, corpus, report, sides)
     if config.reverse:
-        corpus = reverse_corpus(corpus)
+        corpus = tokenization.reverse_corpus(corpus)
     return corpus._replace(train=corpus.train[: config.train_limit])
 
 
 def is_single(name: str) -> bool:
     """Is this one file of pairs (a pipe, too), or one pair of files, neither of which is parted?"""
-    return name not in CORPORA and not Path(name).is_dir()
+    return name not in NAMES and not Path(name).is_dir()
 
 
-def single(config: PairData, cut: Cut, report: Report) -> list[Pair]:
-    """Every line of one file or pair of files, in order, cut as a run cuts its sources and targets.
-
-    Raises:
-        UsageError: it is not clear which file is the source.
-        DataError: a file cannot be read.
-    """
-    sides, path = cut[::-1] if config.reverse else cut, Path(config.name)
-    how = _bad_lines(config, report)
-    lines = tsv.lines(path, **how) if _is_tsv(path) else parallel.lines(path, **_languages(config), **how)
-    cutting = _cutting(config, sides, report)
-    if config.on_bad == "stop":  # as in `_cut`
-        cutting["max_length"] = None
-    pairs = tokenize_lines(lines, *sides, **cutting)
-    return [reverse_pair(pair) for pair in pairs] if config.reverse else pairs
+def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
+    """Every line of one file or pair of files, in order; for the arguments and errors see `load`."""
+    reader, options = _reader(config, report)
+    lines = reader.lines(Path(config.name), **options)
+    max_length = None if config.on_bad == "stop" else config.max_length  # as in `_tokenized`
+    pairs = tokenization.tokenize_lines(lines, **_cutting(config, sides, report), max_length=max_length)
+    return [tokenization.reverse_pair(pair) for pair in pairs] if config.reverse else pairs
 
 
-def _read(config: PairData, report: Report) -> Bitext | Corpus:
-    if config.name in CORPORA:
-        return CORPORA[config.name].read(config, report)
-    path = Path(config.name)
-    how = _bad_lines(config, report)
-    if _is_tsv(path):
-        return tsv.bitext(path, **how)
-    raw = path.is_dir() and iwslt.is_raw(path)
-    return (iwslt if raw else parallel).bitext(path, **_languages(config), **how)
-
-
-def _cut(config: PairData, bitext: Bitext, report: Report, cut: Cut | None) -> Corpus:
-    if cut is None:
-        sides = tokenizers(bitext, config.source_tokens, config.target_tokens, config.pieces, report)
-    else:
-        sides = cut[::-1] if config.reverse else cut
-        # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
-        kept = ("dev", "test") if config.on_bad == "skip" else ()
-        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in kept})
-    return tokenize_bitext(bitext, *sides, **_cutting(config, sides, report))
-
-
-def _cutting(config: PairData, sides: Cut, report: Report) -> dict[str, Any]:
-    options = {"pooled": not sides[1].sentences, "max_length": config.max_length}
-    return options | _bad_lines(config, report)
-
-
-def _bad_lines(config: PairData, report: Report) -> dict[str, Any]:
-    return {"on_bad": config.on_bad, "report": report}
-
-
-def _languages(config: PairData) -> dict[str, Any]:
-    return {"source": config.source_language, "target": config.target_language}
-
-
-# A TSV file or pipe, or a folder of three files; whatever else is there is parallel text, and so is a name
-# that two files begin with.
-def _is_tsv(path: Path) -> bool:
+def is_tsv(path: Path) -> bool:
+    """Is this a TSV file or pipe, or a folder of three, and no parallel text?"""
     if path.is_dir():
         return any(path.glob("*.tsv"))
     return path.suffix in (".tsv", ".txt", "") and not parallel.is_beginning(path)
+
+
+# What reads the user's own files by their layout, and its options.
+def _reader(config: PairData, report: Report) -> tuple[Any, dict[str, Any]]:
+    path = Path(config.name)
+    options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+    if is_tsv(path):
+        return tsv, options
+    options |= {"source": config.source_language, "target": config.target_language}
+    return iwslt if path.is_dir() and iwslt.is_raw(path) else parallel, options
+
+
+def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:
+    if sides is None:
+        tokens = config.source_tokens, config.target_tokens
+        sides = tokenization.tokenizers(bitext, *tokens, config.pieces, report)
+    else:
+        # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
+        checked = ("dev", "test") if config.on_bad == "skip" else ()
+        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in checked})
+    cutting = _cutting(config, sides, report)
+    return tokenization.tokenize_bitext(bitext, **cutting, max_length=config.max_length)
+
+
+def _cutting(config: PairData, sides: Sides, report: Report) -> dict[str, Any]:
+    source, target = sides
+    pooled = not target.sentences
+    return {"source": source, "target": target, "pooled": pooled, "on_bad": config.on_bad, "report": report}
+
+
+class PairsDescription(Description):
+    """Vocabularies of the training part, tokenizers and lengths."""
+
+    source_vocabulary: list[str]
+    target_vocabulary: list[str]
+    target_counts: list[int]  # one more than how often each target symbol occurs
+    source_tokens: dict[str, Any]  # as a tokenizer describes itself
+    target_tokens: dict[str, Any]
+    longest_target: PositiveInt  # symbols
+    target_per_source: float  # the most target symbols for one source symbol
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        _, target = self.vocabularies
+        if len(self.target_counts) != len(target):
+            raise ValueError(f"{len(self.target_counts)} target_counts of {len(target)} target symbols")
+        try:
+            _ = self.tokenizers
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"there is no such tokenizer: {error}") from error
+        return self
+
+    @cached_property
+    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
+        """Of source and target."""
+        return Vocabulary(tuple(self.source_vocabulary)), Vocabulary(tuple(self.target_vocabulary))
+
+    @cached_property
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """Of source and target."""
+        return load_tokenizer(self.source_tokens), load_tokenizer(self.target_tokens)
+
+    def longest(self, positions: int) -> int:
+        """How many symbols a target may have, its end mark included, for a source of so many positions.
+
+        Half as much again as training targets had, for such sources and at most, and a few more.
+        """
+        most = min(self.target_per_source * positions, self.longest_target)
+        return ceil(1.5 * most) + ALLOWANCE
+
+
+def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
+    """One more than how often each symbol occurs in the targets, end marks included."""
+    counts = Counter(id for pair in pairs for id in (*vocabulary.encode(pair.target), BOUNDARY))
+    return [1 + counts[id] for id in range(len(vocabulary))]
+
+
+def batches(run: OpenedRun, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """All pairs in batches of like length on the run's device, each with the indices of its pairs."""
+    lengths = [len(pair.source) for pair in pairs]
+    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
+        yield indices, run.batch([pairs[index] for index in indices])

@@ -1,4 +1,4 @@
-"""Figures of a run on sequence pairs: of what it decodes, and of what its programs make of the right targets.
+"""What a run on sequence pairs decodes, where it attends, and figures of both.
 
 Shapes: B data, T output steps (the end mark included), S source positions.
 """
@@ -19,22 +19,18 @@ from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
 from hardpp.metrics.bleu import bleu
 from hardpp.metrics.error_rates import error_rates
-from hardpp.tasks.alignment.batches import batches
-from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.attention import attention_weights, exact_and_gap, total_bound
+from hardpp.tasks.alignment.data import batches
+from hardpp.tasks.attention import exact_and_gap, total_bound, weights_of_items
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences
 from hardpp.types import SequenceBatch
 
-_TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before
+GREEDY = SequenceDecoding(beam=1)
+_TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were tokenised before: tok:none
 
 
 def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
-    """Quality of the decoded targets, and likelihoods, of a list of pairs.
-
-    Returns:
-        of `quality`, of `likelihoods`; `pairs`; the run's `step`; `seconds` of decoding per 1,000 pairs.
-    """
+    """Quality of the decoded targets, and likelihoods, of pairs: see `AlignmentFamily.figures`."""
     began = time.perf_counter()
     decoded = decode(run, pairs, options)
     seconds = time.perf_counter() - began
@@ -47,11 +43,19 @@ def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -
     }
 
 
-def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again.
+def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[list[str]]:
+    """The most probable target of every source: greedy, or the best of a beam."""
+    outputs: list[list[str]] = [[] for _ in pairs]
+    _, vocabulary = run.description.vocabularies
+    for indices, batch in batches(run, pairs):
+        max_steps = run.description.longest(batch.source.shape[1])
+        for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
+            outputs[index] = vocabulary.decode(symbols)
+    return outputs
 
-    sacreBLEU parts words and marks (tok:13a) but for texts that were tokenised before (tok:none).
-    """
+
+def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """PER and WER against the nearest reference; of sentences BLEU, of texts put together again."""
     _, tokenizer = run.description.tokenizers
     if tokenizer.sentences:
         references = [[tokenizer.detokenize(right) for right in pair.references] for pair in pairs]
@@ -63,16 +67,9 @@ def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[st
 
 
 def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) -> dict[str, float]:
-    """Nats per symbol of the targets, end marks included.
+    """Nats per symbol of the targets, and perplexity, end marks included.
 
-    Args:
-        run: the trained run.
-        pairs: sources and targets.
-        keep: predict from the so many likeliest source positions alone; None for all.
-
-    Returns:
-        `nll`, -log p(target | source) as the run predicts it; `PPL`, its exponential; `entropy` of the prior
-        over positions; `kl`, KL(guide || exact posterior).
+    `nll` is as the run predicts targets, from the `keep` likeliest source positions, or from all (None).
     """
     totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
     model, guide = run.programs
@@ -96,13 +93,7 @@ def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) 
 
 def position_weights(run: OpenedRun, pairs: Sequence[Pair], view: str) -> list[Tensor]:
     """p(position) of every step of every pair under the prior, guide or posterior: (T, S) each."""
-    weights: list[Tensor] = [torch.empty(0) for _ in pairs]
-    for indices, batch in batches(run, pairs):
-        of_batch = attention_weights(run, batch, sites.ALIGNMENT, view).cpu()
-        for index, padded in zip(indices, of_batch, strict=True):
-            pair = pairs[index]
-            weights[index] = padded[: len(pair.target) + 1, : len(pair.source) + 1]
-    return weights
+    return weights_of_items(run, batches(run, pairs), sites.ALIGNMENT, view)
 
 
 # Entropy of p(position | source, symbols before), nats, summed over the batch's symbols: also of a chain,

@@ -1,28 +1,59 @@
 """Latent alignment: sequence pairs in which each output symbol attends to one source position.
 
-Sources: Deng et al. (2018) for model and guide; the presets are ours.
+Sources: Deng et al. (2018) for model and guide, and the sizes of `paper` (appendix); other settings are ours.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
-from hardpp.config import RunConfig
-from hardpp.data.order import length_buckets
+from hardpp.config import RunConfig, merge
+from hardpp.data.batches import in_order, length_buckets
 from hardpp.data.transduction.batches import collate, encode
+from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.pairs import Corpus
-from hardpp.data.vocabulary import BOUNDARY
-from hardpp.tasks.alignment import data as pair_data
-from hardpp.tasks.alignment.batches import ordered_batches
-from hardpp.tasks.alignment.chain_network import ChainParts, chain_parts, smoothed_guide
-from hardpp.tasks.alignment.data import CORPORA, PairData
-from hardpp.tasks.alignment.description import PairsDescription, describe
-from hardpp.tasks.alignment.network import AlignmentNetwork, AttentionParts, attention_parts, stepwise_guide
-from hardpp.tasks.alignment.presets import PAPER
+from hardpp.data.vocabulary import Vocabulary
+from hardpp.tasks.alignment import network as networks
+from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
 from hardpp.tasks.alignment.run import AlignmentRun
-from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Recommended, prior_guide
-from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.opened_run import Report
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.types import SequenceBatch
+
+# More symbols, fewer passes, and wider beams that are paid for by length. Much dropout and fast steps let
+# attention settle on one position for good before it has learnt where to look.
+_SIZES = {"embedding": 192, "encoder": 128, "skip": True, "decoder": 256, "scorer": "additive", "guide": 96}
+_TRANSLATION: dict[str, Any] = {
+    "network": {**_SIZES, "dropout": 0.2, "embedding_dropout": 0.1, "symbol_dropout": 0.0},
+    "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.01},
+    "training": {"batch_size": 32, "max_epochs": 6},
+    "decoding": {"length_penalty": 1.0},
+}
+_SENTENCES = merge([_TRANSLATION, {"data": {"source_tokens": "pieces", "target_tokens": "pieces"}}])
+_SMALLER = {"embedding": 128, "encoder": 96, "decoder": 192, "guide": 64}
+_FEW_SENTENCES = merge([_SENTENCES, {"data": {"pieces": 1000}, "network": _SMALLER}])
+# Few verses and many rare words: each word by itself, with its analysis, and moves from one to the next.
+_WORDS = {
+    "objective": "exact",
+    "network": {"alignment": "chain", "decoder": 256, "dropout": 0.3},
+    "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.0, "warmup_steps": 100, "clip_norm": 20.0},
+    "training": {"max_epochs": 7},
+    "decoding": {"beam": 1},
+}
+_RECOMMENDED = {
+    "cmudict": Recommended(),
+    "bible-alignments": Recommended(_WORDS, guides={"exact": "smoothed"}),
+    **dict.fromkeys(BITEXTS, Recommended(_SENTENCES)),
+    "ding": Recommended(_FEW_SENTENCES),
+}
+_PAPER_SIZES = {"embedding": 512, "encoder": 512, "encoder_layers": 2, "decoder": 768, "decoder_layers": 2}
+_PAPER_DROPOUT = {"dropout": 0.3, "embedding_dropout": 0.3, "symbol_dropout": 0.0, "guide_dropout": 0.3}
+_PAPER = {
+    "network": {**_PAPER_SIZES, "scorer": "additive", "guide": 512, **_PAPER_DROPOUT},
+    "optimiser": {"learning_rate": 3e-4},
+}
 
 
 class AlignmentFamily(Family):
@@ -32,21 +63,23 @@ class AlignmentFamily(Family):
     summary = "every output symbol picks one source position (Deng et al. 2018)"
     unit = "symbol"
     data = PairData
-    network = AlignmentNetwork
+    network = networks.AlignmentNetwork
     decoding = SequenceDecoding
     description = PairsDescription
     run = AlignmentRun
-    presets = {"small": Recommended(), "paper": PAPER}
+    presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
     guides = {
         "variational": GuideSpec(
-            "reads the whole source and target, bilinear score (Deng et al. 2018)", stepwise_guide
+            "reads the whole source and target, bilinear score (Deng et al. 2018)", networks.stepwise_guide
         ),
         "prior": GuideSpec("the model's own latents: hard attention (Xu et al. 2015)", prior_guide, False),
         "smoothed": GuideSpec(
-            "of a chain: each position given all symbols; has nothing to train", smoothed_guide, False
+            "of a chain: each position given all symbols; has nothing to train",
+            networks.smoothed_guide,
+            False,
         ),
     }
-    data_sets = tuple(CORPORA)
+    data_sets = NAMES
     alignment_forms = {
         "tsv": AlignmentForm("pair, step, symbol, position (from 0), source symbol, probability"),
         "pharaoh": AlignmentForm(
@@ -76,26 +109,34 @@ class AlignmentFamily(Family):
     word_links = True
 
     def recommended(self, data: str) -> Recommended:
-        """What is recommended for a data set, or for a user's files by their layout."""
-        return pair_data.recommended(data)
+        own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)
+        return _RECOMMENDED.get(data, own)
 
-    def load(self, config: PairData, report: Callable[[str], None]) -> Corpus:
-        """The pairs: a named data set, fetched if need be, or the user's own file or folder."""
-        return pair_data.load(config, report)
+    def load(self, config: PairData, report: Report) -> Corpus:
+        return load(config, report)
 
     def describe(self, data: Corpus) -> PairsDescription:
-        """Vocabularies of the training part, tokenizers, lengths, and the data's fingerprint."""
-        return describe(data)
+        train = data.train
+        source = Vocabulary.of(pair.source for pair in train)
+        target = Vocabulary.of(pair.target for pair in train)
+        ratios = [(len(pair.target) - ALLOWANCE) / len(pair.source) for pair in train]
+        return PairsDescription(
+            source_vocabulary=list(source.symbols),
+            target_vocabulary=list(target.symbols),
+            target_counts=target_counts(train, target),
+            source_tokens=data.source.describe(),
+            target_tokens=data.target.describe(),
+            longest_target=max(len(pair.target) for pair in train),
+            target_per_source=max(1.0, max(ratios)),
+            fingerprint=data.fingerprint(),
+        )
 
-    def parts(self, network: AlignmentNetwork, description: PairsDescription) -> AttentionParts | ChainParts:
-        """The model, and the embeddings that a guide shares with it."""
-        make = chain_parts if network.alignment == "chain" else attention_parts
-        return make(network, description)
+    def parts(
+        self, network: networks.AlignmentNetwork, description: PairsDescription
+    ) -> networks.AlignmentParts:
+        return networks.alignment_parts(network, description)
 
-    def epoch_batches(
-        self, config: RunConfig, data: Corpus, description: PairsDescription
-    ) -> Callable[[int], Sequence[Callable[[], SequenceBatch]]]:
-        """Length-bucketed batches of the training part, shuffled by the seed and the epoch."""
+    def epoch_batches(self, config: RunConfig, data: Corpus, description: PairsDescription) -> EpochBatches:
         items = encode(data.train, *description.vocabularies)
         lengths = [len(item.source) for item in items], [len(item.target) for item in items]
 
@@ -108,16 +149,16 @@ class AlignmentFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: Corpus, description: PairsDescription
     ) -> list[SequenceBatch]:
-        """The dev part by length."""
-        return [batch for _, batch in ordered_batches(data.dev, description, config.training.batch_size)]
+        items = encode(data.dev, *description.vocabularies)
+        batches = in_order([len(item.source) for item in items], config.training.batch_size)
+        return [collate([items[index] for index in batch]) for batch in batches]
 
     def label(self, description: PairsDescription, batch: SequenceBatch, row: int) -> str:
-        """The pair as text, without its end marks."""
+        sides = (batch.source, batch.source_mask), (batch.target, batch.target_mask)
         texts = []
-        sides = zip(
-            (batch.source, batch.target), description.tokenizers, description.vocabularies, strict=True
-        )
-        for ids, tokenizer, vocabulary in sides:
-            symbols = takewhile(lambda symbol: symbol != BOUNDARY, ids[row].tolist())
-            texts.append(tokenizer.detokenize(vocabulary.decode(symbols)))
-        return f"the pair {texts[0]!r} -> {texts[1]!r}"
+        for (ids, mask), tokenizer, vocabulary in zip(
+            sides, description.tokenizers, description.vocabularies, strict=True
+        ):
+            symbols = vocabulary.decode(ids[row, mask[row]].tolist()[:-1])  # without the end mark
+            texts.append(tokenizer.detokenize(symbols))
+        return "the pair {!r} -> {!r}".format(*texts)

@@ -1,7 +1,8 @@
-"""The networks of alignment models by attention, their guide, and the options of all of them."""
+"""The networks of alignment models, by attention or as a chain, of their guides, and their options."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -9,12 +10,16 @@ from hardpp.config import Section
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
+from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer
+from hardpp.nn.chain_decoder import ChainDecoder
 from hardpp.nn.decoder import InputFeedingDecoder
+from hardpp.nn.factors import MARK, FactoredEmbedding, FactoredLinear
+from hardpp.nn.lexical import LexicalEncoder, LexicalReadout
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.tasks.alignment.description import PairsDescription
+from hardpp.tasks.alignment.data import PairsDescription
 
 
 class AlignmentNetwork(Section):
@@ -41,17 +46,18 @@ class AlignmentNetwork(Section):
     )
 
 
-class AttentionParts(NamedTuple):
-    """A model whose steps are independent given the data, and what its guide shares with it."""
+class AlignmentParts(NamedTuple):
+    """A model, and what its guides are made from."""
 
     model: LatentAlignment
-    source: nn.Embedding
-    target: nn.Embedding
     network: AlignmentNetwork
+    embeddings: tuple[nn.Embedding, ...] = ()  # of source and target, by attention: the guide shares them
 
 
-def attention_parts(network: AlignmentNetwork, description: PairsDescription) -> AttentionParts:
-    """Makes the model."""
+def alignment_parts(network: AlignmentNetwork, description: PairsDescription) -> AlignmentParts:
+    """Makes the model, by attention or as a chain."""
+    if network.alignment == "chain":
+        return AlignmentParts(_chain(network, description), network)
     source, target = (
         nn.Embedding(len(vocabulary), network.embedding) for vocabulary in description.vocabularies
     )
@@ -73,21 +79,53 @@ def attention_parts(network: AlignmentNetwork, description: PairsDescription) ->
     )
     readout = Readout(memory, network.decoder, network.decoder, target.num_embeddings, network.dropout)
     read = nn.Sequential(source, nn.Dropout(network.embedding_dropout))
-    model = LatentAlignment(read, encoder, decoder, readout, BOUNDARY)
-    return AttentionParts(model, source, target, network)
+    return AlignmentParts(
+        LatentAlignment(read, encoder, decoder, readout, BOUNDARY), network, (source, target)
+    )
 
 
-def stepwise_guide(parts: object) -> nn.Module:
-    """The guide that reads the whole source and target; it shares the embeddings of the model.
+def stepwise_guide(parts: AlignmentParts) -> nn.Module:
+    """The guide that reads the whole source and target.
 
     Raises:
-        UsageError: the parts are those of a chain.
+        UsageError: the model is a chain.
     """
-    if not isinstance(parts, AttentionParts):
-        raise UsageError("a chain has no guide 'variational'", "give --guide smoothed or prior")
     network = parts.network
+    if network.alignment == "chain":
+        raise UsageError("a chain has no guide 'variational'", "give --guide smoothed or prior")
     source_reader, target_reader = (
         BidirectionalLSTM(network.embedding, network.guide, 1, network.guide_dropout) for _ in range(2)
     )
     match = BilinearScorer(target_reader.features, source_reader.features)
-    return StepwiseAlignment(parts.source, parts.target, source_reader, target_reader, match)
+    source, target = parts.embeddings
+    return StepwiseAlignment(source, target, source_reader, target_reader, match)
+
+
+def smoothed_guide(parts: AlignmentParts) -> nn.Module:
+    """The guide that knows the whole target, without parameters of its own.
+
+    Raises:
+        UsageError: the model is no chain.
+    """
+    if parts.network.alignment != "chain":
+        raise UsageError("guide 'smoothed' is that of a chain", "add --set network.alignment=chain")
+    model: Any = parts.model
+    return SmoothedAlignment(model.embedding, model.encoder, model.decoder, BOUNDARY)
+
+
+# Words by themselves, and moves from one to the next.
+def _chain(network: AlignmentNetwork, description: PairsDescription) -> LatentAlignment:
+    source, target = description.source_vocabulary, description.target_vocabulary
+    embedding = nn.Sequential(
+        FactoredEmbedding(source, network.embedding), nn.Dropout(network.embedding_dropout)
+    )
+    encoder = LexicalEncoder(network.embedding, network.decoder, network.dropout)
+    factored = any(MARK in symbol.strip(MARK) for symbol in target)
+    readout = LexicalReadout(
+        FactoredLinear(network.decoder, target) if factored else nn.Linear(network.decoder, len(target))
+    )
+    readout.start(torch.tensor(description.target_counts, dtype=torch.float32))
+    decoder = ChainDecoder(
+        len(target), readout, network.decoder, network.reach, network.history, network.symbol_dropout
+    )
+    return LatentAlignment(embedding, encoder, decoder, readout, BOUNDARY)

@@ -14,16 +14,13 @@ from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
-from hardpp.tasks.alignment import data as pair_data
-from hardpp.tasks.alignment.batches import batches, positions
-from hardpp.tasks.alignment.decoding import decode
-from hardpp.tasks.alignment.description import PairsDescription
-from hardpp.tasks.alignment.evaluation import evaluate, position_weights
+from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, load, single
+from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
@@ -34,15 +31,15 @@ class AlignmentRun(OpenedRun):
     description: PairsDescription
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[Pair]:
-        config, tokenizers = self.data_config(data), self.description.tokenizers
-        if data is not None and part in (None, "all") and pair_data.is_single(data):
-            return pair_data.single(config, tokenizers, report)[:limit]
+        config, sides = self.data_config(data), self.description.tokenizers
+        if config.reverse:
+            sides = sides[::-1]
+        if data is not None and part in (None, "all") and is_single(data):
+            return single(config, sides, report)[:limit]
         corpus = self.data if data is None else None
         if corpus is None:
-            corpus = pair_data.load(config, report, tokenizers)
-        if part == "all":
-            return [*corpus.train, *corpus.dev, *corpus.test][:limit]
-        return getattr(corpus, part or "test")[:limit]
+            corpus = load(config, report, sides)
+        return part_of(corpus, part, limit)
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
         if not items:
@@ -73,20 +70,19 @@ class AlignmentRun(OpenedRun):
         from hardpp.diagnostics.posterior import sample_posterior
 
         names, targets = distinct(self._texts(items)), [pair.target for pair in items]
-        labels = Sentences(names, [positions(pair) for pair in items], targets, END)
+        labels = Sentences(names, [_positions(pair) for pair in items], targets, END)
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
         return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":
-            for links in word_links(self, items, of):
-                yield pharaoh(links, probabilities=form != "pharaoh")
+            yield from (pharaoh(links, form != "pharaoh") for links in word_links(self, items, of))
             return
         yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
         for number, (pair, weights) in enumerate(zip(items, position_weights(self, items, of), strict=True)):
             probability, position = (part.tolist() for part in weights.max(-1))
             for step, symbol in enumerate((*pair.target, END)):
-                source = positions(pair)[position[step]]
+                source = _positions(pair)[position[step]]
                 cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
                 yield "\t".join(map(str, cells))
 
@@ -99,15 +95,10 @@ class AlignmentRun(OpenedRun):
             UsageError: the second run does not go back from where the first one goes to.
         """
         links = symmetrised(*both_ways(self, backward, self._items(items), of), method)
-        return [pharaoh(of_pair, probabilities=form != "pharaoh") for of_pair in links]
+        return [pharaoh(of_pair, form != "pharaoh") for of_pair in links]
 
     def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
-        """Errors of the run's word links against known ones, a row for each way of linking.
-
-        Raises:
-            UsageError: as for `link_words`.
-            DataError: the items have no known links.
-        """
+        """Errors of the run's word links against known ones: see `word_links.compare_links`."""
         return compare_links(self, backward, self._items(items))
 
     def _plot(self, items: Sequence[Pair], count: int, names: Sequence[str]) -> Figures:
@@ -118,8 +109,13 @@ class AlignmentRun(OpenedRun):
         titles = self._texts(drawn)
         for index, (pair, title, name) in enumerate(zip(drawn, titles, file_names(titles, 40), strict=True)):
             panels = [(view, weights[index].numpy()) for view, weights in views.items()]
-            yield name, alignment_figure(panels, positions(pair), (*pair.target, END), title=title)
+            yield name, alignment_figure(panels, _positions(pair), (*pair.target, END), title=title)
 
     def _texts(self, pairs: Sequence[Pair]) -> list[str]:
         tokenizer, _ = self.description.tokenizers
         return [tokenizer.detokenize(pair.source) for pair in pairs]
+
+
+# The symbol at every source position, the end mark last.
+def _positions(pair: Pair) -> tuple[str, ...]:
+    return (*pair.source, END)

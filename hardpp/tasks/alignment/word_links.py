@@ -1,9 +1,11 @@
 """Word alignments of runs: links of one direction, of two together, and their errors.
 
 A run's positions weigh symbols; links are between words (`Tokenizer.word_of`). Links of a run from target to
-source are turned round, so that both directions speak of the same pairs.
+source are turned round, so that both directions speak of the same pairs. A view is whose weights decide:
+"posterior", "guide" or "prior".
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,20 +22,14 @@ from hardpp.tasks.attention import VIEWS
 from hardpp.tasks.opened_run import OpenedRun
 
 
-def word_links(
-    run: OpenedRun, pairs: Sequence[Pair], which: str, *, always: bool = False
-) -> list[list[Link]]:
+def word_links(run: OpenedRun, pairs: Sequence[Pair], view: str, *, always: bool = False) -> list[list[Link]]:
     """Links of words, one list a pair, sorted: the source word of each target word.
 
-    Args:
-        run: the trained run.
-        pairs: what to align.
-        which: by the weights of "posterior", "guide" or "prior".
-        always: link every target word to one source word, even where the end mark is likelier.
+    With `always` every target word has one, even where the end mark is likelier.
     """
     source, target = run.description.tokenizers
     linked = []
-    for pair, weights in zip(pairs, position_weights(run, pairs, which), strict=True):
+    for pair, weights in zip(pairs, position_weights(run, pairs, view), strict=True):
         best = best_links(weights, len(pair.source), len(pair.target), always=always)
         words = links_of_words(best, source.word_of(pair.source), target.word_of(pair.target))
         linked.append(_likeliest(words) if always else words)
@@ -41,15 +37,9 @@ def word_links(
 
 
 def both_ways(
-    forward: OpenedRun, backward: OpenedRun, pairs: Sequence[Pair], which: str
+    forward: OpenedRun, backward: OpenedRun, pairs: Sequence[Pair], view: str
 ) -> tuple[list[list[Link]], list[list[Link]]]:
-    """Links by a run and by a run of the other direction, each one list a pair.
-
-    Args:
-        forward: from source to target of the pairs.
-        backward: from target to source.
-        pairs: cut as `forward` cuts them.
-        which: see `word_links`.
+    """Links of pairs, cut as `forward` cuts them, by that run and by one of the other direction.
 
     Raises:
         UsageError: the second run does not go back where the first one came from.
@@ -59,23 +49,25 @@ def both_ways(
             f"{backward.path} does not go back from what {forward.path} goes to",
             "train it on the same data with --set data.reverse=true",
         )
-    turned = word_links(backward, [reverse_pair(pair) for pair in pairs], which)
-    return word_links(forward, pairs, which), [reversed_links(found) for found in turned]
+    turned = word_links(backward, [reverse_pair(pair) for pair in pairs], view)
+    return word_links(forward, pairs, view), [reversed_links(links) for links in turned]
 
 
 def symmetrised(
     forward: Sequence[Sequence[Link]], backward: Sequence[Sequence[Link]], method: Method
 ) -> list[list[Link]]:
     """Links of both directions made one list a pair; of two probabilities of a link the mean counts."""
-    out = []
+    symmetric = []
     for ahead, back in zip(forward, backward, strict=True):
-        known: dict[tuple[int, int], list[float]] = {}
-        for source, target, probability in (*ahead, *back):
-            known.setdefault((source, target), []).append(probability)
-        one, other = _points([list(ahead), list(back)])
-        points = symmetrise(one, other, method)
-        out.append([Link(*point, sum(known[point]) / len(known[point])) for point in points])
-    return out
+        probabilities: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+        for link in (*ahead, *back):
+            probabilities[link.source, link.target].append(link.probability)
+        one_way, other_way = _points([ahead, back])
+        points = symmetrise(one_way, other_way, method)
+        symmetric.append(
+            [Link(*point, sum(probabilities[point]) / len(probabilities[point])) for point in points]
+        )
+    return symmetric
 
 
 def compare_links(
@@ -91,59 +83,53 @@ def compare_links(
         DataError: the pairs have no known links.
         UsageError: see `both_ways`.
     """
-    gold = known_links(pairs)
+    gold, turned = _known_links(pairs), [reverse_pair(pair) for pair in pairs]
     rows = []
-    for which in VIEWS:
-        hits = hit_rate(_points(word_links(forward, pairs, which, always=True)), gold).rate
+    for view in VIEWS:
+        hits = hit_rate(_points(word_links(forward, pairs, view, always=True)), gold).rate
         if backward is None:
-            rows.append(_row(which, "forward", word_links(forward, pairs, which), gold, hits))
+            rows.append(_row(view, "forward", word_links(forward, pairs, view), gold, hits))
             continue
-        ahead, back = both_ways(forward, backward, pairs, which)
-        turned = [reverse_pair(pair) for pair in pairs]
-        aims = _points(word_links(backward, turned, which, always=True)), known_links(turned)
-        rows.append(_row(which, "forward", ahead, gold, hits))
-        rows.append(_row(which, "backward", back, gold, hit_rate(*aims).rate))
-        rows += [_row(which, method, symmetrised(ahead, back, method), gold) for method in METHODS]
+        ahead, back = both_ways(forward, backward, pairs, view)
+        hits_back = hit_rate(_points(word_links(backward, turned, view, always=True)), _known_links(turned))
+        rows.append(_row(view, "forward", ahead, gold, hits))
+        rows.append(_row(view, "backward", back, gold, hits_back.rate))
+        rows += [_row(view, method, symmetrised(ahead, back, method), gold) for method in METHODS]
     return rows
 
 
-def known_links(pairs: Sequence[Pair]) -> list[Links]:
-    """The links made by hand, one collection a pair.
-
-    Raises:
-        DataError: there are none.
-    """
+# The links made by hand, one collection a pair.
+def _known_links(pairs: Sequence[Pair]) -> list[Links]:
     if not any(pair.links for pair in pairs):
         raise DataError("these pairs have no known links", "bible-alignments has some")
     return [pair.links for pair in pairs]
 
 
 def _row(
-    which: str, how: str, found: list[list[Link]], gold: Sequence[Links], hits: float | None = None
+    view: str, how: str, links: list[list[Link]], gold: Sequence[Links], hits: float | None = None
 ) -> dict[str, Any]:
-    errors = alignment_errors(_points(found), gold)
-    row = {"by": which, "links": how, "AER": errors.error, "precision": errors.precision}
+    errors = alignment_errors(_points(links), gold)
+    row = {"by": view, "links": how, "AER": errors.error, "precision": errors.precision}
     return row | {"recall": errors.recall, "hit": hits}
 
 
-def _points(found: list[list[Link]]) -> list[list[tuple[int, int]]]:
-    return [[(link.source, link.target) for link in row] for row in found]
+def _points(links: Sequence[Sequence[Link]]) -> list[list[tuple[int, int]]]:
+    return [[(link.source, link.target) for link in of_pair] for of_pair in links]
 
 
 # One link a target word: a word in pieces has one a piece.
-def _likeliest(words: list[Link]) -> list[Link]:
+def _likeliest(links: list[Link]) -> list[Link]:
     best: dict[int, Link] = {}
-    for link in words:
+    for link in links:
         if link.target not in best or link.probability > best[link.target].probability:
             best[link.target] = link
     return sorted(best.values())
 
 
 def _sides(run: OpenedRun) -> list[Any]:
-    description = run.description
-    vocabularies = description.source_vocabulary, description.target_vocabulary
+    tokenizers, vocabularies = run.description.tokenizers, run.description.vocabularies
     # One direction may know the factors of symbols where the other knows the first of them alone.
     return [
-        (tokenizer.describe(), {symbol.partition(FACTORS)[0] for symbol in vocabulary})
-        for tokenizer, vocabulary in zip(description.tokenizers, vocabularies, strict=True)
+        (tokenizer.describe(), {symbol.partition(FACTORS)[0] for symbol in vocabulary.symbols})
+        for tokenizer, vocabulary in zip(tokenizers, vocabularies, strict=True)
     ]

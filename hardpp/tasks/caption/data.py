@@ -1,26 +1,43 @@
-"""Which images and sentences train a captioner, and how they become batches.
+"""Captioned images: what a run keeps of them, which it is asked about, and how they become batches.
 
 Shapes: B sentences, S regions, T words.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
+from typing import Annotated, NamedTuple
 
-from hardpp.config import DataConfig
+from pydantic import AfterValidator, Field, PositiveInt
+
+from hardpp.data.batches import in_order
 from hardpp.data.captions.batches import Sentence, collate, sentences
-from hardpp.data.captions.captioned import CaptionedImages, CaptionedPart
-from hardpp.data.captions.corpora import DEFAULT, CaptionOptions, corpus
+from hardpp.data.captions.captioned import CaptionedPart
 from hardpp.data.images.rasters import Box
-from hardpp.data.order import in_order
+from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
-from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.family import Description
 from hardpp.tasks.image_regions import region_count
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
 BATCH = 50  # sentences read at once when a run is asked about them
+
+
+def _vocabulary(words: list[str]) -> list[str]:
+    return list(Vocabulary(tuple(words)).symbols)
+
+
+class CaptionDescription(Description):
+    """Words of the training part, the size of images, and the data's fingerprint."""
+
+    words: Annotated[list[str], AfterValidator(_vocabulary)]  # the end mark first
+    size: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]  # channels, height, width
+    longest: PositiveInt  # words of a sentence
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary(tuple(self.words))
 
 
 class CaptionItems(NamedTuple):
@@ -31,21 +48,17 @@ class CaptionItems(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """Of the sentences' images."""
         return [self.part.names[sentence.image] for sentence in self.sentences]
 
+    def at(self, indices: Sequence[int]) -> "CaptionItems":
+        """Some of the sentences, by their indices."""
+        return self._replace(sentences=[self.sentences[index] for index in indices])
 
-def load(config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
-    """The captioned images: a named corpus, fetched or made, or the user's own folder.
-
-    Raises:
-        DataError: they cannot be fetched or read.
-    """
-    options = CaptionOptions()
-    if config.name == DEFAULT and config.train_limit is not None:
-        options = options._replace(scenes=min(options.scenes, config.train_limit))
-    images = corpus(config.name, options, report)
-    return images._replace(train=images.train.first(config.train_limit))
+    def batch(self, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
+        """The sentences as one batch, in their order; raises DataError if there are none."""
+        if not self.sentences:
+            raise DataError("there are no captions in this part of the data")
+        return collate(self.sentences, self.part, description.vocabulary, partial(region_count, kernels))
 
 
 def first_sentences(part: CaptionedPart, limit: int | None = None) -> CaptionItems:
@@ -53,29 +66,13 @@ def first_sentences(part: CaptionedPart, limit: int | None = None) -> CaptionIte
     return CaptionItems(sentences(part, 1)[:limit], part)
 
 
-def collated(items: CaptionItems, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
-    """The sentences as one batch, in their order.
-
-    Raises:
-        DataError: there are no sentences.
-    """
-    if not items.sentences:
-        raise DataError("there are no captions in this part of the data")
-    return collate(items.sentences, items.part, description.vocabulary, partial(region_count, kernels))
-
-
 def ordered_batches(
     items: CaptionItems, description: CaptionDescription, kernels: Sequence[int]
 ) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All sentences in batches of like length, each with the indices of its sentences.
-
-    Raises:
-        DataError: there are no sentences.
-    """
+    """All sentences in batches of like length, each with the indices of its sentences."""
     lengths = [len(sentence.caption.words) for sentence in items.sentences]
     for indices in in_order(lengths, BATCH) or [[]]:  # a batch of no sentences is refused
-        batch = items._replace(sentences=[items.sentences[index] for index in indices])
-        yield indices, collated(batch, description, kernels)
+        yield indices, items.at(indices).batch(description, kernels)
 
 
 def batches(run: OpenedRun, items: CaptionItems) -> Iterator[tuple[list[int], SequenceBatch]]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hardpp import sites
@@ -20,6 +19,7 @@ from hardpp.tasks.attention import (
     exact_and_gap,
     total_bound,
     total_entropy,
+    weights_of_items,
 )
 from hardpp.tasks.caption.data import CaptionItems, batches, region_boxes
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
@@ -28,15 +28,9 @@ from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_seq
 
 
 def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
-    """What the run makes of images and of their first references.
+    """What the run makes of images and of their first references: see `CaptionFamily.figures`.
 
-    Returns:
-        `BLEU1` to `BLEU4` of the decoded sentences, against all references, with the `signature` of the
-        last, and `same`, how often one is a reference word by word; `nll`, `entropy` and `kl` (see
-        `likelihoods`). Where it is known which region a word is about: `hit_prior`, `hit_guide` and
-        `hit_posterior`, how often the centre of the likeliest region lies in the word's box, and `guess`, the
-        share of regions whose centre does. `images`, the run's `step`, and `seconds` of decoding 1,000
-        sentences.
+    `hit_prior` and the like are there where it is known which region a word is about.
     """
     began = time.perf_counter()
     decoded = [" ".join(words) for words in decode(run, items, options)]
@@ -70,12 +64,7 @@ def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> li
 
 
 def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:
-    """Nats per word of the first references, end marks included.
-
-    Returns:
-        `nll`, -log p(sentence | image) as the run predicts it; `entropy` of the prior over regions; `kl`,
-        KL(guide || exact posterior).
-    """
+    """`nll` as the run predicts it, `entropy` and `kl`: nats per word of the first references."""
     totals, words = dict.fromkeys(("nll", "entropy", "kl"), 0.0), 0.0
     for _, batch in batches(run, items):
         exact, gap = exact_and_gap(run, batch)
@@ -90,12 +79,7 @@ def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:
 
 def word_weights(run: OpenedRun, items: CaptionItems, view: str) -> list[Tensor]:
     """p(region) of every word of every sentence under the prior, guide or posterior: (T, S) each."""
-    weights = [torch.empty(0)] * len(items.sentences)
-    for indices, batch in batches(run, items):
-        of_batch = attention_weights(run, batch, sites.REGION, view).cpu()
-        for index, padded in zip(indices, of_batch, strict=True):
-            weights[index] = padded[: len(items.sentences[index].caption.words) + 1]
-    return weights
+    return weights_of_items(run, batches(run, items), sites.REGION, view)
 
 
 # Figures of every word of which it is known what it is about.

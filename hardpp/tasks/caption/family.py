@@ -9,20 +9,18 @@ from itertools import takewhile
 
 from hardpp.config import DataConfig, RunConfig
 from hardpp.data.captions import corpora
-from hardpp.data.captions.batches import buckets, collate, sentences
+from hardpp.data.captions.batches import buckets, sentences, word_vocabulary
 from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.metrics.bleu import bleu
-from hardpp.tasks.caption import data as caption_data
-from hardpp.tasks.caption.data import first_sentences, ordered_batches
-from hardpp.tasks.caption.description import CaptionDescription, describe
+from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, first_sentences, ordered_batches
 from hardpp.tasks.caption.network import CaptionNetwork, CaptionParts, caption_parts, sentence_informed_guide
 from hardpp.tasks.caption.run import CaptionRun
-from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Recommended, prior_guide
-from hardpp.tasks.image_regions import region_count
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
+_RARE, _MANY = 5, 20_000  # of so many sentences and more, words that are rarer are unknown
 _PAPER = {"image": 512, "embedding": 512, "decoder": 1024, "attention": 512, "guide": 512, "dropout": 0.5}
 
 
@@ -64,7 +62,6 @@ class CaptionFamily(Family):
     }
 
     def recommended(self, data: str) -> Recommended:
-        """What is recommended for captions."""
         return Recommended(
             {
                 "objective": "exact",  # the regions are few enough to be summed over
@@ -75,46 +72,42 @@ class CaptionFamily(Family):
         )
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
-        """The images: a named corpus, fetched or made if need be, or the user's own folder.
-
-        Raises:
-            UsageError: sacrebleu is not installed, which is better known before training than after it.
-        """
-        bleu(["a b"], [["a b"]], tokenized=True, order=1)
-        return caption_data.load(config, report)
+        bleu(["a b"], [["a b"]], tokenized=True, order=1)  # not installed? better known before training
+        options, limit = corpora.CaptionOptions(), config.train_limit
+        if limit is not None:
+            options = options._replace(scenes=min(options.scenes, limit))
+        images = corpora.corpus(config.name, options, report)
+        return images._replace(train=images.train.first(limit))
 
     def describe(self, data: CaptionedImages) -> CaptionDescription:
-        """Words, the size of images, and the data's fingerprint."""
-        return describe(data)
+        train = sentences(data.train)
+        return CaptionDescription(
+            words=list(word_vocabulary(data.train, _RARE if len(train) >= _MANY else 1).symbols),
+            size=list(data.train.images.size),
+            longest=max(len(sentence.caption.words) for sentence in train),
+            fingerprint=data.fingerprint(),
+        )
 
     def parts(self, network: CaptionNetwork, description: CaptionDescription) -> CaptionParts:
-        """The model, and the encoder of images and features of words that a guide shares with it."""
         return caption_parts(network, description)
 
     def epoch_batches(
         self, config: RunConfig, data: CaptionedImages, description: CaptionDescription
-    ) -> Callable[[int], Sequence[Callable[[], SequenceBatch]]]:
-        """Batches of sentences of like length, all references of every image, shuffled by seed and epoch."""
-        references, vocabulary = sentences(data.train), description.vocabulary
-        regions = partial(region_count, config.network["kernels"])
+    ) -> EpochBatches:
+        items, kernels = CaptionItems(sentences(data.train), data.train), config.network["kernels"]
 
         def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
-            batches = buckets(references, config.training.batch_size, config.seed, number)
-            return [
-                partial(collate, [references[index] for index in batch], data.train, vocabulary, regions)
-                for batch in batches
-            ]
+            batches = buckets(items.sentences, config.training.batch_size, config.seed, number)
+            return [partial(items.at(indices).batch, description, kernels) for indices in batches]
 
         return epoch
 
     def dev_batches(
         self, config: RunConfig, data: CaptionedImages, description: CaptionDescription
     ) -> list[SequenceBatch]:
-        """The first reference of every image of the dev part, by length."""
         batches = ordered_batches(first_sentences(data.dev), description, config.network["kernels"])
         return [batch for _, batch in batches]
 
     def label(self, description: CaptionDescription, batch: SequenceBatch, row: int) -> str:
-        """The image by what is said of it."""
         symbols = takewhile(lambda symbol: symbol != BOUNDARY, batch.target[row].tolist())
         return f"the image of {' '.join(description.vocabulary.decode(symbols))!r}"

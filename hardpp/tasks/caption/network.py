@@ -14,7 +14,7 @@ from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.grid_encoder import GridEncoder
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.data import CaptionDescription
 from hardpp.tasks.image_regions import Kernels
 
 

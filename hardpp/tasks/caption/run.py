@@ -11,8 +11,7 @@ from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items
-from hardpp.tasks.caption.data import CaptionItems, batches, collated, first_sentences, region_boxes
-from hardpp.tasks.caption.description import CaptionDescription
+from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, batches, first_sentences, region_boxes
 from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
@@ -38,7 +37,7 @@ class CaptionRun(OpenedRun):
         return first_sentences(getattr(images, part or "test"), limit)
 
     def _batch(self, items: CaptionItems) -> SequenceBatch:
-        return collated(items, self.description, self.network.kernels).to(self.device)
+        return items.batch(self.description, self.network.kernels).to(self.device)
 
     def _evaluate(self, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
@@ -71,11 +70,10 @@ class CaptionRun(OpenedRun):
 
         indices = named_items(items.names, names, count, "images")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
-        drawn = items._replace(sentences=[items.sentences[index] for index in indices])
+        drawn = items.at(indices)
         posterior = word_weights(self, drawn, "posterior")
         for index, sentence, weights in zip(indices, drawn.sentences, posterior, strict=True):
-            words = sentence.caption.words
-            gold = sentence.caption.gold or {}
+            words, gold = sentence.caption.words, sentence.caption.gold or {}
             figure = region_figure(
                 [(word, weights[step].numpy()) for step, word in enumerate(words)],
                 region_boxes(self),

@@ -12,7 +12,4 @@ from hardpp.decoding.links import Link
 
 def pharaoh(links: Iterable[Link], probabilities: bool = False) -> str:
     """A line of links, in their order."""
-    return " ".join(
-        f"{link.source}-{link.target}" + (f":{link.probability:.4f}" if probabilities else "")
-        for link in links
-    )
+    return " ".join(f"{s}-{t}:{p:.4f}" if probabilities else f"{s}-{t}" for s, t, p in links)

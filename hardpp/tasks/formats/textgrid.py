@@ -6,10 +6,10 @@ uncertain: a tier of points has one at every boundary, labelled with the interva
 Source: Boersma and Weenink, Praat: doing phonetics by computer, its manual on TextGrid files, long form.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hardpp.data.speech.utterances import Segment
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 
 
 def textgrid(
@@ -30,49 +30,46 @@ def textgrid(
     """
     if seconds <= 0:
         raise ValueError(f"expected a sound that lasts some time, got {seconds} s")
-    end = _time(seconds)
-    items = [_interval_tier(name, _filled(segments, seconds), end) for name, segments in tiers]
+    items = [
+        _tier("IntervalTier", name, seconds, "intervals", _intervals(segments, seconds))
+        for name, segments in tiers
+    ]
     if boundaries:
-        items.append(_point_tier(boundaries, seconds))
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
-    lines += ["tiers? <exists>", f"size = {len(items)}", "item []:"]
+        items.append(_tier("TextTier", "boundaries", seconds, "points", _points(boundaries, seconds)))
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', ""]
+    lines += ["xmin = 0", f"xmax = {_time(seconds)}", "tiers? <exists>", f"size = {len(items)}", "item []:"]
     for number, item in enumerate(items, start=1):
         lines += [f"    item [{number}]:", *(f"        {line}" for line in item)]
     return "\n".join(lines) + "\n"
 
 
-def _filled(segments: Iterable[Segment], seconds: float) -> list[Segment]:
+def _tier(kind: str, name: str, seconds: float, entry: str, entries: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f'class = "{kind}"', f"name = {_quoted(name)}", "xmin = 0", f"xmax = {_time(seconds)}"]
+    lines.append(f"{entry}: size = {len(entries)}")
+    for number, fields in enumerate(entries, start=1):
+        lines += [f"{entry} [{number}]:", *(f"    {field}" for field in fields)]
+    return lines
+
+
+def _intervals(segments: Sequence[Segment], seconds: float) -> list[list[str]]:
     # Written times decide, since what differs by less would become an interval that lasts no time.
-    filled: list[Segment] = []
+    intervals: list[tuple[float, float, str]] = []
     before, last = 0.0, round(seconds, 6)
     for segment in segments:
         start, end = round(segment.start, 6), round(segment.end, 6)
         if not before <= start <= end <= last:
             raise ValueError(f"expected segments in order up to {seconds} s, got {segment} after {before} s")
-        if start > before:
-            filled.append(Segment(before, start, ""))
-        if end > start:
-            filled.append(Segment(start, end, segment.label))
+        intervals += [(before, start, ""), (start, end, segment.label)]
         before = end
-    if before < last:
-        filled.append(Segment(before, seconds, ""))
-    return filled
+    intervals.append((before, last, ""))
+    return [
+        [f"xmin = {_time(start)}", f"xmax = {_time(end)}", f"text = {_quoted(label)}"]
+        for start, end, label in intervals
+        if start < end
+    ]
 
 
-def _interval_tier(name: str, segments: list[Segment], end: str) -> list[str]:
-    lines = ['class = "IntervalTier"', f"name = {_quoted(name)}", "xmin = 0", f"xmax = {end}"]
-    lines.append(f"intervals: size = {len(segments)}")
-    for number, segment in enumerate(segments, start=1):
-        lines += [
-            f"intervals [{number}]:",
-            f"    xmin = {_time(segment.start)}",
-            f"    xmax = {_time(segment.end)}",
-            f"    text = {_quoted(segment.label)}",
-        ]
-    return lines
-
-
-def _point_tier(boundaries: Sequence[Boundary], seconds: float) -> list[str]:
+def _points(boundaries: Sequence[Boundary], seconds: float) -> list[list[str]]:
     points: dict[str, Boundary] = {}
     before = 0.0
     for boundary in boundaries:
@@ -80,12 +77,7 @@ def _point_tier(boundaries: Sequence[Boundary], seconds: float) -> list[str]:
             raise ValueError(f"expected boundaries in order up to {seconds} s, got {boundary}")
         before = boundary.time
         points.setdefault(_time(boundary.time), boundary)
-    lines = ['class = "TextTier"', 'name = "boundaries"', "xmin = 0", f"xmax = {_time(seconds)}"]
-    lines.append(f"points: size = {len(points)}")
-    for number, (time, boundary) in enumerate(points.items(), start=1):
-        lines += [f"points [{number}]:", f"    number = {time}"]
-        lines.append(f"    mark = {_quoted(f'{boundary.low:.3f}-{boundary.high:.3f}')}")
-    return lines
+    return [[f"number = {time}", f'mark = "{low:.3f}-{high:.3f}"'] for time, (_, low, high) in points.items()]
 
 
 def _time(seconds: float) -> str:

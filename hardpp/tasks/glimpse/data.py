@@ -1,17 +1,16 @@
-"""The images that a model of glimpses is trained on: how they are read, described, selected and batched.
+"""The images that a model of glimpses is trained on: how they are described, selected and batched.
 
 Shapes: B images.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import DataConfig
-from hardpp.data.images.corpora import ImageOptions, corpus
-from hardpp.data.images.labelled import ImagePart, LabelledImages, first_images
+from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Description
 from hardpp.types import ImageBatch
@@ -26,7 +25,7 @@ class GlimpseData(DataConfig):
 
 
 class ImagesDescription(Description):
-    """The classes and the size of the images, and the data's fingerprint."""
+    """The classes and the size of the images."""
 
     classes: list[str] = Field(min_length=1)
     size: list[Annotated[int, Field(ge=1)]] = Field(min_length=3, max_length=3)  # channels, height, width
@@ -53,16 +52,6 @@ class SelectedImages(NamedTuple):
         return ImageBatch(shown.pixels, self.part.labels[indices]), shown.boxes
 
 
-def load(config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
-    """The images: a named corpus, fetched or made if need be, or the user's own folder.
-
-    Raises:
-        DataError: they cannot be fetched or read.
-    """
-    images = corpus(config.name, ImageOptions(fresh=config.fresh), report)
-    return images._replace(train=first_images(images.train, config.train_limit))
-
-
 def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:
     """A part of the images (the test part if none is named), or the first of it.
 
@@ -79,11 +68,7 @@ def select(images: LabelledImages, part: str | None, limit: int | None) -> Selec
 
 
 def batches(images: SelectedImages, device: Any = "cpu") -> Iterator[tuple[range, ImageBatch, Tensor | None]]:
-    """The images in batches on a device; with each the rows of its images, and their objects' boxes (B, 4).
-
-    Raises:
-        DataError: there are no images.
-    """
+    """The images in batches on a device, each with the rows of its images and their objects' boxes (B, 4)."""
     for start in range(0, len(images.indices) or 1, AT_ONCE):  # or 1: `batch` refuses none
         batch, boxes = images.batch(slice(start, start + AT_ONCE))
         yield range(start, start + batch.size), batch.to(device), boxes

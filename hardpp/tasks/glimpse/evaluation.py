@@ -1,45 +1,60 @@
-"""Figures of a run on glimpses: error rates, bounds, and where the glimpses are.
+"""What a run on glimpses predicts, and its figures: error rates, bounds, and where the glimpses are.
 
 Shapes: K draws, B images, G glimpses, V labels, C cells of a grid a side.
 """
 
 import time
 from collections import defaultdict
+from math import log
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from hardpp.config import Section
 from hardpp.diagnostics.seeds import seeded
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
 from hardpp.tasks.glimpse.data import SelectedImages, batches
-from hardpp.tasks.glimpse.decoding import GlimpseDecoding, mean_labels
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import ImageBatch
 
 _CELLS = 10  # a side, to count locations where the model has no grid
 
 
+class GlimpseDecoding(Section):
+    """How many draws of the glimpses' locations predictions and bounds take."""
+
+    draws: int = Field(10, ge=1, description="runs over the same image whose predictions are averaged")
+    particles: int = Field(10, ge=1, description="of the bound and the effective sample size")
+    seed: int = Field(0, ge=0, description="of all of these draws")
+
+
+@torch.no_grad()
+def decode(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> list[str]:
+    """The class of every image that is likeliest in the mean of `draws` runs over it."""
+    model: Any = run.programs.model
+    classes = []
+    with seeded(options.seed, run.device):
+        for _, batch, _ in batches(images, run.device):
+            log_p = mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
+            classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
+    return classes
+
+
+def mean_labels(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
+    """Log of the mean prediction after the last glimpse over draws (K, B, G, ...): (B, V) in nats."""
+    # (K, B, V), one draw after the other to save memory
+    log_p = torch.stack([model.labels(pixels, of_draw)[..., -1, :] for of_draw in locations])
+    return log_p.logsumexp(0) - log(len(log_p))
+
+
 @torch.no_grad()
 def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> dict[str, Any]:
-    """Error rates, likelihoods, and statistics of the glimpses' locations.
+    """Error rates, likelihoods, and statistics of the glimpses' locations: see `GlimpseFamily.figures`.
 
-    Returns:
-        `error`, the rate of wrong labels after the last glimpse of one run over an image; `error_g` after g
-        glimpses; `error_mean`, of the mean prediction of `draws` runs; `nll` of one run's prediction and
-        `nll_mean` of the mean one, nats an image. `bound`, nats an image, of the log-probability of what
-        the model observes, the label or the mean of its predictions after each glimpse, by `particles`
-        draws of the guide, and `ess`, the effective number of them. `seen` and `covered`, the shares of
-        pixels in a sharpest window, and in any window, of all glimpses together.
-
-        Of the locations: `entropy`, nats, of the cell of the last glimpse over all images and draws, 0 where
-        the policy has collapsed onto one; `entropy_g`, of the g-th glimpse; and `entropy_policy`, the mean
-        entropy of the last choice given the image and the glimpses before. Where the last two are equal, the
-        location does not depend on the image. If it is known where the object is: `hit`, how often the
-        centre of the last glimpse is in its box, and, in pixels from the box's centre, `distance` of the
-        last glimpse, `distance_first` of the first, and `distance_centre` of the canvas centre. `images`,
-        the run's `step`, and `seconds` of one run over 1,000 images.
+    Where `entropy` and `entropy_policy` are equal, the last location does not depend on the image.
     """
     model: Any = run.programs.model
     wrong, count, seconds = torch.zeros(model.glimpses), 0, 0.0
@@ -63,7 +78,8 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
                 "nll_mean": -mean.gather(-1, label),
                 "bound": estimate.bound,
                 "ess": estimate.diagnostics.get("ess", torch.ones(batch.size)),
-                **_coverage(model, batch, locations[0]),
+                "seen": _coverage(model, batch, locations[0], 0),
+                "covered": _coverage(model, batch, locations[0], -1),
             }
             if isinstance(model.space, GridSpace):
                 figures["entropy_policy"] = _policy_entropy(model, batch.source, locations[0])
@@ -87,17 +103,14 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     }
 
 
-# These three give figures of each image, (B,).
-def _coverage(model: Any, batch: ImageBatch, locations: Tensor) -> dict[str, Tensor]:
+# Share of the pixels of each image, (B,), in a window of that number, or in any (-1), of all glimpses.
+def _coverage(model: Any, batch: ImageBatch, locations: Tensor, window: int) -> Tensor:
     centre, scale, _ = model.space.locations(locations)
-    shares = {}
-    for name, window in (("seen", 0), ("covered", -1)):
-        covered = model.sensor.coverage(centre, scale, *batch.source.shape[-2:], window=window)
-        shares[name] = covered.float().mean((-1, -2))
-    return shares
+    covered = model.sensor.coverage(centre, scale, *batch.source.shape[-2:], window=window)
+    return covered.float().mean((-1, -2))
 
 
-# Nats, of the cell of the last glimpse given all before, in a grid.
+# Nats, (B,), of the cell of the last glimpse given all before, in a grid.
 def _policy_entropy(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
     policy = model.policy(pixels)
     policy.log_prob(locations)
@@ -106,6 +119,7 @@ def _policy_entropy(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
     return -torch.special.xlogy(cells, cells).sum(-1)
 
 
+# Of each image, (B,): is the last glimpse's centre in the object's box, and pixels from the box's centre.
 def _distances(model: Any, batch: ImageBatch, locations: Tensor, boxes: Tensor) -> dict[str, Tensor]:
     first, last = boxes[:, [1, 0]], boxes[:, [3, 2]]  # (B, 2) rows and columns
     centre = (first + last) / 2

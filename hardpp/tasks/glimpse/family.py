@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any
 
 from hardpp.config import RunConfig
+from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
-from hardpp.data.images.batches import collate, shuffled
-from hardpp.data.images.labelled import LabelledImages
-from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Lack, Recommended, prior_guide
-from hardpp.tasks.glimpse import data as image_data
-from hardpp.tasks.glimpse.data import GlimpseData, ImagesDescription
-from hardpp.tasks.glimpse.decoding import GlimpseDecoding
+from hardpp.data.images.labelled import LabelledImages, collate, first_images
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
+from hardpp.tasks.glimpse.data import GlimpseData, ImagesDescription, batches, select
+from hardpp.tasks.glimpse.evaluation import GlimpseDecoding
 from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts, glimpse_parts, label_informed_guide
 from hardpp.tasks.glimpse.run import GlimpseRun
+from hardpp.tasks.opened_run import Report
 from hardpp.types import ImageBatch, Need
 
 DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
@@ -86,7 +86,6 @@ class GlimpseFamily(Family):
     }
 
     def recommended(self, data: str) -> Recommended:
-        """What is recommended for images that an object fills, or for all others."""
         bonus, network, decay = _BONUS, {}, 0.0
         if data in CROPPED:
             bonus, network, decay = _CROPPED_BONUS, _CROPPED_NETWORK, 0.15
@@ -103,33 +102,24 @@ class GlimpseFamily(Family):
         )
 
     def lacks(self, network: GlimpseOptions) -> Mapping[Need, Lack]:
-        """Sums over locations, and counts of what was emitted."""
-        return {
-            "marginal": _NO_SUM,
-            "enumerable": _NO_SUM,
-            "relaxable": _NO_SUM,
-            "emission-counts": _NO_EMISSIONS,
-        }
+        sums: tuple[Need, ...] = ("marginal", "enumerable", "relaxable")
+        return {**dict.fromkeys(sums, _NO_SUM), "emission-counts": _NO_EMISSIONS}
 
-    def load(self, config: GlimpseData, report: Callable[[str], None]) -> LabelledImages:
-        """The images: a named corpus, fetched or made if need be, or the user's own folder."""
-        return image_data.load(config, report)
+    def load(self, config: GlimpseData, report: Report) -> LabelledImages:
+        images = corpora.corpus(config.name, corpora.ImageOptions(fresh=config.fresh), report)
+        return images._replace(train=first_images(images.train, config.train_limit))
 
     def describe(self, data: LabelledImages) -> ImagesDescription:
-        """Classes, the size of images, and the data's fingerprint."""
         return ImagesDescription(
             classes=list(data.classes), size=list(data.train.size), fingerprint=data.fingerprint()
         )
 
     def parts(self, network: GlimpseOptions, description: ImagesDescription) -> GlimpseParts:
-        """The model, and the sizes of the guide's own networks."""
         return glimpse_parts(network, description)
 
     def epoch_batches(
         self, config: RunConfig, data: LabelledImages, description: ImagesDescription
-    ) -> Callable[[int], Sequence[Callable[[], ImageBatch]]]:
-        """Batches of the training part, shuffled by the seed and the epoch; scenes may be new in each."""
-
+    ) -> EpochBatches:
         def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
             batches = shuffled(len(data.train), config.training.batch_size, config.seed, number)
             return [partial(collate, data.train, indices, number) for indices in batches]
@@ -139,10 +129,7 @@ class GlimpseFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: LabelledImages, description: ImagesDescription
     ) -> list[ImageBatch]:
-        """The first of the dev part."""
-        images = image_data.select(data, "dev", DEV_IMAGES)
-        return [batch for _, batch, _ in image_data.batches(images)]
+        return [batch for _, batch, _ in batches(select(data, "dev", DEV_IMAGES))]
 
     def label(self, description: ImagesDescription, batch: ImageBatch, row: int) -> str:
-        """The image by its class."""
         return f"an image of class {description.classes[int(batch.target[row])]!r}"

@@ -11,7 +11,7 @@ from hardpp.errors import UsageError
 from hardpp.guides.glimpse import LabelInformed
 from hardpp.models.glimpse_classifier import GlimpseClassifier
 from hardpp.nn.glimpse_network import ContextNetwork, GlimpseNetwork, LocationHead, glimpse_perceptron
-from hardpp.nn.stepwise_rnn import StepwiseRNN
+from hardpp.nn.recurrent import StepwiseRNN
 from hardpp.ops.patches import Sensor
 from hardpp.tasks.glimpse.data import ImagesDescription
 
@@ -50,8 +50,7 @@ class GlimpseParts(NamedTuple):
 
     model: GlimpseClassifier
     options: GlimpseOptions
-    channels: int
-    labels: int
+    description: ImagesDescription
 
 
 def glimpse_parts(options: GlimpseOptions, description: ImagesDescription) -> GlimpseParts:
@@ -62,7 +61,6 @@ def glimpse_parts(options: GlimpseOptions, description: ImagesDescription) -> Gl
             glimpses than locations that each may have one glimpse.
     """
     channels, height, width = description.size
-    labels = len(description.classes)
     if options.side > min(height, width):
         raise UsageError(
             f"network.side: a glimpse of {options.side} pixels is larger than images of {height} by {width}"
@@ -89,29 +87,30 @@ def glimpse_parts(options: GlimpseOptions, description: ImagesDescription) -> Gl
         _glimpse_network(options, channels),
         StepwiseRNN(options.features, options.features, options.cell),
         LocationHead(options.features, options.context_features, options.head, space.outputs),
-        nn.Linear(options.features, labels),
+        nn.Linear(options.features, len(description.classes)),
         options.glimpses,
         context=_context_network(options, channels),
         every_glimpse=options.every_glimpse,
         detached=options.detached,
         revisits=options.revisits,
     )
-    return GlimpseParts(model, options, channels, labels)
+    return GlimpseParts(model, options, description)
 
 
 def label_informed_guide(parts: GlimpseParts) -> nn.Module:
     """The guide that knows the label."""
-    model, options = parts.model, parts.options
+    model, options, description = parts
+    channels, *_ = description.size
     return LabelInformed(
         model.sensor,
         model.space,
-        _glimpse_network(options, parts.channels),
+        _glimpse_network(options, channels),
         StepwiseRNN(options.features, options.guide, options.cell),
         LocationHead(options.guide, options.head, options.head, model.space.outputs),
-        nn.Embedding(parts.labels, options.head),
+        nn.Embedding(len(description.classes), options.head),
         nn.Sequential(nn.Linear(options.context_features + options.head, options.head), nn.ReLU()),
         options.glimpses,
-        context=_context_network(options, parts.channels),
+        context=_context_network(options, channels),
         revisits=options.revisits,
     )
 

@@ -8,16 +8,19 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.glimpse import data as image_data
 from hardpp.tasks.glimpse.data import ImagesDescription, SelectedImages, batches
-from hardpp.tasks.glimpse.decoding import GlimpseDecoding, decode, shown_locations
-from hardpp.tasks.glimpse.evaluation import evaluate
+from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import ImageBatch
+
+_SEED = 0  # of `_shown_locations`, so that every verb shows an image alike
 
 
 class GlimpseRun(OpenedRun):
@@ -60,7 +63,7 @@ class GlimpseRun(OpenedRun):
         model: Any = self.programs.model
         yield "\t".join(("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability"))
         for rows, batch, _ in batches(items, self.device):
-            locations = shown_locations(self, batch, [items.indices[row] for row in rows], of)
+            locations = self._shown_locations(batch, [items.indices[row] for row in rows], of)
             with torch.no_grad():
                 probability, prediction = model.labels(batch.source, locations).exp().max(-1)  # (B, G)
             centre, scale, _ = model.space.locations(locations)
@@ -82,7 +85,7 @@ class GlimpseRun(OpenedRun):
             batch, boxes = items.batch(slice(row, row + 1))
             pixels = batch.source[0].movedim(0, -1).numpy()
             batch = batch.to(self.device)
-            locations = shown_locations(self, batch, [items.indices[row]], "prior")
+            locations = self._shown_locations(batch, [items.indices[row]], "prior")
             with torch.no_grad():
                 probabilities = model.labels(batch.source, locations)[0].exp().cpu()  # (G, V)
             centre, scale, _ = model.space.locations(locations[0])
@@ -99,3 +102,22 @@ class GlimpseRun(OpenedRun):
                 title=items.names[row],
             )
             yield files[row], figure
+
+    # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
+    # guide's, which may know the label, or one of `decoding.particles` of the guide, picked by its weight
+    # ("posterior"). An image's index in its part seeds a stream of its own, so others do not matter.
+    @torch.no_grad()
+    def _shown_locations(self, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
+        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
+
+        model: Any = self.programs.model
+        particles = {"prior": 0, "guide": 1, "posterior": self.decoding({}).particles}[of]
+        drawn = []
+        for index, image in one_by_one([(indices, batch)]):
+            with seeded(stream(_SEED, index), self.device):
+                if of == "prior":
+                    drawn.append(model.sample_locations(image.source)[0])
+                else:
+                    locations, log_weight = draw_locations(*self.programs, image, particles)
+                    drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
+        return torch.cat(drawn)

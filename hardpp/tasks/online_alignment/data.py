@@ -1,12 +1,29 @@
-"""The configuration of speech data."""
+"""Speech that a recogniser is trained on: its configuration, what a run keeps of it, and batches.
 
-from pydantic import Field
+Shapes: B utterances, S frames, T tokens (the end mark included).
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import ceil
+from typing import Self
+
+import torch
+from pydantic import Field, model_validator
 
 from hardpp.config import DataConfig
+from hardpp.data.batches import in_order
 from hardpp.data.lines import OnBad
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
+from hardpp.data.speech.utterances import Normalisation, Utterance
+from hardpp.data.vocabulary import Vocabulary
+from hardpp.tasks.family import Description
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import SequenceBatch
+
+BATCH = 50  # utterances read at once when a run is asked about them
 
 
 class SpeechData(DataConfig):
@@ -18,6 +35,49 @@ class SpeechData(DataConfig):
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
     stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
     on_bad: OnBad = Field(
-        "stop",
-        description="a recording that cannot be used: refuse the list, or leave it out and say so",
+        "stop", description="a recording that cannot be used: refuse the list, or leave it out and say so"
     )
+
+
+class SpeechDescription(Description):
+    """Tokens of the training part, its frames and what they went through."""
+
+    tokens: list[str]  # the end mark first
+    features: int = Field(ge=1)  # of a frame
+    frame_seconds: float = Field(gt=0)  # from one frame to the next
+    folding: dict[str, str | None]  # token -> what it counts as when scored, None: not at all
+    tokens_per_frame: float = Field(gt=0)  # the most of all utterances
+    mean_tokens_per_frame: float = Field(gt=0)
+    # "mean" and "deviation" of features before they were stacked; empty where these came with the data.
+    normalisation: dict[str, list[float]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        Vocabulary(tuple(self.tokens))
+        if self.normalisation:
+            mean, deviation = (self.normalisation.get(key, []) for key in ("mean", "deviation"))
+            if not len(mean) == len(deviation) > 0 or min(deviation) <= 0:
+                raise ValueError("normalisation needs a mean and a deviation above 0 of every feature")
+        return self
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that a run knows."""
+        return Vocabulary(tuple(self.tokens))
+
+    @cached_property
+    def feature_normalisation(self) -> Normalisation | None:
+        """What the features of the training part were normalised by, if they were computed from sound."""
+        moments = {name: torch.tensor(values) for name, values in self.normalisation.items()}
+        return Normalisation(**moments) if moments else None
+
+    def most_tokens(self, frames: int) -> int:
+        """As many as any utterance of so many frames is likely to have."""
+        return 2 + ceil(1.2 * self.tokens_per_frame * frames)
+
+
+def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
+    """All utterances in batches of like length on the run's device, each with the indices of its own."""
+    lengths = [utterance.length for utterance in utterances]
+    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
+        yield indices, run.batch([utterances[index] for index in indices])

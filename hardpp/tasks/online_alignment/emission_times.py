@@ -4,6 +4,7 @@ Shapes: B utterances, S frames, T tokens (the end mark included).
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -11,11 +12,10 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.data.speech.utterances import Segment, Utterance
-from hardpp.diagnostics.boundary import Boundary
-from hardpp.diagnostics.emissions import draw_emissions
+from hardpp.diagnostics.emissions import Boundary, draw_emissions
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
-from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
@@ -31,12 +31,8 @@ class TokenTimes(NamedTuple):
 
     def segments(self, tokens: Sequence[str]) -> list[Segment]:
         """Each token from when the one before it was said; medians of neighbours may not be in order."""
-        start, segments = 0.0, []
-        for token, boundary in zip(tokens, self.boundaries, strict=True):
-            end = max(start, boundary.time)
-            segments.append(Segment(start, end, token))
-            start = end
-        return segments
+        ends = accumulate((boundary.time for boundary in self.boundaries), max, initial=0.0)
+        return [Segment(*times, token) for times, token in zip(pairwise(ends), tokens, strict=True)]
 
 
 def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:

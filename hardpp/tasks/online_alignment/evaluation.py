@@ -1,45 +1,75 @@
-"""Figures of a run on speech: errors and delays of what it recognises, likelihoods, and times of tokens."""
+"""What a run on speech recognises, and its figures: errors, delays, likelihoods, and times of tokens.
+
+Shapes: B utterances, S frames.
+"""
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
+from pydantic import Field
 from rapidfuzz.distance import Levenshtein
 
+from hardpp.config import Section
 from hardpp.data.speech.utterances import Utterance
+from hardpp.data.vocabulary import BOUNDARY
+from hardpp.decoding import online
 from hardpp.diagnostics.seeds import seeded
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE
 from hardpp.metrics.boundary_error import boundary_errors, coverage
-from hardpp.metrics.phone_error_rate import phone_error_rate
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.tasks.attention import total_bound
-from hardpp.tasks.online_alignment.batches import batches
+from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.online_alignment.emission_times import token_times
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, Transcript, recognise
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import SequenceBatch
 
 PARTICLES = 16  # of the bound, where log p is no recursion
 
 
-def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
-    """Errors, likelihoods and times of a list of utterances.
+class OnlineDecoding(Section):
+    """How utterances are recognised."""
 
-    Returns:
-        `PER`, edits over tokens, both folded as the corpus says; `WER`, utterances with any; of `likelihood`,
-        `delays` and `timing`; `utterances`, the run's `step`, and `seconds` of recognising 1,000 utterances.
-    """
+    beam: int = Field(1, ge=1, description="hypotheses kept by the beam; 1: greedy, as CTC always is")
+    threshold: float = Field(
+        0.5, ge=0, le=1, description="greedy: emit once it is as probable as this that a token came"
+    )
+    sample: bool = Field(False, description="draw decisions and tokens, without a beam")
+
+
+class Transcript(NamedTuple):
+    """What was recognised in an utterance."""
+
+    tokens: list[str]
+    times: list[float]  # when each was said, seconds: the end of the frame at hand
+
+
+def recognise(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> list[Transcript]:
+    """Tokens and times of every utterance, frames read in order."""
+    vocabulary, seconds = run.description.vocabulary, run.description.frame_seconds
+    transcripts = [Transcript([], [])] * len(utterances)
+    for indices, batch in batches(run, utterances):
+        lengths = batch.source_mask.sum(-1).tolist()
+        emissions = _emissions(run, batch, lengths, options)
+        for index, length, (ids, frames) in zip(indices, lengths, emissions, strict=True):
+            times = [min(frame + 1, length) * seconds for frame in frames]
+            transcripts[index] = Transcript(vocabulary.decode(ids), times)
+    return transcripts
+
+
+def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
+    """Errors, likelihoods and times of utterances: see `OnlineAlignmentFamily.figures`."""
     began = time.perf_counter()
     with seeded(run.config.seed, run.device):  # asked again, it says the same
         transcripts = recognise(run, utterances, options)
     seconds = time.perf_counter() - began
     # Seeded anew, as these do not depend on how many numbers decoding drew.
     with seeded(run.config.seed, run.device):
-        figures = {
-            **likelihood(run, utterances),
-            **delays(transcripts, utterances),
-            **timing(run, utterances),
-        }
+        figures = likelihood(run, utterances) | delays(transcripts, utterances) | timing(run, utterances)
     rates = phone_error_rate(
         [transcript.tokens for transcript in transcripts],
         [utterance.tokens for utterance in utterances],
@@ -56,12 +86,7 @@ def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDec
 
 
 def likelihood(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, Any]:
-    """How probable the right tokens are.
-
-    Returns:
-        `nll` in nats per token (the end mark counts as one), exact, or of a bound of `PARTICLES` importance
-        weights from the guide, as `nll_is` says.
-    """
+    """How probable the right tokens are: exactly, or by a bound of `PARTICLES` draws of the guide."""
     exact = "marginal" not in run.family.lacks(run.network)
     objective = ExactMarginal() if exact else IWAE(PARTICLES)
     bound = symbols = 0.0
@@ -72,11 +97,7 @@ def likelihood(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, Any
 
 
 def delays(transcripts: Sequence[Transcript], utterances: Sequence[Utterance]) -> dict[str, float]:
-    """How long after its end a token is recognised.
-
-    Returns:
-        `delay`, the mean in milliseconds over tokens recognised rightly; nothing where no times are known.
-    """
+    """How long after its end a token is recognised; nothing where no times are known."""
     late = [
         1000 * (transcript.times[here] - utterance.segments[there].end)
         for transcript, utterance in zip(transcripts, utterances, strict=True)
@@ -89,12 +110,8 @@ def delays(transcripts: Sequence[Transcript], utterances: Sequence[Utterance]) -
 def timing(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, float]:
     """How far the posterior of when tokens were said, given the right ones, is from when they ended.
 
-    Returns:
-        nothing where no times are known; else, in milliseconds, `boundary`, how far its median is from a
-        token's end; `interval`, how long the 89 % intervals are; and `coverage`, the share of ends that they
-        hold. A model says a token once it is sure, which need not be at its end: `lag` is the mean of median
-        minus end, and `boundary_aligned` and `coverage_aligned` are what is left when that one number is
-        taken off.
+    A model says a token once it is sure, which need not be at its end: hence figures without the mean lag.
+    Nothing where no times are known.
     """
     timed = [utterance for utterance in utterances if utterance.segments]
     if not timed:
@@ -122,3 +139,32 @@ def matches(tokens: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]
     """Indices of recognised tokens and of the right ones that they are, by the fewest edits."""
     blocks = Levenshtein.opcodes(list(tokens), list(right)).as_matching_blocks()
     return [(block.a + n, block.b + n) for block in blocks for n in range(block.size)]
+
+
+# Ids of the tokens of each utterance, and the frames they are emitted at.
+@torch.no_grad()
+def _emissions(
+    run: OpenedRun, batch: SequenceBatch, lengths: Sequence[int], options: OnlineDecoding
+) -> list[tuple[list[int], list[int]]]:
+    model: Any = run.programs.model
+    frames = batch.source, batch.source_mask
+    if run.network.form == "ctc":
+        best = model.read(*frames).argmax(-1).masked_fill(~batch.source_mask, BOUNDARY).tolist()
+        return [_labelling(labels) for labels in best]
+    # Of each by itself: what is said of an utterance must not depend on how long the others are.
+    limits = [run.description.most_tokens(length) for length in lengths]
+    most = torch.tensor(limits, device=batch.source.device)
+    if options.sample:
+        results = online.draw(model, *frames, most=most)
+    elif options.beam > 1:
+        results = online.beam(model, *frames, most=most, width=options.beam, merge=True)
+    else:
+        results = online.decode(model, *frames, most=most, threshold=options.threshold)
+    return [(result.tokens, result.frames) for result in results]
+
+
+# Runs of a label are joined and said at their first frame, blanks left out.
+def _labelling(labels: Sequence[int]) -> tuple[list[int], list[int]]:
+    changes = enumerate(pairwise([BOUNDARY, *labels]))
+    frames = [frame for frame, (before, label) in changes if label not in (before, BOUNDARY)]
+    return [labels[frame] for frame in frames], frames

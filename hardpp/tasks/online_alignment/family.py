@@ -1,33 +1,39 @@
 """Online alignment: frames of speech, read in order, and the tokens said as they come.
 
-Sources: Lawson et al. (2018) for model and guide; the preset `small` and the settings are ours.
+Sources: Lawson et al. (2018) for model, guide and the preset `paper`, whose entropy bonus is that of Luo et
+al. (2016); the preset `small` and the settings are ours.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import takewhile
+from typing import Any
 
 from hardpp.config import RunConfig
+from hardpp.data.batches import in_order
 from hardpp.data.speech import corpora
-from hardpp.data.speech.batches import buckets, check_lengths, collate
+from hardpp.data.speech.batches import buckets, check_lengths, collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.utterances import SpeechCorpus
-from hardpp.data.vocabulary import BOUNDARY
-from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Lack, Recommended, prior_guide
-from hardpp.tasks.online_alignment.batches import ordered_batches
-from hardpp.tasks.online_alignment.data import SpeechData
-from hardpp.tasks.online_alignment.description import SpeechDescription, describe
-from hardpp.tasks.online_alignment.network import (
-    OnlineNetwork,
-    SpeechParts,
-    lacks,
-    speech_parts,
-    target_informed_guide,
-)
-from hardpp.tasks.online_alignment.presets import PAPER
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
+from hardpp.tasks.online_alignment import network as networks
+from hardpp.tasks.online_alignment.data import BATCH, SpeechData, SpeechDescription
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding
 from hardpp.tasks.online_alignment.run import OnlineAlignmentRun
+from hardpp.tasks.opened_run import Report
 from hardpp.types import Need, SequenceBatch
+
+# As many epochs as make the 850,000 steps of the published curves, of 16 utterances of TIMIT.
+_LENGTH = {"max_epochs": 3700, "patience": 3700}
+_SIZES = {"hidden": 256, "layers": 2, "reader": 256, "reader_layers": 4, "guide": 256, "guide_layers": 2}
+_PAPER = {
+    "network": _SIZES,
+    "optimiser": {"learning_rate": 7e-5, "weight_decay": 1e-3},
+    "training": {"weight_noise": 0.15, "weight_noise_steps": 200_000, **_LENGTH},
+}
+_PAPER_OPTIONS: dict[str, dict[str, Any]] = {
+    **{objective: {"particles": 16} for objective in ("elbo", "nvil", "vimco", "vimco-temporal")},
+    "reinforce": {"particles": 16, "entropy_bonus": 1.0, "entropy_bonus_steps": 200_000},
+}
 
 
 class OnlineAlignmentFamily(Family):
@@ -37,14 +43,15 @@ class OnlineAlignmentFamily(Family):
     summary = "tokens of speech, each said at a frame that is decided online (Lawson et al. 2017)"
     unit = "token"
     data = SpeechData
-    network = OnlineNetwork
+    network = networks.OnlineNetwork
     decoding = OnlineDecoding
     description = SpeechDescription
     run = OnlineAlignmentRun
-    presets = {"small": Recommended(), "paper": PAPER}
+    presets = {"small": Recommended(), "paper": Recommended(_PAPER, options=_PAPER_OPTIONS)}
     guides = {
         "variational": GuideSpec(
-            "has heard all frames, and knows the token to be said (Lawson et al. 2017)", target_informed_guide
+            "has heard all frames, and knows the token to be said (Lawson et al. 2017)",
+            networks.target_informed_guide,
         ),
         "prior": GuideSpec("the model's own decisions: REINFORCE (Luo et al. 2016)", prior_guide, False),
     }
@@ -77,8 +84,8 @@ class OnlineAlignmentFamily(Family):
     inputs = "sound files, one a line"
 
     def recommended(self, data: str) -> Recommended:
-        """What is recommended for speech; a user's own counts as phones."""
-        # Measured: phones are learnt faster with both, digits without (docs/benchmarks.md).
+        # Measured: phones are learnt faster with both, digits without (docs/benchmarks.md). A user's own
+        # speech counts as phones.
         phones = data != "spoken-digits"
         bonus = {"entropy_bonus": 1.0, "entropy_bonus_steps": 1000} if phones else {}
         return Recommended(
@@ -94,33 +101,34 @@ class OnlineAlignmentFamily(Family):
             single_particle_baseline="average",
         )
 
-    def lacks(self, network: OnlineNetwork) -> Mapping[Need, Lack]:
-        """Sums over alignments, but of a transducer; of CTC all that there is to draw."""
-        return lacks(network)
+    def lacks(self, network: networks.OnlineNetwork) -> Mapping[Need, Lack]:
+        return networks.lacks(network)
 
-    def load(self, config: SpeechData, report: Callable[[str], None]) -> SpeechCorpus:
-        """The utterances: a named corpus, fetched or made if need be, or the user's own.
-
-        Raises:
-            DataError: they cannot be fetched, made or read.
-        """
+    def load(self, config: SpeechData, report: Report) -> SpeechCorpus:
         options = SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))
         corpus = corpora.corpus(config.name, options, report)
         return corpus._replace(train=corpus.train[: config.train_limit])
 
     def describe(self, data: SpeechCorpus) -> SpeechDescription:
-        """Tokens, frames, how tokens are scored, and the data's fingerprint."""
-        return describe(data)
+        moments = {} if data.normalisation is None else data.normalisation._asdict()
+        sizes = [(len(utterance.tokens), utterance.length) for utterance in data.train]
+        return SpeechDescription(
+            tokens=list(token_vocabulary(data).symbols),
+            features=data.train[0].read().shape[-1],
+            frame_seconds=data.frame_seconds,
+            folding=dict(data.folding),
+            tokens_per_frame=max(tokens / frames for tokens, frames in sizes),
+            mean_tokens_per_frame=sum(tokens for tokens, _ in sizes) / sum(frames for _, frames in sizes),
+            normalisation={name: value.tolist() for name, value in moments.items()},
+            fingerprint=data.fingerprint(),
+        )
 
-    def parts(self, network: OnlineNetwork, description: SpeechDescription) -> SpeechParts:
-        """The model, and the sizes that a guide is made from."""
-        return speech_parts(network, description)
+    def parts(self, network: networks.OnlineNetwork, description: SpeechDescription) -> networks.SpeechParts:
+        return networks.speech_parts(network, description)
 
     def epoch_batches(
         self, config: RunConfig, data: SpeechCorpus, description: SpeechDescription
-    ) -> Callable[[int], Sequence[Callable[[], SequenceBatch]]]:
-        """Length-bucketed batches of the training part, shuffled by the seed and the epoch."""
-
+    ) -> EpochBatches:
         def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
             return [
                 partial(collate, [data.train[index] for index in indices], description.vocabulary)
@@ -132,18 +140,13 @@ class OnlineAlignmentFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: SpeechCorpus, description: SpeechDescription
     ) -> list[SequenceBatch]:
-        """The dev part by length.
-
-        Raises:
-            DataError: an utterance of any part has more tokens than the topology allows for its frames.
-        """
-        # Here, since every run comes by before its first step, and `--dry-run` goes no further.
+        # Checked here, since every run comes by before its first step, and `--dry-run` goes no further.
         topology = self.network(**config.network).topology
         for part in (data.train, data.dev, data.test):
             check_lengths(part, description.vocabulary, topology)
-        return [batch for _, batch in ordered_batches(data.dev, description)]
+        batches = in_order([utterance.length for utterance in data.dev], BATCH)
+        return [collate([data.dev[index] for index in batch], description.vocabulary) for batch in batches]
 
     def label(self, description: SpeechDescription, batch: SequenceBatch, row: int) -> str:
-        """The utterance as its tokens, without the end mark."""
-        ids = takewhile(lambda symbol: symbol != BOUNDARY, batch.target[row].tolist())
-        return f"the utterance {' '.join(description.vocabulary.decode(ids))!r}"
+        ids = batch.target[row, batch.target_mask[row]].tolist()
+        return f"the utterance {' '.join(description.vocabulary.decode(ids[:-1]))!r}"

@@ -15,11 +15,10 @@ from hardpp.guides.online_alignment import TargetInformed
 from hardpp.models.ctc import CTC
 from hardpp.models.online_alignment import OnlineAlignment
 from hardpp.models.transducer import TransducerAlignment
-from hardpp.nn.joint import Joint
-from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.nn.stepwise_lstm import StepwiseLSTM
+from hardpp.nn.readout import Joint
+from hardpp.nn.recurrent import BidirectionalLSTM, StepwiseLSTM
 from hardpp.tasks.family import Lack
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.types import Need
 
 
@@ -128,6 +127,10 @@ _OF_DECISIONS: dict[Need, Lack] = {
     "relaxable": Lack(
         "a decision is to emit or to go on and nothing between, so objective {objective!r} cannot relax it",
         "give an objective that draws alignments, such as vimco, and a baseline that is not soft-attention",
+    ),
+    "predictions": Lack(
+        "not every decision says a token, so none can be right there, as objective {objective!r} asks",
+        "give an objective that takes the likelihood for its reward, such as reinforce",
     ),
     "dreams": Lack(
         "tokens are drawn one by one, by decoding, so a model of decisions cannot dream them",

@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from hardpp import sites
-from hardpp.data.speech.batches import collate
-from hardpp.data.speech.utterances import Utterance
+from hardpp.data.speech import features
+from hardpp.data.speech.batches import check_lengths, collate
+from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
+from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
-from hardpp.tasks.online_alignment.batches import EMPTY, batches
-from hardpp.tasks.online_alignment.description import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription, batches
 from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frames, token_times
-from hardpp.tasks.online_alignment.evaluation import evaluate
-from hardpp.tasks.online_alignment.recognition import OnlineDecoding, recognise
-from hardpp.tasks.online_alignment.selection import read_sounds, select
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
 from hardpp.types import SequenceBatch
 
 
@@ -34,14 +34,39 @@ class OnlineAlignmentRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> list[Utterance]:
-        return select(self, data, part, limit, report)
+        if data is not None and part in (None, "all") and is_list(Path(data)):
+            recordings = read_list(Path(data), self.data_config(data).on_bad, report)
+            utterances = self._hear(recordings[:limit])
+        else:
+            corpus, trained = self._load(data, report), self.description
+            if (size := corpus.test[0].read().shape[-1]) != trained.features:
+                raise DataError(
+                    f"{corpus.name}: frames have {size} features, and this run was trained on "
+                    f"{trained.features}"
+                )
+            utterances = part_of(corpus, part, limit)
+            # Another folder's own mean and variance would make other features of the same sound. Runs of
+            # before moments were kept leave utterances as their folder has them.
+            if trained.feature_normalisation is not None:
+                utterances = features.renormalise(utterances, trained.feature_normalisation)
+        check_lengths(utterances, self.description.vocabulary, self.network.topology)
+        return utterances
 
     def _read_inputs(self, path: Path) -> list[Utterance]:
-        return read_sounds(self, path)
+        return self._hear(read_sound_list(path))
+
+    # Recordings that go through what those of the train part went through.
+    def _hear(self, recordings: Sequence[Recording]) -> list[Utterance]:
+        normalisation = self.description.feature_normalisation
+        if normalisation is None:
+            raise UsageError(
+                "this run hears features that came with its data, and not sound", "train one on recordings"
+            )
+        return features.utterances_of(recordings, normalisation, self.data_config(None).stacked)
 
     def _batch(self, items: Sequence[Utterance]) -> SequenceBatch:
         if not items:
-            raise DataError(EMPTY)
+            raise DataError("there are no utterances in this part of the data")
         return collate(items, self.description.vocabulary).to(self.device)
 
     def _evaluate(self, items: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
@@ -88,20 +113,15 @@ class OnlineAlignmentRun(OpenedRun):
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
         plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in item.name) for item in items)
         names, times_of_items = distinct(list(plain)), self._times(items, of)
+        frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            segments = times.segments(utterance.tokens)
+            segments, lasts = times.segments(utterance.tokens), utterance.length * frame_seconds
             tiers = [("tokens", segments)]
-            lasts = utterance.length * self.description.frame_seconds
             if utterance.segments:  # which may end a little after the last frame
-                reference = [
-                    segment._replace(start=min(segment.start, lasts), end=min(segment.end, lasts))
-                    for segment in utterance.segments
-                ]
-                tiers.append(("reference", reference))
-            pairs = zip(times.boundaries, segments, strict=True)
-            points = [
-                boundary._replace(time=segment.end) for boundary, segment in pairs
-            ]  # which are in order
+                gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]
+                tiers.append(("reference", gold))
+            ends = zip(times.boundaries, segments, strict=True)  # of segments, as these are in order
+            points = [boundary._replace(time=segment.end) for boundary, segment in ends]
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
     def _plot(self, items: Sequence[Utterance], count: int, names: Sequence[str]) -> Figures:
@@ -112,12 +132,11 @@ class OnlineAlignmentRun(OpenedRun):
         guided = self.network.form != "ctc" and self.config.guide != "prior"
         views = ("guide", "posterior") if guided else ("posterior",)
         for index in named_items(utterance_names, names, count, "utterances"):
-            utterance = items[index]
-            batch = self.batch([utterance])
+            utterance, batch = items[index], self.batch([items[index]])
             with seeded(self.config.seed, self.device):
-                frames = [token_frames(self, batch, view)[0] for view in views]
+                panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
             figure = emission_figure(
-                [(view, weights.cpu().numpy()) for view, weights in zip(views, frames, strict=True)],
+                panels,
                 (*utterance.tokens, END),
                 self.description.frame_seconds,
                 utterance.read().numpy(),

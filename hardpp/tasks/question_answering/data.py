@@ -1,39 +1,52 @@
-"""Which questions train a question-answering model, and how they become batches.
+"""Questions about images: what a run keeps of them, which it is asked, and how they become batches.
 
 Shapes: B images, T questions of an image, S regions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PositiveInt
 
-from hardpp.config import DataConfig
-from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.rasters import Box
-from hardpp.data.lines import OnBad
-from hardpp.data.questions import easy_vqa, vqa
 from hardpp.data.questions.answers import most_given_class
-from hardpp.data.questions.batches import Asked, collate, group_by_image
-from hardpp.data.questions.questions import Pictures, Question, Questions
+from hardpp.data.questions.batches import UNKNOWN, Asked, collate, group_by_image
+from hardpp.data.questions.questions import Pictures, Question
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
+from hardpp.tasks.family import Description
 from hardpp.tasks.image_regions import region_count
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.question_answering.description import QuestionDescription
 from hardpp.types import QuestionBatch
 
 BATCH = 32  # images read at once when a run is asked about them
 
 
-class QuestionData(DataConfig):
-    """Which questions."""
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"{len(names) - len(set(names))} of them occur twice")
+    return names
 
-    on_bad: OnBad = Field(
-        "stop", description="an entry that cannot be used: refuse the data, or leave it out and say so"
-    )
+
+Names = Annotated[list[str], AfterValidator(_distinct)]
+
+
+class QuestionDescription(Description):
+    """Words and answers of the training part, what images are, and the data's fingerprint."""
+
+    words: Names
+    answers: Annotated[Names, Field(min_length=2)]  # the classes
+    images: Literal["pixels", "regions"]
+    channels: PositiveInt  # of pixels, or features of a region
+
+    @cached_property
+    def word_numbers(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words, start=UNKNOWN + 1)}
+
+    @cached_property
+    def classes(self) -> dict[str, int]:  # the number of every answer
+        return {answer: number for number, answer in enumerate(self.answers)}
 
 
 class QuestionItems(NamedTuple):
@@ -43,34 +56,12 @@ class QuestionItems(NamedTuple):
     pictures: Pictures
 
 
-def load(config: QuestionData, report: Callable[[str], None]) -> Questions:
-    """The questions: easy-VQA by name, or a folder laid out as it or as VQA v2.
-
-    Raises:
-        DataError: they cannot be fetched or read.
-    """
-    options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
-    if config.name == "easy-vqa":
-        questions = easy_vqa.questions(fetch("easy-vqa", report), **options)
-    elif is_easy(config.name):
-        questions = easy_vqa.questions(config.name, Path(config.name).resolve().name, **options)
-    else:
-        questions = vqa.questions(config.name, **options)
-    return questions._replace(train=questions.train[: config.train_limit])
-
-
-def is_easy(name: str) -> bool:
-    """Is this easy-VQA, or a folder laid out as it is?"""
-    return name == "easy-vqa" or (Path(name) / "train" / "questions.json").is_file()
-
-
 def ordered_batches(
     items: QuestionItems, description: QuestionDescription, kernels: Sequence[int], size: int | None = None
 ) -> Iterator[tuple[list[Asked], QuestionBatch]]:
     """All questions in batches of so many images, with what each row asks; labels are the likeliest answers.
 
-    Raises:
-        DataError: there are no questions.
+    Raises DataError if there are no questions.
     """
     if not items.questions:
         raise DataError("there are no questions in this part of the data")
@@ -97,8 +88,7 @@ def cells(asked: Sequence[Asked]) -> Iterator[tuple[int, int, int]]:
 
 def region_boxes(run: OpenedRun, pictures: Pictures, image: str) -> list[Box]:
     """Where each of the S regions of an image is, in pixels."""
-    boxes = pictures.boxes(image)
-    if boxes is not None:
+    if (boxes := pictures.boxes(image)) is not None:
         return boxes
     _, height, width = pictures.read(image).shape
     return grid_boxes(height, width, run.network.kernels)

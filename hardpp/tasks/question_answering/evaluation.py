@@ -32,12 +32,8 @@ class AnswerChoice(Section):
 def answer_log_probs(run: OpenedRun, batch: QuestionBatch, keep: int | None = None) -> Tensor:
     """log p(answer | image, question) as the run predicts it, (B, T, V) in nats.
 
-    Regions are summed out; a run that was trained on expected regions reads the expected region.
-
-    Args:
-        run: the trained run.
-        batch: its answers are not read.
-        keep: only the so many likeliest regions of each question count, with p(region) renormalised.
+    Regions are summed out; a run that was trained on expected regions reads the expected region. With `keep`
+    only the so many likeliest regions of each question count, and p(region) is renormalised.
     """
     model: Any = run.programs.model  # any program with `read` and `readout`
     memory, query, scores = model.read(batch)
@@ -66,13 +62,13 @@ def question_attention(run: OpenedRun, batch: QuestionBatch) -> Attention:
 
 def region_weights(run: OpenedRun, items: QuestionItems) -> list[Attention]:
     """Weights over the S regions of its image for every question, (S) each, on the host."""
-    weights: list[Any] = [None] * len(items.questions)
+    weights: dict[int, Attention] = {}
     for asked, batch in batches(run, items):
         views = [view.cpu() for view in question_attention(run, batch)]
         sizes = batch.source_mask.sum(-1).tolist()
         for row, column, index in cells(asked):
             weights[index] = Attention(*(view[row, column, : sizes[row]] for view in views))
-    return weights
+    return [weights[index] for index in range(len(weights))]
 
 
 def best_answers(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> list[str]:
@@ -86,18 +82,10 @@ def best_answers(run: OpenedRun, items: QuestionItems, options: AnswerChoice) ->
 
 
 def evaluate(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:
-    """What the run makes of questions.
+    """What the run makes of questions: see `QuestionAnsweringFamily.figures`.
 
-    Returns:
-        `accuracy`, mean over questions, against all people's answers. Over questions whose likeliest
-        answer is a class, `nll`, its -log p as the run predicts it (all regions counted); `entropy` of
-        the prior over regions; `kl`, KL(guide || exact posterior); nats per question. `unknown`, the
-        share of questions of which no person's answer is a class. Where it is known what a question is
-        about: `hit_prior`, `hit_guide` and `hit_posterior`, how often the centre of the likeliest
-        region lies in its box, give or take half the distance between regions; `middle_prior`, the same
-        without that tolerance; `mass`, the prior probability of regions that hit; and `coverage`, their
-        share of all regions, which is the hit rate of a guess. `questions`, the run's `step`, and
-        `seconds` of answering 1,000 questions.
+    `nll`, `entropy` and `kl` are of questions whose likeliest answer is a class, with all regions counted;
+    `hit_prior` to `coverage` are there where it is known what a question is about.
     """
     answers, count = run.description.answers, len(items.questions)
     right, seconds, answered = 0.0, 0.0, 0.0

@@ -5,17 +5,23 @@ Sources: Deng et al. (2018) for model and guide; the small preset is ours.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-from hardpp.config import RunConfig
-from hardpp.data.order import length_buckets
-from hardpp.data.questions.answers import draw_answer
-from hardpp.data.questions.batches import collate, group_by_image
+from pydantic import Field
+
+from hardpp.config import DataConfig, RunConfig
+from hardpp.data.batches import length_buckets
+from hardpp.data.fetch.sources import fetch
+from hardpp.data.lines import OnBad
+from hardpp.data.questions import easy_vqa, vqa
+from hardpp.data.questions.answers import answer_vocabulary, draw_answer
+from hardpp.data.questions.batches import collate, group_by_image, word_vocabulary
 from hardpp.data.questions.questions import Questions
-from hardpp.tasks.family import AlignmentForm, Family, GuideSpec, Recommended, prior_guide
+from hardpp.errors import DataError
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
 from hardpp.tasks.image_regions import region_count
-from hardpp.tasks.question_answering import data as question_data
-from hardpp.tasks.question_answering.data import QuestionData, QuestionItems, ordered_batches
-from hardpp.tasks.question_answering.description import QuestionDescription, describe
+from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, ordered_batches
 from hardpp.tasks.question_answering.evaluation import AnswerChoice
 from hardpp.tasks.question_answering.network import (
     QuestionNetwork,
@@ -26,6 +32,8 @@ from hardpp.tasks.question_answering.network import (
 from hardpp.tasks.question_answering.run import QuestionAnsweringRun
 from hardpp.types import QuestionBatch
 
+EASY = "easy-vqa"
+_COMMON, _MANY = 9, 10_000  # a class is the answer to 9 questions at least, of 10,000 or more
 _WIDE = dict.fromkeys(("question", "attention", "readout", "guide"), 1024)
 _SLOW = {"learning_rate": 5e-4, "weight_decay": 0.0}
 _PAPER = {
@@ -33,6 +41,14 @@ _PAPER = {
     "optimiser": _SLOW,
     "training": {"batch_size": 96, "max_epochs": 50},
 }
+
+
+class QuestionData(DataConfig):
+    """Which questions."""
+
+    on_bad: OnBad = Field(
+        "stop", description="an entry that cannot be used: refuse the data, or leave it out and say so"
+    )
 
 
 class QuestionAnsweringFamily(Family):
@@ -53,7 +69,7 @@ class QuestionAnsweringFamily(Family):
         ),
         "prior": GuideSpec("the model's own latents: hard attention (Xu et al. 2015)", prior_guide, False),
     }
-    data_sets = ("easy-vqa",)
+    data_sets = (EASY,)
     alignment_forms = {
         "tsv": AlignmentForm("name, question, answer, region (from 0), its box in pixels, probability")
     }
@@ -76,8 +92,7 @@ class QuestionAnsweringFamily(Family):
     }
 
     def recommended(self, data: str) -> Recommended:
-        """What is recommended for a data set, or for a user's folder by its layout."""
-        if not question_data.is_easy(data):
+        if not _is_easy(data):
             return Recommended({"training": {"batch_size": 96}, "optimiser": _SLOW})
         return Recommended(
             {
@@ -88,21 +103,34 @@ class QuestionAnsweringFamily(Family):
         )
 
     def load(self, config: QuestionData, report: Callable[[str], None]) -> Questions:
-        """The questions: a named data set, fetched if need be, or the user's own folder."""
-        return question_data.load(config, report)
+        options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
+        if config.name == EASY:
+            questions = easy_vqa.questions(fetch(EASY, report), **options)
+        elif _is_easy(config.name):
+            questions = easy_vqa.questions(config.name, Path(config.name).resolve().name, **options)
+        else:
+            questions = vqa.questions(config.name, **options)
+        return questions._replace(train=questions.train[: config.train_limit])
 
     def describe(self, data: Questions) -> QuestionDescription:
-        """Words, answers, what images are, and the data's fingerprint."""
-        return describe(data)
+        free = max(len(question.answers) for question in data.train) > 1 and len(data.train) >= _MANY
+        answers = answer_vocabulary(data.train, _COMMON if free else 1)
+        if len(answers) < 2:
+            raise DataError(f"{data.name}: the training questions have {len(answers)} answers to choose from")
+        return QuestionDescription(
+            words=word_vocabulary(data.train),
+            answers=answers,
+            images=data.pictures.kind,
+            channels=data.pictures.channels,
+            fingerprint=data.fingerprint(),
+        )
 
     def parts(self, network: QuestionNetwork, description: QuestionDescription) -> QuestionParts:
-        """The model, and the networks that read images and questions, which a guide shares with it."""
         return question_parts(network, description)
 
     def epoch_batches(
         self, config: RunConfig, data: Questions, description: QuestionDescription
-    ) -> Callable[[int], Sequence[Callable[[], QuestionBatch]]]:
-        """Batches of images with all their questions, shuffled, and labels drawn, by seed and epoch."""
+    ) -> EpochBatches:
         classes, words = description.classes, description.word_numbers
         answered = [q for q in data.train if any(answer in classes for answer in q.answers)]
         images = group_by_image(answered)
@@ -123,14 +151,16 @@ class QuestionAnsweringFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: Questions, description: QuestionDescription
     ) -> list[QuestionBatch]:
-        """The dev part, with the likeliest answers."""
         items = QuestionItems(data.dev, data.pictures)
         return [batch for _, batch in ordered_batches(items, description, config.network["kernels"])]
 
     def label(self, description: QuestionDescription, batch: QuestionBatch, row: int) -> str:
-        """The questions that are asked of an image."""
         words = ["", "<unk>", *description.words]
-        questions = [
-            " ".join(words[word] for word in question if word) for question in batch.question[row].tolist()
-        ]
+        numbers = batch.question[row].tolist()  # a list for every question
+        questions = (" ".join(words[number] for number in question if number) for question in numbers)
         return f"the image of {', '.join(repr(question) for question in questions if question)}"
+
+
+# Is this easy-VQA, or a folder laid out as it is?
+def _is_easy(name: str) -> bool:
+    return name == EASY or (Path(name) / "train" / "questions.json").is_file()

@@ -8,13 +8,12 @@ from torch import nn
 from hardpp.config import Section
 from hardpp.guides.question_answering import AnswerInformed
 from hardpp.models.question_answering import QuestionAnswering
-from hardpp.nn.answer_readout import AnswerReadout
-from hardpp.nn.gated_scorer import GatedScorer
+from hardpp.nn.attention import GatedScorer, RegionScorer
 from hardpp.nn.grid_encoder import GridEncoder
-from hardpp.nn.question_reader import QuestionReader
-from hardpp.nn.region_scorer import RegionScorer
+from hardpp.nn.readout import AnswerReadout
+from hardpp.nn.recurrent import QuestionReader
 from hardpp.tasks.image_regions import Kernels
-from hardpp.tasks.question_answering.description import QuestionDescription
+from hardpp.tasks.question_answering.data import QuestionDescription
 
 
 class QuestionNetwork(Section):
@@ -35,8 +34,6 @@ class QuestionParts(NamedTuple):
     """A model that answers questions, and what its guide shares with it."""
 
     model: QuestionAnswering
-    encoder: nn.Module
-    reader: QuestionReader
     memory: int  # features of a region
     answers: int
     network: QuestionNetwork
@@ -45,21 +42,19 @@ class QuestionParts(NamedTuple):
 def question_parts(network: QuestionNetwork, description: QuestionDescription) -> QuestionParts:
     """Makes the model."""
     encoder: nn.Module = nn.Identity()
-    memory = description.channels
+    memory, answers = description.channels, len(description.answers)
     if description.images == "pixels":
         encoder = grid = GridEncoder(network.kernels, network.image)
         memory = grid.features
     words = nn.Embedding(len(description.words) + 2, network.embedding)
     reader = QuestionReader(words, network.embedding, network.question)
     scorer = RegionScorer(network.question, memory, network.attention)
-    answers = len(description.answers)
     readout = AnswerReadout(memory, network.question, network.readout, answers, network.dropout)
-    model = QuestionAnswering(encoder, reader, scorer, readout)
-    return QuestionParts(model, encoder, reader, memory, answers, network)
+    return QuestionParts(QuestionAnswering(encoder, reader, scorer, readout), memory, answers, network)
 
 
 def answer_informed_guide(parts: QuestionParts) -> nn.Module:
     """The guide that knows the answer; it reads images and questions with the model's networks."""
-    network = parts.network
+    model, network = parts.model, parts.network
     gated = GatedScorer(parts.memory, network.question, network.answer, network.guide)
-    return AnswerInformed(parts.encoder, parts.reader, nn.Embedding(parts.answers, network.answer), gated)
+    return AnswerInformed(model.encoder, model.reader, nn.Embedding(parts.answers, network.answer), gated)

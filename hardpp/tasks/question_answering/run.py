@@ -13,10 +13,15 @@ from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
-from hardpp.tasks.question_answering import data as question_data
-from hardpp.tasks.question_answering.data import QuestionItems, batches, cells, region_boxes
-from hardpp.tasks.question_answering.description import QuestionDescription
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
+from hardpp.tasks.question_answering.data import (
+    QuestionDescription,
+    QuestionItems,
+    batches,
+    cells,
+    ordered_batches,
+    region_boxes,
+)
 from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers, evaluate, region_weights
 from hardpp.types import QuestionBatch
 
@@ -28,39 +33,30 @@ class QuestionAnsweringRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)
-        trained, pictures = self.description, corpus.pictures
-        if pictures.kind != trained.images:
-            raise DataError(
-                f"{corpus.name}: images are {pictures.kind}, and this run was trained on {trained.images}"
-            )
-        if pictures.channels != trained.channels:
-            raise DataError(
-                f"{corpus.name}: regions have {pictures.channels} features, and this run was trained on "
-                f"{trained.channels}"
-            )
-        if part == "all":
-            return QuestionItems([*corpus.train, *corpus.dev, *corpus.test][:limit], pictures)
-        return QuestionItems(getattr(corpus, part or "test")[:limit], pictures)
+        pictures, kind, channels = corpus.pictures, self.description.images, self.description.channels
+        if pictures.kind != kind:
+            raise DataError(f"{corpus.name}: images are {pictures.kind}, and this run was trained on {kind}")
+        if pictures.channels != channels:
+            there = f"regions have {pictures.channels} features"
+            raise DataError(f"{corpus.name}: {there}, and this run was trained on {channels}")
+        return QuestionItems(part_of(corpus, part, limit), pictures)
 
     def _batch(self, items: QuestionItems) -> QuestionBatch:
         size = len(items.questions)
-        ((_, batch),) = question_data.ordered_batches(items, self.description, self.network.kernels, size)
+        ((_, batch),) = ordered_batches(items, self.description, self.network.kernels, size)
         return batch.to(self.device)
 
     def _evaluate(self, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:
         return evaluate(self, items, options)
 
     def _decode(self, items: QuestionItems, options: AnswerChoice) -> list[Decoded]:
-        answers = best_answers(self, items, options)
-        return [
-            Decoded(f"{question.name} {question.text}", answer)
-            for question, answer in zip(items.questions, answers, strict=True)
-        ]
+        names = (f"{question.name} {question.text}" for question in items.questions)
+        return [Decoded(*pair) for pair in zip(names, best_answers(self, items, options), strict=True)]
 
     def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.alignment_posterior import Questions
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.posterior import sample_posterior
-        from hardpp.diagnostics.region_posterior import Questions
 
         labels = Questions(
             [question.name for question in items.questions],
@@ -101,6 +97,10 @@ class QuestionAnsweringRun(OpenedRun):
 def _drawn(items: QuestionItems, count: int, names: Sequence[str]) -> list[int]:
     if not names:
         return [image.questions[0] for image in group_by_image(items.questions)][:count]
-    by_text = {question.text: question.name for question in reversed(items.questions)}
+    by_text = {
+        text: question.name
+        for question in reversed(items.questions)
+        for text in (question.text, f"{question.name} {question.text}")  # the latter is how `decode` says it
+    }
     known = [question.name for question in items.questions]
     return named_items(known, [by_text.get(name, name) for name in names], count, "questions")

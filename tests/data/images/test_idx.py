@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from image_files import digits, idx_bytes, write_idx
 
 from hardpp.data.images import idx
+from hardpp.data.images.idx import is_idx_folder, labelled_images
 from hardpp.errors import DataError
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -60,3 +63,107 @@ def test_missing_files_and_folders_are_refused_by_name(tmp_path: Path) -> None:
         idx.read(tmp_path / "none", 3)
     with pytest.raises(DataError, match=r"cannot be read"):
         idx.read(tmp_path, 3)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_last_twelfth_of_train_is_dev(tmp_path: Path, compressed: bool) -> None:
+    folder = write_idx(tmp_path / "idx", compressed=compressed)
+    found = labelled_images(folder, "mine")
+    assert (found.name, found.classes) == ("mine", tuple("0123456789"))
+    known = torch.from_numpy(digits(40, "train")).unsqueeze(1)
+    assert found.train.read().pixels.equal(known[:37])
+    assert found.dev.read().pixels.equal(known[37:])
+    assert found.test.read().pixels.equal(torch.from_numpy(digits(10, "t10k")).unsqueeze(1))
+    assert found.train.labels.dtype == torch.int64
+    assert found.dev.labels.tolist() == [7, 8, 9]
+    assert len(found.test) == 10
+
+
+def test_other_names_of_the_files(tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "idx")
+    for path in list(folder.iterdir()):
+        path.rename(folder / path.name.replace("-idx", ".idx").replace("t10k", "test"))
+    write_idx(folder, train=60, compressed=True)
+    (folder / "notes").write_text("x")
+    # Names with a hyphen come first, and t10k before test.
+    assert len(labelled_images(folder, "mine").train) == 55
+    for path in folder.glob("*.gz"):
+        path.unlink()
+    assert len(labelled_images(folder, "mine", "abcdefghijk").train) == 37
+
+
+def test_what_is_such_a_folder(tmp_path: Path) -> None:
+    assert not is_idx_folder(tmp_path / "none")
+    (tmp_path / "train-images-idx3-ubyte.txt").write_text("x")
+    assert not is_idx_folder(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_text("x")
+    assert is_idx_folder(tmp_path)
+
+
+def lose(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+
+
+def cut(folder: Path) -> None:
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def swap(folder: Path) -> None:
+    (folder / "train-labels-idx1-ubyte").write_bytes((folder / "train-images-idx3-ubyte").read_bytes())
+
+
+def fewer_labels(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(9, np.uint8)))
+
+
+def other_size(folder: Path) -> None:
+    (folder / "t10k-images-idx3-ubyte").write_bytes(idx_bytes(digits(10, side=24)))
+
+
+def other_label(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.array([0] * 7 + [10, 0, 11], np.uint8)))
+
+
+def one_class(folder: Path) -> None:
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.full(40, 3, np.uint8)))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.full(10, 3, np.uint8)))
+
+
+def too_few(folder: Path) -> None:
+    write_idx(folder, train=11)
+
+
+def no_test(folder: Path) -> None:
+    write_idx(folder, test=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lose, "there is no t10k-labels-idx1-ubyte"),
+        (cut, "train-images-idx3-ubyte: truncated, 40 x 28 x 28 bytes are promised and 31355 are there"),
+        (swap, "train-labels-idx1-ubyte: an array of 1 dimensions is wanted, and it has 3"),
+        (fewer_labels, "t10k-labels-idx1-ubyte: 9 labels for the 10 images in t10k-images-idx3-ubyte"),
+        (other_size, "t10k-images-idx3-ubyte: images of 24 x 24 pixels, and train has 28 x 28"),
+        (other_label, "t10k-labels-idx1-ubyte: label 7 is 10, and classes are 0 to 9"),
+        (one_class, "train-labels-idx1-ubyte: labels of two classes at least are wanted, all are 3"),
+        (too_few, "12 images at least are needed"),
+        (no_test, "and one in t10k-images-idx3-ubyte"),
+    ],
+)
+def test_bad_files_are_refused_by_name(tmp_path: Path, change: object, message: str) -> None:
+    folder = write_idx(tmp_path / "idx")
+    assert callable(change)
+    change(folder)
+    with pytest.raises(DataError, match=message) as error:
+        labelled_images(folder, "mine")
+    assert str(error.value).startswith(str(folder))
+
+
+def test_given_classes_bound_the_labels_of_train_too(tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "idx")
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte: label 3 is 3, and classes are 0 to 2"):
+        labelled_images(folder, "mine", "abc")
+    with pytest.raises(DataError, match="cannot be read"):
+        labelled_images(tmp_path / "none", "mine")

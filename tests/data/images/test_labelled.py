@@ -2,7 +2,8 @@ import image_files
 import pytest
 import torch
 
-from hardpp.data.images.labelled import FirstImages, InMemoryImages, first_images
+from hardpp.data.images.digit_scenes import scenes
+from hardpp.data.images.labelled import FirstImages, InMemoryImages, collate, first_images
 
 
 def test_images_in_memory_are_read_by_place() -> None:
@@ -55,3 +56,17 @@ def test_the_fingerprint_sees_every_part_and_the_classes() -> None:
 def test_other_shapes_and_kinds_are_refused(images: torch.Tensor, labels: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="expected"):
         InMemoryImages(images, labels)
+
+
+def test_a_batch_is_the_images_of_the_epoch_with_their_labels() -> None:
+    part = scenes(image_files.labelled(), "translated-mnist").train
+    for epoch in (0, 2):
+        batch = collate(part, [12, 5], epoch)
+        assert batch.source.equal(part.read([12, 5], epoch).pixels)
+        assert batch.target.tolist() == [2, 5]
+        assert batch.target.dtype == torch.int64
+        assert batch.size == 2
+        assert batch.symbols == 2
+    assert collate(part, [5]).source.equal(part.read([5]).pixels)
+    with pytest.raises(ValueError, match="at least one image"):
+        collate(part, [])

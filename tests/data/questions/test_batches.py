@@ -7,9 +7,13 @@ import torch
 from PIL import Image
 
 from hardpp.data.questions import easy_vqa, vqa
-from hardpp.data.questions.batches import Asked, collate, group_by_image, number_names, word_vocabulary
+from hardpp.data.questions.batches import Asked, collate, group_by_image, word_vocabulary
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.errors import DataError
+
+
+def numbers_of(words: list[str]) -> dict[str, int]:
+    return {word: number for number, word in enumerate(words, start=2)}
 
 
 def cells(height: int, width: int) -> int:
@@ -36,7 +40,7 @@ def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
     ]
     words = word_vocabulary(easy.train)
     labels = [1, 0, None, 2, 3]
-    batch = collate(rows, asked, labels, easy.pictures, number_names(words, 2), cells)
+    batch = collate(rows, asked, labels, easy.pictures, numbers_of(words), cells)
     assert batch.size == 3
     assert batch.target.tolist() == [[1, 0], [0, 2], [3, 0]]
     assert batch.target_mask.tolist() == [[True, False], [True, True], [True, False]]
@@ -54,7 +58,7 @@ def test_an_image_is_there_once_with_all_its_questions(easy: Questions) -> None:
 
 def test_words_that_training_had_not(easy: Questions) -> None:
     strange = Question("s", "what colossus?", easy.train[0].image, ("red",))
-    words = number_names(word_vocabulary(easy.train), 2)
+    words = numbers_of(word_vocabulary(easy.train))
     batch = collate(group_by_image([strange]), [strange], [0], easy.pictures, words, cells)
     assert batch.question[0, 0].tolist() == [words["what"], 1, words["?"]]
 

@@ -62,24 +62,14 @@ def test_links_count_words_without_punctuation_and_stay_in_their_verse(tmp_path)
     assert [pair.links for pair in (corpus.train[1], *corpus.dev)] == [(), (), ()]
 
 
-def test_forms_or_lemmas_and_the_case_of_both_sides(tmp_path):
-    folder = write(tmp_path)
-    for options, greek, english in [
-        ({}, "βίβλος", "the"),
-        ({"lower_case": False}, "βίβλος", "The"),
-        ({"greek": "forms"}, "βίβλος", "the"),
-        ({"greek": "forms", "lower_case": False}, "Βίβλος", "The"),
-    ]:
-        pair = bible_alignments.corpus(folder, **options).train[0]
-        assert (pair.source[0], pair.target[0]) == (greek, english)
-    assert bible_alignments.corpus(folder, greek="forms", lower_case=False).dev[1].source == ('"δοῦλος',)
-    assert bible_alignments.corpus(folder).dev[0].source == ("Παῦλος",)  # lemmas keep the case of names
-    with pytest.raises(ValueError, match="'lemmas' or 'analysed', got 'roots'"):
-        bible_alignments.corpus(folder, greek="roots")
+def test_lemmas_keep_the_case_of_names_and_english_is_in_lower_case(tmp_path):
+    corpus = bible_alignments.corpus(write(tmp_path))
+    assert (corpus.train[0].source[0], corpus.train[0].target[0]) == ("βίβλος", "the")
+    assert corpus.dev[0].source == ("Παῦλος",)
 
 
 def test_analysed_greek_shows_endings(tmp_path):
-    corpus = bible_alignments.corpus(write(tmp_path), greek="analysed")
+    corpus = bible_alignments.corpus(write(tmp_path), analysed=True)
     assert corpus.train[0].source == ("βίβλος|NNS", "γένεσις|NGS")
 
 
@@ -125,19 +115,10 @@ def test_an_analysis_that_train_lacks_is_the_nearest_that_it_has(tmp_path):
         f"n{book[part]}001001{n:03}\tx\tX\t{lemma}\t{morph}" for n, (part, lemma, morph) in enumerate(words)
     ]
     english = [f"{number}001001001\t{number}001001\tX\t\t" for number in book.values()]
-    corpus = bible_alignments.corpus(write(tmp_path, lines, english), greek="analysed")
+    corpus = bible_alignments.corpus(write(tmp_path, lines, english), analysed=True)
     assert corpus.train[0].source == ("a|NNS", "a|NGP", "a|NDS", "a|NDS", "c")
     assert corpus.test[0].source == ("a|NDS", "a|NDS", "b|NGS")
     assert corpus.dev[0].source == ("a|NGP", "c")
-
-
-def test_the_reverse_turns_pairs_and_links(tmp_path):
-    corpus = bible_alignments.corpus(write(tmp_path), reverse=True)
-    (pair, _) = corpus.train
-    assert pair.source == ("the", "record")
-    assert pair.target == ("βίβλος", "γένεσις")
-    assert pair.references == (pair.target,)
-    assert pair.links == ((1, 0), (1, 1))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +178,7 @@ def test_the_real_verses_give_the_frozen_task():
     pairs = corpus.train + corpus.dev + corpus.test
     assert sum(len(pair.links) for pair in pairs) == 189_473
     assert len({word for pair in pairs for word in pair.source}) == 5468
-    corpus = bible_alignments.corpus(folder, greek="analysed")
+    corpus = bible_alignments.corpus(folder, analysed=True)
     known = {word for pair in corpus.train for word in pair.source}
     lemmas = {word.split(bible_alignments.MARK)[0] for word in known}
     assert len(known) == 15_079

@@ -2,7 +2,7 @@ import pytest
 
 from hardpp.data.fetch.origins import SOURCES
 from hardpp.data.fetch.sources import list_data
-from hardpp.data.transduction import bitexts, union
+from hardpp.data.transduction import bitexts
 from hardpp.data.transduction.pairs import Bitext, TextPair
 
 # Pairs in train, dev and test.
@@ -63,12 +63,12 @@ def numbered(name, count):
 
 
 def test_a_union_trains_on_everything_and_scores_a_slice_of_each(monkeypatch):
-    monkeypatch.setattr(union, "SLICE", 3)
+    monkeypatch.setattr(bitexts, "SLICE", 3)
     parts = [
         Bitext(name, *(numbered(f"{name} {part}", count) for part in ("train", "dev", "test")))
         for name, count in (("a", 2), ("b", 10))
     ]
-    bitext = union.bitext("both", parts)
+    bitext = bitexts.unite("both", parts)
     assert bitext.name == "both"
     assert bitext.train == parts[0].train + parts[1].train
     for part, own, large in (
@@ -76,22 +76,22 @@ def test_a_union_trains_on_everything_and_scores_a_slice_of_each(monkeypatch):
         (bitext.test, parts[0].test, parts[1].test),
     ):
         assert part[:2] == own
-        smallest = sorted(large, key=lambda pair: union.zlib.crc32(pair.source.encode()))[:3]
+        smallest = sorted(large, key=lambda pair: bitexts.zlib.crc32(pair.source.encode()))[:3]
         assert part[2:] == [pair for pair in large if pair in smallest]
 
 
 def test_a_slice_does_not_depend_on_the_order(monkeypatch):
-    monkeypatch.setattr(union, "SLICE", 3)
+    monkeypatch.setattr(bitexts, "SLICE", 3)
     parts = Bitext("a", numbered("train", 1), numbered("dev", 9), numbered("test", 9))
     turned = parts._replace(test=parts.test[::-1])
-    assert set(union.bitext("u", [parts]).test) == set(union.bitext("u", [turned]).test)
+    assert set(bitexts.unite("u", [parts]).test) == set(bitexts.unite("u", [turned]).test)
 
 
 def test_a_union_has_no_duplicates_and_no_leaks_between_its_parts():
     shared = TextPair("shared", "shared en")
     first = Bitext("a", [TextPair("x", "x en"), shared], [TextPair("d", "d en")], [TextPair("t", "t en")])
     second = Bitext("b", [TextPair("x", "x en"), TextPair("y", "T en")], [TextPair("d", "d en")], [shared])
-    bitext = union.bitext("both", [first, second])
+    bitext = bitexts.unite("both", [first, second])
     assert bitext.train == [("x", "x en")]
     assert bitext.dev == [("d", "d en")]
     assert bitext.test == [("t", "t en"), ("shared", "shared en")]

@@ -149,15 +149,6 @@ def test_an_empty_segment_is_named_by_its_line(raw):
         iwslt.bitext(raw(**files))
 
 
-def test_long_pairs_are_left_out_of_train_only(raw):
-    files = {"train_tags_de__en_de": body("Eins zwei drei"), "train_tags_de__en_en": body("One")}
-    told = []
-    bitext = iwslt.bitext(raw(**files), max_tokens=2, report=told.append)
-    assert told == ["1 training pair with more than 2 words on a side left out"]
-    assert ("Eins zwei drei", "One") not in bitext.train
-    assert bitext.test[0] == ("Satz of IWSLT14.TED.dev2010", "sentence of IWSLT14.TED.dev2010")
-
-
 def test_what_is_missing_is_refused(raw, tmp_path):
     (tmp_path / "none").mkdir()
     assert not iwslt.is_raw(tmp_path / "none")

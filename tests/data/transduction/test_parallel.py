@@ -181,27 +181,6 @@ def test_when_all_lines_are_bad_nothing_is_left(prepared):
         parallel.bitext(folder, on_bad="skip")
 
 
-def test_long_pairs_are_left_out_of_train_only(prepared):
-    long = "a b  c d\n"
-    folder = prepared(train_de=f"{long}a b\na b c\n", train_en=f"x\n{long}x\n", test_de=long, test_en=long)
-    told = []
-    bitext = parallel.bitext(folder, max_tokens=3, report=told.append)
-    assert bitext.train == [("a b c", "x")]
-    assert bitext.test == [("a b  c d", "a b  c d")]
-    assert told == ["2 training pairs with more than 3 words on a side left out"]
-    assert len(parallel.bitext(folder, max_tokens=4, report=pytest.fail).train) == 3
-    with pytest.raises(DataError, match="no training pair has at most 1 words"):
-        parallel.bitext(folder, max_tokens=1)
-
-
-def test_escapes_are_undone_on_request(prepared):
-    text = "&apos;s &quot; &#91; &#93; &#124; &lt; &gt; 50 @-@ 50 @-@ 1 R &amp; D &amp;lt; te@@ st"
-    folder = prepared(train_de=f"{text}\n", train_en="x &amp; y\n")
-    assert parallel.bitext(folder).train == [(text, "x &amp; y")]
-    (pair,) = parallel.bitext(folder, unescape=True).train
-    assert pair == ("'s \" [ ] | < > 50-50-1 R & D &lt; te@@ st", "x & y")
-
-
 def test_a_folder_that_lacks_files_is_refused(prepared, tmp_path):
     folder = prepared()
     (folder / "test.en").unlink()

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from hardpp.data.speech.utterances import Segment
-from hardpp.diagnostics.boundary import Boundary
+from hardpp.diagnostics.emissions import Boundary
 from hardpp.tasks.formats.textgrid import textgrid
 
 SEGMENTS = [Segment(0.0, 0.25, "k"), Segment(0.25, 0.25, "gone"), Segment(0.5, 0.75, 'say "ah"')]

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpp.data.transduction.languages import translation_direction
+from hardpp.data.transduction.pairing import translation_direction
 from hardpp.errors import UsageError
 
 

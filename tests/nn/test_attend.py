@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hardpp.ops.attention import attend
+from hardpp.nn.attention import attend
 
 B, S, T, H = 2, 3, 4, 5
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from hardpp.ops.temporal import mean_of_others_at_same_progress
-from hardpp.ops.weights import mean_of_others, suffix_sums
+from hardpp.ops.leave_one_out import mean_of_others, mean_of_others_at_same_progress
+from hardpp.ops.weights import suffix_sums
 
 
 def brute_force(terms: Tensor, progress: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ import random
 import pytest
 import torch
 
-from hardpp.data.order import in_order, length_buckets
+from hardpp.data.batches import in_order, length_buckets, pad, shuffled
 
 
 def lengths(count, seed=0):
@@ -89,3 +89,20 @@ def test_a_batch_size_below_one_is_refused(order):
 def test_lists_of_different_length_are_refused():
     with pytest.raises(ValueError, match=r"as many target as source lengths \(2\), got 1"):
         length_buckets([1, 2], [1], 4, 0, 0)
+
+
+def test_every_place_is_in_one_batch_and_epochs_differ() -> None:
+    batches = shuffled(23, 5, seed=1, epoch=0)
+    assert sorted(place for batch in batches for place in batch) == list(range(23))
+    assert sorted(map(len, batches)) == [3, 5, 5, 5, 5]
+    assert shuffled(23, 5, seed=1, epoch=0) == batches
+    assert len({str(shuffled(23, 5, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+    with pytest.raises(ValueError, match="batch size"):
+        shuffled(23, 0, 0, 0)
+
+
+def test_rows_get_a_boundary_and_are_padded_with_0_and_the_mask_tells_symbols_that_are_0():
+    ids, mask = pad([[3, 0], [5], [7, 8, 9]])
+    assert ids.dtype == torch.int64
+    assert ids.tolist() == [[3, 0, 0, 0], [5, 0, 0, 0], [7, 8, 9, 0]]
+    assert mask.tolist() == [[True] * 3 + [False], [True] * 2 + [False] * 2, [True] * 4]

@@ -1,13 +1,18 @@
-"""The order of batches, and which items go into a batch together.
+"""Which items go into a batch together, the order of batches, and how rows of a batch are padded.
 
 `length_buckets` orders training: a pure function of (seed, epoch), so that a resumed run sees the same
 batches; it never touches the global random state. `in_order` orders evaluation.
+
+Shapes: B rows of a batch, T ids of the longest and its boundary.
 """
 
 import hashlib
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+
+from hardpp.data.vocabulary import BOUNDARY
 
 _POOL = 50  # batches sorted by length together: enough to find mates, few enough to mix
 
@@ -18,17 +23,13 @@ def length_buckets(
     """Shuffled batches of indices whose sources, and then targets, have nearly equal lengths.
 
     Every index occurs exactly once; all batches but one hold `batch_size` indices. The result depends
-    on the arguments only.
+    on the arguments only, and another epoch gives another order.
 
     Args:
-        source_lengths: Symbols a source, one number a pair.
-        target_lengths: Symbols a target, in the same order.
+        source_lengths, target_lengths: Symbols of every source and of its target, in the same order.
         batch_size: Pairs a batch, at least 1.
         seed: The run's seed.
-        epoch: Which pass over the data; another epoch gives another order.
-
-    Raises:
-        ValueError: The lists differ in length, or `batch_size` is below 1.
+        epoch: Which pass over the data.
     """
     if len(source_lengths) != len(target_lengths):
         raise ValueError(
@@ -53,17 +54,31 @@ def length_buckets(
     return [batches[place] for place in order]
 
 
+def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Shuffled batches of `count` indices, all of equal length; the last batch may be smaller."""
+    return length_buckets([0] * count, [0] * count, batch_size, seed, epoch)
+
+
 def in_order(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Batches of indices from the shortest to the longest; ties keep their order.
 
     A result computed for batch b belongs to the indices `in_order(...)[b]`, which is all a caller needs to
     put results back in place.
-
-    Raises:
-        ValueError: `batch_size` is below 1.
     """
     _check_size(batch_size)
     return _chop(sorted(range(len(lengths)), key=lengths.__getitem__), batch_size)
+
+
+def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """End every row of ids with the boundary and pad it on the right with 0, which is the boundary too.
+
+    Returns:
+        Ids (B, T) int64, and a mask (B, T) that is True where there is an id or its boundary.
+    """
+    lengths = torch.tensor([len(row) + 1 for row in rows])  # (B,)
+    T = int(lengths.max())
+    ids = torch.tensor([[*row, *[BOUNDARY] * (T - len(row))] for row in rows])
+    return ids, torch.arange(T) < lengths[:, None]
 
 
 def _check_size(batch_size: int) -> None:

@@ -1,6 +1,8 @@
+"""Scores of regions against their formulas."""
+
 import torch
 
-from hardpp.nn.region_scorer import GAIN, RegionScorer
+from hardpp.nn.attention import GAIN, GatedScorer, RegionScorer
 
 DOUBLE = torch.float64
 
@@ -37,3 +39,22 @@ def test_scores_are_the_formula_region_by_region() -> None:
             expected = net.score.weight[0] @ hidden.tanh()
             torch.testing.assert_close(found[0, t, s], expected, rtol=0, atol=1e-12)
     assert (found[..., 2] == -torch.inf).all()
+
+
+def test_gated_scores_are_the_formula_region_by_region() -> None:
+    torch.manual_seed(0)
+    net = GatedScorer(4, 3, 2, 5).to(DOUBLE)
+    memory, query, answer = torch.randn(2, 3, 4), torch.randn(2, 2, 3), torch.randn(2, 2, 2)
+    memory, query, answer = memory.double(), query.double(), answer.double()
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    found = net(memory, query, answer, mask)
+    assert found.shape == (2, 2, 3)
+    for b in range(2):
+        for t in range(2):
+            for s in range(3):
+                x = memory[b, s] * (net.memory_gate.weight @ answer[b, t] + net.memory_gate.bias).relu()
+                q = query[b, t] * (net.query_gate.weight @ answer[b, t] + net.query_gate.bias).relu()
+                hidden = net.memory.weight @ x + net.memory.bias + net.query.weight @ q
+                score = net.score.weight[0] @ torch.tanh(hidden)
+                expected = score if mask[b, s] else torch.tensor(-torch.inf, dtype=DOUBLE)
+                torch.testing.assert_close(found[b, t, s], expected, rtol=0, atol=1e-12)

@@ -1,0 +1,262 @@
+"""What every model family promises on the command line and in Python, asked of a tiny run of each."""
+
+import io
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import arviz
+import pytest
+import torch
+import xarray as xr
+from corpora import fail, succeed
+from tiny_families import FAMILIES, TinyRun
+
+from hardpp.tasks import catalogue
+from hardpp.tasks.opened_run import OpenedRun
+
+VERBS = ("evaluate", "decode", "align", "posterior", "plot")
+
+
+@pytest.fixture(scope="module")
+def run(trained: TinyRun) -> OpenedRun:
+    return trained.open()
+
+
+@pytest.fixture(scope="module")
+def items(run: OpenedRun) -> Any:
+    return run.select()
+
+
+def without_seconds(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in figures.items() if name != "seconds"}
+
+
+def without_date(tree: xr.DataTree) -> xr.DataTree:
+    for node in tree.subtree:
+        node.attrs.pop("created_at", None)
+    return tree
+
+
+def evaluated(folder: Path, *words: str) -> dict[str, Any]:
+    (figures,) = json.loads(succeed("evaluate", folder, "--format", "json", *words))
+    return without_seconds(figures)
+
+
+def test_every_family_has_a_tiny_case() -> None:
+    assert list(FAMILIES) == list(catalogue.FAMILIES)
+
+
+def test_what_a_run_folder_holds(trained: TinyRun) -> None:
+    written = {"config.toml", "versions.json", "data.json", "metrics.jsonl", "checkpoints", "summary.json"}
+    assert {path.name for path in trained.folder.iterdir()} - {"run.lock"} == written
+    checkpoints = trained.folder / "checkpoints"
+    steps = [path for path in checkpoints.iterdir() if path.is_dir()]
+    assert {path.name for path in checkpoints.iterdir()} - {path.name for path in steps} == {"best", "latest"}
+    contents = {"model.safetensors", "optim.safetensors", "state.json", "MANIFEST.json"}
+    assert all({path.name for path in step.iterdir()} == contents for step in steps)
+    records = [json.loads(line) for line in (trained.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["split"] for record in records].count("dev") == 2
+    assert all(record["bound"] < 0 for record in records)
+
+
+def test_the_summary_is_what_evaluate_says(trained: TinyRun) -> None:
+    summary = json.loads((trained.folder / "summary.json").read_text())
+    assert without_seconds(summary) == evaluated(trained.folder)
+
+
+def test_evaluate_reports_only_figures_that_the_family_explains(run: OpenedRun, items: Any) -> None:
+    explained = [name for names in run.family.figures for name in names.split(", ")]
+    series = tuple(
+        name.rstrip("0123456789") for name in explained if f"{name}, ..." in ", ".join(run.family.figures)
+    )
+    for name in run.evaluate(items):
+        assert name in explained or name.rstrip("0123456789") in series, name
+
+
+def test_decode_says_what_evaluate_scores(trained: TinyRun, run: OpenedRun, items: Any) -> None:
+    decoded = run.decode(items)
+    figure, value = trained.tiny.score(run, items, [text for _, text in decoded])
+    figures = run.evaluate(items)
+    assert figures[figure] == pytest.approx(value)
+    assert figures[trained.tiny.counted] == len(decoded)
+    assert succeed("decode", trained.folder).splitlines() == [text for _, text in decoded]
+    lines = succeed("decode", trained.folder, "--format", "tsv").splitlines()
+    assert lines == [f"{name}\t{text}" for name, text in decoded]
+
+
+@pytest.mark.parametrize("part", ["train", "dev", "test"])
+def test_parts_and_limits(trained: TinyRun, run: OpenedRun, part: str) -> None:
+    whole = len(run.decode(run.select(part=part)))
+    assert evaluated(trained.folder, "--part", part)[trained.tiny.counted] == whole
+    assert evaluated(trained.folder, "--part", part, "--limit", "2")[trained.tiny.counted] == 2
+    assert len(succeed("decode", trained.folder, "--part", part, "--limit", "1").splitlines()) == 1
+
+
+def test_parts_and_limits_that_are_none(trained: TinyRun, run: OpenedRun) -> None:
+    for words in (["--limit", "0"], ["--part", "rest"]):
+        fail(2, "evaluate", trained.folder, *words)
+    sizes = [len(run.decode(run.select(part=part))) for part in ("train", "dev", "test")]
+    if trained.tiny.together:
+        assert len(run.decode(run.select(part="all"))) == sum(sizes)
+    else:
+        assert "one by one" in fail(2, "evaluate", trained.folder, "--part", "all")
+
+
+def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
+    trained: TinyRun, run: OpenedRun
+) -> None:
+    limited = run.config.data.model_copy(update={"train_limit": 2})
+    run = replace(run, config=run.config.model_copy(update={"data": limited}))
+    assert len(run.decode(run.select(part="train"))) == 2
+    assert len(run.decode(run.select(str(trained.data), "train"))) > 2
+
+
+def test_options_of_other_families_are_refused_before_data_are_read(
+    trained: TinyRun, run: OpenedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schemas = {name: catalogue.family(name).decoding.model_fields for name in FAMILIES}
+    foreign = {key: field for fields in schemas.values() for key, field in fields.items()}
+    foreign = {key: field for key, field in foreign.items() if key not in run.family.decoding.model_fields}
+    assert foreign
+    monkeypatch.setattr(type(run.family), "load", lambda *args: pytest.fail("data were read"))
+    for key, field in foreign.items():
+        words = [f"--{key.replace('_', '-')}", *([] if field.annotation is bool else ["1"])]
+        for verb in ("evaluate", "decode"):
+            message = fail(2, verb, trained.folder, *words)
+            assert f"{words[0]} is not for model {trained.name}\n" in message
+            assert f"hardpp models {trained.name} lists" in message
+
+
+def test_the_posterior_file(trained: TinyRun, tmp_path: Path) -> None:
+    drawn = {}
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        path = tmp_path / f"{name}.nc"
+        succeed("posterior", trained.folder, "--draws", "20", "--seed", str(seed), "--out", path)
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            drawn[name] = without_date(tree.load())
+    data: Any = arviz.from_netcdf(path)
+    assert (data.posterior.sizes["chain"], data.posterior.sizes["draw"]) == (1, 20)
+    assert drawn["first"].attrs["model"] == trained.name
+    assert drawn["first"].identical(drawn["again"])
+    assert not drawn["first"]["posterior"].to_dataset().equals(drawn["other"]["posterior"].to_dataset())
+    assert "exists already" in fail(2, "posterior", trained.folder, "--out", path)
+
+
+def test_align_in_every_declared_form_and_in_no_other(
+    trained: TinyRun, run: OpenedRun, items: Any, tmp_path: Path
+) -> None:
+    forms = {form: spec for name in FAMILIES for form, spec in catalogue.family(name).alignment_forms.items()}
+    for form in forms:
+        words, declared = ["align", trained.folder, "--format", form], run.family.alignment_forms.get(form)
+        if declared is None:
+            message = fail(2, *words, "--out", tmp_path / "refused")
+            assert f"model {trained.name} has no alignments in the form {form!r}" in message
+            assert not (tmp_path / "refused").exists()
+        elif declared.files:
+            assert "give --out FOLDER" in fail(2, *words)
+            succeed(*words, "--out", tmp_path / form)
+            written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / form).iterdir()}
+            assert written == run.align_files(items, form=form)
+            assert len(written) == len(run.decode(items))
+        else:
+            assert succeed(*words).splitlines() == run.align(items, form=form)
+
+
+def test_word_links_are_declared_or_refused(trained: TinyRun, run: OpenedRun) -> None:
+    both = ["align", trained.folder, "--format", "pharaoh", "--both-ways", trained.folder]
+    compare = ["compare", "alignments", trained.folder]
+    if run.family.word_links:
+        assert "does not go back" in fail(2, *both)
+        assert "no known links" in fail(3, *compare)
+    else:
+        for words in (both, compare):
+            assert f"{trained.folder}: model {trained.name} has no links of words" in fail(2, *words)
+
+
+def test_plots_by_name(trained: TinyRun, run: OpenedRun, items: Any, tmp_path: Path) -> None:
+    name = run.decode(items)[1].name
+    (file,) = run.plot(name, items=items)
+    (path,) = succeed("plot", trained.folder, "--source", name, "--out", tmp_path).splitlines()
+    assert Path(path) == tmp_path / f"{file}.png"
+    assert Path(path).read_bytes().startswith(b"\x89PNG")
+    assert "exists already" in fail(2, "plot", trained.folder, "--source", name, "--out", tmp_path)
+    assert len(run.plot(items=items, count=2)) == 2
+    message = fail(2, "plot", trained.folder, "--source", "nobody", "--out", tmp_path / "none")
+    assert "'nobody' is not among these" in message
+    assert not (tmp_path / "none").exists()
+
+
+def test_inputs_are_declared_or_refused(trained: TinyRun, run: OpenedRun, tmp_path: Path) -> None:
+    path = tmp_path / "inputs.txt"
+    texts = trained.tiny.texts(trained.data)
+    path.write_text("".join(f"{text}\n" for text in texts or ["x"]), encoding="utf-8")
+    if run.family.inputs is None:
+        message = fail(2, "decode", trained.folder, "--input", path)
+        assert f"items of model {trained.name} are no lines of a file: give --data" in message
+        return
+    told = succeed("decode", trained.folder, "--input", path).splitlines()
+    assert told == [text for _, text in run.decode(run.read_inputs(path))]
+    assert len(told) == len(texts) == 2
+    assert "leave out --data" in fail(2, "decode", trained.folder, "--input", path, "--part", "dev")
+    path.write_text(f"{texts[0]}\n\n", encoding="utf-8")
+    assert f"{path}:2" in fail(3, "decode", trained.folder, "--input", path)
+
+
+def test_the_description_survives_json_and_a_malformed_one_is_named(
+    trained: TinyRun, run: OpenedRun, tmp_path: Path
+) -> None:
+    stored = json.loads((trained.folder / "data.json").read_text(encoding="utf-8"))
+    sha256 = stored.pop("sha256")
+    assert run.family.description.model_validate(stored) == run.description
+    assert run.description.model_dump(mode="json", exclude_none=True) == stored
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    path = folder / "data.json"
+    wrong: list[Any] = [[], {}, {**stored, "sha256": sha256, "fingerprint": "x"}, {**stored, "unheard-of": 1}]
+    wrong += [{**stored, key: value} for key in stored for value in (None, [{}])]
+    for contents in wrong:
+        path.write_text(json.dumps(contents), encoding="utf-8")
+        assert str(path) in fail(4, "evaluate", folder), contents
+    path.write_text("{", encoding="utf-8")
+    assert str(path) in fail(4, "evaluate", folder)
+
+
+def test_gradients_of_objectives_are_compared(trained: TinyRun, tmp_path: Path) -> None:
+    words = ["--part", "test", "--limit", "2", "--draws", "20", "--format", "json"]
+    words += ["--objectives", "reinforce,rws", "--out", str(tmp_path / "gradients.png")]
+    rows = json.loads(succeed("compare", "gradients", trained.folder, *words))
+    assert {row["objective"] for row in rows} == {"reinforce", "rws"}
+    assert all(row["variance"] > 0 for row in rows)
+    assert (tmp_path / "gradients.png").read_bytes().startswith(b"\x89PNG")
+
+
+def png(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def answer(run: OpenedRun, verb: str) -> Any:
+    match verb:
+        case "evaluate":
+            return without_seconds(run.evaluate())
+        case "plot":
+            return {name: png(figure) for name, figure in run.plot(count=1).items()}
+        case "posterior":
+            return without_date(run.posterior(draws=3)).to_dict()
+        case _:
+            return getattr(run, verb)()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_question_has_one_answer_whatever_was_drawn_before(run: OpenedRun, verb: str) -> None:
+    answers = []
+    for draws in range(3):
+        torch.rand(draws)
+        answers.append(answer(run, verb))
+    if verb == "posterior":
+        assert all(answers[0][group].identical(other[group]) for other in answers for group in answers[0])
+    else:
+        assert answers[0] == answers[1] == answers[2]

@@ -1,0 +1,78 @@
+"""Every objective trains every model family, or is refused in one sentence before anything is written.
+
+What an objective's name hides, its class says: `package.module:Class` with the same options does the same.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpora import hardpp, hashes, metrics, settings
+from tiny_families import FAMILIES, TinyRun
+
+from hardpp.config import RunConfig
+from hardpp.errors import UsageError
+from hardpp.tasks.configuration import resolve
+from hardpp.tasks.objectives import OBJECTIVES
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def untrained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    root = tmp_path_factory.mktemp(request.param)
+    run = TinyRun(request.param, root / "data", root / "run")
+    run.tiny.write(run.data)
+    return run
+
+
+def train(run: TinyRun, out: Path, objective: str, *more: str) -> tuple[int, str]:
+    """Two steps with the guide that is recommended: the exit code, and the sentence if it is refused."""
+    words = ["train", "--model", run.name, "--data", run.data, "--out", out, "--device", "cpu"]
+    words += [*settings(dict(run.tiny.settings)), "--objective", objective, "--max-steps", "2", *more]
+    result = hardpp(*words)
+    assert "Traceback" not in result.stderr
+    return result.exit_code, "" if result.exit_code == 0 else result.stderr
+
+
+def resolved(run: TinyRun, objective: str) -> RunConfig | None:
+    """The configuration of such a training; None if it is refused."""
+    try:
+        return resolve([{"model": run.name, "objective": objective, "data": {"name": str(run.data)}}])
+    except UsageError:
+        return None
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_it_trains_or_is_refused_and_its_class_does_the_same(
+    untrained: TinyRun, objective: str, tmp_path: Path
+) -> None:
+    out, spec = tmp_path / "short", OBJECTIVES[objective]
+    code, refusal = train(untrained, out, objective)
+    config = resolved(untrained, objective)
+    assert (code == 0) == (config is not None)
+    if code == 0:
+        records = metrics(out)
+        assert [record["split"] for record in records] == ["train", "train", "dev"]
+        assert all(record["bound"] < 0 for record in records)
+    else:
+        assert code == 2
+        sentence, *hint = refusal.splitlines()
+        assert sentence.startswith("hardpp: ")
+        assert [line[:8] for line in hint] in ([], ["  hint: "])
+        assert not out.exists()
+
+    spelt = f"{spec.kind.__module__}:{spec.kind.__qualname__}"
+    given: dict[str, Any] = (
+        {**spec.settings, **spec.fixed} if config is None else {**config.inference, **spec.fixed}
+    )
+    guide = [] if config is None else ["--guide", config.guide]
+    other = train(untrained, tmp_path / "spelt", spelt, *guide, *settings({"inference": given}))
+    assert other == (code, refusal.replace(objective, spelt)) or (code == 2 == other[0])
+    if code == 0:
+        assert hashes(tmp_path / "spelt") == hashes(out)
+        assert metrics(tmp_path / "spelt") == metrics(out)
+        figures, again = (
+            json.loads((folder / "summary.json").read_text()) | {"seconds": 0}
+            for folder in (out, tmp_path / "spelt")
+        )
+        assert figures == again

@@ -1,0 +1,93 @@
+"""What training promises for every model family: it goes on bit for bit, and does nothing twice."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpora import fail, hashes, metrics, succeed
+from tiny_families import FAMILIES, TinyRun
+
+from hardpp.runs.folder import create, open_run
+from hardpp.runs.session import Session
+from hardpp.runs.training import train
+
+
+def test_an_interrupted_run_goes_on_bit_for_bit(trained: TinyRun, tmp_path: Path) -> None:
+    config, out = trained.open().config, tmp_path / "run"
+    session = Session(config, lambda text: None)
+    create(out, config, session.description)
+    steps = iter(range(1, 100))
+    quietly: dict[str, Any] = {"watch": lambda record: None, "report": lambda text: None}
+    train(session, session.trainer(), out, stop=lambda: next(steps) == 3, **quietly)
+    assert metrics(out)[-1]["step"] == 3
+    assert metrics(out)[-1]["step"] < metrics(trained.folder)[-1]["step"]
+    succeed(*trained.command(out))
+    for marker in ("latest", "best"):
+        assert hashes(out, marker) == hashes(trained.folder, marker)
+    assert metrics(out) == metrics(trained.folder)
+    figures, again = (
+        json.loads((folder / "summary.json").read_text()) | {"seconds": 0} for folder in (out, trained.folder)
+    )
+    assert figures == again
+
+
+def test_a_finished_run_is_only_evaluated_again(trained: TinyRun) -> None:
+    def files() -> dict[Path, tuple[int, bytes]]:
+        kept = (path for path in trained.folder.rglob("*") if path.is_file() and path.name != "summary.json")
+        return {
+            path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept if path.name != "run.lock"
+        }
+
+    before, summary = files(), (trained.folder / "summary.json").stat().st_mtime_ns
+    succeed(*trained.command(trained.folder))
+    after = files()
+    rewritten = {path.name for path, (when, _) in after.items() if when != before[path][0]}
+    assert {path: contents for path, (_, contents) in after.items()} == {
+        path: contents for path, (_, contents) in before.items()
+    }
+    assert rewritten <= {"metrics.jsonl", "best"}
+    assert (trained.folder / "summary.json").stat().st_mtime_ns > summary
+    assert "holds a run already" in fail(2, *trained.command(trained.folder, "--resume", "never"))
+    assert "another configuration (seed is 0 there, 1 here)" in fail(
+        2, *trained.command(trained.folder, "--seed", "1")
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_fresh_training_does_everything_once_and_changed_data_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TinyRun(name, tmp_path / "data", tmp_path / "run")
+    run.tiny.write(run.data)
+    command = run.command(run.folder, "--max-steps", "1")
+    with monkeypatch.context() as patch:
+        calls = count_calls(patch, name, "load", "describe", "parts", "dev_batches")
+        succeed(*command)
+        assert calls == dict.fromkeys(("load", "describe", "parts", "dev_batches"), 1)
+    run.tiny.change(run.data)
+    assert f"the data have changed since {run.folder} was begun" in fail(3, *command)
+    assert open_run(run.folder, "cpu").step == 1
+    succeed(*command, "--force")
+
+
+def count_calls(patch: pytest.MonkeyPatch, name: str, *methods: str) -> Counter[str]:
+    """Counts the calls of a family's methods from here on."""
+    from hardpp.tasks import catalogue
+
+    calls: Counter[str] = Counter()
+    kind = type(catalogue.family(name))
+
+    def counted(method: str) -> Any:
+        original = getattr(kind, method)
+
+        def call(*args: Any) -> Any:
+            calls[method] += 1
+            return original(*args)
+
+        return call
+
+    for method in methods:
+        patch.setattr(kind, method, counted(method))
+    return calls

@@ -1,0 +1,199 @@
+"""The tiny case of every model family: data that are written in an instant, and a network of a few numbers.
+
+`tests/contracts` run every family on the command line through one list of promises. A new family is one row.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from caption_files import NAMES, write_table
+from corpora import settings, write_corpus
+from image_files import write_idx
+from question_corpora import write_easy
+from tone_speech import write_tones
+
+from hardpp.metrics.error_rates import phone_error_rate
+from hardpp.metrics.vqa_accuracy import vqa_accuracy
+from hardpp.runs.folder import open_run
+from hardpp.tasks.opened_run import OpenedRun
+
+OBJECTIVE = "elbo"  # which every family takes
+
+
+class TinyFamily(NamedTuple):
+    """What the promises need to know of a model family."""
+
+    write: Callable[[Path], Any]  # lays data out in a folder that is not there yet
+    change: Callable[[Path], Any]  # alters a training datum of them
+    settings: Mapping[str, Any]  # small networks, small batches
+    guide: str  # one with parameters of its own
+    counted: str  # the figure that says how many data were evaluated
+    score: Callable[[OpenedRun, Any, Sequence[str]], tuple[str, float]]  # of decoded texts: figure, value
+    texts: Callable[[Path], list[str]] = lambda data: []  # lines for `decode --input`
+    together: bool = True  # can all parts be asked about at once?
+
+
+class TinyRun(NamedTuple):
+    """A family's tiny case, its data, and the folder of a run trained on them."""
+
+    name: str
+    data: Path
+    folder: Path
+
+    @property
+    def tiny(self) -> TinyFamily:
+        return FAMILIES[self.name]
+
+    def open(self) -> OpenedRun:
+        return open_run(self.folder, "cpu")
+
+    def command(self, out: Path, *more: str | Path) -> list[str]:
+        """`hardpp train` on the same data for two epochs."""
+        words = [
+            "train",
+            "--model",
+            self.name,
+            "--data",
+            str(self.data),
+            "--out",
+            str(out),
+            "--device",
+            "cpu",
+        ]
+        words += ["--objective", OBJECTIVE, "--guide", self.tiny.guide, "--max-epochs", "2"]
+        return [*words, *settings(dict(self.tiny.settings)), *map(str, more)]
+
+
+def replace_text(path: Path, old: str, new: str) -> None:
+    """Replaces the first occurrence in a file, which must have one."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def _wrong_words(run: OpenedRun, pairs: Any, texts: Sequence[str]) -> tuple[str, float]:
+    right = {pair.source: " ".join(pair.target) for pair in pairs}
+    wrong = [text != right[pair.source] for text, pair in zip(texts, pairs, strict=True)]
+    return "WER", sum(wrong) / len(wrong)
+
+
+def _phone_errors(run: OpenedRun, utterances: Any, texts: Sequence[str]) -> tuple[str, float]:
+    tokens = [utterance.tokens for utterance in utterances]
+    return "PER", phone_error_rate([text.split() for text in texts], tokens, run.description.folding).symbol
+
+
+def _right_answers(run: OpenedRun, items: Any, texts: Sequence[str]) -> tuple[str, float]:
+    scores = [
+        vqa_accuracy(text, question.answers) for text, question in zip(texts, items.questions, strict=True)
+    ]
+    return "accuracy", sum(scores) / len(scores)
+
+
+def _wrong_labels(run: OpenedRun, images: Any, texts: Sequence[str]) -> tuple[str, float]:
+    labels = [images.classes[int(images.part.labels[index])] for index in images.indices]
+    return "error_mean", sum(text != label for text, label in zip(texts, labels, strict=True)) / len(labels)
+
+
+def _same_sentences(run: OpenedRun, items: Any, texts: Sequence[str]) -> tuple[str, float]:
+    captions = dict(zip(items.part.names, items.part.captions, strict=True))
+    right = [
+        text in [" ".join(caption.words) for caption in captions[name]]
+        for name, text in zip(items.names, texts, strict=True)
+    ]
+    return "same", sum(right) / len(right)
+
+
+def _write_captions(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return write_table(folder, NAMES[:40])
+
+
+def _change_labels(data: Path) -> None:
+    path = data / "train-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+
+
+def _unsay(data: Path) -> None:
+    for path in (data / "TRAIN").rglob("SX5.*"):
+        path.unlink()
+
+
+# By the names of `hardpp.tasks.catalogue.FAMILIES`.
+FAMILIES: dict[str, TinyFamily] = {
+    "alignment": TinyFamily(
+        write_corpus,
+        lambda data: replace_text(data / "train.tsv", "AH", "B"),
+        {
+            "network": {"embedding": 8, "encoder": 8, "decoder": 8, "guide": 8, "dropout": 0.2},
+            "training": {"batch_size": 8, "log_every": 1},
+            "optimiser": {"warmup_steps": 2},
+        },
+        "variational",
+        "pairs",
+        _wrong_words,
+        texts=lambda data: ["abc", "de"],
+    ),
+    "online-alignment": TinyFamily(
+        write_tones,
+        _unsay,
+        {
+            "network": {"embedding": 4, "hidden": 6, "reader": 4, "guide": 5},
+            "training": {"batch_size": 4, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+        },
+        "variational",
+        "utterances",
+        _phone_errors,
+        texts=lambda data: sorted(map(str, data.rglob("*.WAV")))[:2],
+    ),
+    "question-answering": TinyFamily(
+        write_easy,
+        lambda data: replace_text(data / "train" / "questions.json", json.dumps("yes"), json.dumps("no")),
+        {
+            "network": {
+                **{"kernels": [2, 2, 2], "image": 6, "embedding": 4, "question": 6, "attention": 5},
+                **{"readout": 8, "answer": 3, "guide": 5},
+            },
+            "training": {"batch_size": 4, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+        },
+        "variational",
+        "questions",
+        _right_answers,
+    ),
+    "glimpse": TinyFamily(
+        lambda folder: write_idx(folder, side=12),
+        _change_labels,
+        {
+            "network": {
+                **{"glimpses": 2, "side": 4, "windows": 2, "cells": 3, "hidden": 8, "features": 8},
+                **{"head": 8, "guide": 8, "every_glimpse": True},
+            },
+            "training": {"batch_size": 8, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+            "decoding": {"draws": 2, "particles": 3},
+        },
+        "variational",
+        "images",
+        _wrong_labels,
+        together=False,
+    ),
+    "caption": TinyFamily(
+        _write_captions,
+        lambda data: replace_text(data / "captions.txt", "runs", "sleeps"),
+        {
+            "network": {
+                **{"kernels": [4, 4, 4, 4, 4], "image": 2, "embedding": 8, "decoder": 8, "attention": 8},
+                **{"guide": 8},
+            },
+            "training": {"batch_size": 8, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+        },
+        "variational",
+        "images",
+        _same_sentences,
+        together=False,
+    ),
+}
