@@ -81,26 +81,15 @@ class GumbelSoftmax(RelaxedObjective):
     def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
         temperature = self.temperature if self.schedule is None else self.schedule()
         if self.straight_through:
-            return straight_through(log_q, noise, temperature)
+            soft = (log_q / temperature).softmax(-1)
+            return _one_hot(noise, soft) + (soft - soft.detach())
         if self.reinmax:
-            return reinmax(log_q, noise, temperature)
+            hard, soft = _one_hot(noise, log_q), (log_q.detach() / temperature).softmax(-1)
+            return hard + (2 * _step((hard + soft) / 2, log_q) - _step(log_q.detach().exp(), log_q) / 2)
         return ((log_q + noise) / temperature).softmax(-1)
 
     def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
         return categorical_kl(log_q, log_p)
-
-
-def straight_through(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:
-    """One-hot weights (..., S) of an index (...), with the gradient of softmax(log q / temperature)."""
-    soft = (log_q / temperature).softmax(-1)
-    return _one_hot(index, soft) + (soft - soft.detach())
-
-
-def reinmax(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:
-    """One-hot weights (..., S) of an index (...), with the gradient of Liu et al. (2023), algorithm 2."""
-    hard = _one_hot(index, log_q)
-    soft = (log_q.detach() / temperature).softmax(-1)
-    return hard + (2 * _step((hard + soft) / 2, log_q) - _step(log_q.detach().exp(), log_q) / 2)
 
 
 # Zero in value, (diag(pi) - pi pi^T) d log q in gradient.

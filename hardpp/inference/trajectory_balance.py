@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, check_particles
 from hardpp.inference.wake_sleep import ProposalObjective, wake_theta
-from hardpp.inference.weights.proposals import Proposal
+from hardpp.inference.weights.proposals import GUIDE, Proposal
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp
 
@@ -38,7 +38,6 @@ class TrajectoryBalance(ProposalObjective):
         num_particles: K, how many draws a datum gets, at least 2 with "mean".
         log_partition: how log Z is estimated, "mean" or "learned". What is learned is a parameter of the
             objective, in nats, from 0, and wants a learning rate larger than the programs'.
-        proposal: what draws the particles; None is the guide.
     """
 
     name = "trajectory-balance"
@@ -48,7 +47,7 @@ class TrajectoryBalance(ProposalObjective):
         num_particles: int,
         *,
         log_partition: Literal["mean", "learned"] = "mean",
-        proposal: Proposal | None = None,
+        proposal: Proposal = GUIDE,
         **options: Unpack[PlateOptions],
     ):
         super().__init__(num_particles, proposal=proposal, **options)

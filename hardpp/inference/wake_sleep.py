@@ -29,7 +29,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.dreams import Dreamer, Dreamt, dream, sleep_phi
-from hardpp.inference.weights.proposals import DetachedDraws, Proposal, by_proposal
+from hardpp.inference.weights.proposals import GUIDE, DetachedDraws, Proposal, by_proposal
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp
@@ -40,15 +40,13 @@ class ProposalObjective(SampledObjective):
     """An objective over detached draws from the guide, or from a proposal flatter than the guide.
 
     Args:
-        proposal: what draws the particles; None is the guide.
+        proposal: what draws the particles.
     """
 
     unbiased = False
     bound = "iw"
 
-    def __init__(
-        self, num_particles: int, *, proposal: Proposal | None = None, **options: Unpack[PlateOptions]
-    ):
+    def __init__(self, num_particles: int, *, proposal: Proposal = GUIDE, **options: Unpack[PlateOptions]):
         super().__init__(num_particles, **options)
         self.proposal = proposal
 
@@ -73,7 +71,6 @@ class ReweightedWakeSleep(ProposalObjective):
         insomnia: the share of wake-phi, from 0 to 1; at 1 nothing is dreamt.
         control_variates: subtract what is zero in expectation from both wake terms, as above.
         train_guide: False leaves out wake-phi and sleep-phi.
-        proposal: what draws the particles; None is the guide.
         dreamt: puts dreamt observations into the guide's arguments, see
             `hardpp.inference.weights.dreams.dream`; needed where the tensors that the model
             observes are not its arguments.
@@ -92,7 +89,7 @@ class ReweightedWakeSleep(ProposalObjective):
         insomnia: float = 1.0,
         control_variates: bool = True,
         train_guide: bool = True,
-        proposal: Proposal | None = None,
+        proposal: Proposal = GUIDE,
         dreamt: Dreamt | None = None,
         dream: Dreamer | None = None,
         **options: Unpack[PlateOptions],

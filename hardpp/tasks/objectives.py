@@ -3,8 +3,7 @@
 `[inference]` of a configuration holds the options of one objective. Their schema is the signature of its
 constructor, so a new option is on offer without a line here, and what they are is said by the docstring of
 its class. Three things are spelt differently: `num_particles` is `particles`; None, which TOML has not, is
-"none" among words; and a schedule or a proposal, which is an object, is the arguments of a function that
-makes it (`kl_weight`, `entropy_weight`, `flatter_proposal`).
+"none" among words; and a schedule or a proposal, which is an object, is the arguments of what makes it.
 """
 
 import inspect
@@ -33,7 +32,7 @@ from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
-from hardpp.inference.weights.proposals import Proposal, Tempered, UniformMixture
+from hardpp.inference.weights.proposals import Proposal
 
 
 def kl_weight(kl_warmup: int = 0) -> KLWarmUp | None:
@@ -67,26 +66,10 @@ def entropy_weight(
     return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
 
 
-def flatter_proposal(
-    proposal: Literal["none", "temperature", "mixture"] = "none",
-    temperature: float = 2.0,
-    mixture: float = 0.1,
-) -> Proposal | None:
-    """A proposal that is flatter than the guide; None where the guide draws the particles itself.
-
-    Args:
-        proposal: what draws the particles: the guide, or a flatter version of it
-        temperature: what the proposal "temperature" divides log-probabilities by, at least 1
-        mixture: the share of the uniform distribution in the proposal "mixture"
-    """
-    flatter = {"temperature": Tempered(temperature), "mixture": UniformMixture(mixture)}
-    return flatter.get(proposal)
-
-
 SCHEDULES: dict[Any, Callable[..., Any]] = {
     KLWarmUp: kl_weight,
     EntropyBonus: entropy_weight,
-    Proposal: flatter_proposal,
+    Proposal: Proposal,
 }
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

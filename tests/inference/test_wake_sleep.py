@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
 from hardpp.inference.wake_sleep import ReweightedWakeSleep, wake_phi, wake_theta
-from hardpp.inference.weights.proposals import Tempered, UniformMixture
+from hardpp.inference.weights.proposals import Proposal
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 EQUAL = {"rtol": 0, "atol": 1e-12}
@@ -170,7 +170,7 @@ def exact_wake(case: Case, drawn: Twin, particles: int) -> tuple[Tensor, Tensor]
 def test_expected_wake_gradients(name: str) -> None:
     if name == "tempered-chain":
         case, drawn = tempered_chain()
-        objective = ReweightedWakeSleep(2, proposal=Tempered(), control_variates=False)
+        objective = ReweightedWakeSleep(2, proposal=Proposal("temperature"), control_variates=False)
     else:
         case = CASES[name]()
         drawn, objective = case.twin, ReweightedWakeSleep(2, control_variates=False)
@@ -315,7 +315,7 @@ def test_dreams_are_had_only_where_they_are_used() -> None:
 
 
 @pytest.mark.parametrize("control_variates", [False, True])
-@pytest.mark.parametrize("proposal", [None, Tempered(), UniformMixture()], ids=str)
+@pytest.mark.parametrize("proposal", [Proposal(), Proposal("temperature"), Proposal("mixture")], ids=str)
 def test_each_term_trains_its_own_program(proposal: Any, control_variates: bool) -> None:
     """The alignment's guide shares an embedding with the model, which gets the terms of both."""
     case = cases.alignment(batch=cases.alignment_batch((3, 2), (2, 3)))

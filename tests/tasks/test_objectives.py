@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hardpp.errors import UsageError
 from hardpp.inference import VIMCO, LearnedBaseline, ScoreFunctionELBO, SurrogateObjective
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
-from hardpp.inference.weights.proposals import Tempered, UniformMixture
+from hardpp.inference.weights.proposals import Proposal
 from hardpp.tasks.configuration import resolve, stored
 from hardpp.tasks.listing import list_options
 from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of
@@ -154,9 +154,9 @@ def test_a_proposal_of_plain_values(name: str) -> None:
     def proposal(**options: Any) -> Any:
         return build(OBJECTIVES[name], options).proposal  # type: ignore[attr-defined]
 
-    assert proposal() is None
-    assert proposal(proposal="temperature") == Tempered(2.0)
-    assert proposal(proposal="mixture", mixture=0.3) == UniformMixture(0.3)
+    assert proposal() == Proposal("none")
+    assert proposal(proposal="temperature") == Proposal("temperature")
+    assert proposal(proposal="mixture", mixture=0.3) == Proposal("mixture", mixture=0.3)
     with pytest.raises(UsageError, match="a temperature that flattens is at least 1"):
         proposal(proposal="temperature", temperature=0.5)
     with pytest.raises(UsageError, match="mixture is a share above 0 and at most 1"):

@@ -19,11 +19,7 @@ from hardpp.errors import UsageError
 
 
 class LikeliestValues(Messenger):
-    """Runs a program with every categorical latent truncated to its likeliest values.
-
-    Args:
-        keep: K; latents of fewer values stay as they are.
-    """
+    """Runs a program with every categorical latent truncated to its K likeliest values, if it has more."""
 
     def __init__(self, keep: int):
         super().__init__()

@@ -1,8 +1,8 @@
 """Proposals: draws from the guide, or from a flatter version of it, that are not differentiated through.
 
-    q~ = q                                                    without a proposal
-    q~(z) = softmax(log q(z) / temperature)                   `Tempered`
-    q~(z) = (1 - share) q(z) + share / (number of values)     `UniformMixture`
+    q~ = q                                                        "none"
+    q~(z) = softmax(log q(z) / temperature)                       "temperature"
+    q~(z) = (1 - mixture) q(z) + mixture / (number of values)     "mixture"
 
 Early in training a guide sees little besides what it already prefers; a flatter q~ explores. It has to
 enter the weights, log w = log p - log q~, for E[w] = p(y) holds only of the distribution drawn from.
@@ -17,7 +17,7 @@ latent.
 
 from dataclasses import dataclass
 from math import log
-from typing import Any
+from typing import Any, Literal
 
 import pyro.distributions as dist
 import torch
@@ -35,43 +35,40 @@ from hardpp.ops.precision import at_least_single
 DRAWN_FROM = "proposal"  # where a site's `infer` keeps q~
 
 
-class Proposal:
-    """Makes a distribution flatter than the guide's, to draw from."""
-
-    def __call__(self, log_q: Tensor) -> Tensor:
-        """Logits of q~ for log-probabilities of q, both (..., S)."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
-class Tempered(Proposal):
-    """Divides log-probabilities by a temperature of at least 1."""
+class Proposal:
+    """What draws the particles: makes logits of q~ of log-probabilities of q, both (..., S).
 
+    Args:
+        proposal: what draws the particles. "none", the guide itself; "temperature" or "mixture", as above.
+        temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
+        mixture: the share of the uniform distribution in the proposal "mixture". Above 0 and at most 1.
+    """
+
+    proposal: Literal["none", "temperature", "mixture"] = "none"
     temperature: float = 2.0
+    mixture: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.proposal not in ("none", "temperature", "mixture"):
+            raise UsageError(f"proposal is 'none', 'temperature' or 'mixture', not {self.proposal!r}")
         if not self.temperature >= 1:
             raise UsageError(f"a temperature that flattens is at least 1, not {self.temperature}")
+        if not 0 < self.mixture <= 1:
+            raise UsageError(f"mixture is a share above 0 and at most 1, not {self.mixture}")
 
     def __call__(self, log_q: Tensor) -> Tensor:
-        return log_q / self.temperature
-
-
-@dataclass(frozen=True)
-class UniformMixture(Proposal):
-    """Mixes in a share of the uniform distribution over the possible values, above 0 and at most 1."""
-
-    share: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise UsageError(f"mixture is a share above 0 and at most 1, not {self.share}")
-
-    def __call__(self, log_q: Tensor) -> Tensor:
+        if self.proposal == "none":
+            return log_q
+        if self.proposal == "temperature":
+            return log_q / self.temperature
         possible = log_q > -torch.inf
-        uniform = log(self.share) - possible.sum(-1, keepdim=True).to(log_q).log()
-        own = log_q + log(1 - self.share) if self.share < 1 else torch.full_like(log_q, -torch.inf)
+        uniform = log(self.mixture) - possible.sum(-1, keepdim=True).to(log_q).log()
+        own = log_q + log(1 - self.mixture) if self.mixture < 1 else torch.full_like(log_q, -torch.inf)
         return torch.logaddexp(own, uniform.where(possible, -torch.inf))
+
+
+GUIDE = Proposal()
 
 
 class DetachedDraws(Messenger):
@@ -80,13 +77,13 @@ class DetachedDraws(Messenger):
     To be entered around whatever traces the guide: handlers further out may still fix a draw.
     """
 
-    def __init__(self, proposal: Proposal | None = None):
+    def __init__(self, proposal: Proposal = GUIDE):
         super().__init__()
-        self.proposal = proposal
+        self.proposal, self.flatter = proposal, proposal.proposal != "none"
         self.own: dict[str, Any] = {}  # q of the site under way
 
     def _pyro_sample(self, msg: Any) -> None:
-        if self.proposal is None or msg["is_observed"] or msg["done"] or site_is_subsample(msg):
+        if not self.flatter or msg["is_observed"] or msg["done"] or site_is_subsample(msg):
             return
         flatter = flattened(msg["name"], msg["fn"], self.proposal)
         msg["infer"] = msg["infer"] | {DRAWN_FROM: flatter}

@@ -16,7 +16,7 @@ from torch import Tensor
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.inference.wake_sleep import ProposalObjective
-from hardpp.inference.weights.proposals import DRAWN_FROM, DetachedDraws, Proposal, Tempered, UniformMixture
+from hardpp.inference.weights.proposals import DRAWN_FROM, DetachedDraws, Proposal
 from hardpp.inference.weights.sample_sites import site_log_prob
 from hardpp.ops.weights import log_mean_exp
 
@@ -32,15 +32,14 @@ def by_hand(probs: Tensor, kind: str, amount: float) -> Tensor:
     return (1 - amount) * probs + amount * possible / possible.sum(-1, keepdim=True)
 
 
-PROPOSALS: dict[str, Callable[[float], Proposal]] = {"temperature": Tempered, "mixture": UniformMixture}
 HANDLERS: dict[str, tuple[str, float, Proposal]] = {
-    "temperature": ("temperature", 3.0, Tempered(3.0)),
-    "mixture": ("mixture", 0.3, UniformMixture(0.3)),
-    "uniform": ("mixture", 1.0, UniformMixture(1.0)),
+    "temperature": ("temperature", 3.0, Proposal("temperature", temperature=3.0)),
+    "mixture": ("mixture", 0.3, Proposal("mixture", mixture=0.3)),
+    "uniform": ("mixture", 1.0, Proposal("mixture", mixture=1.0)),
 }
 
 
-def drawn(fn: Any, proposal: Proposal | None, **plates: int) -> Any:
+def drawn(fn: Any, proposal: Proposal, **plates: int) -> Any:
     """The site of a guide with one latent, as it is traced."""
 
     def guide() -> None:
@@ -68,7 +67,7 @@ def test_probabilities_given_as_zero_stay_zero(name: str) -> None:
 
 
 def test_a_value_too_small_to_have_a_probability_is_still_explored() -> None:
-    flat = UniformMixture(0.5)(torch.tensor([0.0, -200.0]).log_softmax(-1)).exp()
+    flat = Proposal("mixture", mixture=0.5)(torch.tensor([0.0, -200.0]).log_softmax(-1)).exp()
     torch.testing.assert_close(flat, torch.tensor([0.75, 0.25]))
     site = drawn(dist.Categorical(logits=torch.tensor([0.0, -200.0])), HANDLERS["uniform"][2])
     torch.testing.assert_close(site["infer"][DRAWN_FROM].probs, torch.tensor([0.5, 0.5]))
@@ -138,17 +137,18 @@ def test_latents_without_probabilities_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("proposal", "amount", "message"),
+    ("arguments", "message"),
     [
-        (Tempered, 0.5, "at least 1, not 0.5"),
-        (Tempered, float("nan"), "at least 1, not nan"),
-        (UniformMixture, 0.0, "above 0 and at most 1, not 0.0"),
-        (UniformMixture, 1.5, "above 0 and at most 1, not 1.5"),
+        ({"proposal": "flat"}, "proposal is 'none', 'temperature' or 'mixture', not 'flat'"),
+        ({"proposal": "temperature", "temperature": 0.5}, "at least 1, not 0.5"),
+        ({"proposal": "temperature", "temperature": float("nan")}, "at least 1, not nan"),
+        ({"proposal": "mixture", "mixture": 0.0}, "above 0 and at most 1, not 0.0"),
+        ({"proposal": "mixture", "mixture": 1.5}, "above 0 and at most 1, not 1.5"),
     ],
 )
-def test_impossible_proposals(proposal: type[Any], amount: float, message: str) -> None:
+def test_impossible_proposals(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        proposal(amount)
+        Proposal(**arguments)
 
 
 # --- weights ----------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_weights_against_what_was_drawn_from_average_to_the_likelihood(
     particles: int, kind: str, amount: float
 ) -> None:
     case = cases.chain((2, 1))
-    objective = AverageWeight(particles, proposal=PROPOSALS[kind](amount))
+    objective = AverageWeight(particles, proposal=Proposal(kind, **{kind: amount}))
     twin = flat_chain(case, kind, amount)
 
     def run() -> tuple[Tensor, ...]:
@@ -206,7 +206,7 @@ def test_columns_of_steps_and_of_single_latents_hold_the_proposal() -> None:
 
         return run
 
-    objective = AverageWeight(4, proposal=Tempered(3.0), max_plate_nesting=1)
+    objective = AverageWeight(4, proposal=Proposal("temperature", temperature=3.0), max_plate_nesting=1)
     table = objective.weight_table(program(True), program(False))
     assert table.log_q.shape == table.score.shape == (4, 2, 5)
     for s, (value, logits) in enumerate(
@@ -222,7 +222,7 @@ def test_a_draw_that_the_guide_itself_fixes_counts_as_drawn_from_the_guide() -> 
     case = cases.chain((2,))
     fixed = poutine.trace(case.guide).get_trace(*case.args)
     fixed.remove_node("z_1")
-    objective = AverageWeight(2, proposal=UniformMixture(), max_plate_nesting=1)
+    objective = AverageWeight(2, proposal=Proposal("mixture"), max_plate_nesting=1)
     table = objective.weight_table(case.model, poutine.replay(case.guide, trace=fixed), *case.args)
     assert torch.equal(table.log_q[..., 1], table.score[..., 1])
     assert not torch.equal(table.log_q[..., 2], table.score[..., 2])
