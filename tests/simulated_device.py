@@ -9,7 +9,8 @@ An operation on tensors of both devices raises, but for the exceptions that CUDA
 dims, and indices. Whatever would make the host wait for the device is a question of the host: a number or a
 list that is read, indices of a mask, a copy back. Random numbers are the CPU's: a seed gives both the same.
 
-torch knows one such device a process, and keeps it: it is registered when it is first asked for.
+torch knows one such device a process and keeps it; it has to be asked for before the first gradient is taken,
+as the threads that take gradients are started then. So tests on it run in a process of their own.
 """
 
 import traceback
