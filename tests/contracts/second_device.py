@@ -8,6 +8,7 @@ looks at the dev part and checkpoints do, as they read their numbers.
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 import torch
 import xarray as xr
 from simulated_device import host_questions, simulated_device
-from tiny_families import FAMILIES, TinyRun
+from tiny_families import FAMILIES, TinyRun, available
 from torch import Tensor
 
 from hardpp.config import RunConfig
@@ -52,8 +53,8 @@ class Loaded(NamedTuple):
 @pytest.fixture(scope="module", params=FAMILIES)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     path = str(tmp_path_factory.mktemp(request.param) / "data")
-    tiny = FAMILIES[request.param]
-    tiny.write(type(tmp_path_factory.getbasetemp())(path))
+    tiny = available(request.param)
+    tiny.write(Path(path))
     settings = dict(tiny.settings)
     config = resolve([settings, {"model": request.param, "data": {"name": path}}])
     return Loaded(request.param, path, settings, catalogue.family(request.param).load(config.data, print))
