@@ -85,13 +85,16 @@ class EntropyBonus(TrainingSchedule):
 
     Args:
         initial: the weight at first.
-        final: the weight at last.
+        final: the weight at last; None: a tenth of the initial one.
         hold: for how many training estimates the weight stays as it was at first.
         steps: after how many it has become the final one, more than `hold`.
     """
 
-    def __init__(self, initial: float = 1.0, final: float = 0.1, *, hold: int = 10_000, steps: int = 200_000):
+    def __init__(
+        self, initial: float = 1.0, final: float | None = None, *, hold: int = 0, steps: int = 200_000
+    ):
         super().__init__(steps)
+        final = 0.1 * initial if final is None else final
         if min(initial, final) < 0:
             raise UsageError(f"an entropy bonus has weights of 0 or more, not {initial} and {final}")
         if not 0 <= hold < steps:
