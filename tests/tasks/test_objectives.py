@@ -161,7 +161,7 @@ def test_a_proposal_of_plain_values(name: str) -> None:
         proposal(proposal="temperature", temperature=0.5)
     with pytest.raises(UsageError, match="mixture is a share above 0 and at most 1"):
         proposal(mixture=-1.0)
-    with pytest.raises(ValidationError, match="'none', 'temperature' or 'mixture'"):
+    with pytest.raises(ValidationError, match="'temperature', 'mixture' or 'none'"):
         proposal(proposal="flat")
 
 

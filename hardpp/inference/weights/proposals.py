@@ -45,13 +45,13 @@ class Proposal:
         mixture: the share of the uniform distribution in the proposal "mixture". Above 0 and at most 1.
     """
 
-    proposal: Literal["none", "temperature", "mixture"] = "none"
+    proposal: Literal["temperature", "mixture", "none"] = "none"
     temperature: float = 2.0
     mixture: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.proposal not in ("none", "temperature", "mixture"):
-            raise UsageError(f"proposal is 'none', 'temperature' or 'mixture', not {self.proposal!r}")
+        if self.proposal not in ("temperature", "mixture", "none"):
+            raise UsageError(f"proposal is 'temperature', 'mixture' or 'none', not {self.proposal!r}")
         if not self.temperature >= 1:
             raise UsageError(f"a temperature that flattens is at least 1, not {self.temperature}")
         if not 0 < self.mixture <= 1:

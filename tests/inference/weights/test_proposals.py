@@ -102,10 +102,17 @@ def test_wrappers_stay_around_what_is_flattened(name: str) -> None:
     assert torch.equal(steps.step_mask(), mask)
 
 
+class Flipped(Proposal):
+    """What q excludes, this one always draws."""
+
+    def __call__(self, log_q: Tensor) -> Tensor:
+        return log_q.flip(-1)
+
+
 def test_the_site_draws_from_the_proposal_and_keeps_the_guide() -> None:
     logits = torch.tensor([0.0, -torch.inf], dtype=torch.float64).requires_grad_()
     fn = dist.Categorical(logits=logits)
-    site = drawn(fn, lambda log_q: log_q.flip(-1))  # what q excludes, this one always draws
+    site = drawn(fn, Flipped("temperature"))
     assert site["fn"] is fn
     assert site["value"] == 1
     assert not site["infer"][DRAWN_FROM].logits.requires_grad
@@ -139,7 +146,7 @@ def test_latents_without_probabilities_are_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"proposal": "flat"}, "proposal is 'none', 'temperature' or 'mixture', not 'flat'"),
+        ({"proposal": "flat"}, "proposal is 'temperature', 'mixture' or 'none', not 'flat'"),
         ({"proposal": "temperature", "temperature": 0.5}, "at least 1, not 0.5"),
         ({"proposal": "temperature", "temperature": float("nan")}, "at least 1, not nan"),
         ({"proposal": "mixture", "mixture": 0.0}, "above 0 and at most 1, not 0.0"),
