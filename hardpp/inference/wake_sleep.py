@@ -37,11 +37,7 @@ from hardpp.types import Estimate, Program
 
 
 class ProposalObjective(SampledObjective):
-    """An objective over detached draws from the guide, or from a proposal flatter than the guide.
-
-    Args:
-        proposal: what draws the particles.
-    """
+    """An objective over detached draws from the guide, or from a proposal flatter than the guide."""
 
     unbiased = False
     bound = "iw"
