@@ -1,4 +1,4 @@
-"""Word alignment of Greek and English verses: both directions, every look, every symmetrisation.
+"""Word alignment of Greek and English verses: both directions, every view, every symmetrisation.
 
     python benchmarks/alignment_quality.py --seeds 0 1 2 --out alignment_quality.jsonl
     python benchmarks/alignment_quality.py --table alignment_quality.jsonl
@@ -22,9 +22,9 @@ from typing import Any
 from measured import commit
 
 from hardpp.runs.session import Session
-from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.family import Programs
+from hardpp.tasks.opened_run import OpenedRun
 
 # AER by aligners that count, on the same verses of Mark: (forward, symmetrised, hit rate).
 OTHERS = {
@@ -33,7 +33,7 @@ OTHERS = {
 }
 
 
-def train(reverse: bool, seed: int, threads: int, settings: dict[str, Any]) -> tuple[Run, Any, float]:
+def train(reverse: bool, seed: int, threads: int, settings: dict[str, Any]) -> tuple[OpenedRun, Any, float]:
     """The run of the epoch with the best dev bound, its data, and CPU seconds of training."""
     own = {"seed": seed, "threads": threads, "device": "cpu", "data": {"reverse": reverse}}
     config = resolve([{"data": {"name": "bible-alignments"}}, settings, own])
@@ -50,10 +50,7 @@ def train(reverse: bool, seed: int, threads: int, settings: dict[str, Any]) -> t
         print(f"reverse={reverse} {seed} epoch {record.epoch} {used:.0f} s {record.bound:.4f}", flush=True)
         began = time.process_time()
     name = Path("backward" if reverse else "forward")
-    best.model.eval()
-    best.guide.eval()
-    run = Run(name, session.task, config, session.description, best, session.device, step)
-    return run, session.data, used
+    return session.opened(name, step, best), session.data, used
 
 
 def measured(seed: int, threads: int, settings: dict[str, Any]) -> list[dict[str, Any]]:
@@ -64,7 +61,7 @@ def measured(seed: int, threads: int, settings: dict[str, Any]) -> list[dict[str
     return [
         about | {"part": part} | row
         for part, pairs in parts.items()
-        for row in compare_links(forward, backward, pairs)
+        for row in forward.compare_links(pairs, backward)
     ]
 
 

@@ -28,7 +28,7 @@ from hardpp.runs.folder import open_run
 from hardpp.runs.session import Session
 from hardpp.tasks.alignment.evaluation import decode
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.family import Programs, Run
+from hardpp.tasks.family import Programs
 
 # Published or measured elsewhere on the same split and one core: (seconds, PER, WER).
 OTHERS = {
@@ -50,15 +50,14 @@ def train(objective: str, seed: int, threads: int, settings: dict[str, Any]) -> 
             continue
         used += time.process_time() - began
         programs = Programs(trainer.evaluated.model, trainer.evaluated.guide)
-        run = Run(Path(), session.task, config, session.description, programs, session.device, record.step)
+        run = session.opened(Path(), record.step, deepcopy(programs))
         rates = error_rates(decode(run, test), [pair.references for pair in test])
         curve.append((round(used, 1), rates.symbol, rates.sequence))
         if record.values["best"]:
-            epoch, best = record.epoch, deepcopy(run.programs)
+            epoch, best = record.epoch, run
         print(f"{objective} {seed} epoch {record.epoch} {used:.0f} s PER {rates.symbol:.4f}", flush=True)
         began = time.process_time()
-    run = run._replace(programs=best)
-    greedy, beam = (session.task.evaluate(run, test, {"beam": width}) for width in (1, 5))
+    greedy, beam = (best.evaluate(test, beam=width) for width in (1, 5))
     per_thousand = 1000 * used / (words * trainer.step / len(session.trainer().epoch_batches(0)))
     return {
         "objective": objective,
@@ -117,7 +116,7 @@ def unseen(folder: Path) -> None:
     run = open_run(folder)
     words = cmudict.corpus(fetch("cmudict"), test_words=None).test[1_000:]
     print(f"{len(words)} other test words, beam 5")
-    print(json.dumps(run.task.evaluate(run, words, {}), indent=1))
+    print(json.dumps(run.evaluate(words), indent=1))
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def main() -> None:
 
     session = Session(resolve([{"device": "cpu", "threads": 1}]), report=print)
     pyro.enable_validation(False)
-    batches = session.task.epoch_batches(session.config, session.data, session.description)(0)
+    batches = session.family.epoch_batches(session.config, session.data, session.description)(0)
     batch = max((make() for make in batches), key=lambda b: int(b.target_mask.sum()))
     model, guide = session.programs
     steps: dict[str, Callable[[], Tensor]] = {

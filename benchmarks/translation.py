@@ -21,8 +21,7 @@ from typing import Any
 
 from measured import commit, over_seeds
 
-from hardpp.runs.folder import open_run
-from hardpp.runs.session import run_in_folder
+from hardpp.runs.training import run_in_folder
 from hardpp.tasks.configuration import resolve
 
 # What Deng et al. call them -> objective, guide, options, and the row whose weights come first.
@@ -60,15 +59,13 @@ def train(row: str, seed: int, folder: Path, shared: Mapping[str, Any], curve: b
         return
     config = resolve([shared, chosen, {"seed": seed, "device": "cpu"}])
     began = time.process_time()
-    figures = run_in_folder(
+    run, figures = run_in_folder(
         config, path, resume=True, force=False, report=lambda text: print(text, flush=True)
     )
     seconds = time.process_time() - began
-    run = open_run(path, "cpu")
-    items = run.task.select(run, None, None, None, _told)
-    kept = {}
+    items, kept = run.select(), {}
     for keep in KEEPS if curve else ():
-        kept[keep] = {name: run.task.evaluate(run, items, {"keep": keep})[name] for name in ("PPL", "BLEU")}
+        kept[keep] = {name: run.evaluate(items, keep=keep)[name] for name in ("PPL", "BLEU")}
     out = {"row": row, "seed": seed, "commit": commit(), "cpu_seconds": seconds, **figures, "keep": kept}
     (path / "benchmark.json").write_text(json.dumps(out, indent=1))
 
@@ -94,10 +91,6 @@ def table(folder: Path) -> None:
     signatures = {one["signature"] for group in groups.values() for one in group}
     commits = {one["commit"] for group in groups.values() for one in group}
     print(f"\n{', '.join(sorted(signatures))}; commits {', '.join(sorted(commits))}")
-
-
-def _told(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main(debug: bool) -> None:
     hardpp train --model online-alignment                  tokens of speech, and when each was said
     hardpp evaluate runs/alignment-variational-elbo-0      error rates, exact likelihood, gap of the guide
     hardpp decode runs/alignment-variational-elbo-0        what it makes of words, its own or yours
-    hardpp plot runs/alignment-variational-elbo-0          where each symbol looked
+    hardpp plot runs/alignment-variational-elbo-0          where each symbol comes from
 
     Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
     6 resources, 130 and 143 signals.

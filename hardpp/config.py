@@ -54,7 +54,7 @@ class OptimiserConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How long, in which batches, and when to look and to save."""
+    """How long, in which batches, and when to validate and to save."""
 
     batch_size: int = Field(64, ge=1, description="data a step")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")

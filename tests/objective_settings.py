@@ -27,6 +27,7 @@ from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.inference.weights.dreams import Dream
+from hardpp.inference.weights.proposals import Proposal
 from hardpp.types import Program, SequenceBatch
 
 FOREVER = 2**60  # steps
@@ -105,12 +106,12 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "ovis-unbiased": lambda **kw: OVIS(3, gamma=0.0, **kw),
     "rws": lambda **kw: ReweightedWakeSleep(2, **kw),
     "rws-plain": lambda **kw: ReweightedWakeSleep(3, control_variates=False, **kw),
-    "rws-temperature": lambda **kw: ReweightedWakeSleep(2, proposal="temperature", **kw),
-    "rws-mixture": lambda **kw: ReweightedWakeSleep(2, proposal="mixture", **kw),
+    "rws-temperature": lambda **kw: ReweightedWakeSleep(2, proposal=Proposal("temperature"), **kw),
+    "rws-mixture": lambda **kw: ReweightedWakeSleep(2, proposal=Proposal("mixture"), **kw),
     "rws-dream": lambda **kw: ReweightedWakeSleep(2, insomnia=0.5, dream=dreamer, **kw),
     "trajectory-balance": lambda **kw: TrajectoryBalance(2, **kw),
     "trajectory-balance-learned": lambda **kw: TrajectoryBalance(1, log_partition="learned", **kw),
-    "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal="mixture", **kw),
+    "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal=Proposal("mixture"), **kw),
     "sum-and-sample": lambda **kw: SumAndSample(3, top=1, **kw),
     "gumbel": lambda **kw: GumbelSoftmax(2, temperature=0.5, **kw),
     "dirichlet": lambda **kw: ImplicitDirichlet(2, **kw),

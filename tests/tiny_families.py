@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from caption_files import NAMES, write_table
 from corpora import settings, write_corpus
-from hardpp.metrics.phone_error_rate import phone_error_rate
 from image_files import write_idx
 from question_corpora import write_easy
 from tone_speech import write_tones
 
+from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.runs.folder import open_run
 from hardpp.tasks.opened_run import OpenedRun
@@ -33,6 +34,7 @@ class TinyFamily(NamedTuple):
     score: Callable[[OpenedRun, Any, Sequence[str]], tuple[str, float]]  # of decoded texts: figure, value
     texts: Callable[[Path], list[str]] = lambda data: []  # lines for `decode --input`
     together: bool = True  # can all parts be asked about at once?
+    extra: str | None = None  # a package without which it is not tested
 
 
 class TinyRun(NamedTuple):
@@ -120,6 +122,14 @@ def _unsay(data: Path) -> None:
         path.unlink()
 
 
+def available(name: str) -> TinyFamily:
+    """The tiny case of a family; skips the test if a package that it takes is not there."""
+    tiny = FAMILIES[name]
+    if tiny.extra is not None:
+        pytest.importorskip(tiny.extra)
+    return tiny
+
+
 # By the names of `hardpp.tasks.catalogue.FAMILIES`.
 FAMILIES: dict[str, TinyFamily] = {
     "alignment": TinyFamily(
@@ -146,6 +156,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "variational",
         "utterances",
         _phone_errors,
+        extra="soundfile",
         texts=lambda data: sorted(map(str, data.rglob("*.WAV")))[:2],
     ),
     "question-answering": TinyFamily(
@@ -194,6 +205,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "variational",
         "images",
         _same_sentences,
+        extra="sacrebleu",
         together=False,
     ),
 }

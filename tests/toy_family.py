@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import pyro
 import pyro.distributions as dist
 import torch
-from hardpp.data.images.batches import shuffled
 from pydantic import Field
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp.config import DataConfig, RunConfig, Section
+from hardpp.data.batches import shuffled
 from hardpp.inference.exact import ExactMarginal
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.family import AlignmentForm, Description, Family, GuideSpec, Lack, Recommended, prior_guide

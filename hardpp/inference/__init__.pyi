@@ -22,4 +22,5 @@ from .sum_and_sample import SumAndSample as SumAndSample
 from .tracegraph import TraceGraph as TraceGraph
 from .trajectory_balance import TrajectoryBalance as TrajectoryBalance
 from .wake_sleep import ReweightedWakeSleep as ReweightedWakeSleep
+from .weights.proposals import Proposal as Proposal
 from .weights.weigh import weigh as weigh

@@ -42,13 +42,7 @@ class ImplicitDirichlet(RelaxedObjective):
     """mean_k log p(y | weights[k]) - sum over latents of KL(Dirichlet(alpha_q) || Dirichlet(alpha_p)).
 
     Args:
-        num_particles: K, how many draws a datum gets.
         total: sum of the concentrations of each latent, as a count of draws; 10 is a guess.
-        kl: schedule of the weight of the KL term in the gradient; the value keeps it at 1.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: a total that is not positive.
     """
 
     name = "dirichlet"
@@ -67,18 +61,15 @@ class ImplicitDirichlet(RelaxedObjective):
         self.total = total
 
     def noise(self, log_q: Tensor) -> Any:
-        """Dirichlet draws (..., S) that carry their gradient; at impossible values they are next to 0."""
         alpha = self.concentration(log_q)
         return dist.Dirichlet(alpha.where(alpha > 0, torch.finfo(alpha.dtype).tiny))
 
     def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
-        """The draws, exactly 0 at impossible values."""
         weights = noise.where(log_q > -torch.inf, noise.new_zeros(()))
         return weights / weights.sum(-1, keepdim=True)
 
     def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
-        """KL between the Dirichlets, (...), in nats; infinite where their possible values differ."""
-        q, p = self.concentration(log_q), self.concentration(log_p)
+        q, p = self.concentration(log_q), self.concentration(log_p)  # infinite where possible values differ
         same = ((q > 0) == (p > 0)).all(-1)
         ones = q.new_ones(())
         a, b = q.where(q > 0, ones), p.where(p > 0, ones)  # where both are 0 nothing is added below

@@ -33,7 +33,7 @@ from torch.distributions import Bernoulli, Categorical, Independent
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.sample_sites import Site, sample_sites
-from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import suffix_sums
 from hardpp.types import Program
@@ -44,10 +44,6 @@ class DisARM(SampledObjective):
 
     Args:
         num_particles: K, how many draws a datum gets, an even number: K/2 pairs.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: an odd number of particles, or a guide without a two-valued latent to couple.
     """
 
     name = "disarm"
@@ -58,19 +54,16 @@ class DisARM(SampledObjective):
         if num_particles % 2:
             raise UsageError(f"disarm draws pairs: it needs an even number of particles, got {num_particles}")
 
-    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        """Draws the pairs and scores them under both programs; gradients of coupled scores are weighed."""
-        nesting = self.program_nesting(model, guide, args, kwargs)
+    def handlers(self, nesting: int) -> Handlers:
         pairs = AntitheticPairs(self.num_particles // 2, nesting)
 
         def score(model: Program, trace: Trace) -> Program:
             pairs.weigh_scores(sample_sites(trace))
             return poutine.replay(model, trace=trace)
 
-        return weigh(model, pairs(guide), self.num_particles, args, kwargs, nesting=nesting, score=score)
+        return {"guide": pairs, "score": score}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
         log_w = (table.log_p - table.log_q).detach()  # (K, *I, N)
         returns = suffix_sums(log_w)
         signal = returns - returns.roll(self.num_particles // 2, 0)  # against the other of the pair
@@ -112,11 +105,7 @@ class AntitheticPairs(Messenger):
             msg["value"], msg["done"] = bits.to(p.dtype if binary else torch.int64), True
 
     def weigh_scores(self, sites: dict[str, Site]) -> None:
-        """Weighs the scores of what was drawn in pairs by sigma(|a|) 1[b != b~].
-
-        Raises:
-            UsageError: nothing was.
-        """
+        """Weighs the scores of what was drawn in pairs by sigma(|a|) 1[b != b~]; refuses a guide without."""
         if not self.certainty:
             drawn = ", ".join(f"{name!r} ({type(site['fn']).__name__})" for name, site in sites.items())
             raise UsageError(f"disarm couples two-valued latents, and the guide draws {drawn or 'nothing'}")

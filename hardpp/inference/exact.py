@@ -23,12 +23,12 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from hardpp.errors import NumericalError, UsageError
+from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import KLWarmUp
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
 from hardpp.inference.sums.factor_graph import FactorGraph, factor_graph
-from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, lattice_of
+from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, check_possible, lattice_of
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
 from hardpp.ops.elimination import expectation, trace_back
@@ -46,12 +46,10 @@ class ExactMarginal(SurrogateObjective):
             Distributions may save time by it (see `hardpp.inference.sums.pruned_terms`). Posterior
             probabilities are off by no more, gradients by ten times that, relatively. With 0 nothing is
             left out.
-        **options: see `PlateOptions`.
 
     Raises:
-        UsageError: a tolerance that is negative or not below 1, a latent that cannot be enumerated (see
-            `hardpp.inference.sums.enumeration`), or latents in plates over which the sum does not factorise
-            (see `hardpp.inference.sums.factor_graph`).
+        UsageError: a latent cannot be enumerated (see `hardpp.inference.sums.enumeration`), or is in plates
+            over which the sum does not factorise (see `hardpp.inference.sums.factor_graph`).
     """
 
     name = "exact"
@@ -64,12 +62,7 @@ class ExactMarginal(SurrogateObjective):
         self.tolerance = _checked(tolerance)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """The marginal of each datum; the surrogate is its sum."""
-        graph = self._graph(model, guide, args, kwargs)
-        if isinstance(graph, Lattice):
-            log_p = graph.log_marginal()
-        else:
-            log_p = graph.per_datum(graph.eliminate().left) * graph.scale
+        log_p = self._graph(model, guide, args, kwargs).log_marginal()
         return Estimate(log_p.detach(), log_p.sum(), None, {})
 
     def posterior(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
@@ -102,18 +95,11 @@ class ExactMarginal(SurrogateObjective):
     ) -> dict[str, Tensor]:
         """Exact draws from p(z | y), all latents together.
 
-        Args:
-            model, guide: as for `estimate`.
-            args, kwargs: what the programs take.
-            num_samples: K.
-
-        Returns:
-            For every latent site the drawn values, by their place in the list of its values, which for
-            Categorical, Bernoulli and Binomial is the value itself: (K, *plates) int64. Where the site is
-            masked they are 0.
+        For every latent site the drawn values, by their place in the list of its values, which for
+        Categorical, Bernoulli and Binomial is the value itself: (K, *plates) int64. Where the site is masked
+        they are 0.
 
         Raises:
-            UsageError: as for `estimate`, or fewer than one sample.
             NumericalError: the data are impossible under the model.
         """
         if num_samples < 1:
@@ -123,7 +109,7 @@ class ExactMarginal(SurrogateObjective):
             if isinstance(graph, Lattice):
                 return graph.sample(num_samples)
             steps, left = graph.eliminate()
-            _check_possible(graph.per_datum(left))
+            check_possible(graph.per_datum(left).reshape(-1))
             values = trace_back(steps, drawn(graph.plates, graph.sizes | {DRAWS: num_samples}))
         return {name: _values(graph, name, values, (num_samples,)) for name in graph.latents}
 
@@ -132,11 +118,8 @@ class ExactMarginal(SurrogateObjective):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The latents that are jointly most probable given y, and how probable they and y are.
 
-        They need not be the most probable values one by one, which `posterior` has.
-
-        Returns:
-            argmax_z p(z, y), for every latent site (*plates) int64 as in `sample_posterior`; and
-            log p(z, y) of each datum, scaled as the bound is, (B,).
+        They need not be the most probable values one by one, which `posterior` has. For every latent site
+        (*plates) int64 as in `sample_posterior`; log p(z, y) of each datum is scaled as the bound is, (B,).
         """
         with torch.no_grad():
             graph = self._graph(model, guide, args, kwargs)
@@ -157,13 +140,8 @@ class EnumeratedELBO(SurrogateObjective):
     """E_q[log p(y, z) - log q(z)], every latent of the guide summed out.
 
     Args:
-        tolerance: nats by which the bound may be off, for each element of the plates of a latent. As for
-            `ExactMarginal`.
+        tolerance: nats by which the bound may be off, for each element of the plates of a latent.
         kl: schedule of the weight of the KL term in the gradient; the bound keeps it at 1.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: as for `ExactMarginal`, of the guide; or the programs' latents differ.
     """
 
     name = "enum"
@@ -177,7 +155,6 @@ class EnumeratedELBO(SurrogateObjective):
         self.tolerance, self.kl_weight = _checked(tolerance), kl
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """The bound of each datum; the surrogate is its sum, or that of the weighed one."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         guide_trace = enumerated_trace(guide, nesting, args, kwargs)
         model_trace = replayed_trace(model, guide_trace, args, kwargs)
@@ -219,12 +196,3 @@ def _values(graph: FactorGraph, name: str, values: dict[str, Factor], draws: tup
     if value is None:
         return torch.zeros(shape, dtype=torch.int64, device=graph.factors[name].log_value.device)
     return spread(value, DRAWS * len(draws) + dims).expand(shape).contiguous()
-
-
-def _check_possible(log_p: Tensor) -> None:
-    fault = (~log_p.isfinite()).reshape(-1).nonzero()
-    if len(fault):
-        datum = int(fault[0])
-        raise NumericalError(
-            f"datum {datum} of the batch has log p(y) = {float(log_p.reshape(-1)[datum])} and no posterior"
-        )

@@ -30,8 +30,8 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SurrogateObjective, check_particles
-from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
+from hardpp.inference.weights.weigh import particle_trace
 from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others
 from hardpp.ops.weights import effective_sample_size, log_mean_exp, suffix_sums
@@ -83,11 +83,6 @@ class FIVO(SurrogateObjective):
             which leaves the importance-weighted bound.
         resampling: "systematic" (one uniform number a datum) or "multinomial" (one a particle).
         baseline: None, or "leave-one-out", the control above.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: an option outside of these, a program that is not in steps, or a state that cannot be
-            permuted.
     """
 
     name = "fivo"
@@ -114,7 +109,6 @@ class FIVO(SurrogateObjective):
         self.threshold, self.resampling, self.baseline = threshold, resampling, baseline
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Bound and surrogate of one batch (see `hardpp.types.Estimate`)."""
         K, nesting = self.num_particles, self.program_nesting(model, guide, args, kwargs)
         guide_side = _Side(guide, Trace(), args, kwargs)
         model_side = _Side(model, guide_side.start, args, kwargs)
@@ -144,7 +138,6 @@ class FIVO(SurrogateObjective):
         return Estimate(bound * scale, surrogate * scale, None, diagnostics)
 
     def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> float:
-        """Like `loss`, and adds the estimator to the gradients: what `pyro.infer.SVI` calls."""
         for name, program in (("model", model), ("guide", guide)):
             if isinstance(program, nn.Module):  # Pyro would learn of its parameters when it is called
                 pyro.module(f"{self.name}.{name}", program)

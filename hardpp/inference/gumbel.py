@@ -38,22 +38,12 @@ class GumbelSoftmax(RelaxedObjective):
     """mean_k log p(y | weights[k]) - sum over latents of KL(q || p), by a relaxation of the draws.
 
     Args:
-        num_particles: K, how many draws a datum gets.
         temperature: of the softmax that is differentiated; towards 0 it becomes an index.
         final_temperature: where an exponential decay of the temperature ends; None for no decay.
         anneal_steps: how many training steps the decay takes; our guess.
         straight_through: indices forwards, backwards the softmax of log q. (Not of log q + g, the
             straight-through Gumbel-softmax, which is biased even for linear functions.)
         reinmax: indices forwards, backwards the second-order estimator; it wants a temperature of 1 or more.
-        kl: schedule of the weight of the KL term in the gradient; the value keeps it at 1.
-        **options: see `PlateOptions`.
-
-    Attributes:
-        schedule: the decay, a module whose count of estimates is part of `OBJ(model, guide)`'s state;
-            None without a final temperature.
-
-    Raises:
-        UsageError: a temperature that is not positive, no step to anneal in, or both estimators at once.
     """
 
     name = "gumbel"
@@ -78,45 +68,28 @@ class GumbelSoftmax(RelaxedObjective):
             raise UsageError(f"the temperature is annealed over at least 1 step, got {anneal_steps}")
         if straight_through and reinmax:
             raise UsageError("straight_through and reinmax are two estimators: choose one")
-        self.straight_through, self.reinmax = straight_through, reinmax
-        self.temperature = temperature
-        self.schedule = (
-            None
-            if final_temperature is None
-            else TemperatureSchedule(temperature, final_temperature, anneal_steps)
-        )
+        self.temperature, self.straight_through, self.reinmax = temperature, straight_through, reinmax
+        self.schedule: TemperatureSchedule | None = None
+        if final_temperature is not None:
+            self.schedule = TemperatureSchedule(temperature, final_temperature, anneal_steps)
 
     def noise(self, log_q: Tensor) -> Any:
-        """Gumbel noise (..., S), or an index (...)."""
         if self.straight_through or self.reinmax:
             return dist.Categorical(logits=log_q)
         return dist.Gumbel(torch.zeros_like(log_q), torch.ones_like(log_q)).to_event(1)
 
     def weights(self, log_q: Tensor, noise: Tensor) -> Tensor:
-        """Weights (..., S): one-hot in value for the straight-through estimators."""
         temperature = self.temperature if self.schedule is None else self.schedule()
         if self.straight_through:
-            return straight_through(log_q, noise, temperature)
+            soft = (log_q / temperature).softmax(-1)
+            return _one_hot(noise, soft) + (soft - soft.detach())
         if self.reinmax:
-            return reinmax(log_q, noise, temperature)
+            hard, soft = _one_hot(noise, log_q), (log_q.detach() / temperature).softmax(-1)
+            return hard + (2 * _step((hard + soft) / 2, log_q) - _step(log_q.detach().exp(), log_q) / 2)
         return ((log_q + noise) / temperature).softmax(-1)
 
     def divergence(self, log_q: Tensor, log_p: Tensor) -> Tensor:
-        """KL(q || p) between categoricals, (...), in nats."""
         return categorical_kl(log_q, log_p)
-
-
-def straight_through(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:
-    """One-hot weights (..., S) of an index (...), with the gradient of softmax(log q / temperature)."""
-    soft = (log_q / temperature).softmax(-1)
-    return _one_hot(index, soft) + (soft - soft.detach())
-
-
-def reinmax(log_q: Tensor, index: Tensor, temperature: float | Tensor) -> Tensor:
-    """One-hot weights (..., S) of an index (...), with the gradient of Liu et al. (2023), algorithm 2."""
-    hard = _one_hot(index, log_q)
-    soft = (log_q.detach() / temperature).softmax(-1)
-    return hard + (2 * _step((hard + soft) / 2, log_q) - _step(log_q.detach().exp(), log_q) / 2)
 
 
 # Zero in value, (diag(pi) - pi pi^T) d log q in gradient.

@@ -20,8 +20,8 @@ from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.objective import PlateOptions
 from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
-from hardpp.inference.weights.sample_sites import Site, steps_of
-from hardpp.inference.weights.weight_table import Layout, WeightTable, elements
+from hardpp.inference.weights.sample_sites import Site, elements, steps_of
+from hardpp.inference.weights.weight_table import Layout, WeightTable
 
 
 class Hybrid(ScoreFunctionELBO):
@@ -30,13 +30,8 @@ class Hybrid(ScoreFunctionELBO):
     The gradient is the one above; the value is the evidence lower bound.
 
     Args:
-        num_particles: K, how many draws a datum gets.
         baseline: what rewards are compared with. See `ScoreFunctionELBO`.
         entropy: schedule of the weight of the guide's entropy in the gradient.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: as `ScoreFunctionELBO` does.
     """
 
     name = "hybrid"
@@ -62,11 +57,7 @@ class Hybrid(ScoreFunctionELBO):
 
 
 def accuracy(table: WeightTable) -> Tensor:
-    """The reward above of every particle, (K, *I), detached.
-
-    Raises:
-        UsageError: nothing is observed, or a site that is has no values of which one is likeliest.
-    """
+    """The reward above of every particle, (K, *I), detached; refuses sites without a likeliest value."""
     if not table.observations:
         raise UsageError("a reward for accuracy needs an observed site, and there is none")
     right, count = zip(*(_right(site, table.layout) for site in table.observations), strict=True)

@@ -27,7 +27,7 @@ control (how it enters the bound is not written there: putting equation 6 in its
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Literal, Unpack
+from typing import Literal, Unpack, get_args
 
 import torch
 from torch import Tensor
@@ -54,12 +54,7 @@ class IWAE(SampledObjective):
     Its gradient has a variance that grows with K: use it for the value, or as what `VIMCO` is measured by.
 
     Args:
-        num_particles: K, how many draws a datum gets.
         control: what is subtracted. "none", or "prefix": log mean_k of the weights before the latent's stage.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: an unknown control.
     """
 
     name = "iwae"
@@ -72,7 +67,6 @@ class IWAE(SampledObjective):
         self.control = control
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
         if self.control == "none":
             return importance_weighted(table, table.log_q.new_zeros(()))
         return importance_weighted(table, log_mean_exp(prefix_sums(table.stage_weights)))
@@ -83,15 +77,10 @@ class VIMCO(SampledObjective):
 
     Args:
         num_particles: K, at least 2 draws a datum.
-        control: what stands in for the particle held out. "geometric", "arithmetic", "sequential" or
-            "temporal", as above.
+        control: what stands in for the particle held out. See above.
         center: take 1/K off the control.
         progress: for "temporal": how much each particle has emitted after each latent, given the latents'
             values, see `hardpp.inference.control.emission_count`. By default their cumulative sum.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: fewer than two particles, an unknown control, or progress for another control.
     """
 
     name = "vimco"
@@ -108,10 +97,9 @@ class VIMCO(SampledObjective):
         **options: Unpack[PlateOptions],
     ):
         super().__init__(num_particles, **options)
-        if control not in ("geometric", "arithmetic", "sequential", "temporal"):
-            raise UsageError(
-                f"control is 'geometric', 'arithmetic', 'sequential' or 'temporal', not {control!r}"
-            )
+        if control not in get_args(HoldOut):
+            names = "'geometric', 'arithmetic', 'sequential' or 'temporal'"
+            raise UsageError(f"control is {names}, not {control!r}")
         if progress is not None and control != "temporal":
             raise UsageError(f"progress is of use to control 'temporal' only, not to {control!r}")
         self.control, self.center, self.progress = control, center, progress
@@ -119,7 +107,6 @@ class VIMCO(SampledObjective):
             self.needs = self.needs | {"emission-counts"}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
         mean = 1 / self.num_particles if self.center else 0.0
         return importance_weighted(table, self._held_out(table) - mean)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import TrainingSchedule
-from hardpp.inference.weights.weigh import plate_nesting, weigh
+from hardpp.inference.weights.weigh import Handlers, plate_nesting, weigh
 from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Need, Prediction, Program
@@ -94,7 +94,7 @@ class SurrogateObjective(ELBO):
             return -self.estimate(model, guide, *args, **kwargs).bound.sum().item()
 
     def loss_and_grads(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> float:
-        """Like `loss`, and adds the estimator to the gradients: what `pyro.infer.SVI` calls."""
+        """Like `loss`, and adds the estimator to the gradients; `pyro.infer.SVI` calls it."""
         for name, part in self._modules():
             pyro.module(f"{self.name}.{name}", part)  # SVI optimises what is in the trace of parameters
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
@@ -128,18 +128,16 @@ class SampledObjective(SurrogateObjective):
     """An objective over K particles drawn from the guide; subclasses supply the formula.
 
     Args:
-        num_particles: K, drawn at once by a plate to the left of all others.
-        **options: see `PlateOptions`.
+        num_particles: K, how many draws a datum gets.
 
     Attributes:
-        least_particles: the smallest K that it takes.
-
-    Raises:
-        UsageError: too few particles.
+        least_particles: the smallest K that it takes; fewer are a `UsageError`.
+        weighs_draws: are there importance weights, of particles that are draws of the guide?
     """
 
     needs = frozenset({"latents"})
     least_particles = 1
+    weighs_draws = True
 
     def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
         check_particles(self.name, num_particles, self.least_particles)
@@ -152,26 +150,27 @@ class SampledObjective(SurrogateObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting)
+        handlers = self.handlers(nesting)
+        return weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting, handlers=handlers)
+
+    def handlers(self, nesting: int) -> Handlers:
+        """How this objective draws and scores; plates take so many dims. By default nothing is special."""
+        return {}
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         table = self.weight_table(model, guide, *args, **kwargs)
         bound, surrogate = self.surrogate(table)
-        log_weights = per_instance_sum(table.log_weights, 1)  # (K, B)
         self._advance()
+        estimate = Estimate(per_instance_sum(bound * table.scale, 0), surrogate * table.scale, None, {})
+        if not self.weighs_draws:
+            return estimate
+        log_weights = per_instance_sum(table.log_weights, 1)  # (K, B)
         diagnostics = {"ess": effective_sample_size(log_weights)} if self.num_particles > 1 else {}
-        return Estimate(
-            per_instance_sum(bound * table.scale, 0), surrogate * table.scale, log_weights, diagnostics
-        )
+        return estimate._replace(log_weights=log_weights, diagnostics=diagnostics)
 
 
 def check_particles(who: str, given: int, least: int) -> None:
-    """Are there enough particles?
-
-    Raises:
-        UsageError: there are not, and the message begins with who needs them.
-    """
+    """Refuses too few particles with a `UsageError` that begins with who needs them."""
     if given < 1:
         raise UsageError(f"{who} needs at least 1 particle, got {given}")
     if given < least:
@@ -179,11 +178,7 @@ def check_particles(who: str, given: int, least: int) -> None:
 
 
 def check_finite(estimate: Estimate) -> None:
-    """Asks the host whether every bound is a finite number.
-
-    Raises:
-        NumericalError: one is not; the message names the datum by its place in the batch.
-    """
+    """Refuses a bound that is not finite with a `NumericalError` that names its place in the batch."""
     fault = (~estimate.bound.isfinite()).nonzero()
     if len(fault):
         datum = int(fault[0])

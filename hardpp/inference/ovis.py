@@ -36,10 +36,6 @@ class OVIS(SampledObjective):
     Args:
         num_particles: K, at least 2 draws a datum.
         gamma: how much a particle has a say in its own control, between 0 (unbiased) and 1.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: fewer than two particles, or a gamma outside 0 to 1.
     """
 
     name = "ovis"
@@ -54,7 +50,6 @@ class OVIS(SampledObjective):
         self.gamma, self.unbiased = gamma, gamma == 0
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
         log_weights = table.log_weights
         control = log_mean_of_others(log_weights) - self.gamma * log_weights.softmax(0)
         control = control + (1 - self.gamma) * log(1 - 1 / self.num_particles)

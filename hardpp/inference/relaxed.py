@@ -26,10 +26,11 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import KLWarmUp
 from hardpp.inference.objective import PlateOptions, SampledObjective
-from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.sample_sites import mask_of
+from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.precision import log_softmax, wide
-from hardpp.types import Estimate, Program
+from hardpp.types import Program
 
 
 class RelaxedObjective(SampledObjective):
@@ -40,16 +41,12 @@ class RelaxedObjective(SampledObjective):
     pinned to its first value, the only possible one.
 
     Args:
-        num_particles: K, how many draws a datum gets.
         kl: schedule of the weight of D in the gradient; the value keeps it at 1.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: a latent that is not categorical, or has other values or plates in the other program.
     """
 
     needs = frozenset({"latents", "relaxable"})
     unbiased = False
+    weighs_draws = False
 
     def __init__(
         self, num_particles: int = 1, *, kl: KLWarmUp | None = None, **options: Unpack[PlateOptions]
@@ -69,28 +66,20 @@ class RelaxedObjective(SampledObjective):
         """D(q || p) of every latent, (...), in nats."""
         raise NotImplementedError
 
-    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
+    def handlers(self, nesting: int) -> Handlers:
         """Draws weights and scores them: a latent's model term is -D, its guide term 0."""
-        nesting = self.program_nesting(model, guide, args, kwargs)
         drawn = DrawnWeights(self)  # outside the particles: each has noise of its own
 
         def score(model: Program, trace: Trace) -> Program:
             return ScoredWeights(self, drawn.log_q)(poutine.replay(model, trace=trace))
 
-        return weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting, draw=drawn, score=score)
+        return {"draw": drawn, "score": score}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The value (*I), detached, and its sum, which is differentiated as it stands but for a warm-up."""
-        value = table.log_p.sum(-1)  # (K, *I)
-        weighed = value
+        value = weighed = table.log_p.sum(-1)  # (K, *I)
         if self.kl_weight is not None:
             weighed = self.kl_weight.weighed(value, table.log_prior.sum(-1))
         return value.detach().mean(0), weighed.mean(0).sum()
-
-    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Value and surrogate of one batch; relaxed draws have no importance weights."""
-        estimate = super().estimate(model, guide, *args, **kwargs)
-        return estimate._replace(log_weights=None, diagnostics={})
 
 
 class DrawnWeights(Messenger):
@@ -146,7 +135,7 @@ def log_probs(site: Any) -> Tensor:
     Raises:
         UsageError: the site is not categorical.
     """
-    fn, mask = site["fn"], site["mask"]
+    fn = site["fn"]
     if not isinstance(fn, torch.distributions.Categorical):
         raise UsageError(
             f"site {site['name']!r} is {type(fn).__name__}: only a Categorical can be drawn as weights"
@@ -157,8 +146,9 @@ def log_probs(site: Any) -> Tensor:
     if "probs" in vars(fn):  # torch clamps the logit of a probability that was given as zero
         impossible = (fn.probs == 0) & (log_p.exp() > 0)
         log_p = log_p.masked_fill(impossible, -torch.inf).log_softmax(-1)
-    if mask is None or mask is True:
+    mask = mask_of(site, log_p.device)
+    if mask is None:
         return log_p
     first = log_p.new_full(log_p.shape[-1:], -torch.inf)
     first[0] = 0.0
-    return log_p.where(torch.as_tensor(mask, device=log_p.device).unsqueeze(-1), first)
+    return log_p.where(mask.unsqueeze(-1), first)

@@ -21,25 +21,30 @@ Sources: those, and Schulman et al. (2015) for causal credit.
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Any, Literal, Unpack, get_args
+from typing import Literal, Unpack, get_args
 
 import torch
-from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.control.baseline_features import history_of
-from hardpp.inference.control.baselines import AverageBaseline, Baseline, LearnedBaseline, follow, predicted
+from hardpp.inference.control.baselines import (
+    AverageBaseline,
+    Baseline,
+    LearnedBaseline,
+    follow,
+    history_of,
+    predicted,
+)
 from hardpp.inference.control.emission_count import Progress, progress_of
 from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
 from hardpp.inference.soft_attention import ExpectedLatents
-from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import mean_of_others, mean_of_others_at_same_progress
 from hardpp.ops.weights import suffix_sums
-from hardpp.types import Need, Program
+from hardpp.types import Need
 
 Credit = Literal["causal", "global"]
 BaselineName = Literal["leave-one-out", "soft-attention", "temporal", "average", "learned"]
@@ -53,7 +58,6 @@ class ScoreFunctionELBO(SampledObjective):
     """The evidence lower bound by Monte Carlo, K particles at once.
 
     Args:
-        num_particles: K, how many draws a datum gets.
         credit: what a latent's return is made of, "causal" or "global". With the temporal baseline the two
             are one: a particle's past is its own.
         baseline: what returns are compared with. None; "leave-one-out", the mean return of the other
@@ -72,11 +76,6 @@ class ScoreFunctionELBO(SampledObjective):
         kl: schedule of the weight of the KL term in the gradient; the bound keeps it at 1.
         entropy: schedule of the weight of the guide's entropy in the gradient. If it does not end at 0,
             `unbiased` is False.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: an unknown credit or baseline, a comparison of particles with one particle, or progress
-            for another baseline than the temporal one.
     """
 
     name = "elbo"
@@ -114,7 +113,6 @@ class ScoreFunctionELBO(SampledObjective):
         self.unbiased = not normalize and (entropy is None or entropy.final == 0)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above, less the regression of a baseline that learns."""
         for _, module in self._modules():
             follow(module, table.log_q.device)
         gain = table.log_p - table.log_q  # (K, *I, N)
@@ -175,13 +173,8 @@ class ScoreFunctionELBO(SampledObjective):
         unit = deviation.clamp(min=1.0)
         return (signal - centre) / unit, unit
 
-    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        """Draws the particles; for the soft-attention baseline one more has its latents at their mean."""
+    def handlers(self, nesting: int) -> Handlers:
+        """For the soft-attention baseline one more particle has its latents at their expected value."""
         if self.baseline != "soft-attention":
-            return super().weight_table(model, guide, *args, **kwargs)
-        K, nesting = self.num_particles, self.program_nesting(model, guide, args, kwargs)
-
-        def score(model: Program, trace: Trace) -> Program:
-            return ExpectedLatents(trace, plates=nesting)(model)
-
-        return weigh(model, guide, K, args, kwargs, nesting=nesting, score=score, extra=1)
+            return {}
+        return {"score": lambda model, draws: ExpectedLatents(draws, plates=nesting)(model), "extra": 1}

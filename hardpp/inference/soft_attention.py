@@ -32,9 +32,6 @@ class ExpectedLatents(Messenger):
     follows as one more particle: (K + 1, ..., S), so that one run of the program scores both. That particle
     is for comparison: an observation whose distribution has a method `last_constant` is told that nothing
     is learnt from it.
-
-    Raises:
-        UsageError: a latent that is not categorical.
     """
 
     def __init__(self, draws: Trace | None = None, plates: int = 0):
@@ -75,11 +72,7 @@ class ExpectedLatents(Messenger):
 
 
 class SoftAttention(SampledObjective):
-    """log p(y | E[z]): deterministic, and no bound on log p(y); the guide is not used.
-
-    Args:
-        **options: see `PlateOptions`.
-    """
+    """log p(y | E[z]): deterministic, and no bound on log p(y); the guide is not used."""
 
     name = "soft"
     needs = frozenset({"latents", "relaxable"})
@@ -91,15 +84,10 @@ class SoftAttention(SampledObjective):
         super().__init__(**options)
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        """One row: the model's observations at the expected latents."""
         nesting = self.program_nesting(model, guide, args, kwargs)
-        return weigh(ExpectedLatents()(model), _draws_nothing, 1, args, kwargs, nesting=nesting)
+        expected, nothing = ExpectedLatents()(model), lambda *args, **kwargs: None  # a guide without latents
+        return weigh(expected, nothing, 1, args, kwargs, nesting=nesting)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The log-probability itself, differentiated as it stands."""
         log_p = table.log_p.sum(-1).squeeze(0)  # (*I)
         return log_p.detach(), log_p.sum()
-
-
-def _draws_nothing(*args: Any, **kwargs: Any) -> None:
-    """The guide of a model without latents."""

@@ -26,10 +26,9 @@ from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
-from hardpp.inference.weights.weigh import weigh
+from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import mean_of_others
-from hardpp.types import Estimate, Program
 
 WEIGHT = "weight"  # key of a site's infer: w of every particle, (K, *plates)
 
@@ -44,16 +43,12 @@ class SumAndSample(SampledObjective):
     Args:
         num_particles: K, how many values are summed and how many drawn from the others, together.
         top: how many values are summed, fewer than K.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: nothing to sum or to sample, or a guide that draws anything but one Categorical an
-            instance.
     """
 
     name = "sum-and-sample"
     needs = frozenset({"latents", "enumerable"})
     bound = "elbo"
+    weighs_draws = False
 
     def __init__(self, num_particles: int = 4, *, top: int = 2, **options: Unpack[PlateOptions]):
         super().__init__(num_particles, **options)
@@ -61,25 +56,17 @@ class SumAndSample(SampledObjective):
             raise UsageError(f"top is at least 1 and below the {num_particles} particles, got {top}")
         self.top = top
 
-    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Bound and surrogate of one batch; no log weights, for the particles are no draws of the guide."""
-        return super().estimate(model, guide, *args, **kwargs)._replace(log_weights=None, diagnostics={})
-
-    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        """Chooses and draws the values, and scores them under both programs."""
-        nesting = self.program_nesting(model, guide, args, kwargs)
-        guide = TopAndRest(self.num_particles, self.top, nesting)(guide)
-        table = weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting)
-        if [WEIGHT in latent.guide["infer"] for latent in table.latents] != [True]:
-            drawn = [f"{x.guide['name']!r} ({type(x.guide['fn']).__name__})" for x in table.latents]
-            raise UsageError(
-                f"sum-and-sample takes one Categorical latent an instance, the guide draws {', '.join(drawn)}"
-            )
-        return table
+    def handlers(self, nesting: int) -> Handlers:
+        return {"guide": TopAndRest(self.num_particles, self.top, nesting)}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
-        site = table.latents[0].guide
+        sites = [latent.guide for latent in table.latents]
+        if [WEIGHT in site["infer"] for site in sites] != [True]:
+            drawn = ", ".join(f"{site['name']!r} ({type(site['fn']).__name__})" for site in sites)
+            raise UsageError(
+                f"sum-and-sample takes one Categorical latent an instance, the guide draws {drawn}"
+            )
+        (site,) = sites
         weight = table.layout.place(site["infer"][WEIGHT]).expand(table.values.shape[:-1])  # (K, *I)
         n = min(self.top, site["fn"].logits.shape[-1])
         log_w = (table.log_p - table.log_q).detach()  # (K, *I, N)

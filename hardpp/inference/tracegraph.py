@@ -30,7 +30,6 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
 
     Args:
         num_particles: K, how many draws a datum gets.
-        **options: see `PlateOptions`.
     """
 
     name = "tracegraph"
@@ -43,7 +42,6 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         self._given = options.get("max_plate_nesting", float("inf")) != float("inf")
 
     def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
-        """As for every objective; Pyro's own count includes the particle plate."""
         declared = getattr(model, "max_plate_nesting", None)
         if declared is not None and not self._given:
             self.max_plate_nesting = declared + self._extra
@@ -52,18 +50,16 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         return int(self.max_plate_nesting) - self._extra
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Bound, surrogate and log weights of one batch (see `hardpp.types.Estimate`)."""
         nesting = self.program_nesting(model, guide, args, kwargs)
         model_trace, guide_trace = next(self._get_traces(model, guide, args, kwargs))
         _, loss = self._loss_and_surrogate_loss_particle(model_trace, guide_trace)
         with torch.no_grad():
             table = tabulate(model_trace, guide_trace, self.num_particles, nesting)
-            log_weights = detach_provenance((table.log_p - table.log_q).sum(-1))  # (K, *I)
+            log_weights = detach_provenance(table.log_weights)  # (K, *I)
         bound = per_instance_sum(log_weights.mean(0) * table.scale, 0)
         return Estimate(bound, -loss / self.num_particles, per_instance_sum(log_weights, 1), {})
 
     def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
-        """Pyro's loss in value, Pyro's surrogate in gradient; summed over the batch, in nats."""
         self.program_nesting(model, guide, args, kwargs)
         bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)
         return loss - loss.detach() - bound.detach()

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, check_particles
-from hardpp.inference.wake_sleep import wake_theta
-from hardpp.inference.weights.proposals import Proposal, ProposalObjective
+from hardpp.inference.wake_sleep import ProposalObjective, wake_theta
+from hardpp.inference.weights.proposals import GUIDE, Proposal
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp
 
@@ -38,14 +38,6 @@ class TrajectoryBalance(ProposalObjective):
         num_particles: K, how many draws a datum gets, at least 2 with "mean".
         log_partition: how log Z is estimated, "mean" or "learned". What is learned is a parameter of the
             objective, in nats, from 0, and wants a learning rate larger than the programs'.
-        proposal: what draws the particles. None, the guide; "temperature" or "mixture": see
-            `ProposalObjective`.
-        temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
-        mixture: the share of the uniform distribution in the proposal "mixture".
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: an unknown log_partition, too few particles, or a proposal that is refused.
     """
 
     name = "trajectory-balance"
@@ -55,14 +47,10 @@ class TrajectoryBalance(ProposalObjective):
         num_particles: int,
         *,
         log_partition: Literal["mean", "learned"] = "mean",
-        proposal: Proposal | None = None,
-        temperature: float = 2.0,
-        mixture: float = 0.1,
+        proposal: Proposal = GUIDE,
         **options: Unpack[PlateOptions],
     ):
-        super().__init__(
-            num_particles, proposal=proposal, temperature=temperature, mixture=mixture, **options
-        )
+        super().__init__(num_particles, proposal=proposal, **options)
         if log_partition not in ("mean", "learned"):
             raise UsageError(f"log_partition is 'mean' or 'learned', not {log_partition!r}")
         if log_partition == "mean":
@@ -71,7 +59,6 @@ class TrajectoryBalance(ProposalObjective):
         self.log_partition = nn.ParameterList([torch.zeros(())]) if log_partition == "learned" else None
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the estimator above."""
         return log_mean_exp(table.log_weights), wake_theta(table) - self.imbalance(table)
 
     def imbalance(self, table: WeightTable) -> Tensor:

@@ -27,12 +27,31 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions
+from hardpp.inference.objective import PlateOptions, SampledObjective
 from hardpp.inference.weights.dreams import Dreamer, Dreamt, dream, sleep_phi
-from hardpp.inference.weights.proposals import Proposal, ProposalObjective
+from hardpp.inference.weights.proposals import GUIDE, DetachedDraws, Proposal, by_proposal
+from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp
 from hardpp.types import Estimate, Program
+
+
+class ProposalObjective(SampledObjective):
+    """An objective over detached draws from the guide, or from a proposal flatter than the guide."""
+
+    unbiased = False
+    bound = "iw"
+
+    def __init__(self, num_particles: int, *, proposal: Proposal = GUIDE, **options: Unpack[PlateOptions]):
+        super().__init__(num_particles, **options)
+        self.proposal = proposal
+
+    def handlers(self, nesting: int) -> Handlers:
+        return {"draw": DetachedDraws(self.proposal)}
+
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
+        """A table whose `log_q` is that of q~, detached, and whose `score` is log q of every latent."""
+        return by_proposal(super().weight_table(model, guide, *args, **kwargs))
 
 
 class ReweightedWakeSleep(ProposalObjective):
@@ -48,21 +67,12 @@ class ReweightedWakeSleep(ProposalObjective):
         insomnia: the share of wake-phi, from 0 to 1; at 1 nothing is dreamt.
         control_variates: subtract what is zero in expectation from both wake terms, as above.
         train_guide: False leaves out wake-phi and sleep-phi.
-        proposal: what draws the particles. None, the guide; "temperature" or "mixture": see
-            `ProposalObjective`.
-        temperature: what the proposal "temperature" divides log-probabilities by, at least 1.
-        mixture: the share of the uniform distribution in the proposal "mixture".
         dreamt: puts dreamt observations into the guide's arguments, see
             `hardpp.inference.weights.dreams.dream`; needed where the tensors that the model
             observes are not its arguments.
         dream: draws the whole dream, (model, args, kwargs) -> `hardpp.inference.weights.dreams.Dream`; needed
             where observations depend on one another, as in a teacher-forced program, whose default
             dream is one of single steps given the real symbols before them.
-        **options: see `PlateOptions`.
-
-    Raises:
-        UsageError: fewer than two particles, insomnia outside [0, 1], both `dream` and `dreamt`, or
-            a proposal that is refused.
     """
 
     name = "rws"
@@ -75,41 +85,31 @@ class ReweightedWakeSleep(ProposalObjective):
         insomnia: float = 1.0,
         control_variates: bool = True,
         train_guide: bool = True,
-        proposal: Proposal | None = None,
-        temperature: float = 2.0,
-        mixture: float = 0.1,
+        proposal: Proposal = GUIDE,
         dreamt: Dreamt | None = None,
         dream: Dreamer | None = None,
         **options: Unpack[PlateOptions],
     ):
-        super().__init__(
-            num_particles, proposal=proposal, temperature=temperature, mixture=mixture, **options
-        )
+        super().__init__(num_particles, proposal=proposal, **options)
         if not 0 <= insomnia <= 1:
             raise UsageError(f"insomnia is between 0 and 1, not {insomnia}")
         if dream is not None and dreamt is not None:
             raise UsageError("dream places what it dreams itself: give either dream or dreamt")
-        self.insomnia, self.control_variates = insomnia, control_variates
-        self.trains_guide = train_guide
+        self.insomnia, self.control_variates, self.trains_guide = insomnia, control_variates, train_guide
         self.dreamt, self.dream = dreamt, dream
-        if self._dreams:
+        if train_guide and insomnia < 1:
             self.needs = self.needs | {"dreams"}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the wake terms; the dream is added by `estimate`."""
+        """Bound (*I) and surrogate of the wake terms; `estimate` adds the dream where gradients are on."""
         total = wake_theta(table, self.control_variates)
         if self.trains_guide and self.insomnia > 0:
             total = total + self.insomnia * wake_phi(table, self.control_variates)
         return log_mean_exp(table.log_weights), total
 
-    @property
-    def _dreams(self) -> bool:
-        return self.trains_guide and self.insomnia < 1
-
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        """Bound, surrogate and log weights of one batch; no dream where no gradient is asked for."""
         estimate = super().estimate(model, guide, *args, **kwargs)
-        if not self._dreams or not torch.is_grad_enabled():
+        if "dreams" not in self.needs or not torch.is_grad_enabled():
             return estimate
         dreamer = self.dream
         dreamt = dream(model, args, kwargs, self.dreamt) if dreamer is None else dreamer(model, args, kwargs)

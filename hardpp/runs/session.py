@@ -9,7 +9,6 @@ import torch
 
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError
-from hardpp.runs.checkpoint import Checkpoint
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
@@ -84,12 +83,11 @@ class Session:
         bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
         return float(torch.stack(bounds).sum() / sum(batch.symbols for batch in self.dev))
 
-    def opened(self, folder: Path, weights: Checkpoint) -> OpenedRun:
-        """The run as it is after training: its data, and its programs with the weights of a checkpoint."""
-        self.objective(*self.programs).load_state_dict(weights.model)
-        programs = Programs(*(program.eval() for program in self.programs))
+    def opened(self, folder: Path, step: int, programs: Programs | None = None) -> OpenedRun:
+        """The run with its data at hand, and programs in evaluation mode: its own, or copies of them."""
+        programs = Programs(*(program.eval() for program in programs or self.programs))
         made_of = (folder, self.family, self.config, self.description, programs, self.objective, self.device)
-        run: OpenedRun = self.family.run(*made_of, step=weights.state["step"], data=self.data)
+        run: OpenedRun = self.family.run(*made_of, step=step, data=self.data)
         return run
 
 

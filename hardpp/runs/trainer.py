@@ -143,7 +143,10 @@ class Trainer:
 
     # The first steps count evenly, so that the average forgets where it started.
     def _average(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        decay = min(self.schedule.average, (1 + int(count)) / (10 + int(count)))
+        done = int(
+            self.averaged.n_averaged
+        )  # on the host; `count` is the same on the device, where to ask costs
+        decay = min(self.schedule.average, (1 + done) / (10 + done))
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def checkpoint(self) -> Checkpoint:

@@ -54,7 +54,9 @@ def run_in_folder(
         if signals.came():
             raise Interrupted(signals.number, "the same command goes on from here")
         report(f"trained for {time.monotonic() - began:.0f} s")
-        run = session.opened(folder, checkpoint.best(folder, report).checkpoint)
+        best = checkpoint.best(folder, report).checkpoint
+        session.objective(*session.programs).load_state_dict(best.model)
+        run = session.opened(folder, best.state["step"])
         figures = run.evaluate(run.select(report=report))
         write_json(folder / "summary.json", figures)
         return run, figures

@@ -101,7 +101,7 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     return RunConfig(**{**tables, "data": model.data(**data)})
 
 
-# Runs and configurations of before 0.2 say `network.looks`.
+# Older runs and configurations say `network.looks`.
 def _renamed(tables: Mapping[str, Any]) -> dict[str, Any]:
     network = _table(tables, "network")
     if "looks" in network:

@@ -3,8 +3,7 @@
 `[inference]` of a configuration holds the options of one objective. Their schema is the signature of its
 constructor, so a new option is on offer without a line here, and what they are is said by the docstring of
 its class. Three things are spelt differently: `num_particles` is `particles`; None, which TOML has not, is
-"none" among words; and a schedule, which is an object, is the arguments of a function that makes it
-(`kl_weight`, `entropy_weight`).
+"none" among words; and a schedule or a proposal, which is an object, is the arguments of what makes it.
 """
 
 import inspect
@@ -33,6 +32,7 @@ from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
+from hardpp.inference.weights.proposals import Proposal
 
 
 def kl_weight(kl_warmup: int = 0) -> KLWarmUp | None:
@@ -66,7 +66,11 @@ def entropy_weight(
     return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
 
 
-SCHEDULES: dict[Any, Callable[..., Any]] = {KLWarmUp: kl_weight, EntropyBonus: entropy_weight}
+SCHEDULES: dict[Any, Callable[..., Any]] = {
+    KLWarmUp: kl_weight,
+    EntropyBonus: entropy_weight,
+    Proposal: Proposal,
+}
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -143,11 +147,12 @@ PLAIN = (int, float, bool, str, type(None))
 def options_of(spec: ObjectiveSpec) -> type[Section]:
     """The schema of an objective's options."""
     fields: dict[str, Any] = {}
+    explained = _explained(spec.kind)
     for name, parameter, kinds in _parameters(spec.kind):
         for schedule in _schedules(kinds):
-            for number, argument, [kind] in _parameters(schedule):
-                field = Field(argument.default, description=_explained(schedule).get(number))
-                fields[number] = (kind, field)
+            for option, argument, [kind] in _parameters(schedule):
+                what = _explained(schedule).get(option)
+                fields[option] = (kind, Field(argument.default, description=what))
         plain = [kind for kind in kinds if kind in PLAIN or get_origin(kind) is Literal]
         if name in {*spec.fixed, *PlateOptions.__annotations__} or set(plain) <= {type(None)}:
             continue
@@ -161,7 +166,7 @@ def options_of(spec: ObjectiveSpec) -> type[Section]:
         field = Field(
             ... if default is inspect.Parameter.empty else default,
             ge=1 if shown == "particles" else None,
-            description=_explained(spec.kind).get(name),
+            description=explained.get(name),
         )
         fields[shown] = (Union[tuple(plain)], field)  # noqa: UP007 - built at run time
     return create_model(f"{spec.kind.__name__}Options", __base__=Section, **fields)
@@ -178,7 +183,7 @@ def build(spec: ObjectiveSpec, options: Mapping[str, Any]) -> SurrogateObjective
         given["num_particles"] = given.pop("particles")
     for name, _, kinds in _parameters(spec.kind):
         for schedule in _schedules(kinds):
-            given[name] = schedule(**{number: given.pop(number) for number, *_ in _parameters(schedule)})
+            given[name] = schedule(**{option: given.pop(option) for option, *_ in _parameters(schedule)})
         if given.get(name) == "none" and type(None) in kinds:
             given[name] = None
     return spec.kind(**given, **spec.fixed)
@@ -208,11 +213,16 @@ def option_problems(name: str, spec: ObjectiveSpec, options: Mapping[str, Any]) 
     return phrases + problems(schema, {k: v for k, v in options.items() if k in names}, "inference")
 
 
-# The first sentence of what a docstring says of each argument; sentences end in a full stop and a space.
+# The first sentence of what the docstrings of a function, or of a class and its bases, say of each argument;
+# sentences end in a full stop and a space.
 def _explained(described: Callable[..., Any]) -> dict[str, str]:
-    section = re.search(r"^Args:\n((?:    .*\n|\n)*)", f"{inspect.getdoc(described)}\n", re.MULTILINE)
-    entries = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section[1] if section else "", re.MULTILINE)
-    return {name: " ".join(text.split()).split(". ")[0].rstrip(".") for name, text in entries}
+    docstrings = [inspect.getdoc(each) for each in reversed(getattr(described, "__mro__", (described,)))]
+    sections = [re.search(r"^Args:\n((?:    .*\n|\n)*)", f"{text}\n", re.MULTILINE) for text in docstrings]
+    entries = "".join(section[1] for section in sections if section)
+    return {
+        name: " ".join(text.split()).split(". ")[0].rstrip(".")
+        for name, text in re.findall(r"^    (\w+): (.*(?:\n     .*)*)", entries, re.MULTILINE)
+    }
 
 
 # Each parameter of a class or function by its name, with the types that it may be of.

@@ -136,7 +136,11 @@ class OpenedRun(ABC):
         return dict(self._align_files(self._items(items), of, form))
 
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
-        """Figures, by file names, of the attention over the named items, else over the first `count`."""
+        """Figures of the run's attention, by names that can be a file's.
+
+        `names` are those of the items to draw, as the data have them, searched for among `items`; without
+        names the first `count` are drawn.
+        """
         check_number("count", count, 1)
         return dict(self._plot(self._items(items), count, names))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from corpora import succeed
-from tiny_families import FAMILIES, TinyRun
+from tiny_families import FAMILIES, TinyRun, available
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,7 +19,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     name = request.param
     root = tmp_path_factory.mktemp(name)
-    FAMILIES[name].write(root / "data")
+    available(name).write(root / "data")
     run = TinyRun(name, root / "data", root / "run")
     succeed(*run.command(run.folder))
     return run

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from corpora import hardpp, hashes, metrics, settings
-from tiny_families import FAMILIES, TinyRun
+from tiny_families import FAMILIES, TinyRun, available
 
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError
@@ -21,7 +21,7 @@ from hardpp.tasks.objectives import OBJECTIVES
 def untrained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     root = tmp_path_factory.mktemp(request.param)
     run = TinyRun(request.param, root / "data", root / "run")
-    run.tiny.write(run.data)
+    available(run.name).write(run.data)
     return run
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from corpora import fail, hashes, metrics, succeed
-from tiny_families import FAMILIES, TinyRun
+from tiny_families import FAMILIES, TinyRun, available
 
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
@@ -60,7 +60,7 @@ def test_a_fresh_training_does_everything_once_and_changed_data_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = TinyRun(name, tmp_path / "data", tmp_path / "run")
-    run.tiny.write(run.data)
+    available(name).write(run.data)
     command = run.command(run.folder, "--max-steps", "1")
     with monkeypatch.context() as patch:
         calls = count_calls(patch, name, "load", "describe", "parts", "dev_batches")

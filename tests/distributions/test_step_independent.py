@@ -8,7 +8,7 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
-from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.weigh import particle_trace
 from hardpp.inference.weights.weight_table import WeightTable, tabulate
 
 B, T, S, K = 2, 3, 4, 2

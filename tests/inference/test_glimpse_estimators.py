@@ -30,7 +30,7 @@ from hardpp.inference.importance_weighted import VIMCO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.wake_sleep import ReweightedWakeSleep, wake_phi, wake_theta
 from hardpp.inference.weights.dreams import dream, sleep_phi
-from hardpp.inference.weights.proposals import mixed
+from hardpp.inference.weights.proposals import Proposal
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 
@@ -118,13 +118,9 @@ def _only(batch: Any, n: int) -> Any:
 # --- rws against exact ------------------------------------------------------------------------------
 
 
-def flat_joint(
-    of: oracles.Twin, flatten: Callable[[Tensor], Tensor] | None, guide: Any, batch: Any
-) -> Tensor:
+def flat_joint(of: oracles.Twin, flatten: Callable[[Tensor], Tensor], guide: Any, batch: Any) -> Tensor:
     """log q~ of all sequences, (C, B), by flattening every glimpse's own probabilities."""
     values = oracles.tuples(of.latents)[sites.LOCATION]  # (C, B, T)
-    if flatten is None:
-        return of.joint({sites.LOCATION: values})[1].detach()
     probabilities = {}  # of the next place, by datum and the places before
     for b, t in itertools.product(range(batch.size), range(values.shape[-1])):
         for before in itertools.product(range(guide.space.actions), repeat=t):
@@ -138,16 +134,15 @@ def flat_joint(
     return torch.tensor(rows, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("proposal", [None, "temperature", "mixture"])
+@pytest.mark.parametrize("proposal", [Proposal(), Proposal("temperature"), Proposal("mixture")], ids=str)
 @pytest.mark.parametrize("guide", ["informed", "prior"])
 def test_expected_wake_gradients(guide: str, proposal: Any) -> None:
     """Wake-theta is the gradient of the bound, wake-phi the weighted score, whatever draws the places."""
     batch, model = images(1), classifier()
     q = informed(model) if guide == "informed" else Prior(model)
     of = twin(model, q, batch)
-    flatten = {"temperature": lambda p: p / 2, "mixture": lambda p: mixed(p, 0.1), None: None}[proposal]
     by_hand_guide = model if guide == "prior" else q
-    flat = flat_joint(of, flatten, by_hand_guide, batch)
+    flat = flat_joint(of, proposal, by_hand_guide, batch)
     drawn = of._replace(joint=lambda _: (flat, flat))  # asked for all sequences only, in this order
     objective = ReweightedWakeSleep(2, proposal=proposal, control_variates=False)
 
@@ -175,7 +170,9 @@ def test_a_flattened_proposal_draws_from_what_it_is_weighed_by() -> None:
     fn = model.reader(batch.source)
     torch.manual_seed(0)
     own = torch.log_softmax(fn.parameters(torch.zeros(1, 1, dtype=torch.int64))[0, 0], -1)
-    objective = ReweightedWakeSleep(20_000, proposal="temperature", temperature=3.0, train_guide=False)
+    objective = ReweightedWakeSleep(
+        20_000, proposal=Proposal("temperature", temperature=3.0), train_guide=False
+    )
     table = objective.weight_table(model, Prior(model), batch)
     share = torch.bincount(table.values.flatten().long(), minlength=4) / 20_000
     expected = (own / 3).softmax(-1).detach()
@@ -186,7 +183,7 @@ def test_a_flattened_proposal_draws_from_what_it_is_weighed_by() -> None:
 def test_a_continuous_space_cannot_be_flattened() -> None:
     batch, model = images(1), classifier(ContinuousSpace())
     with pytest.raises(UsageError, match="'location' is in a continuous space, which has no prob"):
-        ReweightedWakeSleep(2, proposal="mixture").estimate(model, Prior(model), batch)
+        ReweightedWakeSleep(2, proposal=Proposal("mixture")).estimate(model, Prior(model), batch)
 
 
 # --- the table of WS-RAM: one glimpse at 25 places ----------------------------------------------------
@@ -355,7 +352,7 @@ def test_every_space_is_trained(space: str, insomnia: float) -> None:
         lambda: rloo(3),
         lambda: VIMCO(3),
         lambda: ReweightedWakeSleep(3, train_guide=False),
-        lambda: ReweightedWakeSleep(3, train_guide=False, proposal="mixture"),
+        lambda: ReweightedWakeSleep(3, train_guide=False, proposal=Proposal("mixture")),
     ],
     ids=["reinforce", "rloo", "vimco", "rws", "rws-mixture"],
 )

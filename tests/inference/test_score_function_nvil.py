@@ -16,8 +16,7 @@ from pyro.optim import ClippedAdam
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from hardpp.inference.control.baseline_features import History, history_of
-from hardpp.inference.control.baselines import AverageBaseline, LearnedBaseline
+from hardpp.inference.control.baselines import AverageBaseline, History, LearnedBaseline, history_of
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.ops.weights import suffix_sums
 

@@ -485,7 +485,7 @@ def test_a_checkpoint_of_other_programs_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [None, -1, 0.5, "7", [], 10**30, True])
 @pytest.mark.parametrize("key", ["step", "epoch", "position", "epochs_since_best", "averaged"])
-def test_a_state_of_other_values_is_refused(key: str, value: Any) -> None:
+def test_a_state_of_other_values_is_refused(key: str, value: object) -> None:
     trainer = make()
     next(trainer.records())
     saved = trainer.checkpoint()

@@ -33,6 +33,8 @@ from hardpp.tasks.caption.evaluation import decode, word_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 
+pytest.importorskip("sacrebleu")
+
 MODEL = "caption"
 TINY: dict[str, Any] = {
     "network": {"kernels": [4] * 4, "image": 8, "embedding": 8, "decoder": 8, "attention": 8, "guide": 8},

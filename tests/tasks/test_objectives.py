@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from hardpp.errors import UsageError
 from hardpp.inference import VIMCO, LearnedBaseline, ScoreFunctionELBO, SurrogateObjective
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
+from hardpp.inference.weights.proposals import Proposal
 from hardpp.tasks.configuration import resolve, stored
 from hardpp.tasks.listing import list_options
 from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of
@@ -145,6 +147,22 @@ def test_a_warm_up_of_plain_numbers(name: str) -> None:
     assert cold.kl_weight is None
     with pytest.raises(UsageError, match="kl_warmup is a number of steps, 0 or more, not -1"):
         build(OBJECTIVES[name], {"kl_warmup": -1})
+
+
+@pytest.mark.parametrize("name", ["rws", "trajectory-balance"])
+def test_a_proposal_of_plain_values(name: str) -> None:
+    def proposal(**options: Any) -> Any:
+        return build(OBJECTIVES[name], options).proposal  # type: ignore[attr-defined]
+
+    assert proposal() == Proposal("none")
+    assert proposal(proposal="temperature") == Proposal("temperature")
+    assert proposal(proposal="mixture", mixture=0.3) == Proposal("mixture", mixture=0.3)
+    with pytest.raises(UsageError, match="a temperature that flattens is at least 1"):
+        proposal(proposal="temperature", temperature=0.5)
+    with pytest.raises(UsageError, match="mixture is a share above 0 and at most 1"):
+        proposal(mixture=-1.0)
+    with pytest.raises(ValidationError, match="'temperature', 'mixture' or 'none'"):
+        proposal(proposal="flat")
 
 
 # --- strangers and old runs -------------------------------------------------------------------------

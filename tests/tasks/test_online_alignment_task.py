@@ -39,6 +39,8 @@ from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, t
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Need
 
+pytest.importorskip("soundfile")
+
 TRANSDUCER, CTC = ["--set", "network.form=transducer"], ["--set", "network.form=ctc"]
 EXACT = ["--objective", "exact"]
 EXACT_CLASS = "hardpp.inference.exact:ExactMarginal"

@@ -18,6 +18,8 @@ from hardpp.runs.folder import open_run
 from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.opened_run import OpenedRun
 
+pytest.importorskip("soundfile")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -19,6 +19,9 @@ from hardpp.tasks.alignment.evaluation import quality
 from hardpp.tasks.alignment.family import AlignmentFamily
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 
+pytest.importorskip("sacrebleu")
+pytest.importorskip("sentencepiece")
+
 WORDS = {"haus": "house", "hund": "dog", "katze": "cat", "der": "the", "gross": "big", "ist": "is"}
 LEARNT = ["--set", "data.pieces=40", "--set", "optimiser.learning_rate=0.02", "--max-epochs", "6"]
 

@@ -1,9 +1,13 @@
 """Baselines: predictions of a latent's return that are made before the latent is drawn.
 
 A score-function gradient needs, at each latent, only how much better its return was than could be
-expected. A baseline is a module that predicts the return from the history of the latent (see
-`hardpp.inference.control.baseline_features`); if it peeked at the latent it judges, or at a later one of the
-same particle, the gradient would be biased. `ScoreFunctionELBO` trains it by the regression
+expected. A baseline is a module that predicts the return from the `History` of the latent: what the program
+has done so far, and the latent's distributions under guide and model, which depend on earlier latents only,
+
+    entropy = -E_q[log q(z_s)],     kl = E_q[log q(z_s) - log p(z_s)].
+
+If it peeked at the latent it judges, or at a later one of the same particle, the gradient would be biased.
+`ScoreFunctionELBO` trains it by the regression
 
     sum over k, instances and live stages of (return - prediction)^2, divided by K
 
@@ -11,32 +15,77 @@ Source: Mnih and Gregor (2014), section 2.3, for learned, input-dependent baseli
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.control.baseline_features import History
+from hardpp.inference.control.closed_forms import divergences, entropies
 from hardpp.inference.control.running_moments import RunningMoments
-from hardpp.inference.weights.weight_table import WeightTable
+from hardpp.inference.weights.sample_sites import elements, steps_of
+from hardpp.inference.weights.stages import side_by_side
+from hardpp.inference.weights.weight_table import Latent, WeightTable
+from hardpp.ops.weights import prefix_sums
+
+
+class History(NamedTuple):
+    """What is known of every stage before its latent is drawn: detached, in nats, 0 at what is masked.
+
+    Nothing in it depends on padding or on how many latents are still to come: whether a later latent
+    counts may depend on this one.
+    """
+
+    log_weight: Tensor  # (K, *I, N) what the stages before added to log p - log q
+    entropy: Tensor  # (K, *I, N) of the latent under the guide; 0 where its distribution has no closed form
+    kl: Tensor  # (K, *I, N) of the guide's distribution of it from the model's; 0 likewise
+    drawn: Tensor  # (K, *I, N) how many live latents came before
+    live: Tensor  # (K, *I, N) bool, does the latent count?
+
+
+@torch.no_grad()
+def history_of(table: WeightTable) -> History:
+    """Reads off a table and its sites what was known before each draw."""
+    terms, live, latents = table.stage_weights, table.live, table.latents
+    none = terms.new_zeros(())
+    guide, comparable = [elements(latent.guide) for latent in latents], _comparable(latents)
+
+    def by_stage(quantities: Sequence[Tensor | None]) -> Tensor:
+        columns = [none]
+        for latent, (_, counts), quantity in zip(latents, guide, quantities, strict=True):
+            steps = steps_of(latent.guide)
+            value = none.expand(() if steps is None else (steps,)) if quantity is None else quantity
+            if counts is not None:
+                value = value.where(counts, value.new_zeros(()))
+            columns.append(table.layout.place(value.to(terms.dtype), steps is not None))
+        return side_by_side(columns, terms.shape[:-1])
+
+    pairs = [
+        (q, elements(latent.model)[0]) if latent.guide["name"] in comparable else None
+        for latent, (q, _) in zip(latents, guide, strict=True)
+    ]
+    entropy, kl = by_stage(entropies([q for q, _ in guide])), by_stage(divergences(pairs))
+    return History(prefix_sums(terms), entropy, kl, prefix_sums(live.to(terms.dtype)), live)
+
+
+# Latents of as many steps in both programs, and before which the model draws none that the guide draws later:
+# had it, its distribution of them could tell of what follows.
+def _comparable(latents: Sequence[Latent]) -> set[str]:
+    names, least = set(), float("inf")
+    for latent in reversed(latents):
+        if latent.order < least and steps_of(latent.guide) == steps_of(latent.model):
+            names.add(latent.guide["name"])
+        least = min(least, latent.order)
+    return names
 
 
 class Baseline(nn.Module):
     """A prediction of every return. Any module with such a `forward` will do; `update` is optional."""
 
     def forward(self, history: History, *args: Any, **kwargs: Any) -> Tensor:
-        """Predicts returns, in nats.
-
-        Args:
-            history: what is known before the draws.
-            *args: what the programs were called with.
-            **kwargs: the same.
-
-        Returns:
-            A tensor that broadcasts to (K, *I, N).
-        """
+        """Predicts returns, in nats, as what broadcasts to (K, *I, N); args are those of the programs."""
         raise NotImplementedError
 
     def update(self, history: History, returns: Tensor) -> None:
@@ -56,12 +105,10 @@ class AverageBaseline(Baseline):
         self.returns = RunningMoments(stages, decay)
 
     def forward(self, history: History, *args: Any, **kwargs: Any) -> Tensor:
-        """The averages, (N)."""
-        mean, _ = self.returns(history.live.shape[-1])
+        mean, _ = self.returns(history.live.shape[-1])  # (N)
         return mean
 
     def update(self, history: History, returns: Tensor) -> None:
-        """Averages over the live elements."""
         self.returns.update(returns, history.live)
 
 
@@ -90,7 +137,6 @@ class LearnedBaseline(Baseline):
         )
 
     def forward(self, history: History, *args: Any, **kwargs: Any) -> Tensor:
-        """The prediction above, (K, *I, N)."""
         features = _features(history)
         mean, deviation = self.features(features.shape[-1])
         standard = (features - mean) / deviation.clamp(min=1e-3)
@@ -99,7 +145,6 @@ class LearnedBaseline(Baseline):
         return mean + deviation * output
 
     def update(self, history: History, returns: Tensor) -> None:
-        """Moments of returns and features over the live elements; of neither if a return is not finite."""
         self.returns.update(returns, history.live)
         sound = returns.isfinite().all()  # features are clamped: they would not tell
         self.features.update(_features(history), (history.live & sound).unsqueeze(-1))
@@ -118,11 +163,7 @@ def follow(module: nn.Module, device: torch.device) -> None:
 
 
 def predicted(module: nn.Module, history: History, table: WeightTable) -> Tensor:
-    """What a baseline says of a table's returns.
-
-    Raises:
-        UsageError: its shape does not broadcast to (K, *I, N).
-    """
+    """What a baseline says of a table's returns, in a shape that broadcasts to (K, *I, N)."""
     prediction: Tensor = module(history, *table.args, **table.kwargs)
     got, expected = tuple(prediction.shape), tuple(history.live.shape)
     sizes = zip(got[::-1], expected[::-1], strict=False)

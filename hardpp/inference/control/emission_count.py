@@ -24,12 +24,8 @@ def progress_of(table: WeightTable, progress: Progress | None) -> Tensor:
         table: whose latents are scalars in the plates that all sites share.
         progress: of the values, 0 where a latent is masked out; it must not fall, and must not depend on
             later latents. Left out, it is their cumulative sum: right for binary decisions to emit.
-
-    Raises:
-        UsageError: progress of another shape, or latents of another kind.
     """
-    values = table.values
-    values = values.where(table.live[..., 1:], values.new_zeros(()))
+    values = table.values.where(table.live[..., 1:], 0)
     if progress is None:
         return values.cumsum(-1)
     counts = progress(values)

@@ -48,8 +48,7 @@ class RunningMoments(nn.Module):
 
         Args:
             values: (..., N).
-            live: which of them count, bool, broadcast to (..., N); a stream without any stays as it is, and
-                all streams do if one that counts is not finite.
+            live: which of them count, bool, broadcast to (..., N); a stream without any stays as it is.
         """
         if not (self.training and torch.is_grad_enabled()):
             return

@@ -31,14 +31,7 @@ from hardpp.errors import UsageError
 
 
 class TrainingSchedule(nn.Module):
-    """Counts training estimates, towards so many.
-
-    Args:
-        steps: after how many the schedule is over.
-
-    Raises:
-        UsageError: fewer than one step.
-    """
+    """Counts training estimates; after `steps`, at least 1, the schedule is over."""
 
     estimates: Tensor
 
@@ -51,7 +44,7 @@ class TrainingSchedule(nn.Module):
 
     @property
     def share(self) -> Tensor:
-        """How much of the schedule is over, 0 to 1: a scalar on the module's device."""
+        """How much of the schedule is over, 0 to 1: a scalar on the module's device, as all below are."""
         return (self.estimates / self.steps).clamp(max=1.0)
 
     def advance(self) -> None:
@@ -68,7 +61,6 @@ class TemperatureSchedule(TrainingSchedule):
         self.initial, self.final = initial, final
 
     def forward(self) -> Tensor:
-        """The temperature now, a scalar on the module's device."""
         return self.initial * (self.final / self.initial) ** self.share
 
 
@@ -81,14 +73,9 @@ class KLWarmUp(TrainingSchedule):
         return share if self.training and torch.is_grad_enabled() else torch.ones_like(share)
 
     def weighed(self, bound: Tensor, ratio: Tensor) -> Tensor:
-        """A bound, or parts of it, with beta on the part of it that is log p(z) - log q(z).
+        """A bound, in nats and of any shape, with beta on the `ratio` in it, its log p(z) - log q(z).
 
-        Args:
-            bound: in nats, of any shape.
-            ratio: what of it is to be weighed, of that shape; where it is infinite the bound stays as it is.
-
-        Returns:
-            The shape of `bound`.
+        Where the ratio is infinite the bound stays as it is.
         """
         return bound - ((1 - self()) * ratio).where(ratio.isfinite(), ratio.new_zeros(()))
 
@@ -98,16 +85,16 @@ class EntropyBonus(TrainingSchedule):
 
     Args:
         initial: the weight at first.
-        final: the weight at last.
+        final: the weight at last; None: a tenth of the initial one.
         hold: for how many training estimates the weight stays as it was at first.
         steps: after how many it has become the final one, more than `hold`.
-
-    Raises:
-        UsageError: a negative weight or hold, or steps that are not more than `hold`.
     """
 
-    def __init__(self, initial: float = 1.0, final: float = 0.1, *, hold: int = 10_000, steps: int = 200_000):
+    def __init__(
+        self, initial: float = 1.0, final: float | None = None, *, hold: int = 0, steps: int = 200_000
+    ):
         super().__init__(steps)
+        final = 0.1 * initial if final is None else final
         if min(initial, final) < 0:
             raise UsageError(f"an entropy bonus has weights of 0 or more, not {initial} and {final}")
         if not 0 <= hold < steps:
@@ -115,7 +102,7 @@ class EntropyBonus(TrainingSchedule):
         self.initial, self.final, self.hold = initial, final, hold
 
     def forward(self) -> Tensor:
-        """lambda now, a scalar on the module's device: 0 in evaluation mode and without gradients."""
+        """lambda now: 0 in evaluation mode and without gradients."""
         share = ((self.estimates - self.hold) / (self.steps - self.hold)).clamp(0.0, 1.0)
         weight = self.initial + (self.final - self.initial) * share
         return weight if self.training and torch.is_grad_enabled() else torch.zeros_like(weight)

@@ -16,9 +16,10 @@ from pyro.distributions import MaskedDistribution
 from pyro.poutine import Trace
 from pyro.poutine.enum_messenger import EnumMessenger
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import Site
+from hardpp.inference.weights.sample_sites import Site, plates_of
 from hardpp.types import Program
 
 MOST_DIMS = 64  # of a tensor in torch
@@ -27,9 +28,7 @@ MOST_DIMS = 64  # of a tensor in torch
 def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> Trace:
     """Runs a program with every latent enumerated; plates take `nesting` dims.
 
-    Raises:
-        UsageError: a latent whose values cannot be listed, or more latents outside `pyro.markov` than a
-            tensor has dims.
+    Refuses latents whose values cannot be listed, and more outside `pyro.markov` than a tensor has dims.
     """
     every = _EveryValue(nesting)
     with EnumMessenger(-1 - nesting):
@@ -71,7 +70,7 @@ class _EveryValue(Messenger):
         self.latest: Site | None = None
 
     def _pyro_sample(self, site: Site) -> None:
-        if site["is_observed"] or type(site["fn"]).__name__ == "_Subsample":
+        if site["is_observed"] or site_is_subsample(site):
             return
         if not getattr(site["fn"], "has_enumerate_support", False):
             raise _not_enumerable(site)
@@ -96,7 +95,7 @@ def _lists_values(fn: Any) -> bool:
 
 
 def _not_enumerable(site: Site) -> UsageError:
-    fn, plates = site["fn"], tuple(f.name for f in site["cond_indep_stack"] if f.vectorized)
+    fn, plates = site["fn"], tuple(plate.name for plate in plates_of(site))
     expected = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
     base = _unmasked(fn)
     if isinstance(base, torch.distributions.Independent):

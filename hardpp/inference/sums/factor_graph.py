@@ -11,16 +11,22 @@ Shapes: plates as in the program, the data plate outermost; S values of a latent
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pyro.distributions import MaskedDistribution
 from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.sums.pruned_terms import Sum, latent_in_sight, log_weight, terms_that_count
-from hardpp.inference.weights.sample_sites import Site, common_scale, sample_sites, site_log_prob
+from hardpp.inference.weights.sample_sites import (
+    Site,
+    common_scale,
+    elements,
+    plates_of,
+    sample_sites,
+    site_log_prob,
+)
 from hardpp.ops.elimination import CrossedPlates, Elimination, eliminate
 from hardpp.ops.marginal import Factor, Reduce, infinite, log_sum, spread, without
 
@@ -43,11 +49,7 @@ class FactorGraph(NamedTuple):
         return "".join(sorted(self.plates[self.latents[latent]], key=self.places.__getitem__))
 
     def eliminate(self, reduce: Reduce = log_sum) -> Elimination:
-        """Sums out all latents (see `hardpp.ops.elimination.eliminate`).
-
-        Raises:
-            UsageError: the plates of two dependent latents cross.
-        """
+        """Sums out all latents (see `hardpp.ops.elimination.eliminate`)."""
         try:
             return eliminate(self.factors.values(), self.plates, reduce)
         except CrossedPlates as fault:
@@ -57,6 +59,10 @@ class FactorGraph(NamedTuple):
                 f"sites {first!r} and {second!r} depend on each other, but neither is inside all plates of "
                 "the other: such a sum does not factorise"
             ) from fault
+
+    def log_marginal(self) -> Tensor:
+        """The log of the sum over all latents, scaled: (B,)."""
+        return self.per_datum(self.eliminate().left) * self.scale
 
     def per_datum(self, left: list[Factor]) -> Tensor:
         """Adds up factors over all plates but the data plate, the outermost that all sites share: (B,)."""
@@ -89,15 +95,15 @@ def factor_graph(
             mean under the guide is wanted.
 
     Raises:
-        UsageError: there are no sites, a `pyro.markov` of too short a history, a dim that belongs to no
-            plate, or a site outside the plates of a latent that it depends on.
+        UsageError: there are no sites, too short a `pyro.markov`, a dim that belongs to no plate, or a site
+            outside the plates of a latent that it depends on.
     """
     trace.symbolize_dims(plate_to_symbol)
     sites = sample_sites(trace)
     if not sites:
         raise UsageError("the programs have no sample sites")
     letters = trace.plate_to_symbol
-    own = {name: frozenset(letters[f.name] for f in _frames(site)) for name, site in sites.items()}
+    own = {name: frozenset(letters[plate.name] for plate in plates_of(site)) for name, site in sites.items()}
     latents = {n: s["infer"]["_enumerate_symbol"] for n, s in sites.items() if "_enumerate_dim" in s["infer"]}
     name_of = {letter: name for name, letter in latents.items()}
     kind: Sum = "mixture_terms" if guide is None else "mean_terms"
@@ -126,22 +132,19 @@ def factor_graph(
                 raise UsageError(
                     f"site {name!r} depends on {name_of[letter]!r} but is outside of plates that it is in"
                 )
-    frames = {letters[f.name]: f for site in sites.values() for f in _frames(site)}
+    plates = {letters[plate.name]: plate for site in sites.values() for plate in plates_of(site)}
+    counts = {name: elements(sites[name])[1] for name in latents}
     return FactorGraph(
         {name: factors[name] for name in sites},
         latents,
-        {name: _where(sites[name]) for name in latents if _mask(sites[name]) is not True},
+        {name: _named(sites[name], mask) for name, mask in counts.items() if mask is not None},
         {letter: own[name] for name, letter in latents.items()},
-        {letter: frame.dim for letter, frame in frames.items()},
-        {letter: frame.size for letter, frame in frames.items()},
+        {letter: plate.dim for letter, plate in plates.items()},
+        {letter: plate.size for letter, plate in plates.items()},
         frozenset.intersection(*own.values()),
         dtype,
         common_scale(list(sites.values())),
     )
-
-
-def _frames(site: Site) -> list[Any]:
-    return [frame for frame in site["cond_indep_stack"] if frame.vectorized]
 
 
 # pyro.markov may give a latent the dim of one that is out of reach; the program must not reach for it.
@@ -156,27 +159,13 @@ def _check_history(site: Site) -> None:
 
 # The log-probability; what is masked out is sure to have its first value.
 def _pinned(site: Site) -> Tensor:
-    log_prob, mask = site_log_prob(site), _mask(site)
+    log_prob, (_, mask) = site_log_prob(site), elements(site)
     dim = site["infer"].get("_enumerate_dim")
-    if dim is None or mask is True:
+    if dim is None or mask is None:
         return log_prob
     first = log_prob.new_full((log_prob.shape[dim],) + (1,) * (-1 - dim), -torch.inf)
     first[0] = 0.0
-    return log_prob.where(torch.as_tensor(mask, device=log_prob.device), first)
-
-
-# Where a site counts: poutine.mask and the distribution's own mask.
-def _mask(site: Site) -> Tensor | bool:
-    mask: Tensor | bool = True if site["mask"] is None else site["mask"]
-    fn = site["fn"]
-    while isinstance(fn, MaskedDistribution):
-        mask = fn._mask if mask is True else mask & fn._mask
-        fn = fn.base_dist
-    return mask
-
-
-def _where(site: Site) -> Factor:
-    return _named(site, torch.as_tensor(_mask(site), device=site["value"].device))
+    return log_prob.where(mask, first)
 
 
 def _wide(value: Tensor) -> Tensor:
@@ -188,7 +177,7 @@ def _named(site: Site, value: Tensor) -> Factor:
     held = [i - value.dim() for i, size in enumerate(value.shape) if size > 1]
     for dim in held:
         if dim not in letters:
-            plates = tuple(frame.name for frame in _frames(site))
+            plates = tuple(plate.name for plate in plates_of(site))
             raise UsageError(
                 f"site {site['name']!r} in the plates {plates} has a log-probability of shape "
                 f"{tuple(value.shape)}, whose dim {dim} is no plate and no latent within reach: open a plate "

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hardpp.distributions.decisions import Decisions
 from hardpp.errors import NumericalError, UsageError
-from hardpp.inference.weights.sample_sites import Site, common_scale, sample_sites
+from hardpp.inference.weights.sample_sites import common_scale, mask_of, sample_sites
 from hardpp.ops.lattice import arc_probabilities, best_path, draw_paths, log_total
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import Program
@@ -52,18 +52,8 @@ class Lattice(NamedTuple):
         return self.grid.emission_frames(arc_probabilities(self.arcs, self.end))
 
     def sample(self, draws: int) -> dict[str, Tensor]:
-        """Draws of all decisions, (K, B, N) int64.
-
-        Raises:
-            NumericalError: the data are impossible under the model.
-        """
-        total = log_total(self.arcs, self.end)
-        fault = (~total.isfinite()).nonzero()
-        if len(fault):
-            datum = int(fault[0])
-            raise NumericalError(
-                f"datum {datum} of the batch has log p(y) = {float(total[datum])} and no posterior"
-            )
+        """Draws of all decisions, (K, B, N) int64; refuses data that are impossible under the model."""
+        check_possible(log_total(self.arcs, self.end))
         return {self.site: draw_paths(self.arcs, self.end, draws)}
 
     def mode(self) -> tuple[dict[str, Tensor], Tensor]:
@@ -72,12 +62,16 @@ class Lattice(NamedTuple):
         return {self.site: transitions}, weight * self.scale
 
 
-class AnyPath(Messenger):
-    """Runs a model at a path that means nothing where a latent has arcs; other latents are left alone.
+def check_possible(log_p: Tensor) -> None:
+    """Refuses data, log p(y) of which are (B,), whose posterior cannot be drawn from."""
+    fault = (~log_p.isfinite()).nonzero()
+    if len(fault):
+        datum, value = int(fault[0]), float(log_p[fault[0]])
+        raise NumericalError(f"datum {datum} of the batch has log p(y) = {value} and no posterior")
 
-    Raises:
-        UsageError: a latent's decisions depend on all decisions before them.
-    """
+
+class AnyPath(Messenger):
+    """Runs a model at a path that means nothing where a latent has arcs; other latents are left alone."""
 
     def _pyro_sample(self, msg: Any) -> None:
         fn = msg["fn"]
@@ -89,21 +83,12 @@ class AnyPath(Messenger):
                 "is no recursion over its paths: exact wants them to depend on how many frames were consumed "
                 "and how many tokens emitted only, as in the transducer form"
             )
-        steps = fn.event_shape
-        msg["value"] = torch.zeros(fn.batch_shape + steps, dtype=torch.int64, device=fn.grid.frames.device)
+        msg["value"] = torch.zeros(fn.shape(), dtype=torch.int64, device=fn.grid.frames.device)
         msg["is_observed"], msg["infer"] = True, msg["infer"] | {LATTICE: True}
 
 
 def lattice(model: Program, *args: Any, **kwargs: Any) -> Lattice:
-    """All paths of a model's decisions, given its observations.
-
-    Args:
-        model: a program with decisions that have arcs.
-        args, kwargs: what it takes.
-
-    Raises:
-        UsageError: as `lattice_of` does, or there are no decisions to sum over.
-    """
+    """All paths of a model's decisions, given its observations; refuses a model without."""
     paths = lattice_of(poutine.trace(AnyPath()(model)).get_trace(*args, **kwargs))
     if paths is None:
         raise UsageError("the program has no decisions whose paths could be summed over")
@@ -113,8 +98,7 @@ def lattice(model: Program, *args: Any, **kwargs: Any) -> Lattice:
 def lattice_of(trace: Trace) -> Lattice | None:
     """The lattice of a model that was run within `AnyPath`; None if there is none.
 
-    Raises:
-        UsageError: two latents, or an observation that depends on the decisions and has no arcs.
+    Refuses two latents, and an observation that depends on the decisions and has no arcs.
     """
     sites = sample_sites(trace)
     latents = [name for name, site in sites.items() if LATTICE in site["infer"]]
@@ -132,13 +116,6 @@ def lattice_of(trace: Trace) -> Lattice | None:
                 f"site {other!r} is {type(site['fn']).__name__}, of which exact does not know how it depends "
                 f"on the paths of {name!r}: an observation with arcs is wanted"
             )
-        arcs = arcs + _masked(site, site["fn"].arc_log_prob(site["value"]))
+        terms, mask = site["fn"].arc_log_prob(site["value"]), mask_of(site, arcs.device)
+        arcs = arcs + (terms if mask is None else terms.where(mask[..., None, None, None], 0.0))
     return Lattice(name, latent["fn"].grid, arcs, end, common_scale([latent, *sites.values()]))
-
-
-def _masked(site: Site, arcs: Tensor) -> Tensor:
-    mask = site["mask"]
-    if mask is None or mask is True:
-        return arcs
-    counts = torch.as_tensor(mask, device=arcs.device)[..., None, None, None]
-    return arcs.where(counts, arcs.new_zeros(()))

@@ -2,7 +2,7 @@
 
     p_K(z) = p(z) / sum over the K likeliest of p        for those, and 0 elsewhere
 
-What a model predicts is then what it predicts when only K source positions are read out, which is cheaper.
+A model then reads out K source positions only, which is cheaper.
 
 Source: Deng et al. (2018), section 4 and table 2.
 Shapes: ... = particles and plates, S values of a latent.
@@ -19,14 +19,7 @@ from hardpp.errors import UsageError
 
 
 class LikeliestValues(Messenger):
-    """Runs a program with every categorical latent truncated to its likeliest values.
-
-    Args:
-        keep: K; latents of fewer values stay as they are.
-
-    Raises:
-        UsageError: fewer than one value, or a latent that is not categorical.
-    """
+    """Runs a program with every categorical latent truncated to its K likeliest values, if it has more."""
 
     def __init__(self, keep: int):
         super().__init__()

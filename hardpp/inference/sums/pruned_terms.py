@@ -26,7 +26,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hardpp.inference.weights.sample_sites import Site
+from hardpp.inference.weights.sample_sites import Site, mask_of
 from hardpp.ops.marginal import Factor, align, spread
 
 Sum = Literal["mixture_terms", "mean_terms"]  # which sum is taken over the latent
@@ -53,12 +53,7 @@ def log_weight(latent: str, factors: Iterable[Factor], plates: frozenset[str]) -
 def terms_that_count(site: Site, latent: str, weight: Factor, kind: Sum, tolerance: float) -> Tensor:
     """An observation's log-probability, masked, (S, ...), without the terms that do not count.
 
-    Args:
-        site: the observation.
-        latent: the letter of the latent that it depends on.
-        weight: log weights of the latent's values, over plates of the observation.
-        kind: the method of the site's distribution.
-        tolerance: nats.
+    The latent is given by its letter, and the log weights of its values over plates of the observation.
     """
     dim_of = {letter: dim for dim, letter in site["infer"]["_dim_to_symbol"].items()}
     held = sorted(weight.dims, key=dim_of.__getitem__)
@@ -66,9 +61,8 @@ def terms_that_count(site: Site, latent: str, weight: Factor, kind: Sum, toleran
     shape = [1] * -dim_of[held[0]]
     for letter, size in zip(held, value.shape, strict=True):
         shape[dim_of[letter]] = size
-    value, mask = value.reshape(shape), site["mask"]
+    value, mask = value.reshape(shape), mask_of(site, value.device)
     if mask is not None:
-        mask = torch.as_tensor(mask, device=value.device)
         value = value.masked_fill(~mask, -torch.inf)
     terms: Tensor = getattr(site["fn"], kind)(site["value"], value, dim_of[latent], tolerance)
     return terms if mask is None else terms.where(mask, terms.new_zeros(()))

@@ -47,7 +47,8 @@ def dream(model: Program, args: Args, kwargs: Kwargs, dreamt: Dreamt | None = No
     """Runs a model with its observations drawn.
 
     Args:
-        model, args, kwargs: the program and the arguments of this batch.
+        model: the program.
+        args, kwargs: what it takes.
         dreamt: puts the dreamt observations, by site, into the arguments. By default they take the
             place of the observed tensors wherever those stand, also in named tuples, tuples, lists
             and dicts: the very same tensor, or a view of all of it.
@@ -74,15 +75,12 @@ def dream(model: Program, args: Args, kwargs: Kwargs, dreamt: Dreamt | None = No
         for name, site in trace.nodes.items()
         if site["type"] == "sample" and not site["is_observed"] and name not in data
     }
-    return Dream(latents, *(dreamt or _Replacement(data))(drawn, args, kwargs))
+    placed = _in_place_of(data, drawn, args, kwargs) if dreamt is None else dreamt(drawn, args, kwargs)
+    return Dream(latents, *placed)
 
 
 def sleep_phi(guide: Program, dream: Dream) -> Tensor:
-    """log q(z | x, y') of a dream, masked and scaled, in nats, summed over the batch; a scalar.
-
-    Raises:
-        UsageError: the dream lacks a latent of the guide.
-    """
+    """log q(z | x, y') of a dream, masked and scaled, in nats, summed over the batch; a scalar."""
     conditioned = poutine.condition(guide, data=dream.latents)
     sites = sample_sites(poutine.trace(conditioned).get_trace(*dream.args, **dream.kwargs))
     for name in sites:
@@ -101,37 +99,34 @@ class _Drawn(Messenger):
         self.last = msg["name"]
 
 
-class _Replacement:
-    """Puts dreamt values where the observed ones stand."""
+# The arguments with dreamt values where the observed ones stand.
+def _in_place_of(
+    data: dict[str, Any], drawn: dict[str, Tensor], args: Args, kwargs: Kwargs
+) -> tuple[Args, Kwargs]:
+    placed_sites: set[str] = set()
 
-    def __init__(self, data: dict[str, Any]):
-        self.data = data
+    def put(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            for name, value in data.items():
+                if _same(part, value):
+                    placed_sites.add(name)
+                    return drawn[name].to(part.dtype)
+        elif isinstance(part, tuple) and hasattr(part, "_fields"):
+            return type(part)(*map(put, part))
+        elif isinstance(part, tuple | list):
+            return type(part)(map(put, part))
+        elif isinstance(part, dict):
+            return {key: put(value) for key, value in part.items()}
+        return part
 
-    def __call__(self, drawn: dict[str, Tensor], args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
-        placed_sites: set[str] = set()
-
-        def put(part: Any) -> Any:
-            if isinstance(part, Tensor):
-                for name, value in self.data.items():
-                    if _same(part, value):
-                        placed_sites.add(name)
-                        return drawn[name].to(part.dtype)
-            elif isinstance(part, tuple) and hasattr(part, "_fields"):
-                return type(part)(*map(put, part))
-            elif isinstance(part, tuple | list):
-                return type(part)(map(put, part))
-            elif isinstance(part, dict):
-                return {key: put(value) for key, value in part.items()}
-            return part
-
-        placed = put(args), put(kwargs)
-        for name in self.data:
-            if name not in placed_sites:
-                raise UsageError(
-                    f"what site {name!r} observes is no tensor among the arguments, so the guide cannot "
-                    "be shown a dreamt value: pass dreamt="
-                )
-        return placed
+    placed = put(args), put(kwargs)
+    for name in data:
+        if name not in placed_sites:
+            raise UsageError(
+                f"what site {name!r} observes is no tensor among the arguments, so the guide cannot "
+                "be shown a dreamt value: pass dreamt="
+            )
+    return placed
 
 
 def _same(part: Tensor, value: Any) -> bool:

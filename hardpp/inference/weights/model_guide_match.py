@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import PARTICLES, Site
+from hardpp.inference.weights.sample_sites import Site, plates_of
 
 
 def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site]) -> None:
@@ -38,30 +38,20 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
 
 
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
-    if _frames(model_site) == _frames(guide_site):
-        return
-    expected, got = _plate_shape(model_site), _plate_shape(guide_site)
+    (expected, outer), (got, inner) = _plates(model_site), _plates(guide_site)
     if expected != got:
         raise UsageError(f"site {name!r} has shape {expected} in the model's plates but {got} in the guide's")
-    outer, inner = _plate_names(model_site), _plate_names(guide_site)
     if outer != inner:  # per-datum bounds need to know which plates are the same
         raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
 
 
-def _frames(site: Site) -> list[tuple[Any, ...]]:
-    return [(f.name, f.dim, f.size, f.full_size) for f in site["cond_indep_stack"] if f.name != PARTICLES]
-
-
-def _plate_shape(site: Site) -> tuple[int, ...]:
-    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
+# The shape of a site's plates, and their names from left to right.
+def _plates(site: Site) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    plates = sorted(plates_of(site), key=lambda plate: plate.dim)
     # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
-    sizes = {f.dim: f.full_size or f.size for f in frames}
-    return tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
-
-
-def _plate_names(site: Site) -> tuple[str, ...]:
-    frames = [f for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]
-    return tuple(frame.name for frame in sorted(frames, key=lambda frame: frame.dim))
+    sizes = {plate.dim: plate.full_size or plate.size for plate in plates}
+    shape = tuple(sizes.get(dim, 1) for dim in range(min(sizes, default=0), 0))
+    return shape, tuple(plate.name for plate in plates)
 
 
 def _check_support(name: str, model_fn: Any, guide_fn: Any) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from pyro.distributions import MaskedDistribution
 from pyro.poutine import Trace
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
@@ -27,9 +28,32 @@ def sample_sites(trace: Trace) -> dict[str, Site]:
     }
 
 
+def plates_of(site: Site) -> list[Any]:
+    """The vectorised plates that a site is in, without that of the particles."""
+    return [frame for frame in site["cond_indep_stack"] if frame.vectorized and frame.name != PARTICLES]
+
+
 def steps_of(site: Site) -> int | None:
     """T of a `StepIndependent` site, None for any other."""
     return int(site["fn"].event_shape[0]) if isinstance(site["fn"], StepIndependent) else None
+
+
+def mask_of(site: Site, device: torch.device) -> Tensor | None:
+    """Where `poutine.mask` lets a site count, bool; None where it is not masked."""
+    mask = site["mask"]
+    return None if mask is None or mask is True else torch.as_tensor(mask, device=device)
+
+
+def elements(site: Site) -> tuple[Any, Tensor | None]:
+    """The distribution of each element of a site, or of each step, and which of them count (None: all)."""
+    fn, device = site["fn"], site["value"].device
+    counts = mask_of(site, device)
+    if isinstance(fn, StepIndependent):
+        fn, counts = fn.base_dist, None if counts is None else counts.unsqueeze(-1)
+    while isinstance(fn, MaskedDistribution):
+        own = torch.as_tensor(fn._mask, device=device)
+        counts, fn = own if counts is None else counts & own, fn.base_dist
+    return fn, counts
 
 
 def site_log_prob(site: Site, *, steps: bool = False) -> Tensor:

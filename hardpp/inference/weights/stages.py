@@ -36,12 +36,10 @@ class Stages:
         own = self.number.get(name, 0)
         self.reached = max(self.reached, own)
         steps, to = steps_of(site), own or self.reached
-        if steps is None:
-            self.last[self.reached].append(term)
-        elif steps == self.steps[to]:
+        if steps is not None and steps == self.steps[to]:
             self.blocks[to].append(term)
         else:
-            self.last[self.reached].append(term.sum(-1))
+            self.last[self.reached].append(term if steps is None else term.sum(-1))
 
     def sums(self, none: Tensor) -> Tensor:
         """What each stage adds up to, (rows, *I, N), given zeros (rows, *I)."""
@@ -52,11 +50,18 @@ class Stages:
                 each = sum(block, none.unsqueeze(-1).expand(*none.shape, steps))
                 total = torch.cat([each[..., :-1], (each[..., -1] + total).unsqueeze(-1)], -1)
             out.append(total)
-        return side_by_side(out, none.dim())
+        return side_by_side(out, none.shape)
 
 
-def side_by_side(columns: Sequence[Tensor], dims: int) -> Tensor:
-    """Columns (rows, *I), of so many dims, and blocks of columns (rows, *I, T) as one (rows, *I, N)."""
-    if all(column.dim() == dims for column in columns):
-        return torch.stack(list(columns), -1)
-    return torch.cat([column if column.dim() > dims else column.unsqueeze(-1) for column in columns], -1)
+def side_by_side(columns: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Columns and blocks of T columns as one tensor (rows, *I, N).
+
+    Args:
+        columns: what broadcasts to (rows, *I) or, with all its dims, to (rows, *I, T).
+        shape: (rows, *I).
+    """
+    dims = len(shape)
+    full = [column.expand(*shape, *column.shape[dims:]) for column in columns]
+    if all(column.dim() == dims for column in full):
+        return torch.stack(full, -1)
+    return torch.cat([column if column.dim() > dims else column.unsqueeze(-1) for column in full], -1)

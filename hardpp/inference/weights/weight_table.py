@@ -15,17 +15,16 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from pyro.distributions import MaskedDistribution
 from pyro.poutine import Trace
 from torch import Tensor
 
-from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import (
-    PARTICLES,
     Site,
     common_scale,
+    elements,
+    plates_of,
     sample_sites,
     site_log_prob,
     steps_of,
@@ -99,16 +98,20 @@ class WeightTable(NamedTuple):
         stages = Stages({latent.guide["name"]: latent.guide for latent in self.latents})
         for latent in sorted(self.latents, key=lambda latent: latent.order):
             stages.add(latent.guide["name"], latent.model, latent.log_p)
-        none = self.log_p.new_zeros(()).expand(self.log_p.shape[:-1])
-        return stages.sums(none)
+        return stages.sums(self.log_p.new_zeros(()).expand(self.log_p.shape[:-1]))
 
     @property
     def live(self) -> Tensor:
-        """Is there an unmasked latent in a stage? Bool (K or 1, *I, N), False in stage 0."""
-        none = self.log_p.new_zeros((1,) * self.log_p.dim()) > 0
-        columns = [none, *(self._live(latent.guide, ~none) for latent in self.latents)]
-        shape = torch.broadcast_shapes(*(column.shape[:-1] for column in columns))
-        return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
+        """Is there an unmasked latent in a stage? Bool (K, *I, N), False in stage 0."""
+        none = self.log_q.new_zeros((), dtype=torch.bool)
+        columns = [none]
+        for latent in self.latents:
+            (_, counts), steps = elements(latent.guide), steps_of(latent.guide)
+            counts = ~none if counts is None else counts
+            if steps is not None:
+                counts = counts.expand(*counts.shape[:-1], steps)
+            columns.append(self.layout.place(counts.long(), steps is not None) > 0)
+        return side_by_side(columns, self.log_q.shape[:-1])
 
     @property
     def values(self) -> Tensor:
@@ -120,36 +123,14 @@ class WeightTable(NamedTuple):
         columns = []
         for latent in self.latents:
             site, stepwise = latent.guide, steps_of(latent.guide) is not None
-            events = len(site["fn"].event_shape) - stepwise
-            if events or not set(_plate_dims(site)) <= set(self.layout.instances):
+            events, plates = len(site["fn"].event_shape) - stepwise, [plate.dim for plate in plates_of(site)]
+            if events or not set(plates) <= set(self.layout.instances):
                 raise UsageError(
-                    f"latent site {site['name']!r} has {events} event dims in plates {_plate_dims(site)}: "
+                    f"latent site {site['name']!r} has {events} event dims in plates {plates}: "
                     f"a scalar in plates {self.layout.instances}, which all sites share, is wanted"
                 )
-            value = self.layout.place(site["value"], stepwise)
-            columns.append(value if stepwise else value.unsqueeze(-1))
-        shape = self.log_q.shape[:-1]
-        return torch.cat([column.expand(*shape, column.shape[-1]) for column in columns], -1)
-
-    def _live(self, site: Site, every: Tensor) -> Tensor:
-        (_, counts), steps = elements(site), steps_of(site)
-        if counts is None:
-            return every.expand(*every.shape[:-1], steps or 1)
-        if steps is None:
-            return (self.layout.place(counts.long()) > 0).unsqueeze(-1)
-        return self.layout.place(counts.expand(*counts.shape[:-1], steps).long(), True) > 0
-
-
-def elements(site: Site) -> tuple[Any, Tensor | None]:
-    """The distribution of each element of a site, or of each step, and which of them count (None: all)."""
-    fn, mask, device = site["fn"], site["mask"], site["value"].device
-    counts = None if mask is None or mask is True else torch.as_tensor(mask, device=device)
-    if isinstance(fn, StepIndependent):
-        fn, counts = fn.base_dist, None if counts is None else counts.unsqueeze(-1)
-    while isinstance(fn, MaskedDistribution):
-        own = torch.as_tensor(fn._mask, device=device)
-        counts, fn = own if counts is None else counts & own, fn.base_dist
-    return fn, counts
+            columns.append(self.layout.place(site["value"], stepwise))
+        return side_by_side(columns, self.log_q.shape[:-1])
 
 
 def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: int) -> WeightTable:
@@ -164,19 +145,18 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     if particles > 1 and not guide_sites:
         raise UsageError(f"the programs draw no latents, in which {particles} particles could differ")
     sites = [*model_sites.values(), *guide_sites.values()]
-    layout = Layout(nesting, _common_dims(sites))
+    shared = set.intersection(*({(plate.name, plate.dim) for plate in plates_of(site)} for site in sites))
+    layout = Layout(nesting, sorted(dim for _, dim in shared))
     of_model = {name: layout.term(site) for name, site in model_sites.items()}
-    of_guide = {name: layout.term(site) for name, site in guide_sites.items()}
-    totals = [_total(of_model[name], site) for name, site in model_sites.items()]
-    totals += [_total(of_guide[name], site) for name, site in guide_sites.items()]
-    rows = max(total.shape[0] for total in totals)
-    none = totals[-1].new_zeros(()).expand(rows, *totals[0].shape[1:])
+    log_q = [layout.term(site) for site in guide_sites.values()]
+    terms = [*of_model.values(), *log_q]
+    rows, plates = max(map(len, terms)), terms[0].shape[1 : 1 + len(shared)]
+    none = terms[-1].new_zeros(()).expand(rows, *plates)
     stages = Stages(guide_sites)
     for name, site in model_sites.items():
         stages.add(name, site, of_model[name])
     log_p = stages.sums(none)
     none = none[:particles]
-    log_q = [term.expand(*none.shape, *term.shape[none.dim() :]) for term in of_guide.values()]
     score = [
         term.new_zeros(()).expand_as(term) if getattr(site["fn"], "has_rsample", False) else term
         for site, term in zip(guide_sites.values(), log_q, strict=True)
@@ -188,8 +168,8 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     )
     return WeightTable(
         log_p[:particles],
-        side_by_side([none, *log_q], none.dim()),
-        side_by_side([none, *score], none.dim()),
+        side_by_side([none, *log_q], none.shape),
+        side_by_side([none, *score], none.shape),
         common_scale(sites),
         latents,
         layout,
@@ -198,19 +178,6 @@ def tabulate(model_trace: Trace, guide_trace: Trace, particles: int, nesting: in
     )
 
 
-def _total(term: Tensor, site: Site) -> Tensor:
-    return term if steps_of(site) is None else term.sum(-1)
-
-
 def per_instance_sum(terms: Tensor, leading: int) -> Tensor:
     """Sums everything right of the data plate: (*leading, B, ...) -> (*leading, B)."""
     return terms.flatten(leading + 1).sum(-1) if terms.dim() > leading + 1 else terms
-
-
-def _common_dims(sites: list[Site]) -> list[int]:
-    frames = [{(f.name, f.dim) for f in site["cond_indep_stack"] if f.vectorized} for site in sites]
-    return sorted(dim for name, dim in set.intersection(*frames) if name != PARTICLES)
-
-
-def _plate_dims(site: Site) -> list[int]:
-    return [f.dim for f in site["cond_indep_stack"] if f.vectorized and f.name != PARTICLES]

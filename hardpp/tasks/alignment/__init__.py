@@ -1,1 +1,1 @@
-"""Sequence pairs: each symbol of the target looks at positions of the source (Deng et al. 2018)."""
+"""Sequence pairs: each symbol of the target attends to positions of the source (Deng et al. 2018)."""

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
-from hardpp.inference.control.baseline_features import History, history_of
-from hardpp.inference.control.baselines import AverageBaseline, Baseline, LearnedBaseline
+from hardpp.inference.control.baselines import AverageBaseline, Baseline, History, LearnedBaseline, history_of
 from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.weights.weight_table import WeightTable

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
-from hardpp.inference.weights.proposals import DRAWN_FROM, DetachedDraws, ProposalObjective, mixed
+from hardpp.inference.wake_sleep import ProposalObjective
+from hardpp.inference.weights.proposals import DRAWN_FROM, DetachedDraws, Proposal
 from hardpp.inference.weights.sample_sites import site_log_prob
 from hardpp.ops.weights import log_mean_exp
 
 CLOSE = {"rtol": 0, "atol": 1e-12}
 LOGITS = torch.tensor([[0.3, -1.2, 2.0], [0.5, -torch.inf, -0.4]], dtype=torch.float64)
-Flatten = Callable[[Tensor], Tensor]
 
 
 def by_hand(probs: Tensor, kind: str, amount: float) -> Tensor:
@@ -32,28 +32,28 @@ def by_hand(probs: Tensor, kind: str, amount: float) -> Tensor:
     return (1 - amount) * probs + amount * possible / possible.sum(-1, keepdim=True)
 
 
-HANDLERS: dict[str, tuple[str, float, Flatten]] = {
-    "temperature": ("temperature", 3.0, lambda log_q: log_q / 3.0),
-    "mixture": ("mixture", 0.3, lambda log_q: mixed(log_q, 0.3)),
-    "uniform": ("mixture", 1.0, lambda log_q: mixed(log_q, 1.0)),
+HANDLERS: dict[str, tuple[str, float, Proposal]] = {
+    "temperature": ("temperature", 3.0, Proposal("temperature", temperature=3.0)),
+    "mixture": ("mixture", 0.3, Proposal("mixture", mixture=0.3)),
+    "uniform": ("mixture", 1.0, Proposal("mixture", mixture=1.0)),
 }
 
 
-def drawn(fn: Any, flatten: Flatten | None, **plates: int) -> Any:
+def drawn(fn: Any, proposal: Proposal, **plates: int) -> Any:
     """The site of a guide with one latent, as it is traced."""
 
     def guide() -> None:
         with pyro.plate_stack("data", tuple(plates.values())):
             pyro.sample("z", fn)
 
-    with DetachedDraws(flatten):
+    with DetachedDraws(proposal):
         return poutine.trace(guide).get_trace().nodes["z"]
 
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_probabilities_of_a_flattened_categorical(name: str) -> None:
-    kind, amount, flatten = HANDLERS[name]
-    site = drawn(dist.Categorical(logits=LOGITS), flatten, B=2)
+    kind, amount, proposal = HANDLERS[name]
+    site = drawn(dist.Categorical(logits=LOGITS), proposal, B=2)
     expected = by_hand(LOGITS.softmax(-1), kind, amount)
     torch.testing.assert_close(site["infer"][DRAWN_FROM].probs, expected, **CLOSE)
     assert site["infer"][DRAWN_FROM].probs[1, 1] == 0
@@ -61,13 +61,13 @@ def test_probabilities_of_a_flattened_categorical(name: str) -> None:
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_probabilities_given_as_zero_stay_zero(name: str) -> None:
-    _, _, flatten = HANDLERS[name]
-    site = drawn(dist.Categorical(probs=torch.tensor([0.25, 0.0, 0.75])), flatten)
+    _, _, proposal = HANDLERS[name]
+    site = drawn(dist.Categorical(probs=torch.tensor([0.25, 0.0, 0.75])), proposal)
     assert site["infer"][DRAWN_FROM].probs[1] == 0
 
 
 def test_a_value_too_small_to_have_a_probability_is_still_explored() -> None:
-    flat = mixed(torch.tensor([0.0, -200.0]).log_softmax(-1), 0.5).exp()
+    flat = Proposal("mixture", mixture=0.5)(torch.tensor([0.0, -200.0]).log_softmax(-1)).exp()
     torch.testing.assert_close(flat, torch.tensor([0.75, 0.25]))
     site = drawn(dist.Categorical(logits=torch.tensor([0.0, -200.0])), HANDLERS["uniform"][2])
     torch.testing.assert_close(site["infer"][DRAWN_FROM].probs, torch.tensor([0.5, 0.5]))
@@ -75,37 +75,44 @@ def test_a_value_too_small_to_have_a_probability_is_still_explored() -> None:
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_probabilities_of_a_flattened_bernoulli(name: str) -> None:
-    kind, amount, flatten = HANDLERS[name]
+    kind, amount, proposal = HANDLERS[name]
     logits = torch.tensor([-2.0, 0.0, 1.5, 60.0], dtype=torch.float64)
-    site = drawn(dist.Bernoulli(logits=logits), flatten, B=4)
+    site = drawn(dist.Bernoulli(logits=logits), proposal, B=4)
     both = by_hand(torch.stack([(-logits).sigmoid(), logits.sigmoid()], -1), kind, amount)
     torch.testing.assert_close(site["infer"][DRAWN_FROM].probs, both[:, 1], **CLOSE)
 
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_wrappers_stay_around_what_is_flattened(name: str) -> None:
-    kind, amount, flatten = HANDLERS[name]
+    kind, amount, proposal = HANDLERS[name]
     mask = torch.tensor([True, False])
     value = torch.tensor([2, 0])
     terms = by_hand(LOGITS.softmax(-1), kind, amount).log().gather(-1, value.unsqueeze(-1)).squeeze(-1)
 
     base = dist.Categorical(logits=LOGITS)
-    masked = drawn(base.mask(mask), flatten, B=2)["infer"][DRAWN_FROM]
+    masked = drawn(base.mask(mask), proposal, B=2)["infer"][DRAWN_FROM]
     torch.testing.assert_close(masked.log_prob(value), terms * mask, **CLOSE)
 
-    event = drawn(base.to_event(1), flatten)["infer"][DRAWN_FROM]
+    event = drawn(base.to_event(1), proposal)["infer"][DRAWN_FROM]
     torch.testing.assert_close(event.log_prob(value), terms.sum(), **CLOSE)
 
-    steps = drawn(StepIndependent(base.mask(mask)), flatten)["infer"][DRAWN_FROM]
+    steps = drawn(StepIndependent(base.mask(mask)), proposal)["infer"][DRAWN_FROM]
     assert isinstance(steps, StepIndependent)
     torch.testing.assert_close(steps.step_log_prob(value), terms * mask, **CLOSE)
     assert torch.equal(steps.step_mask(), mask)
 
 
+class Flipped(Proposal):
+    """What q excludes, this one always draws."""
+
+    def __call__(self, log_q: Tensor) -> Tensor:
+        return log_q.flip(-1)
+
+
 def test_the_site_draws_from_the_proposal_and_keeps_the_guide() -> None:
     logits = torch.tensor([0.0, -torch.inf], dtype=torch.float64).requires_grad_()
     fn = dist.Categorical(logits=logits)
-    site = drawn(fn, lambda log_q: log_q.flip(-1))  # what q excludes, this one always draws
+    site = drawn(fn, Flipped("temperature"))
     assert site["fn"] is fn
     assert site["value"] == 1
     assert not site["infer"][DRAWN_FROM].logits.requires_grad
@@ -139,7 +146,7 @@ def test_latents_without_probabilities_are_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"proposal": "flat"}, "proposal is 'temperature', 'mixture' or None, not 'flat'"),
+        ({"proposal": "flat"}, "proposal is 'temperature', 'mixture' or 'none', not 'flat'"),
         ({"proposal": "temperature", "temperature": 0.5}, "at least 1, not 0.5"),
         ({"proposal": "temperature", "temperature": float("nan")}, "at least 1, not nan"),
         ({"proposal": "mixture", "mixture": 0.0}, "above 0 and at most 1, not 0.0"),
@@ -148,7 +155,7 @@ def test_latents_without_probabilities_are_refused() -> None:
 )
 def test_impossible_proposals(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        ProposalObjective(2, **arguments)
+        Proposal(**arguments)
 
 
 # --- weights ----------------------------------------------------------------------------------------
@@ -178,7 +185,7 @@ def test_weights_against_what_was_drawn_from_average_to_the_likelihood(
     particles: int, kind: str, amount: float
 ) -> None:
     case = cases.chain((2, 1))
-    objective = AverageWeight(particles, proposal=kind, **{kind: amount})
+    objective = AverageWeight(particles, proposal=Proposal(kind, **{kind: amount}))
     twin = flat_chain(case, kind, amount)
 
     def run() -> tuple[Tensor, ...]:
@@ -206,7 +213,7 @@ def test_columns_of_steps_and_of_single_latents_hold_the_proposal() -> None:
 
         return run
 
-    objective = AverageWeight(4, proposal="temperature", temperature=3.0, max_plate_nesting=1)
+    objective = AverageWeight(4, proposal=Proposal("temperature", temperature=3.0), max_plate_nesting=1)
     table = objective.weight_table(program(True), program(False))
     assert table.log_q.shape == table.score.shape == (4, 2, 5)
     for s, (value, logits) in enumerate(
@@ -222,7 +229,7 @@ def test_a_draw_that_the_guide_itself_fixes_counts_as_drawn_from_the_guide() -> 
     case = cases.chain((2,))
     fixed = poutine.trace(case.guide).get_trace(*case.args)
     fixed.remove_node("z_1")
-    objective = AverageWeight(2, proposal="mixture", max_plate_nesting=1)
+    objective = AverageWeight(2, proposal=Proposal("mixture"), max_plate_nesting=1)
     table = objective.weight_table(case.model, poutine.replay(case.guide, trace=fixed), *case.args)
     assert torch.equal(table.log_q[..., 1], table.score[..., 1])
     assert not torch.equal(table.log_q[..., 2], table.score[..., 2])
