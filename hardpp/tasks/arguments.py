@@ -15,8 +15,12 @@ def check_word(name: str, word: Any, words: Sequence[str | None]) -> None:
         raise UsageError(f"{name} is one of {', '.join(filter(None, words))}, not {word!r}")
 
 
-def check_number(name: str, number: Any, least: int, most: int = 2**63 - 1) -> None:
-    """Refuses what is no whole number in a range, both ends included."""
+def check_number(
+    name: str, number: Any, least: int, most: int = 2**63 - 1, *, optional: bool = False
+) -> None:
+    """Refuses what is no whole number in a range, both ends included; None passes where it is `optional`."""
+    if number is None and optional:
+        return
     if not isinstance(number, Integral) or isinstance(number, bool) or not least <= int(number) <= most:
         end = "" if most == 2**63 - 1 else f" to {most}"
         raise UsageError(f"{name} is a whole number from {least}{end}, not {number!r}")
@@ -35,8 +39,8 @@ def are_texts(items: Any) -> bool:
     return several and all(isinstance(item, str) for item in items)
 
 
-def check_items(items: Any, selection: type, item: type) -> None:
-    """Refuses items that are no `selection`, or, where that is a list, no sequence of `item`."""
+def check_items(items: Any, selection: type, item: type) -> Any:
+    """The items; refused if they are no `selection`, or, where that is a list, no sequence of `item`."""
     if selection is list:
         is_sequence = isinstance(items, Sequence) and not isinstance(items, str)
         fit = is_sequence and all(isinstance(part, item) for part in items)
@@ -44,3 +48,4 @@ def check_items(items: Any, selection: type, item: type) -> None:
         fit = isinstance(items, selection)
     if not fit:
         raise UsageError(f"items are what select() gives, not {shorten(repr(items), 60, placeholder=' ...')}")
+    return items

@@ -77,8 +77,7 @@ class OpenedRun(ABC):
             DataError, UsageError: the data cannot be read, are of another kind, or have no such part.
         """
         check_word("part", part, (None, "train", "dev", "test", "all"))
-        if limit is not None:
-            check_number("limit", limit, 1)
+        check_number("limit", limit, 1, optional=True)
         return self._select(data_name(data), part, limit, report)
 
     def batch(self, items: Any) -> Any:
@@ -163,8 +162,7 @@ class OpenedRun(ABC):
 
         check_number("draws", draws, 2)
         check_number("seed", seed, 0, 2**32 - 1)
-        if particles is not None:
-            check_number("particles", particles, 1)
+        check_number("particles", particles, 1, optional=True)
         if objectives is not None and not are_texts(objectives):
             raise UsageError(f"objectives are a list of names, not {objectives!r}")
         measured = measured_objectives(self.family, self.config, objectives, particles)
@@ -208,10 +206,7 @@ class OpenedRun(ABC):
         return self.family.load(self.data_config(data), report)
 
     def _items(self, items: Any) -> Any:
-        if items is None:
-            return self.select()
-        check_items(items, self.selection, self.item)
-        return items
+        return self.select() if items is None else check_items(items, self.selection, self.item)
 
     def _check_form(self, form: str, of: str, *, files: bool) -> None:
         check_word("of", of, ("posterior", "guide", "prior"))

@@ -28,6 +28,7 @@ def test_what_is_no_number_in_the_range(number: Any) -> None:
 def test_numbers() -> None:
     for number in (1, 3, np.int64(2)):
         check_number("limit", number, 1, 3)
+    check_number("limit", None, 1, optional=True)
     with pytest.raises(UsageError, match="limit is a whole number from 1, not 9223372036854775808"):
         check_number("limit", 2**63, 1)
 
