@@ -76,9 +76,9 @@ class RunConfig(Section):
     guide: str = Field("variational", description="of that family: hardpp guides")
     objective: str = Field("elbo", description="what is trained: hardpp objectives")
     preset: str = Field("small", description="sizes and settings that lie under all others")
-    seed: int = Field(0, ge=0, description="of weights, batches and draws")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of weights, batches and draws")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when there is one")
-    threads: int | None = Field(None, ge=1, description="CPU threads; left out: what torch takes")
+    threads: int | None = Field(None, ge=1, le=2**15, description="CPU threads; left out: what torch takes")
     init_from: str | None = Field(None, description="run folder whose weights come first")
     data: SerializeAsAny[DataConfig] = DataConfig()  # of the model family's own kind
     network: dict[str, Any] = Field(
@@ -98,7 +98,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; a UsageError where it is missing or not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of a number of many digits, too
         raise UsageError(f"{path}: not a readable TOML file ({error})") from error
 
 
@@ -114,15 +114,16 @@ def parse_setting(text: str) -> dict[str, Any]:
         raise UsageError(f"--set {text!r} is not of the form section.key=value")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also of a number of many digits
         parsed = value.strip()
     return nested(name.strip(), parsed)
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:
     """The tables in which a value stands under a dotted key."""
-    section, dot, inside = key.partition(".")
-    return {section: nested(inside, value) if dot else value}
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return dict(value)
 
 
 def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

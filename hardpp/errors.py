@@ -51,3 +51,12 @@ class Interrupted(HardppError):
     def __init__(self, number: int, hint: str = ""):
         super().__init__(f"stopped by signal {number}", hint)
         self.exit_code = 128 + number
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Is it a failure to get memory, of Python or of torch on any device?"""
+    # By name, since torch need not be imported; its CPU allocator raises a plain RuntimeError.
+    torchs = ("DefaultCPUAllocator", "Storage size calculation overflowed")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in torchs)

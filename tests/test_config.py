@@ -20,6 +20,8 @@ from hardpp.errors import UsageError
         ("data.name=a=b.tsv", {"data": {"name": "a=b.tsv"}}),
         ("data.name=", {"data": {"name": ""}}),
         ("data.name=früh und spät.tsv", {"data": {"name": "früh und spät.tsv"}}),
+        (f"seed={'9' * 5000}", {"seed": "9" * 5000}),  # Python reads no more than 4,300 digits
+        (f"seed={'[' * 5000}", {"seed": "[" * 5000}),
     ],
 )
 def test_a_setting_is_toml_or_else_a_string(text: str, value: dict[str, Any]) -> None:
@@ -32,13 +34,27 @@ def test_a_setting_without_a_key_is_refused(text: str) -> None:
         parse_setting(text)
 
 
+def test_a_key_of_many_parts_is_unknown() -> None:
+    assert "unknown key 'a'" in fail(2, "train", "--set", f"a{'.a' * 5000}=1")
+
+
 def test_later_layers_win_key_by_key() -> None:
     layers = [{"a": {"x": 1, "y": 1}, "b": 1}, {"a": {"y": 2, "z": 2}}, {"b": {"c": 3}}, {"a": {"z": 4}}]
     assert merge(layers) == {"a": {"x": 1, "y": 2, "z": 4}, "b": {"c": 3}}
     assert layers[0] == {"a": {"x": 1, "y": 1}, "b": 1}
 
 
-@pytest.mark.parametrize("content", [b"seed = \n", b"\xff", b"[data]\nname = 1\n[data]\n", None])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"seed = \n",
+        b"\xff",
+        b"[data]\nname = 1\n[data]\n",
+        b"a = " + b"[" * 5000,
+        b"a = " + b"9" * 5000,
+        None,
+    ],
+)
 def test_a_file_that_is_no_toml_is_named(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "my run.toml"
     if content is not None:

@@ -15,13 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from hardpp.data.atomic_files import remove, remove_partial, replacing_folder, write_errors, write_file
 from hardpp.errors import CheckpointError
 from hardpp.runs.checkpoint_format import Checkpoint, check_sizes, encode, load, read
+from hardpp.runs.nonfinite import not_finite
 
 __all__ = ["Checkpoint", "load"]  # used as `checkpoint.load`, too
 
-_STEP = re.compile(r"step-\d{8,}", re.ASCII)  # names of checkpoints
+_STEP = re.compile(r"step-\d{8,18}", re.ASCII)  # names of checkpoints
 _MARKER = re.compile(r"(?!step-)[a-z][a-z0-9_-]*", re.ASCII)  # names of markers
 
 
@@ -106,20 +109,21 @@ def best(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved:
 
     Raises:
         CheckpointError: the marked one cannot be read, for which no other is taken in silence; or no
-            checkpoint is there, or sound.
+            checkpoint is there, or sound; or its weights are not finite, as older versions saved some.
     """
     marker = _marker(run, "best")
     if not os.path.lexists(marker):
         if (newest := newest_sound(run, report)) is None:
             raise CheckpointError(f"{run} has no checkpoint")
-        return newest
+        return _finite(newest)
     try:
         folder = marked(run, "best")
-        return Saved(folder, load(folder))
+        return _finite(Saved(folder, load(folder)))
     except CheckpointError as error:
         hint = ""
         with suppress(CheckpointError):
             if other := newest_sound(run, lambda text: None):
+                _finite(other)
                 hint = f"to use {other.folder.name}, write its name into {marker}"
         raise CheckpointError(str(error), hint) from error
 
@@ -164,6 +168,12 @@ def prune(run: Path, keep: int, report: Callable[[str], None]) -> None:
     for folder in folders[:-keep]:
         if folder not in protected.values():
             remove(folder)
+
+
+def _finite(saved: Saved) -> Saved:
+    if bad := not_finite(saved.checkpoint.model, torch.device("cpu")):
+        raise CheckpointError(f"{saved.folder} holds weights that are not finite ({bad[0]})")
+    return saved
 
 
 def _entries(run: Path) -> list[Path]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import safetensors.torch
@@ -82,6 +83,13 @@ def check_sizes(folder: Path) -> dict[str, str]:
         case dict(files) if set(files) == set(_FILES):
             return {name: _stated_sha256(folder / name, files[name]) for name in _FILES}
     raise CheckpointError(f"{path} does not list exactly {', '.join(_FILES)}")
+
+
+def mismatch(error: Exception) -> str:
+    """Why tensors do not fit a module, in one line of the many in which torch says so."""
+    heading, *lines = str(error).splitlines() or [type(error).__name__]
+    more = f", and {len(lines) - 1} other mismatches" if len(lines) > 1 else ""
+    return shorten(lines[0] if lines else heading, 200, placeholder=" ...") + more
 
 
 def read(path: Path) -> bytes:

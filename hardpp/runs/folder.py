@@ -8,7 +8,7 @@ overwritten without being asked.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.runs import checkpoint
+from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
 from hardpp.runs.run_files import (
     NAMES,
@@ -133,7 +134,7 @@ def open_run(
     folder: Path | str,
     device: str = "auto",
     *,
-    trust: bool = False,
+    trust: bool | Collection[str] = False,
     report: Callable[[str], None] = warnings.warn,
 ) -> OpenedRun:
     """A trained run with its best weights (the newest, where no dev bound was taken yet).
@@ -141,8 +142,8 @@ def open_run(
     Args:
         folder: the run folder.
         device: "auto" (cuda when there is one), "cpu" or "cuda".
-        trust: import the classes that the run's config.toml names as `package.module:Class`; without it such
-            a run is refused, as whatever their modules do would be done.
+        trust: import the classes that the run's config.toml names as `package.module:Class`, or those of a
+            list of such names; else such a run is refused, as whatever their modules do would be done.
         report: told of each checkpoint that is passed over, and why.
 
     Raises:
@@ -152,7 +153,7 @@ def open_run(
     folder = Path(folder)
     if not (folder / "config.toml").is_file():
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
-    config = read_config(folder, trusted=None if trust else [])
+    config = read_config(folder, trusted=None if trust is True else list(trust or []))
     family = catalogue.family(config.model)
     description = read_description(folder, family.description)
     best = checkpoint.best(folder, report)
@@ -163,15 +164,19 @@ def open_run(
     try:
         objective(*programs).load_state_dict(best.checkpoint.model)
     except RuntimeError as error:
-        raise CheckpointError(f"{best.folder} does not fit its run's configuration ({error})") from error
+        what = f"{best.folder} does not fit its run's configuration"
+        raise CheckpointError(f"{what} ({mismatch(error)})") from error
+    if type(step := best.checkpoint.state.get("step")) is not int:
+        raise CheckpointError(f"{best.folder / 'state.json'} does not state the step: {step!r}")
     programs = Programs(*(program.eval().to(where) for program in programs))
-    step = best.checkpoint.state["step"]
     run: OpenedRun = family.run(folder, family, config, description, programs, objective, where, step)
     return run
 
 
 def choose_device(name: str) -> torch.device:
     """The torch device of `auto` (cuda when there is one), `cpu`, or `cuda`, refused where there is none."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device is one of auto, cpu, cuda, not {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("there is no CUDA device here", "use --device cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

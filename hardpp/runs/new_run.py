@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge, nested
+from hardpp.errors import UsageError
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
+from hardpp.tasks.arguments import data_name
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 
@@ -77,6 +79,8 @@ def train(
         NumericalError: a loss or gradient is not finite.
         Interrupted: a signal came; the same call goes on from there.
     """
+    if not (isinstance(settings, Mapping | None) and all(isinstance(key, str) for key in settings or {})):
+        raise UsageError(f"settings are a dict of names and values, not {settings!r}")
     config = configuration(
         [merge(nested(*setting) for setting in (settings or {}).items())],
         model=model,
@@ -117,7 +121,7 @@ def load_data(
         UsageError: there is no such data set, or no such setting.
         DataError: the data cannot be read.
     """
-    config = resolve([{"model": model, "data": {"name": str(name), **settings}}])
+    config = resolve([{"model": model, "data": {"name": data_name(name), **settings}}])
     return catalogue.family(config.model).load(config.data, report)
 
 
@@ -130,6 +134,8 @@ def configuration(layers: Sequence[Mapping[str, Any]], **choices: Any) -> RunCon
         UsageError: see `hardpp.tasks.configuration.resolve`.
     """
     given = {key: _plain(value) for key, value in choices.items() if value is not None}
+    if "data" in given:
+        given["data"] = data_name(given["data"])
     if "init_from" in given:
         given["init_from"] = str(Path(given["init_from"]).absolute())
     top = [nested(_PLACES.get(key, key), value) for key, value in given.items()]

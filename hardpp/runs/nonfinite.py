@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from hardpp.errors import NumericalError
+from hardpp.errors import NumericalError, out_of_memory
 from hardpp.types import Estimate
 
 MOST = 10  # steps in a row that may be skipped
@@ -105,6 +105,8 @@ class NonFiniteGuard:
         try:
             yield
         except (RuntimeError, ValueError) as error:
+            if out_of_memory(error):
+                raise
             try:
                 self.check()
                 finite = all(bool(parameter.isfinite().all()) for parameter in parameters)
@@ -143,13 +145,18 @@ def check_finite(tensors: Mapping[str, Tensor], step: int, device: torch.device)
     Raises:
         NumericalError: a tensor is not finite; the message names the first.
     """
-    names = [name for name, tensor in tensors.items() if tensor.is_floating_point()]
-    if not names:
-        return
-    finite = torch.stack([tensors[name].isfinite().all().to(device, non_blocking=True) for name in names])
-    if bad := [name for name, is_finite in zip(names, finite.tolist(), strict=True) if not is_finite]:
+    if bad := not_finite(tensors, device):
         more = f" (and {len(bad) - 1} other tensors)" if len(bad) > 1 else ""
         raise NumericalError(f"{bad[0]}{more} stopped being finite by step {step}, which is not saved", HINT)
+
+
+def not_finite(tensors: Mapping[str, Tensor], device: torch.device) -> list[str]:
+    """The names of those tensors that are not finite, as `check_finite` takes them."""
+    names = [name for name, tensor in tensors.items() if tensor.is_floating_point()]
+    if not names:
+        return []
+    finite = torch.stack([tensors[name].isfinite().all().to(device, non_blocking=True) for name in names])
+    return [name for name, is_finite in zip(names, finite.tolist(), strict=True) if not is_finite]
 
 
 # Was the error raised by a distribution that was given, or holds, NaN or infinity? -inf is a mask's.

@@ -85,7 +85,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file, without the SHA-256 that it may state of itself."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({error})") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} is not what hardpp writes there")

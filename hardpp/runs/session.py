@@ -12,6 +12,7 @@ from hardpp.errors import UsageError
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
+from hardpp.runs.run_files import NAMES
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
 from hardpp.tasks.family import Description, Family, Programs
@@ -93,13 +94,14 @@ class Session:
 def initialise(programs: Programs, config: RunConfig, description: Description, folder: Path) -> None:
     """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
 
-    The data may be others, as long as symbols keep their numbers.
+    The data may be others, as long as symbols keep their numbers. Of classes that the other run names those
+    of `config` are trusted.
 
     Raises:
         UsageError: the other run has other symbols, or networks of other sizes.
         CheckpointError: it is no run.
     """
-    other = open_run(folder, "cpu")
+    other = open_run(folder, "cpu", trust=[getattr(config, key) for key in NAMES])
     theirs, ours = _symbols(other.description), _symbols(description)
     if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
         what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"

@@ -2,17 +2,23 @@
 
 import signal
 import sys
+import threading
 from typing import Any, Self
 
 
 class Signals:
-    """A context manager that notes the first interrupt in `number`; a second one ends the process."""
+    """A context manager that notes the first interrupt in `number`; a second one ends the process.
+
+    Python lets the main thread alone handle signals: in another one it does nothing.
+    """
 
     def __init__(self) -> None:
         self.number = 0  # of the signal that came; 0 while none did
         self.handlers: dict[int, Any] = {}  # those from before
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for number in (signal.SIGINT, signal.SIGTERM):
             self.handlers[number] = signal.signal(number, self._note)
         return self

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import CheckpointError, NumericalError
-from hardpp.runs.checkpoint import Checkpoint
+from hardpp.runs.checkpoint_format import Checkpoint, mismatch
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
 from hardpp.runs.optimisation import Schedule, TrainingState, weight_noise
 from hardpp.types import Batch, Record
@@ -165,15 +165,22 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes up where `checkpoint()` was called; a CheckpointError if that was for other programs."""
+        # Older checkpoints count all epochs since the best one alike.
+        state = {"waited": checkpoint.state.get("epochs_since_best"), **checkpoint.state}
+        for key in (*_PROGRESS, "averaged"):
+            number = state.get(key, "nothing")
+            best = key == "best" and (number is None or (type(number) is float and math.isfinite(number)))
+            if not (best or (type(number) is int and 0 <= number < 2**63)):
+                raise CheckpointError(f"the checkpoint is not what hardpp saves ({key}: {number!r})")
         try:
-            self.state.restore(checkpoint.model, checkpoint.optim, checkpoint.state["averaged"])
-            # Older checkpoints count all epochs since the best one alike.
-            state = {"waited": checkpoint.state["epochs_since_best"], **checkpoint.state}
-            for key, attribute in _PROGRESS.items():
-                setattr(self, attribute, state[key])
-            self.best = -math.inf if state["best"] is None else state["best"]
+            self.state.restore(checkpoint.model, checkpoint.optim, state["averaged"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise CheckpointError(f"the checkpoint does not fit this run's programs ({error})") from error
+            raise CheckpointError(
+                f"the checkpoint does not fit this run's programs ({mismatch(error)})"
+            ) from error
+        for key, attribute in _PROGRESS.items():
+            setattr(self, attribute, state[key])
+        self.best = -math.inf if state["best"] is None else state["best"]
 
 
 def dump(record: Record, **extra: Any) -> dict[str, Any]:

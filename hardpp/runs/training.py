@@ -143,11 +143,11 @@ def train(
 # Lines that a run wrote after the checkpoint it goes on from would stand there twice.
 def _cut_metrics(path: Path, trainer: Trainer) -> None:
     lines = []
-    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
         try:
             record = json.loads(line)
             if record["step"] <= (trainer.validated_at if record["split"] == "dev" else trainer.step):
                 lines.append(line + "\n")
-        except (ValueError, KeyError, TypeError):  # a line cut short by a kill
+        except (ValueError, KeyError, TypeError, RecursionError):  # a line cut short by a kill
             continue
     write_file(path, "".join(lines).encode())  # in place of a link, too

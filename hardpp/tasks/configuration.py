@@ -85,12 +85,20 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
         UsageError: `resolve` would not have made it.
     """
     tables = _renamed(tables)
+    data = tables.get("data")
+    missing = [key for key in ("model", "guide", "objective", "data") if key not in tables]
+    if isinstance(data, Mapping) and not data.get("name"):
+        missing.append("data.name")
+    if missing:
+        raise UsageError(f"{', '.join(missing)} must be given")
     if options := _table(tables, "inference"):
         retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
         tables["inference"] = {name: value for name, value in options.items() if name not in retired}
-    resolve([tables, {"data": {"name": "."}}])
-    model = family(_name(tables, "model"))
-    return RunConfig(**{**tables, "data": model.data(**_table(tables, "data"))})
+    resolve([tables, {"data": {"name": "."}} if isinstance(data, Mapping) else {}])
+    model, data = family(_name(tables, "model")), _table(tables, "data")
+    if wrong := problems(model.data, data, "data"):
+        raise UsageError("; ".join(wrong))
+    return RunConfig(**{**tables, "data": model.data(**data)})
 
 
 # Older runs and configurations say `network.looks`.

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 
 from hardpp.config import RunConfig, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
 
@@ -40,6 +41,9 @@ class Decoded(NamedTuple):
 class OpenedRun(ABC):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
+    selection: ClassVar[type] = list  # what `select` gives
+    item: ClassVar[type] = object  # and what such a list holds
+
     path: Path
     family: Family
     config: RunConfig
@@ -56,7 +60,7 @@ class OpenedRun(ABC):
 
     def select(
         self,
-        data: str | None = None,
+        data: str | Path | None = None,
         part: str | None = None,
         limit: int | None = None,
         report: Report = lambda text: None,
@@ -72,12 +76,13 @@ class OpenedRun(ABC):
         Raises:
             DataError, UsageError: the data cannot be read, are of another kind, or have no such part.
         """
-        _check_word("part", part, (None, "train", "dev", "test", "all"))
-        return self._select(data, part, limit, report)
+        check_word("part", part, (None, "train", "dev", "test", "all"))
+        check_number("limit", limit, 1, optional=True)
+        return self._select(data_name(data), part, limit, report)
 
     def batch(self, items: Any) -> Any:
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
-        return self._batch(items)
+        return self._batch(self._items(items))
 
     def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
         """Figures by name; options of the family's decoding that are left out are the run's."""
@@ -87,11 +92,11 @@ class OpenedRun(ABC):
     def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
         """What the run says of every item, or of every text in a list, where the family takes texts."""
         options = self.decoding(decoding)
-        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
+        if are_texts(items):
             items = self._from_texts(items)
         return self._decode(self._items(items), options)
 
-    def read_inputs(self, path: Path) -> Any:
+    def read_inputs(self, path: Path | str) -> Any:
         """Every line of a file as an item of which only the source is known.
 
         Raises:
@@ -100,7 +105,7 @@ class OpenedRun(ABC):
         """
         if self.family.inputs is None:
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(path)
+        return self._read_inputs(Path(path))
 
     def posterior(
         self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
@@ -109,6 +114,8 @@ class OpenedRun(ABC):
 
         The exact posterior is added where there is one, unless `exact` is False.
         """
+        check_number("draws", draws, 1)
+        check_number("seed", seed, 0)
         return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
 
     def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
@@ -133,6 +140,7 @@ class OpenedRun(ABC):
         `names` are those of the items to draw, as the data have them, searched for among `items`; without
         names the first `count` are drawn.
         """
+        check_number("count", count, 1)
         return dict(self._plot(self._items(items), count, names))
 
     def compare_gradients(
@@ -152,8 +160,13 @@ class OpenedRun(ABC):
         """
         from hardpp.diagnostics.gradient_comparison import compare_gradients
 
+        check_number("draws", draws, 2)
+        check_number("seed", seed, 0, 2**32 - 1)
+        check_number("particles", particles, 1, optional=True)
+        if objectives is not None and not are_texts(objectives):
+            raise UsageError(f"objectives are a list of names, not {objectives!r}")
         measured = measured_objectives(self.family, self.config, objectives, particles)
-        batch = self.batch(self._items(items))
+        batch = self.batch(items)
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
@@ -193,12 +206,12 @@ class OpenedRun(ABC):
         return self.family.load(self.data_config(data), report)
 
     def _items(self, items: Any) -> Any:
-        return self.select() if items is None else items
+        return self.select() if items is None else check_items(items, self.selection, self.item)
 
     def _check_form(self, form: str, of: str, *, files: bool) -> None:
-        _check_word("of", of, ("posterior", "guide", "prior"))
+        check_word("of", of, ("posterior", "guide", "prior"))
         forms = self.family.alignment_forms
-        if form not in forms or forms[form].files != files:
+        if form not in [*forms] or forms[form].files != files:
             what = f"model {self.family.name} has no alignments in the form {form!r}"
             raise UsageError(what, f"give --format {' or '.join(forms)}")
 
@@ -233,8 +246,3 @@ def part_of(corpus: Any, part: str | None, limit: int | None) -> list[Any]:
     """The first so many items of a part (the test part if none is named), or of all parts in a row."""
     items = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part or "test")
     return list(items[:limit])
-
-
-def _check_word(name: str, word: str | None, words: Sequence[str | None]) -> None:
-    if word not in words:
-        raise UsageError(f"{name} is one of {', '.join(filter(None, words))}, not {word!r}")

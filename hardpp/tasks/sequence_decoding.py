@@ -19,7 +19,7 @@ class SequenceDecoding(Section):
     beam: int = Field(5, ge=1, description="hypotheses kept; 1 is greedy")
     keep: int | None = Field(None, ge=1, description="source positions read out (K-max); left out: all")
     length_penalty: float = Field(
-        0.0, ge=0, description="divides log p by ((5 + length) / 6) ** penalty (GNMT); 0: no"
+        0.0, ge=0, le=10, description="divides log p by ((5 + length) / 6) ** penalty (GNMT); 0: no"
     )
 
 

@@ -32,7 +32,7 @@ def compare() -> None:
 )
 @click.option("--particles", type=click.IntRange(1), help="For all objectives that draw some [their own].")
 @click.option("--draws", type=click.IntRange(20), default=200, show_default=True, help="Of each estimator.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--out", type=PATH, help="Picture [RUN/plots/gradients.png].")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
 @style_option("table", "json", "csv")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hardpp.errors import HardppError, Interrupted, ResourceError
+from hardpp.errors import HardppError, Interrupted, ResourceError, out_of_memory
 
 _CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
 
@@ -50,11 +50,8 @@ def mendable(error: BaseException) -> HardppError | None:
         what = error.strerror or str(error) or type(error).__name__
         place = f"{error.filename}: " if error.filename else ""
         return None if error.errno in _CLOSED else ResourceError(f"{place}{what}")
-    # By name, since torch may not be imported here; its CPU allocator raises a plain RuntimeError.
-    text = str(error)
-    torchs = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in text
-    if torchs or isinstance(error, MemoryError):
-        what = text.splitlines()[0] if text else "MemoryError"
+    if out_of_memory(error):
+        what = (str(error) or "MemoryError").splitlines()[0]
         return ResourceError(
             f"out of memory ({what})", "try a smaller training.batch_size, fewer --particles, or --limit"
         )

@@ -81,7 +81,9 @@ def opened_backward(run: Any, backward: Path | None) -> Any:
     """The run of `--both-ways`, opened, or None; both runs must have links of words."""
     from hardpp.runs.folder import open_run
 
-    other = None if backward is None else open_run(backward, str(run.device.type), report=report)
+    trust = click.get_current_context().params["trust"]
+    device = str(run.device.type)
+    other = None if backward is None else open_run(backward, device, trust=trust, report=report)
     for linked in (run, other):
         if linked is not None and not linked.family.word_links:
             raise click.UsageError(f"{linked.path}: model {linked.family.name} has no links of words")

@@ -13,7 +13,7 @@ from hardpp.verbs.options import PATH, read_options, style_option
 @click.option("--out", type=PATH, help="netCDF file [RUN/posterior.nc].")
 @click.option("--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide.")
 @click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: Any) -> None:
     """Write draws and marginals as netCDF for ArviZ.

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import xarray as xr
 from corpora import fail, succeed
 from tiny_families import FAMILIES, TinyRun
 
+from hardpp.errors import DataError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.opened_run import OpenedRun
 
@@ -260,3 +262,31 @@ def test_a_question_has_one_answer_whatever_was_drawn_before(run: OpenedRun, ver
         assert all(answers[0][group].identical(other[group]) for other in answers for group in answers[0])
     else:
         assert answers[0] == answers[1] == answers[2]
+
+
+def test_what_is_no_question_is_refused_in_a_sentence(run: OpenedRun, items: Any) -> None:
+    questions: list[tuple[Callable[[], Any], str]] = [
+        (lambda: run.select(limit=-1), "limit is a whole number from 1, not -1"),
+        (lambda: run.select(3), "data is a name, file or folder, not 3"),  # type: ignore[arg-type]
+        (lambda: run.evaluate("ab"), r"items are what select\(\) gives"),
+        (lambda: run.align(["ab"]), r"items are what select\(\) gives"),
+        (lambda: run.batch([3]), r"items are what select\(\) gives"),
+        (lambda: run.decode([3]), r"items are what select\(\) gives"),
+        (lambda: run.decode("ab"), r"items are what select\(\) gives"),
+        (lambda: run.posterior(items, draws=0), "draws is a whole number from 1, not 0"),
+        (lambda: run.posterior(items, seed=-1), "seed is a whole number from 0, not -1"),
+        (lambda: run.plot(items=items, count=0), "count is a whole number from 1, not 0"),
+        (lambda: run.compare_gradients(items, "elbo"), "objectives are a list of names, not 'elbo'"),
+        (lambda: run.compare_gradients(items, particles=0), "particles is a whole number from 1, not 0"),
+        (lambda: run.compare_gradients(items, draws=1), "draws is a whole number from 2, not 1"),
+    ]
+    for question, sentence in questions:
+        with pytest.raises(UsageError, match=sentence):
+            question()
+
+
+def test_a_blank_text_cannot_be_decoded(run: OpenedRun) -> None:
+    if run.family.inputs is None or not run.family.word_links:
+        pytest.skip("this family takes no texts")
+    with pytest.raises(DataError, match="holds only blanks: ' '"):
+        run.decode(["ab", " "])

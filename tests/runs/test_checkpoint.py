@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import pickle
 import shutil
@@ -22,7 +23,7 @@ FILES = (*TENSORS, "state.json", "MANIFEST.json")
 def example(value: float = 1.0) -> Checkpoint:
     model = {
         "weight": torch.full((3, 4), value),
-        "bias": torch.tensor([-0.0, float("nan"), float("inf")], dtype=torch.float64),
+        "bias": torch.tensor([-0.0, 5e-324], dtype=torch.float64),
         "half": torch.ones(5, dtype=torch.bfloat16),
         "none": torch.zeros(0, 7),
     }
@@ -51,6 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_round_trip_is_bitwise(tmp_path: Path) -> None:
     saved = example()
+    saved.optim["odd"] = torch.tensor([float("nan"), float("inf")])
     folder = checkpoint.save(tmp_path, 1000, saved)
     assert folder == tmp_path / "checkpoints" / "step-00001000"
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
@@ -423,6 +425,21 @@ def test_the_best_checkpoint_is_used_or_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="step-00000001") as caught:
         checkpoint.best(tmp_path)
     assert caught.value.hint == ""
+
+
+def test_best_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    sound, spoilt = (
+        checkpoint.save(tmp_path, step, example(value)) for step, value in ((1, 1.0), (2, math.nan))
+    )
+    for marked in (False, True):
+        if marked:
+            checkpoint.mark(tmp_path, "best", spoilt)
+        with pytest.raises(
+            CheckpointError, match=r"step-00000002 holds weights that are not finite \(weight\)"
+        ):
+            checkpoint.best(tmp_path)
+    checkpoint.mark(tmp_path, "best", sound)
+    assert checkpoint.best(tmp_path).folder == sound
 
 
 def test_checkpoints_that_a_resume_passed_over_do_not_count(tmp_path: Path) -> None:

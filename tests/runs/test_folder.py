@@ -367,11 +367,18 @@ def test_nothing_is_written_through_a_link(
         ("config.toml", 'objective = "elbo"', 'objective = "exact"'),
         ("config.toml", "seed = 0", "seed = "),
         ("config.toml", "seed = 0", "sed = 0"),
+        ("config.toml", "seed = 0", f"seed = {2**32}"),
+        ("config.toml", 'objective = "elbo"\n', ""),
+        ("config.toml", "[data]\nname = ", "[data]\nname = 3 #"),
+        ("config.toml", "[data]\nname = ", "[data]\n#"),
+        ("config.toml", None, "data = 3\n"),
+        ("config.toml", None, "a = " + "[" * 5000),
         ("data.json", '"AH"', '"AH", "NEW"'),
         ("data.json", '"source_vocabulary"', '"vocabulary"'),
         ("data.json", '"longest_target": ', '"longest_target": 9'),
         ("data.json", "{", ""),
         ("data.json", None, "[]"),
+        ("data.json", None, "[" * 100_000),
         ("data.json", None, None),
     ],
 )
@@ -399,6 +406,8 @@ def test_a_data_file_cannot_lose_its_keys_unnoticed(run: Path) -> None:
 def test_devices() -> None:
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in ("cpu", "cuda")
+    with pytest.raises(UsageError, match="device is one of auto, cpu, cuda, not 'gpu'"):
+        choose_device("gpu")
 
 
 def test_a_gpu_that_is_not_there(corpus: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

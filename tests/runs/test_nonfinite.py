@@ -87,3 +87,13 @@ def test_tensors_that_are_not_finite_are_named(bad: float, dtype: torch.dtype, d
 
 def test_a_checkpoint_without_numbers_is_finite() -> None:
     check_finite({"random.cpu": torch.get_rng_state()}, 0, torch.device("cpu"))
+
+
+def test_memory_that_ran_out_is_not_blamed_on_numbers() -> None:
+    weights = [torch.tensor([math.nan])]
+    with pytest.raises(MemoryError), guard("stop").explaining_draws(weights, 3):
+        raise MemoryError
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator"), guard("stop").explaining_draws(weights, 3):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
+    with pytest.raises(NumericalError), guard("stop").explaining_draws(weights, 3):
+        raise RuntimeError("a draw failed")

@@ -163,8 +163,9 @@ def test_metrics_have_no_step_twice_and_survive_a_half_line(corpus: Path, tmp_pa
     config = resolved(corpus, ELBO)
     leg(config, tmp_path / "whole")
     leg(config, tmp_path / "run", once_at(3))
-    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
-        file.write('{"split": "train", "step": 4, "epoch": 0, "bound": -1.0}\n{"split": "dev", "st')
+    with (tmp_path / "run" / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\n" + b"[" * 100_000 + b"\n")
+        file.write(b'{"split": "train", "step": 4, "epoch": 0, "bound": -1.0}\n{"split": "dev", "st')
     leg(config, tmp_path / "run")
     found = metrics(tmp_path / "run")
     assert found == metrics(tmp_path / "whole")

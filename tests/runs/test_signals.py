@@ -1,4 +1,5 @@
 import signal
+import threading
 
 import pytest
 
@@ -23,3 +24,17 @@ def test_handlers_come_back_after_an_error() -> None:
     with pytest.raises(KeyError), Signals():
         raise KeyError
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_another_thread_handles_no_signal() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def enter() -> None:
+        with Signals() as caught:
+            seen.append((caught.came(), signal.getsignal(signal.SIGTERM) is before))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [(False, True)]

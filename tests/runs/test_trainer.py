@@ -477,10 +477,21 @@ def test_a_checkpoint_of_other_programs_is_refused() -> None:
         saved._replace(model={"bias": torch.zeros(2)}),
         saved._replace(model={"weight": torch.zeros(3)}),
         saved._replace(optim={name: v for name, v in saved.optim.items() if name != "random.cpu"}),
-        saved._replace(state={}),
     ):
-        with pytest.raises(CheckpointError, match="does not fit"):
+        with pytest.raises(CheckpointError, match="does not fit") as caught:
             make().restore(broken)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, -1, 0.5, "7", [], 10**30, True])
+@pytest.mark.parametrize("key", ["step", "epoch", "position", "epochs_since_best", "averaged"])
+def test_a_state_of_other_values_is_refused(key: str, value: object) -> None:
+    trainer = make()
+    next(trainer.records())
+    saved = trainer.checkpoint()
+    for state in ({**saved.state, key: value}, {k: v for k, v in saved.state.items() if k != key}):
+        with pytest.raises(CheckpointError, match=f"{key}: "):
+            make().restore(saved._replace(state=state))
 
 
 def test_a_record_is_one_flat_json_object() -> None:

@@ -29,6 +29,7 @@ class AlignmentRun(OpenedRun):
     """A run on sequence pairs; items are lists of `Pair`."""
 
     description: PairsDescription
+    item = Pair
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[Pair]:
         config, sides = self.data_config(data), self.description.tokenizers
@@ -62,6 +63,8 @@ class AlignmentRun(OpenedRun):
 
     def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
         tokenizer, _ = self.description.tokenizers
+        if blank := [text for text in texts if not text.strip()]:
+            raise DataError(f"a text to decode holds only blanks: {blank[0]!r}")
         return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
 
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:

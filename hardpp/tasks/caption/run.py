@@ -24,6 +24,7 @@ class CaptionRun(OpenedRun):
     """A run on captions; items are `CaptionItems`, the first sentence of every image."""
 
     description: CaptionDescription
+    selection = CaptionItems
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
         images = self._load(data, report)

@@ -28,7 +28,7 @@ class GlimpseDecoding(Section):
 
     draws: int = Field(10, ge=1, description="runs over the same image whose predictions are averaged")
     particles: int = Field(10, ge=1, description="of the bound and the effective sample size")
-    seed: int = Field(0, ge=0, description="of all of these draws")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="of all of these draws")
 
 
 @torch.no_grad()

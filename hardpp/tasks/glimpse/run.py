@@ -27,6 +27,7 @@ class GlimpseRun(OpenedRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     description: ImagesDescription
+    selection = SelectedImages
 
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report

@@ -30,6 +30,7 @@ class OnlineAlignmentRun(OpenedRun):
     """A run on speech; items are lists of `Utterance`."""
 
     description: SpeechDescription
+    item = Utterance
 
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report

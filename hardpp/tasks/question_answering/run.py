@@ -30,6 +30,7 @@ class QuestionAnsweringRun(OpenedRun):
     """A run on questions about images; items are `QuestionItems`."""
 
     description: QuestionDescription
+    selection = QuestionItems
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)

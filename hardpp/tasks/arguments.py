@@ -1,0 +1,51 @@
+"""What the methods of an opened run are given, checked first: a UsageError names what is wrong."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from hardpp.errors import UsageError
+
+
+def check_word(name: str, word: Any, words: Sequence[str | None]) -> None:
+    """Refuses what is none of the words."""
+    if word not in words:
+        raise UsageError(f"{name} is one of {', '.join(filter(None, words))}, not {word!r}")
+
+
+def check_number(
+    name: str, number: Any, least: int, most: int = 2**63 - 1, *, optional: bool = False
+) -> None:
+    """Refuses what is no whole number in a range, both ends included; None passes where it is `optional`."""
+    if number is None and optional:
+        return
+    if not isinstance(number, Integral) or isinstance(number, bool) or not least <= int(number) <= most:
+        end = "" if most == 2**63 - 1 else f" to {most}"
+        raise UsageError(f"{name} is a whole number from {least}{end}, not {number!r}")
+
+
+def data_name(data: Any) -> str | None:
+    """The name, file or folder of data, if there is any, as a string."""
+    if data is None or (isinstance(data, str | Path) and str(data)):
+        return data if data is None else str(data)
+    raise UsageError(f"data is a name, file or folder, not {data!r}")
+
+
+def are_texts(items: Any) -> bool:
+    """Are they some texts? One string is none."""
+    several = isinstance(items, Sequence) and not isinstance(items, str) and len(items) > 0
+    return several and all(isinstance(item, str) for item in items)
+
+
+def check_items(items: Any, selection: type, item: type) -> Any:
+    """The items; refused if they are no `selection`, or, where that is a list, no sequence of `item`."""
+    if selection is list:
+        is_sequence = isinstance(items, Sequence) and not isinstance(items, str)
+        fit = is_sequence and all(isinstance(part, item) for part in items)
+    else:
+        fit = isinstance(items, selection)
+    if not fit:
+        raise UsageError(f"items are what select() gives, not {shorten(repr(items), 60, placeholder=' ...')}")
+    return items
