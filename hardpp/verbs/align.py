@@ -56,7 +56,7 @@ def align(
         if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
         other = opened_backward(run, backward)
-        write_lines(run.link_words(other, items, of=of, method=method, form=style), out, force)
+        write_lines(lambda: run.link_words(other, items, of=of, method=method, form=style), out, force)
     elif form is not None and form.files:
         if out is None:
             raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
@@ -64,4 +64,4 @@ def align(
             write_file(out / name, text.encode(), force=force)
         click.echo(out, err=True)
     else:
-        write_lines(run.align(items, of=of, form=style), out, force)
+        write_lines(lambda: run.align(items, of=of, form=style), out, force)

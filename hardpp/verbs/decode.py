@@ -49,5 +49,9 @@ def decode(
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
         items = run.read_inputs(Path("/dev/stdin") if str(file) == "-" else file)
-    decoded = run.decode(items, **decoding)
-    write_lines((text if style == "text" else f"{name}\t{text}" for name, text in decoded), out, force)
+
+    def lines() -> list[str]:
+        decoded = run.decode(items, **decoding)
+        return [text if style == "text" else f"{name}\t{text}" for name, text in decoded]
+
+    write_lines(lines, out, force)

@@ -90,7 +90,7 @@ def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
     texts: dict[str, list[str]] = {}
     for name, field in by_family.items():
         texts.setdefault(field.description or "", []).append(name)
-    text = "; ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()) + " [the run's]."
+    text = ". ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()) + " [the run's]."
     fields = list(by_family.values())
     kinds = [kind for kind in alternatives(fields[0].annotation) if kind is not type(None)]
     flag = f"--{key.replace('_', '-')}"

@@ -4,7 +4,7 @@ With `force` a file that exists is replaced; see `hardpp.data.atomic_files.write
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,17 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
 FORMATS = ("png", "svg", "pdf")
 
 
-def write_lines(lines: Iterable[str], out: Path | None, force: bool) -> None:
-    """Prints each line as it comes, or writes all to a file, whose name is told on standard error."""
+def write_lines(make: Callable[[], Iterable[str]], out: Path | None, force: bool) -> None:
+    """Prints lines, or writes them to a file, whose name is told on standard error.
+
+    They are made once it is known that the file can be written.
+    """
     if out is None:
-        for line in lines:
+        for line in make():
             click.echo(line)
         return
     check_writable(out, force=force)
-    write_file(out, "".join(f"{line}\n" for line in lines).encode(), force=force)
+    write_file(out, "".join(f"{line}\n" for line in make()).encode(), force=force)
     click.echo(out, err=True)
 
 

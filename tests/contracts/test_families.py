@@ -290,3 +290,12 @@ def test_a_blank_text_cannot_be_decoded(run: OpenedRun) -> None:
         pytest.skip("this family takes no texts")
     with pytest.raises(DataError, match="holds only blanks: ' '"):
         run.decode(["ab", " "])
+
+
+@pytest.mark.parametrize("verb", ["align", "decode"])
+def test_a_file_that_is_there_is_refused_before_the_work(
+    verb: str, trained: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenedRun, verb, lambda *items, **options: pytest.fail("work was done"))
+    (tmp_path / "out").write_text("older")
+    assert "exists already" in fail(2, verb, trained.folder, "--out", tmp_path / "out")

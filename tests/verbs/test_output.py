@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name, write in [
         ("posterior.nc", lambda path: write_posterior(posterior(), path)),
         ("plot.png", lambda path: write_figure(Figure(), path)),
-        ("lines", lambda path: write_lines(["a"], path, False)),
+        ("lines", lambda path: write_lines(lambda: ["a"], path, False)),
     ]:
         with pytest.raises(ResourceError, match=f"{name} cannot be written: No space left"):
             write(tmp_path / name)
@@ -70,10 +70,10 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_lines_go_to_a_file_or_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_lines(["a", "\u00fc"], None, False)
+    write_lines(lambda: ["a", "\u00fc"], None, False)
     assert capsys.readouterr() == ("a\n\u00fc\n", "")
     path = tmp_path / "lines"
-    write_lines(["a", "\u00fc"], path, False)
+    write_lines(lambda: ["a", "\u00fc"], path, False)
     assert capsys.readouterr() == ("", f"{path}\n")
     assert path.read_text(encoding="utf-8") == "a\n\u00fc\n"
 
@@ -82,4 +82,4 @@ def test_lines_go_to_a_file_or_are_printed(tmp_path: Path, capsys: pytest.Captur
         yield
 
     with pytest.raises(UsageError, match="exists"):
-        write_lines(never(), path, False)  # type: ignore[arg-type]
+        write_lines(never, path, False)

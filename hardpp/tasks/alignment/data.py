@@ -34,8 +34,12 @@ Sides = tuple[Tokenizer, Tokenizer]  # what sources are cut by, and what targets
 class PairData(DataConfig):
     """Which pairs, and how they are cut into symbols."""
 
-    source_tokens: Tokens = Field("auto", description="how sources are cut; auto: as their layout says")
-    target_tokens: Tokens = Field("auto", description="how targets are cut")
+    source_tokens: Tokens = Field(
+        "auto",
+        description="how sources are cut: characters, words (at blanks), bpe (words with @@ marks), pieces "
+        "(learnt); auto: as their layout says",
+    )
+    target_tokens: Tokens = Field("auto", description="how targets are cut, likewise")
     pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
     max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
     source_language: str | None = Field(None, description="ending of the source files: train.de is de")
