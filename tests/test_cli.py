@@ -338,6 +338,7 @@ def test_the_options_of_an_objective() -> None:
     assert "did you mean 'vimco'" in fail(2, "objectives", "vimcoo")
 
 
+@pytest.mark.slow
 def test_gradients_are_compared(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     succeed(*train_command(corpus, out, "--max-steps", "2"))

@@ -37,6 +37,7 @@ def exact_gradient(case: cases.Case) -> dict[str, Tensor]:
     return surrogate_gradient(EnumeratedELBO(), case.model, case.guide, case.args, groups)[1]
 
 
+@pytest.mark.slow
 def test_variance_and_bias_of_an_unbiased_estimator() -> None:
     torch.manual_seed(0)
     case = cases.chain((2,))
@@ -64,6 +65,7 @@ def test_variance_and_bias_of_an_unbiased_estimator() -> None:
     assert found.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_biased_estimator_is_found_out() -> None:
     torch.manual_seed(0)
     case = cases.chain((2,))

@@ -118,6 +118,7 @@ def close(found: Tensor, expected: Tensor, seed: int) -> None:
     torch.testing.assert_close(found, expected, **CLOSE, msg=lambda message: f"seed {seed}: {message}")
 
 
+@pytest.mark.slow
 def test_marginals_of_random_programs() -> None:
     for seed in small(100):
         program = RandomProgram(seed)
@@ -136,6 +137,7 @@ def test_marginals_of_random_programs() -> None:
             close(posterior[name], torch.tensordot(log_p.detach().softmax(0), hit.double(), dims=1), seed)
 
 
+@pytest.mark.slow
 def test_bounds_of_random_programs() -> None:
     """The guide draws the model's latents in an order and with parents of its own."""
     for seed in small(100):

@@ -129,6 +129,7 @@ def test_impossible_options(arguments: dict[str, Any], message: str) -> None:
         ScoreFunctionELBO(1, **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("particles", [1, 2])
 @pytest.mark.parametrize("name", [name for name in CASES if name not in PROVENANCE_IS_LOST])
 def test_tracegraph(name: str, particles: int) -> None:
@@ -162,6 +163,7 @@ def variance(case: Case, objective: SurrogateObjective, particles: int) -> Tenso
     return oracles.gradient_variance(case.twin, particles, run, case.of_guide)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("particles", [1, 2])
 @pytest.mark.parametrize(
     "make",

@@ -166,6 +166,7 @@ def test_a_learned_baseline_takes_the_variance_of_the_ideal_constants(name: str)
     assert left < 1.3 * ideal
 
 
+@pytest.mark.slow
 def test_a_learned_baseline_finds_the_mean_return_given_the_past() -> None:
     """The optimum of the regression, which no number a stage can express."""
     case = cases.chain((2,))

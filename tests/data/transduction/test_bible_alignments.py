@@ -157,6 +157,7 @@ def test_missing_columns_files_parts_and_records_are_named(tmp_path):
         bible_alignments.corpus(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_real_verses_give_the_frozen_task():
     if "bible-alignments" not in SOURCES:
         pytest.skip("there is no source of bible-alignments yet")

@@ -109,6 +109,7 @@ def test_the_real_dictionary_gives_the_frozen_task_quickly(fetched):
     assert corpus.fingerprint() == "2bb4d5bb4d3fd3d0c61861216275c506867fc100b41a5674fe3780822d62fdf8"
 
 
+@pytest.mark.slow
 def test_the_real_dictionary_has_117493_words_and_39_phones(fetched):
     corpus = cmudict.corpus(fetched, train_words=None, dev_words=None, test_words=None)
     pairs = corpus.train + corpus.dev + corpus.test
