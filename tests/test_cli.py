@@ -436,6 +436,7 @@ def test_faults_of_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -
         hardpp("guides")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away(run: Path) -> None:
     command = f'"{sys.executable}" -m hardpp align "{run}" --part all | head -n 1'
     ended = subprocess.run(["sh", "-c", command], capture_output=True, timeout=120)
@@ -443,6 +444,7 @@ def test_a_reader_that_goes_away(run: Path) -> None:
     assert ended.stderr == b""
 
 
+@pytest.mark.slow
 def test_other_locales_and_encodings(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     write_corpus(folder)

@@ -56,6 +56,7 @@ def forced(guide: Program, value: Tensor) -> Program:
     return oracles.Force({"alignment": lambda fn: value})(guide)
 
 
+@pytest.mark.slow
 @every_split
 @pytest.mark.parametrize("guide", cases.ALIGNMENT_GUIDES)
 def test_the_expectation_is_exact(guide: str, top: int, m: int) -> None:

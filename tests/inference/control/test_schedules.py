@@ -213,6 +213,7 @@ def test_a_warm_up_trains_the_weighed_bound(name: str, credit: str, beta: float)
     check_weighed(CASES[name](), ScoreFunctionELBO(credit=credit, kl=KLWarmUp(8)), beta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", BASELINES)
 @pytest.mark.parametrize("name", ["chain-ragged", "alignment-variational", "alignment-prior"])
 def test_a_warm_up_with_every_baseline(name: str, baseline: str) -> None:
