@@ -4,6 +4,12 @@ Every message is one sentence that names the file and line, or the site, plate, 
 given shape; the optional hint says what to do about it.
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
+
 
 class HardppError(Exception):
     """A failure the user can mend; shown as one sentence, without a traceback."""
@@ -60,3 +66,32 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in torchs)
+
+
+def mendable(error: BaseException) -> HardppError | None:
+    """An error as one of ours; None if it is a fault of the program, whose traceback should be seen."""
+    if isinstance(error, HardppError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(2)
+    if isinstance(error, OSError):
+        what = error.strerror or str(error) or type(error).__name__
+        place = f"{error.filename}: " if error.filename else ""
+        return None if error.errno in _CLOSED else ResourceError(f"{place}{what}")
+    if out_of_memory(error):
+        what = (str(error) or "MemoryError").splitlines()[0]
+        return ResourceError(
+            f"out of memory ({what})", "try a smaller training.batch_size, fewer --particles, or --limit"
+        )
+    return None
+
+
+@contextmanager
+def mended() -> Iterator[None]:
+    """Raises as one of ours what the block raises and the user can mend."""
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (failure := mendable(error)) is None:
+            raise
+        raise failure from error

@@ -14,11 +14,10 @@ from corpora import RULE, fail, hardpp, settings, succeed, train_command, write_
 from hardpp import __version__
 from hardpp.cli import main
 from hardpp.config import parse_setting
-from hardpp.errors import ResourceError
+from hardpp.errors import ResourceError, mendable
 from hardpp.tasks.catalogue import FAMILIES
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
-from hardpp.verbs.exit_codes import mendable
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device", "--trust"]

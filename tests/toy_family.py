@@ -157,7 +157,7 @@ class ToyRun(OpenedRun):
 class ToyFamily(Family):
     name = "toy"
     summary = "every letter has a topic"
-    unit = "letter"
+    unit = "a letter"
     data = DataConfig
     network = ToyNetwork
     decoding = ToyDecoding

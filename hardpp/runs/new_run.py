@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge, nested
-from hardpp.errors import UsageError
+from hardpp.errors import UsageError, mended
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
 from hardpp.tasks.arguments import data_name
@@ -77,6 +77,7 @@ def train(
         UsageError: unknown names or settings, or parts that do not go together; all of them at once.
         DataError: the data cannot be read.
         NumericalError: a loss or gradient is not finite.
+        ResourceError: memory or disk space ran out, or the folder cannot be written.
         Interrupted: a signal came; the same call goes on from there.
     """
     if not (isinstance(settings, Mapping | None) and all(isinstance(key, str) for key in settings or {})):
@@ -96,7 +97,8 @@ def train(
         init_from=init_from,
     )
     folder = default_folder(config) if out is None else Path(out)
-    run, _ = run_in_folder(config, folder, resume=resume, force=force, report=report)
+    with mended():
+        run, _ = run_in_folder(config, folder, resume=resume, force=force, report=report)
     return run
 
 

@@ -26,10 +26,10 @@ class TrainingProgress:
     Args:
         total: steps of the whole run.
         done: steps done before.
-        unit: bounds are shown in nats per this unit.
+        unit: bounds are shown in nats of this unit, such as "a symbol".
     """
 
-    def __init__(self, total: int, done: int, unit: str = "symbol"):
+    def __init__(self, total: int, done: int, unit: str = "a symbol"):
         self.total, self.unit = total, unit
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
@@ -52,7 +52,7 @@ class TrainingProgress:
         if record.split == "dev":
             mark = "  best" if record.values.get("best") else ""
             self.dev = f"dev {float(record.bound):.4f}"
-            line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats a {self.unit}{mark}"
+            line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats {self.unit}{mark}"
             self.console.print(line, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()
@@ -63,5 +63,5 @@ class TrainingProgress:
             text = f"epoch {record.epoch + 1}  train {float(record.bound):.3f}  {self.dev}"
             self.bar.update(self.row, completed=record.step, description=text)
         else:
-            text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats a {self.unit}"
+            text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats {self.unit}"
             self.console.print(text, highlight=False, soft_wrap=True)

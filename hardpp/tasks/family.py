@@ -76,7 +76,7 @@ class Family(ABC):
 
     name: ClassVar[str]  # as on the command line
     summary: ClassVar[str]  # one line for `hardpp models`
-    unit: ClassVar[str]  # what is predicted; bounds are shown in nats per one of these
+    unit: ClassVar[str]  # one of what is predicted, "a symbol": bounds are shown in nats a symbol
     data: ClassVar[type[DataConfig]]  # schema of the configuration's [data]
     network: ClassVar[type[BaseModel]]  # schema of [network]
     decoding: ClassVar[type[BaseModel]]  # schema of [decoding]: the options of `evaluate` and `decode`

@@ -1,6 +1,5 @@
 """How the command line ends: an error becomes one sentence, a hint and an exit code."""
 
-import errno
 import io
 import sys
 import traceback
@@ -8,9 +7,7 @@ from typing import Any
 
 import click
 
-from hardpp.errors import HardppError, Interrupted, ResourceError, out_of_memory
-
-_CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
+from hardpp.errors import HardppError, mendable
 
 
 class OrderedGroup(click.Group):
@@ -38,24 +35,6 @@ class OrderedGroup(click.Group):
             if failure.hint:
                 report(f"  hint: {failure.hint}")
             ctx.exit(failure.exit_code)
-
-
-def mendable(error: BaseException) -> HardppError | None:
-    """An error as one of ours; None if it is a fault of the program, whose traceback should be seen."""
-    if isinstance(error, HardppError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted(2)
-    if isinstance(error, OSError):
-        what = error.strerror or str(error) or type(error).__name__
-        place = f"{error.filename}: " if error.filename else ""
-        return None if error.errno in _CLOSED else ResourceError(f"{place}{what}")
-    if out_of_memory(error):
-        what = (str(error) or "MemoryError").splitlines()[0]
-        return ResourceError(
-            f"out of memory ({what})", "try a smaller training.batch_size, fewer --particles, or --limit"
-        )
-    return None
 
 
 def report(text: str) -> None:

@@ -54,7 +54,7 @@ def train(config_file: Path | None, settings: tuple[str, ...], dry_run: bool, **
     config = configuration([*layers, *(parse_setting(text) for text in settings)], **options)
     if dry_run:
         session = Session(config, report)
-        click.echo(f"dev bound before training: {session.dev_bound():.4f} nats a {session.family.unit}")
+        click.echo(f"dev bound before training: {session.dev_bound():.4f} nats {session.family.unit}")
         return
     folder = out or default_folder(config)
     _, figures = run_in_folder(config, folder, resume=resume == "auto", force=force, report=report)

@@ -50,7 +50,7 @@ class RegionFeatures:
             raise DataError(f"{folder}: there are no region features (*.tsv or *.npz)")
         files: list[RegionFile] = []
         for path in paths:
-            report(f"looking through {path.name}")
+            report(f"searching {path.name}")
             files.append(TsvFile(path) if path.suffix == ".tsv" else NpzFile(path))
         return cls(files)
 

@@ -61,7 +61,7 @@ class AlignmentFamily(Family):
 
     name = "alignment"
     summary = "every output symbol picks one source position (Deng et al. 2018)"
-    unit = "symbol"
+    unit = "a symbol"
     data = PairData
     network = networks.AlignmentNetwork
     decoding = SequenceDecoding

@@ -29,7 +29,7 @@ class CaptionFamily(Family):
 
     name = "caption"
     summary = "every word of a caption picks one region of the image (Xu et al. 2015, Ba et al. 2015)"
-    unit = "word"
+    unit = "a word"
     data = DataConfig
     network = CaptionNetwork
     decoding = SequenceDecoding

@@ -50,7 +50,7 @@ class GlimpseFamily(Family):
 
     name = "glimpse"
     summary = "an image is classified from a few glimpses of it (Mnih et al. 2014, Ba et al. 2015)"
-    unit = "image"
+    unit = "an image"
     data = GlimpseData
     network = GlimpseOptions
     decoding = GlimpseDecoding

@@ -41,7 +41,7 @@ class OnlineAlignmentFamily(Family):
 
     name = "online-alignment"
     summary = "tokens of speech, each said at a frame that is decided online (Lawson et al. 2017)"
-    unit = "token"
+    unit = "a token"
     data = SpeechData
     network = networks.OnlineNetwork
     decoding = OnlineDecoding

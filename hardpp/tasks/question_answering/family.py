@@ -56,7 +56,7 @@ class QuestionAnsweringFamily(Family):
 
     name = "question-answering"
     summary = "every question picks one region of its image (Deng et al. 2018)"
-    unit = "question"
+    unit = "a question"
     data = QuestionData
     network = QuestionNetwork
     decoding = AnswerChoice
