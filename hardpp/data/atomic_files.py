@@ -131,8 +131,10 @@ def _put_in_place(folder: Path, path: Path, unless: Callable[[], bool]) -> None:
                 break
             except OSError as error:
                 # Something is there: what is to be replaced, or what a faster process has put there.
-                if error.errno not in _OCCUPIED or attempt == _ATTEMPTS - 1 or not os.path.lexists(path):
+                if error.errno not in _OCCUPIED or attempt == _ATTEMPTS - 1:
                     raise
+                if not os.path.lexists(path):  # another process has moved it since
+                    continue
                 if unless():
                     return
                 older.append(_partial(path.parent))

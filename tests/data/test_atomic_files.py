@@ -236,6 +236,25 @@ def test_a_folder_that_may_stay_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == ["folder"]
 
 
+def test_what_another_process_moves_in_between_is_in_nobody_s_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "folder", os.replace
+    path.write_text("a damaged folder")
+
+    def overtaken(source: Path, target: Path) -> None:
+        if target == path and path.exists():
+            path.unlink()
+            raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", overtaken)
+    with replacing_folder(path) as partial:
+        fill(partial, "newer")
+    assert (path / "file").read_text() == "newer"
+    assert names(tmp_path) == ["folder"]
+
+
 def test_many_writers_at_once(tmp_path: Path) -> None:
     errors: list[BaseException] = []
 
