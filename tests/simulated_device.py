@@ -28,21 +28,16 @@ NAME = "simulated"
 aten = torch.ops.aten
 
 WAITING = {  # operations whose result, or its size, the host has to know
-    aten._local_scalar_dense.default,
-    aten.nonzero.default,
-    aten.equal.default,
-    aten.is_nonzero.default,
-    aten.masked_select.default,
-    aten._unique2.default,
-    aten.repeat_interleave.Tensor,
-    aten.bincount.default,
+    *(aten._local_scalar_dense.default, aten.nonzero.default, aten.equal.default, aten.is_nonzero.default),
+    *(
+        aten.masked_select.default,
+        aten._unique2.default,
+        aten.repeat_interleave.Tensor,
+        aten.bincount.default,
+    ),
 }
-INDEXING = {  # may take indices from the host
-    aten.index.Tensor,
-    aten.index_put.default,
-    aten.index_put_.default,
-    aten._index_put_impl_.default,
-}
+# Operations that may take indices from the host.
+INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default}
 COPIES = {aten.copy_.default, aten._to_copy.default}
 # What makes tensors without being given any, which the type of its arguments cannot send here.
 FACTORIES = (
