@@ -42,7 +42,7 @@ def family(name: str) -> Family:
 
 
 def objective_spec(name: str) -> ObjectiveSpec:
-    """What is on offer under an objective's name.
+    """What is on offer under an objective's name; a class on offer has the settings of its first row.
 
     Raises:
         UsageError: nothing, or something that is no objective.
@@ -52,7 +52,16 @@ def objective_spec(name: str) -> ObjectiveSpec:
         return spec
     if not (isinstance(spec, type) and issubclass(spec, SurrogateObjective)):
         raise UsageError(f"objective {name!r} is no subclass of {SurrogateObjective.__name__}")
-    return ObjectiveSpec(spec)
+    return next((row for row in OBJECTIVES.values() if row.kind is spec), ObjectiveSpec(spec))
+
+
+def short_name(name: str) -> str:
+    """The short name of an objective on offer, however it is spelt; another name stays as it is."""
+    try:
+        spec = objective_spec(name)
+    except UsageError:
+        return name
+    return next((short for short, row in OBJECTIVES.items() if row is spec), name)
 
 
 def objective(name: str, options: Mapping[str, Any]) -> SurrogateObjective:
@@ -76,7 +85,7 @@ def measured_objectives(
     """
 
     def make(name: str, spec: ObjectiveSpec) -> SurrogateObjective:
-        options = dict(config.inference) if name == config.objective else {}
+        options = dict(config.inference) if short_name(name) == short_name(config.objective) else {}
         if particles is not None and "particles" in options_of(spec).model_fields:
             options["particles"] = particles
         baseline = family.recommended(config.data.name).single_particle_baseline

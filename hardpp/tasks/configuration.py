@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from hardpp.config import RunConfig, merge, problems
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.catalogue import family, objective_spec, unknown
+from hardpp.tasks.catalogue import family, objective_spec, short_name, unknown
 from hardpp.tasks.family import Family, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 
@@ -121,7 +121,7 @@ def _laid_under(model: Family, tables: dict[str, Any]) -> tuple[Recommended, dic
         guide = model.guides.get(str(tables["guide"]))
         if (guide is None or guide.trained) and not objective_spec(below["objective"]).declared.trains_guide:
             below.pop("objective")  # it does not train the guide that was asked for
-    objective = _name(merge([below, tables]), "objective")
+    objective = short_name(_name(merge([below, tables]), "objective"))
     options = merge([recommended.options, preset.options])
     below["inference"] = options.get(objective, {})
     if objective in recommended.guides:

@@ -60,6 +60,17 @@ def test_it_trains_or_is_refused(untrained: TinyRun, objective: str, tmp_path: P
         assert not out.exists()
 
 
+@pytest.mark.parametrize("objective", {row.kind: name for name, row in reversed(OBJECTIVES.items())}.values())
+def test_a_class_has_what_is_recommended_for_its_first_row(untrained: TinyRun, objective: str) -> None:
+    kind = OBJECTIVES[objective].kind
+    by_name, by_class = (
+        resolved(untrained, each) for each in (objective, f"{kind.__module__}:{kind.__qualname__}")
+    )
+    assert (by_name is None) == (by_class is None)
+    if by_name is not None and by_class is not None:
+        assert (by_name.guide, by_name.inference) == (by_class.guide, by_class.inference)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_its_class_does_the_same(untrained: TinyRun, objective: str, tmp_path: Path) -> None:
