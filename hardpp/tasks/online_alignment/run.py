@@ -130,7 +130,7 @@ class OnlineAlignmentRun(OpenedRun):
 
         utterance_names = [utterance.name for utterance in items]
         files = file_names(utterance_names)
-        guided = self.network.form != "ctc" and self.config.guide != "prior"
+        guided = self.network.form != "ctc" and self.family.guides[self.config.guide].trained
         views = ("guide", "posterior") if guided else ("posterior",)
         for index in named_items(utterance_names, names, count, "utterances"):
             utterance, batch = items[index], self.batch([items[index]])

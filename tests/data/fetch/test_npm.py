@@ -235,11 +235,11 @@ def test_a_download_to_a_full_disk_says_what_the_system_says(registry: Registry)
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (None, "https://registry.npmjs.org"),
-        ("audit=false\n", "https://registry.npmjs.org"),
+        (None, npm.PUBLIC_REGISTRY),
+        ("audit=false\n", npm.PUBLIC_REGISTRY),
         ("audit=false\n registry = https://host/npm/\n", "https://host/npm"),
         ('registry="http://host:8080"\n', "http://host:8080"),
-        ("# registry=https://old\n@free:registry=https://free\n", "https://registry.npmjs.org"),
+        ("# registry=https://old\n@free:registry=https://free\n", npm.PUBLIC_REGISTRY),
         ("registry=https://first\nregistry=https://last\n", "https://last"),
         ("registry=${TOY_REGISTRY}/npm\n", "https://named/npm"),
     ],
@@ -260,7 +260,7 @@ def test_the_registry_is_the_one_of_npm_s_own_settings(
     assert npm.npm_registry() == "https://environment"
 
 
-@pytest.mark.parametrize("registry", ["file:///etc", "registry.npmjs.org"])
+@pytest.mark.parametrize("registry", ["file:///etc", "host/npm"])
 def test_a_registry_that_is_not_of_the_web_is_refused(monkeypatch: pytest.MonkeyPatch, registry: str) -> None:
     monkeypatch.setenv("npm_config_registry", registry)
     with pytest.raises(DataError, match=r"^\$npm_config_registry: the npm registry '.*' is no address"):
