@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from hardpp.errors import UsageError
 
@@ -23,6 +24,13 @@ class Section(BaseModel):
     """A table of the configuration: closed (unknown keys are errors), frozen, and of finite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_a_number_of_torch(cls, value: Any) -> Any:
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise PydanticCustomError("too_large", "whole numbers are below 2**63")
+        return value
 
 
 class DataConfig(Section):
@@ -113,10 +121,12 @@ def parse_setting(text: str) -> dict[str, Any]:
     if not equals or not name.strip():
         raise UsageError(f"--set {text!r} is not of the form section.key=value")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        table = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):  # also of a number of many digits
-        parsed = value.strip()
-    return nested(name.strip(), parsed)
+        table = {"value": value.strip()}
+    if len(table) > 1:
+        raise UsageError(f"--set {text!r} is more than one setting; give --set for each")
+    return nested(name.strip(), table["value"])
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:

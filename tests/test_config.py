@@ -34,6 +34,18 @@ def test_a_setting_without_a_key_is_refused(text: str) -> None:
         parse_setting(text)
 
 
+@pytest.mark.parametrize("text", ["seed=1\nthreads=1", "network.dropout=0.2\n[data]\nname=1"])
+def test_two_settings_in_one_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is more than one setting"):
+        parse_setting(text)
+
+
+@pytest.mark.parametrize("key", ["network.embedding", "training.batch_size", "inference.particles", "seed"])
+def test_numbers_too_large_for_torch_are_refused(key: str) -> None:
+    assert key in (message := fail(2, "train", "--set", f"{key}={10**23}"))
+    assert f"got {10**23}" in message
+
+
 def test_a_key_of_many_parts_is_unknown() -> None:
     assert "unknown key 'a'" in fail(2, "train", "--set", f"a{'.a' * 5000}=1")
 
