@@ -6,7 +6,7 @@ The same text falls into the same part on every machine and in every version.
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hardpp.errors import DataError
 
@@ -58,3 +58,9 @@ def split_by_checksum(
         message = f"{path}: the {parts_are} empty after splitting {count} by checksum of the {key}"
         raise DataError(message, hint)
     return parts
+
+
+def items_of_part(corpus: Any, part: str | None, limit: int | None) -> list[Any]:
+    """The first so many items of a part (the test part if none is named), or of all parts in a row."""
+    items = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part or "test")
+    return list(items[:limit])

@@ -2,6 +2,7 @@
 
 The verbs of the command line and the Python face call exactly these methods, which return data and print
 nothing. `items` are what `select` gives; where they are left out, those of the run's test part are taken.
+Memory and disk that ran out are a ResourceError.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import torch
 
 from hardpp.config import RunConfig, problems
-from hardpp.errors import UsageError
+from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
 from hardpp.tasks.catalogue import measured_objectives
@@ -84,11 +85,13 @@ class OpenedRun(ABC):
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
         return self._batch(self._items(items))
 
+    @mended()
     def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
         """Figures by name; options of the family's decoding that are left out are the run's."""
         options = self.decoding(decoding)
         return self._evaluate(self._items(items), options)
 
+    @mended()
     def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
         """What the run says of every item, or of every text in a list, where the family takes texts."""
         options = self.decoding(decoding)
@@ -107,6 +110,7 @@ class OpenedRun(ABC):
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
         return self._read_inputs(Path(path))
 
+    @mended()
     def posterior(
         self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
     ) -> DataTree:
@@ -118,6 +122,7 @@ class OpenedRun(ABC):
         check_number("seed", seed, 0)
         return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
 
+    @mended()
     def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
         """Lines that say which source position, region, time or place goes with each output.
 
@@ -129,11 +134,13 @@ class OpenedRun(ABC):
         self._check_form(form, of, files=False)
         return list(self._align(self._items(items), of, form))
 
+    @mended()
     def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
         """The same as files, one for every item: name -> text."""
         self._check_form(form, of, files=True)
         return dict(self._align_files(self._items(items), of, form))
 
+    @mended()
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
         """Figures of the run's attention, by names that can be a file's.
 
@@ -143,6 +150,7 @@ class OpenedRun(ABC):
         check_number("count", count, 1)
         return dict(self._plot(self._items(items), count, names))
 
+    @mended()
     def compare_gradients(
         self,
         items: Any = None,
@@ -240,9 +248,3 @@ class OpenedRun(ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
-
-
-def part_of(corpus: Any, part: str | None, limit: int | None) -> list[Any]:
-    """The first so many items of a part (the test part if none is named), or of all parts in a row."""
-    items = [*corpus.train, *corpus.dev, *corpus.test] if part == "all" else getattr(corpus, part or "test")
-    return list(items[:limit])

@@ -15,7 +15,7 @@ import xarray as xr
 from corpora import fail, succeed
 from tiny_families import FAMILIES, TinyRun
 
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError, ResourceError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.opened_run import OpenedRun
 
@@ -299,3 +299,14 @@ def test_a_file_that_is_there_is_refused_before_the_work(
     monkeypatch.setattr(OpenedRun, verb, lambda *items, **options: pytest.fail("work was done"))
     (tmp_path / "out").write_text("older")
     assert "exists already" in fail(2, verb, trained.folder, "--out", tmp_path / "out")
+
+
+def test_memory_that_runs_out_is_told_from_python_too(
+    run: OpenedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*items: object, **options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(type(run), "_evaluate", exhausted)
+    with pytest.raises(ResourceError, match="out of memory"):
+        run.evaluate()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
@@ -20,7 +21,7 @@ from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetri
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
@@ -40,7 +41,7 @@ class AlignmentRun(OpenedRun):
         corpus = self.data if data is None else None
         if corpus is None:
             corpus = load(config, report, sides)
-        return part_of(corpus, part, limit)
+        return items_of_part(corpus, part, limit)
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
         if not items:

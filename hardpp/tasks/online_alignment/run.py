@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.parts import items_of_part
 from hardpp.data.speech import features
 from hardpp.data.speech.batches import check_lengths, collate
 from hardpp.data.speech.recordings import Recording
@@ -22,7 +23,7 @@ from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.online_alignment.data import SpeechDescription, batches
 from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frames, token_times
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import SequenceBatch
 
 
@@ -45,7 +46,7 @@ class OnlineAlignmentRun(OpenedRun):
                     f"{corpus.name}: frames have {size} features, and this run was trained on "
                     f"{trained.features}"
                 )
-            utterances = part_of(corpus, part, limit)
+            utterances = items_of_part(corpus, part, limit)
             # Another folder's own mean and variance would make other features of the same sound. Runs of
             # before moments were kept leave utterances as their folder has them.
             if trained.feature_normalisation is not None:

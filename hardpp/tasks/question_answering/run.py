@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report, part_of
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.question_answering.data import (
     QuestionDescription,
     QuestionItems,
@@ -40,7 +41,7 @@ class QuestionAnsweringRun(OpenedRun):
         if pictures.channels != channels:
             there = f"regions have {pictures.channels} features"
             raise DataError(f"{corpus.name}: {there}, and this run was trained on {channels}")
-        return QuestionItems(part_of(corpus, part, limit), pictures)
+        return QuestionItems(items_of_part(corpus, part, limit), pictures)
 
     def _batch(self, items: QuestionItems) -> QuestionBatch:
         size = len(items.questions)
