@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
 
 from hardpp.errors import UsageError
 
@@ -29,7 +28,7 @@ class Section(BaseModel):
     @classmethod
     def _is_a_number_of_torch(cls, value: Any) -> Any:
         if isinstance(value, int) and abs(value) >= 2**63:
-            raise PydanticCustomError("too_large", "whole numbers are below 2**63")
+            raise ValueError("whole numbers are below 2**63")
         return value
 
 
@@ -186,7 +185,8 @@ def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
     if detail["type"] == "model_type":
         return f"{key} is a table of settings, got {detail['input']!r}"
     if detail["type"] != "extra_forbidden":
-        return f"{key}: {detail['msg'][0].lower()}{detail['msg'][1:]}, got {detail['input']!r}"
+        message = detail["msg"].removeprefix("Value error, ")
+        return f"{key}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"
     # A section may be left out; of several keys with one name the first is meant, so `guide` is the run's.
     by_last_part = {name.rpartition(".")[2]: name for name in reversed(keys)}
     for close in _closest(place[-1], by_last_part):
