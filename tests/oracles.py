@@ -101,7 +101,8 @@ def posterior(twin: Twin) -> dict[str, Tensor]:
 
 
 def flat_gradient(value: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """d value / d parameters as one vector (P,); zero where the value does not depend on one."""
+    """d (sum of value) / d parameters as one vector (P,); zero where the value does not depend on one."""
+    value = value.sum()
     if not parameters:
         return value.new_zeros(0)
     if not value.requires_grad:

@@ -68,7 +68,8 @@ class DisARM(SampledObjective):
         returns = suffix_sums(log_w)
         signal = returns - returns.roll(self.num_particles // 2, 0)  # against the other of the pair
         pathwise = table.log_p - (table.log_q - table.score)
-        return log_w.sum(-1).mean(0), (pathwise + table.score * signal).sum() / self.num_particles
+        surrogate = (pathwise + table.score * signal).sum((0, -1)) / self.num_particles
+        return log_w.sum(-1).mean(0), surrogate
 
 
 class AntitheticPairs(Messenger):

@@ -126,7 +126,7 @@ class VIMCO(SampledObjective):
 
 
 def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Tensor]:
-    """Bound (*I) and surrogate of the equation at the top, for a control that broadcasts to (K, *I, N)."""
+    """Bound and surrogate (*I) of the equation at the top, for a control that broadcasts to (K, *I, N)."""
     log_weights = table.log_weights
     bound = log_mean_exp(log_weights)
     impossible = bound == -torch.inf
@@ -135,4 +135,4 @@ def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Te
     ratio = ratio.masked_fill(log_weights == -torch.inf, 0.0)  # its weight is zero, and 0 * -inf is not
     signal = bound.unsqueeze(-1) - control.masked_fill(control == -torch.inf, 0.0)
     signal = signal.masked_fill(impossible.unsqueeze(-1), 0.0)
-    return bound, (weights * ratio).sum() + (table.score * signal).sum()
+    return bound, (weights * ratio).sum(0) + (table.score * signal).sum((0, -1))

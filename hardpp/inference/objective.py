@@ -144,7 +144,7 @@ class SampledObjective(SurrogateObjective):
         super().__init__(num_particles=num_particles, **options)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The formula: detached bounds (*I), and a scalar whose gradient is the estimator."""
+        """The formula: detached bounds (*I), and (*I) whose gradients are the estimators of each, unscaled."""
         raise NotImplementedError
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
@@ -161,7 +161,8 @@ class SampledObjective(SurrogateObjective):
         table = self.weight_table(model, guide, *args, **kwargs)
         bound, surrogate = self.surrogate(table)
         self._advance()
-        estimate = Estimate(per_instance_sum(bound * table.scale, 0), surrogate * table.scale, None, {})
+        bound = per_instance_sum(bound * table.scale, 0)
+        estimate = Estimate(bound, (surrogate * table.scale).sum(), None, {})
         if not self.weighs_draws:
             return estimate
         log_weights = per_instance_sum(table.log_weights, 1)  # (K, B)

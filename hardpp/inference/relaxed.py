@@ -79,7 +79,7 @@ class RelaxedObjective(SampledObjective):
         value = weighed = table.log_p.sum(-1)  # (K, *I)
         if self.kl_weight is not None:
             weighed = self.kl_weight.weighed(value, table.log_prior.sum(-1))
-        return value.detach().mean(0), weighed.mean(0).sum()
+        return value.detach().mean(0), weighed.mean(0)
 
 
 class DrawnWeights(Messenger):

@@ -128,14 +128,14 @@ class ScoreFunctionELBO(SampledObjective):
             credited = credited - bonus * table.log_q.detach()
         signal, regression = self._signal(table, credited)
         pathwise = gain + beta * table.score
-        surrogate = (pathwise + table.score * signal).sum() / self.num_particles
+        surrogate = (pathwise + table.score * signal).sum((0, -1)) / self.num_particles  # (*I)
         return table.log_weights.mean(0), surrogate if regression is None else surrogate - regression
 
     def rewards(self, table: WeightTable, gain: Tensor) -> Tensor:
         """What draws are credited with, stage by stage: (K, *I, N), detached, like `gain`."""
         return gain.detach()
 
-    # The signal (K, *I, N or 1), detached, and the regression of a baseline that is a module.
+    # The signal (K, *I, N or 1), detached, and the regression (*I) of a baseline that is a module.
     def _signal(self, table: WeightTable, terms: Tensor) -> tuple[Tensor, Tensor | None]:
         returns = self._returns(terms)
         if not isinstance(self.baseline, nn.Module):
@@ -149,7 +149,7 @@ class ScoreFunctionELBO(SampledObjective):
         if not surprise.requires_grad:
             return signal, None
         errors = (surprise / unit).where(history.live, surprise.new_zeros(()))
-        return signal, errors.square().sum() / self.num_particles
+        return signal, errors.square().sum((0, -1)) / self.num_particles
 
     def _returns(self, terms: Tensor) -> Tensor:
         causal = self.credit == "causal" or self.baseline == "temporal"

@@ -74,7 +74,7 @@ class SumAndSample(SampledObjective):
         held_out = mean_of_others(returns)[n:]  # (m, *I)
         baseline = torch.cat([held_out.mean(0).expand(n, *held_out.shape[1:]), held_out])
         terms = table.log_p.sum(-1) + table.score.sum(-1) * (returns - baseline)
-        return (weight * log_w.sum(-1)).sum(0), (weight * terms).sum()
+        return (weight * log_w.sum(-1)).sum(0), (weight * terms).sum(0)
 
 
 class TopAndRest(Messenger):

@@ -62,9 +62,9 @@ class TrajectoryBalance(ProposalObjective):
         return log_mean_exp(table.log_weights), wake_theta(table) - self.imbalance(table)
 
     def imbalance(self, table: WeightTable) -> Tensor:
-        """The loss of the guide, in nats squared, summed over instances; a scalar."""
+        """The loss of the guide, in nats squared, of each instance, (*I)."""
         log_ratio = table.log_p.sum(-1).detach() - table.score.sum(-1)  # (K, *I), against q, not q~
         if self.log_partition is None:
-            return log_ratio.var(0).sum() / 2
+            return log_ratio.var(0) / 2
         counts = table.live.any(-1)  # what is masked out has a log-ratio of 0, and no log Z
-        return (log_ratio - self.log_partition[0]).where(counts, 0.0).square().mean(0).sum() / 2
+        return (log_ratio - self.log_partition[0]).where(counts, 0.0).square().mean(0) / 2

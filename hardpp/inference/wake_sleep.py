@@ -101,7 +101,7 @@ class ReweightedWakeSleep(ProposalObjective):
             self.needs = self.needs | {"dreams"}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """Bound (*I) and surrogate of the wake terms; `estimate` adds the dream where gradients are on."""
+        """Bound and surrogate (*I) of the wake terms; `estimate` adds the dream where gradients are on."""
         total = wake_theta(table, self.control_variates)
         if self.trains_guide and self.insomnia > 0:
             total = total + self.insomnia * wake_phi(table, self.control_variates)
@@ -118,7 +118,7 @@ class ReweightedWakeSleep(ProposalObjective):
 
 
 def wake_theta(table: WeightTable, control_variates: bool = False) -> Tensor:
-    """A scalar with the gradient of wake-theta, for a table of detached draws (see `by_proposal`)."""
+    """(*I) with the gradient of wake-theta, for a table of detached draws (see `by_proposal`)."""
     log_p, log_prior = table.log_p.sum(-1), table.log_prior.sum(-1)  # (K, *I)
     total = _weighted(table.log_weights.softmax(0), log_p)
     if control_variates:
@@ -128,7 +128,7 @@ def wake_theta(table: WeightTable, control_variates: bool = False) -> Tensor:
 
 
 def wake_phi(table: WeightTable, control_variates: bool = False) -> Tensor:
-    """A scalar with the gradient of wake-phi, for a table of detached draws (see `by_proposal`)."""
+    """(*I) with the gradient of wake-phi, for a table of detached draws (see `by_proposal`)."""
     log_q = table.score.sum(-1)  # (K, *I)
     weights = table.log_weights.softmax(0)
     if control_variates:
@@ -138,4 +138,4 @@ def wake_phi(table: WeightTable, control_variates: bool = False) -> Tensor:
 
 # A particle of weight zero adds nothing, however impossible the model finds it.
 def _weighted(weights: Tensor, terms: Tensor) -> Tensor:
-    return (weights * terms.where(weights != 0, torch.zeros_like(terms))).sum()
+    return (weights * terms.where(weights != 0, torch.zeros_like(terms))).sum(0)

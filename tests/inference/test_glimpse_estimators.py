@@ -215,7 +215,7 @@ class Case:
         log_prior = logits.log_softmax(-1).gather(-1, chosen)  # (C, K)
         log_w = log_prior.detach() + self.likelihood[chosen] - log_q[chosen]
         table = _Table(log_w.T, log_prior.T, self.likelihood[chosen].T, log_q[chosen].T)
-        (gradient,) = torch.autograd.grad(wake_theta(table, centred), logits)  # type: ignore[arg-type]
+        (gradient,) = torch.autograd.grad(wake_theta(table, centred).sum(), logits)  # type: ignore[arg-type]
         mean = (chance.unsqueeze(-1) * gradient).sum(0)
         true = self.posterior.exp() - self.prior.exp()
         variance = (chance.unsqueeze(-1) * (gradient - mean).square()).sum()

@@ -59,7 +59,7 @@ def coefficients(objective: SampledObjective, log_weights: Tensor) -> Tensor:
     log_p = torch.stack([torch.zeros_like(log_weights), log_weights], -1)
     table = WeightTable(log_p, log_q, log_q, 1.0, (), Layout(1, [-1]))
     _, surrogate = objective.surrogate(table)
-    return torch.autograd.grad(surrogate, [log_q])[0][..., 1]
+    return torch.autograd.grad(surrogate.sum(), [log_q])[0][..., 1]
 
 
 @pytest.mark.parametrize("K", [2, 3, 8, 256])

@@ -108,7 +108,7 @@ def imbalance(
     z = torch.tensor(values).reshape(-1, 1, 1).expand(len(values), *y.shape)
     with oracles.Force({"z": z if len(values) > 1 else z[0]}):
         table = objective.weight_table(model, model.guide, y, mask)
-    return objective.imbalance(table)
+    return objective.imbalance(table).sum()
 
 
 @pytest.mark.parametrize("proposal", [Proposal(), Proposal("temperature"), Proposal("mixture")], ids=str)

@@ -229,7 +229,7 @@ def moments(guide: str, K: int, term: Callable[[Any], Tensor], of: str, **option
     objective = ReweightedWakeSleep(K, max_plate_nesting=1, **options)
     with oracles.Force({"z": values.T}):
         table = objective.weight_table(model, program)
-    (found,) = torch.autograd.grad(term(table), prior if of == "theta" else q)  # (C, 5)
+    (found,) = torch.autograd.grad(term(table).sum(), prior if of == "theta" else q)  # (C, 5)
     probability = table.log_q.sum(-1).exp().prod(0).unsqueeze(-1)  # (C, 1)
     torch.testing.assert_close(probability.sum(), torch.ones((), dtype=torch.float64), **EQUAL)
     mean = (probability * found).sum(0)
