@@ -144,7 +144,7 @@ class SampledObjective(SurrogateObjective):
         super().__init__(num_particles=num_particles, **options)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        """The formula: detached bounds (*I), and (*I) whose gradients are the estimators of each, unscaled."""
+        """The formula: detached bounds (*I), and unscaled (*I) whose gradients are the estimators."""
         raise NotImplementedError
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
