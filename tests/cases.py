@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
 from hardpp.inference.fivo import State, run
+from hardpp.inference.weights.layout import Layout
+from hardpp.inference.weights.sample_sites import Plate
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.attention import AdditiveScorer, BilinearScorer
 from hardpp.nn.decoder import InputFeedingDecoder
@@ -47,6 +49,14 @@ class Case(NamedTuple):
 
 def normal(*shape: int, seed: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE))
+
+
+DATA = Plate("data", -1)
+
+
+def data_layout(size: int) -> Layout:
+    """Of a table by hand whose instances are so many data."""
+    return Layout(1, (DATA,), {DATA: size}, DATA)
 
 
 def ragged(lengths: list[int]) -> Tensor:

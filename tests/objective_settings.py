@@ -167,7 +167,7 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     ScoreFunctionELBO: ("elbo", "elbo", True),
     "nvil": ("elbo", "elbo", False),
     Hybrid: ("hybrid", "elbo", False),
-    TraceGraph: ("tracegraph", "elbo", True),
+    TraceGraph: ("tracegraph", "elbo", False),
     IWAE: ("iwae", "iw", True),
     VIMCO: ("vimco", "iw", True),
     OVIS: ("ovis", "iw", False),

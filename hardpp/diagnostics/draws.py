@@ -22,7 +22,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.weights.sample_sites import Site
 from hardpp.inference.weights.weigh import weigh
-from hardpp.inference.weights.weight_table import Latent, WeightTable, per_instance_sum
+from hardpp.inference.weights.weight_table import Latent, WeightTable
 from hardpp.types import Program, QuestionBatch, SequenceBatch
 
 VIEWS = ("prior", "guide", "marginal", "exact")
@@ -94,7 +94,8 @@ def draw_alignments(
     shape = (*batch.target.shape, batch.source_mask.shape[1])
     portions = []
     for table in weight_tables(model, guide, batch, draws, at_once):
-        latent = latent_at(table, site)
+        latent, layout = latent_at(table, site), table.layout
+        assert latent.model is not None  # no auxiliary site is an alignment
         prior = _probabilities(latent.model, "model", shape)
         guided = _probabilities(latent.guide, "guide", shape)
         log_p, log_q = table.log_p.sum(-1), table.log_q.sum(-1)  # (k, B) or (k, B, T)
@@ -103,14 +104,14 @@ def draw_alignments(
     alignment, log_p, log_q = (torch.cat(parts) for parts in zip(*portions, strict=True))
     log_weight = log_p - log_q
     stepwise = log_weight.shape == alignment.shape
-    weight = log_weight if stepwise else per_instance_sum(log_weight, 1).unsqueeze(-1)  # (K, B, 1 or T)
+    weight = log_weight if stepwise else layout.per_datum(log_weight, 1).unsqueeze(-1)  # (K, B, 1 or T)
     return AlignmentDraws(
         alignment,
         batch.target,
         batch.source_mask,
         batch.target_mask,
-        log_p=per_instance_sum(log_p, 1),
-        log_q=per_instance_sum(log_q, 1),
+        log_p=layout.per_datum(log_p, 1),
+        log_q=layout.per_datum(log_q, 1),
         guide=guided,
         marginal=weighted_frequencies(alignment, weight.softmax(0), shape[-1]),
         exact=ExactMarginal().posterior(model, guide, batch)[site] if exact else None,

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws, latent_at, weight_tables, weighted_frequencies
 from hardpp.inference.sums.lattice_marginal import lattice
-from hardpp.inference.weights.weight_table import per_instance_sum
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
 
@@ -52,7 +51,7 @@ def draw_emissions(
     for table in weight_tables(model, guide, batch, draws, at_once):
         decisions = latent_at(table, site).guide["value"].reshape(len(table.log_q), batch.size, -1)
         emitted_at = grid.emitted_at(decisions).minimum((grid.frames - 1).unsqueeze(-1))  # (k, B, T)
-        log_p, log_q = (per_instance_sum(part.sum(-1), 1) for part in (table.log_p, table.log_q))
+        log_p, log_q = (table.layout.per_datum(part.sum(-1), 1) for part in (table.log_p, table.log_q))
         portions.append((emitted_at, log_p, log_q))
     frames, log_p, log_q = (torch.cat(parts) for parts in zip(*portions, strict=True))
     S, weights = batch.source.shape[1], (log_p - log_q).softmax(0).unsqueeze(-1)  # (K, B, 1)

@@ -23,7 +23,6 @@ from copy import copy
 from typing import Any, Unpack
 
 import torch
-from pyro import poutine
 from pyro.distributions.torch_distribution import MaskedDistribution
 from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
@@ -32,6 +31,7 @@ from torch.distributions import Bernoulli, Categorical, Independent
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.weights.model_guide_match import replayed
 from hardpp.inference.weights.sample_sites import Site, sample_sites
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
@@ -48,6 +48,7 @@ class DisARM(SampledObjective):
 
     name = "disarm"
     bound = "elbo"
+    draws_together = True
 
     def __init__(self, num_particles: int = 2, **options: Unpack[PlateOptions]):
         super().__init__(num_particles, **options)
@@ -59,7 +60,7 @@ class DisARM(SampledObjective):
 
         def score(model: Program, trace: Trace) -> Program:
             pairs.weigh_scores(sample_sites(trace))
-            return poutine.replay(model, trace=trace)
+            return replayed(model, trace)
 
         return {"guide": pairs, "score": score}
 
@@ -68,7 +69,9 @@ class DisARM(SampledObjective):
         returns = suffix_sums(log_w)
         signal = returns - returns.roll(self.num_particles // 2, 0)  # against the other of the pair
         pathwise = table.log_p - (table.log_q - table.score)
-        surrogate = (pathwise + table.score * signal).sum((0, -1)) / self.num_particles
+        sound, none = table.sound.unsqueeze(-1), signal.new_zeros(())
+        surrogate = pathwise.where(sound, none) + table.score * signal.where(sound, none)
+        surrogate = surrogate.sum((0, -1)) / self.num_particles
         return log_w.sum(-1).mean(0), surrogate
 
 

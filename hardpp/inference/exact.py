@@ -21,16 +21,20 @@ Shapes: plates as in the program, the data plate outermost; S values of a latent
 from typing import Any, Unpack
 
 import torch
+from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import KLWarmUp
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
-from hardpp.inference.sums.factor_graph import FactorGraph, factor_graph
+from hardpp.inference.sums.factor_graph import FactorGraph, times
+from hardpp.inference.sums.factorise import factor_graph
 from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, check_possible, lattice_of
+from hardpp.inference.sums.markov_reach import check_reach
+from hardpp.inference.sums.one_value import check_one_value
 from hardpp.inference.weights.model_guide_match import check_same_latents
-from hardpp.inference.weights.sample_sites import common_scale, sample_sites
+from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.ops.elimination import expectation, trace_back
 from hardpp.ops.marginal import DRAWS, Factor, drawn, largest, spread, without
 from hardpp.types import Estimate, Program
@@ -62,8 +66,9 @@ class ExactMarginal(SurrogateObjective):
         self.tolerance = _checked(tolerance)
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        log_p = self._graph(model, guide, args, kwargs).log_marginal()
-        return Estimate(log_p.detach(), log_p.sum(), None, {})
+        log_p = self._graph(model, args, kwargs).log_marginal()
+        surrogate = log_p.where(log_p.isfinite(), log_p.new_zeros(())).sum()
+        return Estimate(log_p.detach(), surrogate, None, {})
 
     def posterior(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """p(z = s | y) of every latent site: probabilities (*plates, S), 0 where the site is masked.
@@ -71,7 +76,7 @@ class ExactMarginal(SurrogateObjective):
         Of decisions those of every step, (*plates, N, 2).
         """
         with torch.no_grad():
-            graph = self._graph(model, guide, args, kwargs)
+            graph = self._graph(model, args, kwargs)
         if isinstance(graph, Lattice):
             return graph.posterior()
         with torch.enable_grad():
@@ -105,7 +110,7 @@ class ExactMarginal(SurrogateObjective):
         if num_samples < 1:
             raise UsageError(f"at least 1 sample is needed, got {num_samples}")
         with torch.no_grad():
-            graph = self._graph(model, guide, args, kwargs)
+            graph = self._graph(model, args, kwargs)
             if isinstance(graph, Lattice):
                 return graph.sample(num_samples)
             steps, left = graph.eliminate()
@@ -122,18 +127,27 @@ class ExactMarginal(SurrogateObjective):
         (*plates) int64 as in `sample_posterior`; log p(z, y) of each datum is scaled as the bound is, (B,).
         """
         with torch.no_grad():
-            graph = self._graph(model, guide, args, kwargs)
+            graph = self._graph(model, args, kwargs)
             if isinstance(graph, Lattice):
                 return graph.mode()
             steps, left = graph.eliminate(torch.amax)
             values = trace_back(steps, largest)
-            log_joint = graph.per_datum(left) * graph.scale
+            log_joint = graph.scaled(left)
         return {name: _values(graph, name, values) for name in graph.latents}, log_joint
 
-    def _graph(self, model: Program, guide: Program, args: Any, kwargs: Any) -> FactorGraph | Lattice:
-        nesting = self.program_nesting(model, guide, args, kwargs)
-        trace = enumerated_trace(AnyPath()(model), nesting, args, kwargs)
-        return lattice_of(trace) or factor_graph(trace, tolerance=self.tolerance)
+    def _graph(self, model: Program, args: Any, kwargs: Any) -> FactorGraph | Lattice:
+        check = self.check_is_due()
+
+        def graph(nesting: int) -> FactorGraph | Lattice:
+            trace = enumerated_trace(AnyPath()(model), nesting, args, kwargs)
+            if check and lattice_of(trace) is None:
+                check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
+                check_one_value("model", model, trace, args, kwargs)
+            return lattice_of(trace) or factor_graph(
+                trace, tolerance=self.tolerance, data_plate=self.data_plate
+            )
+
+        return self.nesting.enough_for(graph, model, None, args, kwargs)
 
 
 class EnumeratedELBO(SurrogateObjective):
@@ -155,23 +169,42 @@ class EnumeratedELBO(SurrogateObjective):
         self.tolerance, self.kl_weight = _checked(tolerance), kl
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        nesting = self.program_nesting(model, guide, args, kwargs)
-        guide_trace = enumerated_trace(guide, nesting, args, kwargs)
-        model_trace = replayed_trace(model, guide_trace, args, kwargs)
-        guide_sites, model_sites = sample_sites(guide_trace), sample_sites(model_trace)
-        check_same_latents(model_sites, guide_sites)
-        q = factor_graph(guide_trace)
+        check = self.check_is_due()
+
+        def traces(nesting: int) -> tuple[Trace, Trace]:
+            guide_trace = enumerated_trace(guide, nesting, args, kwargs)
+            model_trace = replayed_trace(model, guide_trace, nesting, args, kwargs)
+            if check:
+                check_reach(guide, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
+                check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
+                check_one_value("guide", guide, guide_trace, args, kwargs)
+                check_one_value("model", model, model_trace, args, kwargs)
+            return guide_trace, model_trace
+
+        guide_trace, model_trace = self.nesting.enough_for(traces, model, guide, args, kwargs)
+        check_same_latents(sample_sites(model_trace), sample_sites(guide_trace))
+        if not sample_sites(guide_trace):
+            return _likelihood(model_trace, self.data_plate)
+        q = factor_graph(guide_trace, additive=True, data_plate=self.data_plate)
         letters = dict(guide_trace.plate_to_symbol)
-        p = factor_graph(model_trace, letters, tolerance=self.tolerance, guide=q.factors)
-        steps, scale = q.eliminate().steps, common_scale([*model_sites.values(), *guide_sites.values()])
+        p = factor_graph(
+            model_trace,
+            letters,
+            tolerance=self.tolerance,
+            guide=q.factors,
+            additive=True,
+            data_plate=self.data_plate,
+        )
+        steps = q.eliminate().steps
         both = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
 
         def mean(terms: list[Factor]) -> Tensor:
-            return both.per_datum(expectation(steps, terms, q.plates)) * scale
+            return both.per_datum(expectation(steps, terms, q.plates))
 
-        ratio = [p.factors[name] for name in q.factors]  # log p(z) - log q(z)
-        ratio += [Factor(-log_q, dims) for log_q, dims in q.factors.values()]
-        observed = [factor for name, factor in p.factors.items() if name not in q.factors]
+        log_p = {name: times(factor, p.scales[name]) for name, factor in p.factors.items()}
+        ratio = [log_p[name] for name in q.factors if name in log_p]  # log p(z) - log q(z)
+        ratio += [times(Factor(-log_q, dims), q.scales[name]) for name, (log_q, dims) in q.factors.items()]
+        observed = [factor for name, factor in log_p.items() if name not in q.factors]
         if self.kl_weight is None:
             bound = weighed = mean(observed + ratio)
         else:
@@ -179,7 +212,15 @@ class EnumeratedELBO(SurrogateObjective):
             bound = kl + mean(observed) if observed else kl
             weighed = self.kl_weight.weighed(bound, kl)
         self._advance()
-        return Estimate(bound.detach(), weighed.sum(), None, {})
+        surrogate = weighed.where(bound.isfinite(), weighed.new_zeros(())).sum()
+        return Estimate(bound.detach(), surrogate, None, {})
+
+
+# Of programs without latents.
+def _likelihood(trace: Trace, data_plate: str | None) -> Estimate:
+    graph = factor_graph(trace, additive=True, data_plate=data_plate)
+    bound = graph.per_datum([times(factor, graph.scales[name]) for name, factor in graph.factors.items()])
+    return Estimate(bound.detach(), bound.sum(), None, {})
 
 
 def _checked(tolerance: float) -> float:

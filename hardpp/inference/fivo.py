@@ -30,9 +30,9 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SurrogateObjective, check_particles
+from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
-from hardpp.inference.weights.weigh import particle_trace
-from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
+from hardpp.inference.weights.tabulate import Weighing, tabulate
 from hardpp.ops.leave_one_out import held_out_bound, log_geometric_mean_of_others
 from hardpp.ops.weights import effective_sample_size, log_mean_exp, suffix_sums
 from hardpp.types import Estimate, Program
@@ -100,7 +100,7 @@ class FIVO(SurrogateObjective):
         baseline: Literal["leave-one-out"] | None = "leave-one-out",
         **options: Unpack[PlateOptions],
     ):
-        super().__init__(num_particles=num_particles, **options)
+        super().__init__(num_particles, **options)
         check_particles(self.name, num_particles, self.least_particles)
         if not 0 <= threshold <= 1:
             raise UsageError(f"threshold is a share of the particles, 0 to 1, not {threshold}")
@@ -109,7 +109,8 @@ class FIVO(SurrogateObjective):
         self.threshold, self.resampling, self.baseline = threshold, resampling, baseline
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        K, nesting = self.num_particles, self.program_nesting(model, guide, args, kwargs)
+        K, nesting = self.num_particles, self.nesting.of(model, guide, args, kwargs)
+        how = Weighing(nesting, self.data_plate)
         guide_side = _Side(guide, Trace(), args, kwargs)
         model_side = _Side(model, guide_side.start, args, kwargs)
         weights: Tensor | None = None  # since the last resampling, log and not normalised: (K, B)
@@ -125,10 +126,10 @@ class FIVO(SurrogateObjective):
             guide_trace = particle_trace(guide_side.step, K, nesting, (guide_side.state, t, *args), kwargs)
             replayed = poutine.replay(model_side.step, trace=guide_trace)
             model_trace = particle_trace(replayed, K, nesting, (model_side.state, t, *args), kwargs)
-            table = tabulate(model_trace, guide_trace, K, nesting)
-            added = per_instance_sum((table.log_p - table.log_q).sum(-1), 1).expand(K, -1)  # (K, B)
+            table = tabulate([(model_trace, guide_trace)], K, how)
+            added = table.layout.per_datum((table.log_p - table.log_q).sum(-1), 1).expand(K, -1)  # (K, B)
             weights, *terms = _weighed(torch.zeros_like(added) if weights is None else weights, added)
-            steps.append((*terms, per_instance_sum(table.score.sum(-1), 1)))
+            steps.append((*terms, table.layout.per_datum(table.score.sum(-1), 1)))
             scales.append({"name": f"of step {t}", "scale": table.scale})
         gain, value, control, score = (torch.stack(part, -1) for part in zip(*steps, strict=True))
         signal = suffix_sums(gain.detach()) - (0 if self.baseline is None else control)  # (K, B, T)

@@ -20,8 +20,9 @@ from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus
 from hardpp.inference.objective import PlateOptions
 from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
+from hardpp.inference.weights.layout import Layout
 from hardpp.inference.weights.sample_sites import Site, elements, steps_of
-from hardpp.inference.weights.weight_table import Layout, WeightTable
+from hardpp.inference.weights.weight_table import WeightTable
 
 
 class Hybrid(ScoreFunctionELBO):
@@ -60,7 +61,10 @@ def accuracy(table: WeightTable) -> Tensor:
     """The reward above of every particle, (K, *I), detached; refuses sites without a likeliest value."""
     if not table.observations:
         raise UsageError("a reward for accuracy needs an observed site, and there is none")
-    right, count = zip(*(_right(site, table.layout) for site in table.observations), strict=True)
+    if table.particles:
+        return table.by_particle(lambda each: accuracy(each).unsqueeze(-1)).squeeze(-1)
+    rows = len(table.log_q) + len(table.extra)
+    right, count = zip(*(_right(site, table.layout, rows) for site in table.observations), strict=True)
     total = torch.stack(torch.broadcast_tensors(*count)).sum(0)
     share = torch.stack(torch.broadcast_tensors(*right)).sum(0) / total.clamp(min=1)
     particles = len(table.log_q)
@@ -69,7 +73,7 @@ def accuracy(table: WeightTable) -> Tensor:
 
 # How many elements of a site are right, and how many there are: (K or 1, *I) each.
 @torch.no_grad()
-def _right(site: Site, layout: Layout) -> tuple[Tensor, Tensor]:
+def _right(site: Site, layout: Layout, rows: int) -> tuple[Tensor, Tensor]:
     (fn, counts), steps, name, value = elements(site), steps_of(site), site["name"], site["value"]
     logits, stepwise = getattr(fn, "logits", None), steps is not None
     if logits is None or not getattr(fn, "has_enumerate_support", False):
@@ -81,5 +85,5 @@ def _right(site: Site, layout: Layout) -> tuple[Tensor, Tensor]:
     value = value.unsqueeze(-1) if stepwise and value.dim() <= layout.nesting else value
     right = (likeliest == value).to(logits.dtype)
     counts = torch.ones_like(right) if counts is None else counts.to(right.dtype).expand_as(right)
-    right, counts = layout.place(right * counts, stepwise), layout.place(counts, stepwise)
+    right, counts = (layout.place_at(each, site, rows) for each in (right * counts, counts))
     return (right.sum(-1), counts.sum(-1)) if stepwise else (right, counts)

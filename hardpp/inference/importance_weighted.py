@@ -42,7 +42,7 @@ from hardpp.ops.leave_one_out import (
     log_mean_of_others,
     mean_of_others_at_same_progress,
 )
-from hardpp.ops.weights import log_mean_exp, prefix_sums, suffix_sums
+from hardpp.ops.weights import log_mean_exp, normalised, prefix_sums, suffix_sums
 
 Prefix = Literal["none", "prefix"]
 HoldOut = Literal["geometric", "arithmetic", "sequential", "temporal"]
@@ -130,7 +130,7 @@ def importance_weighted(table: WeightTable, control: Tensor) -> tuple[Tensor, Te
     log_weights = table.log_weights
     bound = log_mean_exp(log_weights)
     impossible = bound == -torch.inf
-    weights = log_weights.masked_fill(impossible, 0.0).softmax(0)
+    weights = normalised(log_weights)
     ratio = (table.log_p - table.log_q).sum(-1)
     ratio = ratio.masked_fill(log_weights == -torch.inf, 0.0)  # its weight is zero, and 0 * -inf is not
     signal = bound.unsqueeze(-1) - control.masked_fill(control == -torch.inf, 0.0)

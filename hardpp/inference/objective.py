@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import TrainingSchedule
-from hardpp.inference.weights.weigh import Handlers, plate_nesting, weigh
-from hardpp.inference.weights.weight_table import WeightTable, per_instance_sum
+from hardpp.inference.weights.nesting import PlateNesting
+from hardpp.inference.weights.tabulate import Weighing
+from hardpp.inference.weights.weigh import Handlers, weigh
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Need, Prediction, Program
 
@@ -31,10 +33,16 @@ class PlateOptions(TypedDict, total=False):
 
     Attributes:
         max_plate_nesting: how many dims the plates of model and guide take; by default read off the model's
-            attribute of that name, or else found by running the programs once.
+            attribute of that name, or else found by running the programs once, and again when they grow.
+        data_plate: the name of the plate whose elements are data, each with a bound of its own; by default
+            the outermost plate that all latents share.
+        vectorize_particles: run all particles at once, as a dim left of all plates (by default), or one by
+            one, which takes any program.
     """
 
     max_plate_nesting: float
+    data_plate: str | None
+    vectorize_particles: bool
 
 
 class SurrogateObjective(ELBO):
@@ -63,7 +71,19 @@ class SurrogateObjective(ELBO):
     trains_guide = True
     prediction: Prediction = "marginal"
     latest: Estimate | None = None
-    max_plate_nesting: float
+
+    def __init__(
+        self,
+        num_particles: int = 1,
+        *,
+        max_plate_nesting: float = float("inf"),
+        data_plate: str | None = None,
+        vectorize_particles: bool = True,
+    ):
+        super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
+        self.nesting = PlateNesting(max_plate_nesting)
+        self.data_plate, self.one_by_one = data_plate, not vectorize_particles and num_particles > 1
+        self.estimates = 0
 
     def __call__(self, model: nn.Module, guide: nn.Module) -> ELBOModule:
         """A torch module over model, guide and the objective's own modules; calling it gives the loss."""
@@ -101,14 +121,13 @@ class SurrogateObjective(ELBO):
         loss.backward()
         return loss.item()
 
-    def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
-        """How many dims the programs' plates take: given, declared by the model, or found by one run."""
-        if self.max_plate_nesting == float("inf"):
-            nesting = plate_nesting(model, guide, args, kwargs)
-            if getattr(model, "max_plate_nesting", None) is not None:
-                return nesting  # not remembered: the next model may declare another
-            self.max_plate_nesting = nesting
-        return int(self.max_plate_nesting)
+    def check_is_due(self) -> bool:
+        """Counts an estimate: are the programs to be checked at length in it?
+
+        While Pyro's validation is on they are, in the 1st estimate, the 2nd, the 4th, the 8th and so on.
+        """
+        self.estimates += 1
+        return is_validation_enabled() and self.estimates & (self.estimates - 1) == 0
 
     def _modules(self) -> list[tuple[str, nn.Module]]:
         return [(name, part) for name, part in vars(self).items() if isinstance(part, nn.Module)]
@@ -133,15 +152,21 @@ class SampledObjective(SurrogateObjective):
     Attributes:
         least_particles: the smallest K that it takes; fewer are a `UsageError`.
         weighs_draws: are there importance weights, of particles that are draws of the guide?
+        additive: is the bound a sum over sites, so that each may have a scale of its own?
+        draws_together: are particles drawn as one, so that they cannot be run one by one?
+        checked: are particles scored alone as well, to see that the programs take a dim of them?
     """
 
     needs = frozenset({"latents"})
     least_particles = 1
     weighs_draws = True
+    additive = False
+    draws_together = False
+    checked = True
 
     def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
         check_particles(self.name, num_particles, self.least_particles)
-        super().__init__(num_particles=num_particles, **options)
+        super().__init__(num_particles, **options)
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """The formula: detached bounds (*I), and unscaled (*I) whose gradients are the estimators."""
@@ -149,9 +174,24 @@ class SampledObjective(SurrogateObjective):
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
-        nesting = self.program_nesting(model, guide, args, kwargs)
-        handlers = self.handlers(nesting)
-        return weigh(model, guide, self.num_particles, args, kwargs, nesting=nesting, handlers=handlers)
+        check = self.check_is_due() and self.checked
+
+        def estimate(nesting: int) -> WeightTable:
+            return weigh(
+                model,
+                guide,
+                self.num_particles,
+                args,
+                kwargs,
+                how=Weighing(nesting, self.data_plate, self.additive),
+                handlers=lambda: self.handlers(nesting),
+                one_by_one=self.one_by_one,
+                check=check,
+            )
+
+        if self.one_by_one and self.draws_together:
+            raise UsageError(f"{self.name} draws its particles together: it wants vectorize_particles=True")
+        return self.nesting.enough_for(estimate, model, guide, args, kwargs)
 
     def handlers(self, nesting: int) -> Handlers:
         """How this objective draws and scores; plates take so many dims. By default nothing is special."""
@@ -161,13 +201,16 @@ class SampledObjective(SurrogateObjective):
         table = self.weight_table(model, guide, *args, **kwargs)
         bound, surrogate = self.surrogate(table)
         self._advance()
-        bound = per_instance_sum(bound * table.scale, 0)
-        estimate = Estimate(bound, (surrogate * table.scale).sum(), None, {})
+        bound = table.layout.per_datum((bound * table.scale).expand(table.layout.shape), 0)
+        surrogate, apart = (surrogate * table.scale).sum(), table.constant
+        constant = bound.new_zeros(()) if apart is None else apart.detach()
+        surrogate = surrogate if apart is None else surrogate + apart.sum()
+        estimate = Estimate(bound + constant, surrogate, None, {})
         if not self.weighs_draws:
             return estimate
-        log_weights = per_instance_sum(table.log_weights, 1)  # (K, B)
+        log_weights = table.layout.per_datum(table.log_weights, 1)  # (K, B)
         diagnostics = {"ess": effective_sample_size(log_weights)} if self.num_particles > 1 else {}
-        return estimate._replace(log_weights=log_weights, diagnostics=diagnostics)
+        return estimate._replace(log_weights=log_weights + constant, diagnostics=diagnostics)
 
 
 def check_particles(who: str, given: int, least: int) -> None:

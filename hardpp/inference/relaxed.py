@@ -47,6 +47,7 @@ class RelaxedObjective(SampledObjective):
     needs = frozenset({"latents", "relaxable"})
     unbiased = False
     weighs_draws = False
+    checked = False  # a site is not drawn from its own distribution
 
     def __init__(
         self, num_particles: int = 1, *, kl: KLWarmUp | None = None, **options: Unpack[PlateOptions]

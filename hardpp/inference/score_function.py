@@ -5,9 +5,11 @@
 
 The return of the s-th latent is what the program adds to log w from that latent on
 (`credit="causal"`: the estimator of `pyro.infer.TraceGraph_ELBO`, in time linear in the number of
-latents) or all of log w (`credit="global"`). A baseline must not depend on the latent it judges; then it
-changes the variance and not the expectation. A guide that is the model's prior makes no difference to log w:
-grad log p is then that of the observations alone.
+latents) or all of log w (`credit="global"`), in every plate that the latent is in
+(`hardpp.inference.weights.credit`). A baseline must not depend on the latent it judges; then it changes the
+variance and not the expectation. A guide that is the model's prior makes no difference to log w: grad log p
+is then that of the observations alone. An instance with an impossible particle has the bound -inf, and no
+gradient.
 
 Published estimators are settings of this one:
 
@@ -80,6 +82,7 @@ class ScoreFunctionELBO(SampledObjective):
 
     name = "elbo"
     bound = "elbo"
+    additive = True
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class ScoreFunctionELBO(SampledObjective):
         if baseline in ("leave-one-out", "temporal"):
             self.least_particles = 2
             check_particles(f"a {baseline} baseline", num_particles, self.least_particles)
+        self.draws_together = baseline == "soft-attention"
         if progress is not None and baseline != "temporal":
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
         self.needs = self.needs | NEEDS.get(str(baseline), frozenset())
@@ -115,21 +119,35 @@ class ScoreFunctionELBO(SampledObjective):
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         for _, module in self._modules():
             follow(module, table.log_q.device)
-        gain = table.log_p - table.log_q  # (K, *I, N)
+        gain, credited = self._gain(table)
         # A prior's own score has no mean and would be noise; a guide's is taken off log p - log q.
         beta: float | Tensor = float(not table.guide_is_prior)
         if self.kl_weight is not None:
             beta = beta * self.kl_weight()
+        if self.entropy_bonus is not None:
+            beta = beta + self.entropy_bonus()
+        own = table.score if table.scaled_score is None else table.scaled_score
+        none = gain.new_zeros(())
+        pathwise = (gain + beta * own).where(table.sound.unsqueeze(-1), none)
+        surrogate = pathwise.sum((0, -1)) / self.num_particles  # (*I)
+        for part in table.credit or (table,):
+            signal, regression = self._signal(part, credited if part is table else self._gain(part)[1])
+            signal = signal.where(part.sound.unsqueeze(-1), none)
+            scored = (part.score * signal).sum((0, -1)) / self.num_particles
+            scored = scored if regression is None else scored - regression
+            surrogate = surrogate + part.layout.within(scored, table.layout)
+        return table.log_weights.mean(0), surrogate
+
+    # What is differentiated, and what draws are credited with, (K, *I, N) each.
+    def _gain(self, table: WeightTable) -> tuple[Tensor, Tensor]:
+        gain = table.log_p - table.log_q
+        if self.kl_weight is not None:
             gain = self.kl_weight.weighed(gain, table.log_prior - table.log_q)
         credited = self.rewards(table, gain)
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()
-            gain, beta = gain - bonus * table.log_q, beta + bonus
-            credited = credited - bonus * table.log_q.detach()
-        signal, regression = self._signal(table, credited)
-        pathwise = gain + beta * table.score
-        surrogate = (pathwise + table.score * signal).sum((0, -1)) / self.num_particles  # (*I)
-        return table.log_weights.mean(0), surrogate if regression is None else surrogate - regression
+            gain, credited = gain - bonus * table.log_q, credited - bonus * table.log_q.detach()
+        return gain, credited
 
     def rewards(self, table: WeightTable, gain: Tensor) -> Tensor:
         """What draws are credited with, stage by stage: (K, *I, N), detached, like `gain`."""
@@ -148,7 +166,8 @@ class ScoreFunctionELBO(SampledObjective):
             self.baseline.update(history, returns.expand_as(terms))
         if not surprise.requires_grad:
             return signal, None
-        errors = (surprise / unit).where(history.live, surprise.new_zeros(()))
+        counts = history.live & table.sound.unsqueeze(-1)
+        errors = (surprise / unit).where(counts, surprise.new_zeros(()))
         return signal, errors.square().sum((0, -1)) / self.num_particles
 
     def _returns(self, terms: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.weights.tabulate import Weighing
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import Prediction, Program
@@ -84,9 +85,9 @@ class SoftAttention(SampledObjective):
         super().__init__(**options)
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
-        nesting = self.program_nesting(model, guide, args, kwargs)
+        nesting = self.nesting.of(model, None, args, kwargs)
         expected, nothing = ExpectedLatents()(model), lambda *args, **kwargs: None  # a guide without latents
-        return weigh(expected, nothing, 1, args, kwargs, nesting=nesting)
+        return weigh(expected, nothing, 1, args, kwargs, how=Weighing(nesting, self.data_plate))
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         log_p = table.log_p.sum(-1).squeeze(0)  # (*I)

@@ -49,6 +49,7 @@ class SumAndSample(SampledObjective):
     needs = frozenset({"latents", "enumerable"})
     bound = "elbo"
     weighs_draws = False
+    draws_together = True
 
     def __init__(self, num_particles: int = 4, *, top: int = 2, **options: Unpack[PlateOptions]):
         super().__init__(num_particles, **options)
@@ -67,7 +68,9 @@ class SumAndSample(SampledObjective):
                 f"sum-and-sample takes one Categorical latent an instance, the guide draws {drawn}"
             )
         (site,) = sites
-        weight = table.layout.place(site["infer"][WEIGHT]).expand(table.values.shape[:-1])  # (K, *I)
+        weight = table.layout.place_at(site["infer"][WEIGHT], site, self.num_particles).expand(
+            table.values.shape[:-1]
+        )  # (K, *I)
         n = min(self.top, site["fn"].logits.shape[-1])
         log_w = (table.log_p - table.log_q).detach()  # (K, *I, N)
         returns = log_w[..., 1:].sum(-1)  # (K, *I), what the latent is credited with

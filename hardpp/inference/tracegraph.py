@@ -18,7 +18,7 @@ from pyro.ops.provenance import detach_provenance
 from torch import Tensor
 
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
-from hardpp.inference.weights.weight_table import per_instance_sum, tabulate
+from hardpp.inference.weights.tabulate import Weighing, tabulate
 from hardpp.types import Estimate, Program
 
 
@@ -35,15 +35,17 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
     name = "tracegraph"
     needs = frozenset({"latents"})
     bound = "elbo"
+    unbiased = False  # where a program loses what Pyro knows of its tensors
 
     def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
-        TraceGraph_ELBO.__init__(self, num_particles, vectorize_particles=True, **options)
-        self._extra = int(num_particles > 1)  # Pyro counts its particle plate as nesting
-        self._given = options.get("max_plate_nesting", float("inf")) != float("inf")
+        super().__init__(num_particles, **options)
+        self.vectorize_particles = not self.one_by_one
+        self._extra = int(num_particles > 1 and self.vectorize_particles)
+        self.max_plate_nesting += self._extra  # Pyro counts its particle plate as nesting
 
-    def program_nesting(self, model: Program, guide: Program, args: Any, kwargs: Any) -> int:
+    def program_nesting(self, model: Program, guide: Program | None, args: Any, kwargs: Any) -> int:
         declared = getattr(model, "max_plate_nesting", None)
-        if declared is not None and not self._given:
+        if declared is not None and not self.nesting.given:
             self.max_plate_nesting = declared + self._extra
         elif self.max_plate_nesting == float("inf"):
             self._guess_max_plate_nesting(model, guide, args, kwargs)
@@ -51,13 +53,14 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         nesting = self.program_nesting(model, guide, args, kwargs)
-        model_trace, guide_trace = next(self._get_traces(model, guide, args, kwargs))
-        _, loss = self._loss_and_surrogate_loss_particle(model_trace, guide_trace)
+        pairs = list(self._get_traces(model, guide, args, kwargs))
+        loss = sum(self._loss_and_surrogate_loss_particle(*pair)[1] for pair in pairs)
         with torch.no_grad():
-            table = tabulate(model_trace, guide_trace, self.num_particles, nesting)
+            how = Weighing(nesting, self.data_plate, additive=True)
+            table = tabulate(pairs, 1 if self.one_by_one else self.num_particles, how)
             log_weights = detach_provenance(table.log_weights)  # (K, *I)
-        bound = per_instance_sum(log_weights.mean(0) * table.scale, 0)
-        return Estimate(bound, -loss / self.num_particles, per_instance_sum(log_weights, 1), {})
+        bound = table.layout.per_datum((log_weights.mean(0) * table.scale).expand(table.layout.shape), 0)
+        return Estimate(bound, -loss / self.num_particles, table.layout.per_datum(log_weights, 1), {})
 
     def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
         self.program_nesting(model, guide, args, kwargs)

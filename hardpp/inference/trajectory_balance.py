@@ -11,6 +11,8 @@ draws of a flatter proposal q~ need no weights in the phi-term. Two ways to log 
     "learned"   one number for all instances, fitted by the same loss: right where log p(y) is one
                 number too, as for a single datum; otherwise a constant baseline, and biased off policy.
 
+An instance with an impossible particle has no phi-term, and one with no possible particle no gradient at all.
+
 Source: Malkin, Jain, Bengio, Sun and Bengio (2022), Trajectory Balance, equation 14; Richter, Boustati,
 Nuesken, Ruiz and Akyildiz (2020), VarGrad.
 Shapes: K particles, I instances.
@@ -64,7 +66,9 @@ class TrajectoryBalance(ProposalObjective):
     def imbalance(self, table: WeightTable) -> Tensor:
         """The loss of the guide, in nats squared, of each instance, (*I)."""
         log_ratio = table.log_p.sum(-1).detach() - table.score.sum(-1)  # (K, *I), against q, not q~
+        sound = log_ratio.isfinite().all(0)
+        log_ratio = log_ratio.where(sound, 0.0)
         if self.log_partition is None:
             return log_ratio.var(0) / 2
-        counts = table.live.any(-1)  # what is masked out has a log-ratio of 0, and no log Z
+        counts = table.live.any(-1) & sound  # what is masked out has a log-ratio of 0, and no log Z
         return (log_ratio - self.log_partition[0]).where(counts, 0.0).square().mean(0) / 2

@@ -14,7 +14,8 @@ WS-RAM take off what is zero in expectation, the mean score of a distribution un
     wake-phi     sum_k (wn[k] - q(z[k]) / (K q~(z[k]))) grad log q(z[k])
 
 with vn = softmax_k(log p(z[k]) - log q~(z[k])), the same draws weighted towards the prior. The second is
-exactly mean-zero; the first, self-normalised, has a bias of order 1/K, and vn = 1/K where q~ = p(z).
+exactly mean-zero; the first, self-normalised, has a bias of order 1/K, and vn = 1/K where q~ = p(z). An
+instance all of whose particles are impossible has the bound -inf and no gradient.
 
 Source: Bornschein and Bengio (2015), Reweighted Wake-Sleep; Le et al. (2019); Ba, Salakhutdinov, Grosse
 and Frey (2015), Learning Wake-Sleep Recurrent Attention Models, for the control variates.
@@ -32,7 +33,7 @@ from hardpp.inference.weights.dreams import Dreamer, Dreamt, dream, sleep_phi
 from hardpp.inference.weights.proposals import GUIDE, DetachedDraws, Proposal, by_proposal
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.ops.weights import log_mean_exp
+from hardpp.ops.weights import log_mean_exp, normalised
 from hardpp.types import Estimate, Program
 
 
@@ -120,19 +121,21 @@ class ReweightedWakeSleep(ProposalObjective):
 def wake_theta(table: WeightTable, control_variates: bool = False) -> Tensor:
     """(*I) with the gradient of wake-theta, for a table of detached draws (see `by_proposal`)."""
     log_p, log_prior = table.log_p.sum(-1), table.log_prior.sum(-1)  # (K, *I)
-    total = _weighted(table.log_weights.softmax(0), log_p)
+    weights = normalised(table.log_weights)
+    total = _weighted(weights, log_p)
     if control_variates:
-        towards_prior = (log_prior.detach() - table.log_q.sum(-1)).softmax(0)
-        total = total - _weighted(towards_prior, log_prior)
+        towards_prior = normalised(log_prior.detach() - table.log_q.sum(-1))
+        total = total - _weighted(towards_prior.where(weights.sum(0) > 0, 0.0), log_prior)
     return total
 
 
 def wake_phi(table: WeightTable, control_variates: bool = False) -> Tensor:
     """(*I) with the gradient of wake-phi, for a table of detached draws (see `by_proposal`)."""
     log_q = table.score.sum(-1)  # (K, *I)
-    weights = table.log_weights.softmax(0)
+    weights = normalised(table.log_weights)
     if control_variates:
-        weights = weights - (log_q.detach() - table.log_q.sum(-1)).exp() / len(log_q)
+        mean = (log_q.detach() - table.log_q.sum(-1)).exp() / len(log_q)
+        weights = weights - mean.where(weights.sum(0) > 0, 0.0)
     return _weighted(weights, log_q)
 
 

@@ -19,6 +19,12 @@ def suffix_sums(terms: Tensor) -> Tensor:
     return terms.flip(-1).cumsum(-1).flip(-1)
 
 
+def normalised(log_weights: Tensor) -> Tensor:
+    """Weights that sum to 1 over particles, dim 0; all 0 where every particle is impossible."""
+    impossible = (log_weights == -torch.inf).all(0)
+    return log_weights.masked_fill(impossible, 0.0).softmax(0).masked_fill(impossible, 0.0)
+
+
 def log_mean_exp(log_weights: Tensor) -> Tensor:
     """log mean_k exp(log_weights[k]): (K, ...) -> (...)."""
     return log_weights.logsumexp(0) - log(log_weights.shape[0])

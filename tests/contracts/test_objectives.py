@@ -20,8 +20,8 @@ import hardpp.inference
 from hardpp import sites
 from hardpp.errors import UsageError
 from hardpp.inference import RelaxedObjective, SampledObjective, SurrogateObjective
+from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import sample_sites
-from hardpp.inference.weights.weigh import particle_trace
 from hardpp.tasks import objectives as rows
 from hardpp.types import Estimate, SequenceBatch
 

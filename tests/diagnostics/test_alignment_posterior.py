@@ -235,14 +235,15 @@ def test_weights_are_per_sentence_where_steps_are_no_plate():
             ~given.source_mask, -torch.inf
         )
         with data:
-            if observed:
-                pyro.sample("sentence", dist.Normal(0.0, 1.0), obs=torch.zeros(1, 1))
             with steps, pyro.poutine.mask(mask=given.target_mask):
                 z = pyro.sample(
                     sites.ALIGNMENT, dist.Categorical(logits=logits.unsqueeze(1).expand(-1, steps.size, -1))
                 )
                 if observed:
                     pyro.sample(sites.SYMBOL, dist.Normal(z.double(), 1.0), obs=given.target.double())
+            if observed:
+                mean = z.double().mean(-1, keepdim=True)
+                pyro.sample("sentence", dist.Normal(mean, 1.0), obs=torch.zeros(1, 1))
 
     draw = drawing(lambda given: program(given, False), lambda given: program(given, True), draws=30)
     tree = sample_posterior(draw, batches(), SENTENCES, seed=0)

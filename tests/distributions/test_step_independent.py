@@ -8,8 +8,9 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
-from hardpp.inference.weights.weigh import particle_trace
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.tabulate import Weighing, tabulate
+from hardpp.inference.weights.weight_table import WeightTable
 
 B, T, S, K = 2, 3, 4, 2
 MASK = torch.tensor([[True, True, True], [True, True, False]])
@@ -66,7 +67,8 @@ def tables(masked: bool) -> tuple[WeightTable, WeightTable]:
     for name in data:
         guide_trace.nodes[name]["is_observed"] = False
     model_trace = particle_trace(poutine.replay(loop_model, trace=guide_trace), K, 1, (masked,), {})
-    return tabulate(modelled, guided, K, 1), tabulate(model_trace, guide_trace, K, 1)
+    block, loop = (modelled, guided), (model_trace, guide_trace)
+    return tabulate([block], K, Weighing(1)), tabulate([loop], K, Weighing(1))
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -102,7 +104,8 @@ def test_steps_of_another_number_come_after_all_of_them() -> None:
             pyro.sample("y", StepIndependent(dist.Categorical(logits=PRIOR[:, :2])), obs=SYMBOLS[:, :2] % S)
 
     guided = particle_trace(lambda: vectorised_guide(False), 1, 1, (), {})
-    table = tabulate(particle_trace(poutine.replay(model, trace=guided), 1, 1, (), {}), guided, 1, 1)
+    scored = particle_trace(poutine.replay(model, trace=guided), 1, 1, (), {})
+    table = tabulate([(scored, guided)], 1, Weighing(1))
     own = PRIOR.log_softmax(-1).gather(-1, guided.nodes["z"]["value"].unsqueeze(-1)).squeeze(-1)
     torch.testing.assert_close(table.log_p[0, :, 1:-1], own[:, :-1])
     assert (table.log_p[0, :, -1] < own[:, -1]).all()

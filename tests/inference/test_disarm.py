@@ -20,7 +20,7 @@ from hardpp.inference import disarm
 from hardpp.inference.disarm import DisARM
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.inference.weights.weigh import particle_trace
+from hardpp.inference.weights.particles import particle_trace
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 Run = Callable[..., None]

@@ -124,8 +124,8 @@ def test_marginals_of_random_programs() -> None:
         program = RandomProgram(seed)
         values, log_p = written_out(program, program.latents)
         estimate = ExactMarginal().estimate(program, no_guide)
-        everywhere_in_data = all(plates for plates in program.plates.values())
-        assert estimate.bound.shape == ((2,) if everywhere_in_data else ()), seed
+        in_data = all(program.plates[name] for name in program.latents)
+        assert estimate.bound.shape == ((2,) if in_data else (1,)), seed
         exact = log_p.logsumexp(0)
         close(estimate.bound.sum(), exact.detach(), seed)
         tables = list(program.tables.values())
@@ -342,7 +342,7 @@ def test_work_is_linear_in_the_length_of_a_chain(ask: str) -> None:
             "draws": lambda: exact.sample_posterior(model, guide, *args),
             "mode": lambda: exact.mode(model, guide, *args),
         }
-        with Counting() as counting:
+        with pyro.validation_enabled(False), Counting() as counting:
             asked[ask]()
         return counting.calls
 
@@ -421,7 +421,7 @@ def test_a_global_latent_over_a_plate() -> None:
             pyro.sample("y", dist.Categorical(logits=emission[z]), obs=symbols)
 
     joint = prior.log_softmax(-1) + emission.log_softmax(-1)[:, symbols].sum(-1)
-    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound, joint.logsumexp(0))
+    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound.sum(), joint.logsumexp(0))
     torch.testing.assert_close(ExactMarginal().posterior(model, no_guide)["z"], joint.softmax(0))
 
 
@@ -489,7 +489,7 @@ def test_a_latent_in_a_plate_under_a_global_one() -> None:
     emission = says[:, symbols]  # (3 values of w, 3 data)
     each = (move.unsqueeze(-1) + emission).logsumexp(1)  # (2, 3 data)
     exact = (prior + each.sum(-1)).logsumexp(0)
-    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound, exact, **CLOSE)
+    torch.testing.assert_close(ExactMarginal().estimate(model, no_guide).bound.sum(), exact, **CLOSE)
     posterior = ExactMarginal().posterior(model, no_guide)
     weights = (prior + each.sum(-1)).softmax(0)
     torch.testing.assert_close(posterior["z"], weights, **CLOSE)
@@ -498,7 +498,7 @@ def test_a_latent_in_a_plate_under_a_global_one() -> None:
 
     inner = (r.exp().unsqueeze(-1) * (move.unsqueeze(-1) + emission - r.unsqueeze(-1))).sum((1, 2))  # (2,)
     expected = (q.exp() * (prior - q + inner)).sum()
-    torch.testing.assert_close(EnumeratedELBO().estimate(model, guide).bound, expected, **CLOSE)
+    torch.testing.assert_close(EnumeratedELBO().estimate(model, guide).bound.sum(), expected, **CLOSE)
 
 
 def test_model_and_guide_see_the_same_subsample() -> None:
@@ -538,7 +538,7 @@ def test_crossed_plates_do_not_factorise() -> None:
     exact = torch.einsum("ia,jb,abij->", q, s, says.log_softmax(-1)[..., symbols])
     exact = exact + (q * (rows[0].log_softmax(-1) - q.log())).sum()
     exact = exact + (s * (columns[0].log_softmax(-1) - s.log())).sum()
-    torch.testing.assert_close(EnumeratedELBO().estimate(model, guide).bound, exact, **CLOSE)
+    torch.testing.assert_close(EnumeratedELBO().estimate(model, guide).bound.sum(), exact, **CLOSE)
 
 
 def test_what_is_observed_outside_the_data_plate_counts_once() -> None:

@@ -22,7 +22,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.inference.weights.weight_table import Layout, WeightTable, per_instance_sum
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import held_out_bound
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -256,7 +256,7 @@ def expectations(case: Case, particles: int, settings: list[str], fill: int = 0)
         for name, objective in objectives.items():
             bound, surrogate = objective.surrogate(table)
             total[name] = Moments(
-                total[name].bound + probability * per_instance_sum(bound, 0),
+                total[name].bound + probability * table.layout.per_datum(bound, 0),
                 total[name].surrogate + probability * surrogate,
             )
     return total
@@ -443,7 +443,12 @@ def test_progress_sees_nothing_of_what_is_drawn_without_a_choice() -> None:
 def synthetic(weights: Tensor, values: Tensor | None = None) -> Rows:
     zero = torch.zeros_like(weights)
     table = Rows(
-        weights.clone().requires_grad_(), zero, zero.clone().requires_grad_(), 1.0, (), Layout(1, [-1])
+        weights.clone().requires_grad_(),
+        zero,
+        zero.clone().requires_grad_(),
+        1.0,
+        (),
+        cases.data_layout(weights.shape[1]),
     )
     table.values = values
     table.live = torch.ones(1, *weights.shape[1:], dtype=torch.bool)

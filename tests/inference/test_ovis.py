@@ -15,7 +15,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.ovis import OVIS
-from hardpp.inference.weights.weight_table import Layout, WeightTable, per_instance_sum
+from hardpp.inference.weights.weight_table import WeightTable
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -38,7 +38,7 @@ def test_expectations(name: str) -> None:
         found = [objective.surrogate(table) for objective in objectives]
         shares = table.log_weights.softmax(0)
         wake = (shares * table.score.sum(-1)).sum()
-        return (wake, per_instance_sum(found[0][0], 0), *(surrogate for _, surrogate in found))
+        return (wake, table.layout.per_datum(found[0][0], 0), *(surrogate for _, surrogate in found))
 
     wake, bound, *surrogates = oracles.expectation(case.twin, K, run)
     exact = oracles.iw_bound_per_datum(case.twin, K)
@@ -57,7 +57,7 @@ def coefficients(objective: SampledObjective, log_weights: Tensor) -> Tensor:
     """What multiplies grad log q of each particle, (K, I), pathwise part and all."""
     log_q = torch.zeros(*log_weights.shape, 2, dtype=log_weights.dtype).requires_grad_()
     log_p = torch.stack([torch.zeros_like(log_weights), log_weights], -1)
-    table = WeightTable(log_p, log_q, log_q, 1.0, (), Layout(1, [-1]))
+    table = WeightTable(log_p, log_q, log_q, 1.0, (), cases.data_layout(log_weights.shape[1]))
     _, surrogate = objective.surrogate(table)
     return torch.autograd.grad(surrogate.sum(), [log_q])[0][..., 1]
 

@@ -160,7 +160,7 @@ def test_a_learned_baseline_takes_the_variance_of_the_ideal_constants(name: str)
     case = CASES[name]()
     none = variance(case, ScoreFunctionELBO())
     ideal = variance(case, ScoreFunctionELBO(baseline=Given(mean_returns(case))))
-    learned = learn(case, nvil(16), 250)
+    learned = learn(case, nvil(16), 500)
     left = variance(case, ScoreFunctionELBO(baseline=learned))
     assert ideal < 0.4 * none
     assert left < 1.3 * ideal

@@ -13,7 +13,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import ExpectedLatents, SoftAttention
-from hardpp.inference.weights.weigh import particle_trace
+from hardpp.inference.weights.particles import particle_trace
 
 CLOSE = {"rtol": 0, "atol": 1e-12}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.guides.prior import Prior
-from hardpp.inference.weights.weigh import particle_trace
+from hardpp.inference.weights.particles import particle_trace
 from hardpp.models.glimpse_classifier import GlimpseClassifier
 from hardpp.nn.recurrent import StepwiseRNN
 from hardpp.ops.patches import Sensor

@@ -6,7 +6,7 @@ import torch
 from pyro import poutine
 
 from hardpp import sites
-from hardpp.inference.weights.weigh import particle_trace
+from hardpp.inference.weights.particles import particle_trace
 from hardpp.types import SequenceBatch
 
 CLOSE = {"rtol": 0, "atol": 1e-12}

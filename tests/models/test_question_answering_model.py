@@ -19,8 +19,8 @@ from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.importance_weighted import VIMCO
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
+from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import sample_sites
-from hardpp.inference.weights.weigh import particle_trace
 from hardpp.types import QuestionBatch
 
 CLOSE = {"rtol": 0, "atol": 1e-9}

@@ -48,6 +48,8 @@ class History(NamedTuple):
 @torch.no_grad()
 def history_of(table: WeightTable) -> History:
     """Reads off a table and its sites what was known before each draw."""
+    if table.particles:
+        return History(*map(_along_particles, zip(*map(history_of, table.particles), strict=True)))
     terms, live, latents = table.stage_weights, table.live, table.latents
     none = terms.new_zeros(())
     guide, comparable = [elements(latent.guide) for latent in latents], _comparable(latents)
@@ -59,15 +61,20 @@ def history_of(table: WeightTable) -> History:
             value = none.expand(() if steps is None else (steps,)) if quantity is None else quantity
             if counts is not None:
                 value = value.where(counts, value.new_zeros(()))
-            columns.append(table.layout.place(value.to(terms.dtype), steps is not None))
+            columns.append(table.layout.place_at(value.to(terms.dtype), latent.guide, len(terms)))
         return side_by_side(columns, terms.shape[:-1])
 
     pairs = [
-        (q, elements(latent.model)[0]) if latent.guide["name"] in comparable else None
+        (q, elements(latent.model)[0]) if latent.model and latent.guide["name"] in comparable else None
         for latent, (q, _) in zip(latents, guide, strict=True)
     ]
     entropy, kl = by_stage(entropies([q for q, _ in guide])), by_stage(divergences(pairs))
     return History(prefix_sums(terms), entropy, kl, prefix_sums(live.to(terms.dtype)), live)
+
+
+def _along_particles(parts: Sequence[Tensor]) -> Tensor:
+    stages = max(part.shape[-1] for part in parts)
+    return torch.cat([nn.functional.pad(part, (0, stages - part.shape[-1])) for part in parts])
 
 
 # Latents of as many steps in both programs, and before which the model draws none that the guide draws later:
@@ -75,6 +82,8 @@ def history_of(table: WeightTable) -> History:
 def _comparable(latents: Sequence[Latent]) -> set[str]:
     names, least = set(), float("inf")
     for latent in reversed(latents):
+        if latent.model is None:
+            continue
         if latent.order < least and steps_of(latent.guide) == steps_of(latent.model):
             names.add(latent.guide["name"])
         least = min(least, latent.order)

@@ -19,6 +19,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 
 from hardpp.errors import UsageError
+from hardpp.inference.weights.model_guide_match import replayed
+from hardpp.inference.weights.particles import LastSite, check_plates, failures_of
 from hardpp.inference.weights.sample_sites import Site, plates_of
 from hardpp.types import Program
 
@@ -30,21 +32,34 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
 
     Refuses latents whose values cannot be listed, and more outside `pyro.markov` than a tensor has dims.
     """
-    every = _EveryValue(nesting)
-    with EnumMessenger(-1 - nesting):
+    every, last = _EveryValue(nesting), LastSite()
+    with EnumMessenger(-1 - nesting), failures_of("program", last):
         try:
-            return poutine.trace(every(_InSight()(program))).get_trace(*args, **kwargs)
+            return poutine.trace(every(_InSight()(last(program)))).get_trace(*args, **kwargs)
         except NotImplementedError as fault:
             if every.latest is None or _lists_values(every.latest["fn"]):
                 raise  # not the latent's fault
             raise _not_enumerable(every.latest) from fault
 
 
-def replayed_trace(program: Program, guide_trace: Trace, args: Any, kwargs: Any) -> Trace:
+def replayed_trace(program: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
     """Runs a model at the enumerated latents of a guide."""
     # A messenger of its own keeps the model's pyro.markov apart from the guide's.
-    replayed = poutine.replay(EnumMessenger()(_InSight()(program)), trace=guide_trace)
-    return poutine.trace(replayed).get_trace(*args, **kwargs)
+    last = LastSite()
+    enumerated = _Plates(nesting)(EnumMessenger()(_InSight()(last(program))))
+    with failures_of("model", last):
+        return poutine.trace(replayed(enumerated, guide_trace)).get_trace(*args, **kwargs)
+
+
+class _Plates(Messenger):
+    """Refuses plates where values are to be."""
+
+    def __init__(self, nesting: int):
+        super().__init__()
+        self.nesting = nesting
+
+    def _pyro_sample(self, site: Site) -> None:
+        check_plates(site, self.nesting)
 
 
 class _InSight(Messenger):
@@ -66,10 +81,11 @@ class _EveryValue(Messenger):
 
     def __init__(self, nesting: int):
         super().__init__()
-        self.dims = nesting + 1  # Categorical holds its probabilities in one dim more
+        self.nesting, self.dims = nesting, nesting + 1  # Categorical holds its probabilities in one dim more
         self.latest: Site | None = None
 
     def _pyro_sample(self, site: Site) -> None:
+        check_plates(site, self.nesting)
         if site["is_observed"] or site_is_subsample(site):
             return
         if not getattr(site["fn"], "has_enumerate_support", False):

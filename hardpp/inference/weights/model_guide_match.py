@@ -1,46 +1,116 @@
-"""Checks that model and guide draw the same latents, in the same plates."""
+"""Checks that model and guide draw the same latents, in the same plates and under the same masks.
+
+The checks are made as the model comes to each latent, before it computes anything with a value that does not
+suit it.
+"""
 
 from typing import Any
 
+import torch
 from pyro.distributions import Delta
 from pyro.infer.util import is_validation_enabled
+from pyro.poutine import Trace
+from pyro.poutine.replay_messenger import ReplayMessenger
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import constraints
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import Site, plates_of
+from hardpp.inference.weights.sample_sites import DRAWN_AS, Site, elements, plates_of, sample_sites
+from hardpp.types import Program
+
+
+def replayed(model: Program, draws: Trace) -> Program:
+    """The model at the draws of a guide, each of its latents checked against that of the guide.
+
+    Raises:
+        UsageError: when it runs, and a latent of the guide is none of the model's, or in other plates, under
+            another mask, or takes values that the model's does not.
+    """
+    program: Program = _Replayed(draws)(model)
+    return program
+
+
+class _Replayed(ReplayMessenger):
+    def _pyro_sample(self, msg: Any) -> None:
+        if not site_is_subsample(msg):
+            drawn = self.trace.nodes.get(msg["name"])
+            if msg["is_observed"]:
+                if not msg["infer"].get("_deterministic"):
+                    check_not_observed(msg["name"], drawn)
+            elif drawn is None:
+                _missing(msg["name"], self.trace)
+            elif drawn["is_observed"]:
+                raise UsageError(f"the guide observes site {msg['name']!r}, but a guide only draws latents")
+            else:
+                check_latent(msg, drawn)
+        super()._pyro_sample(msg)
+        if msg["done"] and not msg["is_observed"] and not site_is_subsample(msg):
+            kind = type(self.trace.nodes[msg["name"]]["fn"]).__name__
+            msg["infer"] = {**msg["infer"], DRAWN_AS: f"{kind} by the guide"}
+
+
+def check_not_observed(name: str, drawn: Site | None) -> None:
+    """Refuses a site that the guide has and the model observes."""
+    if drawn is not None and drawn["type"] == "sample":
+        does = "observes" if drawn["is_observed"] else "draws"
+        why = ", but a guide only draws latents" if drawn["is_observed"] else ", which the model observes"
+        raise UsageError(f"the guide {does} site {name!r}{why}")
 
 
 def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site]) -> None:
-    """Both programs must draw the same latents in the same plates, and the guide nothing else.
+    """Both programs must have drawn the same latents, and the guide nothing else.
 
-    Supports are compared only while Pyro's validation is on, as in the first step of `hardpp train`.
+    A guide may have factors (`pyro.factor`) and auxiliary sites, which later sites of it are functions of.
 
     Raises:
-        UsageError: they do not; the message names the site, what the guide has and what the model wants.
+        UsageError: they have not; the message names the site, what the guide has and what the model wants.
     """
-    for name, site in guide_sites.items():
+    for name, site in model_sites.items():
         if site["is_observed"]:
-            raise UsageError(f"the guide observes site {name!r}, but a guide only draws latents")
-    missing = [n for n, site in model_sites.items() if not site["is_observed"] and n not in guide_sites]
-    extra = [name for name in guide_sites if name not in model_sites]
-    if missing:
-        instead = f"; it draws {extra[0]!r} instead" if extra else ""
-        raise UsageError(f"the model's latent site {missing[0]!r} is missing in the guide{instead}")
-    if extra:
-        raise UsageError(f"the guide's site {extra[0]!r} is missing in the model")
-    for name, site in guide_sites.items():
-        if model_sites[name]["is_observed"]:
-            raise UsageError(f"the guide draws site {name!r}, which the model observes")
-        _check_plates(name, model_sites[name], site)
-        if is_validation_enabled():
-            _check_support(name, model_sites[name]["fn"], site["fn"])
+            check_not_observed(name, guide_sites.get(name))
+        elif name not in guide_sites:
+            _missing(name, guide_sites, model_sites)
+    names = list(guide_sites)
+    for place, (name, site) in enumerate(guide_sites.items()):
+        if name in model_sites:
+            _check_plates(name, model_sites[name], site)
+            continue
+        if not site["infer"].get("is_auxiliary"):
+            check_not_observed(name, site if site["is_observed"] else None)
+            raise UsageError(f"the guide's site {name!r} is missing in the model")
+        if not site["is_observed"] and not any(_is_delta(guide_sites[n]["fn"]) for n in names[place:]):
+            raise UsageError(
+                f"the guide's auxiliary site {name!r} is missing in the model, and no later site of the "
+                "guide is a function of it (a Delta), so that log p - log q bounds nothing"
+            )
+
+
+def check_latent(model_site: Site, guide_site: Site) -> None:
+    """Refuses a latent that the two programs have in different plates, masks, shapes or supports."""
+    name = guide_site["name"]
+    _check_plates(name, model_site, guide_site)
+    if not isinstance(model_site["fn"], Delta):  # else a handler has relaxed it
+        _check_support(name, model_site["fn"], guide_site["fn"])
+    _check_masks(name, model_site, guide_site)
+
+
+def _missing(name: str, guide_trace: Any, model_sites: Any = ()) -> None:
+    guide_sites = sample_sites(guide_trace) if isinstance(guide_trace, Trace) else guide_trace
+    others = [
+        n for n in guide_sites if n not in model_sites and not guide_sites[n]["infer"].get("is_auxiliary")
+    ]
+    instead = f"; it draws {', '.join(map(repr, others))}" if others else ""
+    raise UsageError(f"the model's latent site {name!r} is missing in the guide{instead}")
 
 
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
     (expected, outer), (got, inner) = _plates(model_site), _plates(guide_site)
     if expected != got:
-        raise UsageError(f"site {name!r} has shape {expected} in the model's plates but {got} in the guide's")
+        raise UsageError(
+            f"site {name!r} has shape {expected} in the model's plates {outer} but {got} in the guide's "
+            f"{inner}"
+        )
     if outer != inner:  # per-datum bounds need to know which plates are the same
         raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
 
@@ -55,25 +125,66 @@ def _plates(site: Site) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
 
 def _check_support(name: str, model_fn: Any, guide_fn: Any) -> None:
-    if isinstance(model_fn, Delta):  # a latent that a handler has relaxed
-        return
     if model_fn.event_shape != guide_fn.event_shape:
         raise UsageError(
             f"site {name!r} has event shape {tuple(model_fn.event_shape)} in the model "
             f"but {tuple(guide_fn.event_shape)} in the guide"
         )
-    in_model, in_guide = _support(model_fn), _support(guide_fn)
-    if in_model != in_guide:
-        raise UsageError(f"site {name!r} takes {in_model} in the model but {in_guide} in the guide")
+    if _is_delta(guide_fn):  # one value, which the model finds possible or not
+        return
+    model, guide = _support(model_fn), _support(guide_fn)
+    if model.is_discrete != guide.is_discrete or not _within(guide, model):
+        raise UsageError(f"site {name!r} takes {_said(model)} in the model but {_said(guide)} in the guide")
 
 
-# Real supports may lie within one another; of discrete ones a difference is a mistake.
-def _support(fn: Any) -> str:
+def _is_delta(fn: Any) -> bool:
+    while hasattr(fn, "base_dist") and not isinstance(fn, Delta):
+        fn = fn.base_dist
+    return isinstance(fn, Delta)
+
+
+def _support(fn: Any) -> Any:
     support = fn.support
     while isinstance(support, constraints.independent):
         support = support.base_constraint
+    return support
+
+
+# May a guide leave out values? Yes; but it may not draw what the model has no value for.
+def _within(guide: Any, model: Any) -> bool:
+    if not model.is_discrete:
+        return True  # real supports may lie within one another
+    (low, high), (least, most) = _bounds(guide), _bounds(model)
+    ends = (least <= low, high <= most)  # tensors where each element has values of its own
+    return all(bool(end.all()) if isinstance(end, Tensor) else end for end in ends)
+
+
+def _bounds(support: Any) -> tuple[Any, Any]:
+    if support is constraints.boolean:
+        return 0, 1
+    return getattr(support, "lower_bound", 0), getattr(support, "upper_bound", float("inf"))
+
+
+def _said(support: Any) -> str:
     if not support.is_discrete:
         return "continuous values"
-    if isinstance(support, constraints.integer_interval) and not isinstance(support.upper_bound, Tensor):
-        return f"the integers {support.lower_bound} to {support.upper_bound}"
-    return "the integers 0 to 1" if support is constraints.boolean else "integers"
+    low, high = _bounds(support)
+    return "integers" if isinstance(high, Tensor) or high == float("inf") else f"the integers {low} to {high}"
+
+
+def _check_masks(name: str, model_site: Site, guide_site: Site) -> None:
+    value = guide_site["value"]
+    in_model, in_guide = (elements(site | {"value": value})[1] for site in (model_site, guide_site))
+    if in_model is in_guide or not (value.device.type == "cpu" or is_validation_enabled()):
+        return  # a comparison on a device waits for it
+    everywhere = torch.ones((), dtype=torch.bool, device=value.device)
+    model, guide = (everywhere if each is None else each for each in (in_model, in_guide))
+    if not torch.equal(*torch.broadcast_tensors(model, guide)):
+        raise UsageError(
+            f"site {name!r} counts in {_counted(in_model)} in the model but in {_counted(in_guide)} in the "
+            "guide: both want the same poutine.mask"
+        )
+
+
+def _counted(mask: Tensor | None) -> str:
+    return "all of its elements" if mask is None else f"{int(mask.sum())} of {mask.numel()} elements"

@@ -28,6 +28,7 @@ from torch import Tensor
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
+from hardpp.inference.weights.sample_sites import site_log_prob
 from hardpp.inference.weights.stages import side_by_side
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.precision import at_least_single
@@ -100,8 +101,8 @@ def by_proposal(table: WeightTable) -> WeightTable:
     sites, log_q = [latent.guide for latent in table.latents], table.log_q
     if any(DRAWN_FROM in site["infer"] for site in sites):
         drawn = [site | {"fn": site["infer"].get(DRAWN_FROM, site["fn"])} for site in sites]
-        columns = [log_q.new_zeros(()), *map(table.layout.term, drawn)]
-        log_q = side_by_side(columns, log_q.shape[:-1])
+        terms = [table.layout.place_at(site_log_prob(site, steps=True), site, len(log_q)) for site in drawn]
+        log_q = side_by_side([log_q.new_zeros(()), *terms], log_q.shape[:-1])
     return table._replace(log_q=log_q.detach(), score=table.log_q)
 
 

@@ -1,6 +1,6 @@
 """The sites of a trace that carry probability, one by one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pyro.distributions import MaskedDistribution
@@ -13,8 +13,17 @@ from hardpp.errors import UsageError
 from hardpp.ops.precision import at_least_single
 
 PARTICLES = "num_particles_vectorized"  # Pyro's own name for the plate over particles
+DRAWN_AS = "drawn_as"  # key of a replayed site's infer: the name of the guide's distribution
+APART = "depends_on_no_draw"  # key of a site's infer: its distribution is the same for all particles
 
 Site = dict[str, Any]  # a node of a trace
+
+
+class Plate(NamedTuple):
+    """A plate that a site is in; model and guide have the same ones."""
+
+    name: str
+    dim: int | None  # negative; None of a sequential plate, which is a loop in Python
 
 
 def sample_sites(trace: Trace) -> dict[str, Site]:
@@ -29,8 +38,18 @@ def sample_sites(trace: Trace) -> dict[str, Site]:
 
 
 def plates_of(site: Site) -> list[Any]:
-    """The vectorised plates that a site is in, without that of the particles."""
+    """The vectorised plates that a site is in, the outermost first, without that of the particles."""
     return [frame for frame in site["cond_indep_stack"] if frame.vectorized and frame.name != PARTICLES]
+
+
+def all_plates_of(site: Site) -> list[Plate]:
+    """The plates that a site is in, sequential ones too, the outermost first."""
+    return [Plate(frame.name, frame.dim) for frame in site["cond_indep_stack"] if frame.name != PARTICLES]
+
+
+def named(plates: Any) -> str:
+    """Plates for a message, by name."""
+    return ", ".join(repr(plate.name) for plate in plates)
 
 
 def steps_of(site: Site) -> int | None:
@@ -71,18 +90,50 @@ def site_log_prob(site: Site, *, steps: bool = False) -> Tensor:
     return terms.where(mask.unsqueeze(-1) if by_step else mask, terms.new_zeros(()))
 
 
+def expanded(fn: Any, shape: Any) -> Any:
+    """A distribution of a larger batch shape, which keeps what `has_rsample_` said of the given one."""
+    new, old = fn.expand(shape), fn
+    wider = new
+    while new.has_rsample != old.has_rsample and hasattr(new, "base_dist"):
+        new, old = new.base_dist, old.base_dist
+    if new.has_rsample != old.has_rsample:
+        new.has_rsample = old.has_rsample
+    return wider
+
+
+def different_scale(sites: list[Site]) -> Site | None:
+    """The first of the sites whose scale, by plates and poutine.scale, is not that of the first one."""
+    first = sites[0]["scale"]
+    for site in sites[1:]:
+        if not (site["scale"] is first or _equal(site["scale"], first)):
+            return site
+    return None
+
+
 def common_scale(sites: list[Site]) -> float | Tensor:
-    """The one scale that plates and poutine.scale give to all sites.
+    """The one scale that plates and poutine.scale give to all sites: a number, or (*plates).
 
     Raises:
         UsageError: two sites have different scales.
     """
-    first = sites[0]
-    for site in sites[1:]:
-        if site["scale"] is not first["scale"] and site["scale"] != first["scale"]:
-            raise UsageError(
-                f"site {site['name']!r} is scaled by {float(site['scale'])} but site {first['name']!r} by "
-                f"{float(first['scale'])}; all sites must share one poutine.scale and subsampling factor"
-            )
+    other, first = different_scale(sites), sites[0]
+    if other is not None:
+        raise UsageError(
+            f"site {other['name']!r} is scaled by {_shown(other['scale'])} but site {first['name']!r} by "
+            f"{_shown(first['scale'])}; all sites must share one poutine.scale and subsampling factor"
+        )
     scale: float | Tensor = first["scale"]
     return scale
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    same = one == other
+    return bool(same.all()) if isinstance(same, Tensor) else same
+
+
+def _shown(scale: Any) -> str:
+    if isinstance(scale, Tensor) and scale.numel() > 1:
+        return f"a tensor of shape {tuple(scale.shape)}"
+    return str(float(scale))

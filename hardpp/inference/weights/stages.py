@@ -5,12 +5,14 @@ up to the next one. A term of an earlier stage cannot depend on a later latent (
 sums over stages >= s are all that the s-th latent is to be credited with: the causal credit of
 `pyro.infer.TraceGraph_ELBO`, without its provenance.
 
+A model may draw the latents in another order than the guide. Its terms then belong to the last of the
+guide's latents that it has drawn so far, for they may depend on any of these.
+
 A `StepIndependent` site is as many latents as it has steps, so it fills a block of stages; a
 `StepIndependent` observation of as many steps after it is spread over the same block.
 
 Source: Schulman et al. (2015), Gradient Estimation Using Stochastic Computation Graphs.
-Shapes: K particles, I instances (the plates that all sites share), N stages, T steps of a `StepIndependent`
-site.
+Shapes: K particles, I instances, N stages, T steps of a `StepIndependent` site.
 """
 
 from collections.abc import Sequence
@@ -31,13 +33,18 @@ class Stages:
         self.last: list[list[Tensor]] = [[] for _ in self.steps]  # of the last stage of a block
         self.reached = 0
 
-    def add(self, name: str, site: Site, term: Tensor) -> None:
-        """Takes the term of a site, (K or 1, *I), or (K or 1, *I, T) by step; sites come in program order."""
+    def add(self, name: str, steps: int | None, term: Tensor | None) -> None:
+        """Takes the term of a site, (K or 1, *I), or (K or 1, *I, T) by step; sites come in program order.
+
+        None stands for a site without a term, which is passed all the same.
+        """
         own = self.number.get(name, 0)
         self.reached = max(self.reached, own)
-        steps, to = steps_of(site), own or self.reached
-        if steps is not None and steps == self.steps[to]:
-            self.blocks[to].append(term)
+        if term is None:
+            return
+        # A latent that the guide draws before the reached one may depend on any of its steps.
+        if steps is not None and steps == self.steps[self.reached] and own in (0, self.reached):
+            self.blocks[self.reached].append(term)
         else:
             self.last[self.reached].append(term if steps is None else term.sum(-1))
 

@@ -2,12 +2,10 @@
 
     z[k] ~ q,     log w[k] = log p(y, z[k]) - log q(z[k])
 
-Particles are one more dim, to the left of all plates. That is like a `pyro.plate` around a program, but only
-what is drawn is repeated K times: what is scored (an observation, a replayed latent) broadcasts by itself, so
-repeating its distribution would be work for nothing at every site.
-
-Whatever an estimator does differently is a handler here (`Handlers`). A guide that is the model's own prior
-(it says so by an attribute `prior_of`) needs no run of its own: one run of the model draws and scores.
+Particles are run at once, as one more dim (`hardpp.inference.weights.particles`), or one by one, which takes
+any program and K times as long. Whatever an estimator does differently is a handler here (`Handlers`). A
+guide that is the model's own prior (it says so by an attribute `prior_of`) needs no run of its own: one run
+of the model draws and scores.
 
 Shapes: K particles (see `hardpp.inference.weights.weight_table`).
 """
@@ -16,16 +14,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypedDict
 
-from pyro import poutine
-from pyro.infer import Trace_ELBO
 from pyro.poutine import Trace
-from pyro.poutine.indep_messenger import CondIndepStackFrame
-from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import PARTICLES
-from hardpp.inference.weights.weight_table import WeightTable, tabulate
+from hardpp.inference.weights.alone import check_alone
+from hardpp.inference.weights.model_guide_match import replayed
+from hardpp.inference.weights.nesting import plate_nesting
+from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.tabulate import Weighing, tabulate
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import Program
 
 
@@ -53,8 +50,10 @@ def weigh(
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
-    nesting: int | None = None,
-    handlers: Handlers | None = None,
+    how: Weighing | None = None,
+    handlers: Callable[[], Handlers] = Handlers,
+    one_by_one: bool = False,
+    check: bool = False,
 ) -> WeightTable:
     """Draws particles from the guide and tabulates log p and log q of each.
 
@@ -62,36 +61,43 @@ def weigh(
         model, guide: programs over the same latent sites.
         particles: K.
         args, kwargs: what both programs take.
-        nesting: how many dims their plates take; by default see `plate_nesting`.
-        handlers: what is to be done differently.
+        how: what their plates are, and what is weighed; by default see `plate_nesting`.
+        handlers: says what is to be done differently, anew for every run.
+        one_by_one: run the programs once for each particle.
+        check: score some particles alone as well, see `hardpp.inference.weights.alone`.
 
     Raises:
-        UsageError: the programs do not go together, see `hardpp.inference.weights.weight_table.tabulate`.
+        UsageError: a program fails, or they do not go together, see `hardpp.inference.weights.tabulate`.
     """
-    kwargs, handlers = dict(kwargs or {}), handlers or {}
-    nesting = plate_nesting(model, guide, args, kwargs) if nesting is None else nesting
-    if "guide" in handlers:
-        guide = handlers["guide"](guide)
+    kwargs = dict(kwargs or {})
+    for role, program in (("model", model), ("guide", guide)):
+        if not callable(program):
+            raise UsageError(f"the {role} is {program!r}, and no program")
+    how = Weighing(plate_nesting(model, guide, args, kwargs)) if how is None else how
+    runs, at_once = (particles, 1) if one_by_one else (1, particles)
+    pairs, extra = [], 0
+    for _ in range(runs):
+        special = handlers()
+        extra = special.get("extra", 0)
+        pairs.append(_run(model, guide, at_once, args, kwargs, how.nesting, special))
+    table = tabulate(pairs, at_once, how, extra)
+    if at_once > 1 and check:
+        check_alone(model, guide, pairs[0][1], at_once, how.nesting, args, kwargs)
+    return table._replace(args=args, kwargs=kwargs)
+
+
+# The traces of model and guide.
+def _run(
+    model: Program, guide: Program, particles: int, args: Any, kwargs: Any, nesting: int, handlers: Handlers
+) -> tuple[Trace, Trace]:
     once = "score" not in handlers and getattr(guide, "prior_of", None) is model
+    draws = handlers["guide"](model if once else guide) if "guide" in handlers else model if once else guide
     with handlers.get("draw", nullcontext()):
-        drawn = particle_trace(model if once else guide, particles, nesting, args, kwargs)
+        drawn = particle_trace(draws, particles, nesting, args, kwargs, role="guide")
     if once:
-        model_trace, guide_trace = drawn, without_observations(drawn)
-    else:
-        score = handlers.get("score", _replayed)
-        rows = particles + handlers.get("extra", 0)
-        model_trace, guide_trace = particle_trace(score(model, drawn), rows, nesting, args, kwargs), drawn
-    return tabulate(model_trace, guide_trace, particles, nesting)._replace(args=args, kwargs=kwargs)
-
-
-def plate_nesting(model: Program, guide: Program, args: Any, kwargs: Any) -> int:
-    """How many dims the programs' plates take: declared by the model, or else found by running both once."""
-    declared = getattr(model, "max_plate_nesting", None)
-    if declared is not None:
-        return int(declared)
-    guess = Trace_ELBO()
-    guess._guess_max_plate_nesting(model, guide, args, kwargs)
-    return int(guess.max_plate_nesting)
+        return drawn, without_observations(drawn)
+    scored, rows = handlers.get("score", replayed)(model, drawn), particles + handlers.get("extra", 0)
+    return particle_trace(scored, rows, nesting, args, kwargs, role="model"), drawn
 
 
 def without_observations(trace: Trace) -> Trace:
@@ -101,42 +107,3 @@ def without_observations(trace: Trace) -> Trace:
         if site["type"] == "sample" and site["is_observed"]:
             latents.remove_node(name)
     return latents
-
-
-def _replayed(model: Program, draws: Trace) -> Program:
-    return poutine.replay(model, trace=draws)
-
-
-def particle_trace(program: Program, particles: int, nesting: int, args: Any, kwargs: Any) -> Trace:
-    """Runs a program with K particles (no dim of their own for one particle).
-
-    Raises:
-        UsageError: a plate of the program is where the particles are to be.
-    """
-    if particles > 1:
-        program = _Particles(particles, nesting)(program)
-    return poutine.trace(program).get_trace(*args, **kwargs)
-
-
-class _Particles(Messenger):
-    """Makes every site of a program independent in K particles, a dim left of `nesting` plates."""
-
-    def __init__(self, particles: int, nesting: int):
-        super().__init__()
-        self.particles, self.dim = particles, -1 - nesting
-        self.frame = CondIndepStackFrame(PARTICLES, self.dim, particles, 0, particles)
-
-    def _pyro_sample(self, msg: Any) -> None:
-        for frame in msg["cond_indep_stack"]:
-            if frame.dim is not None and frame.dim <= self.dim:
-                raise UsageError(
-                    f"site {msg['name']!r} is in plate {frame.name!r} at dim {frame.dim}, but "
-                    f"max_plate_nesting is {-1 - self.dim}"
-                )
-        msg["cond_indep_stack"] = (self.frame, *msg["cond_indep_stack"])
-        if msg["done"] or msg["is_observed"] or site_is_subsample(msg):
-            return
-        shape = msg["fn"].batch_shape
-        if len(shape) < -self.dim or shape[0] != self.particles:
-            missing = (1,) * (-1 - self.dim - len(shape))
-            msg["fn"] = msg["fn"].expand((self.particles, *missing, *shape[len(shape) + self.dim + 1 :]))

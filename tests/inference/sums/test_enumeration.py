@@ -89,7 +89,7 @@ def test_what_is_not_implemented_in_the_program_is_not_the_latent_s_fault() -> N
         pyro.sample("z", dist.Bernoulli(0.5))
         raise NotImplementedError("a model to be written")
 
-    with pytest.raises(NotImplementedError, match="to be written"):
+    with pytest.raises(UsageError, match=r"fails after site 'z'.* NotImplementedError: a model to be"):
         ExactMarginal(max_plate_nesting=0).estimate(model, model)
 
 
@@ -139,8 +139,10 @@ def looks_back(
 @pytest.mark.parametrize(("back", "history"), [(2, 1), (3, 2), (4, 1)])
 def test_too_short_a_history(back: int, history: int, kind: str) -> None:
     model = looks_back(6, back, history, kind=kind)
+    with pytest.raises(UsageError, match=f"'z_{back}' depends on 'z_0', which pyro.markov has let go"):
+        ExactMarginal().estimate(model, lambda: None)
     pattern = f"'z_{back}' depends on a latent that pyro.markov has let go of: give pyro.markov, in model"
-    with pytest.raises(UsageError, match=pattern):
+    with pyro.validation_enabled(False), pytest.raises(UsageError, match=pattern):
         ExactMarginal().estimate(model, lambda: None)
     right = looks_back(6, back, back, kind=kind)
     expected = ExactMarginal().estimate(looks_back(6, back, 0, kind=kind), lambda: None).bound
@@ -226,5 +228,6 @@ def test_a_given_nesting_is_kept() -> None:
             pyro.sample("z", dist.Categorical(logits=LOGITS))
 
     ask = partial(ExactMarginal(max_plate_nesting=3).posterior, model, lambda: None)
-    torch.testing.assert_close(ask()["z"], torch.full((2, 3), 1 / 3))
+    with pyro.validation_enabled(False):  # which would check the programs, too
+        torch.testing.assert_close(ask()["z"], torch.full((2, 3), 1 / 3))
     assert len(runs) == 1

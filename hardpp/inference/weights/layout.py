@@ -1,0 +1,175 @@
+"""Layouts: which plates a weight table keeps, and what a site adds to each of their elements.
+
+One element of the plates that are kept is an instance. A log-probability has a dim for each plate that its
+site is in; plates that are not kept are summed out. A site outside of a plate that is kept adds the same to
+all elements of it.
+
+A sequential plate, a loop in Python, is as one dim more, to the left of the others: a site in the i-th turn
+of the loop adds its term to the i-th element and nothing to the others.
+
+Shapes: K particles, I instances, T steps of a `StepIndependent` site.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hardpp.errors import UsageError
+from hardpp.inference.weights.sample_sites import PARTICLES, Plate, Site, all_plates_of, named, steps_of
+
+Turns = Mapping[str, Mapping[int, int]]  # by sequential plate, which turn each of Pyro's counters is
+
+
+class Term(NamedTuple):
+    """A log-probability with a dim for each plate that it depends on."""
+
+    value: Tensor  # (K or 1, *plates), with T on the right by step; of size 1 along the plates of others
+    plates: frozenset[Plate]
+    steps: bool = False
+    turns: Mapping[str, int] = MappingProxyType({})  # which turn it is in, by sequential plate
+    scale: float | Tensor = 1.0  # what plates and poutine.scale multiply it with: a number, or (*plates)
+
+    def scaled(self) -> "Term":
+        """The term multiplied by its scale."""
+        scale = self.scale
+        if isinstance(scale, Tensor) and self.steps:
+            scale = scale.unsqueeze(-1)
+        return self._replace(value=self.value * scale, scale=1.0)
+
+
+class Layout(NamedTuple):
+    """How log-probabilities become (K, *I)."""
+
+    nesting: int  # dims that vectorised plates take
+    instances: tuple[Plate, ...] = ()  # the plates that are kept, from left to right
+    sizes: Mapping[Plate, int] = MappingProxyType({})  # of them
+    data: Plate | None = None  # the plate of data; None: the whole batch is one datum
+    turns: Turns = MappingProxyType({})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the instances' plates."""
+        return tuple(self.sizes[plate] for plate in self.instances)
+
+    def keeping(self, plates: Iterable[Plate], sites: Iterable[Site]) -> "Layout":
+        """The layout that keeps these plates, which the sites are in."""
+        kept = [plate for plate in plates if plate.dim is not None or plate.name in self.turns]
+        kept.sort(key=lambda plate: (plate.dim is not None, plate.dim or 0))
+        frames = [frame for site in sites for frame in site["cond_indep_stack"]]
+        sizes = {Plate(frame.name, frame.dim): frame.size for frame in frames}
+        data = self.data if self.data in kept else None
+        return self._replace(instances=tuple(kept), sizes={p: sizes[p] for p in kept}, data=data)
+
+    def place(self, term: Term) -> Tensor:
+        """A term as (K or 1, *I), or (K or 1, *I, T) by step, of size 1 along plates that it is not in."""
+        value, right, n = term.value, int(term.steps), self.nesting
+        kept = {plate.dim for plate in self.instances if plate in term.plates}
+        gone = [d - right for d in range(-n, 0) if d not in kept and value.shape[d - right] > 1]
+        if gone:
+            value = value.sum(gone, keepdim=True)
+        held = {plate.dim for plate in self.instances}
+        if len(held - {None}) < n:
+            value = value.squeeze(tuple(d - right for d in range(-n, 0) if d not in held))
+        for place, plate in enumerate(self.instances, start=1):
+            if plate.dim is None:  # these come first
+                value = value.unsqueeze(place)
+                if plate in term.plates:
+                    turn, size = term.turns[plate.name], self.sizes[plate]
+                    ends = (turn, size - 1 - turn)
+                    value = torch.nn.functional.pad(value, (0, 0) * (value.dim() - 1 - place) + ends)
+        return value
+
+    def place_at(self, value: Tensor, site: Site, rows: int) -> Tensor:
+        """What stands over the plates of a site (and its steps) in so many rows, as `place` makes it."""
+        return self.place(self.term(value, site, rows))
+
+    def per_datum(self, terms: Tensor, leading: int) -> Tensor:
+        """Sums (*leading, *I) over all plates but that of data: (*leading, B)."""
+        gone = [leading + i for i, plate in enumerate(self.instances) if plate != self.data]
+        terms = terms.sum(gone) if gone else terms
+        return terms if self.data else terms.unsqueeze(-1)
+
+    def within(self, terms: Tensor, coarser: "Layout") -> Tensor:
+        """Sums (*I) over the plates that a coarser layout does not keep: its (*I)."""
+        gone = [i for i, plate in enumerate(self.instances) if plate not in coarser.instances]
+        return terms.sum(gone) if gone else terms
+
+    def term(self, value: Tensor, site: Site, rows: int = 1) -> Term:
+        """Gives a site's log-probabilities a dim for every plate; there are at most so many `rows` of them.
+
+        Raises:
+            UsageError: a dim is neither that of the particles nor of a plate that the site is in.
+        """
+        steps = steps_of(site) is not None
+        sizes = {frame.dim: frame.size for frame in site["cond_indep_stack"] if frame.name != PARTICLES}
+        dims = self.nesting + 1
+        missing = dims + steps - value.dim()
+        if missing > 0:
+            value = value.reshape((1,) * missing + value.shape)
+        shape = value.shape[: value.dim() - steps]
+        wanted = (rows, *(sizes.get(d, 1) for d in range(1 - dims, 0)))
+        if len(shape) > dims or any(size not in (1, full) for size, full in zip(shape, wanted, strict=True)):
+            raise UsageError(
+                f"site {site['name']!r} has log-probabilities of shape {tuple(shape)}, where its plates "
+                f"({named(all_plates_of(site))}) want {_shown(wanted)}: open a plate for every dim, or see "
+                "that what it observes and is given has none but those of its plates"
+            )
+        if shape[1:] != wanted[1:]:  # what a plate repeats counts once for each of its elements
+            value = value.expand(shape[:1] + wanted[1:] + value.shape[len(shape) :])
+        turns = {
+            f.name: self.turns[f.name][f.counter] for f in site["cond_indep_stack"] if f.name in self.turns
+        }
+        return Term(value, frozenset(all_plates_of(site)), steps, turns, site["scale"])
+
+
+def _hint(rows: int) -> str:
+    return " and of the particles, left of these (or give vectorize_particles=False)" if rows > 1 else ""
+
+
+def _shown(wanted: tuple[int, ...]) -> str:
+    rows, *plates = wanted
+    return str(tuple(plates)) + (f", with {rows} particles on the left" if rows > 1 else "")
+
+
+def layout_of(
+    sites: Sequence[Site], everything: Iterable[Site], nesting: int, data_plate: str | None
+) -> Layout:
+    """The layout that keeps the vectorised plates which all of some sites are in; the outermost is of data.
+
+    Args:
+        sites: some sites, at least one.
+        everything: all sites of both programs.
+        nesting: dims that vectorised plates take.
+        data_plate: the name of the plate of data, if it is not the outermost.
+
+    Raises:
+        UsageError: no site is in a plate called `data_plate`.
+    """
+    everything = list(everything)
+    if data_plate and not any(data_plate == p.name for site in everything for p in all_plates_of(site)):
+        raise UsageError(f"the programs have no plate {data_plate!r}, which is to be that of data")
+    layout = Layout(nesting, turns=turns_of(everything))
+    shared = [p for p in all_plates_of(sites[0]) if all(p in all_plates_of(site) for site in sites)]
+    shared = [plate for plate in shared if plate.dim is not None]
+    layout = layout.keeping(shared, sites)
+    data = next((plate for plate in shared if data_plate in (None, plate.name)), None)
+    return layout._replace(data=data if data in layout.instances else None)
+
+
+def turns_of(sites: Iterable[Site]) -> Turns:
+    """Which turn of each sequential plate a counter means; without plates that are gone through twice."""
+    counters: dict[str, set[int]] = {}
+    sizes: dict[str, int] = {}
+    for site in sites:
+        for frame in site["cond_indep_stack"]:
+            if not frame.vectorized:
+                counters.setdefault(frame.name, set()).add(frame.counter)
+                sizes[frame.name] = frame.size
+    return {
+        name: {counter: turn for turn, counter in enumerate(sorted(seen))}
+        for name, seen in counters.items()
+        if len(seen) <= sizes[name]
+    }

@@ -1,0 +1,180 @@
+"""From the traces of both programs to a weight table.
+
+What a site outside of the plates of the latents does to importance weights is decided here:
+
+- if it depends on no draw, it is the same for all particles, and weights stay those of each instance;
+- else the elements of a plate are weighed together, and a warning says which site makes it so.
+
+With one particle nothing is weighed, and every bound is a sum over sites.
+
+Shapes: those of `hardpp.inference.weights.weight_table`.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from pyro.poutine import Trace
+from torch import Tensor
+
+from hardpp.errors import UsageError
+from hardpp.inference.weights.credit import credit_tables
+from hardpp.inference.weights.layout import Layout, Term, layout_of, turns_of
+from hardpp.inference.weights.model_guide_match import check_same_latents
+from hardpp.inference.weights.particles import failures_of
+from hardpp.inference.weights.sample_sites import (
+    Site,
+    all_plates_of,
+    common_scale,
+    different_scale,
+    sample_sites,
+    site_log_prob,
+)
+from hardpp.inference.weights.weight_table import Terms, WeightTable, columns, joined
+
+
+class Weighing(NamedTuple):
+    """How terms of sites become weights.
+
+    Attributes:
+        nesting: how many dims plates take.
+        data_plate: the name of the plate of data, if it is not the outermost.
+        additive: is the bound a sum over sites? Sites may then have scales of their own, and latents are
+            credited in the plates that they are in.
+    """
+
+    nesting: int
+    data_plate: str | None = None
+    additive: bool = False
+
+
+def tabulate(
+    pairs: Sequence[tuple[Trace, Trace]], particles: int, how: Weighing, extra: int = 0
+) -> WeightTable:
+    """Fills the table of traces of model and guide.
+
+    Args:
+        pairs: one, or one a particle where they were run one by one.
+        particles: K, in each of the pairs.
+        how: what their plates are, and what is weighed.
+        extra: rows that the model has besides the particles; they come last.
+
+    Raises:
+        UsageError: a latent of one program is missing in the other; a dim of a site is none of its plates;
+            there is no plate of data, or a site that depends on draws is outside of the one that was named;
+            the sites' scales differ where the bound is no sum over sites.
+    """
+    runs = [(sample_sites(model), sample_sites(guide)) for model, guide in pairs]
+    for model_sites, guide_sites in runs:
+        check_same_latents(model_sites, guide_sites)
+    of_all = [site for model, guide in runs for site in [*guide.values(), *model.values()]]
+    if not of_all:
+        raise UsageError("the programs have no sample sites")
+    reader = Layout(how.nesting, turns=turns_of(of_all))
+    terms = [
+        (_terms("model", model, reader, particles + extra), _terms("guide", guide, reader, particles))
+        for model, guide in runs
+    ]
+    latents = [site for _, guide in runs for site in guide.values() if not site["is_observed"]]
+    one_by_one, single = len(runs) > 1, len(runs) * particles + extra == 1
+    dependent = [s for model, _ in terms for term, s in model.values() if one_by_one or len(term.value) > 1]
+    weighed = [*latents, *dependent] or [site for site in of_all if all_plates_of(site)] or of_all
+    layout = layout_of(weighed, of_all, how.nesting, how.data_plate)
+    _check_joint(layout, weighed, not single, how)
+    outside = {
+        name
+        for model, guide in terms
+        for name, (term, _) in model.items()
+        if name not in guide and not term.plates >= set(layout.instances)
+    }
+    inside = [{name: each for name, each in model.items() if name not in outside} for model, _ in terms]
+    scaled_sites = [
+        site
+        for model, (_, guide) in zip(inside, terms, strict=True)
+        for _, site in [*guide.values(), *model.values()]
+    ]
+    scale = _scale(layout, scaled_sites, how)
+    table = joined(
+        [
+            columns(layout, model, guide, particles, scaled=scale is None)
+            for model, (_, guide) in zip(inside, terms, strict=True)
+        ]
+    )
+    constant = _constant(layout, [terms[0][0][name] for name in outside if name in terms[0][0]])
+    table = table._replace(scale=1.0 if scale is None else scale, constant=constant)
+    finer = any(set(all_plates_of(site)) != set(layout.instances) for site in latents)
+    if not (how.additive and latents and (finer or (single and outside))):
+        return table
+    credited = [model for model, _ in terms] if single else inside
+    groups = [
+        credit_tables(layout, model, guide, particles, scaled=scale is None)
+        for model, (_, guide) in zip(credited, terms, strict=True)
+    ]
+    if len({tuple(each.layout.instances for each in group) for group in groups}) > 1:
+        return table  # one by one, particles may have latents in other plates
+    return table._replace(credit=tuple(joined(tables) for tables in zip(*groups, strict=True)))
+
+
+def _terms(role: str, sites: Mapping[str, Site], layout: Layout, rows: int) -> Terms:
+    terms = {}
+    for name, site in sites.items():
+        with failures_of(f"log-probability of site {name!r} of the {role}"):
+            value = site_log_prob(site, steps=True)
+        terms[name] = (layout.term(value, site, rows), site)
+    return terms
+
+
+# What sites add that are outside of plates of the instances, (B,): data share what is outside of theirs.
+def _constant(layout: Layout, terms: Sequence[tuple[Term, Site]]) -> Tensor | None:
+    data = () if layout.data is None else (layout.data,)
+    size = layout.sizes[data[0]] if data else 1
+    only = layout._replace(instances=data, sizes=dict.fromkeys(data, size))
+    total = None
+    for term, _ in terms:
+        value = only.place(term.scaled()).reshape(-1)  # (B,) or (1,)
+        value = value if term.plates >= set(data) else value.expand(size) / size
+        total = value if total is None else total + value
+    return total
+
+
+# Weights of several particles are of each datum, unless a site ties data together.
+def _check_joint(layout: Layout, weighed: Sequence[Site], several: bool, how: Weighing) -> None:
+    plates = [all_plates_of(site) for site in weighed]
+    wanted = next((own[0] for own in plates if own), None)
+    if how.data_plate is not None:
+        wanted = next(plate for own in plates for plate in own if plate.name == how.data_plate)
+    if wanted is None or layout.data == wanted:
+        return
+    if wanted.dim is None:
+        why = f"plate {wanted.name!r} is a loop in Python"
+    else:
+        outside = next(site["name"] for site, own in zip(weighed, plates, strict=True) if wanted not in own)
+        why = f"site {outside!r}, which depends on latents, is outside of plate {wanted.name!r}"
+    if how.data_plate is not None:
+        raise UsageError(f"{why}, so that there is no bound of each of its data")
+    if several and not how.additive:
+        warnings.warn(
+            f"{why}: all data are weighed together, and the bound of several particles is a joint one",
+            stacklevel=2,
+        )
+
+
+# What multiplies all terms, a number or (*I); None where each has a scale of its own.
+def _scale(layout: Layout, sites: list[Site], how: Weighing) -> float | Tensor | None:
+    if how.additive and different_scale(sites) is not None:
+        return None
+    scale = common_scale(sites)
+    if not isinstance(scale, Tensor) or scale.numel() == 1:
+        return scale if not isinstance(scale, Tensor) else scale.reshape(())
+    value = scale.reshape((1,) * (layout.nesting - scale.dim()) + scale.shape)
+    kept = {plate.dim for plate in layout.instances}
+    varies = [dim for dim in range(-value.dim(), 0) if value.shape[dim] > 1 and dim not in kept]
+    if not varies and value.dim() == layout.nesting:
+        plates = frozenset(plate for plate in layout.instances if plate.dim is not None)
+        return layout.place(Term(value.unsqueeze(0), plates))[0]
+    if how.additive:
+        return None
+    raise UsageError(
+        f"poutine.scale of shape {tuple(scale.shape)} differs within what is weighed together: where several "
+        "particles are weighed, a scale is a number or one for each datum"
+    )
