@@ -36,9 +36,9 @@ class LinearCategorical(TorchDistribution):
 
     `log_prob` and `sample` compute the logits chunk by chunk, once for each row of features, even if a plate
     repeats the row or it has several values; `logits` and `probs` hold all of them. Log-probabilities are
-    float32 or wider. They can be differentiated once. The backward pass reads from the device which rows it
-    may skip: one or two host synchronisations a site on CUDA, none in the forward pass. A small vocabulary is
-    a plain categorical.
+    float32 or wider. They can be differentiated twice, in reverse mode. The backward pass reads from the
+    device which rows it may skip: one or two host synchronisations a site on CUDA, none in the forward pass.
+    A small vocabulary is a plain categorical.
 
     Args:
         features: (..., H).

@@ -45,9 +45,9 @@ def linear_log_softmax(
     """Log-probabilities, in nats, of symbols whose logits are linear in features.
 
     Products run in the dtype the arguments promote to, or that of `torch.autocast` where it is on; the
-    softmax and the sums over chunks run in float32 or wider. Differentiable once. The backward pass asks
-    the device which rows to keep: on CUDA one host synchronisation a call, however many rows it has, and
-    two where only some of them were kept.
+    softmax and the sums over chunks run in float32 or wider. Differentiable twice, in reverse
+    mode. The backward pass asks the device which rows to keep: on CUDA one host synchronisation a call,
+    however many rows it has, and two where only some of them were kept. The second derivative skips none.
 
     Args:
         features: (..., H).
@@ -74,7 +74,7 @@ def linear_log_softmax(
     index = value.expand(shape).permute(order).reshape(R, U)
     flat = features.reshape(R, features.shape[-1])
     room = room_for(flat, weight, bias, chunk_bytes, kept_bytes if learns(flat, weight, bias) else 0)
-    out = row_log_softmax(flat, weight, bias, index, _normalise_all, room, negligible)
+    out = row_log_softmax(flat, weight, bias, index, None, _normalise_all, room, negligible)
     return _restored(out, order, shape)
 
 
@@ -116,7 +116,7 @@ def room_for(features: Tensor, weight: Tensor, bias: Tensor, chunk_bytes: int, k
     return Room(dtype, max(1, chunk_bytes // row), kept_bytes // row)
 
 
-def _normalise_all(softmax: RowSoftmax, sums: RowGradients | None) -> None:
+def _normalise_all(softmax: RowSoftmax, sums: RowGradients | None, log_weight: Tensor | None) -> None:
     softmax.normalise()
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from math import log
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,8 +51,8 @@ def pruned_mixture_terms(
 ) -> Tensor:
     """Log-probabilities of one symbol under the terms of mixtures; minus infinity for terms left out.
 
-    Differentiable once, as `linear_log_softmax` is. If a gradient may be asked for, the forward pass computes
-    it, too. Which terms count is read from the device: on CUDA a few host synchronisations a chunk.
+    Differentiable twice, as `linear_log_softmax` is. If a gradient may be asked for, the forward pass
+    computes it, too. Which terms count is read from the device: on CUDA a few host synchronisations a chunk.
 
     Args:
         features, weight, bias, chunk_bytes, kept_bytes: as for `linear_log_softmax`.
@@ -79,20 +79,30 @@ def pruned_mixture_terms(
         return linear_log_softmax(features, weight, bias, value, **options, negligible=negligible)
     index = value.expand(shape).reshape(-1, 1)
     flat = features.reshape(len(index), -1)
-    terms = Terms(shape, dim, log_weight.detach().expand(shape))
+    log_weight = log_weight.detach().expand(shape)
     negligible = max(negligible, GRADIENTS * tolerance)
-    visit = partial(
-        _visit_mean if average else _visit_mixture, terms=terms, tolerance=tolerance, negligible=negligible
-    )
+    counting = Counting(shape, dim, tolerance, negligible)
+    visit = partial(_visit_mean if average else _visit_mixture, counting=counting)
     room = room_for(flat, weight, bias, chunk_bytes, kept_bytes)
-    room = room._replace(kept=min(room.kept, len(terms.row)))  # for the term of largest weight
-    out = row_log_softmax(flat, weight, bias, index, visit, room, negligible)
+    room = room._replace(kept=min(room.kept, len(index) // shape[dim]))  # for the term of largest weight
+    out = row_log_softmax(flat, weight, bias, index, log_weight, visit, room, negligible)
     return out.reshape(shape)
 
 
+class Counting(NamedTuple):
+    """Which terms are of one mixture, and what decides which of them count."""
+
+    shape: torch.Size
+    dim: int
+    tolerance: float
+    negligible: float
+
+
 def _visit_mixture(
-    softmax: RowSoftmax, sums: RowGradients | None, terms: Terms, tolerance: float, negligible: float
+    softmax: RowSoftmax, sums: RowGradients | None, log_weight: Tensor, counting: Counting
 ) -> Tensor | None:
+    shape, dim, tolerance, negligible = counting
+    terms = Terms(shape, dim, log_weight)
     log_weight = terms.log_weight.to(torch.promote_types(terms.log_weight.dtype, softmax.out.dtype))
     largest, first = log_weight.max(1)
     mixture = (largest > -torch.inf).nonzero().squeeze(1)
@@ -127,8 +137,10 @@ def _visit_mixture(
 
 
 def _visit_mean(
-    softmax: RowSoftmax, sums: RowGradients | None, terms: Terms, tolerance: float, negligible: float
+    softmax: RowSoftmax, sums: RowGradients | None, log_weight: Tensor, counting: Counting
 ) -> Tensor | None:
+    shape, dim, tolerance, negligible = counting
+    terms = Terms(shape, dim, log_weight)
     softmax.out.zero_()
     loss = terms.log_weight.exp() * -terms.by_mixture(lower_bounds(softmax, terms))
     loss, order = loss.masked_fill(terms.log_weight == -torch.inf, 0.0).sort(1)

@@ -34,7 +34,7 @@ class Room(NamedTuple):
 class Kept(NamedTuple):
     """What the forward pass keeps for the backward pass."""
 
-    probs: Tensor  # (room, V), a row of features in each slot
+    probs: Tensor  # (slots, V), a row of features in each slot
     slot: Tensor  # (R) int64, the slot of a row, or -1
     mean_weight: Tensor  # (m, H) of the first m slots
 
@@ -58,6 +58,11 @@ class RowSoftmax:
         self.logits = features.new_empty(min(room.chunk, R), V, dtype=room.dtype)
         self.scratch = self.out.new_empty(0 if room.kept >= R else len(self.logits), V)
         self.used = 0
+
+    @property
+    def filled(self) -> Kept:
+        """What is kept, without the room that was not used."""
+        return self.kept._replace(probs=self.kept.probs[: self.used])
 
     def normalise(self, rows: Tensor | None = None) -> Tensor:
         """Fills in the log-probabilities of rows (n,), or of all; returns their log normalisers (n,)."""

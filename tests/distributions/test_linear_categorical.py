@@ -263,6 +263,23 @@ def test_every_objective_sees_a_categorical(
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
+@pytest.mark.parametrize("mask", [MASK, torch.ones_like(MASK)], ids=["masked", "whole"])
+@pytest.mark.parametrize(
+    "objective", [lambda: ExactMarginal(tolerance=0.0), EnumeratedELBO], ids=["exact", "enum"]
+)
+def test_gradient_penalty_of_what_is_summed_out(objective: Callable[[], Any], mask: Tensor) -> None:
+    found = []
+    for emission in (linear, naive):
+        model, guide = Mixture(emission), Guide()
+        leaves = list(model.parameters())
+        loss = objective().differentiable_loss(model, guide, SYMBOLS, mask)
+        first = torch.autograd.grad(loss, leaves, create_graph=True)
+        penalty = sum(each.square().sum() for each in first)
+        found.append(torch.autograd.grad(penalty, leaves))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-9)
+    assert all(each.abs().max() > 1e-2 for each in found[1])
+
+
 def test_exact_posteriors() -> None:
     ours, theirs = (
         ExactMarginal().posterior(Mixture(emission), Guide(), SYMBOLS, MASK)["z"]
