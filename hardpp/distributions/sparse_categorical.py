@@ -30,8 +30,7 @@ class SparseCategorical(Categorical):
         sparsity: "sparsemax", "entmax15", or how many of the largest scores are kept.
 
     Raises:
-        UsageError: the sparsity is none of these.
-        ValueError: the scores have no dim, or (validating) hold a NaN.
+        ValueError: the sparsity is none of these, the scores have no dim, or (validating) hold a NaN.
     """
 
     def __init__(

@@ -24,19 +24,22 @@ sum over the support.
 Shapes: K particles, I instances, N stages, S values of the latent.
 """
 
+from types import SimpleNamespace
 from typing import Any, Literal, Unpack
 
 import torch
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
-from hardpp.inference.weights.sample_sites import mask_of
-from hardpp.inference.weights.weigh import Handlers
+from hardpp.inference.weights.sample_sites import Site, mask_of
+from hardpp.inference.weights.weigh import Handlers, weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import mean_of_others
+from hardpp.types import Program
 
 WEIGHT = "weight"  # key of a site's infer: w of every particle, (K, *plates)
 SUMMED = "summed"  # key of a site's infer: how many particles come first, whose values are summed
@@ -74,16 +77,22 @@ class SumAndSample(SampledObjective):
             raise UsageError(f"top is at least 1 and below the {num_particles} particles, got {top}")
         self.top = top
 
+    def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
+        if getattr(guide, "prior_of", None) is not model:
+            return super().weight_table(model, guide, *args, **kwargs)
+        # One run draws and scores: of a sparse prior, dropout would make two runs with different supports.
+        nesting = self.program_nesting(model, guide, args, kwargs)
+        drawing = TopAndRest(self.num_particles, self.top, nesting)(model)
+        prior: Any = SimpleNamespace(prior_of=drawing)
+        return weigh(drawing, prior, self.num_particles, args, kwargs, nesting=nesting)
+
     def handlers(self, nesting: int) -> Handlers:
         return {"guide": TopAndRest(self.num_particles, self.top, nesting)}
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         sites = [latent.guide for latent in table.latents]
         if [WEIGHT in site["infer"] for site in sites] != [True]:
-            drawn = ", ".join(f"{site['name']!r} ({type(site['fn']).__name__})" for site in sites)
-            raise UsageError(
-                f"sum-and-sample takes one Categorical latent an instance, the guide draws {drawn}"
-            )
+            raise _refusal(sites)
         (site,) = sites
         weight = table.layout.place(site["infer"][WEIGHT]).expand(table.values.shape[:-1])  # (K, *I)
         n = site["infer"][SUMMED]
@@ -92,26 +101,32 @@ class SumAndSample(SampledObjective):
         others = mean_of_others(returns) if len(returns) > 1 else torch.zeros_like(returns)
         held_out = others[n:]  # (m, *I)
         baseline = torch.cat([held_out.mean(0).expand(n, *held_out.shape[1:]), held_out])
-        terms = table.log_p.sum(-1) + table.score.sum(-1) * (returns - baseline)
+        gain = table.log_p - table.score if table.guide_is_prior else table.log_p
+        terms = gain.sum(-1) + table.score.sum(-1) * (returns - baseline)
         counts = log_w.sum(-1).where(weight > 0, 0.0)  # nothing times -inf is nothing
         return (weight * counts).sum(0), (weight * terms).sum(0)
 
 
 class TopAndRest(Messenger):
-    """Replaces the draws of a guide's first Categorical by its `top` likeliest values and draws of the rest.
+    """Replaces the draws of a guide's one Categorical by its `top` likeliest values and draws of the rest.
 
     Values without probability (padding) give way to the likeliest one, with weight 0.
     """
 
     def __init__(self, particles: int, top: Top, nesting: int):
         super().__init__()
-        self.particles, self.top, self.nesting, self.begun = particles, top, nesting, False
+        self.particles, self.top, self.nesting = particles, top, nesting
+        self.latents: list[Site] = []
 
     def _pyro_sample(self, msg: Any) -> None:
         fn = msg["fn"]
-        if self.begun or msg["is_observed"] or not isinstance(fn, Categorical):
+        if msg["is_observed"] or site_is_subsample(msg):
             return
-        self.begun = True
+        self.latents.append(msg)
+        if len(self.latents) > 1:
+            raise _refusal(self.latents)
+        if not isinstance(fn, Categorical):
+            return
         log_q = fn.logits.detach().to(torch.promote_types(fn.logits.dtype, torch.float32))
         log_q = log_q.reshape((1,) * (self.nesting + 1 - log_q.dim()) + log_q.shape)  # (*plates, S)
         n, m = self._sizes(msg, log_q)
@@ -134,7 +149,13 @@ class TopAndRest(Messenger):
             n = min(self.top, log_q.shape[-1])
             return n, self.particles - n
         if msg["done"]:
-            return len(msg["value"]) - 1, 1
+            n = min(len(msg["value"]) - 1, log_q.shape[-1])
+            return n, len(msg["value"]) - n
         support, mask = (log_q.exp() > 0).sum(-1), mask_of(msg, log_q.device)
         largest = support.max() if mask is None else support.where(mask, 0).max()
         return int(largest.clamp(1, self.particles)) - 1, 1
+
+
+def _refusal(sites: list[Site]) -> UsageError:
+    drawn = ", ".join(f"{site['name']!r} ({type(site['fn']).__name__})" for site in sites)
+    return UsageError(f"sum-and-sample takes one Categorical latent an instance, the guide draws {drawn}")

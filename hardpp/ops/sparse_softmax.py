@@ -23,7 +23,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from hardpp.errors import UsageError
 from hardpp.ops.precision import at_least_single
 
 Threshold = Literal["sparsemax", "entmax15"]
@@ -40,10 +39,10 @@ def sparse_log_softmax(scores: Tensor, sparsity: Sparsity) -> Tensor:
         sparsity: "sparsemax", "entmax15", or K, at least 1.
 
     Raises:
-        UsageError: the sparsity is none of these.
+        ValueError: the sparsity is none of these.
     """
     if sparsity not in get_args(Threshold) and not (type(sparsity) is int and sparsity >= 1):
-        raise UsageError(f"sparsity is 'sparsemax', 'entmax15' or a number of values, not {sparsity!r}")
+        raise ValueError(f"sparsity is 'sparsemax', 'entmax15' or a number of values, not {sparsity!r}")
     x = at_least_single(scores)
     if isinstance(sparsity, int):
         kept = x.topk(min(sparsity, x.shape[-1])).indices

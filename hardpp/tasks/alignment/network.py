@@ -35,7 +35,7 @@ class AlignmentNetwork(Section):
     decoder_layers: int = Field(1, ge=1, description="of the decoder")
     scorer: Literal["bilinear", "additive"] = Field("bilinear", description="of the prior over positions")
     prior_transform: Transform = Field(
-        "softmax", description="of the prior's scores; sparse ones are for exact and soft, or --guide prior"
+        "softmax", description="of the prior's scores; the others are sparse, and take no guide but prior"
     )
     guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
     guide_transform: Transform = Field(
@@ -104,11 +104,16 @@ def stepwise_guide(parts: AlignmentParts) -> nn.Module:
     """The guide that reads the whole source and target.
 
     Raises:
-        UsageError: the model is a chain.
+        UsageError: the model is a chain, or has a sparse prior.
     """
     network = parts.network
     if network.alignment == "chain":
         raise UsageError("a chain has no guide 'variational'", "give --guide smoothed or prior")
+    if network.prior_transform != "softmax":
+        raise UsageError(
+            f"guide 'variational' may draw what a prior by {network.prior_transform} rules out",
+            "give --guide prior, or leave network.prior_transform at softmax",
+        )
     source_reader, target_reader = (
         BidirectionalLSTM(network.embedding, network.guide, 1, network.guide_dropout) for _ in range(2)
     )
