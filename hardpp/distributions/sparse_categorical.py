@@ -7,7 +7,9 @@ leave them out (`hardpp.inference.sum_and_sample` does). The gradient of the pro
 transform (`hardpp.ops.sparse_softmax`): scores outside the support have none.
 
 As a prior it makes data impossible that only other values explain, and the evidence lower bound of a guide
-that draws such a value is -inf: let the guide be the prior, or sum the latent out.
+that draws such a value is -inf: let the guide be the prior, or sum the latent out. As a guide it cannot learn
+from dreams of values outside its support, and a Dirichlet in its place is infinitely far from a prior of more
+values.
 
 Sources: Correia, Niculae, Aziz and Martins (2020), Efficient Marginalization of Discrete and Structured
 Latent Variables via Sparsity; and those of `hardpp.ops.sparse_softmax`.
