@@ -113,6 +113,7 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "trajectory-balance-learned": lambda **kw: TrajectoryBalance(1, log_partition="learned", **kw),
     "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal=Proposal("mixture"), **kw),
     "sum-and-sample": lambda **kw: SumAndSample(3, top=1, **kw),
+    "sum-over-the-support": lambda **kw: SumAndSample(3, top="support", **kw),
     "gumbel": lambda **kw: GumbelSoftmax(2, temperature=0.5, **kw),
     "dirichlet": lambda **kw: ImplicitDirichlet(2, **kw),
     "straight-through": lambda **kw: GumbelSoftmax(2, straight_through=True, **kw),
@@ -131,7 +132,11 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
 
 # Those that do not take the latents of an alignment, and of a chain.
 NO_ALIGNMENT = {"disarm": "couples two-valued latents", "fivo": "takes programs with init and step"}
-NO_CHAIN = {"sum-and-sample": "takes one Categorical latent an instance"}
+NO_CHAIN = dict.fromkeys(
+    ("sum-and-sample", "sum-over-the-support"), "takes one Categorical latent an instance"
+)
+# What the host asks the device in a step, where it asks anything.
+ASKS = {"sum-over-the-support": ["_local_scalar_dense"]}  # how large the largest support is
 ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
 CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
 

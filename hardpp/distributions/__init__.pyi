@@ -13,6 +13,7 @@ from .location_spaces import ContinuousSpace as ContinuousSpace
 from .location_spaces import GridSpace as GridSpace
 from .location_spaces import Locations as Locations
 from .repeated_label import RepeatedLabel as RepeatedLabel
+from .sparse_categorical import SparseCategorical as SparseCategorical
 from .step_independent import DependentSteps as DependentSteps
 from .step_independent import StepIndependent as StepIndependent
 from .truncated_normal import TruncatedNormal as TruncatedNormal

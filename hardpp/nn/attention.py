@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from hardpp.ops.sparse_softmax import Sparsity, sparse_log_softmax
+
 GAIN = 0.1  # g: optimisers like Adam move the query's weight a tenth as fast as the rest
 
 
@@ -88,6 +90,27 @@ class RegionScorer(AdditiveScorer):
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         return super().forward(GAIN * query, keys, mask)
+
+
+class SparseScorer(nn.Module):
+    """The scores of another scorer, made log-probabilities of which most are minus infinity.
+
+    Their softmax is the sparse transform, wherever a program or a decoder takes it.
+
+    Args:
+        scorer: what scores.
+        sparsity: see `hardpp.ops.sparse_softmax`.
+    """
+
+    def __init__(self, scorer: Scorer, sparsity: Sparsity):
+        super().__init__()
+        self.scorer, self.sparsity = scorer, sparsity
+
+    def keys(self, memory: Tensor) -> Tensor:
+        return self.scorer.keys(memory)
+
+    def forward(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        return sparse_log_softmax(self.scorer(query, keys, mask), self.sparsity)
 
 
 class GatedScorer(nn.Module):

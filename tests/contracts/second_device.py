@@ -1,7 +1,7 @@
 """What is promised of a GPU, on a device in software: it is never mixed with the CPU, and gives its figures.
 
 A training step of every family and every objective that it takes asks it nothing, besides; lines of the log,
-looks at the dev part and checkpoints do, as they read their numbers.
+looks at the dev part and checkpoints do, as they read their numbers, and sums over a sparse support, once.
 
 `test_second_device.py` runs these tests in a process of their own.
 """
@@ -91,6 +91,25 @@ def test_a_training_step(loaded: Loaded, objective: str, monkeypatch: pytest.Mon
     assert there.questions == []
     assert there.bound == pytest.approx(here.bound, rel=1e-5)
     assert there.gradients.keys() == here.gradients.keys() != set()
+    for name, gradient in here.gradients.items():
+        torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("transform", "guide"), [("guide_transform", "variational"), ("prior_transform", "prior")]
+)
+def test_a_training_step_over_a_sparse_support(
+    loaded: Loaded, transform: str, guide: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks one question: how many values the largest support has."""
+    if loaded.name != "alignment":
+        pytest.skip(f"{loaded.name} has no sparse attention")
+    choices = {"model": loaded.name, "guide": guide, "network": {transform: "sparsemax"}}
+    choices |= {"objective": "sum-and-sample", "inference": {"top": "support", "particles": 8}}
+    config = resolve([loaded.settings, choices, {"data": {"name": loaded.path}}])
+    here, there = (two_steps(config, loaded, device, monkeypatch) for device in (CPU, DEVICE))
+    assert len(there.questions) == 1
+    assert there.bound == pytest.approx(here.bound, rel=1e-5)
     for name, gradient in here.gradients.items():
         torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from hardpp.nn.attention import AdditiveScorer, BilinearScorer
+from hardpp.nn.attention import AdditiveScorer, BilinearScorer, SparseScorer
+from hardpp.ops.sparse_softmax import sparse_log_softmax
 
 B, T, S, Q, M, A = 2, 3, 4, 5, 6, 7
 SCORERS = {"bilinear": lambda: BilinearScorer(Q, M), "additive": lambda: AdditiveScorer(Q, M, A)}
@@ -42,3 +43,14 @@ def test_padding_gives_no_gradient(name: str) -> None:
     assert gradient.isfinite().all()
     assert (gradient[~mask] == 0).all()
     assert (gradient[mask] != 0).any()
+
+
+def test_sparse_scores_are_log_probabilities() -> None:
+    scorer = BilinearScorer(Q, M)
+    sparse = SparseScorer(scorer, "sparsemax")
+    query, memory, mask = 3 * torch.randn(B, T, Q), torch.randn(B, S, M), cases.ragged([4, 2])
+    found = sparse(query, sparse.keys(memory), mask)
+    expected = sparse_log_softmax(scorer(query, scorer.keys(memory), mask), "sparsemax")
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.softmax(-1), expected.exp())
+    assert (found[mask.unsqueeze(1).expand_as(found)] == -torch.inf).any()

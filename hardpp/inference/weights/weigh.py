@@ -35,12 +35,14 @@ class Handlers(TypedDict, total=False):
         score: makes of the model and the guide's trace the program that scores the draws; by default the
             model replayed at them.
         extra: rows that the scored model has besides the K particles; they come last.
+        drawn: says how many particles the guide drew, if that is for it to decide.
     """
 
     draw: AbstractContextManager[Any]
     guide: Callable[[Program], Program]
     score: Callable[[Program, Trace], Program]
     extra: int
+    drawn: Callable[[], int]
 
 
 def weigh(
@@ -80,6 +82,7 @@ def weigh(
         special = handlers()
         extra = special.get("extra", 0)
         pairs.append(_run(model, guide, at_once, args, kwargs, how.nesting, special))
+        at_once = special["drawn"]() if "drawn" in special else at_once
     table = tabulate(pairs, at_once, how, extra)
     if at_once > 1 and check:
         check_alone(model, guide, pairs[0][1], at_once, how.nesting, args, kwargs)

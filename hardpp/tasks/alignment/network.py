@@ -12,7 +12,7 @@ from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.models.latent_alignment import LatentAlignment
-from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer
+from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer, SparseScorer
 from hardpp.nn.chain_decoder import ChainDecoder
 from hardpp.nn.decoder import InputFeedingDecoder
 from hardpp.nn.factors import MARK, FactoredEmbedding, FactoredLinear
@@ -20,6 +20,8 @@ from hardpp.nn.lexical import LexicalEncoder, LexicalReadout
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.tasks.alignment.data import PairsDescription
+
+Transform = Literal["softmax", "sparsemax", "entmax15"]  # from scores to probabilities
 
 
 class AlignmentNetwork(Section):
@@ -32,7 +34,14 @@ class AlignmentNetwork(Section):
     decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
     decoder_layers: int = Field(1, ge=1, description="of the decoder")
     scorer: Literal["bilinear", "additive"] = Field("bilinear", description="of the prior over positions")
+    prior_transform: Transform = Field(
+        "softmax", description="of the prior's scores; the others are sparse, and take no guide but prior"
+    )
     guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
+    guide_transform: Transform = Field(
+        "softmax",
+        description="of the guide's scores; sparse ones are summed by inference.top=support",
+    )
     dropout: float = Field(0.45, ge=0, lt=1, description="of the model's hidden features")
     embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
     symbol_dropout: float = Field(0.1, ge=0, lt=1, description="of whole previous symbols")
@@ -55,8 +64,14 @@ class AlignmentParts(NamedTuple):
 
 
 def alignment_parts(network: AlignmentNetwork, description: PairsDescription) -> AlignmentParts:
-    """Makes the model, by attention or as a chain."""
+    """Makes the model, by attention or as a chain.
+
+    Raises:
+        UsageError: the model is a chain with a sparse prior.
+    """
     if network.alignment == "chain":
+        if network.prior_transform != "softmax":
+            raise UsageError("a chain has no sparse prior", "leave network.prior_transform at softmax")
         return AlignmentParts(_chain(network, description), network)
     source, target = (
         nn.Embedding(len(vocabulary), network.embedding) for vocabulary in description.vocabularies
@@ -70,6 +85,7 @@ def alignment_parts(network: AlignmentNetwork, description: PairsDescription) ->
         if network.scorer == "bilinear"
         else AdditiveScorer(network.decoder, memory, network.decoder)
     )
+    scorer = transformed(scorer, network.prior_transform)
     # Losing a whole previous symbol now and then keeps the decoder from trusting its own past alone.
     previous = nn.Sequential(
         target, nn.Dropout1d(network.symbol_dropout), nn.Dropout(network.embedding_dropout)
@@ -88,17 +104,28 @@ def stepwise_guide(parts: AlignmentParts) -> nn.Module:
     """The guide that reads the whole source and target.
 
     Raises:
-        UsageError: the model is a chain.
+        UsageError: the model is a chain, or has a sparse prior.
     """
     network = parts.network
     if network.alignment == "chain":
         raise UsageError("a chain has no guide 'variational'", "give --guide smoothed or prior")
+    if network.prior_transform != "softmax":
+        raise UsageError(
+            f"guide 'variational' may draw what a prior by {network.prior_transform} rules out",
+            "give --guide prior, or leave network.prior_transform at softmax",
+        )
     source_reader, target_reader = (
         BidirectionalLSTM(network.embedding, network.guide, 1, network.guide_dropout) for _ in range(2)
     )
     match = BilinearScorer(target_reader.features, source_reader.features)
     source, target = parts.embeddings
-    return StepwiseAlignment(source, target, source_reader, target_reader, match)
+    scorer = transformed(match, network.guide_transform)
+    return StepwiseAlignment(source, target, source_reader, target_reader, scorer)
+
+
+def transformed(scorer: Scorer, transform: Transform) -> Scorer:
+    """A scorer, the softmax of whose scores is the transform."""
+    return scorer if transform == "softmax" else SparseScorer(scorer, transform)
 
 
 def smoothed_guide(parts: AlignmentParts) -> nn.Module:
