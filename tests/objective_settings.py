@@ -25,6 +25,7 @@ from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
+from hardpp.inference.unordered_set import UnorderedSet
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.inference.weights.dreams import Dream
 from hardpp.inference.weights.proposals import Proposal
@@ -114,6 +115,7 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal=Proposal("mixture"), **kw),
     "sum-and-sample": lambda **kw: SumAndSample(3, top=1, **kw),
     "sum-over-the-support": lambda **kw: SumAndSample(3, top="support", **kw),
+    "unordered-set": lambda **kw: UnorderedSet(3, **kw),
     "gumbel": lambda **kw: GumbelSoftmax(2, temperature=0.5, **kw),
     "dirichlet": lambda **kw: ImplicitDirichlet(2, **kw),
     "straight-through": lambda **kw: GumbelSoftmax(2, straight_through=True, **kw),
@@ -137,6 +139,7 @@ NO_CHAIN = dict.fromkeys(
 )
 # What the host asks the device in a step, where it asks anything.
 ASKS = {"sum-over-the-support": ["_local_scalar_dense"]}  # how large the largest support is
+FORCED_CLOSE = (SumAndSample, UnorderedSet, DisARM)  # what draws with a handler of its own
 ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
 CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
 
@@ -153,7 +156,7 @@ def forced(
     if "relaxable" in objective.needs:
         given = {name: lambda fn, value=value: noise(fn, value) for name, value in values.items()}
     force = oracles.Force(given)
-    if isinstance(objective, SumAndSample | DisARM):
+    if isinstance(objective, FORCED_CLOSE):
         return force(guide), nullcontext()
     return guide, force
 
@@ -181,6 +184,7 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     TrajectoryBalance: ("trajectory-balance", "iw", False),
     GumbelSoftmax: ("gumbel", "none", False),
     SumAndSample: ("sum-and-sample", "elbo", True),
+    UnorderedSet: ("unordered-set", "elbo", True),
     ImplicitDirichlet: ("dirichlet", "none", False),
     DisARM: ("disarm", "elbo", True),
     FIVO: ("fivo", "iw", False),

@@ -21,6 +21,7 @@ from .soft_attention import SoftAttention as SoftAttention
 from .sum_and_sample import SumAndSample as SumAndSample
 from .tracegraph import TraceGraph as TraceGraph
 from .trajectory_balance import TrajectoryBalance as TrajectoryBalance
+from .unordered_set import UnorderedSet as UnorderedSet
 from .wake_sleep import ReweightedWakeSleep as ReweightedWakeSleep
 from .weights.proposals import Proposal as Proposal
 from .weights.weigh import weigh as weigh

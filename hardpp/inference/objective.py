@@ -167,6 +167,8 @@ class SampledObjective(SurrogateObjective):
     def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
         check_particles(self.name, num_particles, self.least_particles)
         super().__init__(num_particles, **options)
+        if self.one_by_one and self.draws_together:
+            raise UsageError(f"{self.name} draws its particles together: it wants vectorize_particles=True")
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         """The formula: detached bounds (*I), and unscaled (*I) whose gradients are the estimators."""
@@ -189,8 +191,6 @@ class SampledObjective(SurrogateObjective):
                 check=check,
             )
 
-        if self.one_by_one and self.draws_together:
-            raise UsageError(f"{self.name} draws its particles together: it wants vectorize_particles=True")
         return self.nesting.enough_for(estimate, model, guide, args, kwargs)
 
     def handlers(self, nesting: int) -> Handlers:
@@ -199,7 +199,10 @@ class SampledObjective(SurrogateObjective):
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         table = self.weight_table(model, guide, *args, **kwargs)
-        bound, surrogate = self.surrogate(table)
+        if any(not latent.guide["is_observed"] for latent in table.latents):
+            bound, surrogate = self.surrogate(table)
+        else:  # nothing is drawn: all particles are the same
+            bound, surrogate = table.log_weights.mean(0), (table.log_p - table.log_q).sum(-1).mean(0)
         self._advance()
         bound = table.layout.per_datum((bound * table.scale).expand(table.layout.shape), 0)
         surrogate, apart = (surrogate * table.scale).sum(), table.constant

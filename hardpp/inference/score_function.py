@@ -96,6 +96,7 @@ class ScoreFunctionELBO(SampledObjective):
         entropy: EntropyBonus | None = None,
         **options: Unpack[PlateOptions],
     ):
+        self.draws_together = baseline == "soft-attention"
         super().__init__(num_particles, **options)
         if credit not in get_args(Credit):
             raise UsageError(f"credit is 'causal' or 'global', not {credit!r}")
@@ -105,7 +106,6 @@ class ScoreFunctionELBO(SampledObjective):
         if baseline in ("leave-one-out", "temporal"):
             self.least_particles = 2
             check_particles(f"a {baseline} baseline", num_particles, self.least_particles)
-        self.draws_together = baseline == "soft-attention"
         if progress is not None and baseline != "temporal":
             raise UsageError(f"progress is for baseline 'temporal', not for {baseline!r}")
         self.needs = self.needs | NEEDS.get(str(baseline), frozenset())

@@ -82,8 +82,6 @@ class SumAndSample(SampledObjective):
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         sites = [latent.guide for latent in table.latents if not latent.guide["is_observed"]]
-        if not sites:  # all particles are the same
-            return table.log_weights.mean(0), (table.log_p - table.log_q).sum(-1).mean(0)
         if [WEIGHT in site["infer"] for site in sites] != [True]:
             raise _refusal(sites)
         (site,) = sites

@@ -31,6 +31,7 @@ from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
+from hardpp.inference.unordered_set import UnorderedSet
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.inference.weights.proposals import Proposal
 
@@ -134,6 +135,7 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
     "rws": ObjectiveSpec(ReweightedWakeSleep, {"particles": 4, "control_variates": False}),
     "trajectory-balance": ObjectiveSpec(TrajectoryBalance, {"particles": 4}),
     "sum-and-sample": ObjectiveSpec(SumAndSample),
+    "unordered-set": ObjectiveSpec(UnorderedSet),
     "exact": ObjectiveSpec(ExactMarginal),
     "enum": ObjectiveSpec(EnumeratedELBO),
     "soft": ObjectiveSpec(SoftAttention, retired=("particles",)),

@@ -9,7 +9,16 @@ import oracles
 import pyro
 import pytest
 import torch
-from objective_settings import ALIGNMENTS, ASKS, CHAINS, EXPECTED, NO_ALIGNMENT, NO_CHAIN, OBJECTIVES, forced
+from objective_settings import (
+    ALIGNMENTS,
+    ASKS,
+    CHAINS,
+    EXPECTED,
+    FORCED_CLOSE,
+    NO_ALIGNMENT,
+    OBJECTIVES,
+    forced,
+)
 from pyro import poutine
 from pyro.infer import SVI
 from pyro.optim import SGD
@@ -364,7 +373,9 @@ def test_plate_nesting_is_given_declared_or_guessed(name: str) -> None:
         (both, {"max_plate_nesting": 2}),
         (hidden, {"max_plate_nesting": 2}),
     ]
-    if name not in NO_CHAIN:  # what is forced close to a guide is forced where the nesting is guessed, too
+    if not isinstance(
+        OBJECTIVES[name](), FORCED_CLOSE
+    ):  # what is forced close to a guide is forced where the nesting is guessed, too
         ways.append((hidden, {}))
     for programs_, kwargs in ways:
         objective = OBJECTIVES[name](**kwargs)
