@@ -3,18 +3,22 @@
     python benchmarks/estimator_bias.py [--particles 3] [--quick]
 
 The chain has T = 3 steps of S = 2 values, z[t] given z[t - 1] and y[t] given z[t]; the guide knows z[t - 1].
-All K-tuples of its 8 paths are weighed with their probability, so there is no Monte Carlo error but for the
-relaxations, whose draws are not discrete. Bias is the largest component of E[gradient] - target, where the
-target is the gradient of the bound that the objective names (the ELBO for those that name none); it stands
-beside the target's own largest component. Variance is the trace of the covariance.
+In a second table it does not, and draws independent steps, all of which disarm couples. All K-tuples of the 8
+paths are weighed with their probability, those of disarm with the one that its strata give them, so there is
+no Monte Carlo error but for the relaxations, whose draws are not discrete. Bias is the largest component of
+E[gradient] - target, where the target is the gradient of the bound that the objective names (the ELBO for
+those that name none); it stands beside the target's own largest component. Variance is the trace of the
+covariance.
 """
 
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from pyro import poutine
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -23,6 +27,7 @@ import cases
 import oracles
 
 from hardpp.inference.dirichlet import ImplicitDirichlet
+from hardpp.inference.disarm import DisARM
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
@@ -40,6 +45,7 @@ DISCRETE: dict[str, Make] = {
     "elbo, leave-one-out": lambda K: ScoreFunctionELBO(K, baseline="leave-one-out"),
     "elbo, temporal": lambda K: ScoreFunctionELBO(K, baseline="temporal"),
     "elbo, soft-attention": lambda K: ScoreFunctionELBO(K, baseline="soft-attention"),
+    "disarm": DisARM,
     "reinforce": lambda K: ScoreFunctionELBO(K, credit="global"),
     "nvil, not normalised": lambda K: ScoreFunctionELBO(K, baseline="learned"),
     "iwae": IWAE,
@@ -63,6 +69,8 @@ RELAXED: dict[str, Make] = {
     "dirichlet": ImplicitDirichlet,
 }
 
+FACTORISED = ["elbo, leave-one-out", "disarm", "elbo, soft-attention", "gumbel, temperature 1"]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -74,7 +82,14 @@ def main() -> None:
     options = parser.parse_args()
     K, draws = (2, 100) if options.quick else (options.particles, options.draws)
     torch.manual_seed(0)
-    case = cases.chain((3,))
+    print(f"K={K}; the guide knows the step before")
+    compare(cases.chain((3,)), ["z_0"], K, draws, [*DISCRETE, *RELAXED])
+    print("\nThe guide knows nothing of the step before")
+    compare(cases.chain_under_independent_steps((3,)), ["z_0", "z_1", "z_2"], K, draws, FACTORISED)
+
+
+def compare(case: cases.Case, coupled: list[str], K: int, draws: int, names: list[str]) -> None:
+    """A row for each objective of these names; disarm couples these latents."""
     case.model.max_plate_nesting = 1
     groups = {"model": case.of_model, "guide": case.of_guide}
     targets = {}
@@ -83,21 +98,25 @@ def main() -> None:
         ("iw", oracles.iw_bound_per_datum(case.twin, K)),
     ):
         targets[bound] = {name: oracles.flat_gradient(value.sum(), part) for name, part in groups.items()}
-    print(f"K={K}; largest component of the exact gradient:")
+    print("Largest component of the exact gradient:")
     for bound, gradient in targets.items():
         sizes = ", ".join(f"{float(g.abs().max()):.3f} ({name})" for name, g in gradient.items())
         print(f"- {bound}: {sizes}")
     print("\n| objective | says unbiased | target | bias, model | bias, guide | variance, model | guide |")
     print("|---|---|---|---|---|---|---|")
-    for name, make in DISCRETE.items():
-        objective = make(K)
-        first, second = moments(case, objective, groups, oracles.draws(case.twin, K))
-        row(name, objective, targets, first, second)
-    for name, make in RELAXED.items():
-        objective = make(K)
-        sampled = ((torch.tensor(1 / draws), {}) for _ in range(draws))
-        first, second = moments(case, objective, groups, sampled)
-        row(f"{name} (Monte Carlo)", objective, targets, first, second, draws)
+    for name in names:
+        if name in DISCRETE:
+            objective, drawn = DISCRETE[name](K), oracles.draws(case.twin, K)
+            if isinstance(objective, DisARM):
+                sites = poutine.trace(case.guide).get_trace(*case.args).nodes
+                tables = {z: sites[z]["fn"].probs.expand(1, -1).detach() for z in coupled}
+                drawn = oracles.antithetic_draws(case.twin, K, tables)
+            row(name, objective, targets, *moments(case, objective, groups, drawn))
+        else:
+            objective = RELAXED[name](K)
+            sampled = ((torch.tensor(1 / draws), {}) for _ in range(draws))
+            found = moments(case, objective, groups, sampled)
+            row(f"{name} (Monte Carlo)", objective, targets, *found, draws)
 
 
 def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]
@@ -106,8 +125,11 @@ def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]
     first = {name: torch.zeros(()) for name in groups}
     second = dict(first)
     for probability, values in draws:
-        with oracles.Force(values):
-            surrogate = objective.estimate(case.model, case.guide, *case.args).surrogate
+        force, guide = oracles.Force(values), case.guide
+        if isinstance(objective, DisARM):  # which draws close to the guide
+            force, guide = nullcontext(), force(guide)
+        with force:
+            surrogate = objective.estimate(case.model, guide, *case.args).surrogate
         for name, part in groups.items():
             gradient = oracles.flat_gradient(surrogate, part)
             first[name] = first[name] + probability * gradient

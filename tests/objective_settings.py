@@ -126,14 +126,18 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "enum": EnumeratedELBO,
     "soft": SoftAttention,
     "disarm": DisARM,
+    "disarm-three": lambda **kw: DisARM(3, **kw),
     "fivo": lambda **kw: FIVO(2, threshold=0.0, **kw),  # what resamples draws more than the guide
 }
 
 # Those that do not take the latents of an alignment, and of a chain.
-NO_ALIGNMENT = {"disarm": "couples two-valued latents", "fivo": "takes programs with init and step"}
+NO_ALIGNMENT = {"fivo": "takes programs with init and step"}
 NO_CHAIN = {"sum-and-sample": "takes one Categorical latent an instance"}
 ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
 CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
+
+
+DRAW_THEMSELVES = (SumAndSample, DisARM)  # by a handler close to the guide
 
 
 def forced(
@@ -148,8 +152,11 @@ def forced(
     if "relaxable" in objective.needs:
         given = {name: lambda fn, value=value: noise(fn, value) for name, value in values.items()}
     force = oracles.Force(given)
-    if isinstance(objective, SumAndSample | DisARM):
-        return force(guide), nullcontext()
+    if isinstance(objective, DRAW_THEMSELVES):
+        inside: Any = force(guide)
+        if isinstance(objective, DisARM) and hasattr(guide, "prior_of"):
+            inside.prior_of = guide.prior_of  # which it runs all the same
+        return inside, nullcontext()
     return guide, force
 
 

@@ -20,6 +20,7 @@ from hardpp.config import Section, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.inference.dirichlet import ImplicitDirichlet
+from hardpp.inference.disarm import DisARM
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
@@ -134,6 +135,7 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
     "rws": ObjectiveSpec(ReweightedWakeSleep, {"particles": 4, "control_variates": False}),
     "trajectory-balance": ObjectiveSpec(TrajectoryBalance, {"particles": 4}),
     "sum-and-sample": ObjectiveSpec(SumAndSample),
+    "disarm": ObjectiveSpec(DisARM, {"particles": 4}),
     "exact": ObjectiveSpec(ExactMarginal),
     "enum": ObjectiveSpec(EnumeratedELBO),
     "soft": ObjectiveSpec(SoftAttention, retired=("particles",)),

@@ -34,6 +34,7 @@ ROWS: dict[str, tuple[str, bool, bool, set[Need]]] = {
     "rws": ("iw", False, True, set()),
     "trajectory-balance": ("iw", False, True, set()),
     "sum-and-sample": ("elbo", True, True, {"enumerable"}),
+    "disarm": ("elbo", True, True, {"enumerable"}),
     "exact": ("exact", True, False, {"marginal"}),
     "enum": ("elbo", True, True, {"enumerable"}),
     "soft": ("none", False, False, {"relaxable"}),
