@@ -8,7 +8,7 @@ paths are weighed with their probability, those of disarm with the one that its 
 no Monte Carlo error but for the relaxations, whose draws are not discrete. Bias is the largest component of
 E[gradient] - target, where the target is the gradient of the bound that the objective names (the ELBO for
 those that name none); it stands beside the target's own largest component. Variance is the trace of the
-covariance.
+covariance. A third table compares at equal numbers of rows that the model is run on, by Monte Carlo.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.tracegraph import TraceGraph
 from hardpp.inference.trajectory_balance import TrajectoryBalance
@@ -67,9 +68,17 @@ RELAXED: dict[str, Make] = {
     "gumbel, temperature 1": GumbelSoftmax,
     "gumbel, temperature 0.3": lambda K: GumbelSoftmax(K, temperature=0.3),
     "dirichlet": ImplicitDirichlet,
+    "rebar": REBAR,
 }
 
-FACTORISED = ["elbo, leave-one-out", "disarm", "elbo, soft-attention", "gumbel, temperature 1"]
+FACTORISED = ["elbo, leave-one-out", "disarm", "elbo, soft-attention", "rebar", "gumbel, temperature 1"]
+RUNS: dict[str, Make] = {  # of so many rows of the model
+    "elbo, leave-one-out": lambda rows: ScoreFunctionELBO(rows, baseline="leave-one-out"),
+    "disarm": DisARM,
+    "rebar": lambda rows: REBAR(rows // 2),
+    "rebar, scale and temperature learnt": lambda rows: REBAR(rows // 2, learned="both"),
+    "gumbel, temperature 1": GumbelSoftmax,
+}
 
 
 def main() -> None:
@@ -83,9 +92,10 @@ def main() -> None:
     K, draws = (2, 100) if options.quick else (options.particles, options.draws)
     torch.manual_seed(0)
     print(f"K={K}; the guide knows the step before")
-    compare(cases.chain((3,)), ["z_0"], K, draws, [*DISCRETE, *RELAXED])
+    compare(cases.chain((3,)), ["z_0"], K, draws, [name for name in (*DISCRETE, *RELAXED) if name != "rebar"])
     print("\nThe guide knows nothing of the step before")
     compare(cases.chain_under_independent_steps((3,)), ["z_0", "z_1", "z_2"], K, draws, FACTORISED)
+    at_equal_cost(draws)
 
 
 def compare(case: cases.Case, coupled: list[str], K: int, draws: int, names: list[str]) -> None:
@@ -117,6 +127,31 @@ def compare(case: cases.Case, coupled: list[str], K: int, draws: int, names: lis
             sampled = ((torch.tensor(1 / draws), {}) for _ in range(draws))
             found = moments(case, objective, groups, sampled)
             row(f"{name} (Monte Carlo)", objective, targets, *found, draws)
+
+
+def at_equal_cost(draws: int) -> None:
+    """Bias and variance of the guide's gradient by the number of rows that the model is run on."""
+    case = cases.chain_under_independent_steps((2,), 3)
+    exact = oracles.flat_gradient(oracles.bound_per_datum(case.twin).sum(), case.of_guide).reshape(2, 3)
+    case.guide.table = torch.nn.Parameter(case.guide.table.detach().expand(2, draws, 3).clone())
+    args = [part.expand(draws, -1) for part in case.args]  # as many independent gradients at once
+    print(f"\nTwo steps of three values, {draws} draws; largest component {float(exact.abs().max()):.3f}\n")
+    print("| objective | bias, 4 rows | variance | bias, 8 rows | variance |\n|---|---|---|---|---|")
+    for name, make in RUNS.items():
+        cells = []
+        for rows in (4, 8):
+            objective = make(rows)
+            if name.endswith("learnt"):
+                optimiser = torch.optim.Adam(objective(case.model, case.guide).learnt.parameters(), 0.05)
+                for _ in range(100):
+                    optimiser.zero_grad()
+                    (-objective.estimate(case.model, case.guide, *args).surrogate).backward()
+                    optimiser.step()
+            surrogate = objective.estimate(case.model, case.guide, *args).surrogate
+            (gradient,) = torch.autograd.grad(surrogate, [case.guide.table])
+            off, error = (gradient.mean(1) - exact).abs().max(), gradient.std(1).max() / draws**0.5
+            cells.append(f"{float(off):.3f} +- {float(error):.3f} | {float(gradient.var(1).sum()):.3f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]

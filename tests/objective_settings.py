@@ -20,6 +20,7 @@ from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
@@ -126,6 +127,9 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "enum": EnumeratedELBO,
     "soft": SoftAttention,
     "disarm": DisARM,
+    "rebar": lambda **kw: REBAR(2, **kw),
+    "rebar-learned": lambda **kw: REBAR(3, scale=0.5, learned="both", **kw),
+    "rebar-fixed": lambda **kw: REBAR(2, scale=-0.7, temperature=2.0, learned=None, **kw),
     "disarm-three": lambda **kw: DisARM(3, **kw),
     "fivo": lambda **kw: FIVO(2, threshold=0.0, **kw),  # what resamples draws more than the guide
 }
@@ -133,6 +137,7 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
 # Those that do not take the latents of an alignment, and of a chain.
 NO_ALIGNMENT = {"fivo": "takes programs with init and step"}
 NO_CHAIN = {"sum-and-sample": "takes one Categorical latent an instance"}
+NO_CHAIN |= dict.fromkeys(("rebar", "rebar-learned", "rebar-fixed"), "logits depend on no draw")
 ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
 CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
 
@@ -184,6 +189,7 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     GumbelSoftmax: ("gumbel", "none", False),
     SumAndSample: ("sum-and-sample", "elbo", True),
     ImplicitDirichlet: ("dirichlet", "none", False),
+    REBAR: ("rebar", "elbo", True),
     DisARM: ("disarm", "elbo", True),
     FIVO: ("fivo", "iw", False),
     ExactMarginal: ("exact", "exact", True),

@@ -27,6 +27,7 @@ from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
@@ -139,6 +140,7 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
     "exact": ObjectiveSpec(ExactMarginal),
     "enum": ObjectiveSpec(EnumeratedELBO),
     "soft": ObjectiveSpec(SoftAttention, retired=("particles",)),
+    "rebar": ObjectiveSpec(REBAR, {"particles": 4}),
     "gumbel": ObjectiveSpec(GumbelSoftmax),
     "dirichlet": ObjectiveSpec(ImplicitDirichlet),
 }

@@ -38,6 +38,7 @@ ROWS: dict[str, tuple[str, bool, bool, set[Need]]] = {
     "exact": ("exact", True, False, {"marginal"}),
     "enum": ("elbo", True, True, {"enumerable"}),
     "soft": ("none", False, False, {"relaxable"}),
+    "rebar": ("elbo", True, True, {"relaxable"}),
     "gumbel": ("none", False, True, {"relaxable"}),
     "dirichlet": ("none", False, True, {"relaxable"}),
 }
