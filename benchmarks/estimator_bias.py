@@ -3,13 +3,15 @@
     python benchmarks/estimator_bias.py [--particles 3] [--quick]
 
 The chain has T = 3 steps of S = 2 values, z[t] given z[t - 1] and y[t] given z[t]; the guide knows z[t - 1].
-All K-tuples of its 8 paths are weighed with their probability, so there is no Monte Carlo error but for the
-relaxations, whose draws are not discrete; the unordered set draws without replacement. Bias is the largest
-component of E[gradient] - target, where the target is the gradient of the bound that the objective names (the
-ELBO for those that name none); it stands beside the target's own largest component. Variance is the trace of
-the covariance.
+In a second table it does not, and draws independent steps, all of which disarm couples. All K-tuples of the 8
+paths are weighed with their probability, those of disarm with the one that its strata give them, so there is
+no Monte Carlo error but for the relaxations, whose draws are not discrete; the unordered set draws without
+replacement. Bias is the largest component of E[gradient] - target, where the target is the gradient of the
+bound that the objective names (the ELBO for those that name none); it stands beside the target's own largest
+component. Variance is the trace of the covariance. A third table compares at equal numbers of rows that the
+model is run on, by Monte Carlo.
 
-A second table is of one latent of four values, of which all K-tuples are weighed likewise: the variance of
+A fourth table is of one latent of four values, of which all K-tuples are weighed likewise: the variance of
 the guide's gradient, the mean of 200 random problems, and its largest bias.
 """
 
@@ -23,6 +25,7 @@ from pathlib import Path
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro import poutine
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -31,11 +34,13 @@ import cases
 import oracles
 
 from hardpp.inference.dirichlet import ImplicitDirichlet
+from hardpp.inference.disarm import DisARM
 from hardpp.inference.exact import EnumeratedELBO
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.sum_and_sample import SumAndSample
 from hardpp.inference.tracegraph import TraceGraph
@@ -51,6 +56,7 @@ DISCRETE: dict[str, Make] = {
     "elbo, leave-one-out": lambda K: ScoreFunctionELBO(K, baseline="leave-one-out"),
     "elbo, temporal": lambda K: ScoreFunctionELBO(K, baseline="temporal"),
     "elbo, soft-attention": lambda K: ScoreFunctionELBO(K, baseline="soft-attention"),
+    "disarm": DisARM,
     "reinforce": lambda K: ScoreFunctionELBO(K, credit="global"),
     "nvil, not normalised": lambda K: ScoreFunctionELBO(K, baseline="learned"),
     "unordered-set": UnorderedSet,
@@ -79,6 +85,16 @@ RELAXED: dict[str, Make] = {
     "gumbel, temperature 1": GumbelSoftmax,
     "gumbel, temperature 0.3": lambda K: GumbelSoftmax(K, temperature=0.3),
     "dirichlet": ImplicitDirichlet,
+    "rebar": REBAR,
+}
+
+FACTORISED = ["elbo, leave-one-out", "disarm", "elbo, soft-attention", "rebar", "gumbel, temperature 1"]
+RUNS: dict[str, Make] = {  # of so many rows of the model
+    "elbo, leave-one-out": lambda rows: ScoreFunctionELBO(rows, baseline="leave-one-out"),
+    "disarm": DisARM,
+    "rebar": lambda rows: REBAR(rows // 2),
+    "rebar, scale and temperature learnt": lambda rows: REBAR(rows // 2, learned="both"),
+    "gumbel, temperature 1": GumbelSoftmax,
 }
 
 
@@ -92,7 +108,18 @@ def main() -> None:
     options = parser.parse_args()
     K, draws = (2, 100) if options.quick else (options.particles, options.draws)
     torch.manual_seed(0)
-    case = cases.chain((3,))
+    print(f"K={K}; the guide knows the step before")
+    compare(cases.chain((3,)), ["z_0"], K, draws, [name for name in (*DISCRETE, *RELAXED) if name != "rebar"])
+    print("\nThe guide knows nothing of the step before")
+    compare(cases.chain_under_independent_steps((3,)), ["z_0", "z_1", "z_2"], K, draws, FACTORISED)
+    at_equal_cost(draws)
+    print("\n| objective | spread of the guide | bias, guide | variance, guide |\n|---|---|---|---|")
+    for spread in (0.5, 2.0):
+        one_latent(K, spread)
+
+
+def compare(case: cases.Case, coupled: list[str], K: int, draws: int, names: list[str]) -> None:
+    """A row for each objective of these names; disarm couples these latents."""
     case.model.max_plate_nesting = 1
     groups = {"model": case.of_model, "guide": case.of_guide}
     targets = {}
@@ -101,25 +128,53 @@ def main() -> None:
         ("iw", oracles.iw_bound_per_datum(case.twin, K)),
     ):
         targets[bound] = {name: oracles.flat_gradient(value.sum(), part) for name, part in groups.items()}
-    print(f"K={K}; largest component of the exact gradient:")
+    print("Largest component of the exact gradient:")
     for bound, gradient in targets.items():
         sizes = ", ".join(f"{float(g.abs().max()):.3f} ({name})" for name, g in gradient.items())
         print(f"- {bound}: {sizes}")
     print("\n| objective | says unbiased | target | bias, model | bias, guide | variance, model | guide |")
     print("|---|---|---|---|---|---|---|")
-    for name, make in DISCRETE.items():
-        objective = make(K)
-        draws_ = draws_without_replacement if isinstance(objective, UnorderedSet) else oracles.draws
-        first, second = moments(case, objective, groups, draws_(case.twin, K))
-        row(name, objective, targets, first, second)
-    for name, make in RELAXED.items():
-        objective = make(K)
-        sampled = ((torch.tensor(1 / draws), {}) for _ in range(draws))
-        first, second = moments(case, objective, groups, sampled)
-        row(f"{name} (Monte Carlo)", objective, targets, first, second, draws)
-    print("\n| objective | spread of the guide | bias, guide | variance, guide |\n|---|---|---|---|")
-    for spread in (0.5, 2.0):
-        one_latent(K, spread)
+    for name in names:
+        if name in DISCRETE:
+            objective = DISCRETE[name](K)
+            drawn = oracles.draws(case.twin, K)
+            if isinstance(objective, UnorderedSet):
+                drawn = draws_without_replacement(case.twin, K)
+            if isinstance(objective, DisARM):
+                sites = poutine.trace(case.guide).get_trace(*case.args).nodes
+                tables = {z: sites[z]["fn"].probs.expand(1, -1).detach() for z in coupled}
+                drawn = oracles.antithetic_draws(case.twin, K, tables)
+            row(name, objective, targets, *moments(case, objective, groups, drawn))
+        else:
+            objective = RELAXED[name](K)
+            sampled = ((torch.tensor(1 / draws), {}) for _ in range(draws))
+            found = moments(case, objective, groups, sampled)
+            row(f"{name} (Monte Carlo)", objective, targets, *found, draws)
+
+
+def at_equal_cost(draws: int) -> None:
+    """Bias and variance of the guide's gradient by the number of rows that the model is run on."""
+    case = cases.chain_under_independent_steps((2,), 3)
+    exact = oracles.flat_gradient(oracles.bound_per_datum(case.twin).sum(), case.of_guide).reshape(2, 3)
+    case.guide.table = torch.nn.Parameter(case.guide.table.detach().expand(2, draws, 3).clone())
+    args = [part.expand(draws, -1) for part in case.args]  # as many independent gradients at once
+    print(f"\nTwo steps of three values, {draws} draws; largest component {float(exact.abs().max()):.3f}\n")
+    print("| objective | bias, 4 rows | variance | bias, 8 rows | variance |\n|---|---|---|---|---|")
+    for name, make in RUNS.items():
+        cells = []
+        for rows in (4, 8):
+            objective = make(rows)
+            if name.endswith("learnt"):
+                optimiser = torch.optim.Adam(objective(case.model, case.guide).learnt.parameters(), 0.05)
+                for _ in range(100):
+                    optimiser.zero_grad()
+                    (-objective.estimate(case.model, case.guide, *args).surrogate).backward()
+                    optimiser.step()
+            surrogate = objective.estimate(case.model, case.guide, *args).surrogate
+            (gradient,) = torch.autograd.grad(surrogate, [case.guide.table])
+            off, error = (gradient.mean(1) - exact).abs().max(), gradient.std(1).max() / draws**0.5
+            cells.append(f"{float(off):.3f} +- {float(error):.3f} | {float(gradient.var(1).sum()):.3f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]
@@ -129,7 +184,7 @@ def moments(case, objective, groups, draws):  # type: ignore[no-untyped-def]
     second = dict(first)
     for probability, values in draws:
         force, guide = oracles.Force(values), case.guide
-        if isinstance(objective, UnorderedSet):  # what draws with a handler of its own
+        if isinstance(objective, DisARM | UnorderedSet):  # what draws with a handler of its own
             force, guide = nullcontext(), force(guide)
         with force:
             surrogate = objective.estimate(case.model, guide, *case.args).surrogate

@@ -141,6 +141,34 @@ def chain(lengths: tuple[int, ...] = (3,), S: int = 2, V: int = 3, style: str = 
     return Case(model, guide, (symbols, mask), Twin(latents, joint))
 
 
+class IndependentSteps(PyroModule):
+    """q(z_t), a table a step and datum: a guide that knows nothing of the chain."""
+
+    def __init__(self, T: int, B: int, S: int, seed: int = 3):
+        super().__init__()
+        self.table = normal(T, B, S, seed=seed)
+
+    def forward(self, symbols: Tensor, mask: Tensor) -> None:
+        with pyro.plate("data", len(symbols), dim=-1):
+            for t, logits in enumerate(self.table):
+                with poutine.mask(mask=mask[:, t]):
+                    pyro.sample(f"z_{t}", dist.Categorical(logits=logits))
+
+
+def chain_under_independent_steps(lengths: tuple[int, ...] = (3,), S: int = 2) -> Case:
+    case = chain(lengths, S)
+    mask = case.args[1]
+    B, T = mask.shape
+    guide, rows = IndependentSteps(T, B, S), torch.arange(B)
+
+    def joint(values: oracles.Values) -> tuple[Tensor, Tensor]:
+        log_p, _ = case.twin.joint(values)
+        log_q = guide.table.log_softmax(-1)
+        return log_p, sum(log_q[t][rows, values[f"z_{t}"]] * mask[:, t] for t in range(T))
+
+    return case._replace(guide=guide, twin=Twin(case.twin.latents, joint))
+
+
 class StepChain(PyroModule):
     """`Chain` or `ChainGuide` in steps with an explicit state, as filtering needs programs."""
 

@@ -20,6 +20,7 @@ from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
@@ -129,19 +130,26 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "enum": EnumeratedELBO,
     "soft": SoftAttention,
     "disarm": DisARM,
+    "rebar": lambda **kw: REBAR(2, **kw),
+    "rebar-learned": lambda **kw: REBAR(3, scale=0.5, learned="both", **kw),
+    "rebar-fixed": lambda **kw: REBAR(2, scale=-0.7, temperature=2.0, learned=None, **kw),
+    "disarm-three": lambda **kw: DisARM(3, **kw),
     "fivo": lambda **kw: FIVO(2, threshold=0.0, **kw),  # what resamples draws more than the guide
 }
 
 # Those that do not take the latents of an alignment, and of a chain.
-NO_ALIGNMENT = {"disarm": "couples two-valued latents", "fivo": "takes programs with init and step"}
+NO_ALIGNMENT = {"fivo": "takes programs with init and step"}
 NO_CHAIN = dict.fromkeys(
     ("sum-and-sample", "sum-over-the-support"), "takes one Categorical latent an instance"
 )
+NO_CHAIN |= dict.fromkeys(("rebar", "rebar-learned", "rebar-fixed"), "logits depend on no draw")
 # What the host asks the device in a step, where it asks anything.
 ASKS = {"sum-over-the-support": ["_local_scalar_dense"]}  # how large the largest support is
-FORCED_CLOSE = (SumAndSample, UnorderedSet, DisARM)  # what draws with a handler of its own
 ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
 CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
+
+
+DRAW_THEMSELVES = (SumAndSample, UnorderedSet, DisARM)  # by a handler close to the guide
 
 
 def forced(
@@ -156,7 +164,7 @@ def forced(
     if "relaxable" in objective.needs:
         given = {name: lambda fn, value=value: noise(fn, value) for name, value in values.items()}
     force = oracles.Force(given)
-    if isinstance(objective, FORCED_CLOSE):
+    if isinstance(objective, DRAW_THEMSELVES):
         return force(guide), nullcontext()
     return guide, force
 
@@ -186,6 +194,7 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     SumAndSample: ("sum-and-sample", "elbo", True),
     UnorderedSet: ("unordered-set", "elbo", True),
     ImplicitDirichlet: ("dirichlet", "none", False),
+    REBAR: ("rebar", "elbo", True),
     DisARM: ("disarm", "elbo", True),
     FIVO: ("fivo", "iw", False),
     ExactMarginal: ("exact", "exact", True),

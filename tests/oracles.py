@@ -136,6 +136,47 @@ def expectation(
     return total
 
 
+def antithetic_law(q: Tensor, K: int) -> Tensor:
+    """P(z[1], .., z[K]) of one latent if each particle draws from a K-th of [0, 1) of its own, (S,) * K.
+
+    Which K-th is whose is random. Values are pieces of [0, 1), as long as their probability q (S), the
+    longest first.
+    """
+    share, start = torch.zeros(len(q), K, dtype=q.dtype), 0.0
+    for value in sorted(range(len(q)), key=lambda value: -float(q[value])):
+        end = start + float(q[value])
+        for r in range(K):
+            share[value, r] = max(0.0, min(end, (r + 1) / K) - max(start, r / K))
+        start = end
+    orders = list(itertools.permutations(range(K)))
+    return sum((_outer([K * share[:, r] for r in order]) for order in orders), torch.zeros(())) / len(orders)
+
+
+def antithetic_draws(
+    twin: Twin, particles: int, coupled: dict[str, Tensor]
+) -> Iterator[tuple[Tensor, Values]]:
+    """Like `draws`, these latents of probabilities (*plates, S) being drawn by `antithetic_law`."""
+    values = tuples(twin.latents)
+    with torch.no_grad():
+        own = twin.joint(values)[1].sum(-1).exp()  # (C,)
+        joint = _outer([own] * particles)
+        for name, table in coupled.items():
+            for place in twin.latents[name].mask.nonzero().tolist():
+                q, z = table[tuple(place)], values[name][(slice(None), *place)]
+                share = antithetic_law(q, particles) / _outer([q] * particles)
+                joint = joint * share[torch.meshgrid(*[z] * particles, indexing="ij")]
+    torch.testing.assert_close(joint.sum(), torch.ones_like(joint.sum()))
+    for chosen in (joint > 0).nonzero().tolist():
+        yield joint[tuple(chosen)], {name: value[chosen] for name, value in values.items()}
+
+
+def _outer(factors: Sequence[Tensor]) -> Tensor:
+    product = torch.ones(())
+    for factor in factors:
+        product = product.unsqueeze(-1) * factor
+    return product
+
+
 def gradient_variance(
     twin: Twin, particles: int, run: Callable[[], Tensor], parameters: Sequence[Tensor]
 ) -> Tensor:

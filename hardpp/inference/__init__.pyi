@@ -15,6 +15,7 @@ from .importance_weighted import VIMCO as VIMCO
 from .objective import SampledObjective as SampledObjective
 from .objective import SurrogateObjective as SurrogateObjective
 from .ovis import OVIS as OVIS
+from .rebar import REBAR as REBAR
 from .relaxed import RelaxedObjective as RelaxedObjective
 from .score_function import ScoreFunctionELBO as ScoreFunctionELBO
 from .soft_attention import SoftAttention as SoftAttention

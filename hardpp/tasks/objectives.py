@@ -20,12 +20,14 @@ from hardpp.config import Section, nearest, problems
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.inference.dirichlet import ImplicitDirichlet
+from hardpp.inference.disarm import DisARM
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.ovis import OVIS
+from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sum_and_sample import SumAndSample
@@ -62,9 +64,8 @@ def entropy_weight(
         raise UsageError(f"entropy_bonus and entropy_bonus_steps are 0 or more, not {weight} and {steps}")
     if not 0 <= final <= 1:
         raise UsageError(f"entropy_bonus_final is a share of entropy_bonus, 0 to 1, not {final}")
-    if not weight:
-        return None
-    return EntropyBonus(weight, final * weight if steps else weight, hold=0, steps=steps or 1)
+    last = final * weight if steps else weight
+    return EntropyBonus(weight, last, hold=0, steps=steps or 1) if weight else None
 
 
 SCHEDULES: dict[Any, Callable[..., Any]] = {
@@ -136,9 +137,11 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
     "trajectory-balance": ObjectiveSpec(TrajectoryBalance, {"particles": 4}),
     "sum-and-sample": ObjectiveSpec(SumAndSample),
     "unordered-set": ObjectiveSpec(UnorderedSet),
+    "disarm": ObjectiveSpec(DisARM, {"particles": 4}),
     "exact": ObjectiveSpec(ExactMarginal),
     "enum": ObjectiveSpec(EnumeratedELBO),
     "soft": ObjectiveSpec(SoftAttention, retired=("particles",)),
+    "rebar": ObjectiveSpec(REBAR, {"particles": 4}),
     "gumbel": ObjectiveSpec(GumbelSoftmax),
     "dirichlet": ObjectiveSpec(ImplicitDirichlet),
 }

@@ -14,7 +14,7 @@ from utterances import DOUBLE, MODELS, guide_of, legal_paths, utterances
 
 from hardpp import sites
 from hardpp.errors import UsageError
-from hardpp.inference import DisARM, ExactMarginal, Hybrid, SurrogateObjective
+from hardpp.inference import ExactMarginal, Hybrid, SurrogateObjective
 from hardpp.inference.weights.proposals import GUIDE
 from hardpp.types import Estimate, SequenceBatch
 
@@ -23,10 +23,10 @@ NOT_ASKED = ("tracegraph", "tracegraph-two", "rws-dream", "exact", "fivo")
 
 
 def fits(name: str) -> bool:
-    """Decisions have no weights to relax and no list of values; proposals flatten single draws; decisions
-    are no pairs; and as tokens are not at every step, no decision is right or wrong by them."""
+    """Decisions have no weights to relax and no list of values; proposals flatten single draws;
+    and as tokens are not at every step, no decision is right or wrong by them."""
     objective = OBJECTIVES[name]()
-    if isinstance(objective, DisARM | Hybrid) or getattr(objective, "proposal", GUIDE) != GUIDE:
+    if isinstance(objective, Hybrid) or getattr(objective, "proposal", GUIDE) != GUIDE:
         return False
     return not objective.needs & {"relaxable", "enumerable"}
 

@@ -1,7 +1,8 @@
-"""Antithetic pairs, weighed by their joint distribution: every pair of latent tuples is forced once."""
+"""Antithetic draws, weighed by their joint distribution: all K of the latent tuples are forced once."""
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import cases
@@ -12,6 +13,7 @@ import pytest
 import torch
 from cases import normal, ragged
 from oracles import Latent, Twin
+from pyro import poutine
 from torch import Tensor, nn
 
 from hardpp.distributions.step_independent import StepIndependent
@@ -33,66 +35,30 @@ class Case(NamedTuple):
     of_model: list[nn.Parameter]
     of_guide: list[nn.Parameter]
     twin: Twin
-    coupled: dict[str, Callable[[], Tensor]]  # P(z = 1) of each coupled site, (*plates)
+    coupled: dict[str, Callable[[], Tensor]]  # probabilities of each coupled site, (*plates, S)
     dtype: torch.dtype = torch.int64  # of a draw
     nesting: int = 1
 
 
-def antithetic(b: Tensor, c: Tensor, p: Tensor) -> Tensor:
-    """P(b, c) of b = 1[u < p] and c = 1[u > 1 - p]."""
-    same = torch.where(b > 0, 2 * p - 1, 1 - 2 * p).clamp(min=0)
-    return torch.where(b == c, same, torch.minimum(p, 1 - p))
-
-
-def joint_probability(case: Case, values: oracles.Values) -> Tensor:
-    """Of every pair of tuples, (C, C)."""
-    with torch.no_grad():
-        q = case.twin.joint(values)[1].sum(-1).exp()
-        joint = q.unsqueeze(1) * q
-        for name, probability in case.coupled.items():
-            z, p, mask = values[name], probability(), case.twin.latents[name].mask
-            own = torch.where(z > 0, p, 1 - p).where(mask, 1.0).flatten(1).prod(-1)
-            pair = antithetic(z.unsqueeze(1), z.unsqueeze(0), p).where(mask, 1.0)
-            joint = joint / (own.unsqueeze(1) * own) * pair.flatten(2).prod(-1)
-        return joint
-
-
-def pairs(case: Case, independent: bool = False) -> Iterator[tuple[Tensor, Run]]:
-    """The probability of every pair, and a guide that draws it."""
-    values = oracles.tuples(case.twin.latents)
-    joint = joint_probability(case._replace(coupled={}) if independent else case, values)
-    torch.testing.assert_close(joint.sum(), torch.ones_like(joint.sum()), **CLOSE)
-    for i, j in (joint > 0).nonzero().tolist():
-        chosen = {name: value[[i, j]].to(case.dtype) for name, value in values.items()}
-        forced = oracles.Force({name: lambda fn, v=value: v for name, value in chosen.items()})
-        yield joint[i, j], forced(case.guide)
+def draws(case: Case, K: int = 2, independent: bool = False) -> Iterator[tuple[Tensor, Run, Run]]:
+    """The probability of every K of the tuples, and a model and a guide that draw them."""
+    coupled = {} if independent else {name: q().detach() for name, q in case.coupled.items()}
+    for probability, values in oracles.antithetic_draws(case.twin, K, coupled):
+        drawn = {name: value.to(case.dtype) for name, value in values.items()}
+        force = oracles.Force({name: lambda fn, v=value: v for name, value in drawn.items()})
+        model, guide = case.model, force(case.guide)
+        if hasattr(case.guide, "prior_of"):  # whose model is run to draw as well as to score
+            guide.prior_of = model = force(model)
+        yield probability, model, guide
 
 
 # --- programs ---------------------------------------------------------------------------------------
 
 
-def chain_under_independent_steps(lengths: tuple[int, ...]) -> Case:
-    """A chain whose guide knows nothing of it: sites of two values, one after the other."""
-    chain = cases.chain(lengths)
-    symbols, mask = chain.args
-    T = symbols.shape[1]
-    table = normal(T, symbols.shape[0], 2, seed=3)
-
-    def guide(symbols: Tensor, mask: Tensor) -> None:
-        with pyro.plate("data", len(symbols), dim=-1):
-            for t in range(T):
-                with pyro.poutine.mask(mask=mask[:, t]):
-                    pyro.sample(f"z_{t}", dist.Categorical(logits=table[t]))
-
-    def joint(values: oracles.Values) -> tuple[Tensor, Tensor]:
-        log_p, _ = chain.twin.joint(values)
-        rows = torch.arange(len(symbols))
-        log_q = sum(table[t].log_softmax(-1)[rows, values[f"z_{t}"]] * mask[:, t] for t in range(T))
-        return log_p, log_q
-
-    coupled = {f"z_{t}": lambda t=t: table[t].softmax(-1)[:, 1] for t in range(T)}
-    twin = Twin(chain.twin.latents, joint)
-    return Case(chain.model, guide, chain.args, chain.of_model, [table], twin, coupled)
+def chain_under_independent_steps(lengths: tuple[int, ...], S: int = 2) -> Case:
+    case = cases.chain_under_independent_steps(lengths, S)
+    table = case.guide.table
+    return prefix_guided(case, {f"z_{t}": lambda t=t: table[t].softmax(-1) for t in range(len(table))})
 
 
 MASK = ragged([2, 1])
@@ -112,7 +78,7 @@ def bernoulli(style: str) -> Case:
 
     def latent(logits: Tensor, step: Any) -> Tensor:
         if plates == 2:
-            with step, pyro.poutine.mask(mask=MASK):
+            with step, poutine.mask(mask=MASK):
                 return pyro.sample("z", dist.Bernoulli(logits=logits))
         return pyro.sample("z", wrap(dist.Bernoulli(logits=logits)))
 
@@ -125,7 +91,7 @@ def bernoulli(style: str) -> Case:
         with pyro.plate("data", B, dim=-plates):
             z = latent(prior, step)
             if style == "plates":
-                with step, pyro.poutine.mask(mask=MASK):
+                with step, poutine.mask(mask=MASK):
                     pyro.sample("y", dist.Bernoulli(logits=seen(z)), obs=y)
             elif style == "inner-plate":  # the data are the only instances: z is summed over its steps
                 mean = (seen(z) * MASK).sum(-1, keepdim=True)
@@ -152,7 +118,17 @@ def bernoulli(style: str) -> Case:
         return log_p, term(q, z).sum(-1)
 
     twin = Twin({"z": Latent(2, MASK)}, joint)
-    return Case(model, guide, (), [prior, effect], [q], twin, {"z": q.sigmoid}, torch.float64, plates)
+    return Case(
+        model,
+        guide,
+        (),
+        [prior, effect],
+        [q],
+        twin,
+        {"z": lambda: torch.stack([(-q).sigmoid(), q.sigmoid()], -1)},
+        torch.float64,
+        plates,
+    )
 
 
 def prefix_guided(case: cases.Case, coupled: dict[str, Callable[[], Tensor]]) -> Case:
@@ -161,68 +137,100 @@ def prefix_guided(case: cases.Case, coupled: dict[str, Callable[[], Tensor]]) ->
 
 def history() -> Case:
     case = cases.history(2)
-    return prefix_guided(case, {"z_0": lambda: case.guide.prior[0][0].softmax(-1)[1:]})
+    return prefix_guided(case, {"z_0": lambda: case.guide.prior[0][:1].softmax(-1)})
 
 
 def two_supports() -> Case:
     case = cases.two_supports()
-    return prefix_guided(case, {"colour": lambda: case.guide.first.softmax(-1)[1:]})
+    return prefix_guided(case, {"colour": lambda: case.guide.first.softmax(-1).unsqueeze(0)})
+
+
+def alignment(guide: str) -> Case:
+    """Two words of three positions and a padded one, which the values of the tuples leave out."""
+    batch = cases.alignment_batch((3,), (2,), padded=(1, 1))
+    case = cases.alignment(guide, batch)
+
+    def q() -> Tensor:
+        logits = poutine.trace(case.guide).get_trace(batch).nodes["alignment"]["fn"].logits
+        return logits[..., :3].softmax(-1)
+
+    return prefix_guided(case, {"alignment": q})._replace(nesting=2)
 
 
 PROGRAMS: dict[str, Callable[[], Case]] = {
     "chain": lambda: chain_under_independent_steps((3,)),
     "chain-ragged": lambda: chain_under_independent_steps((2, 1)),
+    "chain-three-values": lambda: chain_under_independent_steps((2,), 3),
     **{style: (lambda style=style: bernoulli(style)) for style in STYLES},
     "autoregressive": history,
     "beside-three-values": two_supports,
+    "alignment-variational": lambda: alignment("variational"),
+    "alignment-prior": lambda: alignment("prior"),
 }
+THREE = ["chain-ragged", "chain-three-values", "masked-steps", "beside-three-values", "alignment-prior"]
+MANY = [(name, 2) for name in PROGRAMS] + [(name, 3) for name in THREE]
 
 
 # --- expectations -----------------------------------------------------------------------------------
 
 
-def check(case: Case, bound: Tensor, surrogate: Tensor) -> None:
+def test_two_particles_of_two_values_are_an_antithetic_pair() -> None:
+    """b = 1[u < p] and c = 1[u > 1 - p]."""
+    for p in (0.0, 0.2, 0.5, 0.9, 1.0):
+        both, one = max(0.0, 2 * p - 1), min(p, 1 - p)
+        pair = torch.tensor([[1 - both - 2 * one, one], [one, both]], dtype=torch.float64)
+        torch.testing.assert_close(
+            oracles.antithetic_law(torch.tensor([1 - p, p], dtype=torch.float64), 2), pair, **CLOSE
+        )
+
+
+@pytest.mark.parametrize(("name", "K"), MANY)
+def test_the_expectation_is_exact(name: str, K: int) -> None:
+    case = PROGRAMS[name]()
+    bound = surrogate = torch.zeros(())
+    for probability, model, guide in draws(case, K):
+        estimate = DisARM(K, max_plate_nesting=case.nesting).estimate(model, guide, *case.args)
+        bound = bound + probability * estimate.bound
+        surrogate = surrogate + probability * estimate.surrogate
     exact = oracles.bound_per_datum(case.twin)
     torch.testing.assert_close(bound, exact.detach(), **CLOSE)
     for parameters in (case.of_model, case.of_guide):
         expected = oracles.flat_gradient(exact.sum(), parameters)
-        assert expected.abs().max() > 1e-2  # otherwise the check is empty
+        assert not parameters or expected.abs().max() > 1e-2  # otherwise the check is empty
         torch.testing.assert_close(oracles.flat_gradient(surrogate, parameters), expected, **CLOSE)
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_the_expectation_is_exact(name: str) -> None:
-    case = PROGRAMS[name]()
-    bound = surrogate = torch.zeros(())
-    for probability, guide in pairs(case):
-        estimate = DisARM(max_plate_nesting=case.nesting).estimate(case.model, guide, *case.args)
-        bound = bound + probability * estimate.bound
-        surrogate = surrogate + probability * estimate.surrogate
-    check(case, bound, surrogate)
-
-
-def test_two_pairs() -> None:
-    case = chain_under_independent_steps((2,))
-    values = oracles.tuples(case.twin.latents)
-    joint = joint_probability(case, values)
-    bound = surrogate = torch.zeros(())
-    couples = (joint > 0).nonzero().tolist()
-    for (a, b), (c, d) in itertools.product(couples, couples):
-        forced = oracles.Force({n: lambda fn, v=v[[a, c, b, d]]: v for n, v in values.items()})
-        estimate = DisARM(4, max_plate_nesting=1).estimate(case.model, forced(case.guide), *case.args)
-        probability = joint[a, b] * joint[c, d]
-        bound = bound + probability * estimate.bound
-        surrogate = surrogate + probability * estimate.surrogate
-    check(case, bound, surrogate)
 
 
 # --- variance ---------------------------------------------------------------------------------------
 
 
-def test_one_latent_an_instance_keeps_this_share_of_the_second_moment() -> None:
-    """max(p, 1 - p) of leave-one-out's, in each of 300 problems, all in one plate."""
-    B = 300
-    prior, q, effect = (normal(B, 2, seed=seed) for seed in (7, 8, 9))
+class Problems(NamedTuple):
+    """Problems of one latent each, all in one plate."""
+
+    q: nn.Parameter  # (B, S)
+    program: Callable[[Tensor, bool], None]
+    prior: nn.Parameter
+
+    def moments(self, objective: SurrogateObjective, coupled: bool) -> tuple[Tensor, Tensor]:
+        """Exact first and second moments of the gradient of q, (B, S) each."""
+        K, (B, S) = objective.num_particles, self.q.shape
+        own = self.q.detach().softmax(-1)
+        laws = torch.stack([oracles.antithetic_law(q, K) for q in own]) if coupled else None
+        first = second = torch.zeros(())
+        for values in itertools.product(range(S), repeat=K):
+            probability = own[:, list(values)].prod(-1) if laws is None else laws[(slice(None), *values)]
+            value = torch.tensor(values).unsqueeze(-1).expand(K, B)
+            forced = oracles.Force({"z": lambda fn, value=value: value})
+            surrogate = objective.estimate(
+                lambda: self.program(self.prior, True), forced(lambda: self.program(self.q, False))
+            ).surrogate
+            gradient = torch.autograd.grad(surrogate, self.q)[0]
+            first = first + probability.unsqueeze(-1) * gradient
+            second = second + probability.unsqueeze(-1) * gradient**2
+        return first, second
+
+
+def problems(B: int, S: int) -> Problems:
+    prior, q, effect = (normal(B, S, seed=seed) for seed in (7, 8, 9))
 
     def program(logits: Tensor, observed: bool) -> None:
         with pyro.plate("data", B, dim=-1):
@@ -231,44 +239,56 @@ def test_one_latent_an_instance_keeps_this_share_of_the_second_moment() -> None:
                 rate = 3 * effect.gather(1, z.movedim(0, -1)).movedim(-1, 0)
                 pyro.sample("y", dist.Bernoulli(logits=rate), obs=torch.ones(B, dtype=torch.float64))
 
-    def moments(objective: SurrogateObjective, coupled: bool) -> tuple[Tensor, Tensor]:
-        p = q.softmax(-1)[:, 1].detach()
-        first = second = torch.zeros(())
-        for b, c in torch.cartesian_prod(torch.arange(2), torch.arange(2)):
-            own = torch.where(b > 0, p, 1 - p) * torch.where(c > 0, p, 1 - p)
-            probability = antithetic(b, c, p) if coupled else own
-            value = torch.stack([b, c]).unsqueeze(-1).expand(2, B)
-            forced = oracles.Force({"z": lambda fn, value=value: value})
-            surrogate = objective.estimate(
-                lambda: program(prior, True), forced(lambda: program(q, False))
-            ).surrogate
-            gradient = torch.autograd.grad(surrogate, q)[0][:, 1]
-            first, second = first + probability * gradient, second + probability * gradient**2
-        return first, second
+    return Problems(q, program, prior)
 
-    mean, square = moments(DisARM(max_plate_nesting=1), True)
-    same, of_two = moments(ScoreFunctionELBO(2, baseline="leave-one-out", max_plate_nesting=1), False)
+
+def leave_one_out(K: int) -> ScoreFunctionELBO:
+    return ScoreFunctionELBO(K, baseline="leave-one-out", max_plate_nesting=1)
+
+
+def test_one_latent_of_two_values_keeps_this_share_of_the_second_moment() -> None:
+    """max(p, 1 - p) of leave-one-out's, for two particles."""
+    each = problems(300, 2)
+    mean, square = each.moments(DisARM(max_plate_nesting=1), True)
+    same, of_two = each.moments(leave_one_out(2), False)
     torch.testing.assert_close(mean, same, **CLOSE)
-    certain = q.softmax(-1).amax(-1).detach()
+    certain = each.q.softmax(-1).amax(-1, keepdim=True).detach()
     torch.testing.assert_close(square, certain * of_two, **CLOSE)
     assert (square - mean**2 < of_two - same**2).all()
 
 
-def variance(case: Case, coupled: bool) -> Tensor:
+@pytest.mark.parametrize(("S", "K", "share"), [(3, 2, 0.7), (6, 2, 0.9), (3, 4, 0.6), (5, 3, 0.75)])
+def test_one_latent_of_many_values_has_less_variance(S: int, K: int, share: float) -> None:
+    """In 60 problems together, and in most of them one by one."""
+    each = problems(60, S)
+    mean, square = each.moments(DisARM(K, max_plate_nesting=1), True)
+    same, of_loo = each.moments(leave_one_out(K), False)
+    torch.testing.assert_close(mean, same, **CLOSE)
+    ours, theirs = (square - mean**2).sum(-1), (of_loo - same**2).sum(-1)
+    assert ours.sum() < share * theirs.sum()
+    assert (ours < theirs).double().mean() > 0.85
+
+
+LESS = [(name, 2) for name in ("plates", "inner-plate", "autoregressive", "alignment-prior", *THREE[1:4])]
+LESS += [("chain-ragged", 3), ("beside-three-values", 3)]
+
+
+def variance(case: Case, coupled: bool, K: int = 2) -> Tensor:
     nesting = {"max_plate_nesting": case.nesting}
-    objective = DisARM(**nesting) if coupled else ScoreFunctionELBO(2, baseline="leave-one-out", **nesting)
+    objective = DisARM(K, **nesting) if coupled else ScoreFunctionELBO(K, baseline="leave-one-out", **nesting)
+    parameters = [*case.of_model, *case.of_guide]
     first = second = torch.zeros(())
-    for probability, guide in pairs(case, independent=not coupled):
-        surrogate = objective.estimate(case.model, guide, *case.args).surrogate
-        gradient = oracles.flat_gradient(surrogate, case.of_guide)
+    for probability, model, guide in draws(case, K, independent=not coupled):
+        surrogate = objective.estimate(model, guide, *case.args).surrogate
+        gradient = oracles.flat_gradient(surrogate, parameters)
         first, second = first + probability * gradient, second + probability * gradient**2
     return (second - first**2).sum()
 
 
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in ("chain", "masked-steps")])
-def test_several_latents_have_less_variance_too(name: str) -> None:
+@pytest.mark.parametrize(("name", "K"), LESS)
+def test_several_latents_have_less_variance_too(name: str, K: int) -> None:
     case = PROGRAMS[name]()
-    assert variance(case, coupled=True) < 0.99 * variance(case, coupled=False)
+    assert variance(case, True, K) < 0.95 * variance(case, False, K)
 
 
 def test_but_latents_that_do_not_matter_may_cost_more_than_is_gained() -> None:
@@ -292,7 +312,7 @@ def test_but_latents_that_do_not_matter_may_cost_more_than_is_gained() -> None:
 
     every = torch.ones(1, dtype=torch.bool)
     twin = Twin({f"z_{t}": Latent(2, every) for t in range(4)}, joint)
-    coupled = {f"z_{t}": lambda t=t: logits[t].softmax(-1)[1:] for t in range(4)}
+    coupled = {f"z_{t}": lambda t=t: logits[t].softmax(-1).unsqueeze(0) for t in range(4)}
     case = Case(lambda: program(True), lambda: program(False), (), [], logits, twin, coupled)
     assert variance(case, coupled=True) > 1.02 * variance(case, coupled=False)
 
@@ -300,27 +320,38 @@ def test_but_latents_that_do_not_matter_may_cost_more_than_is_gained() -> None:
 # --- draws ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("categorical", [True, False])
-def test_draws_have_the_antithetic_joint(categorical: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen pairs, one for each sixteenth of the unit interval, the lower end included."""
-    n, p = 16, torch.arange(17, dtype=torch.float64) / 16
-    grid = (torch.arange(n, dtype=torch.float64) / n).unsqueeze(-1).expand(n, 17)
-    monkeypatch.setattr(disarm.torch, "rand", lambda *args, **kwargs: grid)
-    drawn = {}
+@pytest.mark.parametrize(
+    ("q", "K", "binary"),
+    [
+        ([11, 5], 2, True),
+        ([0, 16], 2, True),
+        ([5, 11], 2, False),
+        ([3, 0, 9, 4], 2, False),
+        ([1, 1, 5, 2, 3], 3, False),
+        ([12, 0], 3, False),
+    ],
+)
+def test_draws_have_this_law(q: list[int], K: int, binary: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plate of all orders of strata, and all places in them in steps that add up to every value."""
+    probabilities = torch.tensor(q, dtype=torch.float64) / sum(q)
+    n, orders = sum(q) // K, torch.tensor(list(itertools.permutations(range(K))))
+    places = torch.cartesian_prod(*[(torch.arange(n, dtype=torch.float64) + 0.5) / n] * K)
+    random = [orders.repeat_interleave(len(places), 0).T, places.repeat(len(orders), 1).T]
+    B, drawn = random[0].shape[1], {}
+    monkeypatch.setattr(disarm.torch, "rand", lambda *args, **kwargs: random.pop(0))
 
     def guide() -> None:
-        with pyro.plate("data", 17, dim=-1):
-            fn = dist.Categorical(probs=torch.stack([1 - p, p], -1)) if categorical else dist.Bernoulli(p)
+        with pyro.plate("data", B, dim=-1):
+            fn = dist.Bernoulli(probabilities[1]) if binary else dist.Categorical(probs=probabilities)
             drawn["z"] = pyro.sample("z", fn)
 
-    particle_trace(disarm.AntitheticPairs(n, 1)(guide), 2 * n, 1, (), {})
+    particle_trace(disarm.AntitheticDraws(K, 1)(guide), K, 1, (), {})
     z = drawn["z"]
-    assert z.shape == (2 * n, 17)
-    assert z.dtype == (torch.int64 if categorical else torch.float64)
-    b, c = z[:n].long(), z[n:].long()
-    for x, y in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        share = ((b == x) & (c == y)).double().mean(0)
-        torch.testing.assert_close(share, antithetic(torch.tensor(x), torch.tensor(y), p), **CLOSE)
+    assert z.shape == (K, B)
+    assert z.dtype == (torch.float64 if binary else torch.int64)
+    found = torch.zeros((len(q),) * K, dtype=torch.float64)
+    found.index_put_(tuple(z.long()), torch.ones(B, dtype=torch.float64) / B, accumulate=True)
+    torch.testing.assert_close(found, oracles.antithetic_law(probabilities, K), **CLOSE)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -353,8 +384,14 @@ def test_a_value_that_is_impossible_is_never_drawn_and_gets_no_gradient() -> Non
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(UsageError, match="even number of particles, got 3"):
-        DisARM(3)
-    case = cases.chain(S=3)
-    with pytest.raises(UsageError, match=r"two-valued latents, and the guide draws 'z_0' \(Categorical\)"):
-        DisARM().estimate(case.model, case.guide, *case.args)
+    with pytest.raises(UsageError, match="disarm compares particles: it needs at least 2, got 1"):
+        DisARM(1)
+
+    def program(data: Tensor, observed: bool) -> None:
+        with pyro.plate("data", len(data), dim=-1):
+            x = pyro.sample("x", dist.Normal(0.0, 1.0))
+            if observed:
+                pyro.sample("y", dist.Normal(x, 1.0), obs=data)
+
+    with pytest.raises(UsageError, match=r"Categorical latents, and the guide draws 'x' \(Normal\)"):
+        DisARM().estimate(partial(program, observed=True), partial(program, observed=False), torch.zeros(1))

@@ -22,7 +22,7 @@ SCORE_FUNCTION = ["elbo", "reinforce", "rloo", "nvil", "hybrid"]
 # bound, unbiased, trains the guide, needs besides latents
 ROWS: dict[str, tuple[str, bool, bool, set[Need]]] = {
     "elbo": ("elbo", True, True, set()),
-    "tracegraph": ("elbo", True, True, set()),
+    "tracegraph": ("elbo", False, True, set()),
     "reinforce": ("elbo", True, True, set()),
     "hybrid": ("elbo", False, True, {"predictions"}),
     "rloo": ("elbo", True, True, set()),
@@ -35,9 +35,11 @@ ROWS: dict[str, tuple[str, bool, bool, set[Need]]] = {
     "trajectory-balance": ("iw", False, True, set()),
     "sum-and-sample": ("elbo", True, True, {"enumerable"}),
     "unordered-set": ("elbo", True, True, {"enumerable"}),
+    "disarm": ("elbo", True, True, {"enumerable"}),
     "exact": ("exact", True, False, {"marginal"}),
     "enum": ("elbo", True, True, {"enumerable"}),
     "soft": ("none", False, False, {"relaxable"}),
+    "rebar": ("elbo", True, True, {"relaxable"}),
     "gumbel": ("none", False, True, {"relaxable"}),
     "dirichlet": ("none", False, True, {"relaxable"}),
 }
