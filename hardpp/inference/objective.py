@@ -204,7 +204,10 @@ class SampledObjective(SurrogateObjective):
         return {}
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        table = self.weight_table(model, guide, *args, **kwargs)
+        return self.estimate_of(self.weight_table(model, guide, *args, **kwargs))
+
+    def estimate_of(self, table: WeightTable) -> Estimate:
+        """Bound, surrogate and log weights that the formula gives for a table."""
         if any(not latent.guide["is_observed"] for latent in table.latents):
             bound, surrogate = self.surrogate(table)
         else:  # nothing is drawn: all particles are the same

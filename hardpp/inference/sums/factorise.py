@@ -99,7 +99,7 @@ def factor_graph(
                 )
     plates = {letters[frame.name]: frame for some in frames.values() for frame in some}
     counts = {name: elements(sites[name])[1] for name in latents}
-    scales = {name: _scale(site) for name, site in sites.items()}
+    scales = {name: scale_of(site) for name, site in sites.items()}
     tied = [n for n, factor in factors.items() if n in latents or not name_of.keys().isdisjoint(factor.dims)]
     decisive = tied or [name for name in sites if own[name]] or list(sites)
     shared = frozenset.intersection(*(own[name] for name in decisive))
@@ -157,7 +157,8 @@ def _pinned(site: Site) -> Tensor:
     return log_prob.where(mask, first)
 
 
-def _scale(site: Site) -> Scale:
+def scale_of(site: Site) -> Scale:
+    """What multiplies an enumerated site's log-probability: one number, or a factor over plates."""
     scale = site["scale"]
     one = not isinstance(scale, Tensor) or scale.numel() == 1
     return (scale.reshape(()) if isinstance(scale, Tensor) else scale) if one else named_dims(site, scale)
