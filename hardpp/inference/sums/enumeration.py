@@ -20,7 +20,7 @@ from pyro.poutine.util import site_is_subsample
 
 from hardpp.errors import UsageError
 from hardpp.inference.weights.model_guide_match import replayed
-from hardpp.inference.weights.particles import LastSite, check_plates, failures_of
+from hardpp.inference.weights.particles import check_plates, failures_of, traced
 from hardpp.inference.weights.sample_sites import Site, plates_of
 from hardpp.types import Program
 
@@ -32,10 +32,13 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
 
     Refuses latents whose values cannot be listed, and more outside `pyro.markov` than a tensor has dims.
     """
-    every, last = _EveryValue(nesting), LastSite()
-    with EnumMessenger(-1 - nesting), failures_of("program", last):
+    if not callable(program):
+        raise UsageError(f"{program!r} is no program")
+    every = _EveryValue(nesting)
+    tracing = poutine.trace(every(InSight()(program)))
+    with EnumMessenger(-1 - nesting), failures_of("program", tracing.msngr):
         try:
-            return poutine.trace(every(InSight()(last(program)))).get_trace(*args, **kwargs)
+            return tracing.get_trace(*args, **kwargs)
         except NotImplementedError as fault:
             if every.latest is None or lists_values(every.latest["fn"]):
                 raise  # not the latent's fault
@@ -45,10 +48,8 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
 def replayed_trace(program: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
     """Runs a model at the enumerated latents of a guide."""
     # A messenger of its own keeps the model's pyro.markov apart from the guide's.
-    last = LastSite()
-    enumerated = _Plates(nesting)(EnumMessenger()(InSight()(last(program))))
-    with failures_of("model", last):
-        return poutine.trace(replayed(enumerated, guide_trace)).get_trace(*args, **kwargs)
+    enumerated = _Plates(nesting)(EnumMessenger()(InSight()(program)))
+    return traced(replayed(enumerated, guide_trace), "model", args, kwargs)
 
 
 class _Plates(Messenger):

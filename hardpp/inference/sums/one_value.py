@@ -7,6 +7,7 @@ values as well, at several combinations of them, and every site is compared.
 Shapes: S values of a latent.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from hardpp.errors import UsageError
 from hardpp.inference.sums.factorise import factor_graph, named_dims
 from hardpp.inference.weights.alone import agree, undisturbed
 from hardpp.inference.weights.particles import ProgramFailure, particle_trace
-from hardpp.inference.weights.sample_sites import elements, sample_sites, site_log_prob
+from hardpp.inference.weights.sample_sites import SUMMED, Site, elements, sample_sites, site_log_prob
 from hardpp.ops.marginal import Factor, align, at
 from hardpp.types import Program
 
@@ -40,12 +41,12 @@ def check_one_value(role: str, program: Program, enumerated: Trace, args: Any, k
     """
     with undisturbed(program):
         graph, sites = factor_graph(enumerated, additive=True), sample_sites(enumerated)
+        nesting = -min(graph.places.values(), default=0)
+        sizes = {name: _count(sites[name]) for name in graph.latents}
         for i in range(COMBINATIONS):
-            chosen = _Chosen(i)
+            chosen = _Chosen(i, sizes)
             try:
-                trace = particle_trace(
-                    chosen(program), 1, -min(graph.places.values(), default=0), args, kwargs
-                )
+                trace = particle_trace(chosen(program), 1, nesting, args, kwargs)
             except ProgramFailure:  # not all values go together
                 continue
             values = {
@@ -67,9 +68,9 @@ def check_one_value(role: str, program: Program, enumerated: Trace, args: Any, k
 class _Chosen(Messenger):
     """Gives all latents the i-th value, in the last combination a later latent a later value."""
 
-    def __init__(self, i: int):
+    def __init__(self, i: int, sizes: Mapping[str, int]):
         super().__init__()
-        self.i = i
+        self.i, self.sizes = i, sizes
         self.index: dict[str, Tensor] = {}  # of the value in the list of all values
 
     def _pyro_sample(self, msg: Any) -> None:
@@ -78,13 +79,22 @@ class _Chosen(Messenger):
         fn = msg["fn"]
         support = fn.enumerate_support(expand=False)  # (S, *1, *events)
         i = self.i if self.i < COMBINATIONS - 1 else len(self.index)
-        index = torch.full(fn.batch_shape, i % len(support), device=support.device)
+        index = torch.full(
+            fn.batch_shape, i % self.sizes.get(msg["name"], len(support)), device=support.device
+        )
         _, counts = elements({**msg, "value": support})
         if counts is not None:
             index = index.where(counts, 0)
         events = len(fn.event_shape)
         rows = support.reshape(len(support), *support.shape[support.dim() - events :])
         self.index[msg["name"]], msg["value"], msg["done"] = index, rows[index], True
+
+
+# How many values of a latent there are; a guide may leave some of the model's out.
+def _count(site: Site) -> int:
+    dim = site["infer"][SUMMED] - len(site["fn"].event_shape)
+    value: Tensor = site["value"]
+    return value.shape[dim] if value.dim() >= -dim else 1
 
 
 def _same(one: Factor, two: Factor) -> bool:
