@@ -42,9 +42,10 @@ def credit_tables(
     later: list[frozenset[Plate]] = []
     for name, (term, site) in reversed(list(of_guide.items())):
         if not site["is_observed"]:
-            groups.setdefault(term.where.as_set.intersection(*later), []).append(name)
+            own = frozenset(term.where.plates)
+            groups.setdefault(own.intersection(*later), []).append(name)
             if not site["infer"].get(APART):
-                later.append(term.where.as_set)
+                later.append(own)
     tables = []
     for plates, names in reversed(groups.items()):
         finer = layout.keeping(plates, of_guide[names[0]][0].where)

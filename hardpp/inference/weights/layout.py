@@ -28,7 +28,6 @@ class Where(NamedTuple):
     """Which plates a site is in."""
 
     plates: tuple[Plate, ...]  # the outermost first
-    as_set: frozenset[Plate]
     sizes_of: Mapping[Plate, int]
     sizes: tuple[int, ...]  # by dim from left to right, 1 where there is no plate
     turns: Mapping[str, int]  # which turn it is in, by sequential plate
@@ -78,7 +77,7 @@ class Layout(NamedTuple):
     def place(self, term: Term) -> Tensor:
         """A term as (K or 1, *I), or (K or 1, *I, T) by step, of size 1 along plates that it is not in."""
         value, right, n = term.value, int(term.steps), self.nesting
-        kept = {plate.dim for plate in self.instances if plate in term.where.as_set}
+        kept = {plate.dim for plate in self.instances if plate in term.where.sizes_of}
         gone = [d - right for d in range(-n, 0) if d not in kept and value.shape[d - right] > 1]
         if gone:
             value = value.sum(gone, keepdim=True)
@@ -88,7 +87,7 @@ class Layout(NamedTuple):
         for place, plate in enumerate(self.instances, start=1):
             if plate.dim is None:  # these come first
                 value = value.unsqueeze(place)
-                if plate in term.where.as_set:
+                if plate in term.where.sizes_of:
                     turn, size = term.where.turns[plate.name], self.sizes[plate]
                     ends = (turn, size - 1 - turn)
                     value = torch.nn.functional.pad(value, (0, 0) * (value.dim() - 1 - place) + ends)
@@ -147,7 +146,7 @@ class Layout(NamedTuple):
             turns = {f.name: self.turns[f.name][f.counter] for f in frames if f.name in self.turns}
             of = {plate: frame.size for plate, frame in zip(plates, frames, strict=True)}
             by_dim = tuple([sizes.get(d, 1) for d in range(-self.nesting, 0)])
-            found = Where(plates, frozenset(plates), of, by_dim, turns)
+            found = Where(plates, of, by_dim, turns)
             if self.known is not None:
                 self.known[key] = found
         return found
@@ -170,8 +169,9 @@ def layout_of(reader: Layout, places: Sequence[Where], data_plate: str | None) -
         places: where these sites are, at least one.
         data_plate: the name of the plate of data, if it is not the outermost.
     """
-    common = frozenset.intersection(*{place.as_set for place in places})
-    shared = [plate for plate in places[0].plates if plate in common and plate.dim is not None]
+    others = {id(place): place.sizes_of for place in places}.values()  # most sites share their place
+    vectorised = [plate for plate in places[0].plates if plate.dim is not None]
+    shared = [plate for plate in vectorised if all(plate in sizes for sizes in others)]
     data = next((plate for plate in shared if data_plate in (None, plate.name)), None)
     return reader.keeping(shared, places[0])._replace(data=data)
 

@@ -127,11 +127,7 @@ def _missing(name: str, guide_trace: Any, model_sites: Any = ()) -> None:
 
 
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
-    stacks = (
-        [(f.name, f.dim, f.size) for f in site["cond_indep_stack"]] for site in (model_site, guide_site)
-    )
-    one, other = ([frame for frame in stack if frame[0] != PARTICLES] for stack in stacks)
-    if one == other:
+    if _frames(model_site) == _frames(guide_site):
         return
     (expected, outer), (got, inner) = _plates(model_site), _plates(guide_site)
     if expected != got:
@@ -144,7 +140,9 @@ def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
 
 
 def _frames(site: Site) -> list[tuple[str, Any, Any]]:
-    return [(f.name, f.dim, f.size) for f in site["cond_indep_stack"] if f.name != PARTICLES]
+    # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
+    stack = site["cond_indep_stack"]
+    return [(f.name, f.dim, f.full_size or f.size) for f in stack if f.name != PARTICLES]
 
 
 # The shape of a site's plates, and their names from left to right.

@@ -110,7 +110,7 @@ def tabulate(
         name
         for model, guide in terms
         for name, (term, _) in model.items()
-        if name not in guide and not term.where.as_set >= set(layout.instances)
+        if name not in guide and not term.where.sizes_of.keys() >= set(layout.instances)
     }
     inside = [model for model, _ in terms]
     if outside:
@@ -122,7 +122,7 @@ def tabulate(
     table = joined([columns(layout, *both, particles, scaled=scaled) for both in pairs_of_terms])
     constant = _constant(layout, [terms[0][0][name] for name in outside if name in terms[0][0]])
     table = table._replace(scale=1.0 if scale is None else scale, constant=constant)
-    finer = any(term.where.as_set != set(layout.instances) for term, _ in latents)
+    finer = any(term.where.sizes_of.keys() != set(layout.instances) for term, _ in latents)
     if not (how.additive and latents and (finer or (single and outside))):
         return table
     credited = terms if single else pairs_of_terms
@@ -165,7 +165,7 @@ def _constant(layout: Layout, terms: Sequence[tuple[Term, Site]]) -> Tensor | No
     total = None
     for term, _ in terms:
         value = only.place(term.scaled()).reshape(-1)  # (B,) or (1,)
-        value = value if term.where.as_set >= set(data) else value.expand(size) / size
+        value = value if term.where.sizes_of.keys() >= set(data) else value.expand(size) / size
         total = value if total is None else total + value
     return total
 
@@ -189,7 +189,7 @@ def _check_joint(
     if wanted.dim is None:
         why = f"plate {wanted.name!r} is a loop in Python"
     else:
-        outside = next(site["name"] for term, site in weighed if wanted not in term.where.as_set)
+        outside = next(site["name"] for term, site in weighed if wanted not in term.where.sizes_of)
         why = f"site {outside!r}, which depends on latents, is outside of plate {wanted.name!r}"
     if how.data_plate is not None:
         raise UsageError(f"{why}, so that there is no bound of each of its data")
@@ -212,7 +212,7 @@ def _scale(layout: Layout, sites: list[Site], how: Weighing) -> float | Tensor |
     varies = [dim for dim in range(-value.dim(), 0) if value.shape[dim] > 1 and dim not in kept]
     if not varies and value.dim() == layout.nesting:
         plates = tuple(plate for plate in layout.instances if plate.dim is not None)
-        where = Where(plates, frozenset(plates), {}, tuple(value.shape), {})
+        where = Where(plates, dict.fromkeys(plates, 0), tuple(value.shape), {})
         return layout.place(Term(value.unsqueeze(0), where))[0]
     if how.additive:
         return None
