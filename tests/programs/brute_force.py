@@ -129,6 +129,10 @@ def bounds(program: Program, w: Weighed, K: int = 2) -> dict[str, Target]:
         out["iw model"] = Target(out["iw"].value, flat_gradient(surrogate, program.parameters))
     if w.scale.dim() == 0:
         out["exact"] = target(w.scale * w.log_p.logsumexp(0) + w.constant)
+    else:  # data of as many values each: each value is in so many tuples
+        repeats = (1 - 1 / len(w.scale)) * math.log(len(w.draws))
+        log_p = _model_terms(program, w)
+        out["exact"] = target((w.scale * (log_p.logsumexp(0) - repeats)).sum() + w.constant)
     return out
 
 

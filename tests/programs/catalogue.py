@@ -3,7 +3,18 @@
 from collections.abc import Callable
 
 from programs.chains import CHAINS
+from programs.handlers import HANDLERS
+from programs.mixtures import MIXTURES
+from programs.modules import MODULES
+from programs.networks import NETWORKS
 from programs.plates import PLATES
 from programs.program import Program
 
-PROGRAMS: dict[str, Callable[[], Program]] = {**CHAINS, **PLATES}
+PROGRAMS: dict[str, Callable[[], Program]] = {
+    **CHAINS,
+    **PLATES,
+    **HANDLERS,
+    **MIXTURES,
+    **NETWORKS,
+    **MODULES,
+}
