@@ -7,6 +7,7 @@ Pyro programs. A sampled objective is one formula over a weight table.
 Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
+from collections.abc import Collection
 from typing import Any, TypedDict, Unpack
 
 import pyro
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import TrainingSchedule
+from hardpp.inference.sums.summed_out import SummedOut
 from hardpp.inference.weights.nesting import PlateNesting
 from hardpp.inference.weights.tabulate import Weighing
 from hardpp.inference.weights.weigh import Handlers, weigh
@@ -36,12 +38,15 @@ class PlateOptions(TypedDict, total=False):
             attribute of that name, or else found by running the programs once, and again when they grow.
         data_plate: the name of the plate whose elements are data, each with a bound of its own; by default
             the outermost plate that all latents share.
+        enumerate: names of latents of the model that are summed out, besides those that it marks by
+            `infer={"enumerate": "parallel"}`, where the guide does not draw them.
         vectorize_particles: run all particles at once, as a dim left of all plates (by default), or one by
             one, which takes any program.
     """
 
     max_plate_nesting: float
     data_plate: str | None
+    enumerate: Collection[str]
     vectorize_particles: bool
 
 
@@ -78,12 +83,13 @@ class SurrogateObjective(ELBO):
         *,
         max_plate_nesting: float = float("inf"),
         data_plate: str | None = None,
+        enumerate: Collection[str] = (),
         vectorize_particles: bool = True,
     ):
         super().__init__(num_particles=num_particles, max_plate_nesting=max_plate_nesting)
         self.nesting = PlateNesting(max_plate_nesting)
         self.data_plate, self.one_by_one = data_plate, not vectorize_particles and num_particles > 1
-        self.estimates = 0
+        self.sums, self.estimates = SummedOut(enumerate), 0
 
     def __call__(self, model: nn.Module, guide: nn.Module) -> ELBOModule:
         """A torch module over model, guide and the objective's own modules; calling it gives the loss."""
@@ -185,7 +191,7 @@ class SampledObjective(SurrogateObjective):
                 self.num_particles,
                 args,
                 kwargs,
-                how=Weighing(nesting, self.data_plate, self.additive),
+                how=Weighing(nesting, self.data_plate, self.additive, self.sums),
                 handlers=lambda: self.handlers(nesting),
                 one_by_one=self.one_by_one,
                 check=check,
@@ -198,7 +204,10 @@ class SampledObjective(SurrogateObjective):
         return {}
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        table = self.weight_table(model, guide, *args, **kwargs)
+        return self.estimate_of(self.weight_table(model, guide, *args, **kwargs))
+
+    def estimate_of(self, table: WeightTable) -> Estimate:
+        """Bound, surrogate and log weights that the formula gives for a table."""
         if any(not latent.guide["is_observed"] for latent in table.latents):
             bound, surrogate = self.surrogate(table)
         else:  # nothing is drawn: all particles are the same

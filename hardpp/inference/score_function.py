@@ -23,7 +23,7 @@ Sources: those, and Schulman et al. (2015) for causal credit.
 Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight_table`).
 """
 
-from typing import Literal, Unpack, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +42,12 @@ from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
 from hardpp.inference.soft_attention import ExpectedLatents
+from hardpp.inference.sums.partial_elbo import partial_elbo, partial_traces
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import mean_of_others, mean_of_others_at_same_progress
 from hardpp.ops.weights import suffix_sums
-from hardpp.types import Need
+from hardpp.types import Estimate, Need, Program
 
 Credit = Literal["causal", "global"]
 BaselineName = Literal["leave-one-out", "soft-attention", "temporal", "average", "learned"]
@@ -114,7 +115,32 @@ class ScoreFunctionELBO(SampledObjective):
         self.credit, self.progress = credit, progress
         self.moments = RunningMoments() if normalize else None
         self.kl_weight, self.entropy_bonus = kl, entropy
+        self.sums_guide = False
         self.unbiased = not normalize and (entropy is None or entropy.final == 0)
+
+    def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
+        if not self.sums_guide:
+            table = self.weight_table(model, guide, *args, **kwargs)
+            marked = any(self.sums.chooses(each.guide["name"], each.guide["infer"]) for each in table.latents)
+            if not (marked and self._may_sum()):
+                return self.estimate_of(table)
+            self.sums_guide = True  # from now on nothing is tabulated
+
+        def estimate(nesting: int) -> Estimate:
+            chosen, K = self.sums, self.num_particles
+            traces = partial_traces(model, guide, chosen, K, nesting, args, kwargs)
+            leave_one_out = self.baseline == "leave-one-out"
+            causal = self.credit == "causal"
+            return partial_elbo(
+                *traces, K, leave_one_out=leave_one_out, causal=causal, data_plate=self.data_plate
+            )
+
+        return self.nesting.enough_for(estimate, model, guide, args, kwargs)
+
+    # Baselines that learn or compare progress, and rewards, are for draws.
+    def _may_sum(self) -> bool:
+        plain = self.moments is None and self.kl_weight is None and self.entropy_bonus is None
+        return plain and self.baseline in (None, "leave-one-out") and type(self) is ScoreFunctionELBO
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         for _, module in self._modules():

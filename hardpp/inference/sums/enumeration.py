@@ -35,18 +35,18 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
     every, last = _EveryValue(nesting), LastSite()
     with EnumMessenger(-1 - nesting), failures_of("program", last):
         try:
-            return poutine.trace(every(_InSight()(last(program)))).get_trace(*args, **kwargs)
+            return poutine.trace(every(InSight()(last(program)))).get_trace(*args, **kwargs)
         except NotImplementedError as fault:
-            if every.latest is None or _lists_values(every.latest["fn"]):
+            if every.latest is None or lists_values(every.latest["fn"]):
                 raise  # not the latent's fault
-            raise _not_enumerable(every.latest) from fault
+            raise not_enumerable(every.latest) from fault
 
 
 def replayed_trace(program: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
     """Runs a model at the enumerated latents of a guide."""
     # A messenger of its own keeps the model's pyro.markov apart from the guide's.
     last = LastSite()
-    enumerated = _Plates(nesting)(EnumMessenger()(_InSight()(last(program))))
+    enumerated = _Plates(nesting)(EnumMessenger()(InSight()(last(program))))
     with failures_of("model", last):
         return poutine.trace(replayed(enumerated, guide_trace)).get_trace(*args, **kwargs)
 
@@ -62,7 +62,7 @@ class _Plates(Messenger):
         check_plates(site, self.nesting)
 
 
-class _InSight(Messenger):
+class InSight(Messenger):
     """Takes sites that a poutine.block hides out of the reach of later steps: no enumeration knows them."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _EveryValue(Messenger):
         if site["is_observed"] or site_is_subsample(site):
             return
         if not getattr(site["fn"], "has_enumerate_support", False):
-            raise _not_enumerable(site)
+            raise not_enumerable(site)
         if "_markov_scope" not in site["infer"]:  # a dim that is never used again
             self.dims += 1
         if self.dims > MOST_DIMS:
@@ -102,7 +102,8 @@ class _EveryValue(Messenger):
         self.latest = site
 
 
-def _lists_values(fn: Any) -> bool:
+def lists_values(fn: Any) -> bool:
+    """Has a distribution a list of its values?"""
     try:
         fn.enumerate_support(expand=False)
     except NotImplementedError:
@@ -110,7 +111,8 @@ def _lists_values(fn: Any) -> bool:
     return True
 
 
-def _not_enumerable(site: Site) -> UsageError:
+def not_enumerable(site: Site) -> UsageError:
+    """What is said of a latent whose values cannot be listed."""
     fn, plates = site["fn"], tuple(plate.name for plate in plates_of(site))
     expected = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
     base = _unmasked(fn)

@@ -28,9 +28,8 @@ class FactorGraph(NamedTuple):
     dtype: torch.dtype  # of the program's log-probabilities
     scales: dict[str, Scale]  # by site, what plates and poutine.scale multiply it with
     scale: Scale  # the one scale of all sites that depend on latents
-    constants: tuple[
-        Factor, ...
-    ]  # log-probabilities, scaled, of sites that depend on none and differ in scale
+    constants: tuple[Factor, ...]  # scaled, of sites that depend on no latent and have another scale
+    letters: dict[str, str]  # of plates, by name
 
     def plates_in_order(self, latent: str) -> str:
         """The letters of a latent's plates as they stand in the program, outermost first."""

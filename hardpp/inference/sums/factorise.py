@@ -40,6 +40,7 @@ def factor_graph(
     guide: Mapping[str, Factor] | None = None,
     additive: bool = False,
     data_plate: str | None = None,
+    sites: Mapping[str, Site] | None = None,
 ) -> FactorGraph:
     """Names the dims of every site; the letters of plates may be given.
 
@@ -54,17 +55,19 @@ def factor_graph(
             mean under the guide is wanted.
         additive: is what is wanted a sum over sites? Each may then have a scale of its own.
         data_plate: the name of the plate of data, if it is not the outermost.
+        sites: those that are factors; by default all.
 
     Raises:
         UsageError: there are no sites, too short a `pyro.markov`, a dim that belongs to no plate, a site
             outside the plates of a latent that it depends on, or sites of different scales.
     """
     trace.symbolize_dims(plate_to_symbol)
-    sites = sample_sites(trace)
+    sites = sample_sites(trace) if sites is None else sites
     if not sites:
         raise UsageError("the programs have no sample sites")
     letters = trace.plate_to_symbol
-    own = {name: frozenset(letters[plate.name] for plate in plates_of(site)) for name, site in sites.items()}
+    frames = {n: [f for f in site["cond_indep_stack"] if f.vectorized] for n, site in sites.items()}
+    own = {name: frozenset(letters[frame.name] for frame in some) for name, some in frames.items()}
     latents = {n: s["infer"]["_enumerate_symbol"] for n, s in sites.items() if "_enumerate_dim" in s["infer"]}
     name_of = {letter: name for name, letter in latents.items()}
     kind: Sum = "mixture_terms" if guide is None else "mean_terms"
@@ -94,9 +97,9 @@ def factor_graph(
                 raise UsageError(
                     f"site {name!r} depends on {name_of[letter]!r} but is outside of plates that it is in"
                 )
-    plates = {letters[plate.name]: plate for site in sites.values() for plate in plates_of(site)}
+    plates = {letters[frame.name]: frame for some in frames.values() for frame in some}
     counts = {name: elements(sites[name])[1] for name in latents}
-    scales = {name: _scale(site) for name, site in sites.items()}
+    scales = {name: scale_of(site) for name, site in sites.items()}
     tied = [n for n, factor in factors.items() if n in latents or not name_of.keys().isdisjoint(factor.dims)]
     decisive = tied or [name for name in sites if own[name]] or list(sites)
     shared = frozenset.intersection(*(own[name] for name in decisive))
@@ -129,6 +132,7 @@ def factor_graph(
         scales,
         scale,
         tuple(times(factors[name], scales[name]) for name in apart),
+        letters,
     )
 
 
@@ -153,7 +157,8 @@ def _pinned(site: Site) -> Tensor:
     return log_prob.where(mask, first)
 
 
-def _scale(site: Site) -> Scale:
+def scale_of(site: Site) -> Scale:
+    """What multiplies an enumerated site's log-probability: one number, or a factor over plates."""
     scale = site["scale"]
     one = not isinstance(scale, Tensor) or scale.numel() == 1
     return (scale.reshape(()) if isinstance(scale, Tensor) else scale) if one else named_dims(site, scale)

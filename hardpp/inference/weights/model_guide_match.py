@@ -16,22 +16,35 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import DRAWN_AS, Site, elements, plates_of, sample_sites
+from hardpp.inference.weights.sample_sites import DRAWN_AS, SUMMED, Site, elements, plates_of, sample_sites
 from hardpp.types import Program
 
 
-def replayed(model: Program, draws: Trace) -> Program:
+class MissingLatent(UsageError):
+    """The guide does not draw a latent of the model."""
+
+
+def replayed(model: Program, draws: Trace, whole: bool = True) -> Program:
     """The model at the draws of a guide, each of its latents checked against that of the guide.
+
+    Args:
+        model: the model.
+        draws: trace of the guide.
+        whole: must the guide draw all latents? Else the model draws the others.
 
     Raises:
         UsageError: when it runs, and a latent of the guide is none of the model's, or in other plates, under
             another mask, or takes values that the model's does not.
     """
-    program: Program = _Replayed(draws)(model)
+    program: Program = _Replayed(draws, whole)(model)
     return program
 
 
 class _Replayed(ReplayMessenger):
+    def __init__(self, draws: Trace, whole: bool):
+        super().__init__(trace=draws)
+        self.whole = whole
+
     def _pyro_sample(self, msg: Any) -> None:
         if not site_is_subsample(msg):
             drawn = self.trace.nodes.get(msg["name"])
@@ -39,13 +52,14 @@ class _Replayed(ReplayMessenger):
                 if not msg["infer"].get("_deterministic"):
                     check_not_observed(msg["name"], drawn)
             elif drawn is None:
-                _missing(msg["name"], self.trace)
+                if self.whole and SUMMED not in msg["infer"]:
+                    _missing(msg["name"], self.trace)
             elif drawn["is_observed"]:
                 raise UsageError(f"the guide observes site {msg['name']!r}, but a guide only draws latents")
             else:
                 check_latent(msg, drawn)
         super()._pyro_sample(msg)
-        if msg["done"] and not msg["is_observed"] and not site_is_subsample(msg):
+        if msg["name"] in self.trace and not msg["is_observed"] and not site_is_subsample(msg):
             kind = type(self.trace.nodes[msg["name"]]["fn"]).__name__
             msg["infer"] = {**msg["infer"], DRAWN_AS: f"{kind} by the guide"}
 
@@ -69,7 +83,7 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
     for name, site in model_sites.items():
         if site["is_observed"]:
             check_not_observed(name, guide_sites.get(name))
-        elif name not in guide_sites:
+        elif name not in guide_sites and SUMMED not in site["infer"]:
             _missing(name, guide_sites, model_sites)
     names = list(guide_sites)
     for place, (name, site) in enumerate(guide_sites.items()):
@@ -101,7 +115,7 @@ def _missing(name: str, guide_trace: Any, model_sites: Any = ()) -> None:
         n for n in guide_sites if n not in model_sites and not guide_sites[n]["infer"].get("is_auxiliary")
     ]
     instead = f"; it draws {', '.join(map(repr, others))}" if others else ""
-    raise UsageError(f"the model's latent site {name!r} is missing in the guide{instead}")
+    raise MissingLatent(f"the model's latent site {name!r} is missing in the guide{instead}")
 
 
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:

@@ -77,7 +77,7 @@ def found_nesting(model: Program, guide: Program | None, args: Any, kwargs: Any)
                 scored = model
                 if guide is not None:
                     drawn = particle_trace(guide, 1, nesting, args, kwargs, role="guide")
-                    scored = replayed(model, drawn)
+                    scored = replayed(model, drawn, whole=False)
                 particle_trace(scored, 1, nesting, args, kwargs, role="model")
             return nesting
         except PlateBeyond as found:

@@ -12,7 +12,7 @@ Shapes: those of `hardpp.inference.weights.weight_table`.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pyro.poutine import Trace
 from torch import Tensor
@@ -23,6 +23,7 @@ from hardpp.inference.weights.layout import Layout, Term, layout_of, turns_of
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.particles import failures_of
 from hardpp.inference.weights.sample_sites import (
+    SUMMED,
     Site,
     all_plates_of,
     common_scale,
@@ -31,6 +32,25 @@ from hardpp.inference.weights.sample_sites import (
     site_log_prob,
 )
 from hardpp.inference.weights.weight_table import Terms, WeightTable, columns, joined
+from hardpp.types import Program
+
+
+class Sums(Protocol):
+    """What sums out latents of a model that its guide does not draw."""
+
+    needed: bool  # has a model had such latents?
+
+    def chooses(self, name: str, infer: Mapping[str, Any]) -> bool:
+        """Is this latent to be summed out?"""
+
+    def enumerated(self, model: Program, draws: Trace, left: int) -> Program:
+        """The model with such latents enumerated, in dims from `left` on to the left."""
+
+    def holds(self, site: Site, layout: Layout) -> bool:
+        """Is a site summed out, or does it depend on one that is?"""
+
+    def terms(self, trace: Trace, sites: Mapping[str, Site], layout: Layout) -> Terms:
+        """What takes the place of all sites that are held."""
 
 
 class Weighing(NamedTuple):
@@ -41,11 +61,13 @@ class Weighing(NamedTuple):
         data_plate: the name of the plate of data, if it is not the outermost.
         additive: is the bound a sum over sites? Sites may then have scales of their own, and latents are
             credited in the plates that they are in.
+        sums: what sums out latents of the model that the guide does not draw; None: they are refused.
     """
 
     nesting: int
     data_plate: str | None = None
     additive: bool = False
+    sums: Sums | None = None
 
 
 def tabulate(
@@ -72,8 +94,11 @@ def tabulate(
         raise UsageError("the programs have no sample sites")
     reader = Layout(how.nesting, turns=turns_of(of_all))
     terms = [
-        (_terms("model", model, reader, particles + extra), _terms("guide", guide, reader, particles))
-        for model, guide in runs
+        (
+            _model_terms(trace, model, reader, particles + extra, how.sums),
+            _terms("guide", guide, reader, particles),
+        )
+        for (trace, _), (model, guide) in zip(pairs, runs, strict=True)
     ]
     latents = [site for _, guide in runs for site in guide.values() if not site["is_observed"]]
     one_by_one, single = len(runs) > 1, len(runs) * particles + extra == 1
@@ -113,6 +138,22 @@ def tabulate(
     if len({tuple(each.layout.instances for each in group) for group in groups}) > 1:
         return table  # one by one, particles may have latents in other plates
     return table._replace(credit=tuple(joined(tables) for tables in zip(*groups, strict=True)))
+
+
+def _model_terms(
+    trace: Trace, sites: Mapping[str, Site], layout: Layout, rows: int, sums: Sums | None
+) -> Terms:
+    if sums is None or not any(SUMMED in site["infer"] for site in sites.values()):
+        return _terms("model", sites, layout, rows)
+    held = {name: site for name, site in sites.items() if sums.holds(site, layout)}
+    other = _terms("model", {n: site for n, site in sites.items() if n not in held}, layout, rows)
+    terms: dict[str, tuple[Term, Site]] = {}
+    for name in sites:  # a sum may depend on all that was drawn before the last of its sites
+        if name in other:
+            terms[name] = other[name]
+        elif name == [*held][-1]:
+            terms |= sums.terms(trace, held, layout)
+    return terms
 
 
 def _terms(role: str, sites: Mapping[str, Site], layout: Layout, rows: int) -> Terms:

@@ -18,7 +18,7 @@ from pyro.poutine import Trace
 
 from hardpp.errors import UsageError
 from hardpp.inference.weights.alone import check_alone
-from hardpp.inference.weights.model_guide_match import replayed
+from hardpp.inference.weights.model_guide_match import MissingLatent, replayed
 from hardpp.inference.weights.nesting import plate_nesting
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.tabulate import Weighing, tabulate
@@ -81,7 +81,7 @@ def weigh(
     for _ in range(runs):
         special = handlers()
         extra = special.get("extra", 0)
-        pairs.append(_run(model, guide, at_once, args, kwargs, how.nesting, special))
+        pairs.append(_run(model, guide, at_once, args, kwargs, how, special))
         at_once = special["drawn"]() if "drawn" in special else at_once
     table = tabulate(pairs, at_once, how, extra)
     if at_once > 1 and check:
@@ -91,16 +91,26 @@ def weigh(
 
 # The traces of model and guide.
 def _run(
-    model: Program, guide: Program, particles: int, args: Any, kwargs: Any, nesting: int, handlers: Handlers
+    model: Program, guide: Program, particles: int, args: Any, kwargs: Any, how: Weighing, handlers: Handlers
 ) -> tuple[Trace, Trace]:
+    nesting = how.nesting
     once = "score" not in handlers and getattr(guide, "prior_of", None) is model
     draws = handlers["guide"](model if once else guide) if "guide" in handlers else model if once else guide
     with handlers.get("draw", nullcontext()):
         drawn = particle_trace(draws, particles, nesting, args, kwargs, role="guide")
     if once:
         return drawn, without_observations(drawn)
-    scored, rows = handlers.get("score", replayed)(model, drawn), particles + handlers.get("extra", 0)
-    return particle_trace(scored, rows, nesting, args, kwargs, role="model"), drawn
+    score, rows = handlers.get("score", replayed), particles + handlers.get("extra", 0)
+    sums = None if "score" in handlers else how.sums
+    if sums is None or not sums.needed:
+        try:
+            return particle_trace(score(model, drawn), rows, nesting, args, kwargs, role="model"), drawn
+        except MissingLatent:
+            if sums is None:
+                raise
+            sums.needed = True
+    model = sums.enumerated(model, drawn, -1 - nesting - (rows > 1))
+    return particle_trace(score(model, drawn), rows, nesting, args, kwargs, role="model"), drawn
 
 
 def without_observations(trace: Trace) -> Trace:
