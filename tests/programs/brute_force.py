@@ -12,7 +12,6 @@ Shapes: C tuples, K particles, I instances, P parameters.
 
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -97,7 +96,7 @@ def weighed(program: Program) -> Weighed:
             (draw, drawn, w, total, joint, constant),
             strict=True,
         ):
-            some.append(one)  # type: ignore[attr-defined]
+            some.append(one)
     common: Tensor | None = torch.as_tensor(scales[0], dtype=torch.float64)
     for scale in scales:
         if not torch.equal(*torch.broadcast_tensors(torch.as_tensor(scale, dtype=torch.float64), common)):
@@ -122,11 +121,10 @@ def bounds(program: Program, w: Weighed, K: int = 2) -> dict[str, Target]:
     log_w = w.log_w[every]  # (C^K, K, *I)
     mean = _total(w.scale * (log_w.logsumexp(1) - math.log(K)))
     out["iw"] = target((probability * mean).sum() + w.constant)
-    if program.latents:
-        share = log_w.detach().softmax(1)
-        fixed = _total(w.scale * (share * _model_terms(program, w)[every]).sum(1))
-        surrogate = (probability.detach() * fixed).sum() + w.constant
-        out["iw model"] = Target(out["iw"].value, flat_gradient(surrogate, program.parameters))
+    share = log_w.detach().softmax(1)
+    fixed = _total(w.scale * (share * _model_terms(program, w)[every]).sum(1))
+    surrogate = (probability.detach() * fixed).sum() + w.constant
+    out["iw model"] = Target(out["iw"].value, flat_gradient(surrogate, program.parameters))
     if w.scale.dim() == 0:
         out["exact"] = target(w.scale * w.log_p.logsumexp(0) + w.constant)
     else:  # data of as many values each: each value is in so many tuples
@@ -156,9 +154,7 @@ def _model_terms(program: Program, w: Weighed) -> Tensor:
     return torch.stack(rows)
 
 
-def expectation(
-    program: Program, w: Weighed, objective: Any, K: int, one_by_one: bool = False
-) -> Target:
+def expectation(program: Program, w: Weighed, objective: Any, K: int, one_by_one: bool = False) -> Target:
     """The mean of an objective's value and gradient over all K-tuples of draws.
 
     Particles are exchangeable: every set of K draws is given once, in one order.
@@ -176,6 +172,3 @@ def expectation(
         value = value + probability * estimate.bound.sum()
         surrogate = surrogate + probability * estimate.surrogate
     return Target(value.detach(), flat_gradient(surrogate, program.parameters))
-
-
-

@@ -9,6 +9,7 @@ from programs.modules import MODULES
 from programs.networks import NETWORKS
 from programs.plates import PLATES
 from programs.program import Program
+from programs.unusual import UNUSUAL
 
 PROGRAMS: dict[str, Callable[[], Program]] = {
     **CHAINS,
@@ -17,4 +18,5 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
     **MIXTURES,
     **NETWORKS,
     **MODULES,
+    **UNUSUAL,
 }

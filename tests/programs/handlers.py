@@ -1,4 +1,4 @@
-"""Programs under Pyro's handlers: factor, mask, missing data, condition, do, block, lift, scale, auxiliary sites."""
+"""Programs under Pyro's handlers: factor, mask, condition, do, block, lift, scale; missing data."""
 
 import pyro
 import pyro.distributions as dist
@@ -221,9 +221,7 @@ def annealed() -> Program:
         with pyro.plate("data", 2), poutine.scale(scale=0.3):
             pyro.sample("z", C(q))
 
-    return Program(
-        model, guide, t.all, {"z": Choices((2,))}, ("data",), refused=frozenset({"iw", "exact"})
-    )
+    return Program(model, guide, t.all, {"z": Choices((2,))}, ("data",), refused=frozenset({"iw", "exact"}))
 
 
 def weighted_data() -> Program:
@@ -260,8 +258,9 @@ def auxiliary() -> Program:
             place = pyro.sample("place", C(q), infer={"is_auxiliary": True})
             pyro.sample("z", dist.Delta(order[place]))
 
-    latents = {"place": Choices((2,), (0, 1, 2))}
-    return Program(model, guide, t.all, latents, ("data",), refused=frozenset({"enumerated"}))
+    latents, beyond = ({name: Choices((2,), range(3))} for name in ("place", "z"))
+    refused = frozenset({"enumerated"})
+    return Program(model, guide, t.all, latents, ("data",), refused=refused, beyond=beyond)
 
 
 HANDLERS = {

@@ -42,7 +42,7 @@ def constrained_module() -> Program:
     """`PyroParam` with constraints."""
     t = Tables(91)
     model, q = Positive(t(2)), t(2, 2)
-    return Program(model, guided(q), [*t.all, *model.parameters()], {"z": Choices((2,))}, ("data",))  # type: ignore[arg-type]
+    return Program(model, guided(q), [*t.all, *model.parameters()], {"z": Choices((2,))}, ("data",))
 
 
 class Weights(PyroModule):
@@ -86,7 +86,7 @@ def named_parameters() -> Program:
 
     model()
     rate = pyro.param("rate").unconstrained()
-    return Program(model, guided(q), [*t.all, rate], {"z": Choices((2,))}, ("data",))  # type: ignore[arg-type]
+    return Program(model, guided(q), [*t.all, rate], {"z": Choices((2,))}, ("data",))
 
 
 def branches() -> Program:

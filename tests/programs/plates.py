@@ -34,7 +34,9 @@ def topics() -> Program:
 
     latents = {"c": Choices((1,)), "z": Choices((2, 1))}
     # A sum of the guide over its words is none that enumeration factorises.
-    return Program(model, guide, t.all, latents, ("documents",), refused=frozenset({"temporal", "enumerated"}))
+    return Program(
+        model, guide, t.all, latents, ("documents",), refused=frozenset({"temporal", "enumerated"})
+    )
 
 
 def three_deep() -> Program:
@@ -181,9 +183,7 @@ def subsampled_inside() -> Program:
                 pyro.sample("z", C(r[i]))
 
     latents = {"g": Choices((1, 1)), "z": Choices((1, 2))}
-    return Program(
-        model, guide, t.all, latents, ("schools",), refused=frozenset({"temporal", "iw", "exact"})
-    )
+    return Program(model, guide, t.all, latents, ("schools",), refused=frozenset({"temporal", "iw", "exact"}))
 
 
 def crossed() -> Program:
@@ -208,9 +208,7 @@ def crossed() -> Program:
             pyro.sample("u", C(q))
 
     latents = {"u": Choices((2, 1)), "v": Choices((2,))}
-    return Program(
-        model, guide, t.all, latents, joint=True, refused=frozenset({"temporal", "exact"})
-    )
+    return Program(model, guide, t.all, latents, joint=True, refused=frozenset({"temporal", "exact"}))
 
 
 def beside() -> Program:

@@ -53,6 +53,7 @@ class Program(NamedTuple):
     outside: bool = False  # is there a site outside of the instances? Run one by one, it makes weights joint
     refused: frozenset[str] = frozenset()  # by these settings (see `settings`), or by kinds of them
     possible: Callable[[Draw], bool] = lambda draw: True  # is it a tuple of its own?
+    beyond: dict[str, Choices] | None = None  # what the model may draw, where a guide leaves out values
 
     @property
     def tuples(self) -> list[Draw]:
@@ -69,6 +70,13 @@ class Program(NamedTuple):
             traces = [poutine.trace(program).get_trace() for program in (self.guide, self.model)]
         sites = [site for trace in traces for site in trace.nodes.values() if site["type"] == "sample"]
         return max((-f.dim for s in sites for f in s["cond_indep_stack"] if f.vectorized), default=0)
+
+    @property
+    def of_the_model(self) -> "Program":
+        """With the model's own latents as the guide: it draws every value that the model can."""
+        own = poutine.block(self.model, hide_fn=lambda site: site["type"] != "sample" or site["is_observed"])
+        latents = self.latents if self.beyond is None else self.beyond
+        return self._replace(guide=own, latents=latents)
 
     def side_by_side(self, draws: Sequence[Draw]) -> Draw:
         """The draws of several particles, in a dim left of all plates; of one as they are."""

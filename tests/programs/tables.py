@@ -15,7 +15,7 @@ class Tables:
     def __call__(self, *shape: int) -> nn.Parameter:
         table = torch.randn(shape, generator=self.generator, dtype=torch.float64)
         self.all.append(nn.Parameter(table))
-        return self.all[-1]  # type: ignore[return-value]
+        return self.all[-1]
 
 
 def C(logits: Tensor) -> dist.Categorical:
