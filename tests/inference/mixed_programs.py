@@ -1,9 +1,10 @@
 """Programs of mixed plates at random, for sums over all of their few latents.
 
 Plates a (dim -1) and b (dim -2), so that sites are nested, beside one another or crossed, and a loop over a
-sequential plate. A site reads earlier sites whose plates it is in, or the sum over a plate of one whose plates
-it is not in. The guide draws the latents in another order and with other parents. Some elements are masked and then never read, some
-sites scaled, plate a may be a subsample, and tables may be of single precision.
+sequential plate. A site reads earlier sites whose plates it is in, or the sum over a plate of one whose
+plates it is not in. The guide draws the latents in another order and with other parents. Some elements are
+masked and then never read, some sites are scaled, plate a may be a subsample, and tables may be of single
+precision.
 
 Shapes: ... = plates of a site.
 """
