@@ -1,0 +1,22 @@
+"""All programs of these tests, by name."""
+
+from collections.abc import Callable
+
+from programs.chains import CHAINS
+from programs.handlers import HANDLERS
+from programs.mixtures import MIXTURES
+from programs.modules import MODULES
+from programs.networks import NETWORKS
+from programs.plates import PLATES
+from programs.program import Program
+from programs.unusual import UNUSUAL
+
+PROGRAMS: dict[str, Callable[[], Program]] = {
+    **CHAINS,
+    **PLATES,
+    **HANDLERS,
+    **MIXTURES,
+    **NETWORKS,
+    **MODULES,
+    **UNUSUAL,
+}
