@@ -194,9 +194,9 @@ def train(name: str, seed: int, train_data: Canvases, test_data: Canvases, sizes
             points.append({"step": step, "seconds": seconds, **evaluate(model, guide, test_data, o.presence)})
             shown = {key: round(value, 3) for key, value in points[-1].items() if key != "counts"}
             print(name, seed, shown, points[-1]["counts"], flush=True)
-    settings = {key: value for key, value in vars(o).items() if not isinstance(value, Path)}
+    settings = {key: value for key, value in vars(o).items() if not isinstance(value, Path | None)}
     return {
-        "row": name, "seed": seed, "commit": commit(), "sizes": sizes._asdict(), "settings": settings,
+        "row": name, "seed": seed, "commit": o.commit, "sizes": sizes._asdict(), "settings": settings,
         "points": points,
     }  # fmt: skip
 
@@ -286,6 +286,7 @@ def main() -> None:
             plot(read(o.table), o.plot)
         return
     torch.set_num_threads(1)
+    o.commit = commit()  # of what runs, whatever is checked out later
     sizes = FULL if o.full else Sizes()
     if o.quick:  # with Pyro's checks, which are off in what is measured
         o.steps, o.every, o.batch, o.test, sizes = 3, 3, 8, 100, sizes._replace(count=500)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyro
 import torch
+from numpy.typing import NDArray
 from pyro import poutine
 from pyro.distributions import Bernoulli, Normal
 from pyro.nn import PyroModule
@@ -52,15 +53,23 @@ def canvases(digits: Tensor, sizes: Sizes, count: int, seed: int) -> Canvases:
     pictures = resized(digits.numpy(), sizes.digit)
     counts = random.integers(0, 3, count)
     images = np.zeros((count, sizes.canvas, sizes.canvas), np.uint8)
-    for number in (1, 2):
-        left = np.flatnonzero(counts >= number)
-        while len(left):  # digits that would touch one another are drawn anew
-            drawn = np.zeros((len(left), *images.shape[1:]), np.uint8)
-            top, start = random.integers(0, sizes.canvas - sizes.digit + 1, (2, len(left)))
-            paste(drawn, pictures[random.integers(0, len(pictures), len(left))], top, start)
-            apart = ~((drawn > 0) & (images[left] > 0)).any(axis=(1, 2))
-            images[left[apart]] += drawn[apart]
-            left = left[~apart]
+
+    def put(left: NDArray[np.int64]) -> NDArray[np.int64]:
+        drawn = np.zeros((len(left), *images.shape[1:]), np.uint8)
+        top, start = random.integers(0, sizes.canvas - sizes.digit + 1, (2, len(left)))
+        paste(drawn, pictures[random.integers(0, len(pictures), len(left))], top, start)
+        apart = ~((drawn > 0) & (images[left] > 0)).any(axis=(1, 2))
+        images[left[apart]] += drawn[apart]
+        return left[~apart]
+
+    put(np.flatnonzero(counts > 0))
+    left, tries = np.flatnonzero(counts > 1), 0
+    while len(left):  # digits that would touch one another are drawn anew
+        tries += 1
+        if tries % 1000 == 0:  # there may be no room beside the first
+            images[left] = 0
+            put(left)
+        left = put(left)
     return Canvases(torch.from_numpy(images).float() / 255, torch.from_numpy(counts))
 
 
