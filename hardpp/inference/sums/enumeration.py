@@ -8,6 +8,7 @@ step that looks back further is refused where it meets its own dim, h + 1 steps 
 not everywhere.
 """
 
+from math import prod
 from typing import Any
 
 import torch
@@ -18,10 +19,10 @@ from pyro.poutine.enum_messenger import EnumMessenger
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 
-from hardpp.errors import UsageError
+from hardpp.errors import ResourceError, UsageError, out_of_memory
 from hardpp.inference.weights.model_guide_match import replayed
 from hardpp.inference.weights.particles import check_plates, failures_of, traced
-from hardpp.inference.weights.sample_sites import Site, plates_of
+from hardpp.inference.weights.sample_sites import SUMMED, Site, plates_of, sample_sites
 from hardpp.types import Program
 
 MOST_DIMS = 64  # of a tensor in torch
@@ -43,6 +44,10 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
             if every.latest is None or lists_values(every.latest["fn"]):
                 raise  # not the latent's fault
             raise not_enumerable(every.latest) from fault
+        except (RuntimeError, MemoryError) as fault:
+            if not out_of_memory(fault):
+                raise
+            raise _too_large(tracing.trace) from fault
 
 
 def replayed_trace(program: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
@@ -50,6 +55,18 @@ def replayed_trace(program: Program, guide_trace: Trace, nesting: int, args: Any
     # A messenger of its own keeps the model's pyro.markov apart from the guide's.
     enumerated = _Plates(nesting)(EnumMessenger()(InSight()(program)))
     return traced(replayed(enumerated, guide_trace), "model", args, kwargs)
+
+
+# Memory has run out while a program computed with all values of its latents.
+def _too_large(trace: Trace) -> ResourceError:
+    sizes = {
+        name: site["value"].numel() for name, site in sample_sites(trace).items() if SUMMED in site["infer"]
+    }
+    shown = " x ".join(f"{name} ({size})" for name, size in [*sizes.items()][-8:])
+    return ResourceError(
+        f"memory ran out while the program computed with all values of its latents at once, up to "
+        f"{prod(sizes.values()):.3g} combinations of {shown}"
+    )
 
 
 class _Plates(Messenger):
