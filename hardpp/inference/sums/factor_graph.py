@@ -65,11 +65,11 @@ class FactorGraph(NamedTuple):
             return
         number, letters = largest_table(held, self.plates, sizes)
         if number * 8 * COPIES > memory_left(held[0].log_value.device):
-            name = {letter: site for site, letter in self.latents.items()}
-            over = ", ".join(f"{name[d]} ({sizes[d]})" for d in letters if d in name)
+            over = [f"{name!r} ({sizes[d]} values)" for name, d in self.latents.items() if d in letters]
+            shown = ", ".join(over[:4]) + (f" and {len(over) - 4} more" if len(over) > 4 else "")
             raise ResourceError(
                 f"to sum out the latents takes a table of {number:.3g} numbers "
-                f"({number * 8 / 2**30:.3g} GiB) over {over}, which does not fit into memory"
+                f"({number * 8 / 2**30:.3g} GiB) over {shown}, which does not fit into memory"
             )
 
     def log_marginal(self) -> Tensor:

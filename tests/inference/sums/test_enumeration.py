@@ -243,7 +243,6 @@ def test_a_table_that_does_not_fit_is_refused_with_its_size() -> None:
         for i, j in itertools.combinations(range(40), 2):
             pyro.factor(f"f_{i}_{j}", tables[i, j][z[i], z[j]])
 
-    with pytest.raises(
-        ResourceError, match=r"takes a table of 1\.21e\+24 numbers .* over z_0 \(4\), z_1 \(4\)"
-    ):
+    pattern = r"takes a table of 1\.21e\+24 numbers .* over 'z_0' \(4 values\), .* and 36 more"
+    with pytest.raises(ResourceError, match=pattern):
         ExactMarginal(max_plate_nesting=0).estimate(model, lambda: None)
