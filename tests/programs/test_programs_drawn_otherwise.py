@@ -1,4 +1,4 @@
-"""Objectives that draw by a handler of their own: right on the programs that they take, refused by the others."""
+"""Objectives that draw by a handler of their own: right on the programs that they take."""
 
 from typing import Any
 
@@ -54,7 +54,15 @@ def test_all_values_are_the_exact_sum(title: str) -> None:
 
 LARGE = {"capture and recapture", "three plates deep", "crossed plates", "steps in another order"}
 PAIRS = [t for t in PROGRAMS if t not in UNCOUPLED | SEVERAL | SCALES | TOO_MANY | LARGE | {"halting"}]
-QUICK = {"spins", "noisy or", "chosen features", "topics", "events", "plates beside one another", "missing data"}
+QUICK = {
+    "spins",
+    "noisy or",
+    "chosen features",
+    "topics",
+    "events",
+    "plates beside one another",
+    "missing data",
+}
 
 
 @pytest.mark.parametrize(
