@@ -4,17 +4,21 @@ from collections.abc import Callable
 
 from programs.chains import CHAINS
 from programs.handlers import HANDLERS
+from programs.masks import MASKS
 from programs.mixtures import MIXTURES
 from programs.modules import MODULES
 from programs.networks import NETWORKS
 from programs.plates import PLATES
 from programs.program import Program
+from programs.subsamples import SUBSAMPLES
 from programs.unusual import UNUSUAL
 
 PROGRAMS: dict[str, Callable[[], Program]] = {
     **CHAINS,
     **PLATES,
+    **SUBSAMPLES,
     **HANDLERS,
+    **MASKS,
     **MIXTURES,
     **NETWORKS,
     **MODULES,
