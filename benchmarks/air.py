@@ -253,7 +253,7 @@ def plot(runs: dict[str, list[Any]], path: Path) -> None:
     right.set(xlabel="steps", ylabel="ELBO a canvas, nats")
     lows = [point["elbo"] for each in runs.values() for run in each for point in run["points"][1:]]
     right.set_ylim(np.quantile(lows, 0.05), max(lows) + 10)
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc=(0.74, 0.52))
     figure.savefig(path, dpi=110)
 
 
