@@ -134,7 +134,7 @@ def not_enumerable(site: Site) -> UsageError:
     fn, plates = site["fn"], tuple(plate.name for plate in plates_of(site))
     expected = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
     base = _unmasked(fn)
-    if isinstance(base, torch.distributions.Independent):
+    if isinstance(base, torch.distributions.Independent) and lists_values(_unmasked(base.base_dist)):
         expected = "each of its elements in a plate or a step of pyro.markov, and none in an event dim"
     events = f" with event shape {tuple(fn.event_shape)}" if fn.event_shape else ""
     where = f"in the plates {plates}" if plates else "in no plate"
