@@ -30,12 +30,12 @@ from hardpp.inference.control.schedules import KLWarmUp
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
 from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
 from hardpp.inference.sums.factor_graph import FactorGraph, times
-from hardpp.inference.sums.factorise import factor_graph
+from hardpp.inference.sums.factorise import factor_graph, named_dims, scale_of
 from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, check_possible, lattice_of
 from hardpp.inference.sums.markov_reach import check_reach
 from hardpp.inference.sums.one_value import check_one_value
 from hardpp.inference.weights.model_guide_match import check_same_latents
-from hardpp.inference.weights.sample_sites import sample_sites
+from hardpp.inference.weights.sample_sites import sample_sites, site_log_prob
 from hardpp.ops.elimination import expectation, trace_back
 from hardpp.ops.marginal import DRAWS, Factor, drawn, largest, spread, without
 from hardpp.types import Estimate, Program
@@ -189,7 +189,8 @@ class EnumeratedELBO(SurrogateObjective):
         check_same_latents(sample_sites(model_trace), sample_sites(guide_trace))
         if not sample_sites(guide_trace):
             return _likelihood(model_trace, self.data_plate)
-        q = factor_graph(guide_trace, additive=True, data_plate=self.data_plate)
+        drawn = {n: site for n, site in sample_sites(guide_trace).items() if not site["is_observed"]}
+        q = factor_graph(guide_trace, sites=drawn, additive=True, data_plate=self.data_plate)
         letters = dict(guide_trace.plate_to_symbol)
         p = factor_graph(
             model_trace,
@@ -208,6 +209,12 @@ class EnumeratedELBO(SurrogateObjective):
         log_p = {name: times(factor, p.scales[name]) for name, factor in p.factors.items()}
         ratio = [log_p[name] for name in q.factors if name in log_p]  # log p(z) - log q(z)
         ratio += [times(Factor(-log_q, dims), q.scales[name]) for name, (log_q, dims) in q.factors.items()]
+        ratio += [
+            times(Factor(-log_f, dims), scale_of(site))
+            for site in sample_sites(guide_trace).values()
+            if site["is_observed"]  # a factor of the guide
+            for log_f, dims in [named_dims(site, site_log_prob(site).double())]
+        ]
         observed = [factor for name, factor in log_p.items() if name not in q.factors]
         if self.kl_weight is None:
             bound = weighed = mean(observed + ratio)

@@ -47,6 +47,7 @@ class RelaxedObjective(SampledObjective):
     needs = frozenset({"latents", "relaxable"})
     unbiased = False
     weighs_draws = False
+    additive = True
     checked = False  # a site is not drawn from its own distribution
 
     def __init__(

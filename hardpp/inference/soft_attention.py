@@ -87,7 +87,9 @@ class SoftAttention(SampledObjective):
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         nesting = self.nesting.of(model, None, args, kwargs)
         expected, nothing = ExpectedLatents()(model), lambda *args, **kwargs: None  # a guide without latents
-        return weigh(expected, nothing, 1, args, kwargs, how=Weighing(nesting, self.data_plate))
+        return weigh(
+            expected, nothing, 1, args, kwargs, how=Weighing(nesting, self.data_plate, additive=True)
+        )
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         log_p = table.log_p.sum(-1).squeeze(0)  # (*I)

@@ -54,6 +54,8 @@ def divergences(pairs: Sequence[tuple[Any, Any] | None]) -> list[Tensor | None]:
             continue
         q, p = pair
         if isinstance(q, Categorical) and isinstance(p, Categorical):
+            if q.logits.shape[-1] != p.logits.shape[-1]:  # a guide may leave out values
+                continue
             categorical[i] = torch.broadcast_tensors(q.logits, p.logits)
             continue
         with suppress(NotImplementedError):

@@ -101,7 +101,9 @@ def tabulate(
     ]
     latents = [each for _, guide in terms for each in guide.values() if not each[1]["is_observed"]]
     one_by_one, single = len(runs) > 1, len(runs) * particles + extra == 1
-    dependent = [e for model, _ in terms for e in model.values() if one_by_one or len(e[0].value) > 1]
+    # A particle that is run alone does not tell what depends on it.
+    unknown = one_by_one or (single and not how.additive)
+    dependent = [e for model, _ in terms for e in model.values() if unknown or len(e[0].value) > 1]
     every = [each for model, guide in terms for each in [*guide.values(), *model.values()]]
     weighed = [*latents, *dependent] or [each for each in every if each[0].where.plates] or every
     layout = layout_of(reader, [term.where for term, _ in weighed], how.data_plate)
@@ -116,16 +118,20 @@ def tabulate(
     if outside:
         inside = [{name: each for name, each in model.items() if name not in outside} for model in inside]
     pairs_of_terms = [(model, guide) for model, (_, guide) in zip(inside, terms, strict=True)]
-    sites = [site for both in pairs_of_terms for each in both[::-1] for _, site in each.values()]
-    scale = _scale(layout, sites, how)
+    credited = terms if single else pairs_of_terms
+    scale = _scale(
+        layout, [site for both in credited for each in both[::-1] for _, site in each.values()], how
+    )
     scaled = scale is None
     table = joined([columns(layout, *both, particles, scaled=scaled) for both in pairs_of_terms])
     constant = _constant(layout, [terms[0][0][name] for name in outside if name in terms[0][0]])
-    table = table._replace(scale=1.0 if scale is None else scale, constant=constant)
+    observations = tuple(site for site in runs[0][0].values() if site["is_observed"])
+    table = table._replace(
+        scale=1.0 if scale is None else scale, constant=constant, observations=observations
+    )
     finer = any(term.where.sizes_of.keys() != set(layout.instances) for term, _ in latents)
     if not (how.additive and latents and (finer or (single and outside))):
         return table
-    credited = terms if single else pairs_of_terms
     groups = [credit_tables(layout, *both, particles, scaled=scaled) for both in credited]
     if len({tuple(each.layout.instances for each in group) for group in groups}) > 1:
         return table  # one by one, particles may have latents in other plates
@@ -190,7 +196,7 @@ def _check_joint(
         why = f"plate {wanted.name!r} is a loop in Python"
     else:
         outside = next(site["name"] for term, site in weighed if wanted not in term.where.sizes_of)
-        why = f"site {outside!r}, which depends on latents, is outside of plate {wanted.name!r}"
+        why = f"site {outside!r}, which may depend on latents, is outside of plate {wanted.name!r}"
     if how.data_plate is not None:
         raise UsageError(f"{why}, so that there is no bound of each of its data")
     if several and not how.additive:
