@@ -18,6 +18,7 @@ A latent that holds all decisions of a path is summed out by `hardpp.inference.s
 Shapes: plates as in the program, the data plate outermost; S values of a latent, K draws.
 """
 
+from functools import partial
 from typing import Any, Unpack
 
 import torch
@@ -142,7 +143,8 @@ class ExactMarginal(SurrogateObjective):
             trace = enumerated_trace(AnyPath()(model), nesting, args, kwargs)
             if check and lattice_of(trace) is None:
                 check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
-                check_one_value("model", model, trace, args, kwargs)
+                again = partial(enumerated_trace, model, nesting, args, kwargs)
+                check_one_value("model", model, again, args, kwargs)
             return lattice_of(trace) or factor_graph(
                 trace, tolerance=self.tolerance, data_plate=self.data_plate
             )
@@ -177,8 +179,10 @@ class EnumeratedELBO(SurrogateObjective):
             if check:
                 check_reach(guide, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
                 check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
-                check_one_value("guide", guide, guide_trace, args, kwargs)
-                check_one_value("model", model, model_trace, args, kwargs)
+                again = partial(enumerated_trace, guide, nesting, args, kwargs)
+                check_one_value("guide", guide, again, args, kwargs)
+                again = partial(replayed_trace, model, guide_trace, nesting, args, kwargs)
+                check_one_value("model", model, again, args, kwargs)
             return guide_trace, model_trace
 
         guide_trace, model_trace = self.nesting.enough_for(traces, model, guide, args, kwargs)

@@ -28,7 +28,8 @@ al. (2019), Tensor Variable Elimination for Plated Factor Graphs (plates).
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -122,6 +123,28 @@ def elimination_order(factors: Iterable[Factor], plates: Plates) -> list[str]:
             near[other] = (near[other] | others) - {variable, other}
             heapq.heappush(queue, (depth[other], len(near[other]), order_of[other], other))
     return order
+
+
+def largest_table(factors: Iterable[Factor], plates: Plates, sizes: Mapping[str, int]) -> tuple[int, str]:
+    """How many numbers the largest product of an elimination would have, and over which letters.
+
+    Args:
+        factors: the factors of a model.
+        plates: every variable, with the letters of its plates.
+        sizes: how many values each letter has.
+    """
+    waiting = [set(factor.dims) for factor in factors]
+    most, over = 1, ""
+    for variable in elimination_order(factors, plates):
+        holding = [dims for dims in waiting if variable in dims]
+        waiting = [dims for dims in waiting if variable not in dims]
+        outer = {d for dims in holding for d in dims if d not in plates and d not in plates[variable]}
+        product = set().union(*holding) - outer
+        number = prod(sizes.get(d, 1) for d in product)
+        if number > most:
+            most, over = number, "".join(sorted(product))
+        waiting.append(product - {variable})
+    return most, over
 
 
 def trace_back(steps: list[Step], choose: Callable[[str, Factor], Factor]) -> dict[str, Factor]:

@@ -57,6 +57,9 @@ def divergences(pairs: Sequence[tuple[Any, Any] | None]) -> list[Tensor | None]:
             categorical[i] = torch.broadcast_tensors(q.logits, p.logits)
             continue
         with suppress(NotImplementedError):
+            if q.batch_shape != p.batch_shape:  # torch's Bernoulli wants them equal
+                shape = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
+                q, p = q.expand(shape), p.expand(shape)
             values[i] = kl_divergence(q, p)
     _stacked(values, categorical, categorical_kl)
     return values

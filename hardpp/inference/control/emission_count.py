@@ -27,6 +27,12 @@ def progress_of(table: WeightTable, progress: Progress | None) -> Tensor:
     """
     values = table.values.where(table.live[..., 1:], 0)
     if progress is None:
+        for latent in table.latents:
+            if not latent.guide["fn"].support.is_discrete:
+                raise UsageError(
+                    f"latent site {latent.guide['name']!r} takes continuous values, which count no "
+                    "emissions: say by progress= how much has been emitted after each latent"
+                )
         return values.cumsum(-1)
     counts = progress(values)
     if counts.shape != values.shape:

@@ -8,6 +8,7 @@ step that looks back further is refused where it meets its own dim, h + 1 steps 
 not everywhere.
 """
 
+from math import prod
 from typing import Any
 
 import torch
@@ -18,10 +19,10 @@ from pyro.poutine.enum_messenger import EnumMessenger
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 
-from hardpp.errors import UsageError
+from hardpp.errors import ResourceError, UsageError, out_of_memory
 from hardpp.inference.weights.model_guide_match import replayed
-from hardpp.inference.weights.particles import LastSite, check_plates, failures_of
-from hardpp.inference.weights.sample_sites import Site, plates_of
+from hardpp.inference.weights.particles import check_plates, failures_of, traced
+from hardpp.inference.weights.sample_sites import SUMMED, Site, plates_of, sample_sites
 from hardpp.types import Program
 
 MOST_DIMS = 64  # of a tensor in torch
@@ -32,23 +33,40 @@ def enumerated_trace(program: Program, nesting: int, args: Any, kwargs: Any) -> 
 
     Refuses latents whose values cannot be listed, and more outside `pyro.markov` than a tensor has dims.
     """
-    every, last = _EveryValue(nesting), LastSite()
-    with EnumMessenger(-1 - nesting), failures_of("program", last):
+    if not callable(program):
+        raise UsageError(f"{program!r} is no program")
+    every = _EveryValue(nesting)
+    tracing = poutine.trace(every(InSight()(program)))
+    with EnumMessenger(-1 - nesting), failures_of("program", tracing.msngr):
         try:
-            return poutine.trace(every(InSight()(last(program)))).get_trace(*args, **kwargs)
+            return tracing.get_trace(*args, **kwargs)
         except NotImplementedError as fault:
             if every.latest is None or lists_values(every.latest["fn"]):
                 raise  # not the latent's fault
             raise not_enumerable(every.latest) from fault
+        except (RuntimeError, MemoryError) as fault:
+            if not out_of_memory(fault):
+                raise
+            raise _too_large(tracing.trace) from fault
 
 
 def replayed_trace(program: Program, guide_trace: Trace, nesting: int, args: Any, kwargs: Any) -> Trace:
     """Runs a model at the enumerated latents of a guide."""
     # A messenger of its own keeps the model's pyro.markov apart from the guide's.
-    last = LastSite()
-    enumerated = _Plates(nesting)(EnumMessenger()(InSight()(last(program))))
-    with failures_of("model", last):
-        return poutine.trace(replayed(enumerated, guide_trace)).get_trace(*args, **kwargs)
+    enumerated = _Plates(nesting)(EnumMessenger()(InSight()(program)))
+    return traced(replayed(enumerated, guide_trace), "model", args, kwargs)
+
+
+# Memory has run out while a program computed with all values of its latents.
+def _too_large(trace: Trace) -> ResourceError:
+    sizes = {
+        name: site["value"].numel() for name, site in sample_sites(trace).items() if SUMMED in site["infer"]
+    }
+    shown = " x ".join(f"{name} ({size})" for name, size in [*sizes.items()][-8:])
+    return ResourceError(
+        f"memory ran out while the program computed with all values of its latents at once, up to "
+        f"{prod(sizes.values()):.3g} combinations of {shown}"
+    )
 
 
 class _Plates(Messenger):
@@ -116,7 +134,7 @@ def not_enumerable(site: Site) -> UsageError:
     fn, plates = site["fn"], tuple(plate.name for plate in plates_of(site))
     expected = "a latent with a finite list of values, such as Categorical, Bernoulli or Binomial"
     base = _unmasked(fn)
-    if isinstance(base, torch.distributions.Independent):
+    if isinstance(base, torch.distributions.Independent) and lists_values(_unmasked(base.base_dist)):
         expected = "each of its elements in a plate or a step of pyro.markov, and none in an event dim"
     events = f" with event shape {tuple(fn.event_shape)}" if fn.event_shape else ""
     where = f"in the plates {plates}" if plates else "in no plate"

@@ -3,14 +3,19 @@
 Shapes: B data; plates as in the program; S values of a latent.
 """
 
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hardpp.errors import UsageError
-from hardpp.ops.elimination import CrossedPlates, Elimination, eliminate
+from hardpp.errors import ResourceError, UsageError
+from hardpp.ops.elimination import CrossedPlates, Elimination, eliminate, largest_table
 from hardpp.ops.marginal import Factor, Reduce, infinite, log_sum, spread, without
+from hardpp.ops.memory import memory_left
+
+SMALL = 10**6  # numbers in a table that always fits
+COPIES = 3  # of a table in memory: itself, the sum's parts, and its gradient
 
 Scale = float | Tensor | Factor  # one number, or a factor over plates
 
@@ -36,7 +41,13 @@ class FactorGraph(NamedTuple):
         return "".join(sorted(self.plates[self.latents[latent]], key=self.places.__getitem__))
 
     def eliminate(self, reduce: Reduce = log_sum) -> Elimination:
-        """Sums out all latents (see `hardpp.ops.elimination.eliminate`)."""
+        """Sums out all latents (see `hardpp.ops.elimination.eliminate`).
+
+        Raises:
+            ResourceError: a table on the way does not fit into memory.
+            UsageError: the sum does not factorise.
+        """
+        self._check_memory()
         try:
             return eliminate(self.factors.values(), self.plates, reduce)
         except CrossedPlates as fault:
@@ -46,6 +57,20 @@ class FactorGraph(NamedTuple):
                 f"sites {first!r} and {second!r} depend on each other, but neither is inside all plates of "
                 "the other: such a sum does not factorise"
             ) from fault
+
+    def _check_memory(self) -> None:
+        held = [factor for factor in self.factors.values() if factor.log_value.numel() > 1]
+        sizes = {d: n for f in held for d, n in zip(f.dims, f.log_value.shape, strict=True)}
+        if prod(sizes.values()) < SMALL:
+            return
+        number, letters = largest_table(held, self.plates, sizes)
+        if number * 8 * COPIES > memory_left(held[0].log_value.device):
+            over = [f"{name!r} ({sizes[d]} values)" for name, d in self.latents.items() if d in letters]
+            shown = ", ".join(over[:4]) + (f" and {len(over) - 4} more" if len(over) > 4 else "")
+            raise ResourceError(
+                f"to sum out the latents takes a table of {number:.3g} numbers "
+                f"({number * 8 / 2**30:.3g} GiB) over {shown}, which does not fit into memory"
+            )
 
     def log_marginal(self) -> Tensor:
         """The log of the sum over all latents, scaled: (B,)."""

@@ -126,16 +126,16 @@ def _difference(together: Scores, other: Scores, k: int | None, nesting: int) ->
             return key
         if k is not None and one.dim() > nesting:
             one = one[k if len(one) > 1 else 0]
-        if not agree(one, two):
+        if not agree(one, two, one.dtype if one.dtype == two.dtype else torch.float32):
             return key
     return None
 
 
-def agree(one: Tensor, two: Tensor) -> bool:
-    """Are log-probabilities the same, but for rounding? They may lack dims of one another."""
+def agree(one: Tensor, two: Tensor, dtype: torch.dtype) -> bool:
+    """Are log-probabilities the same, but for rounding in a dtype? They may lack dims of one another."""
     try:
         one, two = torch.broadcast_tensors(one, two)
     except RuntimeError:
         return False
-    tolerance = 1e-3 if torch.float32 in (one.dtype, two.dtype) else 1e-7
+    tolerance = 1e-7 if dtype == torch.float64 else 1e-3
     return torch.allclose(one, two.to(one.dtype), rtol=tolerance, atol=tolerance, equal_nan=True)

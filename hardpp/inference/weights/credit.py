@@ -18,7 +18,7 @@ Shapes: those of `hardpp.inference.weights.weight_table`.
 """
 
 from hardpp.inference.weights.layout import Layout
-from hardpp.inference.weights.sample_sites import APART, Plate, all_plates_of
+from hardpp.inference.weights.sample_sites import APART, Plate
 from hardpp.inference.weights.weight_table import Terms, WeightTable, columns
 
 
@@ -40,14 +40,14 @@ def credit_tables(
     """
     groups: dict[frozenset[Plate], list[str]] = {}
     later: list[frozenset[Plate]] = []
-    for name, (_, site) in reversed(list(of_guide.items())):
+    for name, (term, site) in reversed(list(of_guide.items())):
         if not site["is_observed"]:
-            own = frozenset(all_plates_of(site))
+            own = frozenset(term.where.plates)
             groups.setdefault(own.intersection(*later), []).append(name)
             if not site["infer"].get(APART):
                 later.append(own)
     tables = []
     for plates, names in reversed(groups.items()):
-        finer = layout.keeping(plates, [of_guide[name][1] for name in names])
+        finer = layout.keeping(plates, of_guide[names[0]][0].where)
         tables.append(columns(finer, of_model, of_guide, particles, scaled=scaled, credited=frozenset(names)))
     return tuple(tables)

@@ -12,24 +12,33 @@ Shapes: K particles, I instances, T steps of a `StepIndependent` site.
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import PARTICLES, Plate, Site, all_plates_of, named, steps_of
+from hardpp.inference.weights.particles import PlateBeyond
+from hardpp.inference.weights.sample_sites import PARTICLES, Plate, Site, named, steps_of
 
 Turns = Mapping[str, Mapping[int, int]]  # by sequential plate, which turn each of Pyro's counters is
+
+
+class Where(NamedTuple):
+    """Which plates a site is in."""
+
+    plates: tuple[Plate, ...]  # the outermost first
+    sizes_of: Mapping[Plate, int]
+    sizes: tuple[int, ...]  # by dim from left to right, 1 where there is no plate
+    turns: Mapping[str, int]  # which turn it is in, by sequential plate
 
 
 class Term(NamedTuple):
     """A log-probability with a dim for each plate that it depends on."""
 
     value: Tensor  # (K or 1, *plates), with T on the right by step; of size 1 along the plates of others
-    plates: frozenset[Plate]
+    where: Where
     steps: bool = False
-    turns: Mapping[str, int] = MappingProxyType({})  # which turn it is in, by sequential plate
     scale: float | Tensor = 1.0  # what plates and poutine.scale multiply it with: a number, or (*plates)
 
     def scaled(self) -> "Term":
@@ -48,25 +57,27 @@ class Layout(NamedTuple):
     sizes: Mapping[Plate, int] = MappingProxyType({})  # of them
     data: Plate | None = None  # the plate of data; None: the whole batch is one datum
     turns: Turns = MappingProxyType({})
+    known: dict[Any, Where] | None = (
+        None  # where sites in such plates are, of one table: to look up is faster
+    )
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The sizes of the instances' plates."""
         return tuple(self.sizes[plate] for plate in self.instances)
 
-    def keeping(self, plates: Iterable[Plate], sites: Iterable[Site]) -> "Layout":
-        """The layout that keeps these plates, which the sites are in."""
+    def keeping(self, plates: Iterable[Plate], where: Where) -> "Layout":
+        """The layout that keeps these plates, which a site is in."""
         kept = [plate for plate in plates if plate.dim is not None or plate.name in self.turns]
         kept.sort(key=lambda plate: (plate.dim is not None, plate.dim or 0))
-        frames = [frame for site in sites for frame in site["cond_indep_stack"]]
-        sizes = {Plate(frame.name, frame.dim): frame.size for frame in frames}
         data = self.data if self.data in kept else None
-        return self._replace(instances=tuple(kept), sizes={p: sizes[p] for p in kept}, data=data)
+        sizes = {plate: where.sizes_of[plate] for plate in kept}
+        return self._replace(instances=tuple(kept), sizes=sizes, data=data)
 
     def place(self, term: Term) -> Tensor:
         """A term as (K or 1, *I), or (K or 1, *I, T) by step, of size 1 along plates that it is not in."""
         value, right, n = term.value, int(term.steps), self.nesting
-        kept = {plate.dim for plate in self.instances if plate in term.plates}
+        kept = {plate.dim for plate in self.instances if plate in term.where.sizes_of}
         gone = [d - right for d in range(-n, 0) if d not in kept and value.shape[d - right] > 1]
         if gone:
             value = value.sum(gone, keepdim=True)
@@ -76,8 +87,8 @@ class Layout(NamedTuple):
         for place, plate in enumerate(self.instances, start=1):
             if plate.dim is None:  # these come first
                 value = value.unsqueeze(place)
-                if plate in term.plates:
-                    turn, size = term.turns[plate.name], self.sizes[plate]
+                if plate in term.where.sizes_of:
+                    turn, size = term.where.turns[plate.name], self.sizes[plate]
                     ends = (turn, size - 1 - turn)
                     value = torch.nn.functional.pad(value, (0, 0) * (value.dim() - 1 - place) + ends)
         return value
@@ -103,26 +114,42 @@ class Layout(NamedTuple):
         Raises:
             UsageError: a dim is neither that of the particles nor of a plate that the site is in.
         """
-        steps = steps_of(site) is not None
-        sizes = {frame.dim: frame.size for frame in site["cond_indep_stack"] if frame.name != PARTICLES}
-        dims = self.nesting + 1
-        missing = dims + steps - value.dim()
+        steps, place = steps_of(site) is not None, self.place_of(site)
+        dims, missing = self.nesting + 1, self.nesting + 1 + steps - value.dim()
         if missing > 0:
             value = value.reshape((1,) * missing + value.shape)
-        shape = value.shape[: value.dim() - steps]
-        wanted = (rows, *(sizes.get(d, 1) for d in range(1 - dims, 0)))
-        if len(shape) > dims or any(size not in (1, full) for size, full in zip(shape, wanted, strict=True)):
-            raise UsageError(
-                f"site {site['name']!r} has log-probabilities of shape {tuple(shape)}, where its plates "
-                f"({named(all_plates_of(site))}) want {_shown(wanted)}: open a plate for every dim, or see "
-                "that what it observes and is given has none but those of its plates"
-            )
-        if shape[1:] != wanted[1:]:  # what a plate repeats counts once for each of its elements
-            value = value.expand(shape[:1] + wanted[1:] + value.shape[len(shape) :])
-        turns = {
-            f.name: self.turns[f.name][f.counter] for f in site["cond_indep_stack"] if f.name in self.turns
-        }
-        return Term(value, frozenset(all_plates_of(site)), steps, turns, site["scale"])
+        shape = value.shape[:dims] if value.dim() == dims + steps else value.shape[: value.dim() - steps]
+        if shape[1:] != place.sizes or shape[0] not in (1, rows):
+            wanted = (rows, *place.sizes)
+            if len(shape) > dims or any(s not in (1, full) for s, full in zip(shape, wanted, strict=True)):
+                raise UsageError(
+                    f"site {site['name']!r} has log-probabilities of shape {tuple(shape)}, where its plates "
+                    f"({named(place.plates)}) want {_shown(wanted)}: open a plate for every dim, or see that "
+                    "what it observes and is given has none but those of its plates"
+                )
+            # What a plate repeats counts once for each of its elements.
+            value = value.expand(shape[:1] + place.sizes + value.shape[len(shape) :])
+        return Term(value, place, steps, site["scale"])
+
+    def place_of(self, site: Site) -> Where:
+        """Where a site is: its plates, their sizes and turns."""
+        stack = site["cond_indep_stack"]
+        key = tuple([(frame.name, frame.dim, frame.size, frame.counter) for frame in stack])
+        found = None if self.known is None else self.known.get(key)
+        if found is None:
+            frames = [frame for frame in stack if frame.name != PARTICLES]
+            for frame in frames:
+                if frame.vectorized and frame.dim < -self.nesting:
+                    raise PlateBeyond(site["name"], frame.name, frame.dim, self.nesting)
+            plates = tuple(Plate(frame.name, frame.dim) for frame in frames)
+            sizes = {frame.dim: frame.size for frame in frames}
+            turns = {f.name: self.turns[f.name][f.counter] for f in frames if f.name in self.turns}
+            of = {plate: frame.size for plate, frame in zip(plates, frames, strict=True)}
+            by_dim = tuple([sizes.get(d, 1) for d in range(-self.nesting, 0)])
+            found = Where(plates, of, by_dim, turns)
+            if self.known is not None:
+                self.known[key] = found
+        return found
 
 
 def _hint(rows: int) -> str:
@@ -134,29 +161,19 @@ def _shown(wanted: tuple[int, ...]) -> str:
     return str(tuple(plates)) + (f", with {rows} particles on the left" if rows > 1 else "")
 
 
-def layout_of(
-    sites: Sequence[Site], everything: Iterable[Site], nesting: int, data_plate: str | None
-) -> Layout:
-    """The layout that keeps the vectorised plates which all of some sites are in; the outermost is of data.
+def layout_of(reader: Layout, places: Sequence[Where], data_plate: str | None) -> Layout:
+    """The layout that keeps the vectorised plates that all of some sites are in; the outermost is of data.
 
     Args:
-        sites: some sites, at least one.
-        everything: all sites of both programs.
-        nesting: dims that vectorised plates take.
+        reader: a layout that keeps none.
+        places: where these sites are, at least one.
         data_plate: the name of the plate of data, if it is not the outermost.
-
-    Raises:
-        UsageError: no site is in a plate called `data_plate`.
     """
-    everything = list(everything)
-    if data_plate and not any(data_plate == p.name for site in everything for p in all_plates_of(site)):
-        raise UsageError(f"the programs have no plate {data_plate!r}, which is to be that of data")
-    layout = Layout(nesting, turns=turns_of(everything))
-    shared = [p for p in all_plates_of(sites[0]) if all(p in all_plates_of(site) for site in sites)]
-    shared = [plate for plate in shared if plate.dim is not None]
-    layout = layout.keeping(shared, sites)
+    others = {id(place): place.sizes_of for place in places}.values()  # most sites share their place
+    vectorised = [plate for plate in places[0].plates if plate.dim is not None]
+    shared = [plate for plate in vectorised if all(plate in sizes for sizes in others)]
     data = next((plate for plate in shared if data_plate in (None, plate.name)), None)
-    return layout._replace(data=data if data in layout.instances else None)
+    return reader.keeping(shared, places[0])._replace(data=data)
 
 
 def turns_of(sites: Iterable[Site]) -> Turns:

@@ -13,10 +13,18 @@ from pyro.poutine import Trace
 from pyro.poutine.replay_messenger import ReplayMessenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions import constraints
+from torch.distributions import Categorical, constraints
 
 from hardpp.errors import UsageError
-from hardpp.inference.weights.sample_sites import DRAWN_AS, SUMMED, Site, elements, plates_of, sample_sites
+from hardpp.inference.weights.sample_sites import (
+    DRAWN_AS,
+    PARTICLES,
+    SUMMED,
+    Site,
+    elements,
+    plates_of,
+    sample_sites,
+)
 from hardpp.types import Program
 
 
@@ -60,8 +68,7 @@ class _Replayed(ReplayMessenger):
                 check_latent(msg, drawn)
         super()._pyro_sample(msg)
         if msg["name"] in self.trace and not msg["is_observed"] and not site_is_subsample(msg):
-            kind = type(self.trace.nodes[msg["name"]]["fn"]).__name__
-            msg["infer"] = {**msg["infer"], DRAWN_AS: f"{kind} by the guide"}
+            msg["infer"] = {**msg["infer"], DRAWN_AS: type(self.trace.nodes[msg["name"]]["fn"]).__name__}
 
 
 def check_not_observed(name: str, drawn: Site | None) -> None:
@@ -88,7 +95,8 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
     names = list(guide_sites)
     for place, (name, site) in enumerate(guide_sites.items()):
         if name in model_sites:
-            _check_plates(name, model_sites[name], site)
+            if DRAWN_AS not in model_sites[name]["infer"]:  # else it was checked when it was replayed
+                _check_plates(name, model_sites[name], site)
             continue
         if not site["infer"].get("is_auxiliary"):
             check_not_observed(name, site if site["is_observed"] else None)
@@ -119,6 +127,8 @@ def _missing(name: str, guide_trace: Any, model_sites: Any = ()) -> None:
 
 
 def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
+    if _frames(model_site) == _frames(guide_site):
+        return
     (expected, outer), (got, inner) = _plates(model_site), _plates(guide_site)
     if expected != got:
         raise UsageError(
@@ -127,6 +137,12 @@ def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
         )
     if outer != inner:  # per-datum bounds need to know which plates are the same
         raise UsageError(f"site {name!r} is in the plates {outer} of the model but {inner} of the guide")
+
+
+def _frames(site: Site) -> list[tuple[str, Any, Any]]:
+    # A replayed plate of another size counts as a subsample of the guide's: its full size tells.
+    stack = site["cond_indep_stack"]
+    return [(f.name, f.dim, f.full_size or f.size) for f in stack if f.name != PARTICLES]
 
 
 # The shape of a site's plates, and their names from left to right.
@@ -144,6 +160,9 @@ def _check_support(name: str, model_fn: Any, guide_fn: Any) -> None:
             f"site {name!r} has event shape {tuple(model_fn.event_shape)} in the model "
             f"but {tuple(guide_fn.event_shape)} in the guide"
         )
+    categorical = isinstance(model_fn, Categorical) and isinstance(guide_fn, Categorical)
+    if categorical and guide_fn.logits.shape[-1] <= model_fn.logits.shape[-1]:
+        return
     if _is_delta(guide_fn):  # one value, which the model finds possible or not
         return
     model, guide = _support(model_fn), _support(guide_fn)
@@ -191,6 +210,8 @@ def _check_masks(name: str, model_site: Site, guide_site: Site) -> None:
     in_model, in_guide = (elements(site | {"value": value})[1] for site in (model_site, guide_site))
     if in_model is in_guide or not (value.device.type == "cpu" or is_validation_enabled()):
         return  # a comparison on a device waits for it
+    if isinstance(in_model, Tensor) and isinstance(in_guide, Tensor) and _same_memory(in_model, in_guide):
+        return
     everywhere = torch.ones((), dtype=torch.bool, device=value.device)
     model, guide = (everywhere if each is None else each for each in (in_model, in_guide))
     if not torch.equal(*torch.broadcast_tensors(model, guide)):
@@ -198,6 +219,11 @@ def _check_masks(name: str, model_site: Site, guide_site: Site) -> None:
             f"site {name!r} counts in {_counted(in_model)} in the model but in {_counted(in_guide)} in the "
             "guide: both want the same poutine.mask"
         )
+
+
+def _same_memory(one: Tensor, other: Tensor) -> bool:
+    where = [(each.data_ptr(), each.shape, each.stride()) for each in (one, other)]
+    return where[0] == where[1]
 
 
 def _counted(mask: Tensor | None) -> str:

@@ -11,7 +11,7 @@ import torch
 from hardpp.errors import UsageError
 from hardpp.inference.weights.alone import undisturbed
 from hardpp.inference.weights.model_guide_match import replayed
-from hardpp.inference.weights.particles import PlateBeyond, ProgramFailure, particle_trace
+from hardpp.inference.weights.particles import PlateBeyond, ProgramFailure, traced
 from hardpp.types import Program
 
 T = TypeVar("T")
@@ -70,15 +70,13 @@ def found_nesting(model: Program, guide: Program | None, args: Any, kwargs: Any)
 
     Random numbers stay as they were.
     """
-    nesting = 0
-    while True:
-        try:
-            with undisturbed():
-                scored = model
-                if guide is not None:
-                    drawn = particle_trace(guide, 1, nesting, args, kwargs, role="guide")
-                    scored = replayed(model, drawn, whole=False)
-                particle_trace(scored, 1, nesting, args, kwargs, role="model")
-            return nesting
-        except PlateBeyond as found:
-            nesting = found.nesting
+    with undisturbed():
+        traces = []
+        if guide is not None:
+            traces.append(traced(guide, "guide", args, kwargs))
+            model = replayed(model, traces[0], whole=False)
+        traces.append(traced(model, "model", args, kwargs))
+    sites = [site for trace in traces for site in trace.nodes.values() if site["type"] == "sample"]
+    return max(
+        [-frame.dim for site in sites for frame in site["cond_indep_stack"] if frame.vectorized], default=0
+    )

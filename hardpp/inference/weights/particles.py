@@ -15,6 +15,7 @@ from pyro import poutine
 from pyro.poutine import Trace
 from pyro.poutine.indep_messenger import CondIndepStackFrame
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.trace_messenger import TraceMessenger
 from pyro.poutine.util import site_is_subsample
 
 from hardpp.errors import HardppError, UsageError, out_of_memory
@@ -65,48 +66,39 @@ def particle_trace(
         PlateBeyond: a plate of the program is where the particles are to be.
         ProgramFailure: the program fails; the message says after which site.
     """
-    last = LastSite()
-    with failures_of(role, last):
-        return poutine.trace(_Particles(particles, nesting)(last(program))).get_trace(*args, **kwargs)
+    if particles > 1:
+        program = _Particles(particles, nesting)(program)
+    return traced(program, role, args, kwargs)
+
+
+def traced(program: Program, role: str, args: Any, kwargs: Any) -> Trace:
+    """Runs a program; where it fails, the message says after which site."""
+    tracing = poutine.trace(program)
+    with failures_of(role, tracing.msngr):
+        return tracing.get_trace(*args, **kwargs)
 
 
 @contextmanager
-def failures_of(what: str, last: "LastSite | None" = None) -> Iterator[None]:
+def failures_of(what: str, tracing: TraceMessenger | None = None) -> Iterator[None]:
     """Turns what a program fails with into one sentence; running out of memory stays what it is."""
     try:
         yield
     except HardppError:
         raise
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except FAULTS as error:
         if out_of_memory(error):
             raise
-        where = "" if last is None else f" {last.where}"
+        where = "" if tracing is None else f" {_where(tracing.trace)}"
         raise ProgramFailure(f"the {what} fails{where}: {_first_sentence(error)}") from error
 
 
-class LastSite(Messenger):
-    """Remembers where a program was when it failed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.where = "before its first site"
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if not site_is_subsample(msg):
-            self.where = f"at site {msg['name']!r}"
-
-    def _pyro_post_sample(self, msg: Any) -> None:
-        if not site_is_subsample(msg):
-            drawn = "" if msg["is_observed"] else f", drawn as {_described(msg)}"
-            self.where = f"after site {msg['name']!r}{drawn}"
+# After which site a program has stopped.
+def _where(trace: Trace) -> str:
+    for site in reversed(list(trace.nodes.values())):
+        if site["type"] == "sample" and not site_is_subsample(site):
+            drawn = "" if site["is_observed"] else f", drawn as {_described(site)}"
+            return f"after site {site['name']!r}{drawn}"
+    return "before its first site"
 
 
 class _Particles(Messenger):
@@ -119,8 +111,6 @@ class _Particles(Messenger):
 
     def _pyro_sample(self, msg: Any) -> None:
         check_plates(msg, -1 - self.dim)
-        if self.particles == 1:
-            return
         msg["cond_indep_stack"] = (self.frame, *msg["cond_indep_stack"])
         if msg["done"] or msg["is_observed"] or site_is_subsample(msg):
             return
@@ -135,8 +125,8 @@ class _Particles(Messenger):
 def _described(msg: Any) -> str:
     value = msg["value"]
     shape, dtype = tuple(getattr(value, "shape", ())), str(getattr(value, "dtype", "")).removeprefix("torch.")
-    kind = msg["infer"].get(DRAWN_AS, type(msg["fn"]).__name__)
-    return f"{kind} of shape {shape}, {dtype}"
+    own, kind = type(msg["fn"]).__name__, msg["infer"].get(DRAWN_AS)
+    return f"{own if kind in (None, own) else f'{kind} by the guide'} of shape {shape}, {dtype}"
 
 
 def _first_sentence(error: BaseException) -> str:

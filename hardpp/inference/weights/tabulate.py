@@ -19,13 +19,12 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.weights.credit import credit_tables
-from hardpp.inference.weights.layout import Layout, Term, layout_of, turns_of
+from hardpp.inference.weights.layout import Layout, Term, Where, layout_of, turns_of
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.particles import failures_of
 from hardpp.inference.weights.sample_sites import (
     SUMMED,
     Site,
-    all_plates_of,
     common_scale,
     different_scale,
     sample_sites,
@@ -92,7 +91,7 @@ def tabulate(
     of_all = [site for model, guide in runs for site in [*guide.values(), *model.values()]]
     if not of_all:
         raise UsageError("the programs have no sample sites")
-    reader = Layout(how.nesting, turns=turns_of(of_all))
+    reader = Layout(how.nesting, turns=turns_of(of_all), known={})
     terms = [
         (
             _model_terms(trace, model, reader, particles + extra, how.sums),
@@ -100,41 +99,34 @@ def tabulate(
         )
         for (trace, _), (model, guide) in zip(pairs, runs, strict=True)
     ]
-    latents = [site for _, guide in runs for site in guide.values() if not site["is_observed"]]
+    latents = [each for _, guide in terms for each in guide.values() if not each[1]["is_observed"]]
     one_by_one, single = len(runs) > 1, len(runs) * particles + extra == 1
-    dependent = [s for model, _ in terms for term, s in model.values() if one_by_one or len(term.value) > 1]
-    weighed = [*latents, *dependent] or [site for site in of_all if all_plates_of(site)] or of_all
-    layout = layout_of(weighed, of_all, how.nesting, how.data_plate)
-    _check_joint(layout, weighed, not single, how)
+    dependent = [e for model, _ in terms for e in model.values() if one_by_one or len(e[0].value) > 1]
+    every = [each for model, guide in terms for each in [*guide.values(), *model.values()]]
+    weighed = [*latents, *dependent] or [each for each in every if each[0].where.plates] or every
+    layout = layout_of(reader, [term.where for term, _ in weighed], how.data_plate)
+    _check_joint(layout, weighed, every, not single, how)
     outside = {
         name
         for model, guide in terms
         for name, (term, _) in model.items()
-        if name not in guide and not term.plates >= set(layout.instances)
+        if name not in guide and not term.where.sizes_of.keys() >= set(layout.instances)
     }
-    inside = [{name: each for name, each in model.items() if name not in outside} for model, _ in terms]
-    scaled_sites = [
-        site
-        for model, (_, guide) in zip(inside, terms, strict=True)
-        for _, site in [*guide.values(), *model.values()]
-    ]
-    scale = _scale(layout, scaled_sites, how)
-    table = joined(
-        [
-            columns(layout, model, guide, particles, scaled=scale is None)
-            for model, (_, guide) in zip(inside, terms, strict=True)
-        ]
-    )
+    inside = [model for model, _ in terms]
+    if outside:
+        inside = [{name: each for name, each in model.items() if name not in outside} for model in inside]
+    pairs_of_terms = [(model, guide) for model, (_, guide) in zip(inside, terms, strict=True)]
+    sites = [site for both in pairs_of_terms for each in both[::-1] for _, site in each.values()]
+    scale = _scale(layout, sites, how)
+    scaled = scale is None
+    table = joined([columns(layout, *both, particles, scaled=scaled) for both in pairs_of_terms])
     constant = _constant(layout, [terms[0][0][name] for name in outside if name in terms[0][0]])
     table = table._replace(scale=1.0 if scale is None else scale, constant=constant)
-    finer = any(set(all_plates_of(site)) != set(layout.instances) for site in latents)
+    finer = any(term.where.sizes_of.keys() != set(layout.instances) for term, _ in latents)
     if not (how.additive and latents and (finer or (single and outside))):
         return table
-    credited = [model for model, _ in terms] if single else inside
-    groups = [
-        credit_tables(layout, model, guide, particles, scaled=scale is None)
-        for model, (_, guide) in zip(credited, terms, strict=True)
-    ]
+    credited = terms if single else pairs_of_terms
+    groups = [credit_tables(layout, *both, particles, scaled=scaled) for both in credited]
     if len({tuple(each.layout.instances for each in group) for group in groups}) > 1:
         return table  # one by one, particles may have latents in other plates
     return table._replace(credit=tuple(joined(tables) for tables in zip(*groups, strict=True)))
@@ -173,23 +165,31 @@ def _constant(layout: Layout, terms: Sequence[tuple[Term, Site]]) -> Tensor | No
     total = None
     for term, _ in terms:
         value = only.place(term.scaled()).reshape(-1)  # (B,) or (1,)
-        value = value if term.plates >= set(data) else value.expand(size) / size
+        value = value if term.where.sizes_of.keys() >= set(data) else value.expand(size) / size
         total = value if total is None else total + value
     return total
 
 
 # Weights of several particles are of each datum, unless a site ties data together.
-def _check_joint(layout: Layout, weighed: Sequence[Site], several: bool, how: Weighing) -> None:
-    plates = [all_plates_of(site) for site in weighed]
-    wanted = next((own[0] for own in plates if own), None)
+def _check_joint(
+    layout: Layout,
+    weighed: Sequence[tuple[Term, Site]],
+    every: Sequence[tuple[Term, Site]],
+    several: bool,
+    how: Weighing,
+) -> None:
+    wanted = next((term.where.plates[0] for term, _ in weighed if term.where.plates), None)
     if how.data_plate is not None:
-        wanted = next(plate for own in plates for plate in own if plate.name == how.data_plate)
+        plates = {plate.name: plate for term, _ in every for plate in term.where.plates}
+        if how.data_plate not in plates:
+            raise UsageError(f"the programs have no plate {how.data_plate!r}, which is to be that of data")
+        wanted = plates[how.data_plate]
     if wanted is None or layout.data == wanted:
         return
     if wanted.dim is None:
         why = f"plate {wanted.name!r} is a loop in Python"
     else:
-        outside = next(site["name"] for site, own in zip(weighed, plates, strict=True) if wanted not in own)
+        outside = next(site["name"] for term, site in weighed if wanted not in term.where.sizes_of)
         why = f"site {outside!r}, which depends on latents, is outside of plate {wanted.name!r}"
     if how.data_plate is not None:
         raise UsageError(f"{why}, so that there is no bound of each of its data")
@@ -211,8 +211,9 @@ def _scale(layout: Layout, sites: list[Site], how: Weighing) -> float | Tensor |
     kept = {plate.dim for plate in layout.instances}
     varies = [dim for dim in range(-value.dim(), 0) if value.shape[dim] > 1 and dim not in kept]
     if not varies and value.dim() == layout.nesting:
-        plates = frozenset(plate for plate in layout.instances if plate.dim is not None)
-        return layout.place(Term(value.unsqueeze(0), plates))[0]
+        plates = tuple(plate for plate in layout.instances if plate.dim is not None)
+        where = Where(plates, dict.fromkeys(plates, 0), tuple(value.shape), {})
+        return layout.place(Term(value.unsqueeze(0), where))[0]
     if how.additive:
         return None
     raise UsageError(

@@ -73,7 +73,7 @@ def weigh(
     """
     kwargs = dict(kwargs or {})
     for role, program in (("model", model), ("guide", guide)):
-        if not callable(program):
+        if not callable(program) and not hasattr(program, "prior_of"):
             raise UsageError(f"the {role} is {program!r}, and no program")
     how = Weighing(plate_nesting(model, guide, args, kwargs)) if how is None else how
     runs, at_once = (particles, 1) if one_by_one else (1, particles)

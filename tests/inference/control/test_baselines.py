@@ -612,3 +612,32 @@ def test_what_is_masked_may_be_anything() -> None:
     live = torch.tensor([[True, True], [True, False]])
     moments.update(torch.tensor([[1.0, 4.0], [3.0, math.nan]]), live)
     assert moments(2)[0].tolist() == [2.0, 4.0]
+
+
+def test_a_bernoulli_whose_prior_knows_no_particles() -> None:
+    """torch's divergence of Bernoullis wants equal batch shapes."""
+    logits = torch.zeros(2, 3, dtype=torch.float64)
+
+    def model() -> None:
+        with pyro.plate("data", 3, dim=-1):
+            a = pyro.sample("a", dist.Bernoulli(0.3))
+            b = pyro.sample("b", dist.Bernoulli(0.6))
+            pyro.sample("y", dist.Normal(a + b, 1.0), obs=torch.ones(3))
+
+    def guide() -> None:
+        with pyro.plate("data", 3, dim=-1):
+            a = pyro.sample("a", dist.Bernoulli(logits=logits[0]))
+            pyro.sample("b", dist.Bernoulli(logits=logits[1] + a))
+
+    estimate = ScoreFunctionELBO(4, baseline="learned").estimate(model, guide)
+    assert estimate.bound.shape == (3,)
+    assert estimate.surrogate.isfinite()
+
+
+def test_continuous_latents_count_no_emissions() -> None:
+    def program() -> None:
+        with pyro.plate("data", 3, dim=-1):
+            pyro.sample("a", dist.Normal(0.0, 1.0))
+
+    with pytest.raises(UsageError, match="latent site 'a' takes continuous values, which count no emissions"):
+        ScoreFunctionELBO(2, baseline="temporal").estimate(program, program)

@@ -1,5 +1,6 @@
 """Which programs cannot be enumerated, and what is said of them before the first step."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.distributions.step_independent import StepIndependent
-from hardpp.errors import UsageError
+from hardpp.errors import ResourceError, UsageError
 from hardpp.guides.prior import Prior
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
@@ -231,3 +232,17 @@ def test_a_given_nesting_is_kept() -> None:
     with pyro.validation_enabled(False):  # which would check the programs, too
         torch.testing.assert_close(ask()["z"], torch.full((2, 3), 1 / 3))
     assert len(runs) == 1
+
+
+def test_a_table_that_does_not_fit_is_refused_with_its_size() -> None:
+    """All pairs depend on each other, so that the first sum ties all others into one table."""
+    tables = torch.randn(40, 40, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    def model() -> None:
+        z = [pyro.sample(f"z_{i}", dist.Categorical(logits=torch.zeros(4))) for i in range(40)]
+        for i, j in itertools.combinations(range(40), 2):
+            pyro.factor(f"f_{i}_{j}", tables[i, j][z[i], z[j]])
+
+    pattern = r"takes a table of 1\.21e\+24 numbers .* over 'z_0' \(4 values\), .* and 36 more"
+    with pytest.raises(ResourceError, match=pattern):
+        ExactMarginal(max_plate_nesting=0).estimate(model, lambda: None)
