@@ -5,13 +5,14 @@ import warnings
 import pytest
 import torch
 from inference.mixed_programs import few, mixed
+from oracles import flat_gradient
 from programs import brute_force
 from programs.brute_force import Target
 from programs.program import Given, Program
 from pyro.infer import Trace_ELBO
 
 from hardpp.errors import UsageError
-from hardpp.inference import VIMCO, ScoreFunctionELBO
+from hardpp.inference import VIMCO, EnumeratedELBO, ExactMarginal, ScoreFunctionELBO
 
 SEEDS = few(200, most_tuples=12)
 PAIRS = 5  # tuples of a program whose pairs are few enough
@@ -83,3 +84,29 @@ def test_several_particles(seed: int) -> None:
             got = brute_force.expectation(program, weighed, objective, 2)
         if complete:
             close(got, targets[bound], program)
+
+
+@every_seed
+def test_sums_are_right_or_refused(seed: int) -> None:
+    program = programs(seed)
+    targets = brute_force.bounds(program, brute_force.weighed(program))
+    for objective, bound in ((ExactMarginal(), "exact"), (EnumeratedELBO(), "elbo")):
+        try:
+            estimate = objective.estimate(program.model, program.guide)
+        except UsageError as refusal:
+            assert "is outside of plates" in str(refusal) or "is scaled by" in str(refusal)  # noqa: PT017
+            continue
+        if bound in targets:  # else what differs in scale depends on no latent
+            gradient = flat_gradient(estimate.surrogate, program.parameters)
+            close(Target(estimate.bound.sum(), gradient), targets[bound], program)
+
+
+def test_some_sums_are_taken() -> None:
+    taken = 0
+    for seed in SEEDS[:20]:
+        program = programs(seed)
+        try:
+            taken += len(EnumeratedELBO().estimate(program.model, program.guide).bound) > 0
+        except UsageError:
+            continue
+    assert taken >= 5
