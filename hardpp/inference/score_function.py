@@ -139,7 +139,12 @@ class ScoreFunctionELBO(SampledObjective):
 
     # Baselines that learn or compare progress, and rewards, are for draws.
     def _may_sum(self) -> bool:
-        plain = not self.one_by_one and self.moments is None and self.kl_weight is None and self.entropy_bonus is None
+        plain = (
+            not self.one_by_one
+            and self.moments is None
+            and self.kl_weight is None
+            and self.entropy_bonus is None
+        )
         return plain and self.baseline in (None, "leave-one-out") and type(self) is ScoreFunctionELBO
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:

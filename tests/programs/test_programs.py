@@ -14,19 +14,8 @@ from programs.settings import QUICK, SETTINGS, Setting
 from hardpp.errors import UsageError
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
-ONE_PARTICLE = "IWAE(1) gives latents no credit for a site outside of their plates"
 OUTSIDE = "one by one, all that is outside of the plate of data makes weights joint"
-AT_ONCE = "marked latents are summed out with all particles at once, where they were to be run one by one"
-KNOWN = {
-    ("chosen features", "iwae of one"): ONE_PARTICLE,
-    ("any of them", "iwae of one"): ONE_PARTICLE,
-    ("first of a plate", "iwae of one"): ONE_PARTICLE,
-    ("observed elsewhere", "iwae of one"): ONE_PARTICLE,
-    ("factor in the guide", "enumerated"): "the factor changes by what the guide is summed out",
-    ("smaller support", "average"): "a divergence of two supports of other sizes",
-    ("factor outside", "vimco, one by one"): OUTSIDE,
-    ("hidden Markov, annotated", "leave-one-out, one by one"): AT_ONCE,
-}
+KNOWN = {("factor outside", "vimco, one by one"): OUTSIDE}
 LARGE = {"factorial hidden Markov", "capture and recapture", "three plates deep", "crossed plates"}
 LARGE |= {"common effect", "diamond", "steps in another order", "kinds of latents"}
 
