@@ -9,6 +9,7 @@ Shapes: K particles, I instances, N stages (see `hardpp.inference.weights.weight
 
 from collections.abc import Callable
 
+from pyro.distributions import Delta
 from torch import Tensor
 
 from hardpp.errors import UsageError
@@ -28,7 +29,8 @@ def progress_of(table: WeightTable, progress: Progress | None) -> Tensor:
     values = table.values.where(table.live[..., 1:], 0)
     if progress is None:
         for latent in table.latents:
-            if not latent.guide["fn"].support.is_discrete:
+            fn = latent.guide["fn"]
+            if not (fn.support.is_discrete or isinstance(fn, Delta)):
                 raise UsageError(
                     f"latent site {latent.guide['name']!r} takes continuous values, which count no "
                     "emissions: say by progress= how much has been emitted after each latent"
