@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from pyro.poutine import Trace
 from torch import Tensor
 
@@ -149,7 +150,14 @@ def _model_terms(
     for name in sites:  # a sum may depend on all that was drawn before the last of its sites
         if name in other:
             terms[name] = other[name]
-        elif name == [*held][-1]:
+            continue
+        if not sites[name]["is_observed"] and SUMMED not in sites[name]["infer"]:
+            # A drawn latent whose own term is within the sum: what comes after it may depend on it.
+            terms[name] = (
+                layout.term(torch.zeros((), device=sites[name]["value"].device), sites[name]),
+                sites[name],
+            )
+        if name == [*held][-1]:
             terms |= sums.terms(trace, held, layout)
     return terms
 

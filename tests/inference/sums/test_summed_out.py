@@ -140,6 +140,52 @@ def test_a_mixture_with_drawn_parameters_is_that_of_pyro_at_the_same_draw() -> N
             assert objective.estimate(model, guide).bound.isfinite().all()
 
 
+ENDS, MIDDLE, PATH = (normal(2), normal(2, 2)), normal(3, 2, 2), normal(2, 4)
+
+
+def path_model() -> None:
+    with pyro.plate("data", 2, dim=-1):
+        z = torch.zeros(2, dtype=torch.int64)
+        for t in range(3):
+            z = pyro.sample(f"z_{t}", dist.Categorical(logits=MIDDLE[t][z]), infer=SUM if t == 1 else {})
+            pyro.sample(f"y_{t}", dist.Categorical(logits=PATH[z]), obs=SYMBOLS[:, t])
+
+
+def ends_guide() -> None:
+    with pyro.plate("data", 2, dim=-1):
+        first = pyro.sample("z_0", dist.Categorical(logits=ENDS[0]))
+        pyro.sample("z_2", dist.Categorical(logits=ENDS[1][first]))
+
+
+@pytest.mark.parametrize(("make", "K"), [(ScoreFunctionELBO, 1), (rloo, 2)])
+def test_a_chain_whose_middle_is_summed_between_drawn_neighbours(make: Callable[..., Any], K: int) -> None:
+    """A drawn latent whose own term is within the sum is credited with the sum all the same."""
+    move, says = MIDDLE.log_softmax(-1), PATH.log_softmax(-1)
+
+    def gain(d: int, a: int, c: int) -> tuple[Tensor, Tensor]:
+        y = SYMBOLS[d]
+        through = move[1][a] + says[:, y[1]] + move[2][:, c]
+        log_p = move[0][0, a] + says[a, y[0]] + through.logsumexp(0) + says[c, y[2]]
+        return log_p, ENDS[0].log_softmax(-1)[a] + ENDS[1].log_softmax(-1)[a, c]
+
+    pairs = list(itertools.product(range(2), repeat=2))
+    exact = torch.zeros(())
+    for d, pair in itertools.product(range(2), pairs):
+        log_p, log_q = gain(d, *pair)
+        exact = exact + log_q.exp() * (log_p - log_q)
+    value = gradient = torch.zeros(())
+    tables = [*ENDS, MIDDLE, PATH]
+    for drawn in itertools.product(pairs, repeat=2 * K):
+        values = torch.tensor(drawn).reshape(K, 2, 2) if K > 1 else torch.tensor(drawn)
+        weight = sum(gain(0, *pair)[1].detach() for pair in drawn).exp()  # type: ignore[union-attr]
+        with oracles.Force({"z_0": values[..., 0], "z_2": values[..., 1]}), pyro.validation_enabled(False):
+            estimate = make(K, max_plate_nesting=1).estimate(path_model, ends_guide)
+        value = value + weight * estimate.bound.sum()
+        gradient = gradient + weight * oracles.flat_gradient(estimate.surrogate, tables)
+    torch.testing.assert_close(value, exact.detach(), **CLOSE)
+    torch.testing.assert_close(gradient, oracles.flat_gradient(exact, tables), **CLOSE)
+
+
 def test_an_unmarked_latent_is_refused_still() -> None:
     with pytest.raises(UsageError, match="the model's latent site 'z_0' is missing in the guide"):
         ScoreFunctionELBO().estimate(chains(None), kind_guide)
