@@ -11,7 +11,7 @@ function) cannot be compared, and is let pass.
 Shapes: K particles.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,7 +32,14 @@ Scores = dict[tuple[str, str], Tensor]  # log-probabilities by role and site
 
 
 def check_alone(
-    model: Program, guide: Program, drawn: Trace, particles: int, nesting: int, args: Any, kwargs: Any
+    model: Program,
+    guide: Program,
+    drawn: Trace,
+    particles: int,
+    nesting: int,
+    args: Any,
+    kwargs: Any,
+    enumerated: Callable[[Program, Trace, int], Program] | None = None,
 ) -> None:
     """Scores some particles alone.
 
@@ -42,6 +49,8 @@ def check_alone(
         particles: K, at least 2.
         nesting: how many dims plates take.
         args, kwargs: what both programs take.
+        enumerated: makes of the model the program whose own latents are enumerated, given what was drawn and
+            the first dim that is free; None where the guide draws all of them.
 
     Raises:
         UsageError: a site has another log-probability alone.
@@ -50,6 +59,8 @@ def check_alone(
     def score(values: Trace, count: int) -> Scores:
         scores: Scores = {}
         for role, program in (("guide", guide), ("model", model)):
+            if role == "model" and enumerated is not None:
+                program = enumerated(program, values, -1 - nesting - (count > 1))
             again = poutine.replay(program, trace=values)
             trace = particle_trace(again, count, nesting, args, kwargs, role=role)
             scores |= {(role, name): site_log_prob(site) for name, site in sample_sites(trace).items()}
@@ -124,8 +135,8 @@ def _difference(together: Scores, other: Scores, k: int | None, nesting: int) ->
         one, two = together.get(key), other.get(key)
         if one is None or two is None:
             return key
-        if k is not None and one.dim() > nesting:
-            one = one[k if len(one) > 1 else 0]
+        if k is not None and one.dim() > nesting:  # values of latents that are summed are further left
+            one = one.select(-1 - nesting, k if one.shape[-1 - nesting] > 1 else 0)
         if not agree(one, two, one.dtype if one.dtype == two.dtype else torch.float32):
             return key
     return None

@@ -85,7 +85,8 @@ def weigh(
         at_once = special["drawn"]() if "drawn" in special else at_once
     table = tabulate(pairs, at_once, how, extra)
     if at_once > 1 and check:
-        check_alone(model, guide, pairs[0][1], at_once, how.nesting, args, kwargs)
+        summed = how.sums.enumerated if how.sums is not None and how.sums.needed else None
+        check_alone(model, guide, pairs[0][1], at_once, how.nesting, args, kwargs, summed)
     return table._replace(args=args, kwargs=kwargs)
 
 
