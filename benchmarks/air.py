@@ -255,6 +255,7 @@ def plot(runs: dict[str, list[Any]], path: Path) -> None:
     right.set_ylim(np.quantile(lows, 0.05), max(lows) + 10)
     left.legend(fontsize=8, loc=(0.74, 0.52))
     figure.savefig(path, dpi=110)
+    plt.close(figure)
 
 
 def main() -> None:

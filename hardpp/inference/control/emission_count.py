@@ -28,13 +28,12 @@ def progress_of(table: WeightTable, progress: Progress | None) -> Tensor:
     """
     values = table.values.where(table.live[..., 1:], 0)
     if progress is None:
-        for latent in table.latents:
-            fn = latent.guide["fn"]
-            if not (fn.support.is_discrete or isinstance(fn, Delta)):
-                raise UsageError(
-                    f"latent site {latent.guide['name']!r} takes continuous values, which count no "
-                    "emissions: say by progress= how much has been emitted after each latent"
-                )
+        kinds = {latent.guide["name"]: latent.guide["fn"] for latent in table.latents}
+        if kinds and not any(fn.support.is_discrete or isinstance(fn, Delta) for fn in kinds.values()):
+            raise UsageError(
+                f"latent site {next(iter(kinds))!r} takes continuous values, which count no emissions: say "
+                "by progress= how much has been emitted after each latent"
+            )
         return values.cumsum(-1)
     counts = progress(values)
     if counts.shape != values.shape:
