@@ -42,7 +42,7 @@ from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
 from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
 from hardpp.inference.soft_attention import ExpectedLatents
-from hardpp.inference.sums.partial_elbo import partial_elbo, partial_traces
+from hardpp.inference.sums.partial_elbo import partial_elbo, partial_traces, sums_any
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import mean_of_others, mean_of_others_at_same_progress
@@ -126,16 +126,21 @@ class ScoreFunctionELBO(SampledObjective):
                 return self.estimate_of(table)
             self.sums_guide = True  # from now on nothing is tabulated
 
-        def estimate(nesting: int) -> Estimate:
-            chosen, K = self.sums, self.num_particles
-            traces = partial_traces(model, guide, chosen, K, nesting, args, kwargs)
-            leave_one_out = self.baseline == "leave-one-out"
-            causal = self.credit == "causal"
+        def estimate(nesting: int) -> Estimate | None:
+            K = self.num_particles
+            traces = partial_traces(model, guide, self.sums, K, nesting, args, kwargs)
+            if not sums_any(traces[1]):
+                return None
+            leave_one_out, causal = self.baseline == "leave-one-out", self.credit == "causal"
             return partial_elbo(
                 *traces, K, leave_one_out=leave_one_out, causal=causal, data_plate=self.data_plate
             )
 
-        return self.nesting.enough_for(estimate, model, guide, args, kwargs)
+        summed = self.nesting.enough_for(estimate, model, guide, args, kwargs)
+        if summed is not None:
+            return summed
+        self.sums_guide = False  # another guide, or a batch without such latents
+        return self.estimate(model, guide, *args, **kwargs)
 
     # Baselines that learn or compare progress, and rewards, are for draws.
     def _may_sum(self) -> bool:

@@ -59,9 +59,9 @@ class Cost(NamedTuple):
     stage: int
 
 
-def marks_summed(guide_sites: dict[str, Site]) -> bool:
-    """Has a guide latents that it wants to be summed out?"""
-    return any(SUMMED in site["infer"] for site in guide_sites.values())
+def sums_any(guide_trace: Trace) -> bool:
+    """Has the guide marked a latent, so that there is something to sum out?"""
+    return any(SUMMED in site["infer"] for site in sample_sites(guide_trace).values())
 
 
 def partial_traces(
@@ -107,7 +107,7 @@ def partial_elbo(
     terms = [_over(cost.term, particles) if one and one in cost.term.dims else cost.term for cost in costs]
     bound = q.per_datum(mean(terms))
     surrogate = bound.sum()
-    if drawn:
+    if drawn and torch.is_grad_enabled():
         deltas = [torch.zeros_like(each.log_q.log_value, requires_grad=True) for each in drawn]
         credited, weights = [], []
         for each, delta in zip(drawn, deltas, strict=True):
@@ -117,9 +117,8 @@ def partial_elbo(
                 if not causal or cost.stage >= each.number:
                     term = without(_over(cost.term, particles), each.leaked)
                     credited.append(_product(Factor(term.log_value.detach(), term.dims), factor))
-        with torch.enable_grad():
-            weight = torch.autograd.grad(_total(mean(weights)), deltas, retain_graph=True)
-            returns = torch.autograd.grad(_total(mean(credited)), deltas)
+        weight = torch.autograd.grad(_total(mean(weights)), deltas, retain_graph=True)
+        returns = torch.autograd.grad(_total(mean(credited)), deltas)
         for each, share, credit in zip(drawn, weight, returns, strict=True):
             signal = credit
             if leave_one_out:

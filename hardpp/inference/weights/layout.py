@@ -57,9 +57,7 @@ class Layout(NamedTuple):
     sizes: Mapping[Plate, int] = MappingProxyType({})  # of them
     data: Plate | None = None  # the plate of data; None: the whole batch is one datum
     turns: Turns = MappingProxyType({})
-    known: dict[Any, Where] | None = (
-        None  # where sites in such plates are, of one table: to look up is faster
-    )
+    known: dict[Any, Where] | None = None  # what `place_of` has said, for one table
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,7 +123,7 @@ class Layout(NamedTuple):
                 raise UsageError(
                     f"site {site['name']!r} has log-probabilities of shape {tuple(shape)}, where its plates "
                     f"({named(place.plates)}) want {_shown(wanted)}: open a plate for every dim, or see that "
-                    "what it observes and is given has none but those of its plates"
+                    f"what it observes and is given has none but those of its plates{_hint(rows)}"
                 )
             # What a plate repeats counts once for each of its elements.
             value = value.expand(shape[:1] + place.sizes + value.shape[len(shape) :])

@@ -44,7 +44,10 @@ class PlateNesting:
         Raises:
             UsageError: they take more than was given, or than the model declares.
         """
-        nesting, state = self.of(model, guide, args, kwargs), torch.get_rng_state()
+        nesting = self.of(model, guide, args, kwargs)
+        if self.given or getattr(model, "max_plate_nesting", None) is not None:
+            return estimate(nesting)
+        state = torch.get_rng_state()
         try:
             return estimate(nesting)
         except (PlateBeyond, ProgramFailure):
@@ -52,8 +55,7 @@ class PlateNesting:
                 found = found_nesting(model, guide, args, kwargs)
             except UsageError:
                 found = nesting
-            declared = getattr(model, "max_plate_nesting", None) is not None
-            if found <= nesting or self.given or declared:
+            if found <= nesting:
                 raise
         self.dims = found
         torch.set_rng_state(state)  # as if the first estimate had been this one

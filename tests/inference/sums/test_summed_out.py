@@ -256,3 +256,13 @@ def test_a_reparameterised_code_is_that_of_pyro_at_the_same_draw() -> None:
         parameters = [CLASS, Q_CLASS, mean, slope]
         ours, theirs = (oracles.flat_gradient(v, parameters) for v in (estimate.surrogate, -loss))
         torch.testing.assert_close(ours, theirs)
+
+
+def test_an_objective_that_has_summed_takes_a_guide_that_does_not_and_gives_a_loss() -> None:
+    objective = ScoreFunctionELBO(2, baseline="leave-one-out", max_plate_nesting=1)
+    guide = partial(encoder, infer=SUM)
+    objective.estimate(autoencoder, guide, 2)
+    exact = EnumeratedELBO().estimate(autoencoder, encoder, 2).bound.sum().item()
+    losses = [objective.loss(autoencoder, guide, 2) for _ in range(200)]  # without gradients
+    assert sum(losses) / 200 == pytest.approx(-exact, abs=0.3)
+    assert objective.estimate(autoencoder, encoder, 2).log_weights is not None
