@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.inference.weights.particles import PlateBeyond
-from hardpp.inference.weights.sample_sites import PARTICLES, Plate, Site, named, steps_of
+from hardpp.inference.weights.sample_sites import PARTICLES, Plate, Site, named
 
 Turns = Mapping[str, Mapping[int, int]]  # by sequential plate, which turn each of Pyro's counters is
 
@@ -112,11 +113,11 @@ class Layout(NamedTuple):
         Raises:
             UsageError: a dim is neither that of the particles nor of a plate that the site is in.
         """
-        steps, place = steps_of(site) is not None, self.place_of(site)
-        dims, missing = self.nesting + 1, self.nesting + 1 + steps - value.dim()
+        steps, place, dims = isinstance(site["fn"], StepIndependent), self.place_of(site), self.nesting + 1
+        missing = dims + steps - value.dim()
         if missing > 0:
             value = value.reshape((1,) * missing + value.shape)
-        shape = value.shape[:dims] if value.dim() == dims + steps else value.shape[: value.dim() - steps]
+        shape = value.shape[:-1] if steps else value.shape
         if shape[1:] != place.sizes or shape[0] not in (1, rows):
             wanted = (rows, *place.sizes)
             if len(shape) > dims or any(s not in (1, full) for s, full in zip(shape, wanted, strict=True)):
@@ -132,7 +133,7 @@ class Layout(NamedTuple):
     def place_of(self, site: Site) -> Where:
         """Where a site is: its plates, their sizes and turns."""
         stack = site["cond_indep_stack"]
-        key = tuple([(frame.name, frame.dim, frame.size, frame.counter) for frame in stack])
+        key = tuple(map(tuple, stack))
         found = None if self.known is None else self.known.get(key)
         if found is None:
             frames = [frame for frame in stack if frame.name != PARTICLES]

@@ -22,6 +22,7 @@ from hardpp.inference.weights.sample_sites import (
     SUMMED,
     Site,
     elements,
+    has_own_mask,
     plates_of,
     sample_sites,
 )
@@ -54,21 +55,24 @@ class _Replayed(ReplayMessenger):
         self.whole = whole
 
     def _pyro_sample(self, msg: Any) -> None:
-        if not site_is_subsample(msg):
-            drawn = self.trace.nodes.get(msg["name"])
-            if msg["is_observed"]:
-                if not msg["infer"].get("_deterministic"):
-                    check_not_observed(msg["name"], drawn)
-            elif drawn is None:
-                if self.whole and SUMMED not in msg["infer"]:
-                    _missing(msg["name"], self.trace)
-            elif drawn["is_observed"]:
-                raise UsageError(f"the guide observes site {msg['name']!r}, but a guide only draws latents")
-            else:
-                check_latent(msg, drawn)
+        if site_is_subsample(msg):
+            super()._pyro_sample(msg)
+            return
+        drawn = self.trace.nodes.get(msg["name"])
+        if msg["is_observed"]:
+            if drawn is not None and not msg["infer"].get("_deterministic"):
+                check_not_observed(msg["name"], drawn)
+        elif drawn is None:
+            if self.whole and SUMMED not in msg["infer"]:
+                _missing(msg["name"], self.trace)
+        elif drawn["is_observed"]:
+            raise UsageError(f"the guide observes site {msg['name']!r}, but a guide only draws latents")
+        else:
+            check_latent(msg, drawn)
+            super()._pyro_sample(msg)
+            msg["infer"] = {**msg["infer"], DRAWN_AS: type(drawn["fn"]).__name__}
+            return
         super()._pyro_sample(msg)
-        if msg["name"] in self.trace and not msg["is_observed"] and not site_is_subsample(msg):
-            msg["infer"] = {**msg["infer"], DRAWN_AS: type(self.trace.nodes[msg["name"]]["fn"]).__name__}
 
 
 def check_not_observed(name: str, drawn: Site | None) -> None:
@@ -206,12 +210,13 @@ def _said(support: Any) -> str:
 
 
 def _check_masks(name: str, model_site: Site, guide_site: Site) -> None:
+    own = has_own_mask(model_site["fn"]) or has_own_mask(guide_site["fn"])
+    if not own and _same(model_site["mask"], guide_site["mask"]):
+        return
     value = guide_site["value"]
     in_model, in_guide = (elements(site | {"value": value})[1] for site in (model_site, guide_site))
-    if in_model is in_guide or not (value.device.type == "cpu" or is_validation_enabled()):
+    if _same(in_model, in_guide) or not (value.device.type == "cpu" or is_validation_enabled()):
         return  # a comparison on a device waits for it
-    if isinstance(in_model, Tensor) and isinstance(in_guide, Tensor) and _same_memory(in_model, in_guide):
-        return
     everywhere = torch.ones((), dtype=torch.bool, device=value.device)
     model, guide = (everywhere if each is None else each for each in (in_model, in_guide))
     if not torch.equal(*torch.broadcast_tensors(model, guide)):
@@ -221,9 +226,12 @@ def _check_masks(name: str, model_site: Site, guide_site: Site) -> None:
         )
 
 
-def _same_memory(one: Tensor, other: Tensor) -> bool:
-    where = [(each.data_ptr(), each.shape, each.stride()) for each in (one, other)]
-    return where[0] == where[1]
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return False
+    return one.data_ptr() == other.data_ptr() and (one.shape, one.stride()) == (other.shape, other.stride())
 
 
 def _counted(mask: Tensor | None) -> str:

@@ -64,6 +64,11 @@ def mask_of(site: Site, device: torch.device) -> Tensor | None:
     return None if mask is None or mask is True else torch.as_tensor(mask, device=device)
 
 
+def has_own_mask(fn: Any) -> bool:
+    """Has a distribution a mask of its own (`fn.mask`), besides `poutine.mask`?"""
+    return isinstance(fn.base_dist if isinstance(fn, StepIndependent) else fn, MaskedDistribution)
+
+
 def elements(site: Site) -> tuple[Any, Tensor | None]:
     """The distribution of each element of a site, or of each step, and which of them count (None: all)."""
     fn, device = site["fn"], site["value"].device
