@@ -45,10 +45,14 @@ class DataConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """AdamW with warm-up, a cosine decay to zero, and a running average of the weights."""
+    """AdamW or SGD with warm-up, a cosine decay to zero, and a running average of the weights."""
 
+    kind: Literal["adamw", "sgd"] = Field("adamw", description="sgd has a Nesterov momentum of 0.9")
     learning_rate: float = Field(4e-3, gt=0, description="at its highest, after the warm-up")
-    weight_decay: float = Field(0.3, ge=0, description="decoupled, as in AdamW")
+    weight_decay: float = Field(0.3, ge=0, description="of adamw decoupled; of sgd part of the gradient")
+    decayed: Literal["all", "kernels"] = Field(
+        "all", description="which weights decay: all, or those of two dims at least (no biases, no norms)"
+    )
     warmup_steps: int = Field(
         200,
         ge=0,
@@ -70,14 +74,29 @@ class TrainingConfig(Section):
     checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
     weight_noise: float = Field(0.0, ge=0, description="deviation of noise added to the weights of a step")
     weight_noise_steps: int = Field(0, ge=0, description="over which that noise grows from none")
+    frozen: list[str] = Field(
+        [], description="modules of the model that keep their weights and statistics, by their names"
+    )
     log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
     on_nonfinite: Literal["stop", "skip"] = Field(
         "stop", description="a step whose loss or gradient is not finite: end the run, or leave the step out"
     )
 
 
+class StageConfig(Section):
+    """An earlier stage of a run: what it has of its own; all else is the run's."""
+
+    name: str = Field(description="of the stage")
+    guide: str
+    objective: str
+    network: dict[str, Any] = Field(default_factory=dict)
+    inference: dict[str, Any] = Field(default_factory=dict)
+    optimiser: OptimiserConfig = OptimiserConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
 class RunConfig(Section):
-    """A whole run."""
+    """A whole run; where it has stages, its keys are those of the last."""
 
     model: str = Field("alignment", description="model family: hardpp models")
     guide: str = Field("variational", description="of that family: hardpp guides")
@@ -99,6 +118,14 @@ class RunConfig(Section):
     )
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
+    stage: str = Field("", description="name of the last stage, where there are others before it")
+    before: list[StageConfig] = Field([], description="the stages before, in order; see --then")
+
+    def stages(self) -> "list[RunConfig]":
+        """The stages as runs of their own, in order; this run alone, if it has none."""
+        parts = ({**dict(stage), "stage": stage.name, "before": []} for stage in self.before)
+        earlier = [self.model_copy(update={k: v for k, v in part.items() if k != "name"}) for part in parts]
+        return [*earlier, self.model_copy(update={"before": []})]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -111,7 +138,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def to_toml(config: BaseModel) -> str:
     """A configuration as TOML; keys that are None are left out, as TOML has no null."""
-    return tomli_w.dumps(config.model_dump(exclude_none=True))
+    tables = config.model_dump(exclude_none=True)
+    return tomli_w.dumps({key: value for key, value in tables.items() if value not in ([], "")})
 
 
 def parse_setting(text: str) -> dict[str, Any]:
@@ -173,6 +201,12 @@ def problems(
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
     return "".join(f"; did you mean {close!r}?" for close in _closest(name, names))
+
+
+def unknown(kind: str, name: str, names: Iterable[str]) -> str:
+    """The sentence that there is no such thing, with the nearest name, or all names if none is near."""
+    others = f" (there are: {', '.join(names)})"
+    return f"there is no {kind} {name!r}{nearest(name, names) or others}"
 
 
 def _closest(name: str, names: Iterable[str]) -> list[str]:

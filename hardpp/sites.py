@@ -15,8 +15,14 @@ SYMBOL = "symbol"  # the output symbol
 REGION = "region"  # the region of an image that a question or word attends to
 ANSWER = "answer"  # the answer to a question
 LOCATION = "location"  # centres and scales of all glimpses of an image
+GLIMPSE = "glimpse"  # the place of a glimpse, see `glimpse`
 LABEL = "label"  # the class of an image
 DECISIONS = "decisions"  # all decisions of an utterance to emit a token or to consume a frame
+
+
+def glimpse(number: int) -> str:
+    """The site of the place of the glimpse of a number, from 1."""
+    return f"{GLIMPSE}_{number}"
 
 
 @contextmanager

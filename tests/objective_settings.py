@@ -17,6 +17,7 @@ from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.fivo import FIVO
 from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
+from hardpp.inference.imitation import Imitation
 from hardpp.inference.importance_weighted import IWAE, VIMCO
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.ovis import OVIS
@@ -114,6 +115,8 @@ OBJECTIVES: dict[str, Callable[..., SurrogateObjective]] = {
     "trajectory-balance": lambda **kw: TrajectoryBalance(2, **kw),
     "trajectory-balance-learned": lambda **kw: TrajectoryBalance(1, log_partition="learned", **kw),
     "trajectory-balance-mixture": lambda **kw: TrajectoryBalance(3, proposal=Proposal("mixture"), **kw),
+    "imitation": lambda **kw: Imitation(2, **kw),
+    "batch": lambda **kw: ScoreFunctionELBO(2, baseline="batch", **kw),
     "sum-and-sample": lambda **kw: SumAndSample(3, top=1, **kw),
     "sum-over-the-support": lambda **kw: SumAndSample(3, top="support", **kw),
     "unordered-set": lambda **kw: UnorderedSet(3, **kw),
@@ -190,6 +193,7 @@ EXPECTED: dict[Any, tuple[str, str, bool]] = {
     "ovis-unbiased": ("ovis", "iw", True),
     ReweightedWakeSleep: ("rws", "iw", False),
     TrajectoryBalance: ("trajectory-balance", "iw", False),
+    Imitation: ("imitation", "none", False),
     GumbelSoftmax: ("gumbel", "none", False),
     SumAndSample: ("sum-and-sample", "elbo", True),
     UnorderedSet: ("unordered-set", "elbo", True),

@@ -27,7 +27,16 @@ DECODING = [  # made from the schemas of the families
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
-        *("--max-steps", "--max-epochs", "--checkpoint-every", "--config", "--set", "--out", "--resume"),
+        *(
+            "--max-steps",
+            "--max-epochs",
+            "--checkpoint-every",
+            "--config",
+            "--set",
+            "--then",
+            "--out",
+            "--resume",
+        ),
         *("--init-from", "--on-bad", "--dry-run", "--force"),
     ],
     "evaluate": [*READ, *DECODING, "--format"],

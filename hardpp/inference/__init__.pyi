@@ -10,6 +10,7 @@ from .exact import ExactMarginal as ExactMarginal
 from .fivo import FIVO as FIVO
 from .gumbel import GumbelSoftmax as GumbelSoftmax
 from .hybrid import Hybrid as Hybrid
+from .imitation import Imitation as Imitation
 from .importance_weighted import IWAE as IWAE
 from .importance_weighted import VIMCO as VIMCO
 from .objective import SampledObjective as SampledObjective

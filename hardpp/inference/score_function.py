@@ -45,12 +45,16 @@ from hardpp.inference.soft_attention import ExpectedLatents
 from hardpp.inference.sums.partial_elbo import partial_elbo, partial_traces, sums_any
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
-from hardpp.ops.leave_one_out import mean_of_others, mean_of_others_at_same_progress
+from hardpp.ops.leave_one_out import (
+    mean_of_all_others,
+    mean_of_others,
+    mean_of_others_at_same_progress,
+)
 from hardpp.ops.weights import suffix_sums
 from hardpp.types import Estimate, Need, Program
 
 Credit = Literal["causal", "global"]
-BaselineName = Literal["leave-one-out", "soft-attention", "temporal", "average", "learned"]
+BaselineName = Literal["leave-one-out", "batch", "soft-attention", "temporal", "average", "learned"]
 NEEDS: dict[str, frozenset[Need]] = {  # of a baseline
     "soft-attention": frozenset({"relaxable"}),
     "temporal": frozenset({"emission-counts"}),
@@ -64,12 +68,13 @@ class ScoreFunctionELBO(SampledObjective):
         credit: what a latent's return is made of, "causal" or "global". With the temporal baseline the two
             are one: a particle's past is its own.
         baseline: what returns are compared with. None; "leave-one-out", the mean return of the other
-            particles (K >= 2); "temporal", the mean of their futures from the same point of progress
-            (K >= 2); "soft-attention", the return of one more particle whose latents are at their expected
-            value under the model's prior (the model must take relaxed latents); "average", the decaying
-            average of a stage's returns; "learned", a small network of what was drawn before; or a module of
-            your own (see `hardpp.inference.control.baselines.Baseline`). A module, kept as `baseline`, is
-            trained along with the programs and moves to the device where they compute.
+            particles (K >= 2); "batch", that of all other particles of all data; "temporal", the mean of
+            their futures from the same point of progress (K >= 2); "soft-attention", the return of one more
+            particle whose latents are at their expected value under the model's prior (the model must take
+            relaxed latents); "average", the decaying average of a stage's returns; "learned", a small
+            network of what was drawn before; or a module of your own (see
+            `hardpp.inference.control.baselines.Baseline`). A module, kept as `baseline`, is trained along
+            with the programs and moves to the device where they compute.
         normalize: centre and scale the signal (return - baseline) by its running moments. It is divided by
             the running standard deviation where that is above 1; a module regresses in that unit too. The
             expected score-function part of the gradient is then right up to that one known number, the same
@@ -207,12 +212,21 @@ class ScoreFunctionELBO(SampledObjective):
         return signal, errors.square().sum((0, -1)) / self.num_particles
 
     def _returns(self, terms: Tensor) -> Tensor:
-        causal = self.credit == "causal" or self.baseline == "temporal"
-        return suffix_sums(terms) if causal else terms.sum(-1, keepdim=True)
+        return suffix_sums(terms) if self._by_stage else terms.sum(-1, keepdim=True)
+
+    # Has each stage a return of its own?
+    @property
+    def _by_stage(self) -> bool:
+        return self.credit == "causal" or self.baseline == "temporal"
 
     def _comparison(self, table: WeightTable, terms: Tensor, returns: Tensor) -> float | Tensor:
         if self.baseline == "leave-one-out":
             return mean_of_others(returns)
+        if self.baseline == "batch":
+            counts = table.live & table.sound.unsqueeze(-1)
+            counts = counts if self._by_stage else counts.any(-1, keepdim=True)
+            # Where latents are credited plate by plate, what all share is in every instance's return.
+            return mean_of_all_others(returns, counts, beside=table.credited is None)
         if self.baseline == "soft-attention":
             return self._returns(table.extra.detach())
         if self.baseline == "temporal":

@@ -4,4 +4,6 @@ from .glimpse_classifier import GlimpseClassifier as GlimpseClassifier
 from .latent_alignment import LatentAlignment as LatentAlignment
 from .online_alignment import OnlineAlignment as OnlineAlignment
 from .question_answering import QuestionAnswering as QuestionAnswering
+from .saccader import DenseClassifier as DenseClassifier
+from .saccader import Saccader as Saccader
 from .transducer import TransducerAlignment as TransducerAlignment

@@ -43,6 +43,26 @@ def mean_of_others(terms: Tensor) -> Tensor:
     return centre - (terms - centre) / (K - 1)
 
 
+def mean_of_all_others(terms: Tensor, counts: Tensor, *, beside: bool = True) -> Tensor:
+    """The mean over the other rows and instances that count, (K, ..., N); 0 where there are none.
+
+    Args:
+        terms: (K, ..., N).
+        counts: which of them count, bool, as what broadcasts to (K, ..., N).
+        beside: do other instances of one's own row count, too? Else only those of other rows.
+    """
+    terms, counts = torch.broadcast_tensors(terms, counts)
+    dims = tuple(range(terms.dim() - 1))
+    number = counts.sum(dims, keepdim=True)
+    centre = terms.where(counts, terms.new_zeros(())).sum(dims, keepdim=True) / number.clamp(min=1)
+    apart = (terms - centre).where(counts, terms.new_zeros(()))  # sums to 0
+    own, mine = apart, counts.long()
+    if not beside:
+        own, mine = (each.sum(dims[1:], keepdim=True) if dims[1:] else each for each in (own, mine))
+    others = number - mine
+    return ((centre * others - own) / others.clamp(min=1)).expand_as(terms)
+
+
 def log_sum_of_others(log_weights: Tensor) -> Tensor:
     """log sum over j != k of exp(log_weights[j]): (K, ...) -> (K, ...), in nats; -inf for K = 1."""
     none = torch.full_like(log_weights[:1], -torch.inf)

@@ -31,6 +31,7 @@ from hardpp.runs.run_files import (
     write_description,
     write_json,
 )
+from hardpp.runs.stage import place_of, step_of
 from hardpp.tasks import catalogue
 from hardpp.tasks.family import Description, Programs
 from hardpp.tasks.opened_run import OpenedRun
@@ -156,7 +157,12 @@ def open_run(
     config = read_config(folder, trusted=None if trust is True else list(trust or []))
     family = catalogue.family(config.model)
     description = read_description(folder, family.description)
-    best = checkpoint.best(folder, report)
+    best, stages = checkpoint.best(folder, report), config.stages()
+    place = place_of(best.checkpoint, len(stages), best.folder)
+    if place.stage + 1 < len(stages):
+        name = stages[place.stage].stage
+        report(f"{folder}: its best weights are still those of stage {name}, which is not the last")
+        config = stages[place.stage]
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
     programs = family.build(config, description)
@@ -166,8 +172,7 @@ def open_run(
     except RuntimeError as error:
         what = f"{best.folder} does not fit its run's configuration"
         raise CheckpointError(f"{what} ({mismatch(error)})") from error
-    if type(step := best.checkpoint.state.get("step")) is not int:
-        raise CheckpointError(f"{best.folder / 'state.json'} does not state the step: {step!r}")
+    step = step_of(best.checkpoint, place, best.folder)
     programs = Programs(*(program.eval().to(where) for program in programs))
     run: OpenedRun = family.run(folder, family, config, description, programs, objective, where, step)
     return run

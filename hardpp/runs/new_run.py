@@ -40,6 +40,7 @@ def train(
     max_steps: int | None = None,
     max_epochs: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    then: Sequence[str | Mapping[str, Any]] | None = None,
     init_from: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = True,
@@ -67,6 +68,8 @@ def train(
         max_steps, max_epochs: stop after so many optimiser steps, or passes over the data.
         settings: any other settings, by section or by dotted key:
             `{"network": {"dropout": 0.2}}` or `{"network.dropout": 0.2}`.
+        then: stages of training that follow, each from the weights of the one before: an objective with
+            settings of its own, as "rloo training.max_epochs=5" or as a dict.
         init_from: begin with the weights of another run.
         out: the run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].
         resume: go on with a run that is in the folder.
@@ -95,6 +98,7 @@ def train(
         max_steps=max_steps,
         max_epochs=max_epochs,
         init_from=init_from,
+        then=then,
     )
     folder = default_folder(config) if out is None else Path(out)
     with mended():

@@ -16,7 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 WARMUP_SHARE = 5  # a warm-up takes at most one in so many steps
 
 _WEIGHTS = "weights."
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
+_MOMENTUM = 0.9  # Nesterov's, of sgd
 
 
 class Schedule(NamedTuple):
@@ -28,6 +29,8 @@ class Schedule(NamedTuple):
     clip_norm: float
     average: float
     total_steps: int
+    kind: str = "adamw"
+    decayed: str = "all"
 
     @property
     def warmup(self) -> int:
@@ -38,6 +41,24 @@ class Schedule(NamedTuple):
         """The learning rate of a step: linear warm-up, then half a cosine down to zero."""
         warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.total_steps))
+
+
+def trained_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a module that are not frozen, by name."""
+    return {name: value for name, value in module.named_parameters() if value.requires_grad}
+
+
+def optimiser_of(parameters: dict[str, nn.Parameter], schedule: Schedule) -> torch.optim.Optimizer:
+    """The optimiser of a schedule's kind over parameters, in their order as far as all of them decay."""
+    decayed, others = list(parameters.values()), []
+    if schedule.decayed == "kernels":
+        decayed, others = ([p for p in decayed if (p.dim() > 1) == kernels] for kernels in (True, False))
+    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}]
+    if others:
+        groups.append({"params": others, "weight_decay": 0.0})
+    if schedule.kind == "sgd":
+        return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=_MOMENTUM, nesterov=True)
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate)
 
 
 @contextmanager
@@ -65,7 +86,8 @@ class TrainingState(NamedTuple):
     """What an optimiser step changes, all of which is saved so that training goes on bit for bit.
 
     Tensors are named `weights.NAME` for the weights, `exp_avg.NAME`, `exp_avg_sq.NAME` and `step.NAME` for
-    AdamW's moments, and `random.cpu`, `random.cuda` for the states of the random generators.
+    AdamW's moments, `momentum_buffer.NAME` for SGD's, and `random.cpu`, `random.cuda` for the states of the
+    random generators.
     """
 
     objective: nn.Module
@@ -73,12 +95,19 @@ class TrainingState(NamedTuple):
     optimiser: torch.optim.Optimizer
     device: torch.device
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameters, in the order of the optimiser."""
+        named = {parameter: name for name, parameter in self.objective.named_parameters()}
+        return [named[parameter] for group in self.optimiser.param_groups for parameter in group["params"]]
+
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The averaged weights, ready to use, and all that only training needs."""
-        names = [name for name, _ in self.objective.named_parameters()]
+        names = self.names
         optim = {f"{_WEIGHTS}{name}": value for name, value in self.objective.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
-            optim |= {f"{moment}.{names[index]}": value for moment, value in moments.items()}
+            kept = {moment: value for moment, value in moments.items() if value is not None}
+            optim |= {f"{moment}.{names[index]}": value for moment, value in kept.items()}
         optim["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             optim["random.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -99,7 +128,7 @@ class TrainingState(NamedTuple):
             {name.removeprefix(_WEIGHTS): optim[name] for name in optim if name.startswith(_WEIGHTS)}
         )
         moments = {}
-        for index, (name, _) in enumerate(self.objective.named_parameters()):
+        for index, name in enumerate(self.names):
             moments[index] = {m: optim[f"{m}.{name}"] for m in _MOMENTS if f"{m}.{name}" in optim}
         before = self.optimiser.state_dict()  # which has no moments before the first step
         self.optimiser.load_state_dict({**before, "state": {i: m for i, m in moments.items() if m}})

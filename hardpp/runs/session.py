@@ -1,6 +1,7 @@
 """A run that can be trained: data, programs and objective, made once from one configuration."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,24 @@ from hardpp.types import Record
 class Session:
     """A run that can be trained, of a resolved configuration.
 
-    With `restored` a checkpoint will give the weights, so that those of `init_from` are not asked for.
-    `report` is told in a few words what is going on.
+    Args:
+        config: the run, or one stage of it.
+        report: told in a few words what is going on.
+        restored: a checkpoint will give the weights, so that those of `init_from` are not asked for.
+        data: the run's data, where they are loaded already.
+
+    Raises:
+        UsageError: the model has no module of a name in `training.frozen`; or as the family says.
     """
 
-    def __init__(self, config: RunConfig, report: Callable[[str], None], *, restored: bool = False):
+    def __init__(
+        self,
+        config: RunConfig,
+        report: Callable[[str], None],
+        *,
+        restored: bool = False,
+        data: Any = None,
+    ):
         # Modules own their parameters; Pyro's global store would share them between runs.
         pyro.settings.set(module_local_params=True)
         self.config = config
@@ -35,21 +49,27 @@ class Session:
         self.device = choose_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.data = self.family.load(config.data, report)
+        self.data = self.family.load(config.data, report) if data is None else data
         self.description = self.family.describe(self.data)
         pyro.set_rng_seed(config.seed)
         programs = self.family.build(config, self.description)
         if config.init_from is not None and not restored:
             initialise(programs, config, self.description, Path(config.init_from))
         self.programs = Programs(*(program.to(self.device) for program in programs))
+        self.frozen = [_frozen(self.programs.model, name) for name in config.training.frozen]
         self.objective = catalogue.objective(config.objective, config.inference)
-        dev_batches = self.family.dev_batches(config, self.data, self.description)
-        self.dev = [batch.to(self.device) for batch in dev_batches]
+        self.prepared = self.family.prepared(config, self.data, self.programs)
+
+    @cached_property
+    def dev(self) -> list[Any]:
+        """The dev part in batches; asked for when the weights are those to begin with."""
+        batches = self.family.dev_batches(self.config, self.prepared, self.description)
+        return [batch.to(self.device) for batch in batches]
 
     def trainer(self) -> Trainer:
         """A trainer before its first step."""
         training = self.config.training
-        batches = self.family.epoch_batches(self.config, self.data, self.description)
+        batches = self.family.epoch_batches(self.config, self.prepared, self.description)
         steps = len(batches(0)) * training.max_epochs
         steps = min(steps, training.max_steps or steps)
         nonfinite = NonFiniteGuard(
@@ -65,6 +85,7 @@ class Session:
             Schedule(**self.config.optimiser.model_dump(), total_steps=steps),
             device=self.device,
             nonfinite=nonfinite,
+            frozen=self.frozen,
             **training.model_dump(include={"max_epochs", "patience", "weight_noise", "weight_noise_steps"}),
         )
 
@@ -83,12 +104,35 @@ class Session:
         bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
         return float(torch.stack(bounds).sum() / sum(batch.symbols for batch in self.dev))
 
-    def opened(self, folder: Path, step: int, programs: Programs | None = None) -> OpenedRun:
-        """The run with its data at hand, and programs in evaluation mode: its own, or copies of them."""
+    def opened(
+        self, folder: Path, step: int, programs: Programs | None = None, config: RunConfig | None = None
+    ) -> OpenedRun:
+        """The run with its data at hand, and programs in evaluation mode: its own, or copies of them.
+
+        `config` is that of the whole run, if this is a stage of it.
+        """
         programs = Programs(*(program.eval() for program in programs or self.programs))
-        made_of = (folder, self.family, self.config, self.description, programs, self.objective, self.device)
+        made_of = (
+            folder,
+            self.family,
+            config or self.config,
+            self.description,
+            programs,
+            self.objective,
+            self.device,
+        )
         run: OpenedRun = self.family.run(*made_of, step=step, data=self.data)
         return run
+
+
+# A module of the model that keeps its weights and statistics.
+def _frozen(model: torch.nn.Module, name: str) -> torch.nn.Module:
+    try:
+        module = model.get_submodule(name)
+    except AttributeError:
+        there = ", ".join(name for name, _ in model.named_children())
+        raise UsageError(f"training.frozen: the model has no module {name!r} (there are: {there})") from None
+    return module.requires_grad_(False)
 
 
 def initialise(programs: Programs, config: RunConfig, description: Description, folder: Path) -> None:

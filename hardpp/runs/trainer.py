@@ -17,7 +17,13 @@ from torch.optim.swa_utils import AveragedModel
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
-from hardpp.runs.optimisation import Schedule, TrainingState, weight_noise
+from hardpp.runs.optimisation import (
+    Schedule,
+    TrainingState,
+    optimiser_of,
+    trained_parameters,
+    weight_noise,
+)
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -44,6 +50,7 @@ class Trainer:
         nonfinite: what is done about steps that are not finite; left out, they end the training.
         weight_noise: deviation of the noise added to all weights for the length of a step; 0 for none.
         weight_noise_steps: steps over which the deviation grows from 0.
+        frozen: modules that stay in evaluation mode; their parameters want no gradient.
 
     Raises:
         NumericalError: a step's loss or gradient (see `NonFiniteGuard`), or a dev bound, is not finite.
@@ -62,13 +69,14 @@ class Trainer:
         nonfinite: NonFiniteGuard | None = None,
         weight_noise: float = 0.0,
         weight_noise_steps: int = 0,
+        frozen: Sequence[nn.Module] = (),
     ):
         self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
         self.weight_noise, self.weight_noise_steps = weight_noise, weight_noise_steps
-        self.parameters = list(objective.parameters())
-        rate, decay = schedule.learning_rate, schedule.weight_decay
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay)
+        trained = trained_parameters(objective)
+        self.parameters, self.frozen = list(trained.values()), frozen
+        self.optimiser = optimiser_of(trained, schedule)
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.state = TrainingState(objective, self.averaged, self.optimiser, device)
         self.nonfinite = nonfinite or NonFiniteGuard(device)
@@ -88,6 +96,8 @@ class Trainer:
         while not self.finished:
             batches = self.epoch_batches(self.epoch)
             self.objective.train()
+            for module in self.frozen:
+                module.eval()
             while self.position < len(batches) and self.step < self.schedule.total_steps:
                 bound, values = self._update(batches[self.position])
                 self.position += 1

@@ -18,6 +18,7 @@ from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.run_files import write_json
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
+from hardpp.runs.stage import FIRST, Place, carry_over, place_of, step_of
 from hardpp.runs.trainer import Trainer, dump
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
@@ -46,37 +47,69 @@ def run_in_folder(
     holds_run(folder)  # before a lock is put into a folder of other things
     with locked(folder):
         remove_partial(folder)
-        session, trainer = _prepare(config, folder, resume=resume, force=force, report=report)
-        began = time.monotonic()
-        bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
-        with Signals() as signals, bar as progress:
-            train(session, trainer, folder, stop=signals.came, watch=progress.show, report=report)
-        if signals.came():
-            raise Interrupted(signals.number, "the same command goes on from here")
+        begun = holds_results(folder) and not force
+        newest = _newest(config, folder, resume=resume, report=report) if begun else None
+        stages, began = config.stages(), time.monotonic()
+        place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
+        data = None
+        for number in range(place.stage, len(stages)):
+            session = Session(stages[number], report, restored=newest is not None, data=data)
+            if newest is None and not number:
+                _ = session.dev  # data that cannot be read are known before anything is written
+            if data is None and begun:
+                check_same_data(folder, session.description)
+            elif data is None:
+                create(folder, config, session.description)
+            if newest is None and number:
+                place = _begin(session, stages, number, folder, report)
+            trainer = _trainer(session, folder, newest, report)
+            bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
+            with Signals() as signals, bar as progress:
+                train(session, trainer, folder, place, stop=signals.came, watch=progress.show, report=report)
+            if signals.came():
+                raise Interrupted(signals.number, "the same command goes on from here")
+            newest, data = None, session.data
         report(f"trained for {time.monotonic() - began:.0f} s")
-        best = checkpoint.best(folder, report).checkpoint
-        session.objective(*session.programs).load_state_dict(best.model)
-        run = session.opened(folder, best.state["step"])
+        best = checkpoint.best(folder, report)
+        session.objective(*session.programs).load_state_dict(best.checkpoint.model)
+        place = place_of(best.checkpoint, len(stages), best.folder)
+        run = session.opened(folder, step_of(best.checkpoint, place, best.folder), config=config)
         figures = run.evaluate(run.select(report=report))
         write_json(folder / "summary.json", figures)
         return run, figures
 
 
-def _prepare(
-    config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
-) -> tuple[Session, Trainer]:
-    newest = None
-    if begun := holds_results(folder) and not force:
-        if not resume:
-            raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
-        check_same_config(folder, config)
-        newest = checkpoint.newest_sound(folder, report)
-    session = Session(config, report, restored=newest is not None)
-    if begun:
-        check_same_data(folder, session.description)
-    else:
-        create(folder, config, session.description)
-    report(f"{folder}: {config.model}, {config.guide} guide, {config.objective}, on {session.device}")
+# The newest checkpoint of a run that is to be gone on with.
+def _newest(
+    config: RunConfig, folder: Path, *, resume: bool, report: Callable[[str], None]
+) -> checkpoint.Saved | None:
+    if not resume:
+        raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
+    check_same_config(folder, config)
+    return checkpoint.newest_sound(folder, report)
+
+
+# Takes up the best weights of the stage before.
+def _begin(
+    session: Session, stages: list[RunConfig], number: int, folder: Path, report: Callable[[str], None]
+) -> Place:
+    last, best = checkpoint.newest_sound(folder, report), checkpoint.best(folder, report)
+    assert last is not None  # `best` is one
+    before, now = stages[number - 1 : number + 1]
+    names = f"{before.stage} and {now.stage}"
+    same_guide = before.guide == now.guide
+    carry_over(session.programs, best.checkpoint.model, same_guide=same_guide, names=names)
+    place = place_of(last.checkpoint, len(stages), last.folder)
+    return Place(number, step_of(last.checkpoint, place, last.folder))
+
+
+# A trainer of the session, before its first step or where it was saved.
+def _trainer(
+    session: Session, folder: Path, newest: checkpoint.Saved | None, report: Callable[[str], None]
+) -> Trainer:
+    config, stage = session.config, f"stage {session.config.stage}: " if session.config.stage else ""
+    what = f"{config.model}, {config.guide} guide, {config.objective}"
+    report(f"{folder}: {stage}{what}, on {session.device}")
     trainer = session.trainer()
     if (schedule := trainer.schedule).warmup < schedule.warmup_steps:
         report(
@@ -86,13 +119,15 @@ def _prepare(
     if newest is not None:
         trainer.restore(newest.checkpoint)
         report(f"going on from step {trainer.step}")
-    return session, trainer
+    _ = session.dev  # before the first step
+    return trainer
 
 
 def train(
     session: Session,
     trainer: Trainer,
     folder: Path,
+    place: Place = FIRST,
     *,
     stop: Callable[[], bool],
     watch: Callable[[Record], None],
@@ -104,6 +139,7 @@ def train(
     every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev bound is marked.
 
     Args:
+        place: of the trainer's steps in the run.
         stop: asked after every step; True ends the run with a checkpoint.
         watch: shown every record.
         report: told of every step that is left out.
@@ -112,8 +148,8 @@ def train(
         NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
     """
     training = session.config.training
-    _cut_metrics(folder / "metrics.jsonl", trainer)
-    restored = checkpoint.at_step(folder, trainer.step)
+    _cut_metrics(folder / "metrics.jsonl", trainer, place)
+    restored = checkpoint.at_step(folder, place.before + trainer.step)
     if restored.is_dir() and trainer.validated_at == trainer.step and trainer.epochs_since_best == 0:
         checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
@@ -122,6 +158,8 @@ def train(
             pyro.enable_validation(False)
             watch(record)
             extra: dict[str, Any] = {"time": round(time.time(), 3)}
+            if session.config.stage:
+                extra |= {"stage": session.config.stage, "step": place.before + record.step}
             if "skipped" in record.values:
                 extra["why"] = trainer.nonfinite.reset()
                 report(f"left out: {extra['why']}")
@@ -132,7 +170,9 @@ def train(
             every = training.checkpoint_every
             stopping = record.split == "train" and stop()
             if record.split == "dev" or stopping or (every is not None and record.step % every == 0):
-                saved = checkpoint.save(folder, record.step, trainer.checkpoint())
+                state = trainer.checkpoint()
+                state.state.update(place._asdict())
+                saved = checkpoint.save(folder, place.before + record.step, state)
                 if record.values.get("best"):
                     checkpoint.mark(folder, "best", saved)
                 checkpoint.prune(folder, keep=2, report=report)
@@ -141,12 +181,13 @@ def train(
 
 
 # Lines that a run wrote after the checkpoint it goes on from would stand there twice.
-def _cut_metrics(path: Path, trainer: Trainer) -> None:
+def _cut_metrics(path: Path, trainer: Trainer, place: Place) -> None:
     lines = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
         try:
             record = json.loads(line)
-            if record["step"] <= (trainer.validated_at if record["split"] == "dev" else trainer.step):
+            done = trainer.validated_at if record["split"] == "dev" else trainer.step
+            if record["step"] <= place.before + done:
                 lines.append(line + "\n")
         except (ValueError, KeyError, TypeError, RecursionError):  # a line cut short by a kill
             continue

@@ -5,12 +5,12 @@ groups `hardpp.tasks` and `hardpp.objectives`; guides are the family's to name.
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
-from hardpp.config import RunConfig, nearest
+from hardpp.config import RunConfig, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family
@@ -97,12 +97,6 @@ def measured_objectives(
 def is_foreign(name: str) -> bool:
     """Does a name stand for a class to be imported, `package.module:Class`, that is not one of ours?"""
     return ":" in name and not name.startswith("hardpp.")
-
-
-def unknown(kind: str, name: str, names: Iterable[str]) -> str:
-    """The sentence that there is no such thing, with the nearest name, or all names if none is near."""
-    others = f" (there are: {', '.join(names)})"
-    return f"there is no {kind} {name!r}{nearest(name, names) or others}"
 
 
 def _named(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:

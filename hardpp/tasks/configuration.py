@@ -5,15 +5,19 @@ family. The whole is checked at once, before any data is read.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hardpp.config import RunConfig, merge, problems
+from pydantic import ValidationError
+
+from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.catalogue import family, objective_spec, short_name, unknown
+from hardpp.tasks.catalogue import family, objective_spec, short_name
 from hardpp.tasks.family import Family, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
+from hardpp.tasks.stages import KEYS, Planned, planned
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 T = TypeVar("T")
@@ -22,12 +26,13 @@ T = TypeVar("T")
 class _Problems:
     """Sentences about what is wrong, and hints, collected so that all are told at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self.sentences: list[str] = []
         self.hints: list[str] = []
 
     def add(self, *sentences: str, hint: str = "") -> None:
-        self.sentences += sentences
+        self.sentences += [self.prefix + sentence for sentence in sentences]
         self.hints += [hint] if hint else []
 
     def collect(self, attempt: Callable[[], T]) -> T | None:
@@ -47,18 +52,38 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     """The configuration that layers (weakest first) make, on top of the preset they name.
 
     A guide that is left out is the one recommended with the objective, if there is one; else the family's
-    first that the objective trains, or its first without parameters where the objective trains none.
+    first that the objective trains, or its first without parameters where the objective trains none. What
+    the stages of a run are, `hardpp.tasks.stages` says.
 
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
     tables, wrong = _renamed(merge(layers)), _Problems()
     model = wrong.collect(lambda: family(_name(tables, "model")))
+    if model is None:
+        return _resolved(Planned("", {key: value for key, value in tables.items() if key not in KEYS}))
+    plan = planned(model, tables)
+    *before, last = [wrong.collect(partial(_resolved, stage)) for stage in plan]
+    wrong.check()
+    assert last is not None
+    if not before:
+        return last
+    fields = StageConfig.model_fields.keys() - {"name"}
+    stages = [
+        StageConfig(name=stage.name, **{key: getattr(config, key) for key in fields})
+        for stage, config in zip(plan, before, strict=False)
+    ]
+    return last.model_copy(update={"stage": plan[-1].name, "before": stages})
+
+
+def _resolved(stage: Planned) -> RunConfig:
+    tables, wrong = dict(stage.tables), _Problems(f"stage {stage.name}: " if stage.name else "")
+    model = wrong.collect(lambda: family(_name(tables, "model")))
     schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
     wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
     recommended = Recommended()
     if model is not None:
-        recommended, tables = _laid_under(model, tables)
+        recommended, tables = _laid_under(model, tables, stage.name)
     spec = wrong.collect(lambda: objective_spec(_name(tables, "objective")))
     if model is not None:
         if spec is not None and "guide" not in tables:
@@ -94,11 +119,23 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     if options := _table(tables, "inference"):
         retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
         tables["inference"] = {name: value for name, value in options.items() if name not in retired}
-    resolve([tables, {"data": {"name": "."}} if isinstance(data, Mapping) else {}])
+    here = {"data": {"name": "."}} if isinstance(data, Mapping) else {}
+    before = tables.pop("before", [])
+    own = {key: value for key, value in tables.items() if key != "stage"}
+    _resolved(Planned("", merge([own, here])))
+    for stage in before if isinstance(before, list) else []:
+        if isinstance(stage, Mapping):
+            name = str(stage.get("name", ""))
+            parts = {key: value for key, value in stage.items() if key != "name"}
+            _resolved(Planned(name, {**own, **parts, **here}))
+    tables["before"] = before
     model, data = family(_name(tables, "model")), _table(tables, "data")
     if wrong := problems(model.data, data, "data"):
         raise UsageError("; ".join(wrong))
-    return RunConfig(**{**tables, "data": model.data(**data)})
+    try:
+        return RunConfig(**{**tables, "data": model.data(**data)})
+    except ValidationError:
+        raise UsageError("; ".join(problems(RunConfig, _shared(tables)))) from None
 
 
 # Older runs and configurations say `network.looks`.
@@ -110,13 +147,14 @@ def _renamed(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # What the family recommends for the data, and the tables on top of all that it lays under them.
-def _laid_under(model: Family, tables: dict[str, Any]) -> tuple[Recommended, dict[str, Any]]:
+def _laid_under(model: Family, tables: dict[str, Any], stage: str) -> tuple[Recommended, dict[str, Any]]:
     name = _table(tables, "data").get("name", "")
     if name == "":
         name = model.data_sets[0]
     recommended = model.recommended(str(name))
     preset = model.presets.get(_name(tables, "preset"), Recommended())
-    below = dict(recommended.tables)
+    below = merge([recommended.tables, recommended.stages.get(stage, {})])
+    above = merge([preset.tables, preset.stages.get(stage, {})])
     if "guide" in tables and "objective" in below:
         guide = model.guides.get(str(tables["guide"]))
         if (guide is None or guide.trained) and not objective_spec(below["objective"]).declared.trains_guide:
@@ -126,7 +164,7 @@ def _laid_under(model: Family, tables: dict[str, Any]) -> tuple[Recommended, dic
     below["inference"] = options.get(objective, {})
     if objective in recommended.guides:
         below["guide"] = recommended.guides[objective]
-    return recommended, merge([below, preset.tables, tables, {"data": {"name": name}}])
+    return recommended, merge([below, above, tables, {"data": {"name": name}}])
 
 
 def _default_guide(model: Family, spec: ObjectiveSpec) -> str:

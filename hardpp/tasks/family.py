@@ -59,9 +59,18 @@ class Recommended(NamedTuple):
     """Settings that lie under those of the user."""
 
     tables: Mapping[str, Any] = _NOTHING  # of the configuration: `objective`, [network], [optimiser], ...
+    stages: Mapping[str, Mapping[str, Any]] = _NOTHING  # the same for single stages, on top
     guides: Mapping[str, str] = _NOTHING  # objective -> guide; of others the one that the objective trains
     options: Mapping[str, Mapping[str, Any]] = _NOTHING  # objective -> its options, [inference]
     single_particle_baseline: str | None = None  # what one particle is compared with; None: soft attention
+
+
+class Stage(NamedTuple):
+    """An earlier stage of training that a family begins with."""
+
+    name: str
+    summary: str
+    settings: Mapping[str, Any]  # what makes it what it is: objective, guide, and tables of settings
 
 
 class Lack(NamedTuple):
@@ -82,6 +91,8 @@ class Family(ABC):
     decoding: ClassVar[type[BaseModel]]  # schema of [decoding]: the options of `evaluate` and `decode`
     description: ClassVar[type[Description]]
     run: ClassVar[type]  # of its opened runs, a `hardpp.tasks.opened_run.OpenedRun`
+    before: ClassVar[Sequence[Stage]] = ()  # stages that come first, unless `stages` leaves them out
+    stage: ClassVar[str] = ""  # the name of the stage after these, the run's own
     presets: ClassVar[Mapping[str, Recommended]]  # stronger than what is recommended for the data
     guides: ClassVar[Mapping[str, GuideSpec]]
     data_sets: ClassVar[Sequence[str]]  # names that `--data` takes, besides paths; the first by default
@@ -117,6 +128,14 @@ class Family(ABC):
         Raises:
             UsageError: sizes that do not go together, or with the data.
         """
+
+    def prepared(self, config: RunConfig, data: Any, programs: Programs) -> Any:
+        """The data as a stage trains on them; by default as they are.
+
+        They may be computed by modules that the stage does not train, whose weights are known when the first
+        batch is asked for.
+        """
+        return data
 
     @abstractmethod
     def epoch_batches(self, config: RunConfig, data: Any, description: Any) -> EpochBatches:

@@ -62,6 +62,8 @@ def list_settings(config: RunConfig) -> list[Row]:
     schemas = {"network": model.network, "inference": options, "decoding": model.decoding}
     rows: list[Row] = []
     for name, field in RunConfig.model_fields.items():
+        if name in ("stage", "before"):
+            continue
         value = getattr(config, name)
         if schema := type(value) if isinstance(value, BaseModel) else schemas.get(name):
             values = dict(value)
@@ -69,6 +71,10 @@ def list_settings(config: RunConfig) -> list[Row]:
                 rows.append(_row(f"{name}.{key}", values.get(key), inside.description))
         else:
             rows.append(_row(name, value, field.description))
+    if config.before:
+        names = [stage.stage for stage in config.stages()]
+        what = "one after the other; settings of one: stage.NAME.SETTING, and those that follow: --then"
+        rows.append(_row("stages", ",".join(names), what))
     return rows
 
 

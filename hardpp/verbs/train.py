@@ -31,29 +31,48 @@ from hardpp.verbs.tables import table
     metavar="KEY=VALUE",
     help="e.g. network.dropout=0.2 (all: hardpp models NAME); repeatable.",
 )
+@click.option(
+    "--then",
+    multiple=True,
+    metavar="'OBJECTIVE KEY=VALUE ...'",
+    help="A stage that follows, e.g. 'enum training.max_epochs=10'; repeatable.",
+)
 @click.option("--out", type=PATH, help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
 @choice_option("--resume", words=["auto", "never"], help="Go on with a run?")
 @click.option("--init-from", type=PATH, help="Begin with the weights of another run.")
 @click.option("--on-bad", help="Data that cannot be used: stop, or skip and say so [stop].")
-@click.option("--dry-run", is_flag=True, help="Build everything, print the dev bound, write nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Build everything, print parameters and dev bound; write nothing."
+)
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
-def train(config_file: Path | None, settings: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+def train(
+    config_file: Path | None,
+    settings: tuple[str, ...],
+    then: tuple[str, ...],
+    dry_run: bool,
+    **options: Any,
+) -> None:
     """Train a model and evaluate it on the test part.
 
     Leaves a run folder with configuration, metrics.jsonl, checkpoints and summary.json. The same command
     goes on with a run that was interrupted. Settings are merged in this order, later ones win: preset,
-    --config, --set, the options above.
+    --config, --set, the options above. A run may have stages: each --then goes on with the best weights so
+    far and another objective (and guide=, optimiser.*, training.*, network.* of its own); --set
+    stage.NAME.KEY=VALUE is for one stage, and --set stages=NAME,... runs some only.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder
     from hardpp.runs.session import Session
     from hardpp.runs.training import run_in_folder
+    from hardpp.tasks.sizes import sizes
 
     out, resume, force = (options.pop(name) for name in ("out", "resume", "force"))
     layers = [read_toml(config_file)] if config_file else []
+    options["then"] = list(then) or None
     config = configuration([*layers, *(parse_setting(text) for text in settings)], **options)
     if dry_run:
-        session = Session(config, report)
+        session = Session(config.stages()[0], report)
+        click.echo(table(sizes(session.family, config, session.description), "table"))
         click.echo(f"dev bound before training: {session.dev_bound():.4f} nats {session.family.unit}")
         return
     folder = out or default_folder(config)

@@ -43,6 +43,7 @@ SETTINGS = {
     "leave-one-out, global": Setting("elbo", 2, drawn(ELBO, 2, credit="global", baseline="leave-one-out")),
     "leave-one-out, one by one": Setting("elbo", 2, drawn(ELBO, 2, baseline="leave-one-out", **ONE), True),
     "average": Setting("elbo", 2, lambda **kw: half_trained(ELBO(2, baseline="average", **kw))),
+    "batch": Setting("elbo", 2, drawn(ELBO, 2, baseline="batch")),
     "temporal": Setting("elbo", 2, drawn(ELBO, 2, baseline="temporal")),
     "iwae": Setting("iw", 2, drawn(IWAE, 2), weighs=True),
     "iwae, prefix": Setting("iw", 2, drawn(IWAE, 2, control="prefix"), weighs=True),

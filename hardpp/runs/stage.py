@@ -1,0 +1,73 @@
+"""Where a checkpoint stands among the stages of its run, and how a stage takes up the weights of the last.
+
+Steps of a run count through all of its stages; those of a trainer begin anew in each. `state.json` has the
+number of the stage, from 0, and how many steps the stages before it took.
+"""
+
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from hardpp.errors import CheckpointError, UsageError
+from hardpp.runs.checkpoint_format import Checkpoint
+from hardpp.tasks.family import Programs
+
+
+class Place(NamedTuple):
+    """The place of a step in its run."""
+
+    stage: int = 0  # its number
+    before: int = 0  # steps of the stages before
+
+
+FIRST = Place()  # of a run without stages, too
+
+
+def place_of(checkpoint: Checkpoint, stages: int, where: Any) -> Place:
+    """The place of a checkpoint in a run of so many stages; `where` it lies is for messages.
+
+    Raises:
+        CheckpointError: it does not state one.
+    """
+    given = {key: checkpoint.state.get(key, 0) for key in Place._fields}
+    for key, number in given.items():
+        if type(number) is not int or not 0 <= number < (stages if key == "stage" else 2**62):
+            raise CheckpointError(f"{where}: state.json has no {key} of this run: {number!r}")
+    return Place(**given)
+
+
+def step_of(checkpoint: Checkpoint, place: Place, where: Any) -> int:
+    """The step of the run that a checkpoint is of; a CheckpointError if it does not state it."""
+    if type(step := checkpoint.state.get("step")) is not int:
+        raise CheckpointError(f"{where}: state.json does not state the step: {step!r}")
+    return place.before + step
+
+
+def carry_over(programs: Programs, weights: dict[str, Any], *, same_guide: bool, names: str) -> None:
+    """Gives programs the weights of an earlier stage as far as they have the same modules.
+
+    Args:
+        programs: of the new stage.
+        weights: state dict of the earlier stage's `OBJ(model, guide)`.
+        same_guide: have both stages the same guide? Else it begins anew.
+        names: of both stages, for messages.
+
+    Raises:
+        UsageError: weights of one name have different shapes.
+    """
+    parts: list[tuple[str, nn.Module]] = [("model.", programs.model)]
+    if same_guide:
+        parts.append(("guide.", programs.guide))
+    for prefix, program in parts:
+        ours = program.state_dict()
+        theirs = {
+            name.removeprefix(prefix): each for name, each in weights.items() if name.startswith(prefix)
+        }
+        shared = {name: theirs[name] for name in ours if name in theirs}
+        for name, value in shared.items():
+            if value.shape != ours[name].shape:
+                raise UsageError(
+                    f"stages {names}: {prefix}{name} has shape {tuple(value.shape)} in the first and "
+                    f"{tuple(ours[name].shape)} in the second, so that no weights can be taken over"
+                )
+        program.load_state_dict(shared, strict=False)
