@@ -1,14 +1,13 @@
 """Picture files read as pixels, by their content, whatever their names say.
 
-Grey pictures have one channel, all others three. What is transparent becomes white. The files are decoded
-when they are asked for; they stay in memory afterwards, if all of them together are not too large.
+Grey pictures have one channel, all others three. What is transparent becomes white. Pictures stand as viewers
+show them, whatever way up they are stored. The files are decoded when they are asked for; they stay in memory
+afterwards, if all of them together are not too large.
 
 Shapes: N files, B of them asked for, C channels, H x W pixels.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import as_indices
+from hardpp.data.images.opened_pictures import on_white, opened, turn_of, upright_size
 from hardpp.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class Header(NamedTuple):
 
 
 def read_header(path: Path) -> Header:
-    """Read mode and size of a picture."""
-    with _opened(path) as picture:
-        return Header(picture.mode, *picture.size)
+    """Read mode and size of a picture as it is shown."""
+    with opened(path, _CHANNELS) as picture:
+        return Header(picture.mode, *upright_size(picture))
 
 
 def decode_picture(path: Path, side: int | None = None) -> NDArray[np.uint8]:
@@ -52,12 +52,13 @@ def decode_picture(path: Path, side: int | None = None) -> NDArray[np.uint8]:
         side: If given, the picture is made so large that its shorter side has so many pixels, and the square
             in the middle is cut out.
     """
-    with _opened(path) as picture:
-        converted: Image.Image = picture
-        colours = _CHANNELS[converted.mode] == 3
-        if converted.mode in ("RGBA", "LA") or "transparency" in converted.info:
-            converted = _on_white(converted)
+    with opened(path, _CHANNELS) as picture:
+        turn, colours = turn_of(picture), _CHANNELS[picture.mode] == 3
+        transparent = picture.mode in ("RGBA", "LA") or "transparency" in picture.info
+        converted = on_white(picture) if transparent else picture
         converted = converted.convert("RGB" if colours else "L")
+        if turn is not None:
+            converted = converted.transpose(turn)
         if side is not None:
             converted = _cropped(converted, side)
         pixels = np.array(converted)  # a copy, as pillow's own may not be written to
@@ -122,31 +123,6 @@ class PictureFiles:
         if pixels.shape != self.size:
             raise DataError(f"{self.paths[place]}: has changed since it was first looked at")
         return pixels
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator["Image.Image"]:
-    from PIL import Image  # slow to import, and `hardpp --help` never needs it
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, which is not read
-            with Image.open(path) as picture:
-                if picture.mode not in _CHANNELS:
-                    raise DataError(f"{path}: a picture of mode {picture.mode}, which is not read")
-                yield picture
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such picture") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).replace(f" '{path}'", "")
-        raise DataError(f"{path}: not a readable picture ({reason})") from error
-
-
-def _on_white(picture: "Image.Image") -> "Image.Image":
-    from PIL import Image
-
-    coloured = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured)
 
 
 def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
