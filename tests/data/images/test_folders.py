@@ -47,7 +47,7 @@ def test_what_is_lacking_is_a_tenth_of_train_and_no_image_is_in_two_parts(
     found = folders.labelled_images(folder, told.append)
     files = [paths(part) for part in (found.train, found.dev, found.test)]
     assert sum(map(len, files)) == 120 * len(parts) == len(set.union(*files))
-    assert told[:-1] == [
+    assert [line for line in told[:-1] if "has no image of" not in line] == [
         f"keeping a tenth of the images for {part}"
         for part, name in (("dev", "val"), ("test", "test"))
         if name not in parts

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+from image_files import write_picture
+
+from hardpp.data.images.layouts import LabelledPicture, classes_of, find_pictures
+from hardpp.errors import DataError
+
+
+def written(folder: Path, *names: str) -> Path:
+    for name in names:
+        write_picture(folder / name)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Like ImageNet, with the pictures to validate on in one folder."""
+    train = [f"train/{name}/{name}_{number}.JPEG" for name in ("n01", "n02") for number in range(40)]
+    written(tmp_path / "net", *train, *(f"val/val_{number}.JPEG" for number in range(3)))
+    (tmp_path / "net" / "val.txt").write_text("val_0.JPEG 1\nval_1.JPEG 0\nval_2.JPEG 1\n")
+    return tmp_path / "net"
+
+
+def test_pictures_to_validate_on_may_lie_in_one_folder(folder: Path) -> None:
+    told: list[str] = []
+    parts = find_pictures(folder, told.append)
+    val = [folder / f"val/val_{number}.JPEG" for number in range(3)]
+    assert parts["dev"] == list(map(LabelledPicture, val, ("n02", "n01", "n02")))
+    assert told == [
+        "labels of the pictures in val are those of val.txt",
+        "keeping a tenth of the images for test",
+    ]
+    assert len(parts["train"]) + len(parts["test"]) == 80
+    assert 1 <= len(parts["test"]) <= 20
+    assert classes_of(parts, folder) == ("n01", "n02")
+
+
+def test_a_flat_part_needs_a_list_but_pictures_to_test_on_are_passed_over(folder: Path) -> None:
+    written(folder, "test/test_0.JPEG")
+    told: list[str] = []
+    assert folder / "test/test_0.JPEG" not in [picture.path for picture in find_pictures(folder)["test"]]
+    find_pictures(folder, told.append)
+    assert f"{folder / 'test'}: passing over 1 pictures that have no labels" in told
+    (folder / "test.txt").write_text("test_0.JPEG n01\n")
+    assert find_pictures(folder)["test"] == [LabelledPicture(folder / "test/test_0.JPEG", "n01")]
+    (folder / "val.txt").unlink()
+    with pytest.raises(
+        DataError, match="net/val: its pictures are in no folders of classes, and there is no"
+    ):
+        find_pictures(folder)
+
+
+def test_what_is_passed_over_is_counted(folder: Path) -> None:
+    written(folder, "train/n01/.hidden.png", "train/stray.png", "train/.git/x.png")
+    for name in ("train/n02/b.jfif", "val/.DS_Store", "val/README"):
+        (folder / name).write_bytes(b"x")
+    (folder / "train" / "n01" / "more").symlink_to(folder / "val")
+    told: list[str] = []
+    parts = find_pictures(folder, told.append)
+    assert told[1] == (
+        "files passed over, as they are hidden, not called like pictures or in no folder of a class: 7, such "
+        f"as {folder / 'train/.git'}"
+    )
+    assert sum(map(len, parts.values())) == 83
+
+
+def test_a_class_may_be_missing_from_a_part_but_not_from_train(tmp_path: Path) -> None:
+    names = [f"{part}/{name}/x.png" for part in ("train", "val", "test") for name in "abc"]
+    folder = written(tmp_path, *names)
+    (folder / "val/b/x.png").unlink()
+    (folder / "val/c/x.png").unlink()
+    told: list[str] = []
+    parts = find_pictures(folder, told.append)
+    assert classes_of(parts, folder, told.append) == ("a", "b", "c")
+    assert told == ["dev has no image of 2 of the 3 classes: b, c"]
+    written(folder, "val/d/x.png")
+    with pytest.raises(DataError, match=r"val/d/x\.png: is of class 'd', of which train has no image"):
+        classes_of(find_pictures(folder), folder)
