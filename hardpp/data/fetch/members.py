@@ -1,8 +1,9 @@
 """Members of an archive: the files that are kept of it, and the SHA-256 that pins them.
 
-A member is a file, "PATH", or all files below a folder, "PATH/**". A file is pinned by the SHA-256 of its
-bytes, a folder by the SHA-256 of the lines `SHA256  PATH` of its files, sorted by path, which
-is what `find PATH -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` prints.
+A member is a file, "PATH", or all files below a folder, "PATH/**", or those of one ending, "PATH/**/*.png". A
+file is pinned by the SHA-256 of its bytes, a folder by the SHA-256 of the lines `SHA256  PATH` of its files,
+sorted by path, which is what `find PATH -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` prints. Links
+to files count as files.
 """
 
 import hashlib
@@ -17,15 +18,21 @@ from hardpp.errors import DataError
 _BELOW = "/**"
 
 
+def has_many(member: str) -> bool:
+    """Whether a member is files below a folder rather than one file."""
+    return _BELOW in member
+
+
 def files_in_archive(names: Iterable[str], member: str) -> list[str]:
     """The names of the files of a member, sorted, out of all names in an archive.
 
     A member that is one file is returned as it is, whether or not the archive has it.
     """
-    if not member.endswith(_BELOW):
+    if not has_many(member):
         return [member]
-    start = member.removesuffix("**")
-    return sorted(name for name in names if name.startswith(start) and not name.endswith("/"))
+    folder, _, ending = member.partition(_BELOW)
+    files = (name for name in names if name.startswith(f"{folder}/") and not name.endswith("/"))
+    return sorted(name for name in files if name.endswith(ending.removeprefix("/*")))
 
 
 def files_in_folder(folder: Path, member: str) -> list[str]:
@@ -33,11 +40,12 @@ def files_in_folder(folder: Path, member: str) -> list[str]:
 
     A folder that is not there has no files; a file that is not there is an OSError, here and below.
     """
-    if not member.endswith(_BELOW):
+    if not has_many(member):
         (folder / member).stat()
         return [member]
-    below = (folder / member.removesuffix(_BELOW)).rglob("*")
-    return sorted(path.relative_to(folder).as_posix() for path in below if path.is_file())
+    below = (folder / member.partition(_BELOW)[0]).rglob("*")
+    names = (path.relative_to(folder).as_posix() for path in below if path.is_file())
+    return files_in_archive(names, member)
 
 
 def size_of_member(folder: Path, member: str) -> int:
@@ -47,7 +55,7 @@ def size_of_member(folder: Path, member: str) -> int:
 
 def sha256_of_member(folder: Path, member: str) -> str:
     """The SHA-256 (64 hex digits) that pins a member in a folder."""
-    if not member.endswith(_BELOW):
+    if not has_many(member):
         return sha256_of_file(folder / member)
     names = files_in_folder(folder, member)
     lines = [f"{sha256_of_file(folder / name)}  {name}\n" for name in names]

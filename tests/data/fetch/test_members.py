@@ -56,6 +56,25 @@ def test_a_pin_notices_every_change(folder, change):
     assert members.sha256_of_member(folder, "d/**") != before
 
 
+def test_files_of_one_ending(folder):
+    for name in ("d/one.png", "d/sub/two.png", "dd/three.png"):
+        (folder / name).write_bytes(b"png")
+    (folder / "d/sub/link.png").symlink_to("../../dd/three.png")
+    names = ["d/one.png", "d/sub/link.png", "d/sub/two.png"]
+    member = "d/**/*.png"
+    assert members.files_in_folder(folder, member) == names
+    assert members.files_in_archive([*names[::-1], "d/b.txt", "dd/three.png", "d/sub/"], member) == names
+    assert members.size_of_member(folder, member) == 9
+    before = members.sha256_of_member(folder, member)
+    (folder / "d/b.txt").write_bytes(b"owt")
+    assert members.sha256_of_member(folder, member) == before
+    into = folder / "copied"
+    assert members.copy_member(folder, member, into) == 3
+    assert members.has_members(into, {member: before})
+    (folder / "dd/three.png").write_bytes(b"gnp")
+    assert members.sha256_of_member(folder, member) != before
+
+
 def test_what_is_outside_the_folder_does_not_count(folder):
     before = members.sha256_of_member(folder, "d/**")
     (folder / "dd/x").write_bytes(b"changed")

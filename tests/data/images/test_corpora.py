@@ -32,7 +32,8 @@ def test_every_name_is_a_corpus(name: str, fetched: list[str]) -> None:
     assert found.name == name
     assert len(found.classes) == 10
     assert [len(part) for part in (found.train, found.dev, found.test)] == [37, 3, 10]
-    side = {"mnist": 28, "fashion-mnist": 28, "cluttered-mnist": 60, "translated-mnist": 60}.get(name, 100)
+    sides = {"mnist": 28, "fashion-mnist": 28, "cluttered-mnist": 60, "translated-mnist": 60}
+    side = {**sides, "mnist-64": 64, "mnist-112": 112}.get(name, 100)
     for part in (found.train, found.test):
         assert part.size == (1, side, side)
         assert part.read([0]).pixels.shape == (1, 1, side, side)
@@ -60,6 +61,50 @@ def test_a_user_s_own_folders(tmp_path: Path) -> None:
     found = corpus(str(tmp_path / "mine"), report=told.append)
     assert (found.name, found.classes, found.test.size) == ("mine", ("a", "b"), (3, 5, 6))
     assert told == ["reading the sizes of 6 images"]
+
+
+def test_pictures_of_any_size_at_a_side(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        for label, size in (("a", (9, 7)), ("b", (30, 40))):
+            write_picture(tmp_path / "mine" / part / label / "x.png", (1, 2, 3), size)
+    folder = str(tmp_path / "mine")
+    with pytest.raises(DataError, match="has 30 x 40 pixels"):
+        corpus(folder)
+    options = ImageOptions(side=16)
+    found = corpus(folder, options)
+    assert (found.name, found.train.size) == ("mine", (3, 16, 16))
+    for change in ({"seed": 1}, {"augment": False}, {"smallest_area": 0.5}, {"flip": False}, {"side": 17}):
+        assert corpus(folder, options._replace(**change)).fingerprint() != found.fingerprint()
+    unaugmented = corpus(folder, options._replace(augment=False)).train
+    assert unaugmented.read(epoch=1).pixels.equal(unaugmented.read(epoch=2).pixels)
+    (tmp_path / "mine" / "train" / "a" / "broken.png").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"broken\.png: not a readable picture"):
+        corpus(folder, options)
+    assert len(corpus(folder, options._replace(on_bad="skip")).train) == 2
+    with pytest.raises(UsageError, match=r"area of a crop is above 0 and at most 1, not 1\.5"):
+        corpus(folder, options._replace(smallest_area=1.5))
+
+
+def test_images_of_one_size_have_no_other_side(fetched: list[str], tmp_path: Path) -> None:
+    assert corpus("mnist-112", ImageOptions(side=112)).train.size == (1, 112, 112)
+    for name, size in (
+        ("mnist-112", "112 x 112"),
+        ("mnist", "28 x 28"),
+        (str(tmp_path / "mnist" / corpora.MNIST), "28 x 28"),
+    ):
+        with pytest.raises(UsageError, match=f"has images of {size} pixels, and none of 64 x 64"):
+            corpus(name, ImageOptions(side=64))
+
+
+def test_natural_pictures_need_a_side(fetched: list[str]) -> None:
+    assert not set(corpora.NATURAL) & set(corpora.NAMES)
+    for name in corpora.NATURAL:
+        with pytest.raises(UsageError, match=f"{name} has pictures of any size"):
+            corpus(name)
+    assert not fetched
+    with pytest.raises(UsageError) as error:
+        corpus("minst", ImageOptions(side=64))
+    assert "openclipart" in error.value.hint
 
 
 def test_scenes_of_a_user_s_own_digits(tmp_path: Path) -> None:

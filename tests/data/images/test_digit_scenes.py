@@ -11,7 +11,7 @@ from hardpp.data.images.labelled import InMemoryImages, LabelledImages
 from hardpp.errors import DataError
 
 TRANSLATED = ("translated-mnist", "translated-scaled-mnist")
-CLUTTERED = ("cluttered-mnist", "cluttered-mnist-100")
+CLUTTERED = ("cluttered-mnist", "cluttered-mnist-100", "mnist-64", "mnist-112")
 
 
 def corpus(name: str, **options: object) -> LabelledImages:
@@ -26,7 +26,7 @@ def inside(pixels: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_digit_lies_wholly_on_the_canvas_with_its_label(name: str) -> None:
     found = corpus(name)
-    side = 100 if "100" in name or "scaled" in name else 60
+    side = {"translated-mnist": 60, "cluttered-mnist": 60, "mnist-64": 64, "mnist-112": 112}.get(name, 100)
     for part, count in ((found.train, 30), (found.dev, 10), (found.test, 10)):
         shown = part.read()
         assert shown.pixels.shape == (count, 1, side, side)
@@ -168,6 +168,8 @@ def test_parts_do_not_share_places() -> None:
 
 
 PIXELS = {
+    "mnist-64": "a1c0394f1e5fb1e53b963648e35baa4f7df821249d4760a556202af5a6f80592",
+    "mnist-112": "1b4b025bf70f2d6a9d6ab254b445574a1a657a096eeb1156e9239d26bc22cfca",
     "translated-mnist": "ec83590b14836f5bde7612cbf45af39522fc8e15acf224078c6c3c2e26346f1b",
     "translated-scaled-mnist": "44d33e56aa53b28359d238a0a6a9893a2ddb376b4e6e582f7a5a3a985a76cd69",
     "cluttered-mnist": "09e4735cbae2063f3019bb7e9c62a496a31b56709e620aba4ddbbc3ff73b2f78",
