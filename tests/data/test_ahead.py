@@ -1,12 +1,20 @@
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+import hardpp
 from hardpp.data.ahead import ahead
 from hardpp.errors import DataError
+
+ROOT = Path(hardpp.__file__).parents[1]  # so that a child process imports the hardpp under test
 
 
 class Kitchen:
@@ -92,3 +100,30 @@ def test_workers_are_counted() -> None:
     with pytest.raises(ValueError, match="at least 0 workers, got -1"):
         ahead([], -1)
     assert list(ahead([], 2)) == []
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from hardpp.data.ahead import ahead
+
+def make():
+    time.sleep(0.05)
+    return 0
+
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+batches = ahead([make] * 10000, 3)
+threading.Timer(0.3, os.kill, (os.getpid(), int(sys.argv[1]))).start()
+for place in range(len(batches)):
+    batches[place]()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_program_soon(number: int) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(int(number))]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    if number == signal.SIGINT:
+        assert outcome.stderr.rstrip().endswith("KeyboardInterrupt")
+    else:
+        assert (outcome.returncode, outcome.stderr) == (143, "")
