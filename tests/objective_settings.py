@@ -152,6 +152,9 @@ ALIGNMENTS = [name for name in OBJECTIVES if name not in NO_ALIGNMENT]
 CHAINS = [name for name in OBJECTIVES if name not in NO_CHAIN]
 
 
+ACROSS_DATA = {"batch"}  # compare a datum with others, so that its gradient is not one of itself alone
+POLICY_ONLY = {"imitation"}  # train the model's choices, and nothing that reads out or observes
+
 DRAW_THEMSELVES = (SumAndSample, UnorderedSet, DisARM)  # by a handler close to the guide
 
 

@@ -4,8 +4,9 @@
     gradient = mean_k grad log p(z[k])
 
 Only the model's own terms of its latents count; what it observes teaches nothing, and the guide is not
-trained. The value is minus the cross-entropy of the guide and the model's policy; it bounds nothing, and is
-largest where the two are equal. A guide may replay what people or another procedure chose.
+trained: its draws are detached, reparameterised or not. The value is minus the cross-entropy of the guide and
+the model's policy; it bounds nothing, and is largest where the two are equal. A guide may replay what people
+or another procedure chose. Of a guide that is the model's own prior the gradient is noise around zero.
 
 Source: Elsayed, Kornblith and Le (2019), Saccader, section 3.3 (location pretraining); Harvey, Teng and Wood
 (2019), Near-optimal glimpse sequences, section 4.
@@ -16,7 +17,10 @@ import torch
 from torch import Tensor
 
 from hardpp.inference.objective import SampledObjective
+from hardpp.inference.weights.proposals import DetachedDraws
+from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
+from hardpp.types import Estimate
 
 
 class Imitation(SampledObjective):
@@ -33,8 +37,16 @@ class Imitation(SampledObjective):
     weighs_draws = False
     additive = True
 
+    def handlers(self, nesting: int) -> Handlers:
+        return {"draw": DetachedDraws()}
+
+    def estimate_of(self, table: WeightTable) -> Estimate:
+        """Of what is observed nothing is left, wherever it is, and of a batch without latents 0."""
+        policy = table.log_prior
+        return super().estimate_of(
+            table._replace(log_p=policy, log_q=torch.zeros_like(policy), constant=None, particles=())
+        )
+
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
-        log_prior = table.log_prior
-        sound = log_prior.detach().isfinite().all(-1).all(0)
-        value = log_prior.sum(-1).mean(0)
-        return value.detach(), value.where(sound, torch.zeros((), device=value.device, dtype=value.dtype))
+        value = table.log_p.sum(-1).mean(0)
+        return value.detach(), value.where(table.sound, torch.zeros_like(value))

@@ -124,7 +124,8 @@ class SurrogateObjective(ELBO):
         for name, part in self._modules():
             pyro.module(f"{self.name}.{name}", part)  # SVI optimises what is in the trace of parameters
         loss = self.differentiable_loss(model, guide, *args, **kwargs)
-        loss.backward()
+        if loss.requires_grad:  # a batch may have nothing to learn from
+            loss.backward()
         return loss.item()
 
     def check_is_due(self) -> bool:

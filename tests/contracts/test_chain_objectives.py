@@ -7,7 +7,7 @@ import oracles
 import pytest
 import torch
 from cases import Case
-from objective_settings import CHAINS, NO_CHAIN, OBJECTIVES, forced
+from objective_settings import ACROSS_DATA, CHAINS, NO_CHAIN, OBJECTIVES, POLICY_ONLY, forced
 from pyro import poutine
 from torch import Tensor
 
@@ -68,7 +68,10 @@ def test_a_batch_is_the_sum_of_its_chains(name: str) -> None:
         bounds.append(estimate.bound)
         total = total + part
     torch.testing.assert_close(torch.cat(bounds), whole.bound, **CLOSE)
-    torch.testing.assert_close(total, gradient, **CLOSE)
+    if name in ACROSS_DATA:
+        assert (total - gradient).abs().max() > 1e-3
+    else:
+        torch.testing.assert_close(total, gradient, **CLOSE)
 
 
 @every_objective
@@ -92,6 +95,9 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     for _ in range(8):  # one draw alone may leave a value out
         objective.differentiable_loss(case.model, case.guide, *case.args).backward()
     for parameter in case.of_model:
+        if name in POLICY_ONLY and parameter is case.model.emission:
+            assert parameter.grad is None
+            continue
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
         assert parameter.grad.abs().max() > 0

@@ -10,6 +10,7 @@ import pyro
 import pytest
 import torch
 from objective_settings import (
+    ACROSS_DATA,
     ALIGNMENTS,
     ASKS,
     CHAINS,
@@ -17,6 +18,7 @@ from objective_settings import (
     EXPECTED,
     NO_ALIGNMENT,
     OBJECTIVES,
+    POLICY_ONLY,
     forced,
 )
 from pyro import poutine
@@ -137,7 +139,10 @@ def test_a_batch_is_the_sum_of_its_sentences(name: str, guide: str) -> None:
         bounds.append(estimate.bound)
         total = total + part
     torch.testing.assert_close(torch.cat(bounds), whole.bound, **CLOSE)
-    torch.testing.assert_close(total, gradient, **CLOSE)
+    if name in ACROSS_DATA:
+        assert (total - gradient).abs().max() > 1e-3
+    else:
+        torch.testing.assert_close(total, gradient, **CLOSE)
 
 
 @every_guide
@@ -152,9 +157,10 @@ def test_sizes_of_one(name: str, guide: str) -> None:
         assert gradient.isfinite().all()
         if estimate.log_weights is not None:
             assert estimate.log_weights.shape == (OBJECTIVES[name]().num_particles, len(source))
-        if max(source) == 1:  # nothing to choose: all of them are the likelihood
-            exact = oracles.alignment_marginal(both.model, data)
-            torch.testing.assert_close(estimate.bound, exact.detach(), **CLOSE)
+        if max(source) == 1:  # nothing to choose: what counts of it is the likelihood
+            exact = oracles.alignment_marginal(both.model, data).detach()
+            expected = torch.zeros_like(exact) if name in POLICY_ONLY else exact
+            torch.testing.assert_close(estimate.bound, expected, **CLOSE)
 
 
 @every_guide
@@ -162,7 +168,9 @@ def test_sizes_of_one(name: str, guide: str) -> None:
 def test_log_weights_average_to_the_bound(name: str, guide: str) -> None:
     estimate, _ = evaluate(name, programs(guide), batch())
     if estimate.log_weights is None:
-        assert OBJECTIVES[name]().needs & {"marginal", "enumerable", "relaxable"}
+        objective = OBJECTIVES[name]()
+        sums = objective.needs & {"marginal", "enumerable", "relaxable"}
+        assert sums or (isinstance(objective, SampledObjective) and not objective.weighs_draws)
     else:
         assert not estimate.log_weights.requires_grad
         mean = estimate.log_weights.mean(0)
@@ -194,8 +202,9 @@ def test_every_parameter_gets_a_gradient(name: str, guide: str, device: torch.de
         objective.differentiable_loss(both.model, guide_, data).backward()
     of_model = {id(p) for p in both.model.parameters()}
     for parameter_name, parameter in both.model.named_parameters():
-        assert parameter.grad is not None, parameter_name
-        assert parameter.grad.abs().max() > 0, parameter_name
+        trained = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
+        chooses = not parameter_name.startswith("readout")
+        assert trained == (chooses or name not in POLICY_ONLY), parameter_name
     for parameter_name, parameter in both.guide.named_parameters():
         if id(parameter) not in of_model:
             trained = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
@@ -241,8 +250,8 @@ def test_masked_steps_and_positions_give_and_get_exactly_nothing(name: str) -> N
     gradients = torch.autograd.grad(estimate.surrogate, leaves, allow_unused=True)
     for leaf, gradient in zip(leaves, gradients, strict=True):
         if gradient is None:
-            assert leaf is leaves[2]
-            assert not objective.trains_guide
+            assert leaf is leaves[2] or (leaf is leaves[1] and name in POLICY_ONLY)
+            assert leaf is not leaves[2] or not objective.trains_guide
             continue
         assert gradient.isfinite().all()
         assert (gradient[~data.target_mask] == 0).all()

@@ -13,6 +13,7 @@ from hardpp.ops.leave_one_out import (
     log_geometric_mean_of_others,
     log_mean_of_others,
     log_sum_of_others,
+    mean_of_all_others,
     mean_of_others,
 )
 
@@ -132,3 +133,34 @@ def test_a_row_does_not_enter_its_own_mean() -> None:
     (gradient,) = torch.autograd.grad(mean_of_others(terms)[1].sum(), [terms])
     expected = torch.tensor([[0.5, 0.5], [0.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
     assert_close(gradient, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3, 2), (3, 2), (3, 1, 2), (2, 2, 3, 2)])
+def test_a_mean_over_all_others_is_written_out(shape: tuple[int, ...], beside: bool) -> None:
+    """Shapes are (K, *I, N): the last dim is not averaged over."""
+    generator = torch.Generator().manual_seed(len(shape))
+    terms = 10 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    counts = torch.rand(shape, generator=generator) < 0.7
+    terms = terms.where(counts, -torch.inf)  # what does not count is not read
+    expected = torch.zeros_like(terms)
+    places = [tuple(place) for place in torch.ones(shape[:-1]).nonzero().tolist()]
+    for own in places:
+        for n in range(shape[-1]):
+            other = [(*p, n) for p in places if (p != own if beside else p[0] != own[0]) and counts[(*p, n)]]
+            expected[(*own, n)] = sum(float(terms[p]) for p in other) / max(len(other), 1)
+    assert_close(mean_of_all_others(terms, counts, beside=beside), expected, rtol=0, atol=1e-12)
+
+
+def test_a_large_common_part_is_not_lost_among_all_others() -> None:
+    terms = -1e6 + torch.tensor([[[0.0], [0.25]], [[0.5], [1.0]]])
+    mean = mean_of_all_others(terms, torch.ones((), dtype=torch.bool))
+    expected = (terms.double().sum() - terms.double()) / 3
+    assert_close(mean.double(), expected, rtol=0, atol=0.07)  # half a unit of the last place
+
+
+def test_counts_are_for_all_stages_where_they_have_one() -> None:
+    terms = torch.tensor([[[1.0, 10.0]], [[2.0, 20.0]], [[4.0, 40.0]]])
+    counts = torch.tensor([[[True]], [[False]], [[True]]])
+    expected = torch.tensor([[[4.0, 40.0]], [[2.5, 25.0]], [[1.0, 10.0]]])
+    assert_close(mean_of_all_others(terms, counts), expected)

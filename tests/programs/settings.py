@@ -44,6 +44,8 @@ SETTINGS = {
     "leave-one-out, one by one": Setting("elbo", 2, drawn(ELBO, 2, baseline="leave-one-out", **ONE), True),
     "average": Setting("elbo", 2, lambda **kw: half_trained(ELBO(2, baseline="average", **kw))),
     "batch": Setting("elbo", 2, drawn(ELBO, 2, baseline="batch")),
+    "batch of one": Setting("elbo", 1, drawn(ELBO, 1, baseline="batch")),
+    "batch of one, global": Setting("elbo", 1, drawn(ELBO, 1, credit="global", baseline="batch")),
     "temporal": Setting("elbo", 2, drawn(ELBO, 2, baseline="temporal")),
     "iwae": Setting("iw", 2, drawn(IWAE, 2), weighs=True),
     "iwae, prefix": Setting("iw", 2, drawn(IWAE, 2, control="prefix"), weighs=True),

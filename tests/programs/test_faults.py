@@ -33,6 +33,7 @@ from hardpp.inference import (
 SEVERAL: dict[str, Callable[..., Any]] = {
     "leave-one-out": lambda **kw: ScoreFunctionELBO(2, baseline="leave-one-out", **kw),
     "learned": lambda **kw: ScoreFunctionELBO(2, baseline="learned", **kw),
+    "batch": lambda **kw: ScoreFunctionELBO(2, baseline="batch", **kw),
     "iwae": lambda **kw: IWAE(2, **kw),
     "vimco": lambda **kw: VIMCO(2, **kw),
     "vimco, geometric": lambda **kw: VIMCO(2, control="geometric", **kw),

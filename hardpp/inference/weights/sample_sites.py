@@ -15,6 +15,7 @@ from hardpp.ops.precision import at_least_single
 PARTICLES = "num_particles_vectorized"  # Pyro's own name for the plate over particles
 DRAWN_AS = "drawn_as"  # key of a replayed site's infer: the name of the guide's distribution
 SUMMED = "_enumerate_dim"  # Pyro's key of the infer of a latent that is summed out
+WITHIN_SUM = "within_sum"  # key of a drawn site's infer: its term is in a sum over latents that are not drawn
 APART = "depends_on_no_draw"  # key of a site's infer: its distribution is the same for all particles
 
 Site = dict[str, Any]  # a node of a trace

@@ -25,6 +25,7 @@ from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.particles import FAULTS, failures_of
 from hardpp.inference.weights.sample_sites import (
     SUMMED,
+    WITHIN_SUM,
     Site,
     common_scale,
     different_scale,
@@ -153,10 +154,8 @@ def _model_terms(
             continue
         if not sites[name]["is_observed"] and SUMMED not in sites[name]["infer"]:
             # A drawn latent whose own term is within the sum: what comes after it may depend on it.
-            terms[name] = (
-                layout.term(torch.zeros((), device=sites[name]["value"].device), sites[name]),
-                sites[name],
-            )
+            site = sites[name] | {"infer": sites[name]["infer"] | {WITHIN_SUM: True}}
+            terms[name] = layout.term(torch.zeros((), device=site["value"].device), site), site
         if name == [*held][-1]:
             terms |= sums.terms(trace, held, layout)
     return terms
