@@ -54,6 +54,7 @@ DISCRETE: dict[str, Make] = {
     "tracegraph": TraceGraph,
     "elbo, no baseline": ScoreFunctionELBO,
     "elbo, leave-one-out": lambda K: ScoreFunctionELBO(K, baseline="leave-one-out"),
+    "elbo, batch": lambda K: ScoreFunctionELBO(K, baseline="batch"),
     "elbo, temporal": lambda K: ScoreFunctionELBO(K, baseline="temporal"),
     "elbo, soft-attention": lambda K: ScoreFunctionELBO(K, baseline="soft-attention"),
     "disarm": DisARM,
