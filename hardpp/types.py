@@ -63,7 +63,7 @@ class QuestionBatch(NamedTuple):
 class ImageBatch(NamedTuple):
     """Images of one size with their labels."""
 
-    source: Tensor  # (B, channels, height, width) uint8
+    source: Tensor  # (B, channels, height, width) uint8; or floating features of theirs, (B, F, C, C)
     target: Tensor  # (B,) int64 labels
 
     @property

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.nn.bagnet import BagNet
-from hardpp.nn.place_attention import PlaceAttention, barred, visit
+from hardpp.nn.place_attention import PlaceAttention
+from hardpp.ops.visited import barred, visit
 from hardpp.types import ImageBatch
 
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.nn.bagnet import BagNet, Places
-from hardpp.nn.place_attention import visit
+from hardpp.ops.visited import visit
 from hardpp.types import ImageBatch
 
 

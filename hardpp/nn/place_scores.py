@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d
 
-from hardpp.nn.bagnet import BagNet, ReceptiveField
+from hardpp.nn.bagnet import BagNet
+from hardpp.ops.receptive_field import ReceptiveField
 
 Target = Literal["predicted", "label", "max"]
 Statistic = Literal["mean", "variance"]

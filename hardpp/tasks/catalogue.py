@@ -22,6 +22,7 @@ FAMILIES: dict[str, str] = {
     "online-alignment": "hardpp.tasks.online_alignment.family:OnlineAlignmentFamily",
     "question-answering": "hardpp.tasks.question_answering.family:QuestionAnsweringFamily",
     "glimpse": "hardpp.tasks.glimpse.family:GlimpseFamily",
+    "saccader": "hardpp.tasks.saccader.family:SaccaderFamily",
     "caption": "hardpp.tasks.caption.family:CaptionFamily",
 }
 

@@ -29,8 +29,8 @@ from hardpp.runs.session import Session
 from hardpp.runs.training import run_in_folder, train
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks.glimpse import data as image_data
-from hardpp.tasks.glimpse.data import ImagesDescription, SelectedImages
+from hardpp.tasks import labelled_images
+from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages
 from hardpp.tasks.glimpse.family import GlimpseFamily
 from hardpp.tasks.objectives import ObjectiveSpec
 from hardpp.tasks.opened_run import OpenedRun
@@ -248,7 +248,7 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
     expected["entropy"] = expected["entropy_2"]
     proposal_is_prior = dataclasses.replace(run, programs=run.programs._replace(guide=Prior(model)))
     for size in (1, 5, 500):
-        monkeypatch.setattr(image_data, "AT_ONCE", size)
+        monkeypatch.setattr(labelled_images, "AT_ONCE", size)
         figures = proposal_is_prior.evaluate(scenes)
         for name, value in expected.items():
             assert figures[name] == pytest.approx(value, abs=1e-5), name

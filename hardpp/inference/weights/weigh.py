@@ -18,6 +18,7 @@ from pyro.poutine import Trace
 
 from hardpp.errors import UsageError
 from hardpp.inference.weights.alone import check_alone
+from hardpp.inference.weights.independence import check_independence
 from hardpp.inference.weights.model_guide_match import MissingLatent, replayed
 from hardpp.inference.weights.nesting import plate_nesting
 from hardpp.inference.weights.particles import particle_trace
@@ -66,7 +67,8 @@ def weigh(
         how: what their plates are, and what is weighed; by default see `plate_nesting`.
         handlers: says what is to be done differently, anew for every run.
         one_by_one: run the programs once for each particle.
-        check: score some particles alone as well, see `hardpp.inference.weights.alone`.
+        check: score some particles alone as well, see `hardpp.inference.weights.alone`, and see that plates
+            keep their word, see `hardpp.inference.weights.independence`.
 
     Raises:
         UsageError: a program fails, or they do not go together, see `hardpp.inference.weights.tabulate`.
@@ -87,6 +89,8 @@ def weigh(
     if at_once > 1 and check:
         summed = how.sums.enumerated if how.sums is not None and how.sums.needed else None
         check_alone(model, guide, pairs[0][1], at_once, how.nesting, args, kwargs, summed)
+    if check:
+        check_independence(model, guide, args, kwargs)
     return table._replace(args=args, kwargs=kwargs)
 
 

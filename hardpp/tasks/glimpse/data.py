@@ -1,74 +1,11 @@
-"""The images that a model of glimpses is trained on: how they are described, selected and batched.
-
-Shapes: B images.
-"""
-
-from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+"""Which images a model of glimpses is trained on."""
 
 from pydantic import Field
-from torch import Tensor
 
 from hardpp.config import DataConfig
-from hardpp.data.images.labelled import ImagePart, LabelledImages
-from hardpp.errors import DataError, UsageError
-from hardpp.tasks.family import Description
-from hardpp.types import ImageBatch
-
-AT_ONCE = 500  # images read at once when a run is asked about them
 
 
 class GlimpseData(DataConfig):
     """Which images."""
 
     fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")
-
-
-class ImagesDescription(Description):
-    """The classes and the size of the images."""
-
-    classes: list[str] = Field(min_length=1)
-    size: list[Annotated[int, Field(ge=1)]] = Field(min_length=3, max_length=3)  # channels, height, width
-
-
-class SelectedImages(NamedTuple):
-    """Images of one part that a run is asked about."""
-
-    part: ImagePart
-    indices: list[int]  # of the images in the part
-    names: list[str]
-    classes: tuple[str, ...]
-
-    def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
-        """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
-
-        Raises:
-            DataError: there are no images.
-        """
-        indices = self.indices[rows]
-        if not indices:
-            raise DataError("there are no images in this part of the data")
-        shown = self.part.read(indices)
-        return ImageBatch(shown.pixels, self.part.labels[indices]), shown.boxes
-
-
-def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:
-    """A part of the images (the test part if none is named), or the first of it.
-
-    Raises:
-        UsageError: all parts at once, which are not one list.
-    """
-    if part == "all":
-        raise UsageError("parts of images are asked about one by one", "give --part train, dev or test")
-    part = part or "test"
-    selected: ImagePart = getattr(images, part)
-    indices = list(range(len(selected)))[:limit]
-    names = selected.names or [f"{part}/{index}" for index in range(len(selected))]
-    return SelectedImages(selected, indices, list(names[:limit]), images.classes)
-
-
-def batches(images: SelectedImages, device: Any = "cpu") -> Iterator[tuple[range, ImageBatch, Tensor | None]]:
-    """The images in batches on a device, each with the rows of its images and their objects' boxes (B, 4)."""
-    for start in range(0, len(images.indices) or 1, AT_ONCE):  # or 1: `batch` refuses none
-        batch, boxes = images.batch(slice(start, start + AT_ONCE))
-        yield range(start, start + batch.size), batch.to(device), boxes

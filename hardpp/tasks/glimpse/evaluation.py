@@ -16,7 +16,7 @@ from hardpp.config import Section
 from hardpp.diagnostics.seeds import seeded
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
-from hardpp.tasks.glimpse.data import SelectedImages, batches
+from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import ImageBatch
 

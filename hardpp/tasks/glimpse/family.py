@@ -12,10 +12,11 @@ from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages, collate, first_images
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
-from hardpp.tasks.glimpse.data import GlimpseData, ImagesDescription, batches, select
+from hardpp.tasks.glimpse.data import GlimpseData
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding
 from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts, glimpse_parts, label_informed_guide
 from hardpp.tasks.glimpse.run import GlimpseRun
+from hardpp.tasks.labelled_images import ImagesDescription, batches, select
 from hardpp.tasks.opened_run import Report
 from hardpp.types import ImageBatch, Need
 

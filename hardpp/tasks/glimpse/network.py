@@ -13,7 +13,7 @@ from hardpp.models.glimpse_classifier import GlimpseClassifier
 from hardpp.nn.glimpse_network import ContextNetwork, GlimpseNetwork, LocationHead, glimpse_perceptron
 from hardpp.nn.recurrent import StepwiseRNN
 from hardpp.ops.patches import Sensor
-from hardpp.tasks.glimpse.data import ImagesDescription
+from hardpp.tasks.labelled_images import ImagesDescription
 
 _WIDEST = 4  # sides of the image; what is around it takes memory, and shows nothing
 

@@ -14,9 +14,8 @@ from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.glimpse import data as image_data
-from hardpp.tasks.glimpse.data import ImagesDescription, SelectedImages, batches
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
+from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, batches, select
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import ImageBatch
 
@@ -38,7 +37,7 @@ class GlimpseRun(OpenedRun):
                 raise DataError(
                     f"{images.name}: {name} of images {there}, and this run was trained on {trained_on}"
                 )
-        return image_data.select(images, part, limit)
+        return select(images, part, limit)
 
     def _batch(self, items: SelectedImages) -> ImageBatch:
         batch, _ = items.batch()

@@ -1,0 +1,83 @@
+"""The images that Saccader is trained on: which, and their features, where a stage keeps what computes them.
+
+Shapes: B images, F channels, C places a side.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from hardpp.config import DataConfig
+from hardpp.data.images.labelled import ImagePart, ImagesWithBoxes, LabelledImages
+from hardpp.data.images.resized_pictures import plain
+from hardpp.nn.bagnet import BagNet
+
+REMEMBERED = 3 * 2**30  # bytes of features that are kept
+
+
+class SaccaderData(DataConfig):
+    """Which images, and how those to train on are changed from epoch to epoch."""
+
+    side: int = Field(112, ge=8, description="pixels a side at which pictures of any size are read")
+    fresh: bool = Field(True, description="scenes of digits to train on are placed anew in every epoch")
+    augment: bool = Field(True, description="pictures to train on are cropped anew in every epoch")
+    smallest_area: float = Field(0.08, gt=0, le=1, description="of a crop, as a share of the picture")
+    flip: bool = Field(True, description="half of the crops are mirrored")
+    workers: int = Field(0, ge=0, le=256, description="processes that make batches ahead of training")
+    on_bad: Literal["stop", "skip"] = Field("stop", description="at a picture that cannot be read")
+
+
+class Features:
+    """Images of one part as a network's features, computed when they are first asked for, and then kept.
+
+    They are features of the images as they are without augmentation, the same in every epoch; those beyond
+    `REMEMBERED` bytes are computed anew each time.
+
+    Args:
+        part: the images.
+        network: computes them, in evaluation mode; its weights must not change once the first features were
+            asked for.
+    """
+
+    def __init__(self, part: ImagePart, network: BagNet):
+        self.part, self.network = part, network
+        self.names, self.labels, self.size = part.names, part.labels, part.size
+        self._kept: dict[int, Tensor] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def fingerprint(self) -> str:
+        """That of the images."""
+        return self.part.fingerprint()
+
+    def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
+        """The features of the images at those places, float32."""
+        wanted = range(len(self)) if places is None else [int(place) for place in places]
+        missing = [place for place in wanted if place not in self._kept]
+        found = self._computed(missing) if missing else {}
+        return ImagesWithBoxes(torch.stack([self._kept.get(p, found.get(p)) for p in wanted]), None)  # type: ignore[misc]
+
+    @torch.no_grad()
+    def _computed(self, places: list[int]) -> dict[int, Tensor]:
+        network = self.network
+        training, device = network.training, network.mean.device
+        pixels = self.part.read(places).pixels.to(device)
+        features = network.eval().features(pixels).cpu()
+        network.train(training)
+        found = dict(zip(places, features, strict=True))
+        for place, each in found.items():
+            if self._bytes + each.nbytes <= REMEMBERED:
+                self._kept[place] = each.clone()  # a row of its own, so that others can be freed
+                self._bytes += each.nbytes
+        return found
+
+
+def with_features(images: LabelledImages, network: BagNet) -> LabelledImages:
+    """Images of which train and dev are features of them, without augmentation."""
+    train, dev = (Features(plain(part), network) for part in (images.train, images.dev))
+    return images._replace(train=train, dev=dev)

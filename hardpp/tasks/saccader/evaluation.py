@@ -1,0 +1,177 @@
+"""What a run of Saccader predicts, and its figures: accuracy by glimpse, pixels classified, occlusion, gaze.
+
+Shapes: B images, G glimpses, A places, V labels.
+"""
+
+import time
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from hardpp.config import Section
+from hardpp.decoding.saccades import (
+    alikeness,
+    centres,
+    classified,
+    diversity,
+    fixed,
+    running_logits,
+    saccades,
+)
+from hardpp.diagnostics.seeds import seeded
+from hardpp.errors import UsageError
+from hardpp.models.saccader import DenseClassifier
+from hardpp.tasks.labelled_images import SelectedImages, batches
+from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.saccader.policies import PolicyName, policy
+from hardpp.types import ImageBatch
+
+AT_ONCE = 100  # images
+
+
+class SaccaderDecoding(Section):
+    """How images are looked at when a run is asked about them."""
+
+    glimpses: int | None = Field(None, ge=1, description="how many; left out: as many as in training")
+    policy: PolicyName = Field("learned", description="what chooses the places")
+    draw: bool = Field(False, description="draw each place, instead of the best one")
+    occlude: bool = Field(False, description="classify again with what was looked at painted over")
+    seed: int = Field(0, ge=0, lt=2**63, description="of all draws")
+
+
+class Looked(NamedTuple):
+    """What was seen of images."""
+
+    dense: Tensor  # (B, V) mean logits of all places
+    places: Tensor | None = None  # (B, G); None of a model that reads all places at once
+    logits: Tensor | None = None  # (B, G, V) after each glimpse
+
+    @property
+    def last(self) -> Tensor:
+        """The logits (B, V) that the prediction is made from."""
+        return self.dense if self.logits is None else self.logits[:, -1]
+
+
+@torch.no_grad()
+def look(run: OpenedRun, batch: ImageBatch, options: SaccaderDecoding) -> Looked:
+    """Looks at images on the run's device."""
+    model: Any = run.programs.model
+    if isinstance(model, DenseClassifier):
+        return Looked(model.representation(batch.source).logits.mean(1))
+    view = model.view(batch.source)
+    chosen = policy(options.policy, model, batch, view.memory)
+    places = saccades(chosen, glimpses_of(model, batch, options), draw=options.draw)
+    return Looked(view.places.logits.mean(1), places, running_logits(view.places.logits, places))
+
+
+def glimpses_of(model: Any, batch: ImageBatch, options: SaccaderDecoding) -> int:
+    """How many glimpses are asked for; a UsageError if there are fewer places."""
+    asked = options.glimpses or model.glimpses
+    side = model.representation.field.places(batch.source.shape[-1])
+    if asked > side * side:
+        raise UsageError(f"decoding.glimpses: {asked} glimpses cannot be at {side * side} places")
+    return int(asked)
+
+
+def decode(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) -> list[str]:
+    """The class of every image that is likeliest after the last glimpse."""
+    classes = []
+    with seeded(options.seed, run.device):
+        for _, batch, _ in batches(images, run.device, AT_ONCE):
+            logits = known(look(run, batch, options).last, images.classes)
+            classes += [images.classes[label] for label in logits.argmax(-1).tolist()]
+    return classes
+
+
+def known(logits: Tensor, classes: tuple[str, ...]) -> Tensor:
+    """The logits (..., V) of the classes that the data have."""
+    return logits[..., : len(classes)]
+
+
+@torch.no_grad()
+def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
+    """Accuracies, and where the glimpses are: see `SaccaderFamily.figures`."""
+    model: Any = run.programs.model
+    found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) or (B, G) of each batch
+    seconds, gaze = 0.0, []
+    with seeded(options.seed, run.device):
+        for _, batch, boxes in batches(images, run.device, AT_ONCE):
+            began = time.perf_counter()
+            looked = look(run, batch, options)
+            seconds += time.perf_counter() - began
+            figures = _of_labels(looked, batch)
+            if looked.places is not None:
+                at = centres(model.representation.field, looked.places, _side(model, batch))
+                figures |= _of_places(model, batch, looked, options) | {"diversity": diversity(at)}
+                figures |= {} if boxes is None else _hits(at, boxes.to(run.device))
+                gaze.append(at.cpu())
+            for name, of_images in figures.items():
+                found[name].append(of_images.double().cpu())
+    count = len(images.indices)
+    means = {name: torch.cat(parts).mean(0) for name, parts in found.items()}
+    ends = {name: float(mean.reshape(-1)[-1]) for name, mean in means.items()}
+    if gaze and count > 1:
+        _, height, width = images.part.size
+        ends["alike"] = alikeness(torch.cat(gaze), (height, width))
+    by_glimpse = {
+        f"{name}_{g}": float(value)
+        for name, mean in means.items()
+        for g, value in enumerate(mean.tolist() if mean.dim() else (), start=1)
+    }
+    about = {"images": count, "step": run.step, "seconds": 1000 * seconds / count}
+    return {**ends, **by_glimpse, **about}
+
+
+def _of_labels(looked: Looked, batch: ImageBatch) -> dict[str, Tensor]:
+    label, last = batch.target.unsqueeze(-1), looked.last
+    return {
+        "accuracy": _right(last, batch),
+        "top5": (last.topk(min(5, last.shape[-1])).indices == label).any(-1),
+        "nll": -last.log_softmax(-1).gather(-1, label).squeeze(-1),
+        "dense": _right(looked.dense, batch),
+    }
+
+
+def _right(logits: Tensor, batch: ImageBatch) -> Tensor:
+    target = batch.target if logits.dim() == 2 else batch.target.unsqueeze(-1)
+    return logits.argmax(-1) == target
+
+
+def _side(model: Any, batch: ImageBatch) -> int:
+    return int(model.representation.field.places(batch.source.shape[-1]))
+
+
+# Figures after each glimpse, (B, G).
+def _of_places(model: Any, batch: ImageBatch, looked: Looked, options: SaccaderDecoding) -> dict[str, Tensor]:
+    places, side = looked.places, _side(model, batch)
+    assert places is not None
+    assert looked.logits is not None
+    height, width = batch.source.shape[-2:]
+    shares = classified(model.representation.field, places, side, (height, width))
+    figures = {"after": _right(looked.logits, batch), "classified": shares}
+    if options.occlude:
+        anywhere = fixed(torch.rand(batch.size, side**2, device=places.device))
+        random = saccades(anywhere, places.shape[1])
+        for name, where in (("occluded", places), ("occluded_random", random)):
+            numbers = range(1, places.shape[1] + 1)
+            figures[name] = torch.stack([_occluded(model, batch, where[:, :g], side) for g in numbers], -1)
+    return figures
+
+
+# Is the label right, (B,), that all places give once what some of them see is painted with the mean colour?
+def _occluded(model: Any, batch: ImageBatch, places: Tensor, side: int) -> Tensor:
+    bag = model.representation
+    seen = bag.field.seen(places, side, *batch.source.shape[-2:]).unsqueeze(1)
+    mean = (bag.mean * 255).round().to(batch.source.dtype)  # (3, 1, 1)
+    pixels = batch.source.expand(-1, 3, -1, -1)
+    return _right(bag(torch.where(seen, mean, pixels)).logits.mean(1), batch)
+
+
+# Are the centres of the first glimpse, and of any, in the object's box? (B,)
+def _hits(centre: Tensor, boxes: Tensor) -> dict[str, Tensor]:
+    first, last = boxes[:, [1, 0]].unsqueeze(1), boxes[:, [3, 2]].unsqueeze(1)
+    inside = ((centre >= first) & (centre < last)).all(-1)  # (B, G)
+    return {"hit_first": inside[:, 0], "hit": inside.any(-1)}

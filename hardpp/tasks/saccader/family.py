@@ -1,0 +1,229 @@
+"""Saccader: an image is classified from a few places of it, none visited twice, in three stages of training.
+
+    representation   all places at once, by their mean logits: classification
+    locations        the policy imitates an order of places that needs no labels of places; the
+                     representation keeps its weights and statistics, and its features are computed once
+    joint            everything, by the paper's policy gradient, or any other objective
+
+Sources: Elsayed, Kornblith and Le (2019), Saccader; the small presets are ours, with the paper's proportions.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from hardpp.config import RunConfig
+from hardpp.data.ahead import ahead
+from hardpp.data.batches import shuffled
+from hardpp.data.images import corpora
+from hardpp.data.images.labelled import LabelledImages, collate, first_images
+from hardpp.data.images.layouts import LAYOUTS
+from hardpp.tasks.family import (
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Lack,
+    Programs,
+    Recommended,
+    Stage,
+    prior_guide,
+)
+from hardpp.tasks.labelled_images import ImagesDescription, batches, select
+from hardpp.tasks.opened_run import Report
+from hardpp.tasks.saccader.data import SaccaderData, with_features
+from hardpp.tasks.saccader.evaluation import AT_ONCE, SaccaderDecoding
+from hardpp.tasks.saccader.network import (
+    SaccaderOptions,
+    SaccaderParts,
+    central_guide,
+    label_aware_guide,
+    ordered_logits_guide,
+    saccader_parts,
+    sobel_guide,
+    uniform_guide,
+)
+from hardpp.tasks.saccader.run import SaccaderRun
+from hardpp.types import ImageBatch, Need
+
+DEV_IMAGES = 1000  # of the dev part, for the bound after every epoch
+SCENES = ("mnist-112", "mnist-64")
+
+REPRESENTATION, LOCATIONS, JOINT = "representation", "locations", "joint"
+
+
+def _preset(side: int, stem: int, wide: Sequence[int]) -> Recommended:
+    planes = [stem, 2 * stem, 4 * stem]
+    return Recommended(
+        {"data": {"side": side}, "network": {"stem": stem, "planes": planes, "wide": list(wide)}},
+        stages={LOCATIONS: {"network": {"glimpses": 12 if side > 64 else 6}}},
+    )
+
+
+_SGD = {"optimiser": {"kind": "sgd", "weight_decay": 8e-5, "average": 0.0}, "training": {"max_epochs": 120}}
+_PAPER = Recommended(
+    {
+        "data": {"side": 224},
+        "network": {
+            "stem": 64,
+            "planes": [64, 128, 256, 512],
+            "blocks": [3, 4, 6, 3],
+            "strides": [2, 2, 2, 1],
+            "wide": [2, 2, 2, 2],
+            "classes": 1001,
+        },
+        **_SGD,
+    },
+    stages={LOCATIONS: {"network": {"glimpses": 12}}},
+)
+
+_NO_RELAXED = Lack(
+    "{objective} needs places that are weights over places, with a gradient, and a step may go nowhere twice",
+    "take one that draws, such as rloo, vimco or rws",
+)
+_NO_EMISSIONS = Lack(
+    "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
+    "take --objective vimco, or --set inference.baseline=leave-one-out",
+)
+
+
+class SaccaderFamily(Family):
+    """Image classification from a few places."""
+
+    name = "saccader"
+    summary = "an image is classified from a few places of it, none visited twice (Elsayed et al. 2019)"
+    unit = "an image"
+    data = SaccaderData
+    network = SaccaderOptions
+    decoding = SaccaderDecoding
+    description = ImagesDescription
+    run = SaccaderRun
+    before = (
+        Stage(
+            REPRESENTATION,
+            "classification by the mean of all places",
+            {"objective": "exact", "guide": "prior", "network": {"reading": "dense"}},
+        ),
+        Stage(
+            LOCATIONS,
+            "the policy imitates the order of logits",
+            {"objective": "imitation", "guide": "ordered-logits", "training": {"frozen": ["representation"]}},
+        ),
+    )
+    stage = JOINT
+    presets = {
+        "small": _preset(112, 16, (2, 2, 2)),
+        "tiny112": _preset(112, 16, (2, 2, 2)),
+        "small112": _preset(112, 32, (2, 2, 2)),
+        "tiny64": _preset(64, 16, (1, 2, 1)),
+        "small64": _preset(64, 32, (1, 2, 1)),
+        "paper": _PAPER,
+    }
+    guides = {
+        "label-aware": GuideSpec("chooses places by the label, as WS-RAM's guide", label_aware_guide),
+        "prior": GuideSpec("the model's own policy (Elsayed et al. 2019)", prior_guide, trained=False),
+        "ordered-logits": GuideSpec(
+            "places by their logit of one class, see network.order", ordered_logits_guide, trained=False
+        ),
+        "centre": GuideSpec("places nearest to the centre", central_guide, trained=False),
+        "sobel-mean": GuideSpec(
+            "places with the strongest edges", partial(sobel_guide, statistic="mean"), trained=False
+        ),
+        "sobel-variance": GuideSpec(
+            "places whose edges differ most", partial(sobel_guide, statistic="variance"), trained=False
+        ),
+        "random": GuideSpec("places at random", uniform_guide, trained=False),
+    }
+    data_sets = (*SCENES, *corpora.NATURAL)
+    alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, prediction, probability")}
+    layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)"}
+    figures = {
+        "accuracy, after_1, ...": "share of right labels after the last glimpse, and after each",
+        "top5": "share of labels among the five likeliest ones after the last glimpse",
+        "nll": "nats an image, after the last glimpse",
+        "dense": "share of right labels by the mean of all places of the same network",
+        "classified, classified_1, ...": "share of the pixels that the prediction is made from, after the "
+        "last glimpse and after each; where to look is decided from the whole image",
+        "occluded, occluded_random, ...": "with --occlude: share of right labels by all places once what the "
+        "glimpses saw is painted over, or as much at random places",
+        "diversity": "mean pixels between two glimpses of an image",
+        "alike": "mean |cosine| between two images' glimpses, from the middle: 1 is the same gaze for all",
+        "hit_first, hit": "share of images whose first glimpse, or any, has its centre in the object's box",
+        "images, step, seconds": "how many; the run's step; seconds of looking at 1,000",
+    }
+
+    def recommended(self, data: str) -> Recommended:
+        # A digit has a left and a right, and scenes are placed anew already.
+        own: dict[str, Any] = {"data": {"augment": False}} if data in SCENES else {}
+        return Recommended(
+            {
+                "objective": "hybrid",
+                "optimiser": {
+                    "learning_rate": 1e-3,
+                    "weight_decay": 1e-4,
+                    "decayed": "kernels",
+                    "average": 0.99,
+                },
+                "training": {"batch_size": 64, "max_epochs": 5, "patience": 100},
+                **own,
+            },
+            stages={
+                REPRESENTATION: {"optimiser": {"learning_rate": 3e-3}, "training": {"max_epochs": 10}},
+                LOCATIONS: {"optimiser": {"learning_rate": 1e-3}, "training": {"max_epochs": 5}},
+            },
+            guides=dict.fromkeys(("hybrid", "rloo", "reinforce", "exact", "enum", "imitation"), "prior"),
+            options={
+                "hybrid": {"particles": 2, "baseline": "batch"},
+                "rloo": {"particles": 2},
+            },
+            single_particle_baseline="average",
+        )
+
+    def lacks(self, network: SaccaderOptions) -> Mapping[Need, Lack]:
+        return {"relaxable": _NO_RELAXED, "emission-counts": _NO_EMISSIONS}
+
+    def load(self, config: SaccaderData, report: Report) -> LabelledImages:
+        options = corpora.ImageOptions(
+            fresh=config.fresh,
+            side=config.side,
+            augment=config.augment,
+            smallest_area=config.smallest_area,
+            flip=config.flip,
+            on_bad=config.on_bad,
+        )
+        images = corpora.corpus(config.name, options, report)
+        return images._replace(train=first_images(images.train, config.train_limit))
+
+    def describe(self, data: LabelledImages) -> ImagesDescription:
+        return ImagesDescription(
+            classes=list(data.classes), size=list(data.train.size), fingerprint=data.fingerprint()
+        )
+
+    def parts(self, network: SaccaderOptions, description: ImagesDescription) -> SaccaderParts:
+        return saccader_parts(network, description)
+
+    def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
+        """Features in place of pixels, where the representation does not change."""
+        if "representation" not in config.training.frozen:
+            return data
+        model: Any = programs.model
+        return with_features(data, model.representation)
+
+    def epoch_batches(
+        self, config: RunConfig, data: LabelledImages, description: ImagesDescription
+    ) -> EpochBatches:
+        workers = config.data.workers if "representation" not in config.training.frozen else 0  # type: ignore[attr-defined]
+
+        def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
+            places = shuffled(len(data.train), config.training.batch_size, config.seed, number)
+            return ahead([partial(collate, data.train, indices, number) for indices in places], workers)
+
+        return epoch
+
+    def dev_batches(
+        self, config: RunConfig, data: LabelledImages, description: ImagesDescription
+    ) -> list[ImageBatch]:
+        return [batch for _, batch, _ in batches(select(data, "dev", DEV_IMAGES), at_once=AT_ONCE)]
+
+    def label(self, description: ImagesDescription, batch: ImageBatch, row: int) -> str:
+        return f"an image of class {description.classes[int(batch.target[row])]!r}"

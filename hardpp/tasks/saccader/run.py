@@ -1,0 +1,131 @@
+"""What an opened run of Saccader answers: figures, classes, draws of places, plots.
+
+Shapes: B images, G glimpses, V labels.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from hardpp.decoding.saccades import centres
+from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.errors import DataError, UsageError
+from hardpp.models.saccader import DenseClassifier
+from hardpp.tasks.attention import named_items
+from hardpp.tasks.file_names import file_names
+from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, batches, select
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.saccader.evaluation import AT_ONCE, SaccaderDecoding, decode, evaluate, look
+from hardpp.types import ImageBatch
+
+
+class SaccaderRun(OpenedRun):
+    """A run on images; items are `SelectedImages` of one part."""
+
+    description: ImagesDescription
+    selection = SelectedImages
+
+    def _select(
+        self, data: str | None, part: str | None, limit: int | None, report: Report
+    ) -> SelectedImages:
+        images = self._load(data, report)
+        for name, there in (("size", list(images.test.size)), ("classes", list(images.classes))):
+            if there != (trained_on := getattr(self.description, name)):
+                raise DataError(
+                    f"{images.name}: {name} of images {there}, and this run was trained on {trained_on}"
+                )
+        return select(images, part, limit)
+
+    def _batch(self, items: SelectedImages) -> ImageBatch:
+        batch, _ = items.batch()
+        return batch.to(self.device)
+
+    def _evaluate(self, items: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
+        return evaluate(self, items, options)
+
+    def _decode(self, items: SelectedImages, options: SaccaderDecoding) -> list[Decoded]:
+        return [Decoded(*named) for named in zip(items.names, decode(self, items, options), strict=True)]
+
+    def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.glimpse_posterior import Images, one_by_one
+        from hardpp.diagnostics.posterior import sample_posterior
+        from hardpp.tasks.saccader.posterior import draw_places
+
+        self._check_glimpses("posterior")
+        images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
+        draw = partial(draw_places, *self.programs, draws=draws)
+        model: Any = self.programs.model
+        outputs = model.representation.readout.out_channels
+        extra = [f"class {number}" for number in range(len(items.classes), outputs)]
+        labels = Images(items.names, [*items.classes, *extra])
+        return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
+
+    def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
+        self._check_glimpses("alignments")
+        yield "\t".join(("image", "label", "glimpse", "y", "x", "prediction", "probability"))
+        for rows, batch, _ in batches(items, self.device, AT_ONCE):
+            centre, probability = self._shown(batch, [items.indices[row] for row in rows], of)
+            best = probability[..., : len(items.classes)].max(-1)
+            of_images = (batch.target, centre, best.indices, best.values)
+            for row, label, *of_image in zip(rows, *(each.tolist() for each in of_images), strict=True):
+                for g, ((y, x), number, p) in enumerate(zip(*of_image, strict=True), start=1):
+                    point = (f"{y:.1f}", f"{x:.1f}")
+                    cells = (items.names[row], items.classes[label], g, *point, items.classes[number])
+                    yield "\t".join(map(str, (*cells, f"{p:.4f}")))
+
+    def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
+        from hardpp.diagnostics.glimpse_plot import glimpse_figure
+
+        self._check_glimpses("plots")
+        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
+        model: Any = self.programs.model
+        side = model.representation.field.side
+        for row in named_items(items.names, names, count, "images"):
+            batch, boxes = items.batch(slice(row, row + 1))
+            pixels = batch.source[0].movedim(0, -1).numpy()
+            centre, probability = self._shown(batch.to(self.device), [items.indices[row]], "prior")
+            corners = (centre[0] - side / 2).unsqueeze(1).cpu()  # (G, 1, 2)
+            figure = glimpse_figure(
+                pixels,
+                corners.numpy(),
+                [[side]] * len(corners),
+                probability[0, :, : len(items.classes)].cpu().numpy(),
+                items.classes,
+                label=int(batch.target[0]),
+                gold=None if boxes is None else boxes[0].tolist(),
+                title=items.names[row],
+            )
+            yield files[row], figure
+
+    # Centres (B, G, 2) in pixels and probabilities (B, G, V): of the model's best places ("prior"), of a draw
+    # of the guide, or of one of several draws, picked by its weight ("posterior").
+    def _shown(self, batch: ImageBatch, indices: Sequence[int], of: str) -> tuple[Tensor, Tensor]:
+        import torch
+
+        from hardpp.decoding.saccades import running_logits
+        from hardpp.diagnostics.glimpse_posterior import one_by_one
+        from hardpp.tasks.saccader.posterior import best_draw
+
+        model: Any = self.programs.model
+        side = model.representation.field.places(batch.source.shape[-1])
+        if of == "prior":
+            looked = look(self, batch, self.decoding({}))
+            assert looked.places is not None
+            assert looked.logits is not None
+            return centres(model.representation.field, looked.places, side), looked.logits.softmax(-1)
+        drawn = []
+        for index, image in one_by_one([(indices, batch)]):
+            with seeded(stream(self.decoding({}).seed, index), self.device):
+                drawn.append(best_draw(*self.programs, image, 1 if of == "guide" else 100))
+        places = torch.cat(drawn)
+        with torch.no_grad():
+            logits = running_logits(model.view(batch.source).places.logits, places)
+        return centres(model.representation.field, places, side), logits.softmax(-1)
+
+    def _check_glimpses(self, what: str) -> None:
+        if isinstance(self.programs.model, DenseClassifier):
+            raise UsageError(
+                f"this run reads all places at once, so there are no {what}", "train its other stages"
+            )
