@@ -23,7 +23,7 @@ from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
 from hardpp.runs.run_files import (
-    NAMES,
+    named_code,
     read_config,
     read_description,
     read_json,
@@ -103,7 +103,7 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
         UsageError: it was; the message names the first key that differs.
         CheckpointError: the folder's configuration is not one of ours.
     """
-    began_with = read_config(folder, trusted=[getattr(config, key) for key in NAMES])
+    began_with = read_config(folder, trusted=named_code(dict(config)))
     before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
         for which in (began_with, config)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import platform
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -34,12 +35,20 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 
 
+def named_code(tables: Mapping[str, Any]) -> list[str]:
+    """Names of classes, not ours, that would be imported by who uses a run of this configuration."""
+    decoding = tables.get("decoding")
+    options = decoding.values() if isinstance(decoding, Mapping) else ()
+    names = [tables.get(key) for key in NAMES]
+    return [name for name in (*names, *options) if isinstance(name, str) and is_foreign(name)]
+
+
 def read_config(folder: Path, trusted: list[str] | None) -> RunConfig:
     """The configuration of a run; `trusted` are names of classes that may be imported, None: any."""
     path = folder / "config.toml"
     try:
         tables = read_toml(path)
-        foreign = [str(tables[key]) for key in NAMES if is_foreign(str(tables.get(key, "")))]
+        foreign = named_code(tables)
         if trusted is not None and (strange := [name for name in foreign if name not in trusted]):
             raise CheckpointError(
                 f"{path} names code that opening the run would execute: {', '.join(strange)}",

@@ -13,7 +13,7 @@ from hardpp.errors import UsageError
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
-from hardpp.runs.run_files import NAMES
+from hardpp.runs.run_files import named_code
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
 from hardpp.tasks.family import Description, Family, Programs
@@ -145,7 +145,7 @@ def initialise(programs: Programs, config: RunConfig, description: Description, 
         UsageError: the other run has other symbols, or networks of other sizes.
         CheckpointError: it is no run.
     """
-    other = open_run(folder, "cpu", trust=[getattr(config, key) for key in NAMES])
+    other = open_run(folder, "cpu", trust=named_code(dict(config)))
     theirs, ours = _symbols(other.description), _symbols(description)
     if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
         what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"

@@ -98,6 +98,8 @@ def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
         return click.Option([flag], is_flag=True, default=None, help=text)
     if words := [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]:
         return click.Option([flag], type=click.Choice(words), help=text)
+    if kinds == [str]:
+        return click.Option([flag], help=text)
     bounds = [{type(rule).__name__: rule for rule in field.metadata} for field in fields]
     low = min((rules["Ge"].ge for rules in bounds if "Ge" in rules), default=None)
     high = max((rules["Le"].le for rules in bounds if "Le" in rules), default=None)

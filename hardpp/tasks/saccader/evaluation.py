@@ -5,83 +5,39 @@ Shapes: B images, G glimpses, A places, V labels.
 
 import time
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from hardpp.config import Section
 from hardpp.decoding.saccades import (
     alikeness,
     centres,
     classified,
     diversity,
     fixed,
-    running_logits,
     saccades,
 )
 from hardpp.diagnostics.seeds import seeded
-from hardpp.errors import UsageError
-from hardpp.models.saccader import DenseClassifier
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.saccader.policies import PolicyName, policy
+from hardpp.tasks.saccader.looking import Looked, SaccaderDecoding, look
+from hardpp.tasks.saccader.second_classifier import SecondClassifier, second_classifier
 from hardpp.types import ImageBatch
 
 AT_ONCE = 100  # images
 
 
-class SaccaderDecoding(Section):
-    """How images are looked at when a run is asked about them."""
-
-    glimpses: int | None = Field(None, ge=1, description="how many; left out: as many as in training")
-    policy: PolicyName = Field("learned", description="what chooses the places")
-    draw: bool = Field(False, description="draw each place, instead of the best one")
-    occlude: bool = Field(False, description="classify again with what was looked at painted over")
-    seed: int = Field(0, ge=0, lt=2**63, description="of all draws")
-
-
-class Looked(NamedTuple):
-    """What was seen of images."""
-
-    dense: Tensor  # (B, V) mean logits of all places
-    places: Tensor | None = None  # (B, G); None of a model that reads all places at once
-    logits: Tensor | None = None  # (B, G, V) after each glimpse
-
-    @property
-    def last(self) -> Tensor:
-        """The logits (B, V) that the prediction is made from."""
-        return self.dense if self.logits is None else self.logits[:, -1]
-
-
 @torch.no_grad()
-def look(run: OpenedRun, batch: ImageBatch, options: SaccaderDecoding) -> Looked:
-    """Looks at images on the run's device."""
-    model: Any = run.programs.model
-    if isinstance(model, DenseClassifier):
-        return Looked(model.representation(batch.source).logits.mean(1))
-    view = model.view(batch.source)
-    chosen = policy(options.policy, model, batch, view.memory)
-    places = saccades(chosen, glimpses_of(model, batch, options), draw=options.draw)
-    return Looked(view.places.logits.mean(1), places, running_logits(view.places.logits, places))
-
-
-def glimpses_of(model: Any, batch: ImageBatch, options: SaccaderDecoding) -> int:
-    """How many glimpses are asked for; a UsageError if there are fewer places."""
-    asked = options.glimpses or model.glimpses
-    side = model.representation.field.places(batch.source.shape[-1])
-    if asked > side * side:
-        raise UsageError(f"decoding.glimpses: {asked} glimpses cannot be at {side * side} places")
-    return int(asked)
-
-
 def decode(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) -> list[str]:
-    """The class of every image that is likeliest after the last glimpse."""
-    classes = []
+    """The class of every image that is likeliest after the last glimpse, to the second classifier if any."""
+    classes, second = [], second_classifier(run, images, options)
     with seeded(options.seed, run.device):
-        for _, batch, _ in batches(images, run.device, AT_ONCE):
-            logits = known(look(run, batch, options).last, images.classes)
+        for rows, batch, _ in batches(images, run.device, AT_ONCE):
+            looked = look(run, batch, options)
+            logits = known(looked.last, images.classes)
+            if second is not None:
+                logits = _of_second(run, second, images, rows, looked)[:, -1]
             classes += [images.classes[label] for label in logits.argmax(-1).tolist()]
     return classes
 
@@ -95,24 +51,30 @@ def known(logits: Tensor, classes: tuple[str, ...]) -> Tensor:
 def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
     """Accuracies, and where the glimpses are: see `SaccaderFamily.figures`."""
     model: Any = run.programs.model
+    second = second_classifier(run, images, options)
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) or (B, G) of each batch
     seconds, gaze = 0.0, []
     with seeded(options.seed, run.device):
-        for _, batch, boxes in batches(images, run.device, AT_ONCE):
+        for rows, batch, boxes in batches(images, run.device, AT_ONCE):
             began = time.perf_counter()
             looked = look(run, batch, options)
             seconds += time.perf_counter() - began
             figures = _of_labels(looked, batch)
             if looked.places is not None:
                 at = centres(model.representation.field, looked.places, _side(model, batch))
-                figures |= _of_places(model, batch, looked, options) | {"diversity": diversity(at)}
+                figures |= _of_places(model, batch, looked, options)
+                numbers = range(1, at.shape[1] + 1)
+                figures["diversity"] = torch.stack([diversity(at[:, :g]) for g in numbers], -1)
                 figures |= {} if boxes is None else _hits(at, boxes.to(run.device))
                 gaze.append(at.cpu())
+            if second is not None:
+                figures["second"] = _right(_of_second(run, second, images, rows, looked), batch)
             for name, of_images in figures.items():
                 found[name].append(of_images.double().cpu())
     count = len(images.indices)
     means = {name: torch.cat(parts).mean(0) for name, parts in found.items()}
-    ends = {name: float(mean.reshape(-1)[-1]) for name, mean in means.items()}
+    # After the last glimpse; `after` is there the accuracy itself.
+    ends = {name: float(mean.reshape(-1)[-1]) for name, mean in means.items() if name != "after"}
     if gaze and count > 1:
         _, height, width = images.part.size
         ends["alike"] = alikeness(torch.cat(gaze), (height, width))
@@ -123,6 +85,13 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) 
     }
     about = {"images": count, "step": run.step, "seconds": 1000 * seconds / count}
     return {**ends, **by_glimpse, **about}
+
+
+def _of_second(
+    run: OpenedRun, second: SecondClassifier, images: SelectedImages, rows: range, looked: Looked
+) -> Tensor:
+    assert looked.places is not None  # else there was no second classifier
+    return second.logits(run, [images.indices[row] for row in rows], looked.places)
 
 
 def _of_labels(looked: Looked, batch: ImageBatch) -> dict[str, Tensor]:

@@ -32,7 +32,8 @@ from hardpp.tasks.family import (
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.saccader.data import SaccaderData, with_features
-from hardpp.tasks.saccader.evaluation import AT_ONCE, SaccaderDecoding
+from hardpp.tasks.saccader.evaluation import AT_ONCE
+from hardpp.tasks.saccader.looking import SaccaderDecoding
 from hardpp.tasks.saccader.network import (
     SaccaderOptions,
     SaccaderParts,
@@ -50,6 +51,7 @@ DEV_IMAGES = 1000  # of the dev part, for the bound after every epoch
 SCENES = ("mnist-112", "mnist-64")
 
 REPRESENTATION, LOCATIONS, JOINT = "representation", "locations", "joint"
+READ_PIXELS = ("sobel-mean", "sobel-variance")  # guides that features tell nothing
 
 
 def _preset(side: int, stem: int, wide: Sequence[int]) -> Recommended:
@@ -85,6 +87,10 @@ _NO_EMISSIONS = Lack(
     "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
     "take --objective vimco, or --set inference.baseline=leave-one-out",
 )
+
+
+def _on_features(config: RunConfig) -> bool:
+    return "representation" in config.training.frozen and config.guide not in READ_PIXELS
 
 
 class SaccaderFamily(Family):
@@ -146,7 +152,9 @@ class SaccaderFamily(Family):
         "last glimpse and after each; where to look is decided from the whole image",
         "occluded, occluded_random, ...": "with --occlude: share of right labels by all places once what the "
         "glimpses saw is painted over, or as much at random places",
-        "diversity": "mean pixels between two glimpses of an image",
+        "second, second_1, ...": "with --second: share of right labels by the second classifier, which sees "
+        "patches of larger images, after the last glimpse and after each",
+        "diversity, diversity_1, ...": "mean pixels between two glimpses of an image",
         "alike": "mean |cosine| between two images' glimpses, from the middle: 1 is the same gaze for all",
         "hit_first, hit": "share of images whose first glimpse, or any, has its centre in the object's box",
         "images, step, seconds": "how many; the run's step; seconds of looking at 1,000",
@@ -204,7 +212,7 @@ class SaccaderFamily(Family):
 
     def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
         """Features in place of pixels, where the representation does not change."""
-        if "representation" not in config.training.frozen:
+        if not _on_features(config):
             return data
         model: Any = programs.model
         return with_features(data, model.representation)
@@ -212,7 +220,7 @@ class SaccaderFamily(Family):
     def epoch_batches(
         self, config: RunConfig, data: LabelledImages, description: ImagesDescription
     ) -> EpochBatches:
-        workers = config.data.workers if "representation" not in config.training.frozen else 0  # type: ignore[attr-defined]
+        workers = 0 if _on_features(config) else config.data.workers  # type: ignore[attr-defined]
 
         def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
             places = shuffled(len(data.train), config.training.batch_size, config.seed, number)

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from hardpp.decoding.saccades import centres
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.errors import DataError, UsageError
-from hardpp.models.saccader import DenseClassifier
+from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, batches, select
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
-from hardpp.tasks.saccader.evaluation import AT_ONCE, SaccaderDecoding, decode, evaluate, look
+from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
+from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
 from hardpp.types import ImageBatch
 
 
@@ -53,7 +53,7 @@ class SaccaderRun(OpenedRun):
         from hardpp.diagnostics.posterior import sample_posterior
         from hardpp.tasks.saccader.posterior import draw_places
 
-        self._check_glimpses("posterior")
+        check_glimpses(self, "posterior")
         images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
         draw = partial(draw_places, *self.programs, draws=draws)
         model: Any = self.programs.model
@@ -63,7 +63,7 @@ class SaccaderRun(OpenedRun):
         return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
-        self._check_glimpses("alignments")
+        check_glimpses(self, "alignments")
         yield "\t".join(("image", "label", "glimpse", "y", "x", "prediction", "probability"))
         for rows, batch, _ in batches(items, self.device, AT_ONCE):
             centre, probability = self._shown(batch, [items.indices[row] for row in rows], of)
@@ -78,7 +78,7 @@ class SaccaderRun(OpenedRun):
     def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
-        self._check_glimpses("plots")
+        check_glimpses(self, "plots")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         model: Any = self.programs.model
         side = model.representation.field.side
@@ -123,9 +123,3 @@ class SaccaderRun(OpenedRun):
         with torch.no_grad():
             logits = running_logits(model.view(batch.source).places.logits, places)
         return centres(model.representation.field, places, side), logits.softmax(-1)
-
-    def _check_glimpses(self, what: str) -> None:
-        if isinstance(self.programs.model, DenseClassifier):
-            raise UsageError(
-                f"this run reads all places at once, so there are no {what}", "train its other stages"
-            )
