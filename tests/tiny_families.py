@@ -98,6 +98,11 @@ def _wrong_labels(run: OpenedRun, images: Any, texts: Sequence[str]) -> tuple[st
     return "error_mean", sum(text != label for text, label in zip(texts, labels, strict=True)) / len(labels)
 
 
+def _right_labels(run: OpenedRun, images: Any, texts: Sequence[str]) -> tuple[str, float]:
+    _, wrong = _wrong_labels(run, images, texts)
+    return "accuracy", 1 - wrong
+
+
 def _same_sentences(run: OpenedRun, items: Any, texts: Sequence[str]) -> tuple[str, float]:
     captions = dict(zip(items.part.names, items.part.captions, strict=True))
     right = [
@@ -189,6 +194,23 @@ FAMILIES: dict[str, TinyFamily] = {
         "variational",
         "images",
         _wrong_labels,
+        together=False,
+    ),
+    "saccader": TinyFamily(
+        lambda folder: write_idx(folder, side=21),
+        _change_labels,
+        {
+            "data": {"side": 21},
+            "network": {
+                **{"stem": 4, "planes": [4], "blocks": [1], "strides": [2], "wide": [1], "glimpses": 2},
+            },
+            "training": {"batch_size": 8, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+            "stages": ["joint"],
+        },
+        "label-aware",
+        "images",
+        _right_labels,
         together=False,
     ),
     "caption": TinyFamily(
