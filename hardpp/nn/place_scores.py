@@ -58,8 +58,8 @@ class Central(nn.Module):
         self.field = field
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """(B, A), minus the distance in places, of images (B, channels, height, width)."""
-        C = self.field.places(images.shape[-1])
+        """(B, A), minus the distance in places, of images (B, channels, height, width), or their features."""
+        C = images.shape[-1] if images.is_floating_point() else self.field.places(images.shape[-1])
         row = torch.arange(C, device=images.device) - (C - 1) / 2
         distance = torch.hypot(row.unsqueeze(-1), row.unsqueeze(0)).flatten()
         # Equal scores would be taken in an order that is not defined.
