@@ -29,6 +29,7 @@ else:
 
 Report = Callable[[str], None]  # told in a few words what is going on
 Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
+Animations = Iterator[tuple[str, Sequence[Figure]]]  # the same of frames
 
 
 class Decoded(NamedTuple):
@@ -151,6 +152,16 @@ class OpenedRun(ABC):
         return dict(self._plot(self._items(items), count, names))
 
     @mended()
+    def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
+        """The same as moving pictures, frames of one size each, where the model looks at one thing at a time.
+
+        Raises:
+            UsageError: models of this family do not; or there is no item of a name.
+        """
+        check_number("count", count, 1)
+        return dict(self._animate(self._items(items), count, names))
+
+    @mended()
     def compare_gradients(
         self,
         items: Any = None,
@@ -239,7 +250,7 @@ class OpenedRun(ABC):
     @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # And only if it declares `inputs`, or a form of files.
+    # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
@@ -248,3 +259,7 @@ class OpenedRun(ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
+
+    def _animate(self, items: Any, count: int, names: Sequence[str]) -> Animations:
+        what = f"model {self.family.name} does not look at one thing after the other, so nothing moves"
+        raise UsageError(what, "plot figures, which do not move: png, svg or pdf")

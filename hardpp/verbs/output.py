@@ -4,7 +4,7 @@ With `force` a file that exists is replaced; see `hardpp.data.atomic_files.write
 """
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
+_FRAME_MS, _LAST_FRAME_MS = 900, 2500
 
 
 def write_lines(make: Callable[[], Iterable[str]], out: Path | None, force: bool) -> None:
@@ -53,6 +54,23 @@ def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix.lower().removeprefix("."), dpi=200)
     write_file(path, picture.getvalue(), force=force)
+
+
+def write_animation(frames: Sequence["Figure"], path: Path, *, force: bool = False) -> None:
+    """Writes frames of one size as a GIF that begins anew after the last, which stays longer."""
+    from PIL import Image
+
+    check_writable(path, force=force)
+    drawn = []
+    for frame in frames:
+        picture = io.BytesIO()
+        frame.savefig(picture, format="png", dpi=100)
+        drawn.append(Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE))
+    first, *others = drawn
+    lengths = [_FRAME_MS] * len(others) + [_LAST_FRAME_MS]
+    moving = io.BytesIO()
+    first.save(moving, "GIF", save_all=True, append_images=others, duration=lengths, loop=0)
+    write_file(path, moving.getvalue(), force=force)
 
 
 def check_figure(path: Path, *, force: bool = False) -> None:

@@ -36,15 +36,19 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 @click.option("--out", type=PATH, help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many items.")
 @click.option("--source", "names", multiple=True, help="Draw the item of this name instead; repeatable.")
-@style_option("png", "svg", "pdf")
+@style_option("png", "svg", "pdf", "gif")
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
     run: Any, items: Any, out: Path | None, count: int, names: tuple[str, ...], style: str, force: bool
 ) -> None:
-    """Draw where each output attends: by the prior, the guide and the exact posterior."""
-    from hardpp.verbs.output import write_figure
+    """Draw where each output attends: by the prior, the guide and the exact posterior.
 
-    for name, figure in run.plot(*names, items=items, count=count).items():
+    Of models that look at one thing after the other (glimpse, saccader), gif shows the glimpses as they come.
+    """
+    from hardpp.verbs.output import write_animation, write_figure
+
+    make, write = (run.animate, write_animation) if style == "gif" else (run.plot, write_figure)
+    for name, drawn in make(*names, items=items, count=count).items():
         path = (out or run.path / "plots") / f"{name}.{style}"
-        write_figure(figure, path, force=force)
+        write(drawn, path, force=force)
         click.echo(path)

@@ -3,7 +3,7 @@
 Shapes: B images, G glimpses, V labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, batches, select
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import Animations, DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import ImageBatch
 
 _SEED = 0  # of `_shown_locations`, so that every verb shows an image alike
@@ -77,6 +77,17 @@ class GlimpseRun(OpenedRun):
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
     def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
+        for name, draw, _ in self._drawn(items, count, names):
+            yield name, draw()
+
+    def _animate(self, items: SelectedImages, count: int, names: Sequence[str]) -> Animations:
+        for name, draw, glimpses in self._drawn(items, count, names):
+            yield name, [draw(shown=number) for number in range(1, glimpses + 1)]
+
+    # Of each image the name of its file, what draws it, and how many glimpses there are.
+    def _drawn(
+        self, items: SelectedImages, count: int, names: Sequence[str]
+    ) -> Iterator[tuple[str, Callable[..., Any], int]]:
         from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         model: Any = self.programs.model
@@ -91,7 +102,8 @@ class GlimpseRun(OpenedRun):
             centre, scale, _ = model.space.locations(locations[0])
             corners = model.sensor.corners(centre, scale, *batch.source.shape[-2:])  # (G, windows, 2)
             sides = model.sensor.sides(scale, centre.device).expand(corners.shape[:-1])
-            figure = glimpse_figure(
+            draw = partial(
+                glimpse_figure,
                 pixels,
                 corners.cpu().numpy(),
                 sides.cpu().numpy(),
@@ -101,7 +113,7 @@ class GlimpseRun(OpenedRun):
                 gold=None if boxes is None else boxes[0].tolist(),
                 title=items.names[row],
             )
-            yield files[row], figure
+            yield files[row], draw, len(corners)
 
     # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
     # guide's, which may know the label, or one of `decoding.particles` of the guide, picked by its weight

@@ -3,7 +3,7 @@
 Shapes: B images, G glimpses, V labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, batches, select
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import Animations, DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
 from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
 from hardpp.types import ImageBatch
@@ -64,9 +64,12 @@ class SaccaderRun(OpenedRun):
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         check_glimpses(self, "alignments")
+        model: Any = self.programs.model
+        field = model.representation.field
         yield "\t".join(("image", "label", "glimpse", "y", "x", "prediction", "probability"))
         for rows, batch, _ in batches(items, self.device, AT_ONCE):
-            centre, probability = self._shown(batch, [items.indices[row] for row in rows], of)
+            places, probability = self._shown(batch, [items.indices[row] for row in rows], of)
+            centre = centres(field, places, field.places(batch.source.shape[-1]))
             best = probability[..., : len(items.classes)].max(-1)
             of_images = (batch.target, centre, best.indices, best.values)
             for row, label, *of_image in zip(rows, *(each.tolist() for each in of_images), strict=True):
@@ -76,30 +79,45 @@ class SaccaderRun(OpenedRun):
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
     def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
+        for name, draw, _ in self._drawn(items, count, names):
+            yield name, draw()
+
+    def _animate(self, items: SelectedImages, count: int, names: Sequence[str]) -> Animations:
+        for name, draw, glimpses in self._drawn(items, count, names):
+            yield name, [draw(shown=number) for number in range(1, glimpses + 1)]
+
+    # Of each image the name of its file, what draws it, and how many glimpses there are.
+    def _drawn(
+        self, items: SelectedImages, count: int, names: Sequence[str]
+    ) -> Iterator[tuple[str, Callable[..., Any], int]]:
         from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         check_glimpses(self, "plots")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         model: Any = self.programs.model
-        side = model.representation.field.side
+        field = model.representation.field
         for row in named_items(items.names, names, count, "images"):
             batch, boxes = items.batch(slice(row, row + 1))
             pixels = batch.source[0].movedim(0, -1).numpy()
-            centre, probability = self._shown(batch.to(self.device), [items.indices[row]], "prior")
-            corners = (centre[0] - side / 2).unsqueeze(1).cpu()  # (G, 1, 2)
-            figure = glimpse_figure(
+            places, probability = self._shown(batch.to(self.device), [items.indices[row]], "prior")
+            _, height, width = items.part.size
+            seen = field.seen(places[0].unsqueeze(-1), field.places(width), height, width)  # by each alone
+            corners = field.corners(places[0], field.places(width)).unsqueeze(1)  # (G, 1, 2)
+            draw = partial(
+                glimpse_figure,
                 pixels,
-                corners.numpy(),
-                [[side]] * len(corners),
+                corners.cpu().numpy(),
+                [[field.side]] * len(corners),
                 probability[0, :, : len(items.classes)].cpu().numpy(),
                 items.classes,
                 label=int(batch.target[0]),
                 gold=None if boxes is None else boxes[0].tolist(),
                 title=items.names[row],
+                seen=seen.cumsum(0).bool().cpu().numpy(),
             )
-            yield files[row], figure
+            yield files[row], draw, len(corners)
 
-    # Centres (B, G, 2) in pixels and probabilities (B, G, V): of the model's best places ("prior"), of a draw
+    # Places (B, G) and probabilities (B, G, V): of the model's best places ("prior"), of a draw
     # of the guide, or of one of several draws, picked by its weight ("posterior").
     def _shown(self, batch: ImageBatch, indices: Sequence[int], of: str) -> tuple[Tensor, Tensor]:
         import torch
@@ -109,12 +127,11 @@ class SaccaderRun(OpenedRun):
         from hardpp.tasks.saccader.posterior import best_draw
 
         model: Any = self.programs.model
-        side = model.representation.field.places(batch.source.shape[-1])
         if of == "prior":
             looked = look(self, batch, self.decoding({}))
             assert looked.places is not None
             assert looked.logits is not None
-            return centres(model.representation.field, looked.places, side), looked.logits.softmax(-1)
+            return looked.places, looked.logits.softmax(-1)
         drawn = []
         for index, image in one_by_one([(indices, batch)]):
             with seeded(stream(self.decoding({}).seed, index), self.device):
@@ -122,4 +139,4 @@ class SaccaderRun(OpenedRun):
         places = torch.cat(drawn)
         with torch.no_grad():
             logits = running_logits(model.view(batch.source).places.logits, places)
-        return centres(model.representation.field, places, side), logits.softmax(-1)
+        return places, logits.softmax(-1)
