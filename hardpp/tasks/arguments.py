@@ -1,11 +1,12 @@
 """What the methods of an opened run are given, checked first: a UsageError names what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from hardpp.config import problems
 from hardpp.errors import UsageError
 
 
@@ -49,3 +50,19 @@ def check_items(items: Any, selection: type, item: type) -> Any:
     if not fit:
         raise UsageError(f"items are what select() gives, not {shorten(repr(items), 60, placeholder=' ...')}")
     return items
+
+
+def check_options(family: Any, stored: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    """A run's options of decoding with those given now on top, of a family's schema.
+
+    Raises:
+        UsageError: an option that the family does not have, or a wrong value.
+    """
+    schema, name = family.decoding, family.name
+    if foreign := [key for key in given if key not in schema.model_fields]:
+        sentence = "; ".join(f"--{key.replace('_', '-')} is not for model {name}" for key in foreign)
+        raise UsageError(sentence, f"hardpp models {name} lists the options of its decoding")
+    options = {**stored, **given}
+    if wrong := problems(schema, options):
+        raise UsageError("; ".join(wrong))
+    return schema(**options)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 
-from hardpp.config import RunConfig, problems
+from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
 
@@ -153,11 +153,7 @@ class OpenedRun(ABC):
 
     @mended()
     def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
-        """The same as moving pictures, frames of one size each, where the model looks at one thing at a time.
-
-        Raises:
-            UsageError: models of this family do not; or there is no item of a name.
-        """
+        """The same as frames of moving pictures, of models that look at one thing after the other."""
         check_number("count", count, 1)
         return dict(self._animate(self._items(items), count, names))
 
@@ -189,19 +185,8 @@ class OpenedRun(ABC):
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
-        """The options of decoding: the run's own, with those given now on top.
-
-        Raises:
-            UsageError: an option that the family does not have, or a wrong value.
-        """
-        schema, name = self.family.decoding, self.family.name
-        if foreign := [key for key in given if key not in schema.model_fields]:
-            sentence = "; ".join(f"--{key.replace('_', '-')} is not for model {name}" for key in foreign)
-            raise UsageError(sentence, f"hardpp models {name} lists the options of its decoding")
-        options = {**self.config.decoding, **given}
-        if wrong := problems(schema, options):
-            raise UsageError("; ".join(wrong))
-        return schema(**options)
+        """The options of decoding: the run's own, with those given now on top, checked."""
+        return check_options(self.family, self.config.decoding, given)
 
     def data_config(self, data: str | None) -> Any:
         """How the run's data are read (the family's `data`), or how all of other data are."""
@@ -261,5 +246,5 @@ class OpenedRun(ABC):
         raise NotImplementedError
 
     def _animate(self, items: Any, count: int, names: Sequence[str]) -> Animations:
-        what = f"model {self.family.name} does not look at one thing after the other, so nothing moves"
-        raise UsageError(what, "plot figures, which do not move: png, svg or pdf")
+        what = f"model {self.family.name} does not look at one thing after the other: nothing moves"
+        raise UsageError(what, "give --format png, svg or pdf")
