@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hardpp.config import RunConfig, read_toml
 from hardpp.data.atomic_files import write_file
@@ -37,9 +37,11 @@ def versions() -> dict[str, str]:
 
 def named_code(tables: Mapping[str, Any]) -> list[str]:
     """Names of classes, not ours, that would be imported by who uses a run of this configuration."""
-    decoding = tables.get("decoding")
+    before, decoding = tables.get("before"), tables.get("decoding")
+    listed = before if isinstance(before, list) else []
+    stages = [dict(stage) for stage in listed if isinstance(stage, Mapping | BaseModel)]
     options = decoding.values() if isinstance(decoding, Mapping) else ()
-    names = [tables.get(key) for key in NAMES]
+    names = [stage.get(key) for stage in (tables, *stages) for key in NAMES]
     return [name for name in (*names, *options) if isinstance(name, str) and is_foreign(name)]
 
 

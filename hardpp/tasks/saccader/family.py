@@ -79,10 +79,6 @@ _PAPER = Recommended(
     stages={LOCATIONS: {"network": {"glimpses": 12}}},
 )
 
-_NO_RELAXED = Lack(
-    "{objective} needs places that are weights over places, with a gradient, and a step may go nowhere twice",
-    "take one that draws, such as rloo, vimco or rws",
-)
 _NO_EMISSIONS = Lack(
     "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
     "take --objective vimco, or --set inference.baseline=leave-one-out",
@@ -179,7 +175,7 @@ class SaccaderFamily(Family):
                 REPRESENTATION: {"optimiser": {"learning_rate": 3e-3}, "training": {"max_epochs": 10}},
                 LOCATIONS: {"optimiser": {"learning_rate": 1e-3}, "training": {"max_epochs": 5}},
             },
-            guides=dict.fromkeys(("hybrid", "rloo", "reinforce", "exact", "enum", "imitation"), "prior"),
+            guides=dict.fromkeys(("hybrid", "rloo", "reinforce", "exact", "soft", "imitation"), "prior"),
             options={
                 "hybrid": {"particles": 2, "baseline": "batch"},
                 "rloo": {"particles": 2},
@@ -188,7 +184,7 @@ class SaccaderFamily(Family):
         )
 
     def lacks(self, network: SaccaderOptions) -> Mapping[Need, Lack]:
-        return {"relaxable": _NO_RELAXED, "emission-counts": _NO_EMISSIONS}
+        return {"emission-counts": _NO_EMISSIONS}
 
     def load(self, config: SaccaderData, report: Report) -> LabelledImages:
         options = corpora.ImageOptions(
