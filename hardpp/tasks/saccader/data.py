@@ -14,6 +14,7 @@ from hardpp.config import DataConfig
 from hardpp.data.images.labelled import ImagePart, ImagesWithBoxes, LabelledImages
 from hardpp.data.images.resized_pictures import plain
 from hardpp.nn.bagnet import BagNet
+from hardpp.nn.modes import evaluating
 
 REMEMBERED = 3 * 2**30  # bytes of features that are kept
 
@@ -64,11 +65,9 @@ class Features:
 
     @torch.no_grad()
     def _computed(self, places: list[int]) -> dict[int, Tensor]:
-        network = self.network
-        training, device = network.training, network.mean.device
-        pixels = self.part.read(places).pixels.to(device)
-        features = network.eval().features(pixels).cpu()
-        network.train(training)
+        pixels = self.part.read(places).pixels.to(self.network.mean.device)
+        with evaluating(self.network):
+            features = self.network.features(pixels).cpu()
         found = dict(zip(places, features, strict=True))
         for place, each in found.items():
             if self._bytes + each.nbytes <= REMEMBERED:

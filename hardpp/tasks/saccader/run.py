@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hardpp.decoding.saccades import centres
@@ -51,15 +52,17 @@ class SaccaderRun(OpenedRun):
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.glimpse_posterior import Images, one_by_one
         from hardpp.diagnostics.posterior import sample_posterior
-        from hardpp.tasks.saccader.posterior import draw_places
+        from hardpp.tasks.saccader.posterior import PlaceLabels, draw_places
 
         check_glimpses(self, "posterior")
         images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
-        draw = partial(draw_places, *self.programs, draws=draws)
+        draw = partial(draw_places, *self.programs, draws=draws, exact=exact)
         model: Any = self.programs.model
-        outputs = model.representation.readout.out_channels
+        outputs, field = model.representation.readout.out_channels, model.representation.field
         extra = [f"class {number}" for number in range(len(items.classes), outputs)]
-        labels = Images(items.names, [*items.classes, *extra])
+        side = field.places(items.part.size[-1])
+        corners = field.corners(torch.arange(side**2), side)
+        labels = PlaceLabels(Images(items.names, [*items.classes, *extra]), corners)
         return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
@@ -120,8 +123,6 @@ class SaccaderRun(OpenedRun):
     # Places (B, G) and probabilities (B, G, V): of the model's best places ("prior"), of a draw
     # of the guide, or of one of several draws, picked by its weight ("posterior").
     def _shown(self, batch: ImageBatch, indices: Sequence[int], of: str) -> tuple[Tensor, Tensor]:
-        import torch
-
         from hardpp.decoding.saccades import running_logits
         from hardpp.diagnostics.glimpse_posterior import one_by_one
         from hardpp.tasks.saccader.posterior import best_draw
