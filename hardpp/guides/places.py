@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.nn.bagnet import BagNet
+from hardpp.nn.modes import evaluating
 from hardpp.nn.place_attention import PlaceAttention
 from hardpp.ops.visited import barred, visit
 from hardpp.types import ImageBatch
@@ -99,10 +100,8 @@ class LabelAwarePlaces(PyroModule):
 
     def forward(self, batch: ImageBatch) -> list[Tensor]:
         """Runs the guide; returns the place of each glimpse, (..., B)."""
-        training = self.representation.training
-        with torch.no_grad():
-            places = self.representation.eval()(batch.source)
-            self.representation.train(training)
+        with torch.no_grad(), evaluating(self.representation):
+            places = self.representation(batch.source)
             log_p = places.logits.log_softmax(-1)  # (B, A, V)
             right = log_p.gather(-1, batch.target.view(-1, 1, 1).expand(-1, log_p.shape[1], 1)).squeeze(-1)
         memory = self.attention.memory(places.features, places.what) + self.embedding(batch.target).unsqueeze(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d
 
 from hardpp.nn.bagnet import BagNet
+from hardpp.nn.modes import evaluating
 from hardpp.ops.receptive_field import ReceptiveField
 
 Target = Literal["predicted", "label", "max"]
@@ -24,7 +25,7 @@ Statistic = Literal["mean", "variance"]
 
 
 class OrderedLogits(nn.Module):
-    """Scores by the logits of a representation, which gets no gradient.
+    """Scores by the logits of a representation, which gets no gradient and whose statistics do not move.
 
     Args:
         representation: gives every place its logits.
@@ -39,7 +40,8 @@ class OrderedLogits(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """(B, A), in nats, of images (B, channels, height, width), or their features, and labels (B,)."""
-        logits = self.representation(images).logits  # (B, A, V)
+        with evaluating(self.representation):
+            logits = self.representation(images).logits  # (B, A, V)
         if self.target == "max":
             return logits.max(-1).values
         label = labels if self.target == "label" else logits.mean(1).argmax(-1)

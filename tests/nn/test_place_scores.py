@@ -30,6 +30,17 @@ def test_ordered_logits_by_class(target: Any) -> None:
     assert predicted != batch.target.tolist()
 
 
+def test_ordered_logits_leave_the_representation_as_it_was() -> None:
+    network, batch = bag().train(), images(4, 9)
+    network.head.eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    scores = OrderedLogits(network)(batch.source, batch.target)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert network.trunk.training
+    assert not network.head.training
+    assert torch.equal(scores, OrderedLogits(network.eval())(batch.source, batch.target))
+
+
 def test_the_nearest_to_the_centre_come_first_and_of_equals_the_earlier() -> None:
     for C in (1, 2, 3, 6, 7, 19):
         field = ReceptiveField(5, 2)
