@@ -54,7 +54,7 @@ class Session:
         pyro.set_rng_seed(config.seed)
         programs = self.family.build(config, self.description)
         if config.init_from is not None and not restored:
-            initialise(programs, config, self.description, Path(config.init_from))
+            initialise(programs, config, self.description, Path(config.init_from), report)
         self.programs = Programs(*(program.to(self.device) for program in programs))
         self.frozen = [_frozen(self.programs.model, name) for name in config.training.frozen]
         self.objective = catalogue.objective(config.objective, config.inference)
@@ -135,11 +135,18 @@ def _frozen(model: torch.nn.Module, name: str) -> torch.nn.Module:
     return module.requires_grad_(False)
 
 
-def initialise(programs: Programs, config: RunConfig, description: Description, folder: Path) -> None:
+def initialise(
+    programs: Programs,
+    config: RunConfig,
+    description: Description,
+    folder: Path,
+    report: Callable[[str], None],
+) -> None:
     """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
 
-    The data may be others, as long as symbols keep their numbers. Of classes that the other run names those
-    of `config` are trusted.
+    The data may be others, as long as symbols keep their numbers. Modules that the other model does not have
+    at all, as after an early stage of training, begin anew, and `report` is told. Of classes that the other
+    run names those of `config` are trusted.
 
     Raises:
         UsageError: the other run has other symbols, or networks of other sizes.
@@ -151,12 +158,19 @@ def initialise(programs: Programs, config: RunConfig, description: Description, 
         what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"
         raise UsageError(what, "train it on data with the same ones")
     try:
-        programs.model.load_state_dict(other.programs.model.state_dict())
+        given = other.programs.model.state_dict()
+        parts = {name.partition(".")[0] for name in given}
+        ours = programs.model.state_dict()
+        anew = {name: value for name, value in ours.items() if name.partition(".")[0] not in parts}
+        programs.model.load_state_dict({**anew, **given})
+        if anew:
+            names = ", ".join(dict.fromkeys(name.partition(".")[0] for name in anew))
+            report(f"--init-from {folder}: that run has no {names}, which begin anew")
         if config.guide == other.config.guide:
             programs.guide.load_state_dict(other.programs.guide.state_dict())
     except RuntimeError as error:
-        theirs, ours = ({"model": which.model, "network": which.network} for which in (other.config, config))
-        difference = differing(theirs, ours) or "made for data of another size"
+        there, here = ({"model": which.model, "network": which.network} for which in (other.config, config))
+        difference = differing(there, here) or "made for data of another size"
         raise UsageError(f"--init-from {folder}: that run has another network ({difference})") from error
 
 

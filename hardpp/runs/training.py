@@ -53,7 +53,8 @@ def run_in_folder(
         place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
         data = None
         for number in range(place.stage, len(stages)):
-            session = Session(stages[number], report, restored=newest is not None, data=data)
+            given = newest is not None or number > 0  # its weights come from a checkpoint of this run
+            session = Session(stages[number], report, restored=given, data=data)
             if newest is None and not number:
                 _ = session.dev  # data that cannot be read are known before anything is written
             if data is None and begun:
