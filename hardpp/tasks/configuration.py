@@ -5,7 +5,6 @@ family. The whole is checked at once, before any data is read.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,13 +25,12 @@ T = TypeVar("T")
 class _Problems:
     """Sentences about what is wrong, and hints, collected so that all are told at once."""
 
-    def __init__(self, prefix: str = "") -> None:
-        self.prefix = prefix
+    def __init__(self) -> None:
         self.sentences: list[str] = []
         self.hints: list[str] = []
 
     def add(self, *sentences: str, hint: str = "") -> None:
-        self.sentences += [self.prefix + sentence for sentence in sentences]
+        self.sentences += sentences
         self.hints += [hint] if hint else []
 
     def collect(self, attempt: Callable[[], T]) -> T | None:
@@ -45,7 +43,16 @@ class _Problems:
 
     def check(self) -> None:
         if self.sentences:
-            raise UsageError("; ".join(dict.fromkeys(self.sentences)), "; ".join(dict.fromkeys(self.hints)))
+            raise _Wrong(self)
+
+
+class _Wrong(UsageError):
+    """All problems in one sentence."""
+
+    def __init__(self, problems: _Problems):
+        told = ("; ".join(dict.fromkeys(each)) for each in (problems.sentences, problems.hints))
+        super().__init__(*told)
+        self.problems = problems
 
 
 def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
@@ -63,9 +70,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     if model is None:
         return _resolved(Planned("", {key: value for key, value in tables.items() if key not in KEYS}))
     plan = planned(model, tables)
-    *before, last = [wrong.collect(partial(_resolved, stage)) for stage in plan]
-    wrong.check()
-    assert last is not None
+    *before, last = _all_resolved(plan)
     if not before:
         return last
     fields = StageConfig.model_fields.keys() - {"name"}
@@ -76,8 +81,26 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     return last.model_copy(update={"stage": plan[-1].name, "before": stages})
 
 
+# The configuration of each stage. What is wrong with all of them is told once.
+def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
+    configs, wrong, found = [], _Problems(), dict[str, _Problems]()
+    for stage in plan:
+        try:
+            configs.append(_resolved(stage))
+        except _Wrong as error:
+            found[stage.name] = error.problems
+    everywhere = [each.sentences for each in found.values()] if len(found) == len(plan) else [[]]
+    for name, of_stage in found.items():
+        for sentence in of_stage.sentences:
+            shared = len(plan) == 1 or all(sentence in sentences for sentences in everywhere)
+            wrong.add(sentence if shared else f"stage {name}: {sentence}")
+        wrong.hints += of_stage.hints
+    wrong.check()
+    return configs
+
+
 def _resolved(stage: Planned) -> RunConfig:
-    tables, wrong = dict(stage.tables), _Problems(f"stage {stage.name}: " if stage.name else "")
+    tables, wrong = dict(stage.tables), _Problems()
     model = wrong.collect(lambda: family(_name(tables, "model")))
     schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
     wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
@@ -179,7 +202,8 @@ def _check_family(
     if (preset := _name(tables, "preset")) not in model.presets:
         wrong.add(unknown("preset", preset, model.presets))
     if guide not in model.guides:
-        wrong.add(unknown("guide", guide, model.guides))
+        if spec is not None or "guide" in tables:  # what is left out goes by the objective
+            wrong.add(unknown("guide", guide, model.guides))
     elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
         objective, default = _name(tables, "objective"), _default_guide(model, spec)
         instead = f"leave --guide out or give {default}, not {guide}"

@@ -13,6 +13,7 @@ those to run; `stage.NAME.SECTION.KEY`, a setting of one stage.
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from hardpp.config import merge, parse_setting, unknown
@@ -44,7 +45,7 @@ def planned(model: Family, tables: Mapping[str, Any]) -> list[Planned]:
     stages = [Planned(stage.name, merge([shared, stage.settings])) for stage in model.before]
     stages.append(Planned(model.stage if stages else "", run))
     for table in map(_table, _list(tables, "then")):
-        name = str(table.get("name", table["objective"]))
+        name = str(table.get("name") or table["objective"])
         settings = {key: value for key, value in table.items() if key != "name"}
         stages.append(Planned(name, merge([shared, settings])))
     own = len(model.before)
@@ -56,10 +57,10 @@ def planned(model: Family, tables: Mapping[str, Any]) -> list[Planned]:
 def parse_then(text: str) -> dict[str, Any]:
     """One `--then "OBJECTIVE KEY=VALUE ..."` as a table, such as `rloo guide=prior training.max_epochs=5`."""
     try:
-        objective, *settings = shlex.split(text)
+        objective, *settings = shlex.split(text) or [""]
     except ValueError as error:
         raise UsageError(f"--then {text!r} is not of the form OBJECTIVE KEY=VALUE ... ({error})") from error
-    if "=" in objective:
+    if "=" in objective or not objective:
         raise UsageError(f"--then {text!r} does not begin with an objective")
     return merge([{"objective": objective}, *map(parse_setting, settings)])
 
@@ -75,10 +76,14 @@ def _table(then: Any) -> dict[str, Any]:
 
 
 def _distinct(stages: Sequence[Planned]) -> list[Planned]:
-    names, distinct = [stage.name for stage in stages], []
-    for place, stage in enumerate(stages):
-        number = names[: place + 1].count(stage.name)
-        distinct.append(stage if number == 1 else stage._replace(name=f"{stage.name}-{number}"))
+    names = [stage.name for stage in stages]
+    distinct: list[Planned] = []
+    for stage in stages:
+        numbered = (f"{stage.name}-{number}" for number in count(2))
+        free = (name for name in numbered if name not in names)
+        taken = stage.name in [earlier.name for earlier in distinct]
+        distinct.append(stage._replace(name=next(free)) if taken else stage)
+        names.append(distinct[-1].name)
     return distinct
 
 
@@ -99,8 +104,9 @@ def _given(stages: list[Planned], tables: Mapping[str, Any]) -> Iterator[Planned
     for name, table in given.items():
         if name not in names:
             raise UsageError(_no_stage(name, names))
-        wrong = [key for key in table if key not in _OF_A_STAGE] if isinstance(table, Mapping) else [table]
-        if wrong:
+        if not isinstance(table, Mapping):
+            raise UsageError(f"stage.{name} is a table of settings, not {table!r}")
+        if wrong := [key for key in table if key not in _OF_A_STAGE]:
             where = ", ".join(_OF_A_STAGE)
             raise UsageError(f"stage.{name} has no {wrong[0]!r} of its own (it may have {where})")
     for stage in stages:
