@@ -4,9 +4,9 @@ Under what the user gives lies the preset, and under that what is recommended fo
 family. The whole is checked at once, before any data is read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,43 +16,10 @@ from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import family, objective_spec, short_name
 from hardpp.tasks.family import Family, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
+from hardpp.tasks.problems import Problems, Wrong
 from hardpp.tasks.stages import KEYS, Planned, planned
 
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
-T = TypeVar("T")
-
-
-class _Problems:
-    """Sentences about what is wrong, and hints, collected so that all are told at once."""
-
-    def __init__(self) -> None:
-        self.sentences: list[str] = []
-        self.hints: list[str] = []
-
-    def add(self, *sentences: str, hint: str = "") -> None:
-        self.sentences += sentences
-        self.hints += [hint] if hint else []
-
-    def collect(self, attempt: Callable[[], T]) -> T | None:
-        """What an attempt gives; None, and one more problem, if it is refused."""
-        try:
-            return attempt()
-        except UsageError as error:
-            self.add(str(error), hint=error.hint)
-            return None
-
-    def check(self) -> None:
-        if self.sentences:
-            raise _Wrong(self)
-
-
-class _Wrong(UsageError):
-    """All problems in one sentence."""
-
-    def __init__(self, problems: _Problems):
-        told = ("; ".join(dict.fromkeys(each)) for each in (problems.sentences, problems.hints))
-        super().__init__(*told)
-        self.problems = problems
 
 
 def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
@@ -65,7 +32,7 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
-    tables, wrong = _renamed(merge(layers)), _Problems()
+    tables, wrong = _renamed(merge(layers)), Problems()
     model = wrong.collect(lambda: family(_name(tables, "model")))
     if model is None:
         return _resolved(Planned("", {key: value for key, value in tables.items() if key not in KEYS}))
@@ -83,11 +50,11 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
 
 # The configuration of each stage. What is wrong with all of them is told once.
 def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
-    configs, wrong, found = [], _Problems(), dict[str, _Problems]()
+    configs, wrong, found = [], Problems(), dict[str, Problems]()
     for stage in plan:
         try:
             configs.append(_resolved(stage))
-        except _Wrong as error:
+        except Wrong as error:
             found[stage.name] = error.problems
     everywhere = [each.sentences for each in found.values()] if len(found) == len(plan) else [[]]
     for name, of_stage in found.items():
@@ -100,7 +67,7 @@ def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
 
 
 def _resolved(stage: Planned) -> RunConfig:
-    tables, wrong = dict(stage.tables), _Problems()
+    tables, wrong = dict(stage.tables), Problems()
     model = wrong.collect(lambda: family(_name(tables, "model")))
     schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
     wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
@@ -196,7 +163,7 @@ def _default_guide(model: Family, spec: ObjectiveSpec) -> str:
 
 
 def _check_family(
-    wrong: _Problems, model: Family, spec: ObjectiveSpec | None, tables: Mapping[str, Any]
+    wrong: Problems, model: Family, spec: ObjectiveSpec | None, tables: Mapping[str, Any]
 ) -> None:
     guide = _name(tables, "guide")
     if (preset := _name(tables, "preset")) not in model.presets:
@@ -220,7 +187,7 @@ def _check_family(
 
 # Completes the objective's options, and makes it, unless something is wrong with them.
 def _check_options(
-    wrong: _Problems, spec: ObjectiveSpec, tables: dict[str, Any], recommended: Recommended
+    wrong: Problems, spec: ObjectiveSpec, tables: dict[str, Any], recommended: Recommended
 ) -> SurrogateObjective | None:
     options = with_settings(spec, _table(tables, "inference"), recommended.single_particle_baseline)
     tables["inference"] = options
@@ -233,7 +200,7 @@ def _check_options(
 
 
 def _check_needs(
-    wrong: _Problems, model: Family, objective: SurrogateObjective, tables: Mapping[str, Any]
+    wrong: Problems, model: Family, objective: SurrogateObjective, tables: Mapping[str, Any]
 ) -> None:
     lacks = model.lacks(model.network(**_table(tables, "network")))
     for need in sorted(objective.needs & lacks.keys()):
