@@ -166,7 +166,8 @@ def initialise(
         if anew:
             names = ", ".join(dict.fromkeys(name.partition(".")[0] for name in anew))
             report(f"--init-from {folder}: that run has no {names}, which begin anew")
-        if config.guide == other.config.guide:
+        # One without weights of its own may hold the model's, which are given.
+        if config.guide == other.config.guide and other.family.guides[config.guide].trained:
             programs.guide.load_state_dict(other.programs.guide.state_dict())
     except RuntimeError as error:
         there, here = ({"model": which.model, "network": which.network} for which in (other.config, config))
