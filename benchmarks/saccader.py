@@ -5,11 +5,11 @@
     python benchmarks/saccader.py --table runs/saccader
     python benchmarks/saccader.py --quick
 
-Of each data set and seed, one run trains the representation and the locations; from its weights the joint
-stage is trained by the paper's estimator, rloo, vimco and rws (the last with the guide that knows the label),
-all with as many images seen and as many draws of each. `without locations` trains representation and joint
-stage alone; its first stage is trained again, with the same seed. Each run is evaluated on the test part; the
-policies are compared on the network of the paper's estimator.
+Of each data set and seed, one run trains the representation, and one from its weights the locations. From
+those the joint stage is trained by the paper's estimator, rloo, vimco and rws (the last with the guide that
+knows the label), all with as many images seen and as many draws of each; `without-locations` is the paper's
+from the representation alone. Each run is evaluated on the test part, at six glimpses whatever it was trained
+with; the policies are compared on the network of the paper's estimator.
 
 The same command goes on where it was stopped, and measures no run twice. HOURS
 """
@@ -34,9 +34,9 @@ from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.saccader.looking import SaccaderDecoding, look
 from hardpp.tasks.saccader.policies import POLICIES
 
-BASE, PAPER = "base", "paper"
+DENSE, BASE, PAPER = "representation", "locations", "paper"
 COMPARED = 6  # glimpses, of runs that were trained otherwise
-FIRST_STAGES = ["representation", "locations"]
+FIRST_STAGES = (DENSE, BASE)  # names of runs, too
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of hardpp.train
     PAPER: {"objective": "hybrid", "guide": "prior"},
     "rloo": {"objective": "rloo", "guide": "prior"},
@@ -45,7 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {  # arguments of hardpp.train
     "without-locations": {"objective": "hybrid", "guide": "prior"},
 }
 TITLES = {
-    BASE: "locations alone, no joint stage",
+    DENSE: "all places (the dense backbone)",
+    BASE: "locations, no joint stage",
     PAPER: "the paper's policy gradient",
     "rws": "rws, label-aware guide",
     "without-locations": "the paper's, without location pretraining",
@@ -61,11 +62,10 @@ COLUMNS = {  # title -> figure
     "hit_first": "hit_first",
     "hit": "hit",
 }
-QUICK = {
+QUICK: dict[str, Any] = {
     "data": {"side": 40, "smallest_area": 0.5},
     "network": {"stem": 4, "planes": [4, 4], "blocks": [1, 1], "strides": [2, 2], "wide": [1, 1]},
-    "training": {"batch_size": 6, "log_every": 1},
-    "stage": {name: {"training": {"max_epochs": 2}} for name in FIRST_STAGES},
+    "training": {"batch_size": 6, "log_every": 1, "max_epochs": 2},
 }
 
 
@@ -78,24 +78,21 @@ class Benchmark:
 
     def run(self) -> None:
         """Trains and measures what is missing."""
-        self._measured(BASE, stages=FIRST_STAGES, policies=["learned"])
+        self._measured(DENSE, stage=DENSE)
+        self._measured(BASE, stage=BASE, init_from=self.folder / DENSE)
         for name in self.arguments.variants:
-            alone = name == "without-locations"
-            begun: dict[str, Any] = {} if alone else {"init_from": self.folder / BASE}
-            stages = ["representation", "joint"] if alone else ["joint"]
-            policies = POLICIES if name == PAPER else ["learned"]
-            given = {**VARIANTS[name], "particles": self.arguments.particles, **begun}
-            self._measured(name, stages=stages, policies=policies, **given)
+            begun = self.folder / (DENSE if name == "without-locations" else BASE)
+            given = {**VARIANTS[name], "particles": self.arguments.particles, "init_from": begun}
+            self._measured(name, stage="joint", **given)
 
-    def _measured(self, name: str, stages: list[str], policies: Sequence[str], **given: Any) -> None:
+    def _measured(self, name: str, stage: str, **given: Any) -> None:
         path = self.folder / f"{name}.json"
         if path.is_file():
             return
-        settings = merge([self.settings, {"stages": stages}])
-        if name != BASE and (epochs := self.arguments.joint_epochs):
-            settings = merge([settings, {"training": {"max_epochs": epochs}}])
-        for stage in set(settings.get("stage", {})) - set(stages):
-            settings["stage"] = {key: value for key, value in settings["stage"].items() if key != stage}
+        epochs = self.arguments.joint_epochs if stage == "joint" else None
+        settings = merge(
+            [self.settings, {"stages": [stage]}, {"training": {"max_epochs": epochs}} if epochs else {}]
+        )
         run = hardpp.train(
             "saccader",
             data=self.data,
@@ -108,11 +105,13 @@ class Benchmark:
             **given,
         )
         found: dict[str, Any] = {"run": name, "data": Path(self.data).name, "seed": self.seed}
-        found |= {"commit": commit(), "stages": _training_speed(run)}
+        found |= {"commit": commit(), "training": _training_speed(run)}
         items = run.select(limit=self.arguments.test, report=_told)
         asked = {"glimpses": self.arguments.glimpses}
+        policies = POLICIES if name == PAPER else ()
         found["policies"] = {policy: run.evaluate(items, policy=policy, **asked) for policy in policies}
-        found["trained"] = figures = run.evaluate(items, glimpses=min(COMPARED, self.arguments.glimpses))
+        compared = {} if name == DENSE else {"glimpses": min(COMPARED, self.arguments.glimpses)}
+        found["trained"] = figures = run.evaluate(items, **compared)
         figures["of_dense"] = figures["accuracy"] / max(1e-9, figures["dense"])
         if name == PAPER:
             some = run.select(limit=self.arguments.occluded, report=_told)
@@ -122,22 +121,16 @@ class Benchmark:
         _told(f"{path}: accuracy {figures['accuracy']:.4f}, dense {figures['dense']:.4f}")
 
 
-def _training_speed(run: OpenedRun) -> dict[str, float]:
-    """Images a second of training, batches included and dev parts left out, by stage."""
-    epochs: defaultdict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
+def _training_speed(run: OpenedRun) -> float | None:
+    """Images a second of training, batches included and dev parts left out; None of too short a run."""
+    epochs: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
     for line in (run.path / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
         if record["split"] == "train":
-            point = (record["step"], record["time"])
-            epochs[record.get("stage", "joint"), record["epoch"]].append(point)
-    steps: defaultdict[str, float] = defaultdict(float)
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for (stage, _), points in epochs.items():
-        (first, began), (last, ended) = points[0], points[-1]
-        steps[stage] += last - first
-        seconds[stage] += ended - began
-    batch = run.config.training.batch_size
-    return {stage: batch * steps[stage] / seconds[stage] for stage in steps if seconds[stage] > 0}
+            epochs[record["epoch"]].append((record["step"], record["time"]))
+    steps = sum(points[-1][0] - points[0][0] for points in epochs.values())
+    seconds = sum(points[-1][1] - points[0][1] for points in epochs.values())
+    return run.config.training.batch_size * steps / seconds if seconds else None
 
 
 @torch.no_grad()
@@ -188,7 +181,7 @@ def tables(out: Path) -> None:
 
 
 def _print_policies(runs: Sequence[Any]) -> None:
-    glimpses = sum(key.startswith("after_") for key in runs[0]["policies"]["learned"])
+    glimpses = sum(key.startswith("after_") for key in runs[0]["policies"][POLICIES[0]])
     numbers = range(1, glimpses + 1)
     print(f"\ndense accuracy of the same network {over_seeds([run['trained']['dense'] for run in runs], 4)}")
     for figure, what in (
@@ -218,7 +211,7 @@ def _print_occluded(runs: Sequence[Any]) -> None:
 def _print_variants(by_run: Mapping[str, Sequence[Any]]) -> None:
     print(f"\n### how it was trained, at {COMPARED} glimpses\n")
     _print_row(["", "seeds", *COLUMNS], head=True)
-    for name in (BASE, *VARIANTS):
+    for name in (*FIRST_STAGES, *VARIANTS):
         if runs := by_run.get(name):
             measured = [run["trained"] for run in runs]
             cells = [[each[key] for each in measured if key in each] for key in COLUMNS.values()]
@@ -230,13 +223,10 @@ def _print_speed(by_run: Mapping[str, Sequence[Any]]) -> None:
     print("\n### images a second\n")
     _print_row(["", "images a second", "of the dense backbone"], head=True)
     rows = {}
-    for stage in FIRST_STAGES:
-        name = f"training, {stage}" + (" (the dense backbone)" if stage == FIRST_STAGES[0] else "")
-        rows[name] = [run["stages"][stage] for run in by_run.get(BASE, ()) if stage in run["stages"]]
+    for name in (*FIRST_STAGES, *VARIANTS):
+        speeds = [run["training"] for run in by_run.get(name, ()) if run["training"]]
+        rows[f"training, {TITLES.get(name, name)}"] = speeds
     dense = {"training": next(iter(rows.values())), "test": []}
-    for name in VARIANTS:
-        speeds = [run["stages"]["joint"] for run in by_run.get(name, ()) if "joint" in run["stages"]]
-        rows[f"training, joint, {name}"] = speeds
     tested = [run["speed"] for run in by_run.get(PAPER, ())]
     for key in tested[0] if tested else ():
         name = "the dense backbone" if key == "dense" else f"glimpses: {key}"
@@ -297,7 +287,7 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         if arguments.quick:
             arguments.data = [str(_made_up(Path(temporary) / "squares"))]
-            arguments.out, arguments.joint_epochs = Path(temporary) / "runs", 2
+            arguments.out = Path(temporary) / "runs"
             settings = merge([QUICK, settings])
         for data in arguments.data:
             for seed in arguments.seeds or ([0] if arguments.quick else [0, 1, 2]):
