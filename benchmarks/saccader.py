@@ -11,7 +11,9 @@ knows the label), all with as many images seen and as many draws of each; `witho
 from the representation alone. Each run is evaluated on the test part, at six glimpses whatever it was trained
 with; the policies are compared on the network of the paper's estimator.
 
-The same command goes on where it was stopped, and measures no run twice. HOURS
+The same command goes on where it was stopped, and measures no run twice. A CPU core trains on about 30 images
+of 112 pixels a second, and evaluates 60: a seed of openclipart takes an hour, one of mnist-112 two days, or five
+hours with --set data.train_limit=10000 --test 2000. --quick takes 20 seconds.
 """
 
 import argparse
