@@ -46,9 +46,9 @@ from hardpp.runs.training import train
 from hardpp.tasks.catalogue import objective
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
-from hardpp.tasks.labelled_images import ImagesDescription
 from hardpp.tasks.glimpse.family import GlimpseFamily
 from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts
+from hardpp.tasks.labelled_images import ImagesDescription
 from hardpp.tasks.opened_run import OpenedRun
 
 PRIOR, GUIDE = {"particles": 6}, {"particles": 4}

@@ -12,8 +12,8 @@ from the representation alone. Each run is evaluated on the test part, at six gl
 with; the policies are compared on the network of the paper's estimator.
 
 The same command goes on where it was stopped, and measures no run twice. A CPU core trains on about 30 images
-of 112 pixels a second, and evaluates 60: a seed of openclipart takes an hour, one of mnist-112 two days, or five
-hours with --set data.train_limit=10000 --test 2000. --quick takes 20 seconds.
+of 112 pixels a second, and evaluates 60: a seed of openclipart takes an hour, one of mnist-112 two days, or
+five hours with --set data.train_limit=10000 --test 2000. --quick takes 20 seconds.
 """
 
 import argparse
