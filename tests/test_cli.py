@@ -23,6 +23,8 @@ FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "second
 READ = ["--data", "--part", "--limit", "--device", "--trust"]
 DECODING = [  # made from the schemas of the families
     *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),
+    *("--glimpses", "--policy", "--draw", "--occlude"),
+    *("--second", "--second-weights", "--second-side", "--geometry"),
 ]
 OPTIONS = {
     "train": [
