@@ -18,7 +18,6 @@ A latent that holds all decisions of a path is summed out by `hardpp.inference.s
 Shapes: plates as in the program, the data plate outermost; S values of a latent, K draws.
 """
 
-from functools import partial
 from typing import Any, Unpack
 
 import torch
@@ -33,7 +32,8 @@ from hardpp.inference.sums.factor_graph import FactorGraph, times
 from hardpp.inference.sums.factorise import factor_graph, named_dims, scale_of
 from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, check_possible, lattice_of
 from hardpp.inference.sums.markov_reach import check_reach
-from hardpp.inference.sums.one_value import check_one_value
+from hardpp.inference.sums.one_value import check_one_value, check_sums
+from hardpp.inference.weights.independence import check_independence
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import sample_sites, site_log_prob
 from hardpp.ops.elimination import expectation, trace_back
@@ -142,9 +142,8 @@ class ExactMarginal(SurrogateObjective):
         def graph(nesting: int) -> FactorGraph | Lattice:
             trace = enumerated_trace(AnyPath()(model), nesting, args, kwargs)
             if check and lattice_of(trace) is None:
-                check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
-                again = partial(enumerated_trace, model, nesting, args, kwargs)
-                check_one_value("model", model, again, args, kwargs)
+                check_independence(model, None, args, kwargs, loops=False)
+                check_sums("model", model, nesting, args, kwargs)
             return lattice_of(trace) or factor_graph(
                 trace, tolerance=self.tolerance, data_plate=self.data_plate
             )
@@ -173,19 +172,20 @@ class EnumeratedELBO(SurrogateObjective):
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
         check = self.check_is_due()
 
-        def traces(nesting: int) -> tuple[Trace, Trace]:
+        def both(nesting: int) -> tuple[Trace, Trace]:
             guide_trace = enumerated_trace(guide, nesting, args, kwargs)
-            model_trace = replayed_trace(model, guide_trace, nesting, args, kwargs)
-            if check:
-                check_reach(guide, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
-                check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
-                again = partial(enumerated_trace, guide, nesting, args, kwargs)
-                check_one_value("guide", guide, again, args, kwargs)
-                again = partial(replayed_trace, model, guide_trace, nesting, args, kwargs)
-                check_one_value("model", model, again, args, kwargs)
-            return guide_trace, model_trace
+            return replayed_trace(model, guide_trace, nesting, args, kwargs), guide_trace
 
-        guide_trace, model_trace = self.nesting.enough_for(traces, model, guide, args, kwargs)
+        def traces(nesting: int) -> tuple[Trace, Trace]:
+            found = both(nesting)
+            if check:
+                check_independence(model, guide, args, kwargs, loops=False)
+                check_sums("guide", guide, nesting, args, kwargs)
+                check_reach(model, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
+                check_one_value("model", model, lambda: both(nesting)[0], args, kwargs)
+            return found
+
+        model_trace, guide_trace = self.nesting.enough_for(traces, model, guide, args, kwargs)
         check_same_latents(sample_sites(model_trace), sample_sites(guide_trace))
         if not sample_sites(guide_trace):
             return _likelihood(model_trace, self.data_plate)
@@ -201,10 +201,10 @@ class EnumeratedELBO(SurrogateObjective):
             data_plate=self.data_plate,
         )
         steps = q.eliminate().steps
-        both = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
+        graph = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
 
         def mean(terms: list[Factor]) -> Tensor:
-            return both.per_datum(expectation(steps, terms, q.plates))
+            return graph.per_datum(expectation(steps, terms, q.plates))
 
         log_p = {name: times(factor, p.scales[name]) for name, factor in p.factors.items()}
         ratio = [log_p[name] for name in q.factors if name in log_p]  # log p(z) - log q(z)

@@ -17,8 +17,10 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
+from hardpp.inference.sums.enumeration import enumerated_trace
 from hardpp.inference.sums.factor_graph import FactorGraph
 from hardpp.inference.sums.factorise import factor_graph, named_dims
+from hardpp.inference.sums.markov_reach import check_reach
 from hardpp.inference.weights.alone import agree, undisturbed
 from hardpp.inference.weights.particles import ProgramFailure, particle_trace
 from hardpp.inference.weights.sample_sites import SUMMED, Site, elements, sample_sites, site_log_prob
@@ -71,6 +73,12 @@ def check_one_value(
                         "latents than among all of them: it takes the dim of the values, left of all "
                         "plates, for one of its own; index and sum from the right (z[..., 0], z.sum(-1))"
                     )
+
+
+def check_sums(role: str, program: Program, nesting: int, args: Any, kwargs: Any) -> None:
+    """Checks a program of which all latents are summed: at single values, and how far its steps look back."""
+    check_reach(program, lambda kept: enumerated_trace(kept, nesting, args, kwargs))
+    check_one_value(role, program, lambda: enumerated_trace(program, nesting, args, kwargs), args, kwargs)
 
 
 def _repeats(one: FactorGraph, other: FactorGraph) -> bool:

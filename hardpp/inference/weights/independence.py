@@ -10,7 +10,6 @@ All runs are of one particle, in evaluation mode and without gradients; what a p
 cannot be compared, and is let pass.
 """
 
-import random
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.weights.alone import agree, undisturbed
 from hardpp.inference.weights.model_guide_match import replayed
-from hardpp.inference.weights.particles import ProgramFailure, traced
+from hardpp.inference.weights.particles import ProgramFailure, failures_of, traced
 from hardpp.inference.weights.sample_sites import Plate, Site, all_plates_of, sample_sites, site_log_prob
 from hardpp.types import Program
 
@@ -32,35 +31,44 @@ Scores = dict[tuple[str, str], tuple[Site, Tensor]]  # log-probabilities by role
 
 
 class Half(NamedTuple):
-    """Some elements of a plate: indices along its dim, or turns of a loop by Pyro's counter."""
+    """Elements of a plate that are changed, and those that are not: along its dim, or turns of a loop."""
 
     plate: Plate
-    chosen: frozenset[int]
-    size: int
+    changed: Tensor
+    kept: Tensor
 
-    def turn(self, site: Site) -> int | None:
-        """The turn of the loop that a site is in; None where the plate is none."""
-        return next((f.counter for f in site["cond_indep_stack"] if f.name == self.plate.name), None)
+    @property
+    def size(self) -> int:
+        """How many elements there are."""
+        return len(self.changed) + len(self.kept)
+
+    def turn_is_changed(self, site: Site) -> bool:
+        """Is a site of a sequential plate in a turn that is changed?"""
+        counter = next(f.counter for f in site["cond_indep_stack"] if f.name == self.plate.name)
+        return bool((self.changed == counter).any())
 
 
-def check_independence(model: Program, guide: Program | None, args: Any, kwargs: Any) -> None:
+def check_independence(
+    model: Program, guide: Program | None, args: Any, kwargs: Any, *, loops: bool = True
+) -> None:
     """Changes latents at some elements of each plate and looks at the others.
 
     Args:
         model: the model.
         guide: the guide; None where the model's latents are all its own.
         args, kwargs: what both programs take.
+        loops: look at sequential plates, too? A sum over all values does not depend on what they say.
 
     Raises:
         UsageError: an element of a plate depends on a latent at another element.
     """
     with undisturbed(model, *([] if guide is None else [guide])):
         try:
-            values, others = (_drawn(model, guide, args, kwargs) for _ in range(2))
+            values, others = [_drawn(model, guide, args, kwargs) for _ in range(2)]
             plain = _scores(model, guide, values, args, kwargs)
-        except ProgramFailure:  # it says so where it is run for the estimate
+        except (ProgramFailure, StopIteration):  # it has said so, or is for so many runs
             return
-        for half in _halves(plain):
+        for half in _halves(plain, loops):
             changed = _changed(values, others, half)
             if changed is None:
                 continue
@@ -71,19 +79,22 @@ def check_independence(model: Program, guide: Program | None, args: Any, kwargs:
             fault = _difference(plain, scores, half)
             if fault is None:
                 continue
-            again = _scores(model, guide, values, args, kwargs)
-            if _difference(plain, again, half) is None:
-                raise UsageError(_sentence(*fault, half.plate))
-            return  # the program draws by itself
+            again = [_scores(model, guide, values, args, kwargs) for _ in range(2)]
+            if any(_difference(plain, each) for each in again):  # the program draws by itself
+                return
+            raise UsageError(_sentence(*fault, half.plate))
 
 
 def _sentence(role: str, name: str, plate: Plate) -> str:
-    where, instead = "at another element", "draw what is tied in an event dim (to_event), or give the plate up"
+    where, instead = (
+        "at another element",
+        "draw what is tied in an event dim (to_event), or give the plate up",
+    )
     if plate.dim is None:
         where, instead = "in another turn", "write range or pyro.markov for the loop"
     return (
-        f"site {name!r} of the {role} depends on a latent {where} of plate {plate.name!r}, whose elements are "
-        f"to be independent given what is outside of it: {instead}"
+        f"site {name!r} of the {role} depends on a latent {where} of plate {plate.name!r}, whose elements "
+        f"are to be independent given what is outside of it: {instead}"
     )
 
 
@@ -95,7 +106,7 @@ def _drawn(model: Program, guide: Program | None, args: Any, kwargs: Any) -> Tra
         model = replayed(model, values, whole=False)
     for name, site in traced(model, "model", args, kwargs).nodes.items():
         if site["type"] == "sample" and not site["is_observed"] and name not in values:
-            values.add_node(name, **site)
+            values.nodes[name] = site
     return values
 
 
@@ -104,26 +115,34 @@ def _scores(model: Program, guide: Program | None, values: Trace, args: Any, kwa
     for role, program in (("guide", guide), ("model", model)):
         if program is not None:
             trace = traced(poutine.replay(program, trace=values), role, args, kwargs)
-            for name, site in sample_sites(trace).items():
-                scores[role, name] = site, site_log_prob(site)
+            with failures_of(role):
+                for name, site in sample_sites(trace).items():
+                    scores[role, name] = site, site_log_prob(site)
     return scores
 
 
-# Two complementary halves of each plate that there is, the sequential ones that are gone through once.
-def _halves(scores: Scores) -> Iterator[Half]:
-    elements: dict[Plate, set[int]] = {}
-    sizes: dict[Plate, int] = {}
+# Two complementary halves of some plates; a sequential one counts if it is gone through once.
+def _halves(scores: Scores, loops: bool) -> Iterator[Half]:
+    elements: dict[Plate, Tensor] = {}
+    turns: dict[tuple[Plate, int], set[int]] = {}
     for site, _ in scores.values():
         for frame in site["cond_indep_stack"]:
             plate = Plate(frame.name, frame.dim)
-            sizes[plate] = frame.size
-            elements.setdefault(plate, set()).update(range(frame.size) if frame.vectorized else [frame.counter])
-    plates = [plate for plate, each in elements.items() if 1 < len(each) <= sizes[plate]]
-    for plate in random.sample(plates, min(MOST, len(plates))):
-        every = sorted(elements[plate])
-        chosen = frozenset(random.sample(every, len(every) // 2))
-        yield Half(plate, chosen, sizes[plate])
-        yield Half(plate, frozenset(every) - chosen, sizes[plate])
+            if frame.vectorized and plate not in elements:
+                elements[plate] = torch.arange(frame.size)
+            elif loops and not frame.vectorized:
+                turns.setdefault((plate, frame.size), set()).add(frame.counter)
+    for (plate, size), counters in turns.items():
+        if len(counters) <= size:
+            elements[plate] = torch.tensor(sorted(counters))
+    plates = [plate for plate, each in elements.items() if len(each) > 1]
+    for i in torch.randperm(len(plates))[:MOST].tolist():
+        every = elements[plates[i]]
+        rank = torch.randperm(len(every))
+        for bit in (1, 2) if 2 < len(every) <= 4 else (1,):  # no two of a few are always in the same half
+            first, second = every[rank & bit == 0], every[rank & bit > 0]
+            yield Half(plates[i], first, second)
+            yield Half(plates[i], second, first)
 
 
 # The values with others at half of a plate; None where no latent has any there.
@@ -136,14 +155,14 @@ def _changed(values: Trace, others: Trace, half: Half) -> Trace | None:
         if other.shape != value.shape:
             continue
         if half.plate.dim is None:
-            if half.turn(site) not in half.chosen:
+            if not half.turn_is_changed(site):
                 continue
         else:
             events = len(site["fn"].event_shape)
             dim = value.dim() - events + half.plate.dim
             if dim < 0 or value.shape[dim] != half.size:
                 continue
-            index = torch.tensor(sorted(half.chosen), device=value.device)
+            index = half.changed.to(value.device)
             other = value.index_copy(dim, index, other.index_select(dim, index))
         changed.nodes[name] = {**site, "value": other}
         some = True
@@ -161,19 +180,22 @@ def _another(fn: Any, value: Tensor, other: Tensor) -> Tensor:
     return value.roll(1, -1) if isinstance(fn, torch.distributions.OneHotCategorical) else other
 
 
-# The first site that has changed where it should not; None where none has.
-def _difference(plain: Scores, scores: Scores, half: Half) -> tuple[str, str] | None:
+# The first site that has changed: in the half that is kept, or anywhere.
+def _difference(plain: Scores, scores: Scores, half: Half | None = None) -> tuple[str, str] | None:
     for key, (site, one) in plain.items():
-        if key not in scores or half.plate not in all_plates_of(site):
+        if key not in scores or not (half is None or half.plate in all_plates_of(site)):
             continue
         two = scores[key][1]
-        if half.plate.dim is None:
-            if half.turn(site) in half.chosen:
+        if half is None:
+            pass
+        elif half.plate.dim is None:
+            if half.turn_is_changed(site):
                 continue
-        elif one.dim() >= -half.plate.dim and one.shape[half.plate.dim] == half.size and one.shape == two.shape:
-            kept = [i for i in range(half.size) if i not in half.chosen]
-            index = torch.tensor(kept, device=one.device)
-            one, two = (each.index_select(half.plate.dim, index) for each in (one, two))
+        elif (
+            one.dim() >= -half.plate.dim and one.shape[half.plate.dim] == half.size and one.shape == two.shape
+        ):
+            kept = half.kept.to(one.device)
+            one, two = (each.index_select(half.plate.dim, kept) for each in (one, two))
         if not agree(one, two, one.dtype if one.dtype == two.dtype else torch.float32):
             return key
     return None
