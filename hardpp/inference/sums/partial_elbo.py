@@ -104,8 +104,9 @@ def partial_elbo(
     def mean(terms: list[Factor]) -> list[Factor]:
         return expectation(steps, terms, q.plates)
 
-    terms = [_over(cost.term, particles) if one and one in cost.term.dims else cost.term for cost in costs]
-    bound = q.per_datum(mean(terms))
+    # A term may have particles only by what is summed, if that depends on what was drawn.
+    means = mean([cost.term for cost in costs])
+    bound = q.per_datum([_over(each, particles) if one and one in each.dims else each for each in means])
     surrogate = bound.sum()
     if drawn and torch.is_grad_enabled():
         deltas = [torch.zeros_like(each.log_q.log_value, requires_grad=True) for each in drawn]
