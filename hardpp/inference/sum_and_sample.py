@@ -93,7 +93,8 @@ class SumAndSample(SampledObjective):
         others = mean_of_others(returns) if len(returns) > 1 else torch.zeros_like(returns)
         held_out = others[n:]  # (m, *I)
         baseline = torch.cat([held_out.mean(0).expand(n, *held_out.shape[1:]), held_out])
-        gain = table.log_p - table.score if table.guide_is_prior else table.log_p
+        gain = table.log_p - table.log_q  # a guide's factor has a gradient of its own
+        gain = gain if table.guide_is_prior else gain + table.score
         terms = gain.sum(-1) + table.score.sum(-1) * (returns - baseline)
         possible = weight > 0  # nothing times -inf is nothing
         counts = log_w.sum(-1).where(possible, 0.0)

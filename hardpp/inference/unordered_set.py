@@ -81,6 +81,7 @@ class UnorderedSet(SampledObjective):
                     check=check,
                 )
             )
+            _check_kinds(table)
             if beam.runs > 1 and is_validation_enabled():
                 check_same_probabilities(table, beam)
             return table
@@ -114,16 +115,19 @@ def check_same_probabilities(table: WeightTable, beam: StochasticBeam) -> None:
         )
 
 
+# Are all latents Categorical, but for those with a path to their draws?
+def _check_kinds(table: WeightTable) -> None:
+    sites = [latent.guide for latent in table.latents if not latent.guide["is_observed"]]
+    discrete = [site for site in sites if isinstance(site["fn"], Categorical)]
+    others = [site for site in sites if not getattr(site["fn"], "has_rsample", False)]
+    if sites and (not discrete or len(discrete) < len(others)):
+        drawn = ", ".join(f"{site['name']!r} ({type(site['fn']).__name__})" for site in sites)
+        raise UsageError(f"unordered-set takes Categorical latents, the guide draws {drawn}")
+
+
 # Is the value of a particle that of one before it? (K, *I)
 def _repeated(table: WeightTable) -> Tensor:
     discrete = tuple(latent for latent in table.latents if isinstance(latent.guide["fn"], Categorical))
-    reparameterised = [
-        latent for latent in table.latents if getattr(latent.guide["fn"], "has_rsample", False)
-    ]
-    if not discrete or len(discrete) + len(reparameterised) < len(table.latents):
-        sites = [latent.guide for latent in table.latents]
-        drawn = ", ".join(f"{site['name']!r} ({type(site['fn']).__name__})" for site in sites)
-        raise UsageError(f"unordered-set takes Categorical latents, the guide draws {drawn}")
     values = table._replace(latents=discrete).values.unsqueeze(1)  # (K, 1, *I, N - 1)
     same = (values == values.transpose(0, 1)).all(-1)  # (K, K, *I)
     before = torch.ones(same.shape[:2], dtype=torch.bool, device=same.device).tril(-1)

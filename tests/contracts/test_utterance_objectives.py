@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from contracts.test_objectives import Moves, Programs
-from objective_settings import OBJECTIVES
+from objective_settings import ACROSS_DATA, OBJECTIVES, POLICY_ONLY
 from oracles import Force, flat_gradient
 from pyro import poutine, validation_enabled
 from torch import Tensor
@@ -99,7 +99,10 @@ def test_a_batch_is_the_sum_of_its_utterances(name: str, form: str, guide: str, 
         bounds.append(estimate.bound)
         total = total + part
     torch.testing.assert_close(torch.cat(bounds), whole.bound, **CLOSE)
-    torch.testing.assert_close(total, gradient, **CLOSE)
+    if name in ACROSS_DATA:
+        assert (total - gradient).abs().max() > 1e-3
+    else:
+        torch.testing.assert_close(total, gradient, **CLOSE)
 
 
 @every_program
@@ -129,9 +132,9 @@ def test_no_step_waits_for_the_device_and_every_parameter_learns(
     chosen = draws(objective, data, dwell)  # paths that differ: equal ones have nothing to say
     with Force({} if name == "exact" else {sites.DECISIONS: lambda fn: chosen}):
         objective.differentiable_loss(both.model, both.guide, data).backward()
-    for parameter in both.model.parameters():
-        assert parameter.grad is not None
-        assert parameter.grad.abs().max() > 0
+    for parameter_name, parameter in both.model.named_parameters():
+        trained = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
+        assert trained == (name not in POLICY_ONLY or not parameter_name.startswith("readout"))
     if guide == "informed" and objective.trains_guide:
         for parameter in both.guide.parameters():
             assert parameter.grad is not None

@@ -296,7 +296,9 @@ def test_the_prior_as_the_guide_runs_once() -> None:
 
 @every_sparsity
 @pytest.mark.parametrize("sparse", ["guide", "prior as guide"])
-@pytest.mark.parametrize("name", ALIGNMENTS)
+@pytest.mark.parametrize(
+    "name", [name for name in ALIGNMENTS if name != "rws-dream"]
+)  # dreams impossible values
 def test_every_objective_takes_sparse_latents(name: str, sparse: str, sparsity: Sparsity) -> None:
     """But a Dirichlet with fewer values than the prior's has an infinite divergence from it."""
     toy = Toy(sparsity) if sparse == "guide" else Toy(None, sparsity)

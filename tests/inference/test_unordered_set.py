@@ -485,3 +485,18 @@ def test_a_guide_that_is_another_each_time_is_refused() -> None:
     UnorderedSet(3).estimate(lambda: guide(1), lambda: guide(1))
     with pytest.raises(UsageError, match="it needs a guide without dropout"):
         UnorderedSet(3).estimate(lambda: guide(2), lambda: guide(2))
+
+
+@pytest.mark.parametrize("validation", [True, False])
+def test_a_one_hot_latent_after_others_is_not_taken_for_dropout(validation: bool) -> None:
+    def both() -> None:
+        with pyro.plate("data", 2, dim=-1):
+            a = pyro.sample("a", dist.Categorical(logits=torch.zeros(3)))
+            pyro.sample("b", dist.Categorical(logits=torch.eye(3)[a]))
+            pyro.sample("hot", dist.OneHotCategorical(logits=torch.zeros(4)))
+
+    with (
+        pyro.validation_enabled(validation),
+        pytest.raises(UsageError, match=r"takes Categorical latents, the guide draws .*'hot' \(OneHotCateg"),
+    ):
+        UnorderedSet(3).estimate(both, both)

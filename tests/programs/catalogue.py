@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from programs.chains import CHAINS
 from programs.handlers import HANDLERS
+from programs.kinds import KINDS
 from programs.masks import MASKS
 from programs.mixtures import MIXTURES
 from programs.modules import MODULES
 from programs.networks import NETWORKS
+from programs.orders import ORDERS
 from programs.plates import PLATES
 from programs.program import Program
 from programs.subsamples import SUBSAMPLES
@@ -23,4 +25,6 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
     **NETWORKS,
     **MODULES,
     **UNUSUAL,
+    **ORDERS,
+    **KINDS,
 }

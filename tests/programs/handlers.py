@@ -45,8 +45,7 @@ def factor_in_the_guide() -> Program:
             z = pyro.sample("z", C(q))
             pyro.factor("f", f[z], has_rsample=True)
 
-    latents = {"z": Choices((2,), (0, 1, 2))}
-    return Program(model, guide, t.all, latents, ("data",), refused=frozenset({"temporal"}))
+    return Program(model, guide, t.all, {"z": Choices((2,), (0, 1, 2))}, ("data",))
 
 
 def factor_outside() -> Program:
@@ -64,9 +63,25 @@ def factor_outside() -> Program:
         with pyro.plate("data", 2):
             pyro.sample("z", C(q))
 
-    # One by one nothing tells that the factor depends on no draw: data are weighed together.
-    refused = frozenset[str]()
-    return Program(model, guide, t.all, {"z": Choices((2,))}, ("data",), outside=True, refused=refused)
+    return Program(model, guide, t.all, {"z": Choices((2,))}, ("data",))
+
+
+def factor_outside_afterwards() -> Program:
+    """The same penalty, but after the latents: one by one nothing tells that it depends on none of them."""
+    t = Tables(53)
+    p, say, q = t(2), t(2, 2), t(2, 2)
+
+    def model() -> None:
+        with pyro.plate("data", 2):
+            z = pyro.sample("z", C(p))
+            pyro.sample("y", C(say[z]), obs=torch.tensor([1, 0]))
+        pyro.factor("penalty", -p.square().sum())
+
+    def guide() -> None:
+        with pyro.plate("data", 2):
+            pyro.sample("z", C(q))
+
+    return Program(model, guide, t.all, {"z": Choices((2,))}, ("data",), outside=True)
 
 
 def conditioned_and_intervened() -> Program:
@@ -194,6 +209,7 @@ HANDLERS = {
     "factors": factors,
     "factor in the guide": factor_in_the_guide,
     "factor outside": factor_outside,
+    "factor outside, afterwards": factor_outside_afterwards,
     "conditioned and intervened": conditioned_and_intervened,
     "blocked": blocked,
     "lifted": lifted,

@@ -153,7 +153,7 @@ def beside() -> Program:
                 pyro.sample("u", C(q))
 
     latents = {"u": Choices((1, 2)), "v": Choices((1, 1))}
-    return Program(model, guide, t.all, latents, ("data",), outside=True, refused=frozenset({"temporal"}))
+    return Program(model, guide, t.all, latents, ("data",), refused=frozenset({"temporal"}))
 
 
 def abilities() -> Program:

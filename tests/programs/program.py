@@ -50,7 +50,9 @@ class Program(NamedTuple):
     latents: dict[str, Choices]
     instances: tuple[str, ...] = ()  # plates, from left to right, each of whose elements has its own weights
     joint: bool = False  # do several particles weigh data together, with a warning?
-    outside: bool = False  # is there a site outside of the instances? Run one by one, it makes weights joint
+    outside: bool = (
+        False  # one by one: does a site outside of the instances, after a draw, make weights joint?
+    )
     refused: frozenset[str] = frozenset()  # by these settings (see `settings`), or by kinds of them
     possible: Callable[[Draw], bool] = lambda draw: True  # is it a tuple of its own?
     beyond: dict[str, Choices] | None = None  # what the model may draw, where a guide leaves out values

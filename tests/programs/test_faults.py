@@ -131,6 +131,43 @@ def test_unbiased_is_what_is_left_of_a_schedule_that_is_over(schedule: EntropyBo
     assert objective.unbiased == unbiased == bool(off < 1e-9)
 
 
+@pytest.mark.parametrize(
+    "objective",
+    [
+        lambda: ScoreFunctionELBO(max_plate_nesting=1),
+        lambda: ScoreFunctionELBO(credit="global", baseline="batch", max_plate_nesting=1),
+        lambda: IWAE(1, max_plate_nesting=1),
+    ],
+)
+def test_a_factor_of_the_guide_that_stands_for_what_it_drew(objective: Callable[[], Any]) -> None:
+    """`has_rsample=False`: it is scored, and what comes before and after it is credited with it."""
+    t = Tables(133)
+    p, say, q = t(3), t(3, 2), t(2, 3)
+    order, y = torch.tensor([2, 0, 1]), torch.tensor([1, 0])
+
+    def model() -> None:
+        with pyro.plate("data", 2):
+            z = pyro.sample("z", C(p))
+            pyro.sample("y", C(say[z]), obs=y)
+
+    def guide_at(h: Tensor) -> Callable[[], None]:
+        def guide() -> None:
+            with pyro.plate("data", 2):
+                pyro.factor("hidden", C(q).log_prob(h), has_rsample=False)
+                pyro.sample("z", dist.Delta(order[h]))
+
+        return guide
+
+    log_q, rows = q.log_softmax(-1), torch.arange(2)
+    gain = p.log_softmax(-1)[order] + say.log_softmax(-1)[order][:, y].T - log_q
+    bound, surrogate, estimator = (log_q.exp() * gain).sum(), torch.zeros(()), objective()
+    for h in torch.cartesian_prod(torch.arange(3), torch.arange(3)):
+        estimate = estimator.estimate(model, guide_at(h))
+        surrogate = surrogate + log_q.detach()[rows, h].sum().exp() * estimate.surrogate
+    found, expected = (flat_gradient(each, t.all) for each in (surrogate, bound))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
 # --- a site outside of the plate of data -------------------------------------------------------------
 
 

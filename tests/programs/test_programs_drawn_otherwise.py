@@ -19,15 +19,18 @@ ONE_LATENT = {
     *("masked observations", "blocked", "weighted data", "mixed observations", "mixture of mixtures"),
     *("correlated", "counts of categories", "too many zeros", "sticks", "experts", "pixels"),
     *("constrained module", "named parameters", "smaller support", "values left out", "no latents"),
-    "lists of values",
+    *("lists of values", "rows alone", "plates the other way round", "far to the left", "functions in both"),
+    *("events observed", "penalty in the plate", "factor outside, afterwards", "factor in the guide"),
 }
 SEVERAL_LATENTS = {
     *("hidden Markov", "hidden Markov, annotated", "hidden Markov of second order", "sequences of lengths"),
     *("tones", "backward guide", "factors", "factor in the guide", "missing data", "halting"),
-    *("conditioned and intervened", "auxiliary", "of no effect", "forbidden values"),
+    *("conditioned and intervened", "auxiliary", "of no effect", "forbidden values", "interleaved"),
+    *("masked chain backwards", "half certain", "masked altogether"),
 }
 TOO_MANY = {"factorial hidden Markov", "common effect", "diamond"}  # values for a set of ten
 UNCOUPLED = {"half labelled", "certain", "counts of each", "kinds of latents"}  # by kind or by history
+UNCOUPLED |= {"counts of two", "one hot", "overdispersed guide", "mixture for a guide"}
 SEVERAL = {"branches", "any of them", "until a stop", "first of a plate"}
 SCALES = {"annealed", "subsampled inside"}
 
@@ -53,6 +56,7 @@ def test_all_values_are_the_exact_sum(title: str) -> None:
 
 
 LARGE = {"capture and recapture", "three plates deep", "crossed plates", "steps in another order"}
+LARGE |= {"plates in a loop", "opened twice", "plates the other way round"}
 PAIRS = [t for t in PROGRAMS if t not in UNCOUPLED | SEVERAL | SCALES | TOO_MANY | LARGE | {"halting"}]
 QUICK = {
     "spins",

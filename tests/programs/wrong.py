@@ -136,6 +136,19 @@ def lonely(fn: Any) -> Run:
     return run
 
 
+def too_far_left(observed: bool) -> Run:
+    """A latent given another one, by an index with two dims too many."""
+
+    def run() -> None:
+        g = pyro.sample("g", C(THREE))
+        with pyro.plate("data", 4):
+            z = pyro.sample("z", C(THREE + g.double().reshape(*g.shape, 1, 1)))
+            if observed:
+                pyro.sample("y", C(SAY[z]), obs=Y)
+
+    return run
+
+
 def empty() -> None:
     with pyro.plate("data", 0):
         pyro.sample("z", C(THREE))
@@ -200,6 +213,9 @@ WRONG = {
     ),
     "too short a history": Wrong(
         looks_back, steps, ("'y2'", "'z0'", "pyro.markov", "history"), ("marginal",), True
+    ),
+    "dims too far to the left": Wrong(
+        too_far_left(True), too_far_left(False), ("'z'", "its own values", "no plate"), ("sums", "marginal")
     ),
     "a sum over particles": Wrong(added_up, guide(), ALONE, ("several",), True),
     "a sum over values": Wrong(added_up, guide(), ("'y'", "one value"), ("sums", "marginal"), True),

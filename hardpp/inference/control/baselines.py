@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from hardpp.errors import UsageError
 from hardpp.inference.control.closed_forms import divergences, entropies
 from hardpp.inference.control.running_moments import RunningMoments
-from hardpp.inference.weights.sample_sites import elements, steps_of
+from hardpp.inference.weights.sample_sites import WITHIN_SUM, elements, steps_of
 from hardpp.inference.weights.stages import side_by_side
 from hardpp.inference.weights.weight_table import Latent, WeightTable
 from hardpp.ops.weights import prefix_sums
@@ -77,14 +77,15 @@ def _along_particles(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat([nn.functional.pad(part, (0, stages - part.shape[-1])) for part in parts])
 
 
-# Latents of as many steps in both programs, and before which the model draws none that the guide draws later:
-# had it, its distribution of them could tell of what follows.
+# Latents of as many steps in both programs, that depend on none that is summed, and before which the model
+# draws none that the guide draws later: had it, its distribution of them could tell of what follows.
 def _comparable(latents: Sequence[Latent]) -> set[str]:
     names, least = set(), float("inf")
     for latent in reversed(latents):
         if latent.model is None:
             continue
-        if latent.order < least and steps_of(latent.guide) == steps_of(latent.model):
+        alone = not latent.model["infer"].get(WITHIN_SUM)
+        if alone and latent.order < least and steps_of(latent.guide) == steps_of(latent.model):
             names.add(latent.guide["name"])
         least = min(least, latent.order)
     return names

@@ -39,7 +39,7 @@ def entropies(distributions: Sequence[Any]) -> list[Tensor | None]:
     categorical = {i: (q.logits,) for i, q in enumerate(distributions) if isinstance(q, Categorical)}
     for i, q in enumerate(distributions):
         if i not in categorical:
-            with suppress(NotImplementedError):
+            with suppress(NotImplementedError, AttributeError):  # torch's Multinomial, once it is expanded
                 values[i] = q.entropy()
     _stacked(values, categorical, categorical_entropy)
     return values

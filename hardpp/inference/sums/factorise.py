@@ -140,6 +140,11 @@ def factor_graph(
 def _check_history(site: Site) -> None:
     dim, batch = site["infer"]["_enumerate_dim"], site["fn"].batch_shape
     if len(batch) >= -dim and batch[dim] != 1:
+        if "_markov_scope" not in site["infer"]:
+            raise UsageError(
+                f"site {site['name']!r} has batch shape {tuple(batch)}, whose dim {dim} is that of its own "
+                "values: what it is given has a dim that is no plate and no latent; index from the right"
+            )
         raise UsageError(
             f"site {site['name']!r} depends on a latent that pyro.markov has let go of: give pyro.markov, in "
             "model and guide, a history of as many steps as a step looks back"

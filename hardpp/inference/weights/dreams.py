@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
@@ -80,13 +81,24 @@ def dream(model: Program, args: Args, kwargs: Kwargs, dreamt: Dreamt | None = No
 
 
 def sleep_phi(guide: Program, dream: Dream) -> Tensor:
-    """log q(z | x, y') of a dream, masked and scaled, in nats, summed over the batch; a scalar."""
+    """log q(z | x, y') of a dream, masked and scaled, in nats, summed over the batch; a scalar.
+
+    Raises:
+        UsageError: the guide draws what was not dreamt, or gives what was dreamt no probability.
+    """
     conditioned = poutine.condition(guide, data=dream.latents)
     sites = sample_sites(poutine.trace(conditioned).get_trace(*dream.args, **dream.kwargs))
     for name in sites:
         if name not in dream.latents:
             raise UsageError(f"the dream has no value of latent site {name!r}, which the guide draws")
-    total = sum((site_log_prob(site).sum() for site in sites.values()), torch.zeros(()))
+    terms = {name: site_log_prob(site) for name, site in sites.items()}
+    for name, term in terms.items():
+        if (term.device.type == "cpu" or is_validation_enabled()) and (term == -torch.inf).any():
+            raise UsageError(
+                f"the guide gives what the model dreams at site {name!r} no probability, so that sleep-phi "
+                "is infinite: it wants a guide that knows all values of the model, or insomnia=1"
+            )
+    total = sum((term.sum() for term in terms.values()), torch.zeros(()))
     return total * common_scale(list(sites.values()))
 
 

@@ -182,7 +182,7 @@ def _is_delta(fn: Any) -> bool:
 
 def _support(fn: Any) -> Any:
     support = fn.support
-    while isinstance(support, constraints.independent):
+    while isinstance(support, constraints.independent | constraints.MixtureSameFamilyConstraint):
         support = support.base_constraint
     return support
 

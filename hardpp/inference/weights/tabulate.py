@@ -12,6 +12,7 @@ Shapes: those of `hardpp.inference.weights.weight_table`.
 
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -103,9 +104,14 @@ def tabulate(
     ]
     latents = [each for _, guide in terms for each in guide.values() if not each[1]["is_observed"]]
     one_by_one, single = len(runs) > 1, len(runs) * particles + extra == 1
-    # A particle that is run alone does not tell what depends on it.
+    # A particle that is run alone does not tell what depends on it, but for what comes before all draws.
     unknown = one_by_one or (single and not how.additive)
-    dependent = [e for model, _ in terms for e in model.values() if unknown or len(e[0].value) > 1]
+    dependent = [
+        each
+        for model, _ in terms
+        for each in (_from_first_draw(model) if unknown else model.values())
+        if unknown or len(each[0].value) > 1
+    ]
     every = [each for model, guide in terms for each in [*guide.values(), *model.values()]]
     weighed = [*latents, *dependent] or [each for each in every if each[0].where.plates] or every
     layout = layout_of(reader, [term.where for term, _ in weighed], how.data_plate)
@@ -171,6 +177,10 @@ def _terms(role: str, sites: Mapping[str, Site], layout: Layout, rows: int) -> T
                 raise
         terms[name] = (layout.term(value, site, rows), site)
     return terms
+
+
+def _from_first_draw(terms: Terms) -> list[tuple[Term, Site]]:
+    return [*dropwhile(lambda each: each[1]["is_observed"], terms.values())]
 
 
 # What sites add that are outside of plates of the instances, (B,): data share what is outside of theirs.

@@ -23,15 +23,7 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.weights.layout import Layout, Term
-from hardpp.inference.weights.sample_sites import (
-    WITHIN_SUM,
-    Site,
-    all_plates_of,
-    elements,
-    named,
-    plates_of,
-    steps_of,
-)
+from hardpp.inference.weights.sample_sites import WITHIN_SUM, Site, all_plates_of, elements, named, steps_of
 from hardpp.inference.weights.stages import Stages, side_by_side
 
 Terms = Mapping[str, tuple[Term, Site]]  # of sites by name, in program order
@@ -139,17 +131,19 @@ class WeightTable(NamedTuple):
         """
         if self.particles:
             return self.by_particle(lambda table: table.values)
-        columns = []
+        columns, none = [], self.log_q.new_zeros(())  # of a factor of the guide
         for latent in self.latents:
             site, stepwise = latent.guide, steps_of(latent.guide) is not None
             events = len(site["fn"].event_shape) - stepwise
-            if events or not set(all_plates_of(site)) <= set(self.layout.instances):
+            inside = not events and set(all_plates_of(site)) <= set(self.layout.instances)
+            if not (inside or site["is_observed"]):
                 raise UsageError(
                     f"latent site {site['name']!r} has {events} event dims in the plates "
-                    f"({named(plates_of(site))}): a scalar in the plates ({named(self.layout.instances)}), "
-                    "which all sites share, is wanted"
+                    f"({named(all_plates_of(site))}): a scalar in the plates "
+                    f"({named(self.layout.instances)}), which all sites share, is wanted"
                 )
-            columns.append(self.layout.place_at(site["value"], site, len(self.log_q)))
+            value = none if site["is_observed"] else site["value"]
+            columns.append(self.layout.place_at(value, site, len(self.log_q)))
         return side_by_side(columns, self.log_q.shape[:-1])
 
     def by_particle(self, quantity: Callable[["WeightTable"], Tensor]) -> Tensor:

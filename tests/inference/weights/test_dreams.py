@@ -174,3 +174,20 @@ def test_a_dream_without_a_latent_of_the_guide() -> None:
     case = cases.chain((2,))
     with pytest.raises(UsageError, match="no value of latent site 'z_1', which the guide draws"):
         sleep_phi(case.guide, Dream({"z_0": torch.tensor([0])}, case.args, {}))
+
+
+def test_a_dream_that_the_guide_cannot_draw() -> None:
+    """A sparse guide beside a model of full support: nothing would make such a loss finite."""
+    data = Pair(torch.zeros(2), torch.tensor([1, 0]))
+
+    def guide(pair: Pair) -> None:
+        with pyro.plate("data", 2, dim=-1):
+            never = torch.tensor([0.0, -torch.inf, 0.0], dtype=torch.float64)
+            pyro.sample("z", dist.Categorical(logits=LOGITS + never))
+
+    dreamt = Dream({"z": torch.tensor([0, 1])}, (data,), {})
+    with pytest.raises(
+        UsageError, match=r"gives what the model dreams at site 'z' no probability.*insomnia=1"
+    ):
+        sleep_phi(guide, dreamt)
+    assert sleep_phi(guide, dreamt._replace(latents={"z": torch.tensor([0, 2])})).isfinite()
