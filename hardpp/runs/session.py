@@ -14,6 +14,7 @@ from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
 from hardpp.runs.run_files import named_code
+from hardpp.runs.stage import freeze
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
 from hardpp.tasks.family import Description, Family, Programs
@@ -31,7 +32,7 @@ class Session:
         data: the run's data, where they are loaded already.
 
     Raises:
-        UsageError: the model has no module of a name in `training.frozen`; or as the family says.
+        UsageError: as the family says, or `hardpp.runs.stage.freeze`.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Session:
         if config.init_from is not None and not restored:
             initialise(programs, config, self.description, Path(config.init_from), report)
         self.programs = Programs(*(program.to(self.device) for program in programs))
-        self.frozen = [_frozen(self.programs.model, name) for name in config.training.frozen]
+        self.frozen = freeze(self.programs, config)
         self.objective = catalogue.objective(config.objective, config.inference)
         self.prepared = self.family.prepared(config, self.data, self.programs)
 
@@ -123,16 +124,6 @@ class Session:
         )
         run: OpenedRun = self.family.run(*made_of, step=step, data=self.data)
         return run
-
-
-# A module of the model that keeps its weights and statistics.
-def _frozen(model: torch.nn.Module, name: str) -> torch.nn.Module:
-    try:
-        module = model.get_submodule(name)
-    except AttributeError:
-        there = ", ".join(name for name, _ in model.named_children())
-        raise UsageError(f"training.frozen: the model has no module {name!r} (there are: {there})") from None
-    return module.requires_grad_(False)
 
 
 def initialise(

@@ -4,13 +4,16 @@ Steps of a run count through all of its stages; those of a trainer begin anew in
 number of the stage, from 0, and how many steps the stages before it took.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
+from hardpp.config import RunConfig
 from hardpp.errors import CheckpointError, UsageError
 from hardpp.runs.checkpoint_format import Checkpoint
-from hardpp.tasks.family import Programs
+from hardpp.tasks.family import Description, Family, Programs
 
 
 class Place(NamedTuple):
@@ -71,3 +74,41 @@ def carry_over(programs: Programs, weights: dict[str, Any], *, same_guide: bool,
                     f"{tuple(ours[name].shape)} in the second, so that no weights can be taken over"
                 )
         program.load_state_dict(shared, strict=False)
+
+
+def check_stages(family: Family, stages: Sequence[RunConfig], description: Description) -> None:
+    """Refuses stages that cannot follow one another, before the first of them is trained.
+
+    Raises:
+        UsageError: as for `Family.build`, `freeze` and `carry_over`.
+    """
+    built: list[tuple[RunConfig, Programs]] = []
+    with torch.random.fork_rng(devices=[]):
+        for stage in stages if len(stages) > 1 else []:
+            programs = family.build(stage, description)
+            freeze(programs, stage)
+            if built:
+                before, earlier = built.pop()
+                weights = nn.ModuleDict(earlier._asdict()).state_dict()
+                names, same = f"{before.stage} and {stage.stage}", before.guide == stage.guide
+                carry_over(programs, weights, same_guide=same, names=names)
+            built.append((stage, programs))
+
+
+def freeze(programs: Programs, config: RunConfig) -> list[nn.Module]:
+    """The modules of the model that `training.frozen` names; their parameters want no gradient from here on.
+
+    Raises:
+        UsageError: the model has no such module, or no parameter is left to train.
+    """
+    modules = []
+    for name in config.training.frozen:
+        try:
+            modules.append(programs.model.get_submodule(name).requires_grad_(False))
+        except AttributeError:
+            there = ", ".join(name for name, _ in programs.model.named_children())
+            what = f"training.frozen: the model has no module {name!r} (there are: {there})"
+            raise UsageError(what) from None
+    if modules and not any(p.requires_grad for program in programs for p in program.parameters()):
+        raise UsageError(f"training.frozen: nothing is left to train ({', '.join(config.training.frozen)})")
+    return modules

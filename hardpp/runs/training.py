@@ -18,7 +18,7 @@ from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.run_files import write_json
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
-from hardpp.runs.stage import FIRST, Place, carry_over, place_of, step_of
+from hardpp.runs.stage import FIRST, Place, carry_over, check_stages, place_of, step_of
 from hardpp.runs.trainer import Trainer, dump
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
@@ -57,6 +57,7 @@ def run_in_folder(
             session = Session(stages[number], report, restored=given, data=data)
             if newest is None and not number:
                 _ = session.dev  # data that cannot be read are known before anything is written
+                check_stages(session.family, stages, session.description)
             if data is None and begun:
                 check_same_data(folder, session.description)
             elif data is None:
@@ -151,7 +152,8 @@ def train(
     training = session.config.training
     _cut_metrics(folder / "metrics.jsonl", trainer, place)
     restored = checkpoint.at_step(folder, place.before + trainer.step)
-    if restored.is_dir() and trainer.validated_at == trainer.step and trainer.epochs_since_best == 0:
+    validated = trainer.step > 0 and trainer.validated_at == trainer.step  # in this stage
+    if restored.is_dir() and validated and trainer.epochs_since_best == 0:
         checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
     with pyro.validation_enabled(True), open_to_append(folder / "metrics.jsonl") as metrics:

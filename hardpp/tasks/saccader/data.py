@@ -17,6 +17,7 @@ from hardpp.nn.bagnet import BagNet
 from hardpp.nn.modes import evaluating
 
 REMEMBERED = 3 * 2**30  # bytes of features that are kept
+BLOCK = 32  # images whose features are computed together
 
 
 class SaccaderData(DataConfig):
@@ -34,8 +35,9 @@ class SaccaderData(DataConfig):
 class Features:
     """Images of one part as a network's features, computed when they are first asked for, and then kept.
 
-    They are features of the images as they are without augmentation, the same in every epoch; those beyond
-    `REMEMBERED` bytes are computed anew each time.
+    They are features of the images as they are without augmentation, the same in every epoch: to the bit,
+    since they are computed in the same company, whatever is asked for with them. Those beyond `REMEMBERED`
+    bytes are computed anew each time.
 
     Args:
         part: the images.
@@ -46,8 +48,9 @@ class Features:
     def __init__(self, part: ImagePart, network: BagNet):
         self.part, self.network = part, network
         self.names, self.labels, self.size = part.names, part.labels, part.size
-        self._kept: dict[int, Tensor] = {}
-        self._bytes = 0
+        each = 4 * network.channels * network.field.places(part.size[-1]) ** 2  # bytes
+        self._room = min(len(part), REMEMBERED // each)  # images from the first one on that are kept
+        self._kept: dict[int, Tensor] = {}  # by the number of a block of images
 
     def __len__(self) -> int:
         return len(self.part)
@@ -59,21 +62,20 @@ class Features:
     def read(self, places: Sequence[int] | Tensor | None = None, epoch: int = 0) -> ImagesWithBoxes:
         """The features of the images at those places, float32."""
         wanted = range(len(self)) if places is None else [int(place) for place in places]
-        missing = [place for place in wanted if place not in self._kept]
-        found = self._computed(missing) if missing else {}
-        return ImagesWithBoxes(torch.stack([self._kept.get(p, found.get(p)) for p in wanted]), None)  # type: ignore[misc]
+        for block in dict.fromkeys(place // BLOCK for place in wanted if place < self._room):
+            if block not in self._kept:
+                within = range(BLOCK * block, min(BLOCK * (block + 1), self._room))
+                self._kept[block] = self._computed(list(within))
+        others = [place for place in wanted if place >= self._room]
+        found = dict(zip(others, self._computed(others), strict=True)) if others else {}
+        rows = [found[p] if p in found else self._kept[p // BLOCK][p % BLOCK] for p in wanted]
+        return ImagesWithBoxes(torch.stack(rows), None)
 
     @torch.no_grad()
-    def _computed(self, places: list[int]) -> dict[int, Tensor]:
+    def _computed(self, places: list[int]) -> Tensor:
         pixels = self.part.read(places).pixels.to(self.network.mean.device)
         with evaluating(self.network):
-            features = self.network.features(pixels).cpu()
-        found = dict(zip(places, features, strict=True))
-        for place, each in found.items():
-            if self._bytes + each.nbytes <= REMEMBERED:
-                self._kept[place] = each.clone()  # a row of its own, so that others can be freed
-                self._bytes += each.nbytes
-        return found
+            return self.network.features(pixels).cpu()
 
 
 def with_features(images: LabelledImages, network: BagNet) -> LabelledImages:
