@@ -14,9 +14,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import hardpp
+from hardpp.data.images.labelled import InMemoryImages
 from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.ops.receptive_field import ReceptiveField
 from hardpp.runs.folder import open_run
+from hardpp.tasks.labelled_images import SelectedImages
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.saccader.second_classifier import patches
 from hardpp.tasks.saccader.windows import cut, patch_corners, patch_side
@@ -246,9 +248,24 @@ def test_weights_of_something_else_are_refused(run: OpenedRun, module: Path) -> 
     save_file({**Mean(3).state_dict(), "more": torch.zeros(1)}, path)
     with pytest.raises(UsageError, match=r"more of second_modules:Mean is too much in"):
         run.decode(**named)
+    weights = Mean(3).state_dict()
+    weights["readout.bias"][1] = torch.nan
+    save_file(weights, path)
+    with pytest.raises(DataError, match=r"mean\.safetensors: readout.bias holds what is no number"):
+        run.evaluate(**named)
     path.write_bytes(b"nothing")
     with pytest.raises(DataError, match=r"mean\.safetensors: weights of decoding.second cannot be read"):
         run.evaluate(**named)
+
+
+def test_images_of_one_size_are_cut_at_their_own_side_and_no_other(run: OpenedRun) -> None:
+    pixels = torch.randint(0, 256, (4, 1, 21, 21), dtype=torch.uint8)
+    part = InMemoryImages(pixels, torch.arange(4) % 3)
+    images = SelectedImages(part, [0, 1, 2, 3], [*"abcd"], ("blue", "green", "red"))
+    assert torch.equal(patches(run, images)[0], patches(run, images, second_side=21)[0])
+    assert patches(run, images)[0].shape[2] == 3  # grey in three colours
+    with pytest.raises(UsageError, match="decoding.second_side: these images have 21 x 21 pixels"):
+        patches(run, images, second_side=30)
 
 
 def test_what_a_stored_run_names_is_imported_only_if_it_is_trusted(run: OpenedRun, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def named_module(name: str, weights: Path, classes: int) -> nn.Module:
 
     Raises:
         UsageError: there is no such class, it cannot be made, or the weights are of another one.
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or holds weights that are not finite.
     """
     module = _made(name, classes)
     _load(module, name, weights)
@@ -74,4 +74,6 @@ def _load(module: nn.Module, name: str, path: Path) -> None:
         if ours[key].shape != weights[key].shape:
             shapes = f"{tuple(weights[key].shape)} there and {tuple(ours[key].shape)} in {name}"
             raise UsageError(f"decoding.second_weights: {key} of {path} has shape {shapes}")
+        if not weights[key].isfinite().all():
+            raise DataError(f"{path}: {key} holds what is no number, or infinite")
     module.load_state_dict(weights)
