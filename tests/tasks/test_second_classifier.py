@@ -264,7 +264,7 @@ def test_images_of_one_size_are_cut_at_their_own_side_and_no_other(run: OpenedRu
     images = SelectedImages(part, [0, 1, 2, 3], [*"abcd"], ("blue", "green", "red"))
     assert torch.equal(patches(run, images)[0], patches(run, images, second_side=21)[0])
     assert patches(run, images)[0].shape[2] == 3  # grey in three colours
-    with pytest.raises(UsageError, match="decoding.second_side: these images have 21 x 21 pixels"):
+    with pytest.raises(UsageError, match=r"decoding\.second_side: these images have 21 x 21 pixels"):
         patches(run, images, second_side=30)
 
 
