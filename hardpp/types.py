@@ -98,10 +98,20 @@ class Batch(Protocol):
 #   marginal         log p(y), all latents summed out, can be computed
 #   enumerable       each latent can be summed over by itself, given what it depends on
 #   relaxable        latents may arrive as weights over their values in place of one of them
+#   independent      no latent of a datum's own depends on another one of them
 #   emission-counts  it can be told how many symbols were emitted before each decision
 #   predictions      what is observed has a likeliest value at each of its elements
 #   dreams           one run of the model draws observations, too
-Need = Literal["latents", "marginal", "enumerable", "relaxable", "emission-counts", "predictions", "dreams"]
+Need = Literal[
+    "latents",
+    "marginal",
+    "enumerable",
+    "relaxable",
+    "independent",
+    "emission-counts",
+    "predictions",
+    "dreams",
+]
 Prediction = Literal["marginal", "expected"]  # latents are summed out, or replaced by their expected values
 
 

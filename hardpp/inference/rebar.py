@@ -69,7 +69,7 @@ class REBAR(SampledObjective):
     """
 
     name = "rebar"
-    needs = frozenset({"latents", "relaxable"})
+    needs = frozenset({"latents", "relaxable", "independent"})
     bound = "elbo"
     least_particles = 2
     draws_together = True

@@ -60,7 +60,7 @@ class SumAndSample(SampledObjective):
     """
 
     name = "sum-and-sample"
-    needs = frozenset({"latents", "enumerable"})
+    needs = frozenset({"latents", "enumerable", "independent"})
     bound = "elbo"
     weighs_draws = False
     draws_together = True

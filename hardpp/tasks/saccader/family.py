@@ -79,6 +79,10 @@ _PAPER = Recommended(
     stages={LOCATIONS: {"network": {"glimpses": 12}}},
 )
 
+_A_CHAIN = Lack(
+    "{objective} takes latents that do not depend on one another, and no place is visited twice",
+    "take one that draws, such as rloo, vimco or rws",
+)
 _NO_EMISSIONS = Lack(
     "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
     "take --objective vimco, or --set inference.baseline=leave-one-out",
@@ -184,7 +188,7 @@ class SaccaderFamily(Family):
         )
 
     def lacks(self, network: SaccaderOptions) -> Mapping[Need, Lack]:
-        return {"emission-counts": _NO_EMISSIONS}
+        return {"emission-counts": _NO_EMISSIONS, "independent": _A_CHAIN}
 
     def load(self, config: SaccaderData, report: Report) -> LabelledImages:
         options = corpora.ImageOptions(
