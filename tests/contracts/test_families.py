@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import arviz
 import pytest
@@ -125,7 +125,8 @@ def test_options_of_other_families_are_refused_before_data_are_read(
     assert foreign
     monkeypatch.setattr(type(run.family), "load", lambda *args: pytest.fail("data were read"))
     for key, field in foreign.items():
-        words = [f"--{key.replace('_', '-')}", *([] if field.annotation is bool else ["1"])]
+        word = field.default if get_origin(field.annotation) is Literal else "1"
+        words = [f"--{key.replace('_', '-')}", *([] if field.annotation is bool else [word])]
         for verb in ("evaluate", "decode"):
             message = fail(2, verb, trained.folder, *words)
             assert f"{words[0]} is not for model {trained.name}\n" in message
