@@ -127,7 +127,7 @@ class Bottleneck(nn.Module):
             nn.Conv2d(channels, inside, 1, bias=False),
             nn.BatchNorm2d(inside),
             nn.ReLU(inplace=True),
-            nn.Conv2d(inside, inside, kernel, stride, bias=False),
+            _strided(inside, inside, kernel, stride),
             nn.BatchNorm2d(inside),
             nn.ReLU(inplace=True),
             nn.Conv2d(inside, out, 1, bias=False),
@@ -135,10 +135,32 @@ class Bottleneck(nn.Module):
         )
         self.crop, self.shortcut = kernel // 2, nn.Sequential()
         if stride != 1 or channels != out:
-            self.shortcut.append(nn.Conv2d(channels, out, 1, stride, bias=False))
+            self.shortcut.append(_strided(channels, out, 1, stride))
             (self.shortcut if norm == "shortcut" else self.main).append(nn.BatchNorm2d(out))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, channels, height, width) -> (B, 4 inside, about height / stride, about width / stride)."""
         crop = (-self.crop,) * 4
         return (self.main(features) + self.shortcut(pad(features, crop))).relu_()
+
+
+class SparsePointwise(nn.Conv2d):
+    """A 1 x 1 convolution of every `step`-th row and column.
+
+    They are picked first: as a strided convolution, its gradient is written beyond its memory by torch 2.13 on
+    CPUs with AVX-512, where there are fewer than 16 channels and they come last in memory.
+    """
+
+    def __init__(self, channels: int, out: int, step: int):
+        super().__init__(channels, out, 1, bias=False)
+        self.step = step
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, height, width) -> (B, out, about height / step, about width / step)."""
+        return super().forward(features[..., :: self.step, :: self.step])
+
+
+def _strided(channels: int, out: int, kernel: int, stride: int) -> nn.Conv2d:
+    if kernel == 1 and stride > 1:
+        return SparsePointwise(channels, out, stride)
+    return nn.Conv2d(channels, out, kernel, stride, bias=False)

@@ -10,7 +10,7 @@ from saccaders import bag, images, randomised
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, conv2d
 
-from hardpp.nn.bagnet import DEVIATION, MEAN, BagNet
+from hardpp.nn.bagnet import DEVIATION, MEAN, BagNet, SparsePointwise
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -136,6 +136,28 @@ def test_where_the_shortcut_is_normalised_changes_the_function() -> None:
     other.load_state_dict({n.replace("shortcut.1", "main.8"): v for n, v in one.state_dict().items()})
     pixels = images(2, 33).source
     assert (one(pixels).logits - other(pixels).logits).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("side", [6, 7])
+def test_picked_rows_and_columns_are_those_of_a_strided_convolution(side: int) -> None:
+    layer: SparsePointwise = randomised(SparsePointwise(4, 6, 2))
+    inputs = [torch.randn(2, 4, side, side, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    with torch.no_grad():
+        inputs[1].copy_(inputs[0])
+    found, expected = layer(inputs[0]), conv2d(inputs[1], layer.weight, stride=2)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    for out in (found, expected):
+        out.square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("wide", [0, 1])
+def test_nothing_of_one_pixel_is_strided(wide: int) -> None:
+    """Gradients of such convolutions have been seen to write beyond their memory."""
+    network = BagNet(3, stem=4, planes=[4], blocks=[2], strides=[2], wide=[wide])
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    assert [layer for layer in layers if layer.kernel_size == (1, 1) and layer.stride != (1, 1)] == []
+    assert sum(isinstance(layer, SparsePointwise) for layer in layers) == 2 - wide
 
 
 # --- windows ------------------------------------------------------------------------------------------
