@@ -33,9 +33,10 @@ from hardpp.inference.sums.factorise import factor_graph, named_dims, scale_of
 from hardpp.inference.sums.lattice_marginal import AnyPath, Lattice, check_possible, lattice_of
 from hardpp.inference.sums.markov_reach import check_reach
 from hardpp.inference.sums.one_value import check_one_value, check_sums
+from hardpp.inference.sums.own_latents import factors_given
 from hardpp.inference.weights.independence import check_independence
 from hardpp.inference.weights.model_guide_match import check_same_latents
-from hardpp.inference.weights.sample_sites import sample_sites, site_log_prob
+from hardpp.inference.weights.sample_sites import prior_unknown, sample_sites, site_log_prob
 from hardpp.ops.elimination import expectation, trace_back
 from hardpp.ops.marginal import DRAWS, Factor, drawn, largest, spread, without
 from hardpp.types import Estimate, Program
@@ -192,14 +193,7 @@ class EnumeratedELBO(SurrogateObjective):
         drawn = {n: site for n, site in sample_sites(guide_trace).items() if not site["is_observed"]}
         q = factor_graph(guide_trace, sites=drawn, additive=True, data_plate=self.data_plate)
         letters = dict(guide_trace.plate_to_symbol)
-        p = factor_graph(
-            model_trace,
-            letters,
-            tolerance=self.tolerance,
-            guide=q.factors,
-            additive=True,
-            data_plate=self.data_plate,
-        )
+        p = factors_given(model_trace, q, letters, tolerance=self.tolerance, data_plate=self.data_plate)
         steps = q.eliminate().steps
         graph = p._replace(dtype=torch.promote_types(p.dtype, q.dtype))  # every guide site is a model's, too
 
@@ -219,6 +213,8 @@ class EnumeratedELBO(SurrogateObjective):
         if self.kl_weight is None:
             bound = weighed = mean(observed + ratio)
         else:
+            for name in q.factors.keys() & sample_sites(model_trace).keys() - log_p.keys():
+                raise prior_unknown(name)
             kl = mean(ratio)
             bound = kl + mean(observed) if observed else kl
             weighed = self.kl_weight.weighed(bound, kl)

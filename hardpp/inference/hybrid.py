@@ -79,6 +79,8 @@ def _right(site: Site, layout: Layout, rows: int) -> tuple[Tensor, Tensor]:
     if logits is None or not getattr(fn, "has_enumerate_support", False):
         raise UsageError(f"observed site {name!r} is no Categorical, of whose values one is likeliest")
     likeliest = logits.argmax(-1)
+    if likeliest.dim() - stepwise > layout.nesting + (rows > 1):
+        raise UsageError(f"observed site {name!r} depends on a latent that is summed out: none is likeliest")
     if stepwise and likeliest.shape[-1] != steps:
         raise UsageError(f"observed site {name!r} does not predict a value at every one of its {steps} steps")
     # A value that is observed again at every step has dims for the plates only.

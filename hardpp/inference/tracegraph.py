@@ -15,9 +15,12 @@ from typing import Any, Unpack
 import torch
 from pyro.infer import TraceGraph_ELBO
 from pyro.ops.provenance import detach_provenance
+from pyro.poutine import Trace
 from torch import Tensor
 
 from hardpp.inference.objective import PlateOptions, SurrogateObjective
+from hardpp.inference.weights.model_guide_match import check_same_latents
+from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.inference.weights.tabulate import Weighing, tabulate
 from hardpp.types import Estimate, Program
 
@@ -67,4 +70,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)
         return loss - loss.detach() - bound.detach()
 
-    _get_trace = TraceGraph_ELBO._get_trace
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> tuple[Trace, Trace]:
+        pair: tuple[Trace, Trace] = TraceGraph_ELBO._get_trace(self, model, guide, args, kwargs)
+        check_same_latents(*map(sample_sites, pair))
+        return pair

@@ -68,7 +68,7 @@ class UnorderedSet(SampledObjective):
 
         def estimate(nesting: int) -> WeightTable:
             beam = StochasticBeam(self.num_particles, nesting)
-            how, handlers = Weighing(nesting, self.data_plate), Handlers(guide=beam)
+            how, handlers = Weighing(nesting, self.data_plate, sums=self.sums), Handlers(guide=beam)
             table = beam.until_done(
                 lambda: weigh(
                     model,

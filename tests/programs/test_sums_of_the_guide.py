@@ -17,6 +17,7 @@ from pyro import poutine
 from pyro.ops.indexing import Vindex
 from torch import Tensor
 
+from hardpp.errors import UsageError
 from hardpp.inference import EnumeratedELBO, ScoreFunctionELBO
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -253,3 +254,16 @@ def test_the_mean_over_what_is_drawn_is_the_bound(title: str, name: str) -> None
     torch.testing.assert_close(value, exact.bound.sum(), **CLOSE)
     torch.testing.assert_close(gradient, expected, **CLOSE)
     assert expected.abs().max() > 1e-2
+
+
+def test_the_model_may_not_sum_others() -> None:
+    program = given_what_is_drawn()
+
+    def model() -> None:
+        program.model()
+        with pyro.plate("data again", 2):
+            d = pyro.sample("d", C(torch.zeros(2)), infer={"enumerate": "parallel"})
+            pyro.sample("x", C(torch.eye(2)[d]), obs=PAIR)
+
+    with pytest.raises(UsageError, match="latent site 'd' is summed out of the model, but 'c' of the guide"):
+        ScoreFunctionELBO().estimate(model, lambda: program.guide({"enumerate": "parallel"}))

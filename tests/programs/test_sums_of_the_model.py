@@ -24,10 +24,14 @@ from hardpp.inference import (
     IWAE,
     OVIS,
     VIMCO,
+    EnumeratedELBO,
+    Hybrid,
     Imitation,
     KLWarmUp,
     ReweightedWakeSleep,
     ScoreFunctionELBO,
+    TraceGraph,
+    UnorderedSet,
 )
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -283,17 +287,61 @@ def test_the_mean_over_what_is_drawn_is_the_bound(title: str, name: str) -> None
     assert any("weighed together" in str(each.message) for each in said) == joint
 
 
+APART = {"words by name", "one of all", "columns of rows"}  # a name is none of its options, or no factors
+
+
+@pytest.mark.parametrize("title", PROGRAMS)
+def test_the_guide_may_be_summed_too(title: str) -> None:
+    partial = PROGRAMS[title]()
+    program = partial.program
+    if title in APART:
+        with pytest.raises(UsageError, match=r"missing in the guide|does not factorise"):
+            EnumeratedELBO().estimate(program.model, program.guide)
+        return
+    expected = target(partial, weighed(partial), 1)
+    estimate = EnumeratedELBO().estimate(program.model, program.guide)
+    torch.testing.assert_close(estimate.bound.sum(), expected.value, **CLOSE)
+    gradient = flat_gradient(estimate.surrogate, program.parameters)
+    torch.testing.assert_close(gradient, expected.gradient, **CLOSE)
+
+
+@pytest.mark.parametrize("title", ["between drawn ones", "words by name", "scaled", "apart"])
+def test_all_values_without_replacement(title: str) -> None:
+    partial = PROGRAMS[title]()
+    program, expected = partial.program, target(partial, weighed(partial), 1)
+    estimate = UnorderedSet(5, enumerate=partial.named).estimate(program.model, program.guide)
+    torch.testing.assert_close(estimate.bound.sum(), expected.value, **CLOSE)
+    gradient = flat_gradient(estimate.surrogate, program.parameters)
+    torch.testing.assert_close(gradient, expected.gradient, **CLOSE)
+
+
+@pytest.mark.parametrize("K", [1, 2])
+def test_what_no_reward_and_no_reference_knows(K: int) -> None:
+    program = scaled().program
+    with pytest.raises(UsageError, match=r"depends on a latent that is summed out|'f' is no Cat"):
+        Hybrid(K, max_plate_nesting=1).estimate(program.model, program.guide)
+    program = between_drawn_ones().program
+    with pytest.raises(UsageError, match="observed site 'y' depends on a latent that is summed out"):
+        Hybrid(K, max_plate_nesting=1).estimate(program.model, program.guide)
+    with (
+        pytest.warns(UserWarning, match="Found vars"),
+        pytest.raises(UsageError, match="'c' is missing"),
+    ):
+        TraceGraph(K, max_plate_nesting=1).estimate(program.model, program.guide)
+
+
 @pytest.mark.filterwarnings("ignore:.*weighed together")
 @pytest.mark.parametrize(
     "make",
     [
         Imitation,
+        lambda **kw: EnumeratedELBO(kl=KLWarmUp(100), **kw),
         lambda **kw: ELBO(kl=KLWarmUp(100), **kw),
         lambda **kw: ReweightedWakeSleep(2, **kw),
     ],
 )
 def test_a_prior_within_a_sum_is_not_taken_for_nothing(make: Callable[..., Any]) -> None:
     """The model's own term of a latent that depends on one that is summed cannot be told from the rest."""
-    program = one_of_all().program
-    with pytest.raises(UsageError, match="latent site 'z' depends on a latent that is summed out"):
+    program = between_drawn_ones().program
+    with pytest.raises(UsageError, match=r"latent site '[wz]' depends on a latent that is summed out"):
         make(max_plate_nesting=1).estimate(program.model, program.guide)

@@ -25,6 +25,7 @@ from pyro.poutine import Trace
 from pyro.poutine.enum_messenger import EnumMessenger
 from torch import Tensor
 
+from hardpp.errors import UsageError
 from hardpp.inference.sums.enumeration import InSight
 from hardpp.inference.sums.factor_graph import FactorGraph, times
 from hardpp.inference.sums.factorise import factor_graph, named_dims, scale_of
@@ -98,6 +99,12 @@ def partial_elbo(
     model_trace.symbolize_dims(dict(guide_trace.plate_to_symbol))
     model_sites = sample_sites(model_trace)
     check_same_latents(model_sites, guide_sites)
+    for name, site in model_sites.items():
+        if SUMMED in site["infer"] and name not in guide_sites:
+            raise UsageError(
+                f"latent site {name!r} is summed out of the model, but {next(iter(summed))!r} of the guide: "
+                "where the guide sums, it has all latents of the model"
+            )
     steps, one = q.eliminate().steps, q.letters.get(PARTICLES, "")
     drawn, costs = _drawn(guide_sites, q), _costs(model_sites, guide_sites)
 

@@ -84,7 +84,8 @@ def sleep_phi(guide: Program, dream: Dream) -> Tensor:
     """log q(z | x, y') of a dream, masked and scaled, in nats, summed over the batch; a scalar.
 
     Raises:
-        UsageError: the guide draws what was not dreamt, or gives what was dreamt no probability.
+        UsageError: the guide draws what was not dreamt, or (asked for while Pyro's validation is on) gives what
+            was dreamt no probability.
     """
     conditioned = poutine.condition(guide, data=dream.latents)
     sites = sample_sites(poutine.trace(conditioned).get_trace(*dream.args, **dream.kwargs))
@@ -93,7 +94,7 @@ def sleep_phi(guide: Program, dream: Dream) -> Tensor:
             raise UsageError(f"the dream has no value of latent site {name!r}, which the guide draws")
     terms = {name: site_log_prob(site) for name, site in sites.items()}
     for name, term in terms.items():
-        if (term.device.type == "cpu" or is_validation_enabled()) and (term == -torch.inf).any():
+        if is_validation_enabled() and (term == -torch.inf).any():
             raise UsageError(
                 f"the guide gives what the model dreams at site {name!r} no probability, so that sleep-phi "
                 "is infinite: it wants a guide that knows all values of the model, or insomnia=1"

@@ -97,6 +97,14 @@ def site_log_prob(site: Site, *, steps: bool = False) -> Tensor:
     return terms.where(mask.unsqueeze(-1) if by_step else mask, terms.new_zeros(()))
 
 
+def prior_unknown(name: str) -> UsageError:
+    """What is said of a latent whose prior is asked for, and is within a sum."""
+    return UsageError(
+        f"latent site {name!r} depends on a latent that is summed out, so that its prior is not known apart "
+        "from what is observed: the guide is to draw that one, too"
+    )
+
+
 def expanded(fn: Any, shape: Any) -> Any:
     """A distribution of a larger batch shape, which keeps what `has_rsample_` said of the given one."""
     new, old = fn.expand(shape), fn

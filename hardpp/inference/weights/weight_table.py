@@ -23,7 +23,15 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.weights.layout import Layout, Term
-from hardpp.inference.weights.sample_sites import WITHIN_SUM, Site, all_plates_of, elements, named, steps_of
+from hardpp.inference.weights.sample_sites import (
+    WITHIN_SUM,
+    Site,
+    all_plates_of,
+    elements,
+    named,
+    prior_unknown,
+    steps_of,
+)
 from hardpp.inference.weights.stages import Stages, side_by_side
 
 Terms = Mapping[str, tuple[Term, Site]]  # of sites by name, in program order
@@ -95,10 +103,7 @@ class WeightTable(NamedTuple):
             return self.by_particle(lambda table: table.log_prior)
         for latent in self.latents:
             if latent.model is not None and latent.model["infer"].get(WITHIN_SUM):
-                raise UsageError(
-                    f"latent site {latent.guide['name']!r} depends on a latent that is summed out, so that "
-                    "its prior is not known apart from what is observed: the guide is to draw that one, too"
-                )
+                raise prior_unknown(latent.guide["name"])
         stages = Stages({latent.guide["name"]: latent.guide for latent in self.latents})
         for latent in sorted(self.latents, key=lambda latent: latent.order):
             if latent.model is not None:
