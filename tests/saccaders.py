@@ -37,7 +37,7 @@ def bag(seed: int = 0, **options: Any) -> BagNet:
     """A representation of three labels, each of which is the likeliest at some places."""
     sizes: dict[str, Any] = {"stem": 4, "planes": [4], "blocks": [1], "strides": [2], "wide": [1]}
     network: BagNet = randomised(BagNet(LABELS, **{**sizes, **options}), seed, spread=1.5)
-    _level(network.readout, network(images(8, 33).source).what, 1.5)
+    level(network.readout, network(images(8, 33).source).what, 1.5)
     return network
 
 
@@ -45,18 +45,18 @@ def saccader(glimpses: int = 2, seed: int = 1, **options: Any) -> Saccader:
     """With policies neither uniform nor sure."""
     representation = bag(seed, **options)
     attention = PlaceAttention(representation.channels, representation.head_channels)
-    return Saccader(representation, _levelled(randomised(attention, seed + 1), representation), glimpses)
+    return Saccader(representation, levelled(randomised(attention, seed + 1), representation), glimpses)
 
 
-def _levelled(attention: PlaceAttention, network: BagNet) -> PlaceAttention:
+def levelled(attention: PlaceAttention, network: BagNet) -> PlaceAttention:
     features, what, _ = network(images(8, 33).source)
-    _level(attention.mix, torch.cat([attention.where(features), what], 1), 2.0)
+    level(attention.mix, torch.cat([attention.where(features), what], 1), 2.0)
     return attention
 
 
 # Outputs of a 1 x 1 convolution of these inputs get a mean of 0 and this deviation, channel by channel.
 @torch.no_grad()
-def _level(layer: nn.Conv2d, inputs: torch.Tensor, deviation: float) -> None:
+def level(layer: nn.Conv2d, inputs: torch.Tensor, deviation: float) -> None:
     found = layer(inputs)
     scale = deviation / found.std((0, 2, 3))
     layer.weight.mul_(scale.view(-1, 1, 1, 1))
@@ -69,7 +69,7 @@ def label_aware(model: Saccader, seed: int = 5) -> LabelAwarePlaces:
     network = model.representation
     attention = PlaceAttention(network.channels, network.head_channels)
     embedding = nn.Embedding(LABELS, network.head_channels)
-    attention = _levelled(randomised(attention, seed), network)
+    attention = levelled(randomised(attention, seed), network)
     return LabelAwarePlaces(network, attention, randomised(embedding, seed), model.glimpses).double()
 
 

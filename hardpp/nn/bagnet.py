@@ -147,8 +147,8 @@ class Bottleneck(nn.Module):
 class SparsePointwise(nn.Conv2d):
     """A 1 x 1 convolution of every `step`-th row and column.
 
-    They are picked first: as a strided convolution, its gradient is written beyond its memory by torch 2.13 on
-    CPUs with AVX-512, where there are fewer than 16 channels and they come last in memory.
+    They are picked first: of a strided convolution, torch 2.13 writes the gradient beyond its memory on CPUs
+    with AVX-512, where there are fewer than 16 channels and they come last in memory.
     """
 
     def __init__(self, channels: int, out: int, step: int):

@@ -27,6 +27,8 @@ from hardpp.types import ImageBatch
 
 AT_ONCE = 100  # images
 
+Classes = tuple[str, ...]
+
 
 @torch.no_grad()
 def decode(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) -> list[str]:
@@ -42,7 +44,7 @@ def decode(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) ->
     return classes
 
 
-def known(logits: Tensor, classes: tuple[str, ...]) -> Tensor:
+def known(logits: Tensor, classes: Classes) -> Tensor:
     """The logits (..., V) of the classes that the data have."""
     return logits[..., : len(classes)]
 
@@ -59,10 +61,10 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) 
             began = time.perf_counter()
             looked = look(run, batch, options)
             seconds += time.perf_counter() - began
-            figures = _of_labels(looked, batch)
+            figures = _of_labels(looked, batch, images.classes)
             if looked.places is not None:
                 at = centres(model.representation.field, looked.places, _side(model, batch))
-                figures |= _of_places(model, batch, looked, options)
+                figures |= _of_places(model, batch, looked, options, images.classes)
                 numbers = range(1, at.shape[1] + 1)
                 figures["diversity"] = torch.stack([diversity(at[:, :g]) for g in numbers], -1)
                 figures |= {} if boxes is None else _hits(at, boxes.to(run.device))
@@ -94,13 +96,13 @@ def _of_second(
     return second.logits(run, [images.indices[row] for row in rows], looked.places)
 
 
-def _of_labels(looked: Looked, batch: ImageBatch) -> dict[str, Tensor]:
-    label, last = batch.target.unsqueeze(-1), looked.last
+def _of_labels(looked: Looked, batch: ImageBatch, classes: Classes) -> dict[str, Tensor]:
+    label, last = batch.target.unsqueeze(-1), known(looked.last, classes)
     return {
         "accuracy": _right(last, batch),
         "top5": (last.topk(min(5, last.shape[-1])).indices == label).any(-1),
-        "nll": -last.log_softmax(-1).gather(-1, label).squeeze(-1),
-        "dense": _right(looked.dense, batch),
+        "nll": -looked.last.log_softmax(-1).gather(-1, label).squeeze(-1),
+        "dense": _right(known(looked.dense, classes), batch),
     }
 
 
@@ -114,29 +116,33 @@ def _side(model: Any, batch: ImageBatch) -> int:
 
 
 # Figures after each glimpse, (B, G).
-def _of_places(model: Any, batch: ImageBatch, looked: Looked, options: SaccaderDecoding) -> dict[str, Tensor]:
+def _of_places(
+    model: Any, batch: ImageBatch, looked: Looked, options: SaccaderDecoding, classes: Classes
+) -> dict[str, Tensor]:
     places, side = looked.places, _side(model, batch)
     assert places is not None
     assert looked.logits is not None
     height, width = batch.source.shape[-2:]
     shares = classified(model.representation.field, places, side, (height, width))
-    figures = {"after": _right(looked.logits, batch), "classified": shares}
+    figures = {"after": _right(known(looked.logits, classes), batch), "classified": shares}
     if options.occlude:
         anywhere = fixed(torch.rand(batch.size, side**2, device=places.device))
         random = saccades(anywhere, places.shape[1])
         for name, where in (("occluded", places), ("occluded_random", random)):
             numbers = range(1, places.shape[1] + 1)
-            figures[name] = torch.stack([_occluded(model, batch, where[:, :g], side) for g in numbers], -1)
+            logits = [_occluded(model, batch, where[:, :g], side) for g in numbers]
+            figures[name] = torch.stack([_right(known(each, classes), batch) for each in logits], -1)
     return figures
 
 
-# Is the label right, (B,), that all places give once what some of them see is painted with the mean colour?
+# The mean logits (B, V) of all places once what some of them see is painted with the mean colour.
 def _occluded(model: Any, batch: ImageBatch, places: Tensor, side: int) -> Tensor:
     bag = model.representation
     seen = bag.field.seen(places, side, *batch.source.shape[-2:]).unsqueeze(1)
     mean = (bag.mean * 255).round().to(batch.source.dtype)  # (3, 1, 1)
     pixels = batch.source.expand(-1, 3, -1, -1)
-    return _right(bag(torch.where(seen, mean, pixels)).logits.mean(1), batch)
+    logits: Tensor = bag(torch.where(seen, mean, pixels)).logits
+    return logits.mean(1)
 
 
 # Are the centres of the first glimpse, and of any, in the object's box? (B,)
