@@ -84,8 +84,8 @@ def sleep_phi(guide: Program, dream: Dream) -> Tensor:
     """log q(z | x, y') of a dream, masked and scaled, in nats, summed over the batch; a scalar.
 
     Raises:
-        UsageError: the guide draws what was not dreamt, or (asked for while Pyro's validation is on) gives what
-            was dreamt no probability.
+        UsageError: the guide draws what was not dreamt; or, while Pyro's validation is on, it gives what was
+            dreamt no probability.
     """
     conditioned = poutine.condition(guide, data=dream.latents)
     sites = sample_sites(poutine.trace(conditioned).get_trace(*dream.args, **dream.kwargs))
