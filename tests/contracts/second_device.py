@@ -114,6 +114,22 @@ def test_a_training_step_over_a_sparse_support(
         torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
+def test_a_training_step_of_an_earlier_stage(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may work on what a network says of the data, which the host keeps."""
+    before = catalogue.family(loaded.name).before
+    if not before:
+        pytest.skip(f"{loaded.name} begins with no other stage")
+    for stage in before:
+        choices = {"model": loaded.name, "stages": [stage.name], "data": {"name": loaded.path}}
+        config = resolve([loaded.settings, choices])
+        here, there = (two_steps(config, loaded, device, monkeypatch) for device in (CPU, DEVICE))
+        assert {question.split(":")[0] for question in there.questions} <= {"copy to the host"}
+        assert there.bound == pytest.approx(here.bound, rel=1e-5)
+        assert there.gradients.keys() == here.gradients.keys() != set()
+        for name, gradient in here.gradients.items():
+            torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
 @pytest.fixture(scope="module")
 def runs(trained: TinyRun) -> dict[str, OpenedRun]:
     """The same run on both devices."""

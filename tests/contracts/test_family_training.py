@@ -9,6 +9,7 @@ import pytest
 from corpora import fail, hashes, metrics, succeed
 from tiny_families import FAMILIES, TinyRun, available
 
+from hardpp.runs import training
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import train
@@ -70,6 +71,41 @@ def test_a_fresh_training_does_everything_once_and_changed_data_are_refused(
     assert f"the data have changed since {run.folder} was begun" in fail(3, *command)
     assert open_run(run.folder, "cpu").step == 1
     succeed(*command, "--force")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_run_in_stages_that_ends_between_them_goes_on_bit_for_bit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = TinyRun(name, tmp_path / "data", tmp_path / "whole")
+    available(name).write(run.data)
+    stages = ["--set", "stages=[]", "--max-steps", "2", "--then", f"elbo name=after guide={run.tiny.guide}"]
+    succeed(*run.command(run.folder, *stages))
+    names = list(dict.fromkeys(record["stage"] for record in metrics(run.folder)))
+    assert names[-1] == "after"
+    assert [record["step"] for record in metrics(run.folder) if record["split"] == "train"] == list(
+        range(1, 2 * len(names) + 1)
+    )
+    begun = []
+
+    def killed(session: Any, plan: Any, number: int, *args: Any) -> Any:
+        begun.append(number)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_begin", killed)
+        with pytest.raises(Killed):
+            succeed(*run.command(tmp_path / "run", *stages))
+    assert begun == [1]
+    succeed(*run.command(tmp_path / "run", *stages))
+    for marker in ("latest", "best"):
+        assert hashes(tmp_path / "run", marker) == hashes(run.folder, marker)
+    assert metrics(tmp_path / "run") == metrics(run.folder)
+    assert open_run(tmp_path / "run", "cpu").step == 2 * len(names)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
 
 
 def count_calls(patch: pytest.MonkeyPatch, name: str, *methods: str) -> Counter[str]:

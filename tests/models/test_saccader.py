@@ -22,16 +22,19 @@ from saccaders import LABELS, bag, images, label_aware, saccader
 from torch import Tensor, nn
 
 from hardpp import sites
+from hardpp.guides.places import RankedPlaces
 from hardpp.guides.prior import Prior
 from hardpp.inference import (
     DisARM,
     EnumeratedELBO,
     ExactMarginal,
     Hybrid,
+    Imitation,
     ReweightedWakeSleep,
     UnorderedSet,
 )
 from hardpp.models.saccader import DenseClassifier, Saccader, logits_at
+from hardpp.nn.place_scores import OrderedLogits
 from hardpp.types import ImageBatch
 
 CLOSE = {"rtol": 0, "atol": 1e-9}
@@ -363,6 +366,21 @@ def test_a_set_of_all_walks_is_the_exact_sum(guide: str) -> None:
     torch.testing.assert_close(estimate.bound.sum().double(), target.value, **CLOSE)
     gradient = flat_gradient(estimate.surrogate, program.parameters)
     torch.testing.assert_close(gradient, target.gradient, **CLOSE)
+
+
+@pytest.mark.parametrize("target", ["predicted", "label", "max"])
+def test_a_lesson_is_scored_along_its_own_walk(target: Any) -> None:
+    """What is visited is what the lesson visited, so that nothing of it is impossible."""
+    model, batch = saccader(9), images(2, 9)
+    lesson = RankedPlaces(OrderedLogits(model.representation, target), 9)
+    order = torch.stack(lesson(batch), -1).tolist()
+    estimate = Imitation(max_plate_nesting=1).estimate(model, lesson, batch)
+    expected = torch.stack([by_hand(model, batch, order[b], b)[0] for b in range(2)])
+    torch.testing.assert_close(estimate.bound, expected.detach(), **CLOSE)
+    weights = parameters(model.attention)
+    gradient = flat_gradient(expected, weights)
+    torch.testing.assert_close(flat_gradient(estimate.surrogate, weights), gradient, **CLOSE)
+    assert gradient.abs().max() > 1e-2
 
 
 # --- the reward of the paper ----------------------------------------------------------------------------
