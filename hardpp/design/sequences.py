@@ -2,12 +2,16 @@
 
     l_t = the place not yet taken of the smallest expected posterior entropy, given what l_1 .. l_{t-1} showed
 
-Greedy in t. The first step knows nothing of the image, so one answer serves all images. Coarse to fine, only
-places that may still be the best are looked at: first every third one, then the neighbours of those whose
-expected entropy is within two standard errors of the best, the errors being those of differences, since all
-places are judged by the same completions.
+Greedy in t. The first step knows nothing of the image, so one answer serves all images.
 
-Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3; the search is ours.
+Not all places are judged by all completions. First every third place is, by an eighth of them; whichever is
+more than two standard errors behind the best is given up, the neighbours of the others join, and those that
+are left are judged by twice as many completions, until all are used. The errors are those of differences,
+since places are judged by the same completions. Completions whose weights sum to less than `NEGLIGIBLE` are
+left out everywhere.
+
+Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3; the search is ours, by the
+races of Maron and Moore (1994), Hoeffding races.
 Shapes: N completions, L places, T glimpses, C channels, V classes.
 """
 
@@ -23,7 +27,9 @@ from hardpp.design.patch_grid import PatchGrid
 from hardpp.errors import UsageError
 
 COARSE = 3  # every so-manyth place is looked at first
+FIRST = 8  # by so-manyth part of the completions, but by as many of them at least
 WITHIN = 2.0  # standard errors of the difference
+NEGLIGIBLE = 1e-9  # of the completions' weights
 
 # Log-probabilities (M, V) of images (M, C, size, size) uint8 of which pixels (M, size, size) bool were seen.
 Classifier = Callable[[Tensor, Tensor], Tensor]
@@ -88,45 +94,90 @@ class Designer:
         if not taken and seed in self._first:
             return self._first[seed]
         seen = self.grid.seen(torch.tensor(taken, dtype=torch.int64))
-        completions = self.completion.complete(pixels, seen, seed)
+        completions = _counting(self.completion.complete(pixels, seen, seed), seed)
         free = torch.ones(self.grid.places, dtype=torch.bool)
         free[taken] = False
-        step = self._searched(completions, seen, free) if self.coarse_to_fine else None
-        step = step or self._judged(completions, seen, free.nonzero().squeeze(-1))
+        judged = _Judged(self, completions, seen)
+        if self.coarse_to_fine:
+            self._race(judged, free)
+        else:
+            judged.judge(free.nonzero().squeeze(-1).tolist(), len(completions.pixels))
+        step = judged.step()
         if not taken:
             self._first[seed] = step
         return step
 
-    # From coarse to fine; None where no place of the coarse grid is free.
-    def _searched(self, completions: Completions, seen: Tensor, free: Tensor) -> Step | None:
-        judged: dict[int, Tensor] = {}  # predictions (N, V) by place
-        step, wanted = None, self.grid.coarse(COARSE)
-        while new := [place for place in wanted.unique().tolist() if free[place] and place not in judged]:
-            log_p = self._log_p(completions, seen, torch.tensor(new))
-            judged.update(zip(new, log_p.unbind(1), strict=True))
-            step = _step(judged, completions)
-            close = step.information.behind <= WITHIN * step.information.behind_error
-            hopeful = step.looked_at[close].tolist()
-            wanted = torch.cat([self.grid.around(place, COARSE // 2) for place in hopeful])
-        return step
+    # From few places and completions to the best place by all of them.
+    def _race(self, judged: "_Judged", free: Tensor) -> None:
+        N = judged.count
+        count = min(N, max(FIRST, N // FIRST))
+        running = [place for place in self.grid.coarse(COARSE).tolist() if free[place]]
+        running = running or free.nonzero().squeeze(-1).tolist()
+        while True:
+            near: list[int] = []
+            while True:
+                judged.judge(running, count)
+                running = judged.close(running, count)
+                around = torch.cat([self.grid.around(place, COARSE // 2) for place in running]).unique()
+                near = [place for place in around.tolist() if free[place] and place not in judged.log_p]
+                if not near:
+                    break
+                running = [*running, *near]
+            if count == N:
+                return
+            count = min(N, 2 * count)
 
-    def _judged(self, completions: Completions, seen: Tensor, places: Tensor) -> Step:
-        log_p = self._log_p(completions, seen, places)
-        return _step(dict(zip(places.tolist(), log_p.unbind(1), strict=True)), completions)
-
-    # Predictions (N, L', V) for every completion and place.
     @torch.no_grad()
-    def _log_p(self, completions: Completions, seen: Tensor, places: Tensor) -> Tensor:
-        N, L = len(completions.pixels), len(places)
-        masks = self.grid.mask(places) | seen  # (L', size, size)
-        pairs = torch.cartesian_prod(torch.arange(N), torch.arange(L)).split(self.at_once)
-        log_p = [self.classifier(completions.pixels[rows[:, 0]], masks[rows[:, 1]]) for rows in pairs]
-        return torch.cat(log_p).unflatten(0, (N, L)).double()
+    def predictions(self, pixels: Tensor, seen: Tensor, places: list[int]) -> Tensor:
+        """Log-probabilities (N, L, V) of images (N, C, size, size) seen at places and where `seen` says."""
+        masks = self.grid.mask(torch.tensor(places)) | seen  # (L, size, size)
+        pairs = torch.cartesian_prod(torch.arange(len(pixels)), torch.arange(len(places)))
+        rows = [self.classifier(pixels[some[:, 0]], masks[some[:, 1]]) for some in pairs.split(self.at_once)]
+        return torch.cat(rows).unflatten(0, (len(pixels), len(places))).double()
 
 
-def _step(judged: dict[int, Tensor], completions: Completions) -> Step:
-    looked_at = torch.tensor(sorted(judged))
-    log_p = torch.stack([judged[place] for place in looked_at.tolist()], 1)  # (N, L', V)
-    information = expected_information(log_p, completions.log_weights.double())
-    place = int(looked_at[information.best])
-    return Step(place, looked_at, information, len(completions.pixels) * len(judged))
+class _Judged:
+    """The predictions that were made for one step: of some places, by the first so many completions."""
+
+    def __init__(self, designer: Designer, completions: Completions, seen: Tensor):
+        self.designer, self.completions, self.seen = designer, completions, seen
+        self.count, self.passes = len(completions.pixels), 0
+        self.log_p: dict[int, Tensor] = {}  # (n, V) by place
+
+    def judge(self, places: list[int], count: int) -> None:
+        """Makes the predictions of places by the first `count` completions, as far as they are missing."""
+        by_done: dict[int, list[int]] = {}
+        for place in places:
+            done = len(self.log_p.get(place, ()))
+            if done < count:
+                by_done.setdefault(done, []).append(place)
+        for done, some in by_done.items():
+            log_p = self.designer.predictions(self.completions.pixels[done:count], self.seen, some)
+            self.passes += log_p.shape[0] * log_p.shape[1]
+            for place, new in zip(some, log_p.unbind(1), strict=True):
+                self.log_p[place] = torch.cat([self.log_p[place], new]) if done else new
+
+    def information(self, places: list[int], count: int) -> Information:
+        """What is expected of places, by the first `count` completions."""
+        log_p = torch.stack([self.log_p[place][:count] for place in places], 1)
+        return expected_information(log_p, self.completions.log_weights[:count])
+
+    def close(self, places: list[int], count: int) -> list[int]:
+        """Those of the places that may still be the best."""
+        found = self.information(places, count)
+        kept = found.behind <= WITHIN * found.behind_error
+        return [place for place, stays in zip(places, kept.tolist(), strict=True) if stays]
+
+    def step(self) -> Step:
+        """The best of the places that all completions have judged."""
+        places = sorted(place for place, log_p in self.log_p.items() if len(log_p) == self.count)
+        information = self.information(places, self.count)
+        return Step(places[information.best], torch.tensor(places), information, self.passes)
+
+
+# The completions that count, in an order that does not go by their weights.
+def _counting(completions: Completions, seed: int) -> Completions:
+    weights, order = completions.log_weights.double().softmax(0).sort(descending=True)
+    kept = order[: int((weights.cumsum(0) < 1 - NEGLIGIBLE).sum()) + 1]
+    mixed = kept[torch.randperm(len(kept), generator=torch.Generator().manual_seed(seed))]
+    return Completions(completions.pixels[mixed], completions.log_weights[mixed].double())
