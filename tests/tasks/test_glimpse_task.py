@@ -27,11 +27,10 @@ from hardpp.nn.glimpse_reader import GlimpseReader
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import run_in_folder, train
-from hardpp.tasks import catalogue
+from hardpp.tasks import catalogue, labelled_images
 from hardpp.tasks.configuration import resolve
-from hardpp.tasks import labelled_images
-from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages
 from hardpp.tasks.glimpse.family import GlimpseFamily
+from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages
 from hardpp.tasks.objectives import ObjectiveSpec
 from hardpp.tasks.opened_run import OpenedRun
 
