@@ -39,7 +39,7 @@ def test_ten_lines_are_enough() -> None:
 
 def test_every_method_and_name_shown_exists() -> None:
     methods = re.findall(r"^\| `(\w+)\(", PAGE, re.MULTILINE)
-    assert len(methods) == 8
+    assert len(methods) == 9
     assert all(callable(getattr(OpenedRun, name)) for name in methods)
     assert set(re.findall(r"hardpp\.((?:list_)?\w+)\(", PAGE)) <= set(hardpp.__all__)
 

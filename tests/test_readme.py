@@ -1,7 +1,9 @@
 """README and docs are true: the Python block runs, two commands set up, and verbs, options and keys exist."""
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -61,10 +63,14 @@ def test_every_verb_and_option_shown_exists(line: str) -> None:
     "line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH + QUESTIONS + TRANSLATION, re.MULTILINE)
 )
 def test_settings_shown_go_together(line: str) -> None:
-    words = line.split()
-    flags = {word[2:]: words[place + 1] for place, word in enumerate(words) if word.startswith("--")}
+    words = shlex.split(line)
+    flags: dict[str, Any] = {
+        word[2:]: words[place + 1] for place, word in enumerate(words) if word.startswith("--")
+    }
     for apart in ("set", "data", "on-bad", "particles", "out", "init-from"):
         flags.pop(apart, None)
+    if "then" in flags:
+        flags["then"] = [flags["then"]]
     shown = [parse_setting(words[place + 1]) for place, word in enumerate(words) if word == "--set"]
     assert resolve([*shown, flags]).model == flags.get("model", "alignment")
 
