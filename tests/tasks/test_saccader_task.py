@@ -198,7 +198,7 @@ def by_hand(run: OpenedRun, images: SelectedImages, glimpses: int) -> dict[str, 
         places = walk(model, shown.pixels, glimpses)
         sums["dense"] += int(logits.mean(0).argmax()) == label
         centres = [(2 * (p // side) + 2.5, 2 * (p % side) + 2.5) for p in places]
-        painted = shown.pixels.expand(-1, 3, -1, -1).clone()
+        painted, colour = shown.pixels.clone(), [round(c.double().mean().item()) for c in shown.pixels[0]]
         seen: set[tuple[int, int]] = set()
         for g, place in enumerate(places, start=1):
             mean = logits[places[:g]].mean(0)
@@ -206,7 +206,7 @@ def by_hand(run: OpenedRun, images: SelectedImages, glimpses: int) -> dict[str, 
             seen |= window(place, side)
             sums[f"classified_{g}"] += len(seen) / size**2
             for y, x in window(place, side):
-                painted[0, :, y, x] = torch.tensor([124, 116, 104])  # 255 times .485, .456, .406
+                painted[0, :, y, x] = torch.tensor(colour)
             sums[f"occluded_{g}"] += int(model.representation(painted).logits[0].mean(0).argmax()) == label
             pairs = [math.dist(a, b) for a, b in itertools.combinations(centres[:g], 2)]
             sums[f"diversity_{g}"] += sum(pairs) / len(pairs) if pairs else 0.0

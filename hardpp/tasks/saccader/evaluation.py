@@ -135,13 +135,12 @@ def _of_places(
     return figures
 
 
-# The mean logits (B, V) of all places once what some of them see is painted with the mean colour.
+# The mean logits (B, V) of all places once what some of them see is painted with the image's mean colour.
 def _occluded(model: Any, batch: ImageBatch, places: Tensor, side: int) -> Tensor:
     bag = model.representation
     seen = bag.field.seen(places, side, *batch.source.shape[-2:]).unsqueeze(1)
-    mean = (bag.mean * 255).round().to(batch.source.dtype)  # (3, 1, 1)
-    pixels = batch.source.expand(-1, 3, -1, -1)
-    logits: Tensor = bag(torch.where(seen, mean, pixels)).logits
+    mean = batch.source.double().mean((-2, -1), keepdim=True).round().to(batch.source.dtype)
+    logits: Tensor = bag(torch.where(seen, mean, batch.source)).logits
     return logits.mean(1)
 
 
