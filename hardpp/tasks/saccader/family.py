@@ -167,7 +167,7 @@ class SaccaderFamily(Family):
             {
                 "objective": "hybrid",
                 "optimiser": {
-                    "learning_rate": 1e-3,
+                    "learning_rate": 3e-4,  # larger ones forget what the first stages taught
                     "weight_decay": 1e-4,
                     "decayed": "kernels",
                     "average": 0.99,
