@@ -198,7 +198,8 @@ def by_hand(run: OpenedRun, images: SelectedImages, glimpses: int) -> dict[str, 
         places = walk(model, shown.pixels, glimpses)
         sums["dense"] += int(logits.mean(0).argmax()) == label
         centres = [(2 * (p // side) + 2.5, 2 * (p % side) + 2.5) for p in places]
-        painted, colour = shown.pixels.clone(), [round(c.double().mean().item()) for c in shown.pixels[0]]
+        painted, half = shown.pixels.clone(), (size**2 - 1) // 2
+        colour = [sorted(channel.flatten().tolist())[half] for channel in shown.pixels[0]]
         seen: set[tuple[int, int]] = set()
         for g, place in enumerate(places, start=1):
             mean = logits[places[:g]].mean(0)

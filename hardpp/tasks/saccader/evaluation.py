@@ -135,12 +135,12 @@ def _of_places(
     return figures
 
 
-# The mean logits (B, V) of all places once what some of them see is painted with the image's mean colour.
+# The mean logits (B, V) of all places once what some of them see is painted with the image's median colour.
 def _occluded(model: Any, batch: ImageBatch, places: Tensor, side: int) -> Tensor:
     bag = model.representation
     seen = bag.field.seen(places, side, *batch.source.shape[-2:]).unsqueeze(1)
-    mean = batch.source.double().mean((-2, -1), keepdim=True).round().to(batch.source.dtype)
-    logits: Tensor = bag(torch.where(seen, mean, batch.source)).logits
+    median = batch.source.flatten(2).median(-1).values[..., None, None]  # (B, channels, 1, 1)
+    logits: Tensor = bag(torch.where(seen, median, batch.source)).logits
     return logits.mean(1)
 
 
