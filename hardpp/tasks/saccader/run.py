@@ -3,7 +3,7 @@
 Shapes: B images, G glimpses, V labels.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,36 +12,18 @@ from torch import Tensor
 
 from hardpp.decoding.saccades import centres
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.errors import DataError
 from hardpp.tasks.attention import named_items
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, batches, select
-from hardpp.tasks.opened_run import Animations, DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.image_run import Drawing, ImageRun
+from hardpp.tasks.labelled_images import SelectedImages, batches
+from hardpp.tasks.opened_run import DataTree, Decoded
 from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
 from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
 from hardpp.types import ImageBatch
 
 
-class SaccaderRun(OpenedRun):
+class SaccaderRun(ImageRun):
     """A run on images; items are `SelectedImages` of one part."""
-
-    description: ImagesDescription
-    selection = SelectedImages
-
-    def _select(
-        self, data: str | None, part: str | None, limit: int | None, report: Report
-    ) -> SelectedImages:
-        images = self._load(data, report)
-        for name, there in (("size", list(images.test.size)), ("classes", list(images.classes))):
-            if there != (trained_on := getattr(self.description, name)):
-                raise DataError(
-                    f"{images.name}: {name} of images {there}, and this run was trained on {trained_on}"
-                )
-        return select(images, part, limit)
-
-    def _batch(self, items: SelectedImages) -> ImageBatch:
-        batch, _ = items.batch()
-        return batch.to(self.device)
 
     def _evaluate(self, items: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
@@ -81,18 +63,7 @@ class SaccaderRun(OpenedRun):
                     cells = (items.names[row], items.classes[label], g, *point, items.classes[number])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
-    def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
-        for name, draw, _ in self._drawn(items, count, names):
-            yield name, draw()
-
-    def _animate(self, items: SelectedImages, count: int, names: Sequence[str]) -> Animations:
-        for name, draw, glimpses in self._drawn(items, count, names):
-            yield name, [draw(shown=number) for number in range(1, glimpses + 1)]
-
-    # Of each image the name of its file, what draws it, and how many glimpses there are.
-    def _drawn(
-        self, items: SelectedImages, count: int, names: Sequence[str]
-    ) -> Iterator[tuple[str, Callable[..., Any], int]]:
+    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
         from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         check_glimpses(self, "plots")
