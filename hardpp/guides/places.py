@@ -60,20 +60,20 @@ class UniformPlaces(PyroModule):
     """Places at random.
 
     Args:
-        scores: images and labels -> scores of the places (B, A), of which only the number is used.
+        places: A.
         glimpses: G.
     """
 
     max_plate_nesting = 1  # images
 
-    def __init__(self, scores: nn.Module, glimpses: int):
+    def __init__(self, places: int, glimpses: int):
         super().__init__()
-        self.scores, self.glimpses = scores, glimpses
+        self.places, self.glimpses = places, glimpses
 
     def forward(self, batch: ImageBatch) -> list[Tensor]:
         """Runs the guide; returns the place of each glimpse, (..., B)."""
-        even = torch.zeros_like(self.scores(batch.source, batch.target))
-        return _drawn(batch, self.glimpses, even.shape[-1], lambda glimpse, visited: barred(even, visited))
+        even = torch.zeros(batch.size, self.places, device=batch.source.device)
+        return _drawn(batch, self.glimpses, self.places, lambda glimpse, visited: barred(even, visited))
 
 
 class LabelAwarePlaces(PyroModule):

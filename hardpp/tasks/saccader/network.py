@@ -44,6 +44,7 @@ class SaccaderParts(NamedTuple):
     representation: BagNet
     options: SaccaderOptions
     classes: int
+    places: int
 
 
 def saccader_parts(options: SaccaderOptions, description: ImagesDescription) -> SaccaderParts:
@@ -83,10 +84,10 @@ def saccader_parts(options: SaccaderOptions, description: ImagesDescription) -> 
         raise UsageError(f"network.glimpses: {options.glimpses} glimpses cannot be at {C * C} places")
     dense = DenseClassifier(representation)
     if options.reading == "dense":
-        return SaccaderParts(dense, representation, options, classes)
+        return SaccaderParts(dense, representation, options, classes, C * C)
     attention = PlaceAttention(representation.channels, representation.head_channels)
     model = Saccader(representation, attention, options.glimpses)
-    return SaccaderParts(model, representation, options, classes)
+    return SaccaderParts(model, representation, options, classes, C * C)
 
 
 def ordered_logits_guide(parts: SaccaderParts) -> nn.Module:
@@ -101,7 +102,7 @@ def central_guide(parts: SaccaderParts) -> nn.Module:
 
 def uniform_guide(parts: SaccaderParts) -> nn.Module:
     """Places at random."""
-    return UniformPlaces(Central(parts.representation.field), parts.options.glimpses)
+    return UniformPlaces(parts.places, parts.options.glimpses)
 
 
 def sobel_guide(parts: SaccaderParts, statistic: Statistic) -> nn.Module:
