@@ -123,9 +123,11 @@ class RunConfig(Section):
 
     def stages(self) -> "list[RunConfig]":
         """The stages as runs of their own, in order; this run alone, if it has none."""
-        parts = ({**dict(stage), "stage": stage.name, "before": []} for stage in self.before)
-        earlier = [self.model_copy(update={k: v for k, v in part.items() if k != "name"}) for part in parts]
-        return [*earlier, self.model_copy(update={"before": []})]
+        configs = []
+        for stage in self.before:
+            own = {key: value for key, value in stage if key != "name"}
+            configs.append(self.model_copy(update={**own, "stage": stage.name, "before": []}))
+        return [*configs, self.model_copy(update={"before": []})]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
