@@ -48,7 +48,7 @@ def test_a_family_s_own_stages_come_first() -> None:
     assert [s.network["glimpses"] for s in stages] == [6, 12, 6]
     assert [s.training.frozen for s in stages] == [[], ["representation"], []]
     assert [s.training.max_epochs for s in stages] == [10, 5, 5]
-    assert [s.optimiser.learning_rate for s in stages] == [3e-3, 1e-3, 1e-3]
+    assert [s.optimiser.learning_rate for s in stages] == [3e-3, 1e-3, 3e-4]
 
 
 def test_a_run_without_stages_has_one_without_a_name() -> None:
