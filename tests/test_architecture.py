@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "guides": PROGRAMS,
     "inference": {"distributions", "ops"} | LEAVES,
     "decoding": METHODS,
+    "design": METHODS,
     "diagnostics": METHODS,
     "data": LEAVES,
     "metrics": LEAVES,
@@ -195,7 +196,7 @@ def test_files_are_short() -> None:
 
 
 def test_little_is_seen_first() -> None:
-    names = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    names = {path.name for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "py.typed")}
     assert len(names) <= ENTRIES, sorted(names)
 
 

@@ -1,0 +1,1 @@
+"""Bayesian optimal experimental design: where to look next so as to learn most about a label."""

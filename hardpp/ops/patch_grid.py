@@ -1,0 +1,71 @@
+"""The places that a glimpse may have: square patches of an image on a regular grid.
+
+The first pixels of C patches of P pixels a side, along an image of S pixels, are the whole parts of C numbers
+at equal distances, from 0 to S - P, so that the first and the last patch lie at the borders. Places are
+numbered row by row.
+
+Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, and the code of its authors.
+Shapes: L = C * C places; height x width the image; ... = any dims.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class PatchGrid(NamedTuple):
+    """Patches of an image."""
+
+    size: int  # pixels a side of the image
+    patch: int  # P
+    cells: int  # C, a side
+    last: int | None = None  # the first pixel of the last patch, where that is not at the border
+
+    @property
+    def places(self) -> int:
+        """L."""
+        return self.cells**2
+
+    @property
+    def starts(self) -> Tensor:
+        """The first pixels of the patches along one side, (C,)."""
+        last = self.size - self.patch if self.last is None else self.last
+        return torch.linspace(0, last, self.cells, dtype=torch.float64).long()
+
+    def corners(self, place: Tensor) -> Tensor:
+        """Row and column of the top left pixels, (..., 2), of places (...)."""
+        starts = self.starts.to(place.device)
+        return torch.stack([starts[place // self.cells], starts[place % self.cells]], -1)
+
+    def nearest(self, corner: Tensor) -> Tensor:
+        """The places (...) whose corners are nearest to rows and columns (..., 2)."""
+        apart = (corner.unsqueeze(-1) - self.starts.to(corner.device)).abs()  # (..., 2, C)
+        row, column = apart.argmin(-1).unbind(-1)
+        return row * self.cells + column
+
+    def mask(self, place: Tensor) -> Tensor:
+        """The pixels of each place (...): (..., size, size) bool."""
+        first = self.corners(place).unsqueeze(-1)
+        pixel = torch.arange(self.size, device=place.device)
+        inside = (pixel >= first) & (pixel < first + self.patch)  # (..., 2, size)
+        rows, columns = inside.unbind(-2)
+        return rows.unsqueeze(-1) & columns.unsqueeze(-2)
+
+    def seen(self, places: Tensor) -> Tensor:
+        """The pixels of any of the places (..., T): (..., size, size) bool; none where T is 0."""
+        return self.mask(places).any(-3)
+
+    def coarse(self, step: int) -> Tensor:
+        """Every `step`-th place along both sides, and the last ones: their numbers."""
+        kept = [*range(0, self.cells - 1, step), self.cells - 1]
+        along = torch.tensor(list(dict.fromkeys(kept)))
+        return (along.unsqueeze(-1) * self.cells + along).flatten()
+
+    def around(self, place: int, reach: int) -> Tensor:
+        """The places at most `reach` rows and columns away, itself included."""
+        row, column = divmod(place, self.cells)
+        rows, columns = (
+            torch.arange(max(0, at - reach), min(self.cells, at + reach + 1)) for at in (row, column)
+        )
+        return (rows.unsqueeze(-1) * self.cells + columns).flatten()
