@@ -5,6 +5,7 @@ Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from hardpp.config import RunConfig
 from hardpp.data.ahead import ahead
