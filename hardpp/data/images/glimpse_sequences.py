@@ -13,9 +13,9 @@
     train/17<TAB>24,24 0,48 4,8 24,36 48,0
 
 A line an image: its name (`image_names`), a tab, and the row and column of the top left pixels of G patches.
-A name holds neither tabs nor line breaks. Patches lie on a square grid: their first pixels along a side are the
-whole parts of C numbers at equal distances, from 0 to `last`. The text is UTF-8, and every line ends with a
-line break, so that one without was not written to its end (`hardpp.data.images.glimpse_sequence_files`).
+A name holds neither tabs nor line breaks. Patches lie on a square grid: their first pixels along a side are
+the whole parts of C numbers at equal distances, from 0 to `last`. The text is UTF-8, and every line ends with
+a line break, so that one without was not written to its end (`hardpp.data.images.glimpse_sequence_files`).
 
 Source: the sequences are those of Harvey, Teng and Wood (2019), Near-optimal glimpse sequences; the format is
 ours.
