@@ -5,6 +5,7 @@ Shapes: B images, G glimpses, V labels.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.tasks.attention import named_items
+from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
@@ -23,7 +25,7 @@ from hardpp.types import ImageBatch
 _DRAWS = 100  # of the guide, among which one of the posterior is picked
 
 
-class MaskedImageRun(ImageRun):
+class MaskedImageRun(ImageRun, DesigningRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     def _evaluate(self, items: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
@@ -84,6 +86,19 @@ class MaskedImageRun(ImageRun):
                 seen=masks.cpu().numpy(),
             )
             yield files[row], draw, where.shape[1]
+
+    def _design(
+        self,
+        path: Path,
+        items: SelectedImages,
+        options: DesignOptions,
+        completion: str | CompletingRun,
+        watch: Watch,
+    ) -> dict[str, Any]:
+        from hardpp.tasks.masked_image.design import design
+
+        train = self._load(None, lambda text: None).train
+        return design(self, path, items, options, completion, train, watch)
 
     # Places (B, G): where the run looks when it is asked about images ("prior"), a draw of the
     # guide, or one of many, picked by its weight ("posterior").
