@@ -39,20 +39,7 @@ def main(debug: bool) -> None:
     """
 
 
-_VERBS = (
-    train,
-    evaluate,
-    posterior,
-    plot,
-    align,
-    design,
-    compare,
-    decode,
-    data,
-    models,
-    guides,
-    objectives,
-    doctor,
-)
-for _verb in _VERBS:
+_VERBS = (train, evaluate, decode, align, posterior, plot, design, compare)
+_LISTS = (data, models, guides, objectives, doctor)
+for _verb in (*_VERBS, *_LISTS):
     main.add_command(_verb)

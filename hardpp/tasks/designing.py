@@ -23,7 +23,7 @@ class Designed(NamedTuple):
     name: str  # of the image
     file: str  # its name, so that it can be one of a file
     number: int  # of the images that have one by then
-    count: int  # of all
+    total: int  # of all
     maps: Callable[[], Any]  # what each place was expected to tell, an xarray.Dataset
 
 
@@ -38,7 +38,7 @@ class DesignOptions(Section):
         100,
         ge=2,
         le=1_000_000,
-        description="whole images that what was seen is completed to, at each glimpse",
+        description="whole images that what was seen is completed to at a glimpse",
     )
     database: int | None = Field(
         None,

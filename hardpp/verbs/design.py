@@ -19,7 +19,7 @@ def _options() -> Any:
 @click.command(cls=SchemaCommand, schema=_options)
 @run_options
 @click.option(
-    "--out", type=PATH, required=True, help="File of the sequences; one that has some is gone on with."
+    "--out", type=PATH, required=True, help="File of the sequences; goes on with one that has some."
 )
 @click.option(
     "--completion",
@@ -29,9 +29,7 @@ def _options() -> Any:
     help="What completes partly seen images: retrieval or enumeration of the run's training images, or the "
     "folder of a run that does (--model image-vae).",
 )
-@click.option(
-    "--maps", type=PATH, help="Folder for a netCDF file an image: what each place was expected to tell."
-)
+@click.option("--maps", type=PATH, help="Folder for a netCDF file an image, of what each place was to tell.")
 @style_option("table", "json", "csv")
 def design(
     run: Any, select: Any, out: Path, completion: str, maps: Path | None, style: str, **options: Any
@@ -39,10 +37,10 @@ def design(
     """Design glimpse sequences: where to look at each image so as to learn most about its label.
 
     RUN classifies partly seen images (--model masked-image). Each next place is the one of the smallest
-    expected entropy of the label, by the completions of what was seen so far. Part is train by default.
+    expected entropy of the label, by the completions of what was seen so far.
 
     \b
-    hardpp design runs/masked-image-prior-elbo-0 --limit 400 --out sequences.txt
+    hardpp design runs/masked-image-prior-elbo-0 --part train --limit 400 --out sequences.txt
     hardpp train --model glimpse --guide replay --set data.sequences=sequences.txt
     hardpp design RUN --part test --budget 0.05 --out test.txt     stop where little is left to learn
     hardpp evaluate RUN --part test --sequences test.txt           what is known after each glimpse
@@ -55,11 +53,12 @@ def design(
     from hardpp.verbs.output import write_posterior
     from hardpp.verbs.progress import Progress
 
+    device = str(run.device.type)
     if not isinstance(run, DesigningRun):
         raise click.UsageError(f"{run.path}: model {run.family.name} does not classify partly seen images")
     other: Any = completion
     if completion not in ("retrieval", "enumeration"):
-        other = open_run(Path(completion), str(run.device.type))
+        other = open_run(Path(completion), device)
         if not isinstance(other, CompletingRun):
             raise click.UsageError(f"{other.path}: model {other.family.name} completes no images")
     items = select()

@@ -130,6 +130,8 @@ def _option(key: str, by_family: dict[str, Any]) -> click.Option:
         return click.Option([flag], help=text)
     bounds = [{type(rule).__name__: rule for rule in field.metadata} for field in fields]
     low = min((rules["Ge"].ge for rules in bounds if "Ge" in rules), default=None)
+    above = min((rules["Gt"].gt for rules in bounds if "Gt" in rules), default=None)
     high = max((rules["Le"].le for rules in bounds if "Le" in rules), default=None)
-    number = click.IntRange if kinds == [int] else click.FloatRange
-    return click.Option([flag], type=number(min=low, max=high), help=text)
+    number: Any = click.IntRange if kinds == [int] else click.FloatRange
+    within = number(min=above if low is None else low, max=high, min_open=low is None and above is not None)
+    return click.Option([flag], type=within, help=text)

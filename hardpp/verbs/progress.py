@@ -1,4 +1,4 @@
-"""The progress of long work on many items: a live bar on a terminal, plain lines elsewhere, on standard error."""
+"""The progress of work on many items: a live bar on a terminal, plain lines elsewhere, on standard error."""
 
 import time
 from typing import Self

@@ -52,7 +52,7 @@ def design(
     header = header_of(run, items, options, completion)
     images, files = plain(items.part), file_names(items.names)
     steps: list[list[Step]] = []
-    began, count = time.perf_counter(), len(items.indices)
+    began, total = time.perf_counter(), len(items.indices)
     with open_to_continue(path, header) as writer:
         old = sum(name in writer.names for name in items.names)
         for index, name, file in zip(items.indices, items.names, files, strict=True):
@@ -61,10 +61,10 @@ def design(
             pixels = images.read([index]).pixels[0]
             found = made.design(pixels, options.glimpses, options.seed, options.budget)
             steps.append(found)
-            watch(Designed(name, file, old + len(steps), count, partial(maps, made, found)))
+            watch(Designed(name, file, old + len(steps), total, partial(maps, made, found)))
             corners = made.grid.corners(torch.tensor([step.place for step in found], dtype=torch.int64))
             writer.add(name, [(row, column) for row, column in corners.tolist()])
-    return _figures(made, steps, time.perf_counter() - began, count)
+    return _figures(made, steps, time.perf_counter() - began, total)
 
 
 def designer(
@@ -191,12 +191,12 @@ def _weights(run: Any) -> str:
     return sha256_of_tensors(*state.values())
 
 
-def _figures(made: Designer, steps: list[list[Step]], seconds: float, count: int) -> dict[str, Any]:
+def _figures(made: Designer, steps: list[list[Step]], seconds: float, total: int) -> dict[str, Any]:
     T = max(map(len, steps), default=0)
     by_glimpse: dict[str, float] = {}
     for g in range(T):
         at = [of_image[g] for of_image in steps if len(of_image) > g]
-        values = {
+        values: dict[str, list[float]] = {
             "gain": [step.gain for step in at],
             "expected_entropy": [float(step.information.expected_entropy.min()) for step in at],
             "ess": [step.information.effective_completions for step in at],
@@ -205,7 +205,7 @@ def _figures(made: Designer, steps: list[list[Step]], seconds: float, count: int
         by_glimpse |= {f"{name}_{g + 1}": float(np.mean(each)) for name, each in values.items()}
     new = max(1, len(steps))
     return {
-        "images": count,
+        "images": total,
         "added": len(steps),
         "glimpses": float(np.mean([len(each) for each in steps])) if steps else 0.0,
         "first": _corner(made, steps[0][0]) if T else "",
