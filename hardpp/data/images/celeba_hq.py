@@ -1,6 +1,6 @@
 """Faces with attributes: CelebA-HQ, one attribute of which is the label.
 
-    FOLDER/CelebAMask-HQ-attribute-anno.txt     or list_attr_celeba.txt, see below
+    FOLDER/CelebAMask-HQ-attribute-anno.txt     or list_attr_celeba.txt
     FOLDER/CelebA-HQ-img/0.jpg                  or data1024x1024/, images/, or in FOLDER itself
 
 Lists are read by `hardpp.data.images.attribute_lists`. Pictures are called by their numbers in CelebA-HQ,
@@ -14,6 +14,7 @@ Lehtinen (2018), Progressive Growing of GANs; parts are those of Harvey, Teng an
 """
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from hardpp.data.images.attribute_lists import (
@@ -29,6 +30,7 @@ from hardpp.data.images.layouts import LabelledPicture
 from hardpp.data.images.picture_files import ENDINGS
 from hardpp.data.images.resized_pictures import resized_images
 from hardpp.data.lines import BadLine, OnBad, Report, report_bad
+from hardpp.data.parts import PARTS
 from hardpp.errors import DataError
 
 LAYOUT = {
@@ -87,14 +89,10 @@ def read_celeba_hq(
     if total != PICTURES:
         dev, test = (max(1, round(total * count / PICTURES)) for count in (DEV, TEST))
         report(f"{total} pictures and not {PICTURES}: the last {test} are test, {dev} before them dev")
-    ends = {
-        "train": (0, total - dev - test),
-        "dev": (total - dev - test, total - test),
-        "test": (total - test, total),
-    }
+    bounds = (0, max(0, total - dev - test), max(0, total - test), total)
     parts = {
-        part: [picture for picture in pictures[max(0, first) : max(0, end)] if picture]
-        for part, (first, end) in ends.items()
+        part: [picture for picture in pictures[first:end] if picture]
+        for part, (first, end) in zip(PARTS, pairwise(bounds), strict=True)
     }
     if len({picture.label for picture in parts["train"]}) == 1:
         raise DataError(f"{path}: all pictures to train on are {parts['train'][0].label!r}")
