@@ -1,5 +1,10 @@
 """Classification of partly seen images: a few patches at random places are shown, from none to G.
 
+    many-patches   up to some forty are shown
+    few-patches    up to G, from the weights of the stage before
+
+Where only few are shown from the start, nothing is learnt for hundreds of steps.
+
 Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3.2; the small preset is ours.
 """
 
@@ -13,7 +18,16 @@ from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages, collate, first_images
 from hardpp.data.images.layouts import LAYOUTS
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
+from hardpp.tasks.family import (
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Lack,
+    Recommended,
+    Stage,
+    prior_guide,
+)
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
 from hardpp.tasks.masked_image.data import MaskedImageData
 from hardpp.tasks.masked_image.evaluation import AT_ONCE
@@ -24,6 +38,8 @@ from hardpp.tasks.opened_run import Report
 from hardpp.types import ImageBatch, Need
 
 DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
+
+MANY, FEW = "many-patches", "few-patches"
 
 _NO_SUM = Lack(
     "{objective} sums over latents or mixes them, and no place is taken twice",
@@ -48,6 +64,14 @@ class MaskedImageFamily(Family):
     decoding = MaskedImageDecoding
     description = ImagesDescription
     run = MaskedImageRun
+    before = (
+        Stage(
+            MANY,
+            "many patches are shown, from which classes are learnt sooner",
+            {"objective": "elbo", "guide": "prior", "network": {"many": True}},
+        ),
+    )
+    stage = FEW
     presets = {
         "small": Recommended(),
         "celeba-hq": Recommended(
@@ -89,9 +113,10 @@ class MaskedImageFamily(Family):
                 **of_any_size,
                 "objective": "elbo",
                 "guide": "prior",
-                "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.05, "average": 0.999},
-                "training": {"batch_size": 128, "max_epochs": 12, "patience": 100},
+                "optimiser": {"learning_rate": 1e-3, "weight_decay": 0.05, "average": 0.999},
+                "training": {"batch_size": 128, "max_epochs": 10, "patience": 100},
             },
+            stages={MANY: {"optimiser": {"average": 0.99}, "training": {"max_epochs": 2}}},
             guides={"elbo": "prior"},
             single_particle_baseline="average",
         )

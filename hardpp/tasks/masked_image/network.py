@@ -1,5 +1,6 @@
 """The network that classifies partly seen images, its places, and their options."""
 
+from math import ceil
 from typing import NamedTuple
 
 from pydantic import Field
@@ -11,6 +12,8 @@ from hardpp.nn.masked_image_network import MaskedImageNetwork
 from hardpp.ops.patch_grid import PatchGrid
 from hardpp.tasks.labelled_images import ImagesDescription
 
+_MANY = 1.5  # times the pixels of an image
+
 
 class MaskedImageOptions(Section):
     """What a glimpse is, where it may be, and sizes of the network."""
@@ -21,8 +24,11 @@ class MaskedImageOptions(Section):
     last: int | None = Field(
         None, ge=0, description="the first pixel of the last patch, where that is not at the border"
     )
+    many: bool = Field(
+        False, description="show up to as many patches as have one and a half times the pixels of an image"
+    )
     features: int = Field(
-        24, ge=8, multiple_of=8, description="of the first layer; later ones have up to four times as many"
+        24, ge=1, description="of the first layer; later ones have up to four times as many"
     )
     hidden: int = Field(256, ge=1, description="features before the last layer")
 
@@ -58,9 +64,12 @@ class MaskedImageParts(NamedTuple):
 def masked_image_parts(options: MaskedImageOptions, description: ImagesDescription) -> MaskedImageParts:
     """Makes the model; a UsageError as for `MaskedImageOptions.grid`, or if there are too many glimpses."""
     grid, channels = options.grid(description), description.size[0]
-    if options.glimpses > grid.places:
-        raise UsageError(f"network.glimpses: {options.glimpses} glimpses cannot be at {grid.places} places")
+    glimpses = options.glimpses
+    if glimpses > grid.places:
+        raise UsageError(f"network.glimpses: {glimpses} glimpses cannot be at {grid.places} places")
+    if options.many:
+        glimpses = max(glimpses, min(grid.places, ceil(_MANY * grid.size**2 / grid.patch**2)))
     network = MaskedImageNetwork(
         channels, grid.size, options.features, options.hidden, len(description.classes)
     )
-    return MaskedImageParts(MaskedClassifier(network, grid, options.glimpses))
+    return MaskedImageParts(MaskedClassifier(network, grid, glimpses))
