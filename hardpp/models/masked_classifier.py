@@ -87,11 +87,16 @@ class MaskedClassifier(PyroModule):
         )
         return logits.unflatten(0, pixels.shape[:-3])
 
-    def labels(self, images: Tensor, locations: Tensor) -> Tensor:
-        """Log p of labels before and after each glimpse, (..., B, G + 1, V), of locations (..., B, G)."""
+    def labels(self, images: Tensor, locations: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Log p of labels before and after each glimpse, (..., B, G + 1, V), of locations (..., B, G).
+
+        Where `lengths` (..., B) is given, glimpses of an image beyond so many are not looked at.
+        """
         numbers = torch.arange(locations.shape[-1] + 1, device=locations.device)
-        logits = [self.logits(images, self.seen(locations, number)) for number in numbers]
-        return torch.stack(logits, -2).log_softmax(-1)
+        counts = [number if lengths is None else lengths.clamp(max=int(number)) for number in numbers]
+        return torch.stack(
+            [self.logits(images, self.seen(locations, count)) for count in counts], -2
+        ).log_softmax(-1)
 
 
 class _Anywhere(NamedTuple):

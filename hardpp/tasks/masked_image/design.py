@@ -125,6 +125,7 @@ def header_of(
         cells=grid.cells,
         last=int(grid.starts[-1]),
         glimpses=options.glimpses,
+        fewest=0 if options.budget else options.glimpses,
         data=str(run.config.data.name),
         part=items.part_name,
         fingerprint=items.part.fingerprint(),
