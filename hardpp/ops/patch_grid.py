@@ -31,7 +31,7 @@ class PatchGrid(NamedTuple):
     def starts(self) -> Tensor:
         """The first pixels of the patches along one side, (C,)."""
         last = self.size - self.patch if self.last is None else self.last
-        return torch.arange(self.cells) * last // max(1, self.cells - 1)  # to the pixel, unlike linspace
+        return torch.linspace(0, last, self.cells, dtype=torch.float64).long()
 
     def corners(self, place: Tensor) -> Tensor:
         """Row and column of the top left pixels, (..., 2), of places (...)."""

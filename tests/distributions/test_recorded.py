@@ -44,7 +44,8 @@ def test_values_stand_where_they_were_recorded(name: str, K: int | None) -> None
             terms[..., row] = 0.0
     assert torch.equal(drawn, by_hand)
     assert torch.equal(mixed.log_prob(drawn), terms)
-    assert not (mixed.has_rsample or mixed.has_enumerate_support)
+    assert not mixed.has_rsample
+    assert not mixed.has_enumerate_support
     assert mixed.batch_shape == plain.batch_shape
     assert mixed.event_shape == plain.event_shape
     assert mixed.sample((2,)).shape == (2, *drawn.shape)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import glimpses
 import pytest
 import saccaders
 import torch
@@ -315,7 +314,7 @@ def saccades(model: Any, batch: ImageBatch, places: list[Tensor]) -> tuple[Tenso
 @pytest.mark.parametrize("name", ["elbo", "vimco"])
 @pytest.mark.parametrize("guide", ["prior", "label-aware"])
 def test_a_first_place_that_was_recorded(name: str, guide: str) -> None:
-    """Of one image both places were recorded, of the other the first only: all second ones are summed over."""
+    """Of one image both places were recorded, of the other the first: all second ones are summed over."""
     batch, model = saccaders.images(2), saccaders.saccader(2)
     base = Prior(model) if guide == "prior" else saccaders.label_aware(model)
     first, second = torch.tensor([2, 0]), torch.tensor([1, 0])
