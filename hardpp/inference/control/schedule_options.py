@@ -53,9 +53,7 @@ def supervision_weight(supervision: float | None = None, supervision_steps: int 
         raise UsageError(f"supervision_steps is a number of steps, 0 or more, not {supervision_steps}")
     if supervision is None:
         if supervision_steps:
-            raise UsageError(
-                "supervision_steps is for a weight that falls: give supervision, too"
-            )
+            raise UsageError("supervision_steps is for a weight that falls: give supervision, too")
         return None
     return Supervision(supervision, supervision_steps or None)
 
