@@ -3,8 +3,8 @@
     grid        cell ~ Categorical(C x C cells)            value: scale * C^2 + cell
     continuous  (y, x) ~ Normal(tanh(.), spread) on [-1, 1]^2    value: (y, x) or (y, x, scale)
 
-Cells are those of C x C equal ones, whose middles are the centres; or places of a window of the sensor's side,
-at equal distances from border to border.
+The centres of cells are those of C x C equal parts of the image, or those of windows of one size, at equal
+distances from border to border.
 
 The scale ~ Categorical(scales) is independent of the centre given the parameters, as in WS-RAM. Both spaces
 turn parameters into a distribution and draws into locations, so a program need not know which one it has.
