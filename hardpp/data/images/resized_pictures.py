@@ -123,7 +123,8 @@ def plain(part: ImagePart) -> ImagePart:
     """The images of a part without augmentation; scenes that are made anew in every epoch still are."""
     if isinstance(part, FirstImages):
         return FirstImages(plain(part.part), part.count)
-    return part.plain() if isinstance(part, ResizedPictures) else part
+    unaugmented: ImagePart = part.plain() if hasattr(part, "plain") else part
+    return unaugmented
 
 
 def at_side(part: ImagePart, side: int) -> ImagePart:
