@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.glimpses import Glimpses
-from hardpp.distributions.location_spaces import GridSpace
+from hardpp.distributions.location_spaces import GridSpace, WindowPlaces
 from hardpp.ops.patch_grid import PatchGrid
 from hardpp.types import ImageBatch
 
@@ -63,7 +63,8 @@ class MaskedClassifier(PyroModule):
     @property
     def space(self) -> GridSpace:
         """The locations."""
-        return GridSpace(self.grid.cells)
+        size, patch, cells, _ = self.grid
+        return GridSpace(cells, windows=WindowPlaces(size, size, patch))
 
     def policy(self, images: Tensor) -> Glimpses:
         """The distribution of the locations of images (B, channels, height, width)."""

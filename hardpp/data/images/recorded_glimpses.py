@@ -75,13 +75,15 @@ class RecordedGlimpses:
 
 
 def still(part: ImagePart) -> ImagePart:
-    """The images of a part as they are in epoch 0 without augmentation, in every epoch.
-
-    Sequences are made for these, and name their fingerprint.
-    """
+    """The images of a part as they are in epoch 0 without augmentation, in every epoch."""
     if isinstance(part, FirstImages):
         return FirstImages(still(part.part), part.count)
     return part.still() if isinstance(part, Scenes) else plain(part)
+
+
+def designed_for(part: ImagePart) -> ImagePart:
+    """All images of a part as sequences are made for them, whose fingerprint these name."""
+    return still(part.part if isinstance(part, FirstImages) else part)
 
 
 def recorded_centres(
@@ -102,7 +104,9 @@ def recorded_centres(
     path, header = sequences.path, sequences.header
     if height != width:
         raise DataError(f"{path}: sequences are of square images, and these have {height} x {width} pixels")
-    check_fits(sequences, still(part), part_name, width)
+    check_fits(sequences, designed_for(part), part_name, width)
+    if header.fewest < header.glimpses:
+        raise DataError(f"{path}: sequences end early, and only whole ones can be replayed")
     if not sequences.places:
         raise DataError(f"{path}: has a header, and no sequence")
     row = {name: index for index, name in enumerate(image_names(part, part_name))}

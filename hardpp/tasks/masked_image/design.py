@@ -19,6 +19,7 @@ from hardpp.data.digests import sha256_of_json, sha256_of_tensors
 from hardpp.data.images.glimpse_sequence_files import open_to_continue
 from hardpp.data.images.glimpse_sequence_header import SequenceHeader
 from hardpp.data.images.labelled import ImagePart
+from hardpp.data.images.recorded_glimpses import designed_for, still
 from hardpp.data.images.resized_pictures import plain
 from hardpp.design.completion import Completion
 from hardpp.design.enumeration import Enumeration
@@ -50,7 +51,7 @@ def design(
     """
     made = designer(run, items, options, completion, train)
     header = header_of(run, items, options, completion)
-    images, files = plain(items.part), file_names(items.names)
+    images, files = still(items.part), file_names(items.names)
     steps: list[list[Step]] = []
     began, total = time.perf_counter(), len(items.indices)
     with open_to_continue(path, header) as writer:
@@ -128,7 +129,7 @@ def header_of(
         fewest=0 if options.budget else options.glimpses,
         data=str(run.config.data.name),
         part=items.part_name,
-        fingerprint=items.part.fingerprint(),
+        fingerprint=designed_for(items.part).fingerprint(),
         configuration=sha256_of_json([own, _weights(run), by])[:16],
     )
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from hardpp.config import Section
 from hardpp.data.images.glimpse_sequence_header import Corner
 from hardpp.data.images.glimpse_sequences import check_fits, read
-from hardpp.data.images.resized_pictures import plain
+from hardpp.data.images.recorded_glimpses import designed_for
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import DataError, UsageError
 from hardpp.ops.patch_grid import PatchGrid
@@ -95,7 +95,7 @@ class Gazes:
         for key, value in wanted.items():
             if (got := getattr(header, key)) != value:
                 raise DataError(f"{path}: is of {key} {got}, and this run of {value}")
-        check_fits(sequences, plain(self.images.part), self.images.part_name, grid.size)
+        check_fits(sequences, designed_for(self.images.part), self.images.part_name, grid.size)
         if missing := [name for name in self.images.names if name not in sequences.places]:
             raise DataError(
                 f"{path}: has no sequence of {missing[0]!r}, nor of {len(missing) - 1} others that are asked "
