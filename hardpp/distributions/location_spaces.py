@@ -44,16 +44,20 @@ class WindowPlaces(NamedTuple):
     height: int
     width: int
     side: int
+    last: int | None = None  # the first pixel of the last one along each side, where it ends elsewhere
 
     def centres(self, cell: Tensor, cells: int) -> Tensor:
         """Their centres, from -1 to 1 along both sides, of cells (..., 2) of so many along each."""
         along = [
-            (2 * first_pixels(each, cells, pixels - self.side) + self.side).to(torch.get_default_dtype())
+            (2 * first_pixels(each, cells, self._last(pixels)) + self.side).to(torch.get_default_dtype())
             / pixels
             - 1
             for each, pixels in zip(cell.unbind(-1), (self.height, self.width), strict=True)
         ]
         return torch.stack(along, -1)
+
+    def _last(self, pixels: int) -> int:
+        return pixels - self.side if self.last is None else self.last
 
 
 class GridSpace(NamedTuple):

@@ -63,8 +63,8 @@ class MaskedClassifier(PyroModule):
     @property
     def space(self) -> GridSpace:
         """The locations."""
-        size, patch, cells, _ = self.grid
-        return GridSpace(cells, windows=WindowPlaces(size, size, patch))
+        size, patch, cells, last = self.grid
+        return GridSpace(cells, windows=WindowPlaces(size, size, patch, last))
 
     def policy(self, images: Tensor) -> Glimpses:
         """The distribution of the locations of images (B, channels, height, width)."""
