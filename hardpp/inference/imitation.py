@@ -33,6 +33,7 @@ class Imitation(SampledObjective):
     """
 
     name = "imitation"
+    needs = frozenset({"latents", "policy"})
     bound = "none"
     unbiased = False
     trains_guide = False
