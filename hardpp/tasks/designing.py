@@ -29,7 +29,7 @@ class Designed(NamedTuple):
     file: str  # its name, so that it can be one of a file
     number: int  # of the images that have one by then
     total: int  # of all
-    maps: Callable[[], Any]  # what each place was expected to tell, an xarray.Dataset
+    maps: Callable[[], Any]  # what each place was expected to tell, an xarray.DataTree
 
 
 Watch = Callable[[Designed], None]
@@ -48,8 +48,7 @@ class DesignOptions(Section):
     database: int | None = Field(
         None,
         ge=2,
-        description="retrieval and enumeration: the first so many training images [all that are not designed "
-        "for]",
+        description="retrieval and enumeration: the first so many training images [all]",
     )
     deviation: float = Field(
         20.0, gt=0, description="retrieval and enumeration: of the noise of what was seen, in grey values"

@@ -111,7 +111,7 @@ class MaskedImageRun(ImageRun, DesigningRun):
         from hardpp.diagnostics.information_plot import information_figure
         from hardpp.tasks.masked_image.design import designer
 
-        made = designer(self, items, options, completion, self._load(None, lambda text: None).train)
+        made = designer(self, options, completion, self._load(None, lambda text: None).train)
         files, grid = file_names(items.names), made.grid
         for row in rows:
             batch, boxes = items.batch(slice(row, row + 1))
