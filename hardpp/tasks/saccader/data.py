@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from hardpp.data.images.celeba_hq import DEFAULT
 from hardpp.data.images.labelled import ImagePart, ImagesWithBoxes, LabelledImages
 from hardpp.data.images.resized_pictures import plain
 from hardpp.nn.bagnet import BagNet
@@ -28,6 +29,7 @@ class SaccaderData(SequenceOptions):
     augment: bool = Field(True, description="pictures to train on are cropped anew in every epoch")
     smallest_area: float = Field(0.08, gt=0, le=1, description="of a crop, as a share of the picture")
     flip: bool = Field(True, description="half of the crops are mirrored")
+    attribute: str = Field(DEFAULT, description="of faces with attributes: which is the label")
     workers: int = Field(0, ge=0, le=256, description="processes that make batches ahead of training")
     on_bad: Literal["stop", "skip"] = Field("stop", description="at a picture that cannot be read")
 

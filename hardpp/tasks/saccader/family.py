@@ -15,7 +15,7 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.data.ahead import ahead
 from hardpp.data.batches import shuffled
-from hardpp.data.images import corpora
+from hardpp.data.images import celeba_hq, corpora, cub
 from hardpp.data.images.labelled import LabelledImages, collate
 from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.family import (
@@ -145,7 +145,12 @@ class SaccaderFamily(Family):
     }
     data_sets = (*SCENES, *corpora.NATURAL)
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, prediction, probability")}
-    layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)"}
+    layouts = {
+        **LAYOUTS,
+        **celeba_hq.LAYOUT,
+        **cub.LAYOUT,
+        "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)",
+    }
     figures = {
         "accuracy, after_1, ...": "share of right labels after the last glimpse, and after each",
         "top5": "share of labels among the five likeliest ones after the last glimpse",
@@ -203,6 +208,7 @@ class SaccaderFamily(Family):
             augment=config.augment,
             smallest_area=config.smallest_area,
             flip=config.flip,
+            attribute=config.attribute,
             on_bad=config.on_bad,
         )
         images = corpora.corpus(config.name, options, report)
