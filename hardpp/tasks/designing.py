@@ -6,7 +6,7 @@ Shapes: B images, T glimpses, L places.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,6 @@ from hardpp.config import Section, problems
 from hardpp.design.completion import Completion
 from hardpp.errors import UsageError
 from hardpp.tasks.arguments import check_number
-from hardpp.tasks.attention import named_items
-from hardpp.tasks.opened_run import Figures
 
 _PLOTTED = 30  # completions where all places are judged
 
@@ -80,8 +78,13 @@ class DesigningRun(ABC):
 
     @abstractmethod
     def _plot_information(
-        self, items: Any, options: DesignOptions, completion: "str | CompletingRun", rows: Sequence[int]
-    ) -> Figures: ...
+        self,
+        items: Any,
+        options: DesignOptions,
+        completion: "str | CompletingRun",
+        count: int,
+        names: Sequence[str],
+    ) -> Iterator[tuple[str, Any]]: ...
 
     def plot_information(
         self,
@@ -98,8 +101,7 @@ class DesigningRun(ABC):
         """
         check_number("count", count, 1)
         checked = _checked({"completions": _PLOTTED, **options, "exhaustive": True})
-        rows = named_items(items.names, names, count, "images")
-        return dict(self._plot_information(items, checked, completion, rows))
+        return dict(self._plot_information(items, checked, completion, count, names))
 
     def design(
         self,

@@ -106,14 +106,15 @@ class MaskedImageRun(ImageRun, DesigningRun):
         items: SelectedImages,
         options: DesignOptions,
         completion: str | CompletingRun,
-        rows: Sequence[int],
+        count: int,
+        names: Sequence[str],
     ) -> Figures:
         from hardpp.diagnostics.information_plot import information_figure
         from hardpp.tasks.masked_image.design import designer
 
         made = designer(self, options, completion, self._load(None, lambda text: None).train)
         files, grid = file_names(items.names), made.grid
-        for row in rows:
+        for row in named_items(items.names, names, count, "images"):
             batch, boxes = items.batch(slice(row, row + 1))
             steps = made.design(batch.source[0], options.glimpses, options.seed, options.budget)
             corners = grid.corners(torch.tensor([step.place for step in steps]))
