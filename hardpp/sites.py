@@ -16,6 +16,7 @@ REGION = "region"  # the region of an image that a question or word attends to
 ANSWER = "answer"  # the answer to a question
 LOCATION = "location"  # centres and scales of all glimpses of an image
 GLIMPSE = "glimpse"  # the place of a glimpse, see `glimpse`
+SHOWN = "shown"  # how many patches of an image are shown
 LABEL = "label"  # the class of an image
 CODE = "code"  # what an image is made from, a vector of features
 PIXELS = "pixels"  # of an image

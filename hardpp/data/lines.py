@@ -17,6 +17,7 @@ Report = Callable[[str], None]
 Raw = TypeVar("Raw")
 Parsed = TypeVar("Parsed")
 
+_BOM = b"\xef\xbb\xbf"  # byte order mark
 _SHOWN = 5  # bad lines named in one message
 
 
@@ -58,17 +59,28 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: not JSON ({error})") from error
 
 
-def read_lines(path: Path, expected: str) -> list[bytes]:
-    """Read the lines of a file, without their ends; `expected` says what an empty file should hold."""
+def read_content(path: Path, expected: str) -> bytes:
+    """Read the bytes of a file; `expected` says what an empty file should hold."""
     try:
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file or folder") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if not content:
+    if not content.removeprefix(_BOM):
         raise DataError(f"{path}: the file is empty", f"it needs {expected}")
-    return [line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")]
+    return content
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """The lines of a file's content, without their ends."""
+    text = content.removeprefix(_BOM).removesuffix(b"\n")
+    return [line.removesuffix(b"\r") for line in text.split(b"\n")]
+
+
+def read_lines(path: Path, expected: str) -> list[bytes]:
+    """Read the lines of a file, without their ends; `expected` says what an empty file should hold."""
+    return split_lines(read_content(path, expected))
 
 
 def decode_line(line: bytes) -> str:

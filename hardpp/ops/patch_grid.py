@@ -31,7 +31,8 @@ class PatchGrid(NamedTuple):
     def starts(self) -> Tensor:
         """The first pixels of the patches along one side, (C,)."""
         last = self.size - self.patch if self.last is None else self.last
-        return torch.linspace(0, last, self.cells, dtype=torch.float64).long()
+        # In whole numbers: fractions that should be whole may come out just below, and be one pixel off.
+        return torch.arange(self.cells) * last // max(1, self.cells - 1)
 
     def corners(self, place: Tensor) -> Tensor:
         """Row and column of the top left pixels, (..., 2), of places (...)."""

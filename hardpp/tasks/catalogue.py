@@ -23,6 +23,7 @@ FAMILIES: dict[str, str] = {
     "question-answering": "hardpp.tasks.question_answering.family:QuestionAnsweringFamily",
     "glimpse": "hardpp.tasks.glimpse.family:GlimpseFamily",
     "saccader": "hardpp.tasks.saccader.family:SaccaderFamily",
+    "masked-image": "hardpp.tasks.masked_image.family:MaskedImageFamily",
     "caption": "hardpp.tasks.caption.family:CaptionFamily",
 }
 

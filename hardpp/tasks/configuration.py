@@ -90,7 +90,7 @@ def _resolved(stage: Planned, before: str | None = None) -> RunConfig:
         if (name := tables["data"]["name"]) not in model.data_sets:
             name = str(Path(name).absolute())
         tables["data"] = model.data(**{**tables["data"], "name": name})
-        tables["network"] = model.network(**_table(tables, "network")).model_dump()
+        tables["network"] = model.network(**_table(tables, "network")).model_dump(exclude_none=True)
         tables["decoding"] = model.decoding(**_table(tables, "decoding")).model_dump(exclude_none=True)
     return RunConfig(**tables)
 

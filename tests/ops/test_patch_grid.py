@@ -25,6 +25,16 @@ def test_the_papers_grids() -> None:
     assert birds.starts.diff().tolist() == [8] * 12
 
 
+def test_whole_numbers_stay_whole() -> None:
+    # In double precision 19 of 38 steps of 42 pixels are 20.999...
+    assert PatchGrid(45, 3, 39).starts[19] == 21
+    for last in range(60):
+        for cells in range(1, last + 2):
+            starts = PatchGrid(last + 3, 3, cells).starts.tolist()
+            assert all(start * max(1, cells - 1) <= cell * last for cell, start in enumerate(starts))
+            assert all((start + 1) * max(1, cells - 1) > cell * last for cell, start in enumerate(starts))
+
+
 def test_masks_are_squares() -> None:
     grid = PatchGrid(9, 3, 4)
     for place in range(16):

@@ -1,0 +1,33 @@
+"""Which images a classifier of partly seen images is trained on."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from hardpp.config import DataConfig
+from hardpp.data.images.corpora import ImageOptions
+
+
+class MaskedImageData(DataConfig):
+    """Which images, and how those to train on are changed from epoch to epoch."""
+
+    side: int | None = Field(
+        None, ge=8, description="pixels a side at which pictures of any size are read, in colour"
+    )
+    fresh: bool = Field(True, description="scenes of digits to train on are placed anew in every epoch")
+    augment: bool = Field(True, description="pictures to train on are cropped anew in every epoch")
+    smallest_area: float = Field(0.5, gt=0, le=1, description="of a crop, as a share of the picture")
+    flip: bool = Field(True, description="half of the crops are mirrored")
+    workers: int = Field(0, ge=0, le=256, description="processes that make batches ahead of training")
+    on_bad: Literal["stop", "skip"] = Field("stop", description="at a picture that cannot be read")
+
+    def options(self) -> ImageOptions:
+        """The same as a corpus takes them."""
+        return ImageOptions(
+            fresh=self.fresh,
+            side=self.side,
+            augment=self.augment,
+            smallest_area=self.smallest_area,
+            flip=self.flip,
+            on_bad=self.on_bad,
+        )

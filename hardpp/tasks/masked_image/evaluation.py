@@ -1,0 +1,59 @@
+"""How well partly seen images are classified, by the number of patches that are shown.
+
+Shapes: B images, G glimpses, V labels.
+"""
+
+import time
+from typing import Any
+
+import torch
+
+from hardpp.design.expected_information import entropy
+from hardpp.metrics.calibration_error import expected_calibration_error
+from hardpp.tasks.labelled_images import SelectedImages, batches
+from hardpp.tasks.masked_image.looking import MaskedImageDecoding, places
+from hardpp.tasks.opened_run import OpenedRun
+
+AT_ONCE = 200  # images
+
+
+@torch.no_grad()
+def decode(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding) -> list[str]:
+    """The class of every image that is likeliest after the last glimpse."""
+    model: Any = run.programs.model
+    classes = []
+    for rows, batch, _ in batches(images, run.device, AT_ONCE):
+        log_p = model.labels(batch.source, places(run, images, rows, options))[:, -1]
+        classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
+    return classes
+
+
+@torch.no_grad()
+def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
+    """Accuracies, likelihoods and calibration by glimpse: see `MaskedImageFamily.figures`."""
+    model: Any = run.programs.model
+    predicted, labels, shares, seconds = [], [], [], 0.0
+    for rows, batch, _ in batches(images, run.device, AT_ONCE):
+        began = time.perf_counter()
+        where = places(run, images, rows, options)
+        predicted.append(model.labels(batch.source, where).cpu())
+        seconds += time.perf_counter() - began
+        labels.append(batch.target.cpu())
+        shares.append(model.grid.seen(where).float().mean((-1, -2)).cpu())
+    log_p, label = torch.cat(predicted).double(), torch.cat(labels)  # (B, G + 1, V)
+    by_glimpse: dict[str, list[float]] = {
+        "accuracy": (log_p.argmax(-1) == label.unsqueeze(-1)).double().mean(0).tolist(),
+        "nll": (-log_p.gather(-1, label.view(-1, 1, 1).expand(-1, log_p.shape[1], 1))).mean((0, 2)).tolist(),
+        "entropy": entropy(log_p).mean(0).tolist(),
+        "ece": [expected_calibration_error(of_glimpse, label) for of_glimpse in log_p.unbind(1)],
+    }
+    return {
+        "accuracy": by_glimpse["accuracy"][-1],
+        "nll": by_glimpse["nll"][-1],
+        "ece": max(by_glimpse["ece"]),
+        "seen": float(torch.cat(shares).mean()),
+        **{f"{name}_{g}": value for name, values in by_glimpse.items() for g, value in enumerate(values)},
+        "images": len(images.indices),
+        "step": run.step,
+        "seconds": 1000 * seconds / len(images.indices),
+    }

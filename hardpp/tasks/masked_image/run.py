@@ -1,0 +1,101 @@
+"""What an opened run on partly seen images answers: figures, classes, draws of the places, plots.
+
+Shapes: B images, G glimpses, V labels.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.tasks.attention import named_items
+from hardpp.tasks.file_names import file_names
+from hardpp.tasks.image_run import Drawing, ImageRun
+from hardpp.tasks.labelled_images import SelectedImages, batches
+from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
+from hardpp.tasks.masked_image.looking import MaskedImageDecoding, places
+from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.types import ImageBatch
+
+_DRAWS = 100  # of the guide, among which one of the posterior is picked
+
+
+class MaskedImageRun(ImageRun):
+    """A run on images; items are `SelectedImages` of one part."""
+
+    def _evaluate(self, items: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
+        return evaluate(self, items, options)
+
+    def _decode(self, items: SelectedImages, options: MaskedImageDecoding) -> list[Decoded]:
+        return [Decoded(*named) for named in zip(items.names, decode(self, items, options), strict=True)]
+
+    # There is no exact posterior of places.
+    def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
+        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, one_by_one
+        from hardpp.diagnostics.posterior import sample_posterior
+
+        images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
+        draw = partial(draw_glimpses, *self.programs, draws=draws)
+        labels = Images(items.names, items.classes)
+        return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
+
+    def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
+        model: Any = self.programs.model
+        yield "\t".join(("image", "label", "glimpse", "row", "column", "prediction", "probability"))
+        for rows, batch, _ in batches(items, self.device, AT_ONCE):
+            where = self._shown(items, rows, batch, of)
+            with torch.no_grad():
+                probability, prediction = model.labels(batch.source, where)[:, 1:].exp().max(-1)  # (B, G)
+            of_images = (
+                values.tolist()
+                for values in (batch.target, model.grid.corners(where), prediction, probability)
+            )
+            for row, label, *of_image in zip(rows, *of_images, strict=True):
+                for g, ((top, left), best, p) in enumerate(zip(*of_image, strict=True), start=1):
+                    cells = (items.names[row], items.classes[label], g, top, left, items.classes[best])
+                    yield "\t".join(map(str, (*cells, f"{p:.4f}")))
+
+    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
+        from hardpp.diagnostics.glimpse_plot import glimpse_figure
+
+        model: Any = self.programs.model
+        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
+        for row in named_items(items.names, names, count, "images"):
+            batch, boxes = items.batch(slice(row, row + 1))
+            pixels = batch.source[0].movedim(0, -1).numpy()
+            batch = batch.to(self.device)
+            where = self._shown(items, range(row, row + 1), batch, "prior")
+            with torch.no_grad():
+                probabilities = model.labels(batch.source, where)[0, 1:].exp().cpu()  # (G, V)
+            masks = model.grid.mask(where[0]).cumsum(0).bool()
+            draw = partial(
+                glimpse_figure,
+                pixels,
+                model.grid.corners(where[0]).unsqueeze(1).cpu().numpy(),
+                [[model.grid.patch]] * where.shape[1],
+                probabilities.numpy(),
+                items.classes,
+                label=int(batch.target[0]),
+                gold=None if boxes is None else boxes[0].tolist(),
+                title=items.names[row],
+                seen=masks.cpu().numpy(),
+            )
+            yield files[row], draw, where.shape[1]
+
+    # Places (B, G): where the run looks when it is asked about images ("prior"), a draw of the
+    # guide, or one of many, picked by its weight ("posterior").
+    def _shown(self, items: SelectedImages, rows: range, batch: ImageBatch, of: str) -> Tensor:
+        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
+
+        options: MaskedImageDecoding = self.decoding({})
+        if of == "prior":
+            return places(self, items, rows, options)
+        drawn = []
+        for index, image in one_by_one([([items.indices[row] for row in rows], batch)]):
+            with seeded(stream(options.seed, index), self.device):
+                where, log_weight = draw_locations(*self.programs, image, 1 if of == "guide" else _DRAWS)
+                drawn.append(where[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
+        return torch.cat(drawn)
