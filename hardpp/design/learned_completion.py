@@ -1,6 +1,8 @@
-"""Completion by a learnt sampler: a network of what was seen gives codes of images, and a decoder the images.
+"""Completion by a learnt sampler: a network of what was seen gives codes, and a decoder makes images of them.
 
-    code_n ~ q(code | seen pixels, mask),    x_n = the mean of p(pixels | code_n),  as it was seen where it was
+    code_n ~ q(code | seen pixels, mask),    x_n = the mean of p(pixels | code_n)
+
+Pixels that were seen are in all completions as they were seen.
 
 Trained to cover the codes of all images that agree with what was seen, q needs no search and no weights. Its
 draws may also be weighed by how well they agree,
@@ -41,7 +43,11 @@ class LearnedCompletion:
     """
 
     def __init__(
-        self, encode: Encode, decode: Decode, draws: int = 100, prior: Callable[[Tensor], Tensor] | None = None
+        self,
+        encode: Encode,
+        decode: Decode,
+        draws: int = 100,
+        prior: Callable[[Tensor], Tensor] | None = None,
     ):
         if draws < 1:
             raise ValueError(f"expected at least 1 draw, got {draws}")

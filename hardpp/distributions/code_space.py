@@ -11,7 +11,6 @@ Shapes: D features of a code, M components; ... = plates.
 from typing import Any
 
 import pyro.distributions as dist
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -55,4 +54,4 @@ class CodeSpace:
 
     def standard(self, like: Tensor) -> Any:
         """The standard normal, of the device and dtype of a tensor."""
-        return dist.Normal(torch.zeros_like(like[:1]).expand(self.features), 1.0).to_event(1)
+        return dist.Normal(like.new_zeros(self.features), 1.0).to_event(1)

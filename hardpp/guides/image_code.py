@@ -8,6 +8,8 @@ Conditional image generation by conditioning variational auto-encoders, section 
 Shapes: B images, D features of the code.
 """
 
+from typing import Any
+
 import pyro
 from pyro.nn import PyroModule
 from torch import Tensor, nn
@@ -33,9 +35,13 @@ class CodeOfImage(PyroModule):
 
     def forward(self, batch: PartlySeenBatch) -> Tensor:
         """Runs the program; returns the codes, (..., B, D)."""
-        codes = self.space.distribution(self.network(batch.source))
+        codes = self.codes(batch.source)
         with sites.images(batch.size, str(batch.source.device)):
             return pyro.sample(sites.CODE, codes)
+
+    def codes(self, pixels: Tensor) -> Any:
+        """The distribution of codes of images (B, C, H, W)."""
+        return self.space.distribution(self.network(pixels))
 
 
 class CodeOfPart(PyroModule):
@@ -54,6 +60,10 @@ class CodeOfPart(PyroModule):
 
     def forward(self, batch: PartlySeenBatch) -> Tensor:
         """Runs the program; returns the codes, (..., B, D)."""
-        codes = self.space.distribution(self.network(batch.source, batch.seen))
+        codes = self.codes(batch.source, batch.seen)
         with sites.images(batch.size, str(batch.source.device)):
             return pyro.sample(sites.CODE, codes)
+
+    def codes(self, pixels: Tensor, seen: Tensor) -> Any:
+        """The distribution of codes of images (B, C, H, W) seen at (B, H, W)."""
+        return self.space.distribution(self.network(pixels, seen))

@@ -50,9 +50,12 @@ class ImageVAE(PyroModule):
 
     def codes(self, pixels: Tensor, seen: Tensor) -> Any:
         """The distribution of codes before more is seen of images (B, C, H, W) than `seen`, (B, H, W)."""
-        if self.prior is None:
-            return self.space.standard(next(self.decoder.parameters()).flatten())
-        return self.space.distribution(self.prior(pixels, seen))
+        return self.standard if self.prior is None else self.space.distribution(self.prior(pixels, seen))
+
+    @property
+    def standard(self) -> Any:
+        """Standard normal codes."""
+        return self.space.standard(next(self.decoder.parameters()))
 
     def pixels(self, code: Tensor) -> DiscretisedLogistic:
         """The distribution of each pixel and channel, (..., C, H, W), given codes (..., D)."""

@@ -6,6 +6,7 @@ Shapes: B images, C channels, H x W pixels, D features of a code; ... = dims inf
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +48,7 @@ class ImageEncoder(nn.Module):
     ):
         super().__init__()
         widths = [channels + partly, *planes]
-        pairs = zip(widths, planes, strict=False)
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(widths))
         height, width = halved(size, len(planes))[-1]
         self.hidden = nn.Linear(planes[-1] * height * width, hidden)
         self.outputs = nn.Linear(hidden, outputs)
@@ -88,8 +88,9 @@ class ImageDecoder(nn.Module):
         self.hidden = nn.Linear(features, hidden)
         self.spread = nn.Linear(hidden, planes[-1] * height * width)
         widths = [*reversed(planes), channels]
-        pairs = zip(widths, widths[1:], strict=False)
-        self.layers = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
+        self.layers = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)
+        )
         self.log_scale = nn.Parameter(torch.full((channels,), 2.5))  # e^2.5 = 12 grey values
         for layer in [self.hidden, self.spread]:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

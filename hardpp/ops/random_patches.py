@@ -1,7 +1,7 @@
 """Parts of images to practise on: so many patches, none to a few, at random places.
 
-Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, whose masks have 1 to T - 1 patches; here
-none and all T of them, too.
+Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, whose masks have 1 to T - 1 patches;
+here none and all T of them, too.
 Shapes: B images, T patches, L places of the grid.
 """
 

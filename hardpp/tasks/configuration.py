@@ -14,7 +14,7 @@ from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import family, objective_spec, short_name
-from hardpp.tasks.family import Family, Recommended
+from hardpp.tasks.family import Family, GuideSpec, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 from hardpp.tasks.problems import Problems, Wrong
 from hardpp.tasks.stages import KEYS, Planned, planned
@@ -114,7 +114,7 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     here = {"data": {"name": "."}} if isinstance(data, Mapping) else {}
     before = tables.pop("before", [])
     own = {key: value for key, value in tables.items() if key != "stage"}
-    guide = None  # of the stage before
+    guide: str | None = None  # of the stage before
     for stage in before if isinstance(before, list) else []:
         if isinstance(stage, Mapping):
             name = str(stage.get("name", ""))
@@ -152,8 +152,7 @@ def _laid_under(
     above = merge([preset.tables, preset.stages.get(stage, {})])
     if "guide" in tables and "objective" in below:
         guide = model.guides.get(str(tables["guide"]))
-        untrained = (guide is None or guide.trained) and not _has_weights(tables, before)
-        if untrained and not objective_spec(below["objective"]).declared.trains_guide:
+        if not _goes_with(guide, objective_spec(below["objective"]), tables, before):
             below.pop("objective")  # it does not train the guide that was asked for
     objective = short_name(_name(merge([below, tables]), "objective"))
     options = merge([recommended.options, preset.options])
@@ -163,9 +162,13 @@ def _laid_under(
     return recommended, merge([below, above, tables, {"data": {"name": name}}])
 
 
-# Does the guide come with the weights of the stage before, or of another run?
-def _has_weights(tables: Mapping[str, Any], before: str | None) -> bool:
-    return tables.get("init_from") is not None if before is None else tables.get("guide") == before
+# Does a guide go with an objective: has it nothing to train, is that trained, or was it, by the stage before
+# or by another run?
+def _goes_with(
+    guide: GuideSpec | None, spec: ObjectiveSpec, tables: Mapping[str, Any], before: str | None
+) -> bool:
+    earlier = tables.get("init_from") is not None if before is None else tables.get("guide") == before
+    return earlier or spec.declared.trains_guide or not (guide is None or guide.trained)
 
 
 def _default_guide(model: Family, spec: ObjectiveSpec) -> str:
@@ -186,11 +189,10 @@ def _check_family(
     if guide not in model.guides:
         if spec is not None or "guide" in tables:  # what is left out goes by the objective
             wrong.add(unknown("guide", guide, model.guides))
-    elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
-        if not _has_weights(tables, before):
-            objective, default = _name(tables, "objective"), _default_guide(model, spec)
-            instead = f"leave --guide out or give {default}, not {guide}"
-            wrong.add(f"objective {objective!r} trains no guide: {instead}")
+    elif spec is not None and not _goes_with(model.guides[guide], spec, tables, before):
+        objective, default = _name(tables, "objective"), _default_guide(model, spec)
+        instead = f"leave --guide out or give {default}, not {guide}"
+        wrong.add(f"objective {objective!r} trains no guide: {instead}")
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]

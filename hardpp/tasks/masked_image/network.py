@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from hardpp.errors import UsageError
 from hardpp.models.masked_classifier import MaskedClassifier
 from hardpp.nn.masked_image_network import MaskedImageNetwork
 from hardpp.tasks.labelled_images import ImagesDescription
