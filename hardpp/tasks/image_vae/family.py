@@ -93,7 +93,7 @@ class ImageVAEFamily(Family):
     figures = {
         "bits, bound": "bits a pixel and channel, and nats an image, by --particles draws of the guide and a "
         "standard normal prior",
-        "mse, mse_0, ...": "mean squared error of unseen pixels (0 to 1) of the mean completion: the mean over "
+        "mse, mse_0, ...": "mean squared error of unseen pixels (0 to 1) of the mean completion: mean over "
         "numbers of patches, and with none, with one, ...",
         "best, best_0, ...": "the same of the best of --draws completions",
         "log_q, log_q_0, ...": "nats, of what the encoder draws, to the partial encoder",
