@@ -91,7 +91,7 @@ class ImageDecoder(nn.Module):
         self.layers = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths)
         )
-        self.log_scale = nn.Parameter(torch.full((channels,), 2.5))  # e^2.5 = 12 grey values
+        self.log_scale = nn.Parameter(torch.full((channels,), 3.5))  # e^3.5 = 33 grey values
         for layer in [self.hidden, self.spread]:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 

@@ -100,14 +100,15 @@ def test_dreams_and_data_both_teach_the_exact_posterior_of_every_part(method: An
     objective, *programs = method(part)
     module = objective(*programs)
     optimiser = torch.optim.Adam(part.parameters(), lr=0.05)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 300)
-    for _ in range(300):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 200)
+    for _ in range(200):
         optimiser.zero_grad()
-        (module(images(2000)) / 2000).backward()
+        (module(images(4000)) / 4000).backward()
         optimiser.step()
         schedule.step()
     batch = images(2000)
-    learnt, exact = part.codes(batch.source, batch.seen), posterior(batch.source, batch.seen)
+    with torch.no_grad():
+        learnt, exact = part.codes(batch.source, batch.seen), posterior(batch.source, batch.seen)
     nothing = ~batch.seen.flatten(1).any(-1)
     assert nothing.any()
     torch.testing.assert_close(learnt.base_dist.scale, exact.base_dist.scale, atol=0.02, rtol=0)
@@ -157,11 +158,8 @@ def test_completions_keep_what_was_seen_and_depend_on_nothing_else(weighted: boo
     assert len(found.pixels[:, 0, 0, 1].unique()) > 1
     other = torch.where(SEEN, IMAGE, 255 - IMAGE)
     torch.rand(3)
-    for again, same in (
-        (completion.complete(other, SEEN, 3), True),
-        (completion.complete(IMAGE, SEEN, 4), False),
-    ):
-        assert torch.equal(found.pixels, again.pixels) == same
+    assert torch.equal(found.pixels, completion.complete(other, SEEN, 3).pixels)
+    assert not torch.equal(found.pixels, completion.complete(IMAGE, SEEN, 4).pixels)
     if not weighted:
         assert (found.log_weights == 0).all()
     nothing = torch.zeros_like(SEEN)
