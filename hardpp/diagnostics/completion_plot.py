@@ -41,13 +41,14 @@ def completion_figure(
     axes = figure.subplots(rows, columns, squeeze=False)
     for patches, of_row in enumerate(axes):
         drawn = completions[patches]
-        pictures = [np.where(seen[patches][..., None], image, _UNSEEN), _in_colour(drawn.mean(0))]
+        pictures: list[NDArray[Any] | None] = [np.where(seen[patches][..., None], image, _UNSEEN)]
+        pictures.append(_in_colour(drawn.mean(0)))
         pictures += [_in_colour(one) for one in drawn[:draws]]
         pictures.append(image if patches == 0 else None)
         for axis, picture in zip(of_row, pictures, strict=True):
-            hidden = picture is None or (shown is not None and patches > shown)
-            axis.set_visible(not hidden)
-            if not hidden:
+            if picture is None or (shown is not None and patches > shown):
+                axis.set_visible(False)
+            else:
                 style.show_image(axis, picture.astype(np.uint8), width, height)
         of_row[0].set_ylabel(str(patches), color=style.INK, rotation=0, labelpad=10, va="center")
     titles = {0: "seen", 1: "mean", 2: "completions", columns - 1: "the image"}

@@ -97,14 +97,16 @@ def _places(run: OpenedRun, images: SelectedImages, rows: range, options: ImageV
 
 @torch.no_grad()
 def _completed(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding) -> dict[str, float]:
-    model: Any = run.programs.model
+    model: Any
+    guide: Any
+    model, guide = run.programs
     codes_of, grid = partial_codes(run), run.network.grid(run.description)
     assert codes_of is not None
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) of each batch
     with seeded(options.seed, run.device):
         for rows, batch, _ in batches(images, run.device, AT_ONCE):
             places = _places(run, images, rows, options)
-            whole = run.programs.guide.codes(batch.source) if _encodes(run) else None
+            whole = guide.codes(batch.source) if isinstance(guide, CodeOfImage) else None
             for patches in range(places.shape[1] + 1):
                 seen = seen_at(batch, grid, places[:, :patches]).seen
                 codes = codes_of(batch.source, seen)
@@ -118,10 +120,6 @@ def _completed(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding
     for name, mean in means.items():
         totals[name.rpartition("_")[0]].append(mean)
     return {name: sum(each) / len(each) for name, each in totals.items()} | means
-
-
-def _encodes(run: OpenedRun) -> bool:
-    return isinstance(run.programs.guide, CodeOfImage)
 
 
 # Mean squared errors (B,) of unseen pixels, 0 to 1: of the mean of completions by codes (N, B, D), and
