@@ -229,6 +229,7 @@ FAMILIES: dict[str, TinyFamily] = {
             "optimiser": {"warmup_steps": 1},
             "decoding": {"particles": 2, "draws": 3, "completed": 4},
             "stages": ["completion"],
+            "objective": OBJECTIVE,  # the stage's own takes an encoder that was trained before
         },
         "encoder",
         "images",
