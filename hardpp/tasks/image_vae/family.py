@@ -112,7 +112,7 @@ class ImageVAEFamily(Family):
                     "average": 0.999,
                     "clip_norm": 1000.0,  # bounds of images are in thousands of nats
                 },
-                "training": {"batch_size": 64, "max_epochs": 20, "patience": 100},
+                "training": {"batch_size": 64, "max_epochs": 12, "patience": 100},
             },
             stages={COMPLETION: {"objective": "imitation", "training": {"frozen": ["decoder"]}}},
             guides={"imitation": "encoder"},
