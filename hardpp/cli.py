@@ -10,6 +10,7 @@ from hardpp import __version__
 from hardpp.verbs.align import align
 from hardpp.verbs.compare import compare
 from hardpp.verbs.decode import decode
+from hardpp.verbs.design import design
 from hardpp.verbs.evaluate import evaluate
 from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
@@ -38,6 +39,7 @@ def main(debug: bool) -> None:
     """
 
 
-_VERBS = (train, evaluate, posterior, plot, align, compare, decode, data, models, guides, objectives, doctor)
-for _verb in _VERBS:
+_VERBS = (train, evaluate, decode, align, posterior, plot, design, compare)
+_LISTS = (data, models, guides, objectives, doctor)
+for _verb in (*_VERBS, *_LISTS):
     main.add_command(_verb)

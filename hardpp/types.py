@@ -65,6 +65,9 @@ class ImageBatch(NamedTuple):
 
     source: Tensor  # (B, channels, height, width) uint8; or floating features of theirs, (B, F, C, C)
     target: Tensor  # (B,) int64 labels
+    # (B, G, 2) floating, y and x from -1 to 1: centres of the glimpses that were recorded of an image, NaN
+    # where none were; None: of no image.
+    recorded: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -75,7 +78,8 @@ class ImageBatch(NamedTuple):
         return torch.full((), self.size, device=self.target.device)
 
     def to(self, where: device | str) -> "ImageBatch":
-        return ImageBatch(*(part.to(where) for part in self))
+        recorded = None if self.recorded is None else self.recorded.to(where)
+        return ImageBatch(self.source.to(where), self.target.to(where), recorded)
 
 
 class PartlySeenBatch(NamedTuple):

@@ -10,6 +10,7 @@ HEADER = SequenceHeader(
     cells=3,
     last=8,
     glimpses=2,
+    fewest=2,
     data="blots, drawn",
     part="train",
     fingerprint="0123abcd",

@@ -78,3 +78,35 @@ class Shades:
 
     def fingerprint(self) -> str:
         return str(self.count)
+
+
+def write_faces(folder: Path, count: int = 30, listed: str = "CelebAMask-HQ-attribute-anno.txt") -> Path:
+    """Faces as CelebA-HQ has them, of one shade each that is their number; the first half smiles."""
+    for number in range(count):
+        write_picture(folder / "CelebA-HQ-img" / f"{number}.png", (number,) * 3, (9, 9))
+    lines = [f"{n}.jpg  {1 if 2 * n < count else -1} {1 if n % 3 == 0 else -1}" for n in range(count)]
+    (folder / listed).write_text("\n".join([f"{count}", "Smiling Male", *lines, ""]))
+    return folder
+
+
+def write_birds(folder: Path, count: int = 24, size: tuple[int, int] = (40, 30)) -> Path:
+    """Birds of two species as CUB has them; the first two of three are to train on."""
+    species = ["001.Crow", "002.Gull"]
+    paths = [f"{species[number % 2]}/bird_{number}.png" for number in range(count)]
+    rows = np.arange(size[1]) * 255 // (size[1] - 1)
+    columns = np.arange(size[0]) * 255 // (size[0] - 1)
+    for number, path in enumerate(paths):
+        pixels = np.stack(np.broadcast_arrays(columns, rows[:, None], number), -1).astype(np.uint8)
+        (folder / "images" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / "images" / path)
+    lists = {
+        "images": paths,
+        "image_class_labels": [str(1 + number % 2) for number in range(count)],
+        "classes": species,
+        "train_test_split": [str(int(number % 3 < 2)) for number in range(count)],
+        "bounding_boxes": ["10.0 8.0 12.0 6.0"] * count,
+    }
+    for name, values in lists.items():
+        lines = [f"{number} {value}\n" for number, value in enumerate(values, start=1)]
+        (folder / f"{name}.txt").write_text("".join(lines))
+    return folder

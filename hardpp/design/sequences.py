@@ -43,6 +43,11 @@ class Step(NamedTuple):
     information: Information  # of these
     passes: int  # partly seen images that were classified
 
+    @property
+    def gain(self) -> float:
+        """How many nats the glimpse is expected to tell of the label."""
+        return float(self.information.gain[self.information.best])
+
     def map_of(self, quantity: Tensor, places: int) -> Tensor:
         """A quantity (L') as (places,), not a number where it was not judged."""
         return quantity.new_full((places,), torch.nan).index_put((self.looked_at,), quantity)
@@ -73,8 +78,10 @@ class Designer:
         self.coarse_to_fine, self.at_once = coarse_to_fine, at_once
         self._first: dict[int, Step] = {}  # by seed
 
-    def design(self, pixels: Tensor, glimpses: int, seed: int = 0) -> list[Step]:
+    def design(self, pixels: Tensor, glimpses: int, seed: int = 0, budget: float = 0.0) -> list[Step]:
         """Chooses the places of so many glimpses of an image (C, size, size) uint8.
+
+        It ends earlier where the next glimpse is expected to tell less than `budget`, in nats.
 
         Raises:
             UsageError: more glimpses than places, or an image of another size.
@@ -86,7 +93,10 @@ class Designer:
             raise UsageError(f"{glimpses} glimpses cannot be at {grid.places} places")
         steps: list[Step] = []
         for _ in range(glimpses):
-            steps.append(self.next(pixels, [step.place for step in steps], seed))
+            step = self.next(pixels, [step.place for step in steps], seed)
+            if step.gain < budget:
+                break
+            steps.append(step)
         return steps
 
     def next(self, pixels: Tensor, taken: list[int], seed: int = 0) -> Step:
@@ -95,6 +105,8 @@ class Designer:
             return self._first[seed]
         seen = self.grid.seen(torch.tensor(taken, dtype=torch.int64))
         completions = _counting(self.completion.complete(pixels, seen, seed), seed)
+        # What was seen is known; only what a look would add is not.
+        completions = completions._replace(pixels=torch.where(seen, pixels, completions.pixels))
         free = torch.ones(self.grid.places, dtype=torch.bool)
         free[taken] = False
         judged = _Judged(self, completions, seen)

@@ -14,6 +14,9 @@ from .location_spaces import CentreAndScale as CentreAndScale
 from .location_spaces import ContinuousSpace as ContinuousSpace
 from .location_spaces import GridSpace as GridSpace
 from .location_spaces import Locations as Locations
+from .location_spaces import WindowPlaces as WindowPlaces
+from .recorded import Recorded as Recorded
+from .recorded import RecordedSteps as RecordedSteps
 from .repeated_label import RepeatedLabel as RepeatedLabel
 from .sparse_categorical import SparseCategorical as SparseCategorical
 from .step_independent import DependentSteps as DependentSteps

@@ -3,6 +3,9 @@
     grid        cell ~ Categorical(C x C cells)            value: scale * C^2 + cell
     continuous  (y, x) ~ Normal(tanh(.), spread) on [-1, 1]^2    value: (y, x) or (y, x, scale)
 
+The centres of cells are those of C x C equal parts of the image, or those of windows of one size, at equal
+distances from border to border.
+
 The scale ~ Categorical(scales) is independent of the centre given the parameters, as in WS-RAM. Both spaces
 turn parameters into a distribution and draws into locations, so a program need not know which one it has.
 
@@ -20,6 +23,8 @@ from torch.distributions import constraints
 
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.truncated_normal import TruncatedNormal
+from hardpp.ops.nearest_places import nearest_places
+from hardpp.ops.patch_grid import first_pixels
 
 
 class Locations(NamedTuple):
@@ -30,11 +35,37 @@ class Locations(NamedTuple):
     action: Tensor | None  # (...) int64, the number of the location in a grid; None in a continuous space
 
 
+class WindowPlaces(NamedTuple):
+    """Windows of `side` pixels on images of height x width pixels, the outermost of which end at the borders.
+
+    They are the patches of a `hardpp.ops.patch_grid.PatchGrid`, to the pixel.
+    """
+
+    height: int
+    width: int
+    side: int
+    last: int | None = None  # the first pixel of the last one along each side, where it ends elsewhere
+
+    def centres(self, cell: Tensor, cells: int) -> Tensor:
+        """Their centres, from -1 to 1 along both sides, of cells (..., 2) of so many along each."""
+        along = [
+            (2 * first_pixels(each, cells, self._last(pixels)) + self.side).to(torch.get_default_dtype())
+            / pixels
+            - 1
+            for each, pixels in zip(cell.unbind(-1), (self.height, self.width), strict=True)
+        ]
+        return torch.stack(along, -1)
+
+    def _last(self, pixels: int) -> int:
+        return pixels - self.side if self.last is None else self.last
+
+
 class GridSpace(NamedTuple):
-    """The centres of C by C equal cells, row by row from the top left, and scales."""
+    """C by C places, row by row from the top left, and scales."""
 
     cells: int  # C
     scales: int = 1
+    windows: WindowPlaces | None = None  # at whose centres the places are; None: at those of equal cells
 
     @property
     def event_shape(self) -> torch.Size:
@@ -62,12 +93,23 @@ class GridSpace(NamedTuple):
         """The locations of actions (...), int64."""
         cell = value % self.cells**2
         rows = torch.stack([cell // self.cells, cell % self.cells], -1)
-        centre = (2 * rows + 1).to(torch.get_default_dtype()) / self.cells - 1
+        if self.windows is None:
+            centre = (2 * rows + 1).to(torch.get_default_dtype()) / self.cells - 1
+        else:
+            centre = self.windows.centres(rows, self.cells)
         return Locations(centre, None if self.scales == 1 else value // self.cells**2, value)
 
     def all_locations(self, device: torch.device) -> Locations | None:
         """The locations of all actions, (A); None where they are infinitely many."""
         return self.locations(torch.arange(self.actions, device=device))
+
+    def nearest(self, centre: Tensor, *, revisits: bool = True) -> Tensor:
+        """The values of glimpses (..., G) whose centres are nearest to given ones (..., G, 2), at scale 0.
+
+        Without `revisits` the first glimpses choose first, and no place is taken twice.
+        """
+        places = self.locations(torch.arange(self.cells**2, device=centre.device)).centre
+        return nearest_places(centre, places, once=not revisits)
 
 
 class ContinuousSpace(NamedTuple):
@@ -95,6 +137,10 @@ class ContinuousSpace(NamedTuple):
 
     def all_locations(self, device: torch.device) -> Locations | None:
         return None  # they are infinitely many
+
+    def nearest(self, centre: Tensor, *, revisits: bool = True) -> Tensor:
+        """Given centres as values (..., G, 2), or (..., G, 3) at scale 0; nowhere is a place taken."""
+        return centre if self.scales == 1 else torch.nn.functional.pad(centre, (0, 1))
 
 
 Space = GridSpace | ContinuousSpace

@@ -9,4 +9,5 @@ from .places import RankedPlaces as RankedPlaces
 from .places import UniformPlaces as UniformPlaces
 from .prior import Prior as Prior
 from .question_answering import AnswerInformed as AnswerInformed
+from .replay import Replay as Replay
 from .smoothed_alignment import SmoothedAlignment as SmoothedAlignment

@@ -3,6 +3,7 @@ from .control.baselines import Baseline as Baseline
 from .control.baselines import LearnedBaseline as LearnedBaseline
 from .control.schedules import EntropyBonus as EntropyBonus
 from .control.schedules import KLWarmUp as KLWarmUp
+from .control.schedules import Supervision as Supervision
 from .dirichlet import ImplicitDirichlet as ImplicitDirichlet
 from .disarm import DisARM as DisARM
 from .exact import EnumeratedELBO as EnumeratedELBO

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import KLWarmUp
-from hardpp.inference.objective import PlateOptions
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.relaxed import RelaxedObjective
 
 FLOOR = 1e-4  # smallest concentration of a possible value; a guess

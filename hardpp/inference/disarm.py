@@ -38,7 +38,8 @@ from torch.distributions import Bernoulli, Categorical, Independent
 from torch.nn.functional import logsigmoid, pad
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import mean_of_others

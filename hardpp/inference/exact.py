@@ -26,7 +26,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import KLWarmUp
-from hardpp.inference.objective import PlateOptions, SurrogateObjective
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.sums.enumeration import enumerated_trace, replayed_trace
 from hardpp.inference.sums.factor_graph import FactorGraph, times
 from hardpp.inference.sums.factorise import factor_graph, named_dims, scale_of

@@ -29,7 +29,8 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, SurrogateObjective, check_particles
+from hardpp.inference.objective import SurrogateObjective, check_particles
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.particles import particle_trace
 from hardpp.inference.weights.sample_sites import common_scale, sample_sites
 from hardpp.inference.weights.tabulate import Weighing, tabulate

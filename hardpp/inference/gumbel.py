@@ -30,7 +30,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.control.closed_forms import categorical_kl
 from hardpp.inference.control.schedules import KLWarmUp, TemperatureSchedule
-from hardpp.inference.objective import PlateOptions
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.relaxed import RelaxedObjective
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import EntropyBonus
-from hardpp.inference.objective import PlateOptions
+from hardpp.inference.options import SampledOptions
 from hardpp.inference.score_function import BaselineName, ScoreFunctionELBO
 from hardpp.inference.weights.layout import Layout
 from hardpp.inference.weights.sample_sites import Site, elements, steps_of
@@ -45,7 +45,7 @@ class Hybrid(ScoreFunctionELBO):
         *,
         baseline: BaselineName | nn.Module | None = "learned",
         entropy: EntropyBonus | None = None,
-        **options: Unpack[PlateOptions],
+        **options: Unpack[SampledOptions],
     ):
         super().__init__(num_particles, credit="global", baseline=baseline, entropy=entropy, **options)
         self.unbiased = False

@@ -6,7 +6,8 @@
 Only the model's own terms of its latents count; what it observes teaches nothing, and the guide is not
 trained: its draws are detached, reparameterised or not. The value is minus the cross-entropy of the guide and
 the model's policy; it bounds nothing, and is largest where the two are equal. A guide may replay what people
-or another procedure chose. Of a guide that is the model's own prior the gradient is noise around zero.
+or another procedure chose. What the model's own prior draws has no gradient, for that would be noise around
+zero: of such a guide only what was recorded teaches (`hardpp.guides.replay`).
 
 Source: Elsayed, Kornblith and Le (2019), Saccader, section 3.3 (location pretraining); Harvey, Teng and Wood
 (2019), Near-optimal glimpse sequences, section 4.
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from hardpp.inference.objective import SampledObjective
 from hardpp.inference.weights.proposals import DetachedDraws
+from hardpp.inference.weights.recorded_latents import log_prior_of_recorded
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import Estimate
@@ -43,8 +45,12 @@ class Imitation(SampledObjective):
     def estimate_of(self, table: WeightTable) -> Estimate:
         """Of what is observed nothing is left, wherever it is, and of a batch without latents 0."""
         policy = table.log_prior
+        if table.guide_is_prior:
+            recorded = log_prior_of_recorded(table)
+            taught = policy.detach() + (recorded - recorded.detach())
+            policy = taught.where(policy.isfinite(), policy)
         return super().estimate_of(
-            table._replace(log_p=policy, log_q=torch.zeros_like(policy), constant=None, particles=())
+            table._replace(log_p=policy, log_q=torch.zeros_like(policy), constant=None)
         )
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.emission_count import Progress, progress_of
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import SampledOptions
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import (
     held_out_bound,
@@ -60,7 +61,7 @@ class IWAE(SampledObjective):
     name = "iwae"
     bound = "iw"
 
-    def __init__(self, num_particles: int, *, control: Prefix = "none", **options: Unpack[PlateOptions]):
+    def __init__(self, num_particles: int, *, control: Prefix = "none", **options: Unpack[SampledOptions]):
         super().__init__(num_particles, **options)
         if control not in ("none", "prefix"):
             raise UsageError(f"control is 'none' or 'prefix', not {control!r}")
@@ -94,7 +95,7 @@ class VIMCO(SampledObjective):
         control: HoldOut = "sequential",
         center: bool = True,
         progress: Progress | None = None,
-        **options: Unpack[PlateOptions],
+        **options: Unpack[SampledOptions],
     ):
         super().__init__(num_particles, **options)
         if control not in get_args(HoldOut):

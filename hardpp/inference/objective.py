@@ -8,7 +8,7 @@ Shapes: B data, K particles, I instances, N stages (see `hardpp.inference.weight
 """
 
 from collections.abc import Collection
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import pyro
 import torch
@@ -20,34 +20,16 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
-from hardpp.inference.control.schedules import TrainingSchedule
+from hardpp.inference.control.schedules import Supervision, TrainingSchedule
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.sums.summed_out import SummedOut
 from hardpp.inference.weights.nesting import PlateNesting
+from hardpp.inference.weights.recorded_latents import data_recorded, log_prior_of_recorded
 from hardpp.inference.weights.tabulate import Weighing
 from hardpp.inference.weights.weigh import Handlers, weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import effective_sample_size
 from hardpp.types import Estimate, Need, Prediction, Program
-
-
-class PlateOptions(TypedDict, total=False):
-    """Keyword arguments of every objective.
-
-    Attributes:
-        max_plate_nesting: how many dims the plates of model and guide take; by default read off the model's
-            attribute of that name, or else found by running the programs once, and again when they grow.
-        data_plate: the name of the plate whose elements are data, each with a bound of its own; by default
-            the outermost plate that all latents share.
-        enumerate: names of latents of the model that are summed out, besides those that it marks by
-            `infer={"enumerate": "parallel"}`, where the guide does not draw them.
-        vectorize_particles: run all particles at once, as a dim left of all plates (by default), or one by
-            one, which takes any program.
-    """
-
-    max_plate_nesting: float
-    data_plate: str | None
-    enumerate: Collection[str]
-    vectorize_particles: bool
 
 
 class SurrogateObjective(ELBO):
@@ -155,6 +137,7 @@ class SampledObjective(SurrogateObjective):
 
     Args:
         num_particles: K, how many draws a datum gets.
+        supervision: schedule of the weight of choices that a guide has recorded.
 
     Attributes:
         least_particles: the smallest K that it takes; fewer are a `UsageError`.
@@ -171,9 +154,16 @@ class SampledObjective(SurrogateObjective):
     draws_together = False
     checked = True
 
-    def __init__(self, num_particles: int = 1, **options: Unpack[PlateOptions]):
+    def __init__(
+        self,
+        num_particles: int = 1,
+        *,
+        supervision: Supervision | None = None,
+        **options: Unpack[PlateOptions],
+    ):
         check_particles(self.name, num_particles, self.least_particles)
         super().__init__(num_particles, **options)
+        self.supervision = supervision
         if self.one_by_one and self.draws_together:
             raise UsageError(f"{self.name} draws its particles together: it wants vectorize_particles=True")
 
@@ -213,6 +203,9 @@ class SampledObjective(SurrogateObjective):
             bound, surrogate = self.surrogate(table)
         else:  # nothing is drawn: all particles are the same
             bound, surrogate = table.log_weights.mean(0), (table.log_p - table.log_q).sum(-1).mean(0)
+        if self.supervision is not None:
+            recorded, log_prior = data_recorded(table), log_prior_of_recorded(table).sum(-1).mean(0)
+            surrogate = surrogate + self.supervision.beyond(log_prior, recorded)
         self._advance()
         bound = table.layout.per_datum((bound * table.scale).expand(table.layout.shape), 0)
         surrogate, apart = (surrogate * table.scale).sum(), table.constant

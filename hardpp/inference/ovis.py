@@ -25,7 +25,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.importance_weighted import importance_weighted
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import SampledOptions
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import log_mean_of_others
 
@@ -43,7 +44,7 @@ class OVIS(SampledObjective):
     unbiased = False  # of an objective with gamma = 0 it is True
     least_particles = 2
 
-    def __init__(self, num_particles: int, *, gamma: float = 1.0, **options: Unpack[PlateOptions]):
+    def __init__(self, num_particles: int, *, gamma: float = 1.0, **options: Unpack[SampledOptions]):
         super().__init__(num_particles, **options)
         if not 0 <= gamma <= 1:
             raise UsageError(f"gamma is between 0 and 1, not {gamma}")

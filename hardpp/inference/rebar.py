@@ -38,7 +38,8 @@ from hardpp.inference.control.relaxed_draws import (
     RelaxedDraws,
     RelaxedRows,
 )
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.layout import Layout
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable

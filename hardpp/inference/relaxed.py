@@ -25,7 +25,8 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.control.schedules import KLWarmUp
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.sample_sites import mask_of
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable

@@ -40,9 +40,11 @@ from hardpp.inference.control.baselines import (
 from hardpp.inference.control.emission_count import Progress, progress_of
 from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
-from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
+from hardpp.inference.objective import SampledObjective, check_particles
+from hardpp.inference.options import SampledOptions
 from hardpp.inference.soft_attention import ExpectedLatents
 from hardpp.inference.sums.partial_elbo import partial_elbo, partial_traces, sums_any
+from hardpp.inference.weights.recorded_latents import log_prior_of_recorded
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import (
@@ -100,7 +102,7 @@ class ScoreFunctionELBO(SampledObjective):
         progress: Progress | None = None,
         kl: KLWarmUp | None = None,
         entropy: EntropyBonus | None = None,
-        **options: Unpack[PlateOptions],
+        **options: Unpack[SampledOptions],
     ):
         self.draws_together = baseline == "soft-attention"
         super().__init__(num_particles, **options)
@@ -149,12 +151,8 @@ class ScoreFunctionELBO(SampledObjective):
 
     # Baselines that learn or compare progress, and rewards, are for draws.
     def _may_sum(self) -> bool:
-        plain = (
-            not self.one_by_one
-            and self.moments is None
-            and self.kl_weight is None
-            and self.entropy_bonus is None
-        )
+        more = (self.moments, self.kl_weight, self.entropy_bonus, self.supervision)
+        plain = not self.one_by_one and all(each is None for each in more)
         return plain and self.baseline in (None, "leave-one-out") and type(self) is ScoreFunctionELBO
 
     def surrogate(self, table: WeightTable) -> tuple[Tensor, Tensor]:
@@ -183,7 +181,8 @@ class ScoreFunctionELBO(SampledObjective):
     def _gain(self, table: WeightTable) -> tuple[Tensor, Tensor]:
         gain = table.log_p - table.log_q
         if self.kl_weight is not None:
-            gain = self.kl_weight.weighed(gain, table.log_prior - table.log_q)
+            drawn = table.log_prior - log_prior_of_recorded(table)
+            gain = self.kl_weight.weighed(gain, drawn - table.log_q)
         credited = self.rewards(table, gain)
         if self.entropy_bonus is not None:
             bonus = self.entropy_bonus()

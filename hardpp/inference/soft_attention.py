@@ -18,7 +18,8 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.tabulate import Weighing
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import WeightTable

@@ -33,7 +33,8 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, SampledObjective, check_particles
+from hardpp.inference.objective import SampledObjective, check_particles
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.sample_sites import Site, mask_of
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable

@@ -18,7 +18,8 @@ from pyro.ops.provenance import detach_provenance
 from pyro.poutine import Trace
 from torch import Tensor
 
-from hardpp.inference.objective import PlateOptions, SurrogateObjective
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.inference.weights.tabulate import Weighing, tabulate

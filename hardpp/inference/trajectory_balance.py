@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, check_particles
+from hardpp.inference.objective import check_particles
+from hardpp.inference.options import SampledOptions
 from hardpp.inference.wake_sleep import ProposalObjective, wake_theta
 from hardpp.inference.weights.proposals import GUIDE, Proposal
 from hardpp.inference.weights.weight_table import WeightTable
@@ -50,7 +51,7 @@ class TrajectoryBalance(ProposalObjective):
         *,
         log_partition: Literal["mean", "learned"] = "mean",
         proposal: Proposal = GUIDE,
-        **options: Unpack[PlateOptions],
+        **options: Unpack[SampledOptions],
     ):
         super().__init__(num_particles, proposal=proposal, **options)
         if log_partition not in ("mean", "learned"):

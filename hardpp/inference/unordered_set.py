@@ -30,7 +30,8 @@ from torch import Tensor
 from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.stochastic_beam import StochasticBeam
 from hardpp.inference.weights.tabulate import Weighing
 from hardpp.inference.weights.weigh import Handlers, weigh

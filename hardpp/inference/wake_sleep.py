@@ -28,9 +28,11 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import UsageError
-from hardpp.inference.objective import PlateOptions, SampledObjective
+from hardpp.inference.objective import SampledObjective
+from hardpp.inference.options import SampledOptions
 from hardpp.inference.weights.dreams import Dreamer, Dreamt, dream, sleep_phi
 from hardpp.inference.weights.proposals import GUIDE, DetachedDraws, Proposal, by_proposal
+from hardpp.inference.weights.recorded_latents import log_prior_of_recorded
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import log_mean_exp, normalised
@@ -43,7 +45,7 @@ class ProposalObjective(SampledObjective):
     unbiased = False
     bound = "iw"
 
-    def __init__(self, num_particles: int, *, proposal: Proposal = GUIDE, **options: Unpack[PlateOptions]):
+    def __init__(self, num_particles: int, *, proposal: Proposal = GUIDE, **options: Unpack[SampledOptions]):
         super().__init__(num_particles, **options)
         self.proposal = proposal
 
@@ -89,7 +91,7 @@ class ReweightedWakeSleep(ProposalObjective):
         proposal: Proposal = GUIDE,
         dreamt: Dreamt | None = None,
         dream: Dreamer | None = None,
-        **options: Unpack[PlateOptions],
+        **options: Unpack[SampledOptions],
     ):
         super().__init__(num_particles, proposal=proposal, **options)
         if not 0 <= insomnia <= 1:
@@ -120,10 +122,11 @@ class ReweightedWakeSleep(ProposalObjective):
 
 def wake_theta(table: WeightTable, control_variates: bool = False) -> Tensor:
     """(*I) with the gradient of wake-theta, for a table of detached draws (see `by_proposal`)."""
-    log_p, log_prior = table.log_p.sum(-1), table.log_prior.sum(-1)  # (K, *I)
+    log_p = table.log_p.sum(-1)  # (K, *I)
     weights = normalised(table.log_weights)
     total = _weighted(weights, log_p)
     if control_variates:
+        log_prior = (table.log_prior - log_prior_of_recorded(table)).sum(-1)  # of what was drawn
         towards_prior = normalised(log_prior.detach() - table.log_q.sum(-1))
         total = total - _weighted(towards_prior.where(weights.sum(0) > 0, 0.0), log_prior)
     return total

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.glimpses import Glimpses
-from hardpp.distributions.location_spaces import GridSpace
+from hardpp.distributions.location_spaces import GridSpace, WindowPlaces
 from hardpp.ops.patch_grid import PatchGrid
 from hardpp.types import ImageBatch
 
@@ -63,7 +63,8 @@ class MaskedClassifier(PyroModule):
     @property
     def space(self) -> GridSpace:
         """The locations."""
-        return GridSpace(self.grid.cells)
+        size, patch, cells, last = self.grid
+        return GridSpace(cells, windows=WindowPlaces(size, size, patch, last))
 
     def policy(self, images: Tensor) -> Glimpses:
         """The distribution of the locations of images (B, channels, height, width)."""
@@ -87,11 +88,16 @@ class MaskedClassifier(PyroModule):
         )
         return logits.unflatten(0, pixels.shape[:-3])
 
-    def labels(self, images: Tensor, locations: Tensor) -> Tensor:
-        """Log p of labels before and after each glimpse, (..., B, G + 1, V), of locations (..., B, G)."""
+    def labels(self, images: Tensor, locations: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Log p of labels before and after each glimpse, (..., B, G + 1, V), of locations (..., B, G).
+
+        Where `lengths` (..., B) is given, glimpses of an image beyond so many are not looked at.
+        """
         numbers = torch.arange(locations.shape[-1] + 1, device=locations.device)
-        logits = [self.logits(images, self.seen(locations, number)) for number in numbers]
-        return torch.stack(logits, -2).log_softmax(-1)
+        counts = [number if lengths is None else lengths.clamp(max=int(number)) for number in numbers]
+        return torch.stack(
+            [self.logits(images, self.seen(locations, count)) for count in counts], -2
+        ).log_softmax(-1)
 
 
 class _Anywhere(NamedTuple):

@@ -14,6 +14,12 @@ import torch
 from torch import Tensor
 
 
+def first_pixels(cell: Tensor, cells: int, last: int) -> Tensor:
+    """Where cells (...) of so many along a side begin, the last of them at the pixel `last`: int64 (...)."""
+    # In whole numbers: fractions that should be whole may come out just below, and be one pixel off.
+    return cell * last // max(1, cells - 1)
+
+
 class PatchGrid(NamedTuple):
     """Patches of an image."""
 
@@ -31,8 +37,7 @@ class PatchGrid(NamedTuple):
     def starts(self) -> Tensor:
         """The first pixels of the patches along one side, (C,)."""
         last = self.size - self.patch if self.last is None else self.last
-        # In whole numbers: fractions that should be whole may come out just below, and be one pixel off.
-        return torch.arange(self.cells) * last // max(1, self.cells - 1)
+        return first_pixels(torch.arange(self.cells), self.cells, last)
 
     def corners(self, place: Tensor) -> Tensor:
         """Row and column of the top left pixels, (..., 2), of places (...)."""

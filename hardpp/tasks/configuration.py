@@ -38,7 +38,10 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     if model is None:
         return _resolved(Planned("", {key: value for key, value in tables.items() if key not in KEYS}))
     plan = planned(model, tables)
-    *before, last = _all_resolved(plan)
+    configs = _all_resolved(plan)
+    wrong.collect(lambda: model.check(configs))
+    wrong.check()
+    *before, last = configs
     if not before:
         return last
     fields = StageConfig.model_fields.keys() - {"name"}
@@ -220,7 +223,8 @@ def _check_options(
 def _check_needs(
     wrong: Problems, model: Family, objective: SurrogateObjective, tables: Mapping[str, Any]
 ) -> None:
-    lacks = model.lacks(model.network(**_table(tables, "network")))
+    of_guide = model.guides[_name(tables, "guide")].lacks
+    lacks = {**of_guide, **model.lacks(model.network(**_table(tables, "network")))}
     for need in sorted(objective.needs & lacks.keys()):
         reason, hint = lacks[need]
         wrong.add(reason.format(objective=_name(tables, "objective")), hint=hint)

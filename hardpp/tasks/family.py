@@ -47,12 +47,21 @@ class Description(Section):
     fingerprint: str  # changes whenever the data do
 
 
+class Lack(NamedTuple):
+    """Why the programs of a family do not have what an objective needs, and what to do about it."""
+
+    reason: str
+    hint: str
+
+
 class GuideSpec(NamedTuple):
     """A guide under a name of the command line."""
 
     summary: str
     build: Callable[[Any], nn.Module]  # makes the guide from the parts that `Family.parts` gave
     trained: bool = True  # has it parameters of its own?
+    replays: bool = False  # does it replay what the data have on record?
+    lacks: Mapping[Need, Lack] = MappingProxyType({})  # what objectives may need, and it does not give
 
 
 class Recommended(NamedTuple):
@@ -71,13 +80,6 @@ class Stage(NamedTuple):
     name: str
     summary: str
     settings: Mapping[str, Any]  # what makes it what it is: objective, guide, and tables of settings
-
-
-class Lack(NamedTuple):
-    """Why the programs of a family do not have what an objective needs, and what to do about it."""
-
-    reason: str
-    hint: str
 
 
 class Family(ABC):
@@ -105,6 +107,10 @@ class Family(ABC):
     def recommended(self, data: str) -> Recommended:
         """What is recommended for a data set, or for a user's files by their layout."""
         return Recommended()
+
+    def check(self, stages: Sequence[RunConfig]) -> None:
+        """Refuses, by a UsageError, stages of a run whose settings do not go together; by default none."""
+        return
 
     def lacks(self, network: Any) -> Mapping[Need, Lack]:
         """What objectives may need and the programs of this network do not have; by default nothing."""

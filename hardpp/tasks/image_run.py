@@ -18,6 +18,12 @@ class ImageRun(OpenedRun):
     description: ImagesDescription
     selection = SelectedImages
 
+    def data_config(self, data: str | None) -> Any:
+        """Without sequences of glimpses, which are for training."""
+        config = super().data_config(data)
+        none = {"sequences": None, "sequences_limit": None}
+        return config.model_copy(update={key: none[key] for key in none if hasattr(config, key)})
+
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> SelectedImages:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 from torch import Tensor
 
+from hardpp.data.images.glimpse_sequences import image_names
 from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Description
@@ -31,6 +32,7 @@ class SelectedImages(NamedTuple):
     indices: list[int]  # of the images in the part
     names: list[str]
     classes: tuple[str, ...]
+    part_name: str = "test"  # train, dev or test
 
     def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
         """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
@@ -56,8 +58,8 @@ def select(images: LabelledImages, part: str | None, limit: int | None) -> Selec
     part = part or "test"
     selected: ImagePart = getattr(images, part)
     indices = list(range(len(selected)))[:limit]
-    names = selected.names or [f"{part}/{index}" for index in range(len(selected))]
-    return SelectedImages(selected, indices, list(names[:limit]), images.classes)
+    names = image_names(selected, part)
+    return SelectedImages(selected, indices, list(names[:limit]), images.classes, part)
 
 
 def batches(

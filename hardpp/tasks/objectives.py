@@ -11,7 +11,7 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, Unpack, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import Field, ValidationError, create_model
@@ -26,7 +26,8 @@ from hardpp.inference.gumbel import GumbelSoftmax
 from hardpp.inference.hybrid import Hybrid
 from hardpp.inference.imitation import Imitation
 from hardpp.inference.importance_weighted import IWAE, VIMCO
-from hardpp.inference.objective import PlateOptions, SurrogateObjective
+from hardpp.inference.objective import SurrogateObjective
+from hardpp.inference.options import PlateOptions
 from hardpp.inference.ovis import OVIS
 from hardpp.inference.rebar import REBAR
 from hardpp.inference.score_function import ScoreFunctionELBO
@@ -119,9 +120,9 @@ def options_of(spec: ObjectiveSpec) -> type[Section]:
     explained = _explained(spec.kind)
     for name, parameter, kinds in _parameters(spec.kind):
         for schedule in _schedules(kinds):
-            for option, argument, [kind] in _parameters(schedule):
-                what = _explained(schedule).get(option)
-                fields[option] = (kind, Field(argument.default, description=what))
+            for option, argument, of_option in _parameters(schedule):
+                field = Field(argument.default, description=_explained(schedule).get(option))
+                fields[option] = (Union[tuple(of_option)], field)  # noqa: UP007 - built at run time
         plain = [kind for kind in kinds if kind in PLAIN or get_origin(kind) is Literal]
         if name in {*spec.fixed, *PlateOptions.__annotations__} or set(plain) <= {type(None)}:
             continue
@@ -197,7 +198,12 @@ def _explained(described: Callable[..., Any]) -> dict[str, str]:
 # Each parameter of a class or function by its name, with the types that it may be of.
 def _parameters(taking: Callable[..., Any]) -> Iterator[tuple[str, inspect.Parameter, list[Any]]]:
     for name, parameter in inspect.signature(taking, eval_str=True).parameters.items():
-        yield name, parameter, alternatives(parameter.annotation)
+        if get_origin(parameter.annotation) is not Unpack:
+            yield name, parameter, alternatives(parameter.annotation)
+            continue
+        (options,) = get_args(parameter.annotation)
+        for option, kind in get_type_hints(options).items():
+            yield option, inspect.Parameter(option, parameter.KEYWORD_ONLY, default=None), alternatives(kind)
 
 
 def _schedules(kinds: list[Any]) -> list[Callable[..., Any]]:

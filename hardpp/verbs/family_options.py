@@ -3,6 +3,7 @@
 Families are imported when a command needs them and not before, as that takes a second.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -58,6 +59,29 @@ class AlignmentCommand(FamilyCommand):
         return [*own, option, help_option]
 
 
+class SchemaCommand(click.Command):
+    """A command with an option for every field of a schema; those not given are left out.
+
+    The schema is asked for when the command is, as that takes a second.
+    """
+
+    def __init__(self, *args: Any, schema: Callable[[], Any], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.schema = schema
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, and those of the schema."""
+        *own, help_option = super().get_params(ctx)
+        fields = self.schema().model_fields
+        return [*own, *(_option(key, {"": field}) for key, field in fields.items()), help_option]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Leaves out options of the schema that were not given: it has defaults."""
+        fields = self.schema().model_fields
+        ctx.params = {key: v for key, v in ctx.params.items() if v is not None or key not in fields}
+        return super().invoke(ctx)
+
+
 class DecodingCommand(FamilyCommand):
     """A command with the options of decoding of every model family; those not given are left out."""
 
@@ -81,10 +105,11 @@ def _decoding_params() -> list[click.Option]:
     for name in FAMILIES:
         for key, field in family(name).decoding.model_fields.items():
             fields.setdefault(key, {})[name] = field
-    return [_decoding_option(key, by_family) for key, by_family in fields.items()]
+    return [_option(key, by_family) for key, by_family in fields.items()]
 
 
-def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
+# An option for fields of one name, by the families that have them; "" for a field of all.
+def _option(key: str, by_family: dict[str, Any]) -> click.Option:
     from hardpp.tasks.objectives import alternatives
 
     texts: dict[str, list[str]] = {}
@@ -92,6 +117,9 @@ def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
         texts.setdefault(field.description or "", []).append(name)
     text = ". ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()) + " [the run's]."
     fields = list(by_family.values())
+    if "" in by_family:
+        default = fields[0].default
+        text = f"{fields[0].description}{'' if default in (None, False) else f' [{default}]'}."
     kinds = [kind for kind in alternatives(fields[0].annotation) if kind is not type(None)]
     flag = f"--{key.replace('_', '-')}"
     if kinds == [bool]:
@@ -102,6 +130,8 @@ def _decoding_option(key: str, by_family: dict[str, Any]) -> click.Option:
         return click.Option([flag], help=text)
     bounds = [{type(rule).__name__: rule for rule in field.metadata} for field in fields]
     low = min((rules["Ge"].ge for rules in bounds if "Ge" in rules), default=None)
+    above = min((rules["Gt"].gt for rules in bounds if "Gt" in rules), default=None)
     high = max((rules["Le"].le for rules in bounds if "Le" in rules), default=None)
-    number = click.IntRange if kinds == [int] else click.FloatRange
-    return click.Option([flag], type=number(min=low, max=high), help=text)
+    number: Any = click.IntRange if kinds == [int] else click.FloatRange
+    within = number(min=above if low is None else low, max=high, min_open=low is None and above is not None)
+    return click.Option([flag], type=within, help=text)

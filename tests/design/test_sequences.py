@@ -60,7 +60,8 @@ def by_hand(images: Tensor, label: Tensor, image: Tensor, taken: list[int]) -> l
         mask = seen | GRID.mask(torch.tensor(place))
         entropies = []
         for other in images:
-            p = classify(other.unsqueeze(0), mask.unsqueeze(0))[0].exp().tolist()
+            guessed = torch.where(seen, image, other)  # what was seen is known
+            p = classify(guessed.unsqueeze(0), mask.unsqueeze(0))[0].exp().tolist()
             entropies.append(-sum(x * math.log(x) for x in p if x > 0))
         expected.append(sum(w * h for w, h in zip(weights, entropies, strict=True)) / total)
     return expected
@@ -166,3 +167,14 @@ def test_a_prior_counts() -> None:
     prior = torch.tensor([0.0, -1.0, -2.0, -torch.inf])
     found = Enumeration(images, DEVIATION, prior).complete(images[0], torch.zeros(8, 8, dtype=torch.bool), 0)
     assert torch.equal(found.log_weights, prior.double())
+
+
+def test_a_sequence_ends_where_little_is_left_to_learn() -> None:
+    chooser, images = designer()
+    whole = chooser.design(images[3], 6)
+    gains = [step.gain for step in whole]
+    assert gains[0] > 0.1 > gains[-1]
+    budget = 0.1
+    ended = chooser.design(images[3], 6, budget=budget)
+    assert [step.place for step in ended] == [step.place for step in whole[: len(ended)]]
+    assert len(ended) == next(g for g, gain in enumerate(gains) if gain < budget)

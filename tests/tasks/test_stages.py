@@ -272,7 +272,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an option of another objective": (
         {"stage": {"locations": {"inference": {"baseline": "average"}}}},
-        "stage locations: objective 'imitation' has no option 'baseline' (it has: particles)",
+        "stage locations: objective 'imitation' has no option 'baseline' "
+        "(it has: particles, supervision, supervision_steps)",
     ),
 }
 

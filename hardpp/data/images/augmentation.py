@@ -43,6 +43,11 @@ class Crop(NamedTuple):
         top, bottom = _span(self.top, self.height, shape.height)
         return left, top, right, bottom
 
+    def within(self, region: "Crop") -> "Crop":
+        """The same part of a region as this is of a picture, in shares of the whole picture."""
+        left, top = region.left + self.left * region.width, region.top + self.top * region.height
+        return Crop(left, top, self.width * region.width, self.height * region.height, self.mirrored)
+
 
 class Augmentation(NamedTuple):
     """How crops to train on are drawn."""

@@ -8,16 +8,20 @@ mnist-64                 a digit somewhere on 64 x 64 pixels, with four pieces
 mnist-112                a digit of 28 to 40 pixels somewhere on 112 x 112, with eight pieces
 mnist, fashion-mnist     as published, 28 x 28
 openclipart, stamps      drawings and photographs of any size (`hardpp.data.images.drawings`)
-a folder                 of IDX files (`hardpp.data.images.idx`), or of a folder for each class: images of
-                         one size (`hardpp.data.images.folders`), or of any size that are read at one side
-                         (`hardpp.data.images.resized_pictures`)
+a folder                 of IDX files (`hardpp.data.images.idx`); of CelebA-HQ or CUB, known by their lists
+                         (`hardpp.data.images.celeba_hq`, `hardpp.data.images.cub`); or of a folder for each
+                         class: images of one size (`hardpp.data.images.folders`), or of any size that are
+                         read at one side (`hardpp.data.images.resized_pictures`)
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.fetch.sources import fetch
-from hardpp.data.images import folders, idx
+from hardpp.data.images import celeba_hq, cub, folders, idx
+from hardpp.data.images.attribute_lists import find_attribute_list
 from hardpp.data.images.augmentation import SMALLEST_AREA, Augmentation
 from hardpp.data.images.digit_scenes import RECIPES, scenes
 from hardpp.data.images.drawings import DRAWINGS, read_drawings
@@ -43,6 +47,7 @@ class ImageOptions(NamedTuple):
     augment: bool = True  # whether pictures to train on are cropped anew in every epoch
     smallest_area: float = SMALLEST_AREA  # of a crop, a share of the picture
     flip: bool = True  # whether half of the crops are mirrored
+    attribute: str = celeba_hq.DEFAULT  # of faces with attributes: which is the label
     on_bad: OnBad = "stop"  # at a broken picture of a folder that is read at a side, or "skip" it
 
 
@@ -74,9 +79,9 @@ def _of_own_size(name: str, options: ImageOptions, report: Report) -> LabelledIm
         return mnist(report)
     if name == "fashion-mnist":
         return idx.labelled_images(fetch(name, report) / FASHION, name, idx.CLOTHES)
-    if name in NATURAL:
-        raise UsageError(f"{name} has pictures of any size", "a model that reads them at a side can take it")
     folder = Path(name)
+    if name in NATURAL or find_attribute_list(folder) or cub.is_cub(folder):
+        raise UsageError(f"{name} has pictures of any size", "a model that reads them at a side can take it")
     if idx.is_idx_folder(folder):
         return idx.labelled_images(folder, folder.resolve().name)
     if folder.is_dir():
@@ -94,7 +99,12 @@ def _resized(name: str, side: int, options: ImageOptions, report: Report) -> Lab
     crops = Augmentation(options.seed, options.smallest_area, options.flip) if options.augment else None
     if name in NATURAL:
         return read_drawings(name, fetch(name, report), side, crops, report)
-    return read_folder(name, side, crops, on_bad=options.on_bad, report=report)
+    folder = Path(name)
+    if find_attribute_list(folder):
+        read: Callable[..., LabelledImages] = partial(celeba_hq.read_celeba_hq, attribute=options.attribute)
+    else:
+        read = cub.read_cub if cub.is_cub(folder) else read_folder
+    return read(folder, side, crops, on_bad=options.on_bad, report=report)
 
 
 def mnist(report: Report = lambda text: None, digits: str = "mnist") -> LabelledImages:

@@ -17,6 +17,7 @@ Shapes: N scenes, B of them asked for, P pieces of clutter.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -110,6 +111,12 @@ class Scenes:
     def fingerprint(self) -> str:
         """SHA-256 of the digits and of all that decides the scenes."""
         return sha256_of_json([_VERSION, self._content(), self._recipe, self._key, self._fresh])
+
+    def still(self) -> "Scenes":
+        """The scenes of epoch 0, in every epoch."""
+        scenes = copy(self)
+        scenes._fresh, scenes._drawn = False, None
+        return scenes
 
     def _layout(self, epoch: int) -> _Layout:
         epoch = epoch if self._fresh else 0

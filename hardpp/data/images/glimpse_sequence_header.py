@@ -36,7 +36,8 @@ class SequenceHeader:
     patch: int  # pixels a side
     cells: int  # C
     last: int  # the first pixel of the last patch along a side
-    glimpses: int  # G
+    glimpses: int  # G, the most of an image
+    fewest: int  # of an image; fewer than G where sequences end once little is left to learn
     data: str  # where the images are from
     part: str  # train, dev or test
     fingerprint: str  # of the images of that part, in hex
@@ -71,9 +72,10 @@ class SequenceHeader:
             )
 
     def check_count(self, count: int) -> None:
-        """Refuse, by a ValueError, another number of places than G."""
-        if count != self.glimpses:
-            raise ValueError(f"has {count} places, and {self.glimpses} are wanted")
+        """Refuse, by a ValueError, a number of places of an image that is not possible."""
+        if not self.fewest <= count <= self.glimpses:
+            wanted = self.glimpses if self.fewest == self.glimpses else f"{self.fewest} to {self.glimpses}"
+            raise ValueError(f"has {count} places, and {wanted} are wanted")
 
     @cached_property
     def _on_grid(self) -> frozenset[int]:
@@ -84,6 +86,8 @@ class SequenceHeader:
         for key in ("size", "patch", "cells", "glimpses"):
             if not 1 <= getattr(self, key) <= MOST:
                 return f"{key} is {getattr(self, key)}, and 1 to {MOST} are possible"
+        if not 0 <= self.fewest <= self.glimpses:
+            return f"fewest is {self.fewest}, and 0 to {self.glimpses} are possible"
         if self.patch > self.size:
             return f"patch is {self.patch}, and images have {self.size} pixels a side"
         if not 0 <= self.last <= self.size - self.patch:

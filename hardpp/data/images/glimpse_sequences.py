@@ -5,14 +5,15 @@
     # patch: 12                             pixels a side of a patch
     # cells: 13                             places of a patch along a side
     # last: 48                              the first pixel of the last patch along a side
-    # glimpses: 5                           G, of every image
+    # glimpses: 5                           G, the most of an image
+    # fewest: 5                             of an image; less than G where sequences may end earlier
     # data: translated-mnist                where the images are from
     # part: train                           train, dev or test
     # fingerprint: 5f0c...                  of the images of that part
     # configuration: 91ab...                a hash of the settings that made the sequences
     train/17<TAB>24,24 0,48 4,8 24,36 48,0
 
-A line an image: its name (`image_names`), a tab, and the row and column of the top left pixels of G patches.
+A line an image: its name (`image_names`), a tab, and row and column of the top left pixels of its patches.
 A name holds neither tabs nor line breaks. Patches lie on a square grid: their first pixels along a side are
 the whole parts of C numbers at equal distances, from 0 to `last`. The text is UTF-8, and every line ends with
 a line break, so that one without was not written to its end (`hardpp.data.images.glimpse_sequence_files`).
@@ -151,7 +152,7 @@ def _sequence(header: SequenceHeader, text: str) -> tuple[str, list[Corner]]:
     if not tab:
         raise ValueError("a name, a tab and places ROW,COLUMN are wanted")
     check_name(name)
-    corners = [_corner(place) for place in rest.split(" ")]
+    corners = [_corner(place) for place in rest.split(" ")] if rest else []
     header.check_count(len(corners))
     for corner in corners:
         header.check_corner(corner)

@@ -135,10 +135,17 @@ def first_images(part: ImagePart, count: int | None) -> ImagePart:
 
 
 def collate(part: ImagePart, places: Sequence[int], epoch: int = 0) -> ImageBatch:
-    """A batch of the images at those places, one at least, as they are in an epoch, and their labels."""
+    """A batch of the images at those places, one at least, as they are in an epoch, with their labels.
+
+    It has recorded glimpses if the part has (`hardpp.data.images.recorded_glimpses`).
+    """
     if not places:
         raise ValueError("expected at least one image a batch, got none")
-    return ImageBatch(part.read(places, epoch).pixels, part.labels[list(places)])
+    recorded: Tensor | None = getattr(part, "recorded", None)
+    recorded = None if recorded is None else recorded[list(places)]
+    if recorded is not None and recorded.isnan().all():
+        recorded = None
+    return ImageBatch(part.read(places, epoch).pixels, part.labels[list(places)], recorded)
 
 
 def as_indices(places: Sequence[int] | Tensor | None, count: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hardpp.errors import UsageError
-from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp
+from hardpp.inference.control.schedules import EntropyBonus, KLWarmUp, Supervision
 from hardpp.inference.weights.proposals import Proposal
 
 
@@ -42,8 +42,25 @@ def entropy_weight(
     return EntropyBonus(weight, last, hold=0, steps=steps or 1) if weight else None
 
 
+def supervision_weight(supervision: float | None = None, supervision_steps: int = 0) -> Supervision | None:
+    """The weight of what was recorded; None where it is that of any other log-probability.
+
+    Args:
+        supervision: weight of the mean over data with recorded choices; left out: each datum has the same
+        supervision_steps: training steps over which it falls to 0; 0: it stays
+    """
+    if supervision_steps < 0:
+        raise UsageError(f"supervision_steps is a number of steps, 0 or more, not {supervision_steps}")
+    if supervision is None:
+        if supervision_steps:
+            raise UsageError("supervision_steps is for a weight that falls: give supervision, too")
+        return None
+    return Supervision(supervision, supervision_steps or None)
+
+
 SCHEDULES: dict[Any, Callable[..., Any]] = {
     KLWarmUp: kl_weight,
     EntropyBonus: entropy_weight,
+    Supervision: supervision_weight,
     Proposal: Proposal,
 }

@@ -19,9 +19,19 @@ that objectives report keeps beta = 1: only gradients are weighed.
 An entropy bonus adds lambda times the entropy of the guide, -E_q[log q(z)], to what is trained: decisions
 that would settle too early are paid for staying open. The bound is reported without it, too.
 
+Supervision gives the choices that a guide has recorded (`hardpp.distributions.recorded`) a weight of their
+own: what is trained has
+
+    weight x mean of log p(z recorded), over the data with something recorded
+
+beside the mean over all B data of all else. In a sum over data that is weight B / (their number) times
+log p(z recorded) of each of them, where its natural weight is 1. Harvey et al. take the sum over them beside
+the mean of the rest: weight = B x their share.
+
 Sources: Bowman et al. (2016), section 3.1, for the warm-up (there a sigmoid; linear here); Luo et al. (2016)
 and Chiu et al. (2017), section 3.2, for the bonus, where the guide is the model's own prior and lambda falls
-from 1, held for 10,000 steps, to 0.1 at 200,000.
+from 1, held for 10,000 steps, to 0.1 at 200,000. Harvey, Teng and Wood (2019), Near-optimal glimpse
+sequences, section 4, for supervision; they intended it to end, too.
 """
 
 import torch
@@ -106,3 +116,34 @@ class EntropyBonus(TrainingSchedule):
         share = ((self.estimates - self.hold) / (self.steps - self.hold)).clamp(0.0, 1.0)
         weight = self.initial + (self.final - self.initial) * share
         return weight if self.training and torch.is_grad_enabled() else torch.zeros_like(weight)
+
+
+class Supervision(TrainingSchedule):
+    """The weight of what was recorded: constant, or linear to 0 and then that.
+
+    Args:
+        weight: at first.
+        steps: after how many training estimates it has become 0; None: it stays.
+    """
+
+    def __init__(self, weight: float, steps: int | None = None):
+        super().__init__(1 if steps is None else steps)
+        if not weight >= 0:
+            raise UsageError(f"supervision has a weight of 0 or more, not {weight}")
+        self.weight, self.ends = weight, steps is not None
+
+    def forward(self) -> Tensor:
+        """The weight now."""
+        share = self.share
+        return self.weight * (1 - share if self.ends else torch.ones_like(share))
+
+    def beyond(self, log_prior: Tensor, recorded: Tensor) -> Tensor:
+        """What the weight adds to a sum over data where everything has its natural weight.
+
+        Args:
+            log_prior: log p of what was recorded, in nats, of any shape; 0 where nothing was.
+            recorded: of which data something was, bool (B,).
+        """
+        factor = self() * len(recorded) / recorded.sum().clamp(min=1)
+        possible = log_prior.where(log_prior.isfinite(), log_prior.new_zeros(()))
+        return (factor.to(log_prior.device) - 1) * possible

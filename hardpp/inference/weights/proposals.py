@@ -26,6 +26,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from hardpp.distributions.categorical import Categorical
+from hardpp.distributions.recorded import Recorded
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.inference.weights.sample_sites import site_log_prob
@@ -112,6 +113,8 @@ def flattened(name: str, fn: Any, proposal: Proposal) -> Any:
     Raises:
         UsageError: neither a Categorical nor a Bernoulli is at the bottom of it, and it cannot do it itself.
     """
+    if isinstance(fn, Recorded):
+        return type(fn)(flattened(name, fn.base, proposal), fn.value, fn.recorded)
     if hasattr(fn, "flattened"):  # steps that depend on one another know how
         try:
             return fn.flattened(proposal)

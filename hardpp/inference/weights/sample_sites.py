@@ -8,6 +8,7 @@ from pyro.poutine import Trace
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from hardpp.distributions.recorded import Recorded
 from hardpp.distributions.step_independent import StepIndependent
 from hardpp.errors import UsageError
 from hardpp.ops.precision import at_least_single
@@ -16,6 +17,7 @@ PARTICLES = "num_particles_vectorized"  # Pyro's own name for the plate over par
 DRAWN_AS = "drawn_as"  # key of a replayed site's infer: the name of the guide's distribution
 SUMMED = "_enumerate_dim"  # Pyro's key of the infer of a latent that is summed out
 WITHIN_SUM = "within_sum"  # key of a drawn site's infer: its term is in a sum over latents that are not drawn
+SAME_RUN = "same_run"  # key of a model's site: the guide's, that one run has drawn and scored
 APART = "depends_on_no_draw"  # key of a site's infer: its distribution is the same for all particles
 
 Site = dict[str, Any]  # a node of a trace
@@ -76,10 +78,46 @@ def elements(site: Site) -> tuple[Any, Tensor | None]:
     counts = mask_of(site, device)
     if isinstance(fn, StepIndependent):
         fn, counts = fn.base_dist, None if counts is None else counts.unsqueeze(-1)
-    while isinstance(fn, MaskedDistribution):
+    while isinstance(fn, MaskedDistribution | Recorded):
+        if isinstance(fn, Recorded):
+            fn = fn.base
+            continue
         own = torch.as_tensor(fn._mask, device=device)
         counts, fn = own if counts is None else counts & own, fn.base_dist
     return fn, counts
+
+
+def recorded_at(site: Site) -> Tensor | None:
+    """Which elements of a site were recorded and not drawn, bool, for all steps alike; None: none was."""
+    fn = site["fn"]
+    while isinstance(fn, MaskedDistribution):
+        fn = fn.base_dist
+    return fn.recorded if isinstance(fn, Recorded) else None
+
+
+def as_model_site(site: Site) -> Site:
+    """A latent of a model that has drawn it for the guide, too: what was recorded is scored like the rest."""
+    if recorded_at(site) is None:
+        return site
+    return {**site, "fn": _drawn_elsewhere(site["fn"]), SAME_RUN: site}
+
+
+def _drawn_elsewhere(fn: Any) -> Any:
+    return _drawn_elsewhere(fn.base_dist).mask(fn._mask) if isinstance(fn, MaskedDistribution) else fn.base
+
+
+def same_run(guide_site: Site, model_site: Site | None) -> bool:
+    """Has one run drawn a latent and scored it?"""
+    return model_site is not None and model_site.get(SAME_RUN, model_site) is guide_site
+
+
+def to_be_drawn(site: Site) -> Tensor | None:
+    """Which elements of a site count and were not recorded, bool; None: all."""
+    counts, recorded = elements(site)[1], recorded_at(site)
+    if recorded is None:
+        return counts
+    drawn = ~(recorded if steps_of(site) is None else recorded.unsqueeze(-1))
+    return drawn if counts is None else counts & drawn
 
 
 def site_log_prob(site: Site, *, steps: bool = False) -> Tensor:

@@ -5,7 +5,8 @@
 Particles are run at once, as one more dim (`hardpp.inference.weights.particles`), or one by one, which takes
 any program and K times as long. Whatever an estimator does differently is a handler here (`Handlers`). A
 guide that is the model's own prior (it says so by an attribute `prior_of`) needs no run of its own: one run
-of the model draws and scores.
+of the model draws and scores. If it draws otherwise at some places, it says how by an attribute `joint`, the
+model as it draws it.
 
 Shapes: K particles (see `hardpp.inference.weights.weight_table`).
 """
@@ -22,6 +23,7 @@ from hardpp.inference.weights.independence import check_independence
 from hardpp.inference.weights.model_guide_match import MissingLatent, replayed
 from hardpp.inference.weights.nesting import plate_nesting
 from hardpp.inference.weights.particles import particle_trace
+from hardpp.inference.weights.sample_sites import as_model_site, sample_sites
 from hardpp.inference.weights.tabulate import Weighing, tabulate
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.types import Program
@@ -100,11 +102,14 @@ def _run(
 ) -> tuple[Trace, Trace]:
     nesting = how.nesting
     once = "score" not in handlers and getattr(guide, "prior_of", None) is model
-    draws = handlers["guide"](model if once else guide) if "guide" in handlers else model if once else guide
+    draws = getattr(guide, "joint", model) if once else guide
+    draws = handlers["guide"](draws) if "guide" in handlers else draws
     with handlers.get("draw", nullcontext()):
         drawn = particle_trace(draws, particles, nesting, args, kwargs, role="guide")
     if once:
-        return drawn, without_observations(drawn)
+        latents, scored = without_observations(drawn), drawn.copy()
+        scored.nodes.update({name: as_model_site(site) for name, site in sample_sites(latents).items()})
+        return scored, latents
     score, rows = handlers.get("score", replayed), particles + handlers.get("extra", 0)
     sums = None if "score" in handlers else how.sums
     if sums is None or not sums.needed:

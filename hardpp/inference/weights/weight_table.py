@@ -27,10 +27,11 @@ from hardpp.inference.weights.sample_sites import (
     WITHIN_SUM,
     Site,
     all_plates_of,
-    elements,
     named,
     prior_unknown,
+    same_run,
     steps_of,
+    to_be_drawn,
 )
 from hardpp.inference.weights.stages import Stages, side_by_side
 
@@ -89,8 +90,8 @@ class WeightTable(NamedTuple):
 
     @property
     def guide_is_prior(self) -> bool:
-        """Did one run of the model draw the latents and score them? log p(z) and log q(z) are then one."""
-        return all(latent.guide is latent.model for latent in self.latents)
+        """Did one run of the model draw the latents and score them? Of what it drew log p(z) is log q(z)."""
+        return all(same_run(latent.guide, latent.model) for latent in self.latents)
 
     @property
     def log_prior(self) -> Tensor:
@@ -112,13 +113,13 @@ class WeightTable(NamedTuple):
 
     @property
     def live(self) -> Tensor:
-        """Is there an unmasked latent in a stage? Bool (K, *I, N), False in stage 0."""
+        """Is there an unmasked latent in a stage, not recorded? Bool (K, *I, N), False in stage 0."""
         if self.particles:
             return self.by_particle(lambda table: table.live)
         none = self.log_q.new_zeros((), dtype=torch.bool)
         columns = [none]
         for latent in self.latents:
-            (_, counts), steps, site = elements(latent.guide), steps_of(latent.guide), latent.guide
+            counts, steps, site = to_be_drawn(latent.guide), steps_of(latent.guide), latent.guide
             counts = ~none if counts is None else counts
             if site["is_observed"] or not (self.credited is None or site["name"] in self.credited):
                 counts = none

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from hardpp.config import DataConfig
+from hardpp.tasks.recorded_sequences import SequenceOptions
 
 
-class GlimpseData(DataConfig):
+class GlimpseData(SequenceOptions):
     """Which images."""
 
     fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")

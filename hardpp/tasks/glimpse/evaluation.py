@@ -1,6 +1,6 @@
 """What a run on glimpses predicts, and its figures: error rates, bounds, and where the glimpses are.
 
-Shapes: K draws, B images, G glimpses, V labels, C cells of a grid a side.
+Shapes: K draws, B images, G glimpses, V labels.
 """
 
 import time
@@ -133,12 +133,13 @@ def _distances(model: Any, batch: ImageBatch, locations: Tensor, boxes: Tensor) 
     }
 
 
-# The cell that each location is in, (..., G), of a grid of C by C cells.
+# The cell that each location is in, (..., G), of the space's grid, or of one of 10 by 10 cells.
 def _cells(space: Any, locations: Tensor) -> Tensor:
-    C = space.cells if isinstance(space, GridSpace) else _CELLS
+    if isinstance(space, GridSpace):
+        return locations % space.cells**2
     centre, *_ = space.locations(locations)
-    rows = ((centre + 1) / 2 * C).clamp(0, C - 1).long()
-    return rows[..., 0] * C + rows[..., 1]
+    rows = ((centre + 1) / 2 * _CELLS).clamp(0, _CELLS - 1).long()
+    return rows[..., 0] * _CELLS + rows[..., 1]
 
 
 def _entropy(cells: Tensor) -> float:

@@ -10,14 +10,25 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
-from hardpp.data.images.labelled import LabelledImages, collate, first_images
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
+from hardpp.data.images.labelled import LabelledImages, collate
+from hardpp.tasks.family import (
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Lack,
+    Programs,
+    Recommended,
+    prior_guide,
+)
 from hardpp.tasks.glimpse.data import GlimpseData
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding
 from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts, glimpse_parts, label_informed_guide
+from hardpp.tasks.glimpse.replay import replay_guide
 from hardpp.tasks.glimpse.run import GlimpseRun
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
 from hardpp.tasks.opened_run import Report
+from hardpp.tasks.recorded_sequences import SUMS, check_replayed, for_stage, replay_spec, with_sequences
 from hardpp.types import ImageBatch, Need
 
 DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
@@ -61,6 +72,7 @@ class GlimpseFamily(Family):
     guides = {
         "variational": GuideSpec("chooses locations by the label (Ba et al. 2015)", label_informed_guide),
         "prior": GuideSpec("the model's own policy: RAM (Mnih et al. 2014)", prior_guide, trained=False),
+        "replay": replay_spec(replay_guide),
     }
     data_sets = (corpora.DEFAULT, *(name for name in corpora.NAMES if name != corpora.DEFAULT))
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, scale, prediction, probability")}
@@ -102,13 +114,15 @@ class GlimpseFamily(Family):
             single_particle_baseline="average",
         )
 
+    def check(self, stages: Sequence[RunConfig]) -> None:
+        check_replayed(self.guides, stages)
+
     def lacks(self, network: GlimpseOptions) -> Mapping[Need, Lack]:
-        sums: tuple[Need, ...] = ("marginal", "enumerable", "relaxable")
-        return {**dict.fromkeys(sums, _NO_SUM), "emission-counts": _NO_EMISSIONS}
+        return {**dict.fromkeys(SUMS, _NO_SUM), "emission-counts": _NO_EMISSIONS}
 
     def load(self, config: GlimpseData, report: Report) -> LabelledImages:
         images = corpora.corpus(config.name, corpora.ImageOptions(fresh=config.fresh), report)
-        return images._replace(train=first_images(images.train, config.train_limit))
+        return with_sequences(images, config, report)
 
     def describe(self, data: LabelledImages) -> ImagesDescription:
         return ImagesDescription(
@@ -117,6 +131,10 @@ class GlimpseFamily(Family):
 
     def parts(self, network: GlimpseOptions, description: ImagesDescription) -> GlimpseParts:
         return glimpse_parts(network, description)
+
+    def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
+        """With sequences, if the stage's guide replays them."""
+        return for_stage(data, self.guides[config.guide], self.network(**config.network).glimpses)
 
     def epoch_batches(
         self, config: RunConfig, data: LabelledImages, description: ImagesDescription

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from hardpp.config import Section
-from hardpp.distributions.location_spaces import ContinuousSpace, GridSpace, Space
+from hardpp.distributions.location_spaces import ContinuousSpace, GridSpace, Space, WindowPlaces
 from hardpp.errors import UsageError
 from hardpp.guides.glimpse import LabelInformed
 from hardpp.models.glimpse_classifier import GlimpseClassifier
@@ -28,6 +28,9 @@ class GlimpseOptions(Section):
     padding: Literal["zeros", "edge"] = Field("zeros", description="what lies outside of the image")
     space: Literal["grid", "continuous"] = Field("grid", description="of locations: cells, or anywhere")
     cells: int = Field(7, ge=1, description="of the grid, a side")
+    places: Literal["cells", "borders"] = Field(
+        "cells", description="of the grid: middles of cells, or sharpest windows from border to border"
+    )
     spread: float = Field(0.1, gt=0, description="of continuous locations; an image is 2 wide")
     hidden: int = Field(128, ge=1, description="hidden features of what a glimpse shows")
     features: int = Field(128, ge=1, description="of a glimpse, and of the recurrence")
@@ -72,9 +75,12 @@ def glimpse_parts(options: GlimpseOptions, description: ImagesDescription) -> Gl
             f"{_WIDEST} times as wide as images of {height} by {width}",
             "give fewer",
         )
+    if options.space == "continuous" and options.places != "cells":
+        raise UsageError(f"network.places: {options.places} is of a grid, and network.space is continuous")
     space: Space = ContinuousSpace(options.spread, options.scales)
     if options.space == "grid":
-        space = GridSpace(options.cells, options.scales)
+        windows = _windows(options, height, width)
+        space = GridSpace(options.cells, options.scales, windows)
         if not options.revisits and options.glimpses > space.actions:
             raise UsageError(
                 f"network.glimpses: {options.glimpses} glimpses cannot be at different ones of "
@@ -95,6 +101,18 @@ def glimpse_parts(options: GlimpseOptions, description: ImagesDescription) -> Gl
         revisits=options.revisits,
     )
     return GlimpseParts(model, options, description)
+
+
+# Where the windows of a grid's places are, if it goes from border to border.
+def _windows(options: GlimpseOptions, height: int, width: int) -> WindowPlaces | None:
+    if options.places == "cells":
+        return None
+    if options.cells > (most := min(height, width) - options.side + 1):
+        raise UsageError(
+            f"network.cells: windows of {options.side} pixels have {most} places from border to border of "
+            f"images of {height} by {width}, and not {options.cells}"
+        )
+    return WindowPlaces(height, width, options.side)
 
 
 def label_informed_guide(parts: GlimpseParts) -> nn.Module:

@@ -11,7 +11,7 @@ import torch
 from hardpp.design.expected_information import entropy
 from hardpp.metrics.calibration_error import expected_calibration_error
 from hardpp.tasks.labelled_images import SelectedImages, batches
-from hardpp.tasks.masked_image.looking import MaskedImageDecoding, places
+from hardpp.tasks.masked_image.looking import Gazes, MaskedImageDecoding
 from hardpp.tasks.opened_run import OpenedRun
 
 AT_ONCE = 200  # images
@@ -22,8 +22,9 @@ def decode(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding)
     """The class of every image that is likeliest after the last glimpse."""
     model: Any = run.programs.model
     classes = []
+    gazes = Gazes(run, images, options)
     for rows, batch, _ in batches(images, run.device, AT_ONCE):
-        log_p = model.labels(batch.source, places(run, images, rows, options))[:, -1]
+        log_p = model.labels(batch.source, *gazes.at(rows))[:, -1]
         classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
     return classes
 
@@ -32,14 +33,16 @@ def decode(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding)
 def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
     """Accuracies, likelihoods and calibration by glimpse: see `MaskedImageFamily.figures`."""
     model: Any = run.programs.model
-    predicted, labels, shares, seconds = [], [], [], 0.0
+    gazes = Gazes(run, images, options)
+    predicted, labels, shares, lengths, seconds = [], [], [], [], 0.0
     for rows, batch, _ in batches(images, run.device, AT_ONCE):
         began = time.perf_counter()
-        where = places(run, images, rows, options)
-        predicted.append(model.labels(batch.source, where).cpu())
+        gaze = gazes.at(rows)
+        predicted.append(model.labels(batch.source, *gaze).cpu())
         seconds += time.perf_counter() - began
         labels.append(batch.target.cpu())
-        shares.append(model.grid.seen(where).float().mean((-1, -2)).cpu())
+        shares.append(model.seen(*gaze).float().mean((-1, -2)).cpu())
+        lengths.append(gaze.lengths.cpu())
     log_p, label = torch.cat(predicted).double(), torch.cat(labels)  # (B, G + 1, V)
     by_glimpse: dict[str, list[float]] = {
         "accuracy": (log_p.argmax(-1) == label.unsqueeze(-1)).double().mean(0).tolist(),
@@ -52,6 +55,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecodin
         "nll": by_glimpse["nll"][-1],
         "ece": max(by_glimpse["ece"]),
         "seen": float(torch.cat(shares).mean()),
+        "glimpses": float(torch.cat(lengths).double().mean()),
         **{f"{name}_{g}": value for name, values in by_glimpse.items() for g, value in enumerate(values)},
         "images": len(images.indices),
         "step": run.step,

@@ -1,5 +1,10 @@
 """Classification of partly seen images: a few patches at random places are shown, from none to G.
 
+    many-patches   up to some forty are shown
+    few-patches    up to G, from the weights of the stage before
+
+Where only few are shown from the start, nothing is learnt for hundreds of steps.
+
 Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3.2; the small preset is ours.
 """
 
@@ -13,7 +18,16 @@ from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages, collate, first_images
 from hardpp.data.images.layouts import LAYOUTS
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
+from hardpp.tasks.family import (
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Lack,
+    Recommended,
+    Stage,
+    prior_guide,
+)
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
 from hardpp.tasks.masked_image.evaluation import AT_ONCE
 from hardpp.tasks.masked_image.looking import MaskedImageDecoding
@@ -24,6 +38,8 @@ from hardpp.tasks.picture_data import PictureData
 from hardpp.types import ImageBatch, Need
 
 DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
+
+MANY, FEW = "many-patches", "few-patches"
 
 _NO_SUM = Lack(
     "{objective} sums over latents or mixes them, and no place is taken twice",
@@ -48,6 +64,14 @@ class MaskedImageFamily(Family):
     decoding = MaskedImageDecoding
     description = ImagesDescription
     run = MaskedImageRun
+    before = (
+        Stage(
+            MANY,
+            "many patches are shown, from which classes are learnt sooner",
+            {"objective": "elbo", "guide": "prior", "network": {"many": True}},
+        ),
+    )
+    stage = FEW
     presets = {
         "small": Recommended(),
         "celeba-hq": Recommended(
@@ -79,6 +103,7 @@ class MaskedImageFamily(Family):
         "entropy_0, ...": "nats, of the label as it is predicted",
         "ece, ece_0, ...": "expected calibration error with 15 bins, from 0 to 1: the largest, and of each",
         "seen": "share of the pixels that were seen after the last glimpse",
+        "glimpses": "how many an image, in the mean: fewer where --sequences end earlier",
         "images, step, seconds": "how many; the run's step; seconds of looking at 1,000",
     }
 
@@ -89,9 +114,10 @@ class MaskedImageFamily(Family):
                 **of_any_size,
                 "objective": "elbo",
                 "guide": "prior",
-                "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.05, "average": 0.999},
-                "training": {"batch_size": 128, "max_epochs": 12, "patience": 100},
+                "optimiser": {"learning_rate": 1e-3, "weight_decay": 0.05, "average": 0.999},
+                "training": {"batch_size": 128, "max_epochs": 10, "patience": 100},
             },
+            stages={MANY: {"optimiser": {"average": 0.99}, "training": {"max_epochs": 2}}},
             guides={"elbo": "prior"},
             single_particle_baseline="average",
         )

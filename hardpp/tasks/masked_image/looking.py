@@ -3,15 +3,19 @@
 Shapes: B images, G glimpses, L places.
 """
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import Section
+from hardpp.data.images.glimpse_sequence_header import Corner
+from hardpp.data.images.glimpse_sequences import check_fits, read
+from hardpp.data.images.recorded_glimpses import designed_for
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.errors import UsageError
+from hardpp.errors import DataError, UsageError
 from hardpp.ops.patch_grid import PatchGrid
 from hardpp.tasks.labelled_images import SelectedImages
 from hardpp.tasks.opened_run import OpenedRun
@@ -31,23 +35,74 @@ class MaskedImageDecoding(Section):
 def glimpses_of(run: OpenedRun, options: MaskedImageDecoding) -> int:
     """G, how many glimpses are asked for; a UsageError if there are fewer places."""
     model: Any = run.programs.model
-    asked = model.glimpses if options.glimpses is None else options.glimpses
+    asked = options.glimpses if options.glimpses is not None else run.network.glimpses
     if asked > model.grid.places:
         raise UsageError(f"decoding.glimpses: {asked} glimpses cannot be at {model.grid.places} places")
     return int(asked)
 
 
-def places(run: OpenedRun, images: SelectedImages, rows: range, options: MaskedImageDecoding) -> Tensor:
-    """The places (B, G) of some of the images; those of an image do not depend on which others are there."""
-    model: Any = run.programs.model
-    count = glimpses_of(run, options)
-    if options.policy == "centre":
-        return central(model.grid)[:count].expand(len(rows), -1).to(run.device)
-    drawn = []
-    for row in rows:
-        with seeded(stream(options.seed, images.indices[row]), torch.device("cpu")):
-            drawn.append(torch.randperm(model.grid.places)[:count])
-    return torch.stack(drawn).to(run.device)
+class Gaze(NamedTuple):
+    """Where some images are looked at."""
+
+    places: Tensor  # (B, G)
+    lengths: Tensor  # (B,) how many of them are; only sequences of a file may end before G
+
+
+class Gazes:
+    """Where the images that a run is asked about are looked at, as the options say.
+
+    Raises:
+        UsageError: more glimpses than places.
+        DataError: sequences cannot be read, are of other images, or have none of one of these.
+    """
+
+    def __init__(self, run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding):
+        model: Any = run.programs.model
+        self.grid, self.device = model.grid, run.device
+        self.images, self.options, self.glimpses = images, options, glimpses_of(run, options)
+        self.sequences: dict[str, list[Corner]] | None = None
+        if options.sequences is not None:
+            self.sequences = self._read(Path(options.sequences))
+
+    def at(self, rows: range) -> Gaze:
+        """Of some of the images, by their rows; that of one does not depend on which others are there."""
+        if self.sequences is not None:
+            return self._recorded(self.sequences, rows)
+        if self.options.policy == "centre":
+            places = central(self.grid)[: self.glimpses].expand(len(rows), -1)
+        else:
+            drawn = []
+            for row in rows:
+                with seeded(stream(self.options.seed, self.images.indices[row]), torch.device("cpu")):
+                    drawn.append(torch.randperm(self.grid.places)[: self.glimpses])
+            places = torch.stack(drawn)
+        lengths = torch.full((len(rows),), self.glimpses)
+        return Gaze(places.to(self.device), lengths.to(self.device))
+
+    def _recorded(self, sequences: dict[str, list[Corner]], rows: range) -> Gaze:
+        corners = [sequences[self.images.names[row]][: self.glimpses] for row in rows]
+        places = torch.zeros(len(rows), self.glimpses, dtype=torch.int64)
+        for row, of_image in enumerate(corners):
+            if of_image:
+                places[row, : len(of_image)] = self.grid.nearest(torch.tensor(of_image))
+        lengths = torch.tensor([len(of_image) for of_image in corners])
+        return Gaze(places.to(self.device), lengths.to(self.device))
+
+    def _read(self, path: Path) -> dict[str, list[Corner]]:
+        sequences = read(path)
+        header, grid = sequences.header, self.grid
+        wanted = {"patch": grid.patch, "cells": grid.cells, "last": int(grid.starts[-1])}
+        for key, value in wanted.items():
+            if (got := getattr(header, key)) != value:
+                raise DataError(f"{path}: is of {key} {got}, and this run of {value}")
+        check_fits(sequences, designed_for(self.images.part), self.images.part_name, grid.size)
+        if missing := [name for name in self.images.names if name not in sequences.places]:
+            raise DataError(
+                f"{path}: has no sequence of {missing[0]!r}, nor of {len(missing) - 1} others that are asked "
+                "about",
+                "give --limit, or design them",
+            )
+        return sequences.places
 
 
 def central(grid: PatchGrid) -> Tensor:

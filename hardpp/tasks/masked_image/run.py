@@ -5,25 +5,27 @@ Shapes: B images, G glimpses, V labels.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.tasks.attention import named_items
+from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
-from hardpp.tasks.masked_image.looking import MaskedImageDecoding, places
+from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding
 from hardpp.tasks.opened_run import DataTree, Decoded
 from hardpp.types import ImageBatch
 
 _DRAWS = 100  # of the guide, among which one of the posterior is picked
 
 
-class MaskedImageRun(ImageRun):
+class MaskedImageRun(ImageRun, DesigningRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     def _evaluate(self, items: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
@@ -48,13 +50,13 @@ class MaskedImageRun(ImageRun):
         for rows, batch, _ in batches(items, self.device, AT_ONCE):
             where = self._shown(items, rows, batch, of)
             with torch.no_grad():
-                probability, prediction = model.labels(batch.source, where)[:, 1:].exp().max(-1)  # (B, G)
-            of_images = (
-                values.tolist()
-                for values in (batch.target, model.grid.corners(where), prediction, probability)
-            )
-            for row, label, *of_image in zip(rows, *of_images, strict=True):
-                for g, ((top, left), best, p) in enumerate(zip(*of_image, strict=True), start=1):
+                probability, prediction = model.labels(batch.source, where.places)[:, 1:].exp().max(-1)
+            corners = model.grid.corners(where.places)
+            found = (batch.target, where.lengths, corners, prediction, probability)
+            of_images = (values.tolist() for values in found)
+            for row, label, length, *of_image in zip(rows, *of_images, strict=True):
+                shown = islice(zip(*of_image, strict=True), length)
+                for g, ((top, left), best, p) in enumerate(shown, start=1):
                     cells = (items.names[row], items.classes[label], g, top, left, items.classes[best])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
@@ -68,14 +70,15 @@ class MaskedImageRun(ImageRun):
             pixels = batch.source[0].movedim(0, -1).numpy()
             batch = batch.to(self.device)
             where = self._shown(items, range(row, row + 1), batch, "prior")
+            places = where.places[0, : int(where.lengths[0])]
             with torch.no_grad():
-                probabilities = model.labels(batch.source, where)[0, 1:].exp().cpu()  # (G, V)
-            masks = model.grid.mask(where[0]).cumsum(0).bool()
+                probabilities = model.labels(batch.source, places.unsqueeze(0))[0, 1:].exp().cpu()  # (G, V)
+            masks = model.grid.mask(places).cumsum(0).bool()
             draw = partial(
                 glimpse_figure,
                 pixels,
-                model.grid.corners(where[0]).unsqueeze(1).cpu().numpy(),
-                [[model.grid.patch]] * where.shape[1],
+                model.grid.corners(places).unsqueeze(1).cpu().numpy(),
+                [[model.grid.patch]] * len(places),
                 probabilities.numpy(),
                 items.classes,
                 label=int(batch.target[0]),
@@ -83,19 +86,33 @@ class MaskedImageRun(ImageRun):
                 title=items.names[row],
                 seen=masks.cpu().numpy(),
             )
-            yield files[row], draw, where.shape[1]
+            yield files[row], draw, len(places)
 
-    # Places (B, G): where the run looks when it is asked about images ("prior"), a draw of the
-    # guide, or one of many, picked by its weight ("posterior").
-    def _shown(self, items: SelectedImages, rows: range, batch: ImageBatch, of: str) -> Tensor:
+    def _design(
+        self,
+        path: Path,
+        items: SelectedImages,
+        options: DesignOptions,
+        completion: str | CompletingRun,
+        watch: Watch,
+    ) -> dict[str, Any]:
+        from hardpp.tasks.masked_image.design import design
+
+        train = self._load(None, lambda text: None).train
+        return design(self, path, items, options, completion, train, watch)
+
+    # Where the run looks when it is asked about images ("prior"), a draw of the guide, or one of
+    # many, picked by its weight ("posterior").
+    def _shown(self, items: SelectedImages, rows: range, batch: ImageBatch, of: str) -> Gaze:
         from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
 
         options: MaskedImageDecoding = self.decoding({})
         if of == "prior":
-            return places(self, items, rows, options)
+            return Gazes(self, items, options).at(rows)
         drawn = []
         for index, image in one_by_one([([items.indices[row] for row in rows], batch)]):
             with seeded(stream(options.seed, index), self.device):
                 where, log_weight = draw_locations(*self.programs, image, 1 if of == "guide" else _DRAWS)
                 drawn.append(where[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
-        return torch.cat(drawn)
+        places = torch.cat(drawn)
+        return Gaze(places, torch.full(places.shape[:1], places.shape[1]))

@@ -15,8 +15,8 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.data.ahead import ahead
 from hardpp.data.batches import shuffled
-from hardpp.data.images import corpora
-from hardpp.data.images.labelled import LabelledImages, collate, first_images
+from hardpp.data.images import celeba_hq, corpora, cub
+from hardpp.data.images.labelled import LabelledImages, collate
 from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.family import (
     AlignmentForm,
@@ -31,6 +31,7 @@ from hardpp.tasks.family import (
 )
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
 from hardpp.tasks.opened_run import Report
+from hardpp.tasks.recorded_sequences import check_replayed, for_stage, replay_spec, with_sequences
 from hardpp.tasks.saccader.data import SaccaderData, with_features
 from hardpp.tasks.saccader.evaluation import AT_ONCE
 from hardpp.tasks.saccader.looking import SaccaderDecoding
@@ -44,6 +45,7 @@ from hardpp.tasks.saccader.network import (
     sobel_guide,
     uniform_guide,
 )
+from hardpp.tasks.saccader.replay import replay_guide
 from hardpp.tasks.saccader.run import SaccaderRun
 from hardpp.types import ImageBatch, Need
 
@@ -138,11 +140,17 @@ class SaccaderFamily(Family):
         "sobel-variance": GuideSpec(
             "places whose edges differ most", partial(sobel_guide, statistic="variance"), trained=False
         ),
+        "replay": replay_spec(replay_guide),
         "random": GuideSpec("places at random", uniform_guide, trained=False),
     }
     data_sets = (*SCENES, *corpora.NATURAL)
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, prediction, probability")}
-    layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)"}
+    layouts = {
+        **LAYOUTS,
+        **celeba_hq.LAYOUT,
+        **cub.LAYOUT,
+        "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)",
+    }
     figures = {
         "accuracy, after_1, ...": "share of right labels after the last glimpse, and after each",
         "top5": "share of labels among the five likeliest ones after the last glimpse",
@@ -187,6 +195,9 @@ class SaccaderFamily(Family):
             single_particle_baseline="average",
         )
 
+    def check(self, stages: Sequence[RunConfig]) -> None:
+        check_replayed(self.guides, stages)
+
     def lacks(self, network: SaccaderOptions) -> Mapping[Need, Lack]:
         return {"emission-counts": _NO_EMISSIONS, "independent": _A_CHAIN}
 
@@ -197,10 +208,11 @@ class SaccaderFamily(Family):
             augment=config.augment,
             smallest_area=config.smallest_area,
             flip=config.flip,
+            attribute=config.attribute,
             on_bad=config.on_bad,
         )
         images = corpora.corpus(config.name, options, report)
-        return images._replace(train=first_images(images.train, config.train_limit))
+        return with_sequences(images, config, report)
 
     def describe(self, data: LabelledImages) -> ImagesDescription:
         return ImagesDescription(
@@ -211,7 +223,8 @@ class SaccaderFamily(Family):
         return saccader_parts(network, description)
 
     def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
-        """Features in place of pixels, where the representation does not change."""
+        """With sequences, if they are replayed; features, where the representation does not change."""
+        data = for_stage(data, self.guides[config.guide], self.network(**config.network).glimpses)
         if not _on_features(config):
             return data
         model: Any = programs.model

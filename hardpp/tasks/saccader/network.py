@@ -45,6 +45,7 @@ class SaccaderParts(NamedTuple):
     options: SaccaderOptions
     classes: int
     places: int
+    side: int  # pixels, of the images
 
 
 def saccader_parts(options: SaccaderOptions, description: ImagesDescription) -> SaccaderParts:
@@ -84,10 +85,10 @@ def saccader_parts(options: SaccaderOptions, description: ImagesDescription) -> 
         raise UsageError(f"network.glimpses: {options.glimpses} glimpses cannot be at {C * C} places")
     dense = DenseClassifier(representation)
     if options.reading == "dense":
-        return SaccaderParts(dense, representation, options, classes, C * C)
+        return SaccaderParts(dense, representation, options, classes, C * C, width)
     attention = PlaceAttention(representation.channels, representation.head_channels)
     model = Saccader(representation, attention, options.glimpses)
-    return SaccaderParts(model, representation, options, classes, C * C)
+    return SaccaderParts(model, representation, options, classes, C * C, width)
 
 
 def ordered_logits_guide(parts: SaccaderParts) -> nn.Module:

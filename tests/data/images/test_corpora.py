@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_files import write_idx, write_picture
+from image_files import write_birds, write_faces, write_idx, write_picture
 
 from hardpp.data.fetch.sources import cache_folder
 from hardpp.data.images import corpora, digit_scenes
@@ -162,3 +162,23 @@ def test_the_published_clothes() -> None:
     assert torch.cat([found.train.labels, found.dev.labels]).bincount().tolist() == [6000] * 10
     assert found.test.labels.bincount().tolist() == [1000] * 10
     assert np.round(found.train.read().pixels.numpy().mean() / 255, 2) == 0.29
+
+
+def test_faces_and_birds_are_known_by_their_lists(tmp_path: Path) -> None:
+    faces, birds = str(write_faces(tmp_path / "faces")), str(write_birds(tmp_path / "birds"))
+    options = ImageOptions(side=12)
+    assert corpus(faces, options).classes == ("not Male", "Male")
+    assert corpus(faces, options._replace(attribute="Smiling")).classes == ("not Smiling", "Smiling")
+    assert corpus(birds, options).classes == ("001.Crow", "002.Gull")
+    for augment in (True, False):
+        train = corpus(birds, options._replace(augment=augment)).train
+        assert train.read(epoch=1).pixels.equal(train.read(epoch=2).pixels) != augment
+    for name in (faces, birds):
+        with pytest.raises(UsageError, match=f"^{name} has pictures of any size"):
+            corpus(name)
+
+
+def test_missing_faces_may_be_left_out(tmp_path: Path) -> None:
+    folder = write_faces(tmp_path)
+    (folder / "CelebA-HQ-img" / "3.png").unlink()
+    assert len(corpus(str(folder), ImageOptions(side=12, on_bad="skip")).train) == 26

@@ -85,9 +85,9 @@ def test_files_of_other_systems_are_continued(path: Path) -> None:
     [
         ("size", 13, 2),
         ("glimpses", 3, 6),
-        ("part", "dev", 8),
-        ("fingerprint", "00", 9),
-        ("configuration", "0", 10),
+        ("part", "dev", 9),
+        ("fingerprint", "00", 10),
+        ("configuration", "0", 11),
     ],
 )
 def test_another_header_is_refused(path: Path, key: str, value: object, line: int) -> None:
@@ -116,7 +116,7 @@ def test_wrong_lines_are_not_written_after(path: Path) -> None:
     path.parent.mkdir()
     write_lines(path, "train/0\t0,8 4,5", "train/1\t8,")
     before = path.read_bytes()
-    with pytest.raises(DataError, match=f"^{path}:11: 4,5 is not on the grid"):
+    with pytest.raises(DataError, match=f"^{path}:12: 4,5 is not on the grid"):
         add(path, "train/2")
     assert path.read_bytes() == before
 

@@ -24,12 +24,14 @@ def headers(draw: st.DrawFn) -> SequenceHeader:
     patch = draw(st.integers(1, size))
     last = draw(st.integers(0, size - patch))
     text = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r\0"), min_size=1)
+    glimpses = draw(st.integers(1, 4))
     return SequenceHeader(
         size,
         patch,
         draw(st.integers(1, last + 1)),
         last,
-        draw(st.integers(1, 4)),
+        glimpses,
+        draw(st.integers(0, glimpses)),
         draw(text),
         draw(st.sampled_from(["train", "dev", "test"])),
         draw(st.text("0123456789abcdef", min_size=1)),
@@ -42,7 +44,7 @@ def kept(draw: st.DrawFn) -> GlimpseSequences:
     header = draw(headers())
     name = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r\0"), min_size=1)
     start = st.sampled_from(header.starts)
-    corners = st.lists(st.tuples(start, start), min_size=header.glimpses, max_size=header.glimpses)
+    corners = st.lists(st.tuples(start, start), min_size=header.fewest, max_size=header.glimpses)
     return GlimpseSequences(Path(), header, draw(st.dictionaries(name, corners, max_size=5)), {})
 
 
@@ -72,7 +74,7 @@ def test_a_file(tmp_path: Path) -> None:
     found = read(path)
     assert found.header == HEADER
     assert found.places == {"train/3": [(0, 8), (4, 4)], "a picture.png": [(8, 0), (8, 0)]}
-    assert found.where == {"train/3": Place(path, 11), "a picture.png": Place(path, 12)}
+    assert found.where == {"train/3": Place(path, 12), "a picture.png": Place(path, 13)}
 
 
 def test_the_text_of_the_format_stays_as_it_is() -> None:
@@ -83,6 +85,7 @@ def test_the_text_of_the_format_stays_as_it_is() -> None:
         "# cells: 3",
         "# last: 8",
         "# glimpses: 2",
+        "# fewest: 2",
         "# data: blots, drawn",
         "# part: train",
         "# fingerprint: 0123abcd",
@@ -122,25 +125,25 @@ def test_header_lines_may_stand_in_any_order(tmp_path: Path) -> None:
         (4, "# cells: 10", "cells is 10, and from 0 to 8 there are 9"),
         (3, "# patch: 13", "patch is 13, and images have 12 pixels a side"),
         (5, "# last: 9", "last is 9, and patches begin at 0 to 8"),
-        (7, "# data: ", "data is '', and UTF-8 without tabs and line breaks is wanted"),
-        (8, "# part: val", "part is 'val', and it is one of train, dev, test"),
-        (9, "# fingerprint: 0x12", "fingerprint is '0x12', and digits 0 to 9 and a to f are wanted"),
-        (11, "train/3 0,8 4,4", "a name, a tab and places ROW,COLUMN are wanted"),
-        (11, "\t0,8 4,4", "the name '' is not kept"),
-        (11, "train/3\t0,8", "has 1 places, and 2 are wanted"),
-        (11, "train/3\t0,8 4,4 4,4", "has 3 places, and 2 are wanted"),
-        (11, "train/3\t0,8  4,4", "'' is no place"),
-        (11, "train/3\t0,8 4;4", "'4;4' is no place"),
-        (11, "train/3\t0,8 -4,4", "'-4,4' is no place"),
-        (11, "train/3\t0,8 4,4,4", "'4,4,4' is no place"),
-        (11, "train/3\t0,8\t4,4", r"'0,8\\t4,4' is no place"),
-        (11, "train/3\t0,8 4,9", "the patch at 4,9 is not within an image of 12 pixels a side"),
-        (11, "train/3\t0,8 4,5", "4,5 is not on the grid of 3 places a side from 0 to 8"),
-        (12, "train/3\t0,8 4,4", "train/3 has a sequence in line 11 already"),
-        (12, "a\0\t0,8 4,4", "holds a NUL character"),
-        (12, "a\rb\t0,8 4,4", r"the name 'a\\rb' is not kept"),
-        (12, "", "empty line"),
-        (12, "# size: 12", "a name, a tab and places ROW,COLUMN are wanted"),
+        (8, "# data: ", "data is '', and UTF-8 without tabs and line breaks is wanted"),
+        (9, "# part: val", "part is 'val', and it is one of train, dev, test"),
+        (10, "# fingerprint: 0x12", "fingerprint is '0x12', and digits 0 to 9 and a to f are wanted"),
+        (12, "train/3 0,8 4,4", "a name, a tab and places ROW,COLUMN are wanted"),
+        (12, "\t0,8 4,4", "the name '' is not kept"),
+        (12, "train/3\t0,8", "has 1 places, and 2 are wanted"),
+        (12, "train/3\t0,8 4,4 4,4", "has 3 places, and 2 are wanted"),
+        (12, "train/3\t0,8  4,4", "'' is no place"),
+        (12, "train/3\t0,8 4;4", "'4;4' is no place"),
+        (12, "train/3\t0,8 -4,4", "'-4,4' is no place"),
+        (12, "train/3\t0,8 4,4,4", "'4,4,4' is no place"),
+        (12, "train/3\t0,8\t4,4", r"'0,8\\t4,4' is no place"),
+        (12, "train/3\t0,8 4,9", "the patch at 4,9 is not within an image of 12 pixels a side"),
+        (12, "train/3\t0,8 4,5", "4,5 is not on the grid of 3 places a side from 0 to 8"),
+        (13, "train/3\t0,8 4,4", "train/3 has a sequence in line 12 already"),
+        (13, "a\0\t0,8 4,4", "holds a NUL character"),
+        (13, "a\rb\t0,8 4,4", r"the name 'a\\rb' is not kept"),
+        (13, "", "empty line"),
+        (13, "# size: 12", "a name, a tab and places ROW,COLUMN are wanted"),
     ],
 )
 def test_what_is_wrong_is_refused_by_file_and_line(
@@ -150,7 +153,7 @@ def test_what_is_wrong_is_refused_by_file_and_line(
     lines[line - 1 : line] = [] if text is None else [text]
     path = tmp_path / "sequences.txt"
     path.write_bytes("".join(f"{line}\n" for line in lines).encode())
-    at = {None: {1: 1, 4: 9}}.get(text, {}).get(line, line)
+    at = {None: {1: 1, 4: 10}}.get(text, {}).get(line, line)
     with pytest.raises(DataError, match=f"^{path}:{at}: {message}") as error:
         read(path)
     assert "\n" not in str(error.value)
@@ -163,9 +166,9 @@ def test_what_is_wrong_is_refused_by_file_and_line(
         (b"\xef\xbb\xbf", ": the file is empty"),
         (b"train/3\t0,8 4,4\n", ":1: not a file of glimpse sequences"),
         (b"# hardpp glimpse sequences: 1\n", ":1: the header ends here, and has no size and no patch"),
-        ("\n".join(HEADER.lines).encode(), ":10: the last line has no line break"),
-        ("\n".join([*HEADER.lines, *LINES]).encode(), ":12: the last line has no line break"),
-        ("\n".join([*HEADER.lines, ""]).encode() + b"\xff\t0,8 4,4\n", ":11: not UTF-8"),
+        ("\n".join(HEADER.lines).encode(), ":11: the last line has no line break"),
+        ("\n".join([*HEADER.lines, *LINES]).encode(), ":13: the last line has no line break"),
+        ("\n".join([*HEADER.lines, ""]).encode() + b"\xff\t0,8 4,4\n", ":12: not UTF-8"),
         (b"\x89PNG\r\n", ":1: not UTF-8"),
     ],
 )
@@ -198,7 +201,7 @@ def test_sequences_are_for_the_images_that_they_were_made_for(tmp_path: Path) ->
         with pytest.raises(DataError, match=message):
             check_fits(sequences, *others)
     path = write_lines(path, LINES[0], "train/5\t0,0 0,0", header=header)
-    with pytest.raises(DataError, match=f"^{path}:12: there is no image 'train/5' in train$"):
+    with pytest.raises(DataError, match=f"^{path}:13: there is no image 'train/5' in train$"):
         check_fits(read(path), part, "train", 12)
 
 

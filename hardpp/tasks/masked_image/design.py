@@ -1,0 +1,222 @@
+"""Glimpse sequences of images, designed by a run on partly seen images, and kept in a file.
+
+Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences.
+Shapes: T glimpses, L places, C cells of the grid a side.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from hardpp.data.digests import sha256_of_json, sha256_of_tensors
+from hardpp.data.images.glimpse_sequence_files import open_to_continue
+from hardpp.data.images.glimpse_sequence_header import SequenceHeader
+from hardpp.data.images.labelled import ImagePart
+from hardpp.data.images.recorded_glimpses import designed_for, still
+from hardpp.data.images.resized_pictures import plain
+from hardpp.design.completion import Completion
+from hardpp.design.enumeration import Enumeration
+from hardpp.design.retrieval import Retrieval
+from hardpp.design.sequences import Classifier, Designer, Step
+from hardpp.errors import UsageError
+from hardpp.nn.modes import evaluating
+from hardpp.tasks.designing import CompletingRun, Designed, DesignOptions, Watch
+from hardpp.tasks.file_names import file_names
+from hardpp.tasks.labelled_images import SelectedImages
+from hardpp.tasks.opened_run import OpenedRun
+
+_OF_DATABASE = ("retrieval", "enumeration")
+_OTHER_EPOCH = 1  # of scenes that are placed anew: never as they are when sequences are designed for them
+
+
+def design(
+    run: OpenedRun,
+    path: Path,
+    items: SelectedImages,
+    options: DesignOptions,
+    completion: str | CompletingRun,
+    train: ImagePart,
+    watch: Watch,
+) -> dict[str, Any]:
+    """Designs sequences of those of the images that the file has not, adds them, and returns figures.
+
+    See `hardpp.tasks.designing.DesigningRun.design`; `train` are the run's training images.
+    """
+    made = designer(run, items, options, completion, train)
+    header = header_of(run, items, options, completion)
+    images, files = still(items.part), file_names(items.names)
+    steps: list[list[Step]] = []
+    began, total = time.perf_counter(), len(items.indices)
+    with open_to_continue(path, header) as writer:
+        old = sum(name in writer.names for name in items.names)
+        for index, name, file in zip(items.indices, items.names, files, strict=True):
+            if name in writer.names:
+                continue
+            pixels = images.read([index]).pixels[0]
+            found = made.design(pixels, options.glimpses, options.seed, options.budget)
+            steps.append(found)
+            watch(Designed(name, file, old + len(steps), total, partial(maps, made, found)))
+            corners = made.grid.corners(torch.tensor([step.place for step in found], dtype=torch.int64))
+            writer.add(name, [(row, column) for row, column in corners.tolist()])
+    return _figures(made, steps, time.perf_counter() - began, total)
+
+
+def designer(
+    run: OpenedRun,
+    items: SelectedImages,
+    options: DesignOptions,
+    completion: str | CompletingRun,
+    train: ImagePart,
+) -> Designer:
+    """Chooses places by the run's predictions.
+
+    Args:
+        run: of a `hardpp.models.masked_classifier.MaskedClassifier`.
+        items: what sequences are designed for; none of them is in the database of training images.
+        options: of the design.
+        completion: see `hardpp.tasks.designing.DesigningRun.design`.
+        train: the run's training images.
+
+    Raises:
+        UsageError: no such completion, or no training images are left.
+    """
+    model: Any = run.programs.model
+    if options.glimpses > model.grid.places:
+        raise UsageError(f"--glimpses: {options.glimpses} cannot be at {model.grid.places} places")
+    completing = (
+        _of_database(completion, items, options, train)
+        if isinstance(completion, str)
+        else completion.completion(options.completions)
+    )
+    return Designer(
+        model.grid, completing, classifier(model, run.device), coarse_to_fine=not options.exhaustive
+    )
+
+
+def classifier(model: Any, device: torch.device) -> Classifier:
+    """Log-probabilities of labels, on the host, of partly seen images, computed on a device."""
+
+    @torch.no_grad()
+    def predict(pixels: Tensor, seen: Tensor) -> Tensor:
+        with evaluating(model):
+            logits: Tensor = model.logits(pixels.to(device), seen.to(device))
+        return logits.log_softmax(-1).cpu()
+
+    return predict
+
+
+def header_of(
+    run: OpenedRun, items: SelectedImages, options: DesignOptions, completion: str | CompletingRun
+) -> SequenceHeader:
+    """What the sequences are designed for, and by what."""
+    model: Any = run.programs.model
+    grid = model.grid
+    own = options.model_dump(exclude={"glimpses"})
+    by = completion if isinstance(completion, str) else _weights(completion)
+    return SequenceHeader(
+        size=grid.size,
+        patch=grid.patch,
+        cells=grid.cells,
+        last=int(grid.starts[-1]),
+        glimpses=options.glimpses,
+        fewest=0 if options.budget else options.glimpses,
+        data=str(run.config.data.name),
+        part=items.part_name,
+        fingerprint=designed_for(items.part).fingerprint(),
+        configuration=sha256_of_json([own, _weights(run), by])[:16],
+    )
+
+
+def maps(made: Designer, steps: list[Step]) -> xr.Dataset:
+    """What each place was expected to tell at each glimpse, (glimpse, row, column); not a number if unjudged.
+
+    Coordinates are the first pixels of the patches.
+    """
+    C, starts = made.grid.cells, made.grid.starts.numpy()
+    dims, nats = ("glimpse", "row", "column"), {"units": "nats"}
+
+    def of_steps(quantity: Callable[[Step], Tensor]) -> xr.Variable:
+        found = [step.map_of(quantity(step), C * C).view(C, C).numpy() for step in steps]
+        return xr.Variable(dims, np.array(found).reshape(-1, C, C), nats)
+
+    return xr.Dataset(
+        {
+            "expected_entropy": of_steps(lambda step: step.information.expected_entropy),
+            "standard_error": of_steps(lambda step: step.information.standard_error),
+            "gain": of_steps(lambda step: step.information.gain),
+            "place": xr.Variable("glimpse", np.array([step.place for step in steps], dtype=np.int64)),
+            "ess": xr.Variable(
+                "glimpse", np.array([step.information.effective_completions for step in steps])
+            ),
+        },
+        coords={"row": starts, "column": starts, "glimpse": np.arange(1, 1 + len(steps))},
+    )
+
+
+def _of_database(kind: str, items: SelectedImages, options: DesignOptions, train: ImagePart) -> Completion:
+    if kind not in _OF_DATABASE:
+        raise UsageError(f"completion is {' or '.join(_OF_DATABASE)}, or another run, not {kind!r}")
+    designed = set(items.indices) if items.part.fingerprint() == train.fingerprint() else set()
+    others = [index for index in range(len(train)) if index not in designed][: options.database]
+    if len(others) < 2:
+        raise UsageError(
+            f"{len(others)} training images are left, once those that are designed for are taken out",
+            "design for fewer (--limit)",
+        )
+    images = plain(train)
+
+    def read(numbers: Any) -> Tensor:
+        return images.read([others[number] for number in numbers], _OTHER_EPOCH).pixels
+
+    if kind == "enumeration":
+        return Enumeration(read(range(len(others))), options.deviation)
+    return Retrieval(
+        read,
+        len(others),
+        completions=options.completions,
+        candidates=10 * options.completions,
+        deviation=options.deviation,
+        least=options.effective,
+    )
+
+
+# A hash of all weights of a run.
+def _weights(run: Any) -> str:
+    state = torch.nn.ModuleDict(run.programs._asdict()).state_dict()
+    return sha256_of_tensors(*state.values())
+
+
+def _figures(made: Designer, steps: list[list[Step]], seconds: float, total: int) -> dict[str, Any]:
+    T = max(map(len, steps), default=0)
+    by_glimpse: dict[str, float] = {}
+    for g in range(T):
+        at = [of_image[g] for of_image in steps if len(of_image) > g]
+        values: dict[str, list[float]] = {
+            "gain": [step.gain for step in at],
+            "expected_entropy": [float(step.information.expected_entropy.min()) for step in at],
+            "ess": [step.information.effective_completions for step in at],
+            "passes": [step.passes for step in at],
+        }
+        by_glimpse |= {f"{name}_{g + 1}": float(np.mean(each)) for name, each in values.items()}
+    new = max(1, len(steps))
+    return {
+        "images": total,
+        "added": len(steps),
+        "glimpses": float(np.mean([len(each) for each in steps])) if steps else 0.0,
+        "first": _corner(made, steps[0][0]) if T else "",
+        "passes": sum(step.passes for each in steps for step in each[1:]) / new,
+        **by_glimpse,
+        "seconds": seconds / new,
+    }
+
+
+def _corner(made: Designer, step: Step) -> str:
+    row, column = made.grid.corners(torch.tensor(step.place)).tolist()
+    return f"{row},{column}"

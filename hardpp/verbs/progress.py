@@ -1,0 +1,43 @@
+"""The progress of work on many items: a live bar on a terminal, plain lines elsewhere, on standard error."""
+
+import time
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+_LOG_SECONDS = 30.0
+
+
+class Progress:
+    """Shows how many items are done; use it as a context manager.
+
+    Args:
+        total: of all items.
+        what: they are.
+    """
+
+    def __init__(self, total: int, what: str):
+        self.total, self.what = total, what
+        self.console = Console(stderr=True)
+        self.shown_at = time.monotonic()
+        times = (TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times)
+        live = self.console.is_terminal
+        self.bar = Bar(*columns, console=self.console, disable=not live, transient=True)
+        self.row = self.bar.add_task(what, total=total)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def show(self, done: int) -> None:
+        """So many are done."""
+        self.bar.update(self.row, completed=done)
+        if self.bar.disable and time.monotonic() - self.shown_at > _LOG_SECONDS:
+            self.shown_at = time.monotonic()
+            self.console.print(f"{done} of {self.total} {self.what}", highlight=False, soft_wrap=True)
