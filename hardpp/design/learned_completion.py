@@ -40,6 +40,7 @@ class LearnedCompletion:
         draws: N.
         prior: log-probability of codes (N, D) under the decoder's prior, (N,); with it draws are weighed, and
             without it all weigh the same.
+        device: where the networks are. Images may be elsewhere; their completions are where they are.
     """
 
     def __init__(
@@ -48,24 +49,28 @@ class LearnedCompletion:
         decode: Decode,
         draws: int = 100,
         prior: Callable[[Tensor], Tensor] | None = None,
+        device: torch.device | str = "cpu",
     ):
         if draws < 1:
             raise ValueError(f"expected at least 1 draw, got {draws}")
         self.encode, self.decode, self.draws, self.prior = encode, decode, draws, prior
+        self.device = torch.device(device)
 
     @torch.no_grad()
     def complete(self, pixels: Tensor, seen: Tensor, seed: int) -> Completions:
-        """Completes an image that is on the device of the networks."""
-        blank = pixels.masked_fill(~seen, 0)  # so that nothing else can matter
-        codes = self.encode(blank.unsqueeze(0), seen.unsqueeze(0))
-        with torch.random.fork_rng([pixels.device] if pixels.device.type == "cuda" else []):
+        """See `hardpp.design.completion.Completion`."""
+        mask = seen.to(self.device)
+        blank = pixels.to(self.device).masked_fill(~mask, 0)  # so that nothing else can matter
+        codes = self.encode(blank.unsqueeze(0), mask.unsqueeze(0))
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             code = codes.sample((self.draws,)).reshape(self.draws, -1)
         decoded = self.decode(code)
         whole = decoded.mean.round().clamp(0, 255).to(torch.uint8)
         log_weights = code.new_zeros(self.draws, dtype=torch.float64)
         if self.prior is not None:
-            agrees = (decoded.log_prob(blank) * seen).double().sum((1, 2, 3))
+            agrees = (decoded.log_prob(blank) * mask).double().sum((1, 2, 3))
             log_q = codes.log_prob(code.unsqueeze(1) if codes.batch_shape else code).reshape(self.draws)
             log_weights = self.prior(code).double() + agrees - log_q.double()
-        return Completions(torch.where(seen, pixels, whole), log_weights)
+        whole = torch.where(mask, blank, whole)
+        return Completions(whole.to(pixels.device), log_weights.to(pixels.device))

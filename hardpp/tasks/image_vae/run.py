@@ -13,6 +13,7 @@ from hardpp.design.learned_completion import LearnedCompletion
 from hardpp.diagnostics.seeds import stream
 from hardpp.errors import UsageError
 from hardpp.tasks.attention import named_items
+from hardpp.tasks.designing import CompletingRun
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun
 from hardpp.tasks.image_vae.data import places_of
@@ -32,7 +33,7 @@ from hardpp.types import PartlySeenBatch
 SHOWN = 6  # completions in a plot
 
 
-class ImageVAERun(ImageRun):
+class ImageVAERun(ImageRun, CompletingRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     def completion(self, draws: int = 100, *, weighted: bool = False) -> LearnedCompletion:
@@ -50,7 +51,7 @@ class ImageVAERun(ImageRun):
         if codes is None:
             raise UsageError("this run completes no images: it has no partial encoder", "train both stages")
         prior = model.standard.log_prob if weighted else None
-        return LearnedCompletion(codes, model.pixels, draws, prior)
+        return LearnedCompletion(codes, model.pixels, draws, prior, self.device)
 
     def _batch(self, items: SelectedImages) -> PartlySeenBatch:
         rows = range(len(items.indices))
@@ -88,16 +89,16 @@ class ImageVAERun(ImageRun):
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         for row in named_items(items.names, names, count, "images"):
             batch, _ = items.batch(slice(row, row + 1))
-            image, index = batch.source[0].to(self.device), items.indices[row]
+            image, index = batch.source[0], items.indices[row]
             (places,) = places_of(grid, [index], self.network.glimpses, options.seed)
             seen = torch.stack([grid.seen(places[:t]) for t in range(len(places) + 1)])  # (T + 1, ...)
             seed = stream(options.seed, index)
-            completed = [completion.complete(image, mask.to(self.device), seed).pixels for mask in seen]
+            completed = [completion.complete(image, mask, seed).pixels for mask in seen]
             draw = partial(
                 completion_figure,
-                batch.source[0].numpy(),
+                image.numpy(),
                 seen.numpy(),
-                torch.stack(completed).cpu().numpy(),
+                torch.stack(completed).numpy(),
                 draws=SHOWN,
                 title=items.names[row],
             )
