@@ -124,6 +124,7 @@ class Batch(Protocol):
 #   independent      no latent of a datum's own depends on another one of them
 #   emission-counts  it can be told how many symbols were emitted before each decision
 #   predictions      what is observed has a likeliest value at each of its elements
+#   policy           how latents are chosen is learnt: the model has parameters for it
 #   dreams           one run of the model draws observations, too
 Need = Literal[
     "latents",
@@ -133,6 +134,7 @@ Need = Literal[
     "independent",
     "emission-counts",
     "predictions",
+    "policy",
     "dreams",
 ]
 Prediction = Literal["marginal", "expected"]  # latents are summed out, or replaced by their expected values

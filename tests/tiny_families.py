@@ -217,6 +217,20 @@ FAMILIES: dict[str, TinyFamily] = {
         _right_labels,
         together=False,
     ),
+    "masked-image": TinyFamily(
+        lambda folder: write_idx(folder, side=12),
+        _change_labels,
+        {
+            "network": {"glimpses": 2, "patch": 4, "cells": 3, "features": 4, "hidden": 8},
+            "training": {"batch_size": 8, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+            "stages": ["few-patches"],
+        },
+        "prior",
+        "images",
+        _right_labels,
+        together=False,
+    ),
     "image-vae": TinyFamily(
         lambda folder: write_idx(folder, side=12),
         _change_labels,

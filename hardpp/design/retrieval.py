@@ -6,7 +6,8 @@
     completions  N draws by w_n^gamma, the whole part of N W_n of each and the rest at random
 
 Only principal components are kept in memory, and the pixels of M images are read at every step. What patches
-say of an image adds up, all of them in one sum. Where nothing was seen, N images are drawn evenly.
+say of an image adds up, all of them in one sum. An image does not complete itself: those that are equal to it
+in every pixel are left out. Where nothing was seen, N images are drawn evenly.
 
 Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3.3 and the code of its authors,
 which differs: see docs/near_optimal.md.
@@ -68,7 +69,11 @@ class Retrieval:
             self._components = self._principal_components(components)
 
     def complete(self, pixels: Tensor, seen: Tensor, seed: int) -> Completions:
-        """Completes an image (C, height, width) uint8 of which `seen` (height, width) bool was seen."""
+        """Completes an image (C, height, width) uint8 of which `seen` (height, width) bool was seen.
+
+        Raises:
+            DataError: the database has no other image.
+        """
         generator = torch.Generator().manual_seed(seed)
         if not seen.any():
             drawn = torch.randperm(self.size, generator=generator)[: self.completions]
@@ -78,7 +83,11 @@ class Retrieval:
         numbers, log_odds = self._candidates(there, at, generator)
         images = self._read_all(numbers.tolist())
         log_weights = log_odds - self._scaled(images.flatten(1)[:, at].float() - there)
-        flat = tempered(log_weights, min(self.least, float(log_weights.isfinite().sum())))
+        log_weights = log_weights.masked_fill((images == pixels).flatten(1).all(1), -torch.inf)
+        possible = int(log_weights.isfinite().sum())
+        if not possible:
+            raise DataError("the database has nothing but the image that is to be completed")
+        flat = tempered(log_weights, min(self.least, possible))
         counts = drawn_counts(flat.softmax(0), self.completions, generator)
         kept = counts.nonzero().squeeze(-1)
         return Completions(images[kept], counts[kept].double().log())

@@ -6,8 +6,8 @@
 Only the model's own terms of its latents count; what it observes teaches nothing, and the guide is not
 trained: its draws are detached, reparameterised or not. The value is minus the cross-entropy of the guide and
 the model's policy; it bounds nothing, and is largest where the two are equal. A guide may replay what people
-or another procedure chose. What the model's own prior draws has no gradient, for that would be noise around
-zero: of such a guide only what was recorded teaches (`hardpp.guides.replay`).
+or another procedure chose. What the model's own prior draws has a gradient of zero, where noise around
+zero would be: of such a guide only what was recorded teaches (`hardpp.guides.replay`).
 
 Source: Elsayed, Kornblith and Le (2019), Saccader, section 3.3 (location pretraining); Harvey, Teng and Wood
 (2019), Near-optimal glimpse sequences, section 4.
@@ -33,6 +33,7 @@ class Imitation(SampledObjective):
     """
 
     name = "imitation"
+    needs = frozenset({"latents", "policy"})
     bound = "none"
     unbiased = False
     trains_guide = False
@@ -47,7 +48,8 @@ class Imitation(SampledObjective):
         policy = table.log_prior
         if table.guide_is_prior:
             recorded = log_prior_of_recorded(table)
-            taught = policy.detach() + (recorded - recorded.detach())
+            drawn = (policy - recorded).where(policy.isfinite(), 0.0)
+            taught = recorded + drawn.detach() + 0.0 * drawn  # with a gradient, of zero, for an optimiser
             policy = taught.where(policy.isfinite(), policy)
         return super().estimate_of(
             table._replace(log_p=policy, log_q=torch.zeros_like(policy), constant=None)

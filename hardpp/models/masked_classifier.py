@@ -77,8 +77,7 @@ class MaskedClassifier(PyroModule):
 
     def seen(self, locations: Tensor, shown: Tensor) -> Tensor:
         """The pixels, (..., height, width) bool, of the first `shown` (...) patches of locations (..., G)."""
-        counts = torch.arange(locations.shape[-1], device=locations.device) < shown.unsqueeze(-1)
-        return (self.grid.mask(locations) & counts.unsqueeze(-1).unsqueeze(-1)).any(-3)
+        return self.grid.seen(locations, shown)
 
     def logits(self, images: Tensor, seen: Tensor) -> Tensor:
         """Logits (..., B, V) of images (B, channels, height, width) uint8, seen (..., B, height, width)."""

@@ -52,15 +52,27 @@ class PatchGrid(NamedTuple):
 
     def mask(self, place: Tensor) -> Tensor:
         """The pixels of each place (...): (..., size, size) bool."""
-        first = self.corners(place).unsqueeze(-1)
-        pixel = torch.arange(self.size, device=place.device)
-        inside = (pixel >= first) & (pixel < first + self.patch)  # (..., 2, size)
-        rows, columns = inside.unbind(-2)
+        rows, columns = self._inside(place).unbind(-2)
         return rows.unsqueeze(-1) & columns.unsqueeze(-2)
 
-    def seen(self, places: Tensor) -> Tensor:
-        """The pixels of any of the places (..., T): (..., size, size) bool; none where T is 0."""
-        return self.mask(places).any(-3)
+    def seen(self, places: Tensor, count: Tensor | None = None) -> Tensor:
+        """The pixels of any of the places (..., T): (..., size, size) bool; none where T is 0.
+
+        With a count (...) only the first so many places are.
+        """
+        inside = self._inside(places)  # (..., T, 2, size)
+        if count is not None:
+            counts = torch.arange(places.shape[-1], device=places.device) < count.unsqueeze(-1)
+            inside = inside & counts.unsqueeze(-1).unsqueeze(-1)
+        # How many patches a pixel is in, by a product: a mask of each patch would take far more memory.
+        rows, columns = inside.to(torch.float32).unbind(-2)
+        return rows.transpose(-1, -2) @ columns > 0
+
+    # The rows and the columns of each place (...): (..., 2, size) bool.
+    def _inside(self, place: Tensor) -> Tensor:
+        first = self.corners(place).unsqueeze(-1)
+        pixel = torch.arange(self.size, device=place.device)
+        return (pixel >= first) & (pixel < first + self.patch)
 
     def coarse(self, step: int) -> Tensor:
         """Every `step`-th place along both sides, and the last ones: their numbers."""

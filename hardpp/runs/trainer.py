@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from hardpp.errors import CheckpointError, NumericalError
+from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
 from hardpp.runs.optimisation import (
@@ -54,6 +54,7 @@ class Trainer:
 
     Raises:
         NumericalError: a step's loss or gradient (see `NonFiniteGuard`), or a dev bound, is not finite.
+        UsageError: no batch has a gradient.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Trainer:
         self.validated_at = 0  # the step of the last dev bound
         self.best, self.epochs_since_best = -math.inf, 0
         self.bad_epochs = 0  # those epochs since the best that patience counts
+        self.teaches = False  # has a batch had something to learn from?
 
     @property
     def finished(self) -> bool:
@@ -116,7 +118,9 @@ class Trainer:
         with weight_noise(self.parameters, share * self.weight_noise):
             with self.nonfinite.explaining_draws(self.parameters, self.step):
                 loss = self.objective(batch)
-            (loss / batch.size).backward()
+            if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
+                (loss / batch.size).backward()
+                self.teaches = True
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         bound = -loss.detach() / batch.symbols
         if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
@@ -127,6 +131,9 @@ class Trainer:
 
     def _validate(self) -> Record:
         self.nonfinite.check()
+        if self.step and not self.teaches:
+            what = "nothing is learnt: the objective has no gradient for any parameter of model and guide"
+            raise UsageError(what, "take another objective")
         # The dev bound has noise of its own, so that how often it is taken changes no run.
         with (
             torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []),

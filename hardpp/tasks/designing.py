@@ -6,7 +6,7 @@ Shapes: B images, T glimpses, L places.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from pydantic import Field
 from hardpp.config import Section, problems
 from hardpp.design.completion import Completion
 from hardpp.errors import UsageError
+from hardpp.tasks.arguments import check_number
+
+_PLOTTED = 30  # completions where all places are judged
 
 
 class Designed(NamedTuple):
@@ -24,7 +27,7 @@ class Designed(NamedTuple):
     file: str  # its name, so that it can be one of a file
     number: int  # of the images that have one by then
     total: int  # of all
-    maps: Callable[[], Any]  # what each place was expected to tell, an xarray.Dataset
+    maps: Callable[[], Any]  # what each place was expected to tell, an xarray.DataTree
 
 
 Watch = Callable[[Designed], None]
@@ -43,8 +46,7 @@ class DesignOptions(Section):
     database: int | None = Field(
         None,
         ge=2,
-        description="retrieval and enumeration: the first so many training images [all that are not designed "
-        "for]",
+        description="retrieval and enumeration: the first so many training images [all]",
     )
     deviation: float = Field(
         20.0, gt=0, description="retrieval and enumeration: of the noise of what was seen, in grey values"
@@ -74,6 +76,33 @@ class DesigningRun(ABC):
         watch: Watch,
     ) -> dict[str, Any]: ...
 
+    @abstractmethod
+    def _plot_information(
+        self,
+        items: Any,
+        options: DesignOptions,
+        completion: "str | CompletingRun",
+        count: int,
+        names: Sequence[str],
+    ) -> Iterator[tuple[str, Any]]: ...
+
+    def plot_information(
+        self,
+        *names: str,
+        items: Any,
+        count: int = 4,
+        completion: "str | CompletingRun" = "retrieval",
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Figures of what each place was expected to tell, glimpse by glimpse, by names that can be a file's.
+
+        All places are judged, by fewer completions unless their number is given. The rest as for `design`
+        and for the plots of every run.
+        """
+        check_number("count", count, 1)
+        checked = _checked({"completions": _PLOTTED, **options, "exhaustive": True})
+        return dict(self._plot_information(items, checked, completion, count, names))
+
     def design(
         self,
         path: Path | str,
@@ -99,9 +128,7 @@ class DesigningRun(ABC):
         Raises:
             UsageError: an option is wrong, or the file is of another design.
         """
-        if wrong := problems(DesignOptions, options):
-            raise UsageError("; ".join(wrong))
-        return self._design(Path(path), items, DesignOptions(**options), completion, watch)
+        return self._design(Path(path), items, _checked(options), completion, watch)
 
 
 class CompletingRun(ABC):
@@ -110,3 +137,9 @@ class CompletingRun(ABC):
     @abstractmethod
     def completion(self, draws: int) -> Completion:
         """What completes images by so many draws of the run's guide."""
+
+
+def _checked(options: Mapping[str, Any]) -> DesignOptions:
+    if wrong := problems(DesignOptions, options):
+        raise UsageError("; ".join(wrong))
+    return DesignOptions(**options)

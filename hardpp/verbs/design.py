@@ -1,13 +1,17 @@
 """`hardpp design`: glimpse sequences of images, each place chosen by what it is expected to tell."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import SchemaCommand
 from hardpp.verbs.options import PATH, run_options, style_option
 from hardpp.verbs.tables import table
+
+if TYPE_CHECKING:
+    from hardpp.tasks.designing import CompletingRun, DesigningRun
 
 
 def _options() -> Any:
@@ -48,19 +52,11 @@ def design(
     The file begins with what its sequences are for, and has a line an image: its name, a tab, and row,column
     of the first pixels of each patch.
     """
-    from hardpp.runs.folder import open_run
-    from hardpp.tasks.designing import CompletingRun, Designed, DesigningRun
+    from hardpp.tasks.designing import Designed
     from hardpp.verbs.output import write_posterior
     from hardpp.verbs.progress import Progress
 
-    device = str(run.device.type)
-    if not isinstance(run, DesigningRun):
-        raise click.UsageError(f"{run.path}: model {run.family.name} does not classify partly seen images")
-    other: Any = completion
-    if completion not in ("retrieval", "enumeration"):
-        other = open_run(Path(completion), device)
-        if not isinstance(other, CompletingRun):
-            raise click.UsageError(f"{other.path}: model {other.family.name} completes no images")
+    designer, other = designing(run), completing(completion, run)
     items = select()
     with Progress(len(items.indices), "sequences") as progress:
 
@@ -69,5 +65,27 @@ def design(
                 write_posterior(designed.maps(), maps / f"{designed.file}.nc", force=True)
             progress.show(designed.number)
 
-        figures = run.design(out, items, completion=other, watch=watch, **options)
+        figures = designer.design(out, items, completion=other, watch=watch, **options)
     click.echo(table([figures], style))
+
+
+def designing(run: Any) -> "DesigningRun":
+    """The run, which has to design glimpses."""
+    from hardpp.tasks.designing import DesigningRun
+
+    if not isinstance(run, DesigningRun):
+        raise click.UsageError(f"{run.path}: model {run.family.name} does not classify partly seen images")
+    return run
+
+
+def completing(completion: str, run: Any) -> "str | CompletingRun":
+    """The value of `--completion`: a word, or another run, opened where the first one computes."""
+    from hardpp.runs.folder import open_run
+    from hardpp.tasks.designing import CompletingRun
+
+    if completion in ("retrieval", "enumeration"):
+        return completion
+    other = open_run(Path(completion), str(run.device.type), report=report)
+    if not isinstance(other, CompletingRun):
+        raise click.UsageError(f"{other.path}: model {other.family.name} completes no images")
+    return other

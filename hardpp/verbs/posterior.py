@@ -1,11 +1,12 @@
 """`hardpp posterior` and `hardpp plot`: what a run makes of where its outputs come from, as files."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hardpp.verbs.options import PATH, read_options, style_option
+from hardpp.verbs.options import PATH, choice_option, read_options, style_option
 
 
 @click.command()
@@ -36,18 +37,41 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 @click.option("--out", type=PATH, help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many items.")
 @click.option("--source", "names", multiple=True, help="Draw the item of this name instead; repeatable.")
+@choice_option("--kind", words=["attention", "information"], help="What is drawn, see above.")
+@click.option(
+    "--completion",
+    default="retrieval",
+    show_default=True,
+    metavar="WORD|RUN",
+    help="Of information: see `hardpp design`.",
+)
 @style_option("png", "svg", "pdf", "gif")
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
-    run: Any, items: Any, out: Path | None, count: int, names: tuple[str, ...], style: str, force: bool
+    run: Any,
+    items: Any,
+    out: Path | None,
+    count: int,
+    names: tuple[str, ...],
+    kind: str,
+    completion: str,
+    style: str,
+    force: bool,
 ) -> None:
     """Draw where each output attends: by the prior, the guide and the exact posterior.
 
     Of models that look at one thing after the other (glimpse, saccader), gif shows the glimpses as they come.
+
+    --kind information, of models that design glimpses: what a look at each place was expected to tell.
     """
+    from hardpp.verbs.design import completing, designing
     from hardpp.verbs.output import write_animation, write_figure
 
     make, write = (run.animate, write_animation) if style == "gif" else (run.plot, write_figure)
+    if kind == "information":
+        if style == "gif":
+            raise click.UsageError("--kind information: nothing moves; give --format png, svg or pdf")
+        make = partial(designing(run).plot_information, completion=completing(completion, run))
     for name, drawn in make(*names, items=items, count=count).items():
         path = (out or run.path / "plots") / f"{name}.{style}"
         write(drawn, path, force=force)

@@ -21,6 +21,7 @@ from tiny_families import FAMILIES, TinyRun, available
 from torch import Tensor
 
 from hardpp.config import RunConfig
+from hardpp.data.images.recorded_glimpses import RecordedGlimpses
 from hardpp.errors import UsageError
 from hardpp.runs import session
 from hardpp.runs.session import Session
@@ -112,6 +113,25 @@ def test_a_training_step_over_a_sparse_support(
     assert there.bound == pytest.approx(here.bound, rel=1e-5)
     for name, gradient in here.gradients.items():
         torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_a_training_step_of_glimpses_on_record(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of half of the images."""
+    if "replay" not in catalogue.family(loaded.name).guides:
+        pytest.skip(f"{loaded.name} replays nothing")
+    train = loaded.data.train
+    centres = torch.linspace(-0.8, 0.8, 4 * len(train)).reshape(len(train), 2, 2)
+    centres[::2] = torch.nan
+    recorded = loaded._replace(data=loaded.data._replace(train=RecordedGlimpses(train, centres)))
+    choices = {"model": loaded.name, "guide": "replay", "data": {"name": loaded.path, "sequences": "file"}}
+    for objective in ("rloo", "rws"):
+        more = {"objective": objective, "inference": {"supervision": 2.0, "supervision_steps": 3}}
+        config = resolve([loaded.settings, choices, more])
+        here, there = (two_steps(config, recorded, device, monkeypatch) for device in (CPU, DEVICE))
+        assert there.questions == []
+        assert there.bound == pytest.approx(here.bound, rel=1e-5)
+        for name, gradient in here.gradients.items():
+            torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_a_training_step_of_an_earlier_stage(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,16 @@ def test_one_seed_gives_one_answer_and_leaves_other_draws_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_an_image_does_not_complete_itself() -> None:
+    images = database(6)
+    made = retrieval(torch.cat([images, images[2:3]]), completions=50, deviation=1.0, least=1.0)
+    found = made.complete(images[2], corner(), 0)
+    assert not (found.pixels == images[2]).flatten(1).all(1).any()
+    alone = retrieval(images[[2, 2]])
+    with pytest.raises(DataError, match="nothing but the image that is to be completed"):
+        alone.complete(images[2], corner(), 0)
+
+
 def test_a_database_of_one() -> None:
     with pytest.raises(DataError, match="a database of 1 images"):
         retrieval(database(1))

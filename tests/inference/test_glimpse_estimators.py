@@ -225,6 +225,8 @@ class Case:
 class _Table:
     """What wake-theta reads of a weight table, for draws that were not made."""
 
+    latents = particles = ()  # nothing was recorded
+
     def __init__(self, log_weights: Tensor, log_prior: Tensor, log_likelihood: Tensor, log_q: Tensor):
         self.log_weights = log_weights
         self.log_prior = log_prior.unsqueeze(-1)

@@ -191,6 +191,17 @@ def test_a_policy_imitates_what_was_recorded_and_not_itself() -> None:
         torch.testing.assert_close(estimate.bound[1], drawn.sum().detach(), **CLOSE)
 
 
+def test_a_policy_does_not_imitate_itself() -> None:
+    """A batch with nothing on record has a gradient, of zero: optimisers want one."""
+    batch, model = images(2), classifier()
+    loss = Imitation().differentiable_loss(model, Replay(Prior(model), lambda batch: None), batch)
+    loss.backward()
+    assert loss.isfinite()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert all((gradient == 0).all() for gradient in gradients)
+
+
 def test_a_policy_imitates_another_guide_as_well() -> None:
     half = half_of("informed")
     drawn = torch.stack([by_hand(half.model, half.batch, 1, value[1])[0].sum() for value in half.values])

@@ -26,7 +26,7 @@ own: what is trained has
 
 beside the mean over all B data of all else. In a sum over data that is weight B / (their number) times
 log p(z recorded) of each of them, where its natural weight is 1. Harvey et al. take the sum over them beside
-the mean of the rest: weight = B x their share.
+the mean of the rest: weight = B x their share. A warm-up of the KL term leaves these choices alone.
 
 Sources: Bowman et al. (2016), section 3.1, for the warm-up (there a sigmoid; linear here); Luo et al. (2016)
 and Chiu et al. (2017), section 3.2, for the bonus, where the guide is the model's own prior and lambda falls

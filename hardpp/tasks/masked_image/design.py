@@ -18,7 +18,7 @@ from torch import Tensor
 from hardpp.data.digests import sha256_of_json, sha256_of_tensors
 from hardpp.data.images.glimpse_sequence_files import open_to_continue
 from hardpp.data.images.glimpse_sequence_header import SequenceHeader
-from hardpp.data.images.labelled import ImagePart
+from hardpp.data.images.labelled import ImagePart, first_images
 from hardpp.data.images.recorded_glimpses import designed_for, still
 from hardpp.data.images.resized_pictures import plain
 from hardpp.design.completion import Completion
@@ -49,7 +49,7 @@ def design(
 
     See `hardpp.tasks.designing.DesigningRun.design`; `train` are the run's training images.
     """
-    made = designer(run, items, options, completion, train)
+    made = designer(run, options, completion, train)
     header = header_of(run, items, options, completion)
     images, files = still(items.part), file_names(items.names)
     steps: list[list[Step]] = []
@@ -70,7 +70,6 @@ def design(
 
 def designer(
     run: OpenedRun,
-    items: SelectedImages,
     options: DesignOptions,
     completion: str | CompletingRun,
     train: ImagePart,
@@ -79,19 +78,18 @@ def designer(
 
     Args:
         run: of a `hardpp.models.masked_classifier.MaskedClassifier`.
-        items: what sequences are designed for; none of them is in the database of training images.
         options: of the design.
         completion: see `hardpp.tasks.designing.DesigningRun.design`.
         train: the run's training images.
 
     Raises:
-        UsageError: no such completion, or no training images are left.
+        UsageError: no such completion, or more glimpses than places.
     """
     model: Any = run.programs.model
     if options.glimpses > model.grid.places:
         raise UsageError(f"--glimpses: {options.glimpses} cannot be at {model.grid.places} places")
     completing = (
-        _of_database(completion, items, options, train)
+        _of_database(completion, options, train)
         if isinstance(completion, str)
         else completion.completion(options.completions)
     )
@@ -134,7 +132,7 @@ def header_of(
     )
 
 
-def maps(made: Designer, steps: list[Step]) -> xr.Dataset:
+def maps(made: Designer, steps: list[Step]) -> xr.DataTree:
     """What each place was expected to tell at each glimpse, (glimpse, row, column); not a number if unjudged.
 
     Coordinates are the first pixels of the patches.
@@ -143,10 +141,10 @@ def maps(made: Designer, steps: list[Step]) -> xr.Dataset:
     dims, nats = ("glimpse", "row", "column"), {"units": "nats"}
 
     def of_steps(quantity: Callable[[Step], Tensor]) -> xr.Variable:
-        found = [step.map_of(quantity(step), C * C).view(C, C).numpy() for step in steps]
-        return xr.Variable(dims, np.array(found).reshape(-1, C, C), nats)
+        by_step = [step.map_of(quantity(step), C * C).view(C, C).numpy() for step in steps]
+        return xr.Variable(dims, np.array(by_step).reshape(-1, C, C), nats)
 
-    return xr.Dataset(
+    found = xr.Dataset(
         {
             "expected_entropy": of_steps(lambda step: step.information.expected_entropy),
             "standard_error": of_steps(lambda step: step.information.standard_error),
@@ -158,28 +156,22 @@ def maps(made: Designer, steps: list[Step]) -> xr.Dataset:
         },
         coords={"row": starts, "column": starts, "glimpse": np.arange(1, 1 + len(steps))},
     )
+    return xr.DataTree(found)
 
 
-def _of_database(kind: str, items: SelectedImages, options: DesignOptions, train: ImagePart) -> Completion:
+def _of_database(kind: str, options: DesignOptions, train: ImagePart) -> Completion:
     if kind not in _OF_DATABASE:
         raise UsageError(f"completion is {' or '.join(_OF_DATABASE)}, or another run, not {kind!r}")
-    designed = set(items.indices) if items.part.fingerprint() == train.fingerprint() else set()
-    others = [index for index in range(len(train)) if index not in designed][: options.database]
-    if len(others) < 2:
-        raise UsageError(
-            f"{len(others)} training images are left, once those that are designed for are taken out",
-            "design for fewer (--limit)",
-        )
-    images = plain(train)
+    images = plain(first_images(train, options.database))
 
     def read(numbers: Any) -> Tensor:
-        return images.read([others[number] for number in numbers], _OTHER_EPOCH).pixels
+        return images.read(numbers, _OTHER_EPOCH).pixels
 
     if kind == "enumeration":
-        return Enumeration(read(range(len(others))), options.deviation)
+        return Enumeration(read(range(len(images))), options.deviation)
     return Retrieval(
         read,
-        len(others),
+        len(images),
         completions=options.completions,
         candidates=10 * options.completions,
         deviation=options.deviation,

@@ -49,6 +49,9 @@ _NO_EMISSIONS = Lack(
     "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
     "take --objective elbo",
 )
+_NO_POLICY = Lack(
+    "{objective} trains the choice of latents, and places are drawn evenly", "take --objective elbo"
+)
 
 
 class MaskedImageFamily(Family):
@@ -124,7 +127,7 @@ class MaskedImageFamily(Family):
 
     def lacks(self, network: MaskedImageOptions) -> Mapping[Need, Lack]:
         sums: tuple[Need, ...] = ("marginal", "enumerable", "relaxable")
-        return {**dict.fromkeys(sums, _NO_SUM), "emission-counts": _NO_EMISSIONS}
+        return {**dict.fromkeys(sums, _NO_SUM), "emission-counts": _NO_EMISSIONS, "policy": _NO_POLICY}
 
     def load(self, config: PictureData, report: Report) -> LabelledImages:
         images = corpora.corpus(config.name, config.options(), report)

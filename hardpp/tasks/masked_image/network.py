@@ -20,7 +20,7 @@ class MaskedImageOptions(PatchOptions):
         False, description="show up to as many patches as have one and a half times the pixels of an image"
     )
     features: int = Field(
-        24, ge=1, description="of the first layer; later ones have up to four times as many"
+        16, ge=1, description="of the first layer; later ones have up to four times as many"
     )
     hidden: int = Field(256, ge=1, description="features before the last layer")
 

@@ -19,7 +19,7 @@ from hardpp.tasks.image_run import Drawing, ImageRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
 from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding
-from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.tasks.opened_run import DataTree, Decoded, Figures
 from hardpp.types import ImageBatch
 
 _DRAWS = 100  # of the guide, among which one of the posterior is picked
@@ -100,6 +100,37 @@ class MaskedImageRun(ImageRun, DesigningRun):
 
         train = self._load(None, lambda text: None).train
         return design(self, path, items, options, completion, train, watch)
+
+    def _plot_information(
+        self,
+        items: SelectedImages,
+        options: DesignOptions,
+        completion: str | CompletingRun,
+        count: int,
+        names: Sequence[str],
+    ) -> Figures:
+        from hardpp.diagnostics.information_plot import information_figure
+        from hardpp.tasks.masked_image.design import designer
+
+        made = designer(self, options, completion, self._load(None, lambda text: None).train)
+        files, grid = file_names(items.names), made.grid
+        for row in named_items(items.names, names, count, "images"):
+            batch, boxes = items.batch(slice(row, row + 1))
+            steps = made.design(batch.source[0], options.glimpses, options.seed, options.budget)
+            corners = grid.corners(torch.tensor([step.place for step in steps]))
+            maps = [step.map_of(step.information.expected_entropy, grid.places) for step in steps]
+            yield (
+                files[row],
+                information_figure(
+                    batch.source[0].movedim(0, -1).numpy(),
+                    torch.stack(maps).view(-1, grid.cells, grid.cells).numpy(),
+                    grid.starts.tolist(),
+                    grid.patch,
+                    [(top, left) for top, left in corners.tolist()],
+                    gold=None if boxes is None else boxes[0].tolist(),
+                    title=f"{items.names[row]} \N{EM DASH} {items.classes[int(batch.target[0])]}",
+                ),
+            )
 
     # Where the run looks when it is asked about images ("prior"), a draw of the guide, or one of
     # many, picked by its weight ("posterior").
