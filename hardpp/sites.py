@@ -18,6 +18,8 @@ LOCATION = "location"  # centres and scales of all glimpses of an image
 GLIMPSE = "glimpse"  # the place of a glimpse, see `glimpse`
 SHOWN = "shown"  # how many patches of an image are shown
 LABEL = "label"  # the class of an image
+CODE = "code"  # what an image is made from, a vector of features
+PIXELS = "pixels"  # of an image
 DECISIONS = "decisions"  # all decisions of an utterance to emit a token or to consume a frame
 
 
@@ -49,7 +51,7 @@ def utterances(size: int, device: str) -> Iterator[None]:
 
 @contextmanager
 def images(size: int, device: str) -> Iterator[None]:
-    """Plate images; all glimpses of an image are in the event of their site."""
+    """Plate images; all glimpses of an image are in the event of their site, and so are all of its pixels."""
     with pyro.plate("images", size, dim=-1, device=device):
         yield
 

@@ -82,6 +82,25 @@ class ImageBatch(NamedTuple):
         return ImageBatch(self.source.to(where), self.target.to(where), recorded)
 
 
+class PartlySeenBatch(NamedTuple):
+    """Images of one size of which parts may have been seen, with their labels."""
+
+    source: Tensor  # (B, channels, height, width) uint8
+    target: Tensor  # (B,) int64 labels
+    seen: Tensor  # (B, height, width) bool
+
+    @property
+    def size(self) -> int:
+        return self.target.shape[0]
+
+    @property
+    def symbols(self) -> Tensor:
+        return torch.full((), self.size, device=self.target.device)
+
+    def to(self, where: device | str) -> "PartlySeenBatch":
+        return PartlySeenBatch(*(part.to(where) for part in self))
+
+
 class Batch(Protocol):
     """What training needs of any batch; programs know its fields."""
 

@@ -103,6 +103,10 @@ def _right_labels(run: OpenedRun, images: Any, texts: Sequence[str]) -> tuple[st
     return "accuracy", 1 - wrong
 
 
+def _mean_bits(run: OpenedRun, images: Any, texts: Sequence[str]) -> tuple[str, float]:
+    return "bits", sum(map(float, texts)) / len(texts)
+
+
 def _same_sentences(run: OpenedRun, items: Any, texts: Sequence[str]) -> tuple[str, float]:
     captions = dict(zip(items.part.names, items.part.captions, strict=True))
     right = [
@@ -225,6 +229,25 @@ FAMILIES: dict[str, TinyFamily] = {
         "prior",
         "images",
         _right_labels,
+        together=False,
+    ),
+    "image-vae": TinyFamily(
+        lambda folder: write_idx(folder, side=12),
+        _change_labels,
+        {
+            "network": {
+                **{"glimpses": 2, "patch": 4, "cells": 3, "code": 3, "components": 2, "planes": [4, 4]},
+                **{"hidden": 8},
+            },
+            "training": {"batch_size": 8, "log_every": 1},
+            "optimiser": {"warmup_steps": 1},
+            "decoding": {"particles": 2, "draws": 3, "completed": 4},
+            "stages": ["completion"],
+            "objective": OBJECTIVE,  # the stage's own takes an encoder that was trained before
+        },
+        "encoder",
+        "images",
+        _mean_bits,
         together=False,
     ),
     "caption": TinyFamily(

@@ -1,8 +1,10 @@
 from .categorical import Categorical as Categorical
+from .code_space import CodeSpace as CodeSpace
 from .ctc import CTCSequence as CTCSequence
 from .decisions import Decider as Decider
 from .decisions import Decisions as Decisions
 from .decisions import GridDecisions as GridDecisions
+from .discretised_logistic import DiscretisedLogistic as DiscretisedLogistic
 from .emissions import Emissions as Emissions
 from .emissions import GridEmissions as GridEmissions
 from .glimpses import Glimpses as Glimpses

@@ -1,6 +1,8 @@
 from .alignment import StepwiseAlignment as StepwiseAlignment
 from .captioner import SentenceInformed as SentenceInformed
 from .glimpse import LabelInformed as LabelInformed
+from .image_code import CodeOfImage as CodeOfImage
+from .image_code import CodeOfPart as CodeOfPart
 from .online_alignment import TargetInformed as TargetInformed
 from .places import LabelAwarePlaces as LabelAwarePlaces
 from .places import RankedPlaces as RankedPlaces

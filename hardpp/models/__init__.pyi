@@ -1,6 +1,7 @@
 from .captioner import Captioner as Captioner
 from .ctc import CTC as CTC
 from .glimpse_classifier import GlimpseClassifier as GlimpseClassifier
+from .image_vae import ImageVAE as ImageVAE
 from .latent_alignment import LatentAlignment as LatentAlignment
 from .online_alignment import OnlineAlignment as OnlineAlignment
 from .question_answering import QuestionAnswering as QuestionAnswering

@@ -140,11 +140,17 @@ def initialise(
     run names those of `config` are trusted.
 
     Raises:
-        UsageError: the other run has other symbols, or networks of other sizes.
+        UsageError: the other run has other symbols, or networks of other sizes, or not the guide that is used
+            here without being trained.
         CheckpointError: it is no run.
     """
     other = open_run(folder, "cpu", trust=named_code(dict(config)))
     theirs, ours = _symbols(other.description), _symbols(description)
+    guide = catalogue.family(config.model).guides[config.guide]
+    trains = catalogue.objective(config.objective, config.inference).trains_guide
+    if guide.trained and not trains and config.guide != other.config.guide:
+        what = f"--init-from {folder}: that run has no guide {config.guide}"
+        raise UsageError(what, f"begin with one that has it: {config.objective} trains none")
     if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
         what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"
         raise UsageError(what, "train it on data with the same ones")
@@ -158,7 +164,7 @@ def initialise(
             names = ", ".join(dict.fromkeys(name.partition(".")[0] for name in anew))
             report(f"--init-from {folder}: that run has no {names}, which begin anew")
         # One without weights of its own may hold the model's, which are given.
-        if config.guide == other.config.guide and other.family.guides[config.guide].trained:
+        if config.guide == other.config.guide and guide.trained:
             programs.guide.load_state_dict(other.programs.guide.state_dict())
     except RuntimeError as error:
         there, here = ({"model": which.model, "network": which.network} for which in (other.config, config))

@@ -24,6 +24,7 @@ FAMILIES: dict[str, str] = {
     "glimpse": "hardpp.tasks.glimpse.family:GlimpseFamily",
     "saccader": "hardpp.tasks.saccader.family:SaccaderFamily",
     "masked-image": "hardpp.tasks.masked_image.family:MaskedImageFamily",
+    "image-vae": "hardpp.tasks.image_vae.family:ImageVAEFamily",
     "caption": "hardpp.tasks.caption.family:CaptionFamily",
 }
 

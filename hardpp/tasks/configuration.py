@@ -14,7 +14,7 @@ from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import family, objective_spec, short_name
-from hardpp.tasks.family import Family, Recommended
+from hardpp.tasks.family import Family, GuideSpec, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 from hardpp.tasks.problems import Problems, Wrong
 from hardpp.tasks.stages import KEYS, Planned, planned
@@ -26,8 +26,9 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
     """The configuration that layers (weakest first) make, on top of the preset they name.
 
     A guide that is left out is the one recommended with the objective, if there is one; else the family's
-    first that the objective trains, or its first without parameters where the objective trains none. What
-    the stages of a run are, `hardpp.tasks.stages` says.
+    first that the objective trains, or its first without parameters where the objective trains none. Such an
+    objective also takes a guide that was trained before, by the stage before or by the run of `init_from`.
+    What the stages of a run are, `hardpp.tasks.stages` says.
 
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
@@ -53,10 +54,10 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
 
 # The configuration of each stage. What is wrong with all of them is told once.
 def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
-    configs, wrong, found = [], Problems(), dict[str, Problems]()
+    configs, wrong, found = list[RunConfig](), Problems(), dict[str, Problems]()
     for stage in plan:
         try:
-            configs.append(_resolved(stage))
+            configs.append(_resolved(stage, configs[-1].guide if configs else None))
         except Wrong as error:
             found[stage.name] = error.problems
     everywhere = [each.sentences for each in found.values()] if len(found) == len(plan) else [[]]
@@ -69,19 +70,20 @@ def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
     return configs
 
 
-def _resolved(stage: Planned) -> RunConfig:
+# `before` is the guide of the stage before, whose weights a stage with the same guide takes over.
+def _resolved(stage: Planned, before: str | None = None) -> RunConfig:
     tables, wrong = dict(stage.tables), Problems()
     model = wrong.collect(lambda: family(_name(tables, "model")))
     schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
     wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
     recommended = Recommended()
     if model is not None:
-        recommended, tables = _laid_under(model, tables, stage.name)
+        recommended, tables = _laid_under(model, tables, stage.name, before)
     spec = wrong.collect(lambda: objective_spec(_name(tables, "objective")))
     if model is not None:
         if spec is not None and "guide" not in tables:
             tables["guide"] = _default_guide(model, spec)
-        _check_family(wrong, model, spec, tables)
+        _check_family(wrong, model, spec, tables, before)
     if spec is not None:
         objective = _check_options(wrong, spec, tables, recommended)
         if model is not None and objective is not None and not wrong.sentences:
@@ -115,12 +117,13 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     here = {"data": {"name": "."}} if isinstance(data, Mapping) else {}
     before = tables.pop("before", [])
     own = {key: value for key, value in tables.items() if key != "stage"}
-    _resolved(Planned("", merge([own, here])))
+    guide: str | None = None  # of the stage before
     for stage in before if isinstance(before, list) else []:
         if isinstance(stage, Mapping):
             name = str(stage.get("name", ""))
             parts = {key: value for key, value in stage.items() if key != "name"}
-            _resolved(Planned(name, {**own, **parts, **here}))
+            guide = _resolved(Planned(name, {**own, **parts, **here}), guide).guide
+    _resolved(Planned("", merge([own, here])), guide)
     tables["before"] = before
     model, data = family(_name(tables, "model")), _table(tables, "data")
     if wrong := problems(model.data, data, "data"):
@@ -140,7 +143,9 @@ def _renamed(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # What the family recommends for the data, and the tables on top of all that it lays under them.
-def _laid_under(model: Family, tables: dict[str, Any], stage: str) -> tuple[Recommended, dict[str, Any]]:
+def _laid_under(
+    model: Family, tables: dict[str, Any], stage: str, before: str | None
+) -> tuple[Recommended, dict[str, Any]]:
     name = _table(tables, "data").get("name", "")
     if name == "":
         name = model.data_sets[0]
@@ -150,7 +155,7 @@ def _laid_under(model: Family, tables: dict[str, Any], stage: str) -> tuple[Reco
     above = merge([preset.tables, preset.stages.get(stage, {})])
     if "guide" in tables and "objective" in below:
         guide = model.guides.get(str(tables["guide"]))
-        if (guide is None or guide.trained) and not objective_spec(below["objective"]).declared.trains_guide:
+        if not _goes_with(guide, objective_spec(below["objective"]), tables, before):
             below.pop("objective")  # it does not train the guide that was asked for
     objective = short_name(_name(merge([below, tables]), "objective"))
     options = merge([recommended.options, preset.options])
@@ -160,13 +165,26 @@ def _laid_under(model: Family, tables: dict[str, Any], stage: str) -> tuple[Reco
     return recommended, merge([below, above, tables, {"data": {"name": name}}])
 
 
+# Does a guide go with an objective: has it nothing to train, is that trained, or was it, by the stage before
+# or by another run?
+def _goes_with(
+    guide: GuideSpec | None, spec: ObjectiveSpec, tables: Mapping[str, Any], before: str | None
+) -> bool:
+    earlier = tables.get("init_from") is not None if before is None else tables.get("guide") == before
+    return earlier or spec.declared.trains_guide or not (guide is None or guide.trained)
+
+
 def _default_guide(model: Family, spec: ObjectiveSpec) -> str:
     trained = spec.declared.trains_guide
     return next(name for name, guide in model.guides.items() if guide.trained == trained)
 
 
 def _check_family(
-    wrong: Problems, model: Family, spec: ObjectiveSpec | None, tables: Mapping[str, Any]
+    wrong: Problems,
+    model: Family,
+    spec: ObjectiveSpec | None,
+    tables: Mapping[str, Any],
+    before: str | None,
 ) -> None:
     guide = _name(tables, "guide")
     if (preset := _name(tables, "preset")) not in model.presets:
@@ -174,7 +192,7 @@ def _check_family(
     if guide not in model.guides:
         if spec is not None or "guide" in tables:  # what is left out goes by the objective
             wrong.add(unknown("guide", guide, model.guides))
-    elif spec is not None and not spec.declared.trains_guide and model.guides[guide].trained:
+    elif spec is not None and not _goes_with(model.guides[guide], spec, tables, before):
         objective, default = _name(tables, "objective"), _default_guide(model, spec)
         instead = f"leave --guide out or give {default}, not {guide}"
         wrong.add(f"objective {objective!r} trains no guide: {instead}")

@@ -7,7 +7,6 @@ from typing import Any
 from hardpp.errors import DataError
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select
 from hardpp.tasks.opened_run import Animations, Figures, OpenedRun, Report
-from hardpp.types import ImageBatch
 
 # Of an image the name of its file, what draws it (with `shown=`, only so many glimpses), and their number.
 Drawing = tuple[str, Callable[..., Any], int]
@@ -36,7 +35,7 @@ class ImageRun(OpenedRun):
                 )
         return select(images, part, limit)
 
-    def _batch(self, items: SelectedImages) -> ImageBatch:
+    def _batch(self, items: SelectedImages) -> Any:
         batch, _ = items.batch()
         return batch.to(self.device)
 

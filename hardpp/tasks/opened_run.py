@@ -217,7 +217,7 @@ class OpenedRun(ABC):
         forms = self.family.alignment_forms
         if form not in [*forms] or forms[form].files != files:
             what = f"model {self.family.name} has no alignments in the form {form!r}"
-            raise UsageError(what, f"give --format {' or '.join(forms)}")
+            raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
 
     # What each family answers; options are of its schema of decoding.
     @abstractmethod

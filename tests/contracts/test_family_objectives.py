@@ -38,7 +38,8 @@ def train(run: TinyRun, out: Path, objective: str, *more: str) -> tuple[int, str
 def resolved(run: TinyRun, objective: str) -> RunConfig | None:
     """The configuration of such a training; None if it is refused."""
     try:
-        return resolve([{"model": run.name, "objective": objective, "data": {"name": str(run.data)}}])
+        given = {"model": run.name, "objective": objective, "data": {"name": str(run.data)}}
+        return resolve([run.tiny.settings, given])
     except UsageError:
         return None
 

@@ -195,6 +195,20 @@ def test_a_recommended_objective_makes_way_for_the_users() -> None:
         chosen(objective="exact", guide="variational")
 
 
+def test_an_objective_that_trains_no_guide_takes_one_that_was_trained_before() -> None:
+    tables = {"model": "question-answering", "objective": "elbo", "guide": "variational"}
+    run = resolve([{**tables, "then": ["exact guide=variational"]}])
+    assert [(stage.objective, stage.guide) for stage in run.stages()] == [
+        ("elbo", "variational"),
+        ("exact", "variational"),
+    ]
+    begun = resolve([{**tables, "objective": "exact", "init_from": "/somewhere"}])
+    assert (begun.objective, begun.guide) == ("exact", "variational")
+    for objective, guide in (("enum", "prior"), ("exact", "prior")):
+        with pytest.raises(UsageError, match="trains no guide"):
+            resolve([{**tables, "objective": objective, "guide": guide, "then": ["exact guide=variational"]}])
+
+
 def test_one_particle_is_compared_with_what_the_family_has() -> None:
     def baseline(model: str, **inference: object) -> object:
         found = resolve([{"model": model, "objective": "elbo", "inference": inference}])

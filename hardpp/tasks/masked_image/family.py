@@ -29,12 +29,12 @@ from hardpp.tasks.family import (
     prior_guide,
 )
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
-from hardpp.tasks.masked_image.data import MaskedImageData
 from hardpp.tasks.masked_image.evaluation import AT_ONCE
 from hardpp.tasks.masked_image.looking import MaskedImageDecoding
 from hardpp.tasks.masked_image.network import MaskedImageOptions, MaskedImageParts, masked_image_parts
 from hardpp.tasks.masked_image.run import MaskedImageRun
 from hardpp.tasks.opened_run import Report
+from hardpp.tasks.picture_data import PictureData
 from hardpp.types import ImageBatch, Need
 
 DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
@@ -62,7 +62,7 @@ class MaskedImageFamily(Family):
         "an image is classified from a few patches anywhere, for designing glimpses (Harvey et al. 2019)"
     )
     unit = "an image"
-    data = MaskedImageData
+    data = PictureData
     network = MaskedImageOptions
     decoding = MaskedImageDecoding
     description = ImagesDescription
@@ -129,7 +129,7 @@ class MaskedImageFamily(Family):
         sums: tuple[Need, ...] = ("marginal", "enumerable", "relaxable")
         return {**dict.fromkeys(sums, _NO_SUM), "emission-counts": _NO_EMISSIONS, "policy": _NO_POLICY}
 
-    def load(self, config: MaskedImageData, report: Report) -> LabelledImages:
+    def load(self, config: PictureData, report: Report) -> LabelledImages:
         images = corpora.corpus(config.name, config.options(), report)
         return images._replace(train=first_images(images.train, config.train_limit))
 

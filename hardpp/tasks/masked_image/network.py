@@ -5,25 +5,17 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from hardpp.config import Section
-from hardpp.errors import UsageError
 from hardpp.models.masked_classifier import MaskedClassifier
 from hardpp.nn.masked_image_network import MaskedImageNetwork
-from hardpp.ops.patch_grid import PatchGrid
 from hardpp.tasks.labelled_images import ImagesDescription
+from hardpp.tasks.patch_options import PatchOptions
 
 _MANY = 1.5  # times the pixels of an image
 
 
-class MaskedImageOptions(Section):
+class MaskedImageOptions(PatchOptions):
     """What a glimpse is, where it may be, and sizes of the network."""
 
-    glimpses: int = Field(5, ge=1, description="the most patches of an image that are shown")
-    patch: int = Field(12, ge=1, description="pixels a side of a patch")
-    cells: int = Field(13, ge=1, description="places a side; the first and the last lie at the borders")
-    last: int | None = Field(
-        None, ge=0, description="the first pixel of the last patch, where that is not at the border"
-    )
     many: bool = Field(
         False, description="show up to as many patches as have one and a half times the pixels of an image"
     )
@@ -31,28 +23,6 @@ class MaskedImageOptions(Section):
         16, ge=1, description="of the first layer; later ones have up to four times as many"
     )
     hidden: int = Field(256, ge=1, description="features before the last layer")
-
-    def grid(self, description: ImagesDescription) -> PatchGrid:
-        """The places on images as described.
-
-        Raises:
-            UsageError: images are not square, or patches and places do not fit on them.
-        """
-        _, height, width = description.size
-        if height != width:
-            raise UsageError(f"images of {height} by {width} pixels: glimpses are designed on square ones")
-        if self.patch > height:
-            raise UsageError(f"network.patch: {self.patch} pixels are more than the {height} of an image")
-        room = height - self.patch
-        last = room if self.last is None else self.last
-        if last > room:
-            raise UsageError(
-                f"network.last: a patch of {self.patch} pixels that begins at {last} ends outside of "
-                f"{height} pixels"
-            )
-        if self.cells > last + 1:
-            raise UsageError(f"network.cells: there are {last + 1} different places a side, not {self.cells}")
-        return PatchGrid(height, self.patch, self.cells, self.last)
 
 
 class MaskedImageParts(NamedTuple):
@@ -62,11 +32,8 @@ class MaskedImageParts(NamedTuple):
 
 
 def masked_image_parts(options: MaskedImageOptions, description: ImagesDescription) -> MaskedImageParts:
-    """Makes the model; a UsageError as for `MaskedImageOptions.grid`, or if there are too many glimpses."""
-    grid, channels = options.grid(description), description.size[0]
-    glimpses = options.glimpses
-    if glimpses > grid.places:
-        raise UsageError(f"network.glimpses: {glimpses} glimpses cannot be at {grid.places} places")
+    """Makes the model; a UsageError as for `PatchOptions.grid`."""
+    grid, channels, glimpses = options.grid(description), description.size[0], options.glimpses
     if options.many:
         glimpses = max(glimpses, min(grid.places, ceil(_MANY * grid.size**2 / grid.patch**2)))
     network = MaskedImageNetwork(

@@ -1,4 +1,4 @@
-"""Which images a classifier of partly seen images is trained on."""
+"""Which images a model is trained on: corpora of one size, and pictures of any size that are read at one."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from hardpp.config import DataConfig
 from hardpp.data.images.corpora import ImageOptions
 
 
-class MaskedImageData(DataConfig):
+class PictureData(DataConfig):
     """Which images, and how those to train on are changed from epoch to epoch."""
 
     side: int | None = Field(
