@@ -7,8 +7,8 @@
 Of each seed:
 
     classifier    a run of masked-image; its calibration by number of patches
-    search        places of a few test images from coarse to fine, and by judging all: the same? how many passes?
-    completion    the same images by retrieval, by enumeration of the training images, and by a run of image-vae
+    search        places of a few test images from coarse to fine, and by judging all: are they the same?
+    completion    these images by retrieval, by enumeration of training images, and by a run of image-vae
     policies      accuracy after each glimpse on test images: designed, random, centre, and a learnt policy
     teaching      a learnt policy taught by a share of designed sequences, by central ones, and by none: after
                   how many steps is the dev bound within .01 nats of where the untaught one ends?
@@ -337,9 +337,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--train", type=int, default=20_000, help="training images")
-    parser.add_argument(
-        "--classifier-epochs", type=int, default=12, help="of its second stage; the first has a quarter"
-    )
+    parser.add_argument("--classifier-epochs", type=int, default=12, help="the first stage has a quarter")
     parser.add_argument("--policy-epochs", type=int, default=20)
     parser.add_argument("--calibrated", type=int, default=5000, help="test images of the calibration")
     parser.add_argument("--searched", type=int, default=20, help="test images of search and completion")
