@@ -3,6 +3,7 @@ from .ctc import CTC as CTC
 from .glimpse_classifier import GlimpseClassifier as GlimpseClassifier
 from .image_vae import ImageVAE as ImageVAE
 from .latent_alignment import LatentAlignment as LatentAlignment
+from .masked_classifier import MaskedClassifier as MaskedClassifier
 from .online_alignment import OnlineAlignment as OnlineAlignment
 from .question_answering import QuestionAnswering as QuestionAnswering
 from .saccader import DenseClassifier as DenseClassifier
