@@ -5,6 +5,7 @@ from .decisions import Decider as Decider
 from .decisions import Decisions as Decisions
 from .decisions import GridDecisions as GridDecisions
 from .discretised_logistic import DiscretisedLogistic as DiscretisedLogistic
+from .distinct_places import DistinctPlaces as DistinctPlaces
 from .emissions import Emissions as Emissions
 from .emissions import GridEmissions as GridEmissions
 from .glimpses import Glimpses as Glimpses

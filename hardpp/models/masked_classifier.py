@@ -13,8 +13,6 @@ Shapes: B images, G glimpses, V labels, L places; height x width the image; ... 
 left.
 """
 
-from typing import NamedTuple
-
 import pyro
 import torch
 from pyro.nn import PyroModule
@@ -22,7 +20,7 @@ from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.categorical import Categorical
-from hardpp.distributions.glimpses import Glimpses
+from hardpp.distributions.distinct_places import DistinctPlaces
 from hardpp.distributions.location_spaces import GridSpace, WindowPlaces
 from hardpp.ops.patch_grid import PatchGrid
 from hardpp.types import ImageBatch
@@ -66,10 +64,9 @@ class MaskedClassifier(PyroModule):
         size, patch, cells, last = self.grid
         return GridSpace(cells, windows=WindowPlaces(size, size, patch, last))
 
-    def policy(self, images: Tensor) -> Glimpses:
+    def policy(self, images: Tensor) -> DistinctPlaces:
         """The distribution of the locations of images (B, channels, height, width)."""
-        anywhere = _Anywhere(self.grid.places, images.device)
-        return Glimpses(anywhere, self.space, self.glimpses, len(images), revisits=False)
+        return DistinctPlaces(self.grid.places, self.glimpses, len(images), images.device)
 
     def sample_locations(self, images: Tensor, draws: int = 1) -> Tensor:
         """Draws of the locations, (draws, B, G)."""
@@ -97,19 +94,3 @@ class MaskedClassifier(PyroModule):
         return torch.stack(
             [self.logits(images, self.seen(locations, count)) for count in counts], -2
         ).log_softmax(-1)
-
-
-class _Anywhere(NamedTuple):
-    """A `hardpp.distributions.glimpses.Policy` to which all places are alike."""
-
-    places: int
-    device: torch.device
-
-    def parameters(self, value: Tensor) -> Tensor:
-        return torch.zeros(*value.shape, self.places, device=self.device)
-
-    def start(self, rows: torch.Size) -> torch.Size:
-        return rows
-
-    def step(self, state: torch.Size, last: Tensor | None) -> tuple[Tensor, torch.Size]:
-        return torch.zeros(*state, self.places, device=self.device), state
