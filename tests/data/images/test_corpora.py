@@ -33,11 +33,11 @@ def test_every_name_is_a_corpus(name: str, fetched: list[str]) -> None:
     assert len(found.classes) == 10
     assert [len(part) for part in (found.train, found.dev, found.test)] == [37, 3, 10]
     sides = {"mnist": 28, "fashion-mnist": 28, "cluttered-mnist": 60, "translated-mnist": 60}
-    side = {**sides, "mnist-64": 64, "mnist-112": 112}.get(name, 100)
+    side = {**sides, "mnist-64": 64, "mnist-112": 112, corpora.CLOTHES: 60}.get(name, 100)
     for part in (found.train, found.test):
         assert part.size == (1, side, side)
         assert part.read([0]).pixels.shape == (1, 1, side, side)
-    assert fetched == ["fashion-mnist" if name == "fashion-mnist" else "mnist"]
+    assert fetched == ["fashion-mnist" if "fashion" in name else "mnist"]
 
 
 def test_the_default_and_the_options(fetched: list[str]) -> None:
