@@ -129,4 +129,7 @@ def test_settings_shown_for_glimpses_exist() -> None:
             assert str(network[name.strip("`")]).lower() == value.strip("`")
     for word in re.findall(r"--set ([\w.]+=[^`\s]+)`?", GLIMPSES):
         family, objective = ("caption", "exact") if "kernels" in word else ("glimpse", "rws")
-        resolve([{"model": family, "objective": objective}, parse_setting(word)])
+        top = {"model": family, "objective": objective}
+        if "sequences" in word or "supervision" in word:
+            top |= {"guide": "replay", "data": {"sequences": "sequences.txt"}}
+        resolve([top, parse_setting(word)])

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from hardpp.config import DataConfig
+from hardpp.data.images.celeba_hq import DEFAULT
 from hardpp.data.images.corpora import ImageOptions
 
 
@@ -18,6 +19,7 @@ class PictureData(DataConfig):
     augment: bool = Field(True, description="pictures to train on are cropped anew in every epoch")
     smallest_area: float = Field(0.5, gt=0, le=1, description="of a crop, as a share of the picture")
     flip: bool = Field(True, description="half of the crops are mirrored")
+    attribute: str = Field(DEFAULT, description="of faces with attributes: which is the label")
     workers: int = Field(0, ge=0, le=256, description="processes that make batches ahead of training")
     on_bad: Literal["stop", "skip"] = Field("stop", description="at a picture that cannot be read")
 
@@ -29,5 +31,6 @@ class PictureData(DataConfig):
             augment=self.augment,
             smallest_area=self.smallest_area,
             flip=self.flip,
+            attribute=self.attribute,
             on_bad=self.on_bad,
         )
