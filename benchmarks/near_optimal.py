@@ -180,7 +180,8 @@ class Benchmark:
         return path
 
     def _design(self) -> dict[str, Any]:
-        return {"glimpses": self.arguments.grid["glimpses"], "completions": self.arguments.completions}
+        few, first = self.arguments.completions, self.arguments.first
+        return {"glimpses": self.arguments.grid["glimpses"], "completions": few, "first": first}
 
     def _train(self, name: str, model: str, settings: Mapping[str, Any], **given: Any) -> Any:
         data = {"data": {"train_limit": self.arguments.train}}
@@ -324,7 +325,7 @@ QUICK: dict[str, Any] = {
     "grid": {"glimpses": 2, "patch": 4, "cells": 3},
     "networks": ["relu"],
     **{"classifier_epochs": 1, "policy_epochs": 1, "calibrated": 20, "searched": 2, "enumerated": 20},
-    **{"test": 4, "supervised": 4, "completions": 6},
+    **{"test": 4, "supervised": 4, "completions": 6, "first": 6},
 }
 
 
@@ -346,6 +347,7 @@ def main() -> None:
     parser.add_argument("--supervised", type=int, default=400, help="training images with sequences")
     parser.add_argument("--supervision", type=float, default=1.28, help="64 x the share of these images")
     parser.add_argument("--completions", type=int, default=100)
+    parser.add_argument("--first", type=int, default=1000, help="completions before the first glimpse")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/near-optimal"))
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of all runs")

@@ -41,6 +41,7 @@ class LearnedCompletion:
         prior: log-probability of codes (N, D) under the decoder's prior, (N,); with it draws are weighed, and
             without it all weigh the same.
         device: where the networks are. Images may be elsewhere; their completions are where they are.
+        first: how many draws where nothing was seen; None: N.
     """
 
     def __init__(
@@ -50,10 +51,13 @@ class LearnedCompletion:
         draws: int = 100,
         prior: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str = "cpu",
+        *,
+        first: int | None = None,
     ):
         if draws < 1:
             raise ValueError(f"expected at least 1 draw, got {draws}")
         self.encode, self.decode, self.draws, self.prior = encode, decode, draws, prior
+        self.first = draws if first is None else first
         self.device = torch.device(device)
 
     @torch.no_grad()
@@ -64,13 +68,14 @@ class LearnedCompletion:
         codes = self.encode(blank.unsqueeze(0), mask.unsqueeze(0))
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
-            code = codes.sample((self.draws,)).reshape(self.draws, -1)
+            draws = self.draws if bool(seen.any()) else self.first
+            code = codes.sample((draws,)).reshape(draws, -1)
         decoded = self.decode(code)
         whole = decoded.mean.round().clamp(0, 255).to(torch.uint8)
-        log_weights = code.new_zeros(self.draws, dtype=torch.float64)
+        log_weights = code.new_zeros(draws, dtype=torch.float64)
         if self.prior is not None:
             agrees = (decoded.log_prob(blank) * mask).double().sum((1, 2, 3))
-            log_q = codes.log_prob(code.unsqueeze(1) if codes.batch_shape else code).reshape(self.draws)
+            log_q = codes.log_prob(code.unsqueeze(1) if codes.batch_shape else code).reshape(draws)
             log_weights = self.prior(code).double() + agrees - log_q.double()
         whole = torch.where(mask, blank, whole)
         return Completions(whole.to(pixels.device), log_weights.to(pixels.device))

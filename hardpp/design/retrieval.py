@@ -38,6 +38,7 @@ class Retrieval:
         read: reads images by number.
         size: D.
         completions: N.
+        first: how many where nothing was seen; None: N.
         candidates: M; where D is not more, all images are candidates, and there is no proposal.
         components: F.
         deviation: s, of the noise with which pixels are seen, in grey values from 0 to 255.
@@ -54,6 +55,7 @@ class Retrieval:
         size: int,
         *,
         completions: int = 100,
+        first: int | None = None,
         candidates: int = 1000,
         components: int = 64,
         deviation: float = 20.0,
@@ -63,6 +65,7 @@ class Retrieval:
             raise DataError(f"a database of {size} images has nothing to complete others with")
         self.read, self.size, self.deviation = read, size, deviation
         self.completions, self.candidates = completions, candidates
+        self.first = completions if first is None else first
         self.least = min(least, completions, size)
         self._components: tuple[Tensor, Tensor, Tensor] | None = None
         if size > candidates:
@@ -76,8 +79,8 @@ class Retrieval:
         """
         generator = torch.Generator().manual_seed(seed)
         if not seen.any():
-            drawn = torch.randperm(self.size, generator=generator)[: self.completions]
-            return Completions(self.read(drawn.tolist()), torch.zeros(len(drawn), dtype=torch.float64))
+            drawn = torch.randperm(self.size, generator=generator)[: self.first]
+            return Completions(self._read_all(drawn.tolist()), torch.zeros(len(drawn), dtype=torch.float64))
         at = seen.expand(pixels.shape).flatten().nonzero().squeeze(-1)
         there = pixels.flatten()[at].float()
         numbers, log_odds = self._candidates(there, at, generator)

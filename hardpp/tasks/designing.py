@@ -43,6 +43,9 @@ class DesignOptions(Section):
         le=1_000_000,
         description="whole images that what was seen is completed to at a glimpse",
     )
+    first: int = Field(
+        1000, ge=2, le=1_000_000, description="completions before the first glimpse, which is designed once"
+    )
     database: int | None = Field(
         None,
         ge=2,
@@ -135,8 +138,8 @@ class CompletingRun(ABC):
     """An opened run whose model completes partly seen images."""
 
     @abstractmethod
-    def completion(self, draws: int) -> Completion:
-        """What completes images by so many draws of the run's guide."""
+    def completion(self, draws: int, *, first: int | None = None) -> Completion:
+        """What completes images by so many draws of the run's guide, or, where nothing was seen, by `first`."""
 
 
 def _checked(options: Mapping[str, Any]) -> DesignOptions:

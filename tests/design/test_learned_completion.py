@@ -174,6 +174,13 @@ def test_the_state_of_random_numbers_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_where_nothing_was_seen_there_may_be_more() -> None:
+    completion = LearnedCompletion(posterior, pixels_of, 3, first=7)
+    nothing = torch.zeros_like(SEEN)
+    assert len(completion.complete(IMAGE, nothing, seed=1).pixels) == 7
+    assert len(completion.complete(IMAGE, SEEN, seed=1).log_weights) == 3
+
+
 def test_no_draws_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 draw, got 0"):
         LearnedCompletion(posterior, pixels_of, 0)

@@ -20,7 +20,7 @@ OWN: dict[str, Any] = {
     "training": {"batch_size": 8, "log_every": 1, "max_epochs": 1},
     "optimiser": {"warmup_steps": 1},
 }
-FEW = ("--completions", "8", "--glimpses", "2", "--deviation", "60")
+FEW = ("--completions", "8", "--first", "8", "--glimpses", "2", "--deviation", "60")
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_entropies_are_those_of_the_network(run: Path) -> None:
     train = opened._load(None, lambda text: None).train
     from hardpp.tasks.designing import DesignOptions
 
-    made = designer(opened, DesignOptions(completions=6, exhaustive=True), "retrieval", train)
+    made = designer(opened, DesignOptions(completions=6, first=6, exhaustive=True), "retrieval", train)
     pixels = items.batch()[0].source[0]
     (step,) = made.design(pixels, 1)
     completions = made.completion.complete(pixels, torch.zeros(12, 12, dtype=torch.bool), 0)

@@ -36,11 +36,14 @@ SHOWN = 6  # completions in a plot
 class ImageVAERun(ImageRun, CompletingRun):
     """A run on images; items are `SelectedImages` of one part."""
 
-    def completion(self, draws: int = 100, *, weighted: bool = False) -> LearnedCompletion:
+    def completion(
+        self, draws: int = 100, *, first: int | None = None, weighted: bool = False
+    ) -> LearnedCompletion:
         """What completes images that are seen in part, as `hardpp.design.completion.Completion` says.
 
         Args:
             draws: completions of an image.
+            first: the same where nothing was seen; None: as many.
             weighted: weigh them by the prior, what was seen and the partial encoder, or all the same.
 
         Raises:
@@ -51,7 +54,7 @@ class ImageVAERun(ImageRun, CompletingRun):
         if codes is None:
             raise UsageError("this run completes no images: it has no partial encoder", "train both stages")
         prior = model.standard.log_prob if weighted else None
-        return LearnedCompletion(codes, model.pixels, draws, prior, self.device)
+        return LearnedCompletion(codes, model.pixels, draws, prior, self.device, first=first)
 
     def _batch(self, items: SelectedImages) -> PartlySeenBatch:
         rows = range(len(items.indices))

@@ -91,7 +91,7 @@ def designer(
     completing = (
         _of_database(completion, options, train)
         if isinstance(completion, str)
-        else completion.completion(options.completions)
+        else completion.completion(options.completions, first=options.first)
     )
     return Designer(
         model.grid, completing, classifier(model, run.device), coarse_to_fine=not options.exhaustive
@@ -173,6 +173,7 @@ def _of_database(kind: str, options: DesignOptions, train: ImagePart) -> Complet
         read,
         len(images),
         completions=options.completions,
+        first=options.first,
         candidates=10 * options.completions,
         deviation=options.deviation,
         least=options.effective,
