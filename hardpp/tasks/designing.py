@@ -139,7 +139,7 @@ class CompletingRun(ABC):
 
     @abstractmethod
     def completion(self, draws: int, *, first: int | None = None) -> Completion:
-        """What completes images by so many draws of the run's guide, or, where nothing was seen, by `first`."""
+        """What completes images by so many draws of the run's guide; where nothing was seen, by `first`."""
 
 
 def _checked(options: Mapping[str, Any]) -> DesignOptions:
