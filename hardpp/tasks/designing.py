@@ -36,7 +36,9 @@ Watch = Callable[[Designed], None]
 class DesignOptions(Section):
     """How glimpses are designed."""
 
-    glimpses: int = Field(5, ge=1, le=10_000, description="glimpses an image")
+    glimpses: int | None = Field(
+        None, ge=1, le=10_000, description="how many an image [as many as the run was trained on]"
+    )
     completions: int = Field(
         100,
         ge=2,

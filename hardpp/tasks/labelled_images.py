@@ -33,6 +33,7 @@ class SelectedImages(NamedTuple):
     names: list[str]
     classes: tuple[str, ...]
     part_name: str = "test"  # train, dev or test
+    data: str = ""  # what the images are called
 
     def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
         """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
@@ -59,7 +60,7 @@ def select(images: LabelledImages, part: str | None, limit: int | None) -> Selec
     selected: ImagePart = getattr(images, part)
     indices = list(range(len(selected)))[:limit]
     names = image_names(selected, part)
-    return SelectedImages(selected, indices, list(names[:limit]), images.classes, part)
+    return SelectedImages(selected, indices, list(names[:limit]), images.classes, part, images.name)
 
 
 def batches(

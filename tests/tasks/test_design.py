@@ -68,7 +68,7 @@ def test_another_design_does_not_go_on(run: Path, tmp_path: Path) -> None:
     before = out.read_bytes()
     same = ("design", run, "--part", "train", "--limit", "4", "--out", out)
     assert "configuration is" in fail(2, *same, *FEW, "--seed", "1")
-    assert "glimpses is 2, and 3 is wanted" in fail(2, *same, *FEW, "--glimpses", "3")
+    assert "glimpses is 2, and 1 is wanted" in fail(2, *same, *FEW, "--glimpses", "1")
     assert "part is train, and test is wanted" in fail(2, *same, *FEW, "--part", "test")
     assert out.read_bytes() == before
 
@@ -144,7 +144,7 @@ def test_sequences_are_looked_at(run: Path, tmp_path: Path) -> None:
     [
         (("--completion", "nowhere"), 4, "nowhere"),
         (("--completions", "1"), 2, "1 is not in the range 2<=x"),
-        (("--glimpses", "10"), 2, "10 cannot be at 9 places"),
+        (("--glimpses", "3"), 2, "this run was trained on up to 2"),
         (("--database", "1"), 2, "1 is not in the range x>=2"),
         (("--part", "all"), 2, "one by one"),
     ],
@@ -161,7 +161,7 @@ def test_sequences_of_others_are_refused(run: Path, tmp_path: Path) -> None:
     design(run, path)
     some = ("evaluate", run, "--sequences", path)
     assert "part train, and these have test" in fail(3, *some)
-    assert "has no sequence of 'train/4', nor of 1 others" in fail(
+    assert "has no sequence of 'train/4', which is asked about, nor of 1 others" in fail(
         3, *some, "--part", "train", "--limit", "6"
     )
     text = path.read_text()

@@ -49,6 +49,7 @@ def design(
 
     See `hardpp.tasks.designing.DesigningRun.design`; `train` are the run's training images.
     """
+    glimpses = glimpses_of(run, options)
     made = designer(run, options, completion, train)
     header = header_of(run, items, options, completion)
     images, files = still(items.part), file_names(items.names)
@@ -60,7 +61,7 @@ def design(
             if name in writer.names:
                 continue
             pixels = images.read([index]).pixels[0]
-            found = made.design(pixels, options.glimpses, options.seed, options.budget)
+            found = made.design(pixels, glimpses, options.seed, options.budget)
             steps.append(found)
             watch(Designed(name, file, old + len(steps), total, partial(maps, made, found)))
             corners = made.grid.corners(torch.tensor([step.place for step in found], dtype=torch.int64))
@@ -83,11 +84,9 @@ def designer(
         train: the run's training images.
 
     Raises:
-        UsageError: no such completion, or more glimpses than places.
+        UsageError: no such completion.
     """
     model: Any = run.programs.model
-    if options.glimpses > model.grid.places:
-        raise UsageError(f"--glimpses: {options.glimpses} cannot be at {model.grid.places} places")
     completing = (
         _of_database(completion, options, train)
         if isinstance(completion, str)
@@ -96,6 +95,16 @@ def designer(
     return Designer(
         model.grid, completing, classifier(model, run.device), coarse_to_fine=not options.exhaustive
     )
+
+
+def glimpses_of(run: OpenedRun, options: DesignOptions) -> int:
+    """How many glimpses are designed; a UsageError if the run was not trained on as many."""
+    model: Any = run.programs.model
+    asked: int = options.glimpses or run.network.glimpses
+    if asked > model.glimpses:
+        what = f"--glimpses: {asked} are asked for, and this run was trained on up to {model.glimpses}"
+        raise UsageError(what, "train one with more network.glimpses")
+    return asked
 
 
 def classifier(model: Any, device: torch.device) -> Classifier:
@@ -123,9 +132,9 @@ def header_of(
         patch=grid.patch,
         cells=grid.cells,
         last=int(grid.starts[-1]),
-        glimpses=options.glimpses,
-        fewest=0 if options.budget else options.glimpses,
-        data=str(run.config.data.name),
+        glimpses=glimpses_of(run, options),
+        fewest=0 if options.budget else glimpses_of(run, options),
+        data=items.data,
         part=items.part_name,
         fingerprint=designed_for(items.part).fingerprint(),
         configuration=sha256_of_json([own, _weights(run), by])[:16],

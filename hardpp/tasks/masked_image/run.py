@@ -110,13 +110,14 @@ class MaskedImageRun(ImageRun, DesigningRun):
         names: Sequence[str],
     ) -> Figures:
         from hardpp.diagnostics.information_plot import information_figure
-        from hardpp.tasks.masked_image.design import designer
+        from hardpp.tasks.masked_image.design import designer, glimpses_of
 
+        glimpses = glimpses_of(self, options)
         made = designer(self, options, completion, self._load(None, lambda text: None).train)
         files, grid = file_names(items.names), made.grid
         for row in named_items(items.names, names, count, "images"):
             batch, boxes = items.batch(slice(row, row + 1))
-            steps = made.design(batch.source[0], options.glimpses, options.seed, options.budget)
+            steps = made.design(batch.source[0], glimpses, options.seed, options.budget)
             corners = grid.corners(torch.tensor([step.place for step in steps]))
             maps = [step.map_of(step.information.expected_entropy, grid.places) for step in steps]
             yield (
