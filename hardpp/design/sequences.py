@@ -24,6 +24,7 @@ Shapes: N completions, L places, T glimpses, C channels, V classes.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -140,7 +141,7 @@ class Designer:
                 judged.judge(running, count)
                 running = judged.close(running, count)
                 around = torch.cat([self.grid.around(place, 1) for place in running]).unique()
-                near = [place for place in around.tolist() if free[place] and place not in judged.log_p]
+                near = [place for place in around.tolist() if free[place] and place not in judged.done]
                 if not near:
                     break
                 running = [*running, *near]
@@ -161,42 +162,37 @@ class _Judged:
     def __init__(self, designer: Designer, completions: Completions, seen: Tensor):
         self.designer, self.completions, self.seen = designer, completions, seen
         self.count, self.passes = len(completions.pixels), 0
-        self.log_p: dict[int, Tensor] = {}  # (n, V) by place
+        self.done: dict[int, int] = {}  # by how many completions a place was judged
+        self.log_p: dict[int, Tensor] = {}  # (N, V) by place
         self._alike: dict[int, Tensor] = {}  # (N,) the first completion that looks the same there
 
     def judge(self, places: list[int], count: int) -> None:
         """Makes the predictions of places by the first `count` completions, as far as they are missing."""
-        wanted = {place: self._missing(place, count) for place in places}
-        pairs = [(int(n), place) for place, numbers in wanted.items() for n in numbers]
-        if pairs:
-            numbers, where = (torch.tensor(each) for each in zip(*pairs, strict=True))
-            masks = self.designer.grid.mask(where) | self.seen
-            found = self.designer.predictions(self.completions.pixels[numbers], masks)
-            self.passes += len(pairs)
-            rows = dict(zip(wanted, found.split([len(numbers) for numbers in wanted.values()]), strict=True))
-        else:
-            rows = {}
-        for place, numbers in wanted.items():
-            self._add(place, count, numbers, rows.get(place))
+        places = [place for place in places if self.done.get(place, 0) < count]
+        if not places:
+            return
+        wanted = [self._missing(place, count) for place in places]
+        where = torch.cat(
+            [torch.full_like(numbers, place) for place, numbers in zip(places, wanted, strict=True)]
+        )
+        numbers = torch.cat(wanted)
+        masks = self.designer.grid.mask(where) | self.seen
+        found = self.designer.predictions(self.completions.pixels[numbers], masks)
+        self.passes += len(numbers)
+        for place, of_place, new in zip(places, wanted, found.split([*map(len, wanted)]), strict=True):
+            log_p = self.log_p.setdefault(place, new.new_zeros(self.count, new.shape[-1]))
+            log_p[of_place] = new
+            before = self.done.get(place, 0)
+            log_p[before:count] = log_p[self._alike[place][before:count]]
+            self.done[place] = count
 
     # The completions, of the first `count`, whose looks at a place have no prediction yet.
     def _missing(self, place: int, count: int) -> Tensor:
         if place not in self._alike:
             at = self.designer.grid.mask(torch.tensor(place))
             self._alike[place] = _first_alike(self.completions.pixels[..., at].flatten(1))
-        done = len(self.log_p.get(place, ()))
-        alike = self._alike[place]
-        return torch.tensor([n for n in range(done, count) if alike[n] == n], dtype=torch.int64)
-
-    def _add(self, place: int, count: int, numbers: Tensor, found: Tensor | None) -> None:
-        before = self.log_p.get(place)
-        done = 0 if before is None else len(before)
-        if count <= done:
-            return
-        row = {int(n): found[k] for k, n in enumerate(numbers)} if found is not None else {}
-        alike = self._alike[place][done:count].tolist()
-        new = [row[n] if n in row else self.log_p[place][n] for n in alike]
-        self.log_p[place] = torch.stack(new) if before is None else torch.cat([before, torch.stack(new)])
+        numbers = torch.arange(self.done.get(place, 0), count)
+        return numbers[self._alike[place][numbers] == numbers]
 
     def information(self, places: list[int], count: int) -> Information:
         """What is expected of places, by the first `count` completions."""
@@ -212,7 +208,7 @@ class _Judged:
 
     def step(self) -> Step:
         """The best of the places that all completions have judged."""
-        places = sorted(place for place, log_p in self.log_p.items() if len(log_p) == self.count)
+        places = sorted(place for place, done in self.done.items() if done == self.count)
         information = self.information(places, self.count)
         return Step(places[information.best], torch.tensor(places), information, self.passes)
 
@@ -225,9 +221,9 @@ def _counting(completions: Completions, seed: int) -> Completions:
     return Completions(completions.pixels[mixed], completions.log_weights[mixed].double())
 
 
-# Of each row (N, .) the number of the first that is equal to it, (N,).
+# Of each row (N, .) uint8 the number of the first that is equal to it, (N,).
 def _first_alike(rows: Tensor) -> Tensor:
-    _, group = rows.unique(dim=0, return_inverse=True)
-    first = torch.full((int(group.max()) + 1,), len(rows))
-    first.scatter_reduce_(0, group, torch.arange(len(rows)), "amin")
-    return first[group]
+    bytes_of_rows = np.ascontiguousarray(rows.cpu().numpy())
+    wholes = bytes_of_rows.view(np.dtype((np.void, bytes_of_rows.shape[1]))).squeeze(1)
+    _, first, group = np.unique(wholes, return_index=True, return_inverse=True)
+    return torch.from_numpy(first[group])

@@ -178,3 +178,24 @@ def test_a_sequence_ends_where_little_is_left_to_learn() -> None:
     ended = chooser.design(images[3], 6, budget=budget)
     assert [step.place for step in ended] == [step.place for step in whole[: len(ended)]]
     assert len(ended) == next(g for g, gain in enumerate(gains) if gain < budget)
+
+
+def test_completions_that_look_the_same_are_classified_once() -> None:
+    """Sixteen places of scenes that differ in four of them, and in a second one only."""
+    images, label = scenes(24, 4, 0)
+    images[:] = images[:1]
+    for n in range(24):
+        row, column = GRID.corners(torch.tensor(3 * int(label[n]))).tolist()
+        images[n, 0, row : row + 2, column : column + 2] = 200
+    asked: list[int] = []
+    exact = bayes(images, label)
+
+    def classifier(pixels: Tensor, seen: Tensor) -> Tensor:
+        asked.append(len(pixels))
+        return exact(pixels, seen)
+
+    chooser = Designer(GRID, Enumeration(images, DEVIATION), classifier, coarse_to_fine=False)
+    (step,) = chooser.design(images[0], 1)
+    assert sum(asked) == step.passes == 16 + 4  # two looks of each of four places
+    expected = by_hand(images, label, images[0], [])
+    assert step.information.expected_entropy.tolist() == pytest.approx(expected)
