@@ -172,13 +172,14 @@ class _Judged:
         if not places:
             return
         wanted = [self._missing(place, count) for place in places]
-        where = torch.cat(
-            [torch.full_like(numbers, place) for place, numbers in zip(places, wanted, strict=True)]
-        )
+        where = torch.tensor(places).repeat_interleave(torch.tensor([*map(len, wanted)]))
         numbers = torch.cat(wanted)
-        masks = self.designer.grid.mask(where) | self.seen
-        found = self.designer.predictions(self.completions.pixels[numbers], masks)
         self.passes += len(numbers)
+        if len(numbers):
+            masks = self.designer.grid.mask(where) | self.seen
+            found = self.designer.predictions(self.completions.pixels[numbers], masks)
+        else:  # whatever joins looks as something does that was judged before
+            found = self.log_p[places[0]][:0]
         for place, of_place, new in zip(places, wanted, found.split([*map(len, wanted)]), strict=True):
             log_p = self.log_p.setdefault(place, new.new_zeros(self.count, new.shape[-1]))
             log_p[of_place] = new
