@@ -160,7 +160,8 @@ class Benchmark:
         settings: dict[str, Any] = {"network": own, "training": {"max_epochs": self.arguments.policy_epochs}}
         if teacher != "none":
             settings["data"] = {"sequences": str(self._sequences(teacher))}
-            settings["inference"] = {"supervision": self.arguments.supervision}
+            weight, steps = self.arguments.supervision, self.arguments.supervision_steps
+            settings["inference"] = {"supervision": weight, "supervision_steps": steps}
             given = {"guide": "replay", "objective": "rloo"}
         run = self._train(f"policy-{network}-{teacher}", "glimpse", settings, **given)
         return Path(run.path)
@@ -345,7 +346,8 @@ def main() -> None:
     parser.add_argument("--enumerated", type=int, default=500, help="training images that are enumerated")
     parser.add_argument("--test", type=int, default=200, help="test images of the policies")
     parser.add_argument("--supervised", type=int, default=400, help="training images with sequences")
-    parser.add_argument("--supervision", type=float, default=1.28, help="64 x the share of these images")
+    parser.add_argument("--supervision", type=float, default=0.1, help="the paper's: 64 x the share, 1.28")
+    parser.add_argument("--supervision-steps", type=int, default=600, help="after which it is 0")
     parser.add_argument("--completions", type=int, default=100)
     parser.add_argument("--first", type=int, default=1000, help="completions before the first glimpse")
     parser.add_argument("--threads", type=int, default=1)
