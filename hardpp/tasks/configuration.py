@@ -195,6 +195,8 @@ def _check_family(
     elif spec is not None and not _goes_with(model.guides[guide], spec, tables, before):
         objective, default = _name(tables, "objective"), _default_guide(model, spec)
         instead = f"leave --guide out or give {default}, not {guide}"
+        if model.before:
+            instead += ", or go on from a run that has trained it (--init-from)"
         wrong.add(f"objective {objective!r} trains no guide: {instead}")
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))

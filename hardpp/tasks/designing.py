@@ -54,7 +54,7 @@ class DesignOptions(Section):
         description="retrieval and enumeration: the first so many training images [all]",
     )
     deviation: float = Field(
-        20.0, gt=0, description="retrieval and enumeration: of the noise of what was seen, in grey values"
+        20.0, ge=0.01, description="retrieval and enumeration: of the noise of what was seen, in grey values"
     )
     effective: float = Field(
         20.0, ge=1, description="retrieval: how many completions are to count effectively, at least"

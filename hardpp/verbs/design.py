@@ -56,6 +56,8 @@ def design(
     from hardpp.verbs.output import write_posterior
     from hardpp.verbs.progress import Progress
 
+    if maps is not None and maps.exists() and not maps.is_dir():
+        raise click.UsageError(f"--maps: {maps} is a file; a folder is needed")
     designer, other = designing(run), completing(completion, run)
     items = select()
     with Progress(len(items.indices), "sequences") as progress:
@@ -66,6 +68,8 @@ def design(
             progress.show(designed.number)
 
         figures = designer.design(out, items, completion=other, watch=watch, **options)
+    if maps is not None and (old := figures["images"] - figures["added"]):
+        report(f"{old} images had sequences already, of which no maps are written")
     click.echo(table([figures], style))
 
 

@@ -42,7 +42,7 @@ def _data_options(command: Any) -> Any:
 @click.option("--patch", type=click.IntRange(1), required=True, help="Pixels a side of a patch.")
 @click.option("--cells", type=click.IntRange(1), required=True, help="Places of a patch along a side.")
 @click.option("--last", type=click.IntRange(0), help="First pixel of the last patch [the border].")
-@click.option("--glimpses", type=click.IntRange(1), default=5, show_default=True, help="Of every image.")
+@click.option("--glimpses", type=click.IntRange(1), help="Of every image [as many as the first file has].")
 @click.option("--out", type=PATH, required=True, help="File of sequences.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def take_in(
@@ -54,6 +54,7 @@ def take_in(
     out: Path,
     force: bool,
     last: int | None,
+    glimpses: int | None,
     **sizes: int,
 ) -> None:
     """Write the sequences of a folder as one file, which names the images that they are of.
@@ -65,17 +66,18 @@ def take_in(
     """
     from hardpp.data.digests import sha256_of_json
     from hardpp.data.images.glimpse_sequence_files import write
-    from hardpp.data.images.glimpse_sequence_folders import import_folder
+    from hardpp.data.images.glimpse_sequence_folders import glimpses_in, import_folder
     from hardpp.data.images.glimpse_sequence_header import SequenceHeader
     from hardpp.data.images.glimpse_sequences import image_names
 
     images = _images(data, side, attribute, part)
-    size = images.size[-1]
+    size, count = images.size[-1], glimpses or glimpses_in(folder)
     try:
         header = SequenceHeader(
             size=size,
             last=size - sizes["patch"] if last is None else last,
-            fewest=sizes["glimpses"],
+            glimpses=count,
+            fewest=count,
             data=data,
             part=part,
             fingerprint=images.fingerprint(),

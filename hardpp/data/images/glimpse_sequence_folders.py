@@ -70,6 +70,15 @@ def import_folder(path: Path, header: SequenceHeader, names: Sequence[str]) -> G
     return GlimpseSequences(path, header, places, where)
 
 
+def glimpses_in(path: Path) -> int:
+    """How many places the first of the inventors' files in a folder has; 1 at least."""
+    for file in sorted(path.glob("*.txt")):
+        if not file.name.startswith("."):
+            lines = [decode_line(line) for line in read_lines(file, "lines ROW, COLUMN")]
+            return max(1, sum(_PLACE.fullmatch(line) is not None for line in lines))
+    return 1
+
+
 def export_folder(sequences: GlimpseSequences, path: Path, names: Sequence[str]) -> None:
     """Write sequences as a new folder of the inventors' files, all or none of them.
 

@@ -87,11 +87,10 @@ def designer(
         UsageError: no such completion.
     """
     model: Any = run.programs.model
-    completing = (
-        _of_database(completion, options, train)
-        if isinstance(completion, str)
-        else completion.completion(options.completions, first=options.first)
-    )
+    if isinstance(completion, str):
+        completing = _of_database(completion, options, train)
+    else:
+        completing = _of_run(completion, options, list(run.description.size))
     return Designer(
         model.grid, completing, classifier(model, run.device), coarse_to_fine=not options.exhaustive
     )
@@ -166,6 +165,15 @@ def maps(made: Designer, steps: list[Step]) -> xr.DataTree:
         coords={"row": starts, "column": starts, "glimpse": np.arange(1, 1 + len(steps))},
     )
     return xr.DataTree(found)
+
+
+def _of_run(other: CompletingRun, options: DesignOptions, size: list[int]) -> Completion:
+    theirs = list(other.description.size)  # type: ignore[attr-defined]
+    if theirs != size:
+        raise UsageError(f"--completion: that run completes images of {theirs}, and these are of {size}")
+    if options.database is not None:
+        raise UsageError("--database is for retrieval and enumeration, and another run completes the images")
+    return other.completion(options.completions, first=options.first)
 
 
 def _of_database(kind: str, options: DesignOptions, train: ImagePart) -> Completion:

@@ -99,7 +99,7 @@ class Gazes:
         if missing := [name for name in self.images.names if name not in sequences.places]:
             others = f", nor of {len(missing) - 1} others" if len(missing) > 1 else ""
             what = f"{path}: has no sequence of {missing[0]!r}, which is asked about{others}"
-            raise DataError(what, "give --limit, or design them")
+            raise DataError(what, "give a smaller --limit, or design them")
         return sequences.places
 
 
