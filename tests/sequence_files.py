@@ -20,6 +20,7 @@ def header_of(part: ImagePart, glimpses: int = 3) -> SequenceHeader:
         cells=CELLS,
         last=size - PATCH,
         glimpses=glimpses,
+        fewest=glimpses,
         data="blots",
         part="train",
         fingerprint=still(part).fingerprint(),

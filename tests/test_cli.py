@@ -25,7 +25,9 @@ DECODING = [  # made from the schemas of the families
     *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),
     *("--glimpses", "--policy", "--draw", "--occlude"),
     *("--second", "--second-weights", "--second-side", "--geometry"),
+    *("--sequences", "--completed"),
 ]
+OF_IMAGES = ["--attribute", "--side", "--data"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
@@ -42,14 +44,22 @@ OPTIONS = {
         *("--init-from", "--on-bad", "--dry-run", "--force"),
     ],
     "evaluate": [*READ, *DECODING, "--format"],
-    "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
-    "plot": [*READ, "--out", "--count", "--source", "--format", "--force"],
+    "decode": [*READ, "--input", *DECODING, "--format", "--out", "--force"],
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
+    "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
+    "plot": [*READ, "--out", "--count", "--source", "--kind", "--completion", "--format", "--force"],
+    "design": [
+        *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
+        *("--database", "--deviation", "--effective", "--budget", "--exhaustive", "--seed"),
+    ],
+    "sequences import": [
+        *(*OF_IMAGES, "--part", "--patch", "--cells", "--last", "--glimpses", "--out", "--force"),
+    ],
+    "sequences export": [*OF_IMAGES, "--out"],
     "compare gradients": [
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, "--both-ways", "--format"],
-    "decode": [*READ, "--input", *DECODING, "--format", "--out", "--force"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": ["--data", "--guide", "--objective", "--preset", "--format"],

@@ -83,7 +83,8 @@ def test_padding_is_never_read(name: str, form: str, guide: str, dwell: bool) ->
     torch.testing.assert_close(padded.bound, plain.bound, **CLOSE)
     torch.testing.assert_close(same, gradient, **CLOSE)
     assert gradient.isfinite().all()
-    assert gradient.abs().max() > 1e-3
+    # What the model's own prior draws teaches it nothing.
+    assert (gradient.abs().max() > 1e-3) != (name in POLICY_ONLY and guide == "prior")
 
 
 @every_program
@@ -134,7 +135,8 @@ def test_no_step_waits_for_the_device_and_every_parameter_learns(
         objective.differentiable_loss(both.model, both.guide, data).backward()
     for parameter_name, parameter in both.model.named_parameters():
         trained = parameter.grad is not None and bool(parameter.grad.abs().max() > 0)
-        assert trained == (name not in POLICY_ONLY or not parameter_name.startswith("readout"))
+        taught = guide != "prior" and not parameter_name.startswith("readout")
+        assert trained == (name not in POLICY_ONLY or taught)
     if guide == "informed" and objective.trains_guide:
         for parameter in both.guide.parameters():
             assert parameter.grad is not None

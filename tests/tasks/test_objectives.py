@@ -33,7 +33,7 @@ ROWS: dict[str, tuple[str, bool, bool, set[Need]]] = {
     "ovis": ("iw", False, True, set()),
     "rws": ("iw", False, True, set()),
     "trajectory-balance": ("iw", False, True, set()),
-    "imitation": ("none", False, False, set()),
+    "imitation": ("none", False, False, {"policy"}),
     "sum-and-sample": ("elbo", True, True, {"enumerable", "independent"}),
     "unordered-set": ("elbo", True, True, {"enumerable"}),
     "disarm": ("elbo", True, True, {"enumerable"}),
