@@ -268,7 +268,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a guide that is not trained": (
         {"then": ["exact guide=label-aware"]},
-        "stage exact: objective 'exact' trains no guide: leave --guide out or give prior, not label-aware",
+        "stage exact: objective 'exact' trains no guide: leave --guide out or give prior, not label-aware, "
+        "or go on from a run that has trained it (--init-from)",
     ),
     "an option of another objective": (
         {"stage": {"locations": {"inference": {"baseline": "average"}}}},

@@ -86,8 +86,6 @@ class SequenceHeader:
         for key in ("size", "patch", "cells", "glimpses"):
             if not 1 <= getattr(self, key) <= MOST:
                 return f"{key} is {getattr(self, key)}, and 1 to {MOST} are possible"
-        if self.glimpses > self.cells**2:
-            return f"glimpses is {self.glimpses}, and there are {self.cells**2} places"
         if not 0 <= self.fewest <= self.glimpses:
             return f"fewest is {self.fewest}, and 0 to {self.glimpses} are possible"
         if self.patch > self.size:
