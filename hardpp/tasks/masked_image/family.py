@@ -3,7 +3,7 @@
     many-patches   up to some forty are shown
     few-patches    up to G, from the weights of the stage before
 
-Where only few are shown from the start, nothing is learnt for hundreds of steps.
+Where only few are shown from the start, learning is slow to begin (docs/near_optimal.md).
 
 Source: Harvey, Teng and Wood (2019), Near-optimal glimpse sequences, section 3.2; the small preset is ours.
 """
