@@ -23,12 +23,12 @@ from measured import commit
 
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.transduction import cmudict
-from hardpp.metrics.error_rates import error_rates
 from hardpp.runs.folder import open_run
 from hardpp.runs.session import Session
 from hardpp.tasks.alignment.evaluation import decode
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
+from hardpp.tasks.metrics.error_rates import error_rates
 
 # Published or measured elsewhere on the same split and one core: (seconds, PER, WER).
 OTHERS = {

@@ -26,7 +26,6 @@ from typing import Any
 from measured import commit, over_seeds
 
 from hardpp.config import merge, parse_setting
-from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
 from hardpp.runs.session import Session
@@ -34,6 +33,7 @@ from hardpp.runs.trainer import Trainer
 from hardpp.runs.training import train as train_session
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
+from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, delays, recognise
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record

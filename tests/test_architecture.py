@@ -32,7 +32,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "design": METHODS,
     "diagnostics": METHODS,
     "data": LEAVES,
-    "metrics": LEAVES,
     "config": LEAVES,
     "tasks": set(),
     "runs": set(),
@@ -196,7 +195,7 @@ def test_files_are_short() -> None:
 
 
 def test_little_is_seen_first() -> None:
-    names = {path.name for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "py.typed")}
+    names = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
     assert len(names) <= ENTRIES, sorted(names)
 
 

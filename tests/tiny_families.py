@@ -15,9 +15,9 @@ from image_files import write_idx
 from question_corpora import write_easy
 from tone_speech import write_tones
 
-from hardpp.metrics.error_rates import phone_error_rate
-from hardpp.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.runs.folder import open_run
+from hardpp.tasks.metrics.error_rates import phone_error_rate
+from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.opened_run import OpenedRun
 
 OBJECTIVE = "elbo"  # which every family takes

@@ -21,13 +21,13 @@ from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import Boundary, exact_emissions
 from hardpp.errors import DataError, UsageError
-from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import train
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
+from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment import evaluation
 from hardpp.tasks.online_alignment import run as run_module

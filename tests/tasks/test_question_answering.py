@@ -17,11 +17,11 @@ from question_corpora import MODEL, TINY, write_easy, write_vqa
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.soft_attention import SoftAttention
-from hardpp.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.runs.folder import open_run
 from hardpp.tasks import catalogue
 from hardpp.tasks.attention import Attention, centre_inside
 from hardpp.tasks.configuration import resolve
+from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.question_answering import data as question_data
 from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, region_boxes

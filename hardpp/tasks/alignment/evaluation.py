@@ -17,10 +17,10 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
-from hardpp.metrics.bleu import bleu
-from hardpp.metrics.error_rates import error_rates
 from hardpp.tasks.alignment.data import batches
 from hardpp.tasks.attention import exact_and_gap, total_bound, weights_of_items
+from hardpp.tasks.metrics.bleu import bleu
+from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences
 from hardpp.types import SequenceBatch

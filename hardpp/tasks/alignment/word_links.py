@@ -16,9 +16,9 @@ from hardpp.decoding.links import Link, best_links, reversed_links
 from hardpp.decoding.links import word_links as links_of_words
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
 from hardpp.errors import DataError, UsageError
-from hardpp.metrics.alignment_error import Links, alignment_errors, hit_rate
 from hardpp.tasks.alignment.evaluation import position_weights
 from hardpp.tasks.attention import VIEWS
+from hardpp.tasks.metrics.alignment_error import Links, alignment_errors, hit_rate
 from hardpp.tasks.opened_run import OpenedRun
 
 

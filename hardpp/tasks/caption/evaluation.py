@@ -11,7 +11,6 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.inference.soft_attention import SoftAttention
-from hardpp.metrics.bleu import bleu
 from hardpp.tasks.attention import (
     attention,
     attention_weights,
@@ -23,6 +22,7 @@ from hardpp.tasks.attention import (
 )
 from hardpp.tasks.caption.data import CaptionItems, batches, region_boxes
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
+from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_sequences
 

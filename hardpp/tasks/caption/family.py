@@ -12,11 +12,11 @@ from hardpp.data.captions import corpora
 from hardpp.data.captions.batches import buckets, sentences, word_vocabulary
 from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.vocabulary import BOUNDARY
-from hardpp.metrics.bleu import bleu
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, first_sentences, ordered_batches
 from hardpp.tasks.caption.network import CaptionNetwork, CaptionParts, caption_parts, sentence_informed_guide
 from hardpp.tasks.caption.run import CaptionRun
 from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 

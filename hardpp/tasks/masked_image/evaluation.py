@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from hardpp.design.expected_information import entropy
-from hardpp.metrics.calibration_error import expected_calibration_error
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.looking import Gazes, MaskedImageDecoding
+from hardpp.tasks.metrics.calibration_error import expected_calibration_error
 from hardpp.tasks.opened_run import OpenedRun
 
 AT_ONCE = 200  # images

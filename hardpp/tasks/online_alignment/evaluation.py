@@ -20,9 +20,9 @@ from hardpp.decoding import online
 from hardpp.diagnostics.seeds import seeded
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE
-from hardpp.metrics.boundary_error import boundary_errors, coverage
-from hardpp.metrics.error_rates import phone_error_rate
 from hardpp.tasks.attention import total_bound
+from hardpp.tasks.metrics.boundary_error import boundary_errors, coverage
+from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.online_alignment.emission_times import token_times
 from hardpp.tasks.opened_run import OpenedRun

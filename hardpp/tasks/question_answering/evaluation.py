@@ -14,9 +14,9 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.config import Section
 from hardpp.data.questions.batches import Asked
-from hardpp.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.attention import Attention, attention, centre_inside, exact_and_gap, total_entropy
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
+from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.question_answering.data import QuestionItems, batches, cells, region_boxes
 from hardpp.types import QuestionBatch

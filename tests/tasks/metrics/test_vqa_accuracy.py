@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from hardpp.data.questions.answers import normalise_answer
-from hardpp.metrics.vqa_accuracy import vqa_accuracy
+from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 
 TEN = ["2"] * 6 + ["two"] * 2 + ["3"] * 2
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from hardpp.metrics.bleu import bleu
+from hardpp.tasks.metrics.bleu import bleu
 
 
 def test_a_case_by_hand():

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpp.metrics.boundary_error import BoundaryErrors, Coverage, boundary_errors, coverage
+from hardpp.tasks.metrics.boundary_error import BoundaryErrors, Coverage, boundary_errors, coverage
 
 
 def test_distances_in_milliseconds() -> None:

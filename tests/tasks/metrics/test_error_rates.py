@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from hardpp.metrics.error_rates import ErrorRates, error_rates, phone_error_rate
+from hardpp.tasks.metrics.error_rates import ErrorRates, error_rates, phone_error_rate
 
 FOLDING = {"ix": "ih", "h#": "sil", "pcl": "sil", "q": None}
 

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpp.metrics.alignment_error import AlignmentErrors, HitRate, alignment_errors, hit_rate
+from hardpp.tasks.metrics.alignment_error import AlignmentErrors, HitRate, alignment_errors, hit_rate
 
 FOUND = [{(0, 0), (1, 1), (2, 2)}, {(0, 0)}]
 SURE = [{(0, 0), (1, 2)}, {(0, 0), (1, 1), (2, 1)}]
