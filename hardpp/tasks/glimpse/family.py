@@ -3,18 +3,14 @@
 Sources: Mnih et al. (2014) for the model, Ba et al. (2015) for guide and training; the small preset is ours.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hardpp.config import RunConfig
-from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
-from hardpp.data.images.labelled import LabelledImages, collate
+from hardpp.data.images.labelled import LabelledImages
 from hardpp.tasks.family import (
     AlignmentForm,
-    EpochBatches,
-    Family,
     GuideSpec,
     Lack,
     Programs,
@@ -26,12 +22,12 @@ from hardpp.tasks.glimpse.evaluation import GlimpseDecoding
 from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts, glimpse_parts, label_informed_guide
 from hardpp.tasks.glimpse.replay import replay_guide
 from hardpp.tasks.glimpse.run import GlimpseRun
-from hardpp.tasks.labelled_images import ImagesDescription, batches, select
+from hardpp.tasks.image_family import NO_EMISSIONS, ONE_SIZE, ImageFamily
+from hardpp.tasks.labelled_images import ImagesDescription
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.recorded_sequences import SUMS, check_replayed, for_stage, replay_spec, with_sequences
-from hardpp.types import ImageBatch, Need
+from hardpp.types import Need
 
-DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
 CROPPED = ("mnist", "fashion-mnist")  # the object fills the image
 
 # Policies settle on what a classifier knows that has seen little; paying for open choices at first keeps
@@ -51,22 +47,16 @@ _NO_SUM = Lack(
     "{objective} sums over latents or mixes them, and a glimpse depends on all before it",
     "take one that draws, such as rloo, vimco or rws",
 )
-_NO_EMISSIONS = Lack(
-    "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
-    "take --objective vimco, or --set inference.baseline=leave-one-out",
-)
 
 
-class GlimpseFamily(Family):
+class GlimpseFamily(ImageFamily):
     """Image classification by hard glimpses."""
 
     name = "glimpse"
     summary = "an image is classified from a few glimpses of it (Mnih et al. 2014, Ba et al. 2015)"
-    unit = "an image"
     data = GlimpseData
     network = GlimpseOptions
     decoding = GlimpseDecoding
-    description = ImagesDescription
     run = GlimpseRun
     presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
     guides = {
@@ -74,7 +64,7 @@ class GlimpseFamily(Family):
         "prior": GuideSpec("the model's own policy: RAM (Mnih et al. 2014)", prior_guide, trained=False),
         "replay": replay_spec(replay_guide),
     }
-    data_sets = (corpora.DEFAULT, *(name for name in corpora.NAMES if name != corpora.DEFAULT))
+    data_sets = ONE_SIZE
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, scale, prediction, probability")}
     layouts = {
         "FOLDER/train/CLASS/*.png": "images of one size, with dev and test likewise",
@@ -118,16 +108,11 @@ class GlimpseFamily(Family):
         check_replayed(self.guides, stages)
 
     def lacks(self, network: GlimpseOptions) -> Mapping[Need, Lack]:
-        return {**dict.fromkeys(SUMS, _NO_SUM), "emission-counts": _NO_EMISSIONS}
+        return {**dict.fromkeys(SUMS, _NO_SUM), "emission-counts": NO_EMISSIONS}
 
     def load(self, config: GlimpseData, report: Report) -> LabelledImages:
-        images = corpora.corpus(config.name, corpora.ImageOptions(fresh=config.fresh), report)
+        images = corpora.corpus(config.name, config.options(), report)
         return with_sequences(images, config, report)
-
-    def describe(self, data: LabelledImages) -> ImagesDescription:
-        return ImagesDescription(
-            classes=list(data.classes), size=list(data.train.size), fingerprint=data.fingerprint()
-        )
 
     def parts(self, network: GlimpseOptions, description: ImagesDescription) -> GlimpseParts:
         return glimpse_parts(network, description)
@@ -135,20 +120,3 @@ class GlimpseFamily(Family):
     def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
         """With sequences, if the stage's guide replays them."""
         return for_stage(data, self.guides[config.guide], self.network(**config.network).glimpses)
-
-    def epoch_batches(
-        self, config: RunConfig, data: LabelledImages, description: ImagesDescription
-    ) -> EpochBatches:
-        def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
-            batches = shuffled(len(data.train), config.training.batch_size, config.seed, number)
-            return [partial(collate, data.train, indices, number) for indices in batches]
-
-        return epoch
-
-    def dev_batches(
-        self, config: RunConfig, data: LabelledImages, description: ImagesDescription
-    ) -> list[ImageBatch]:
-        return [batch for _, batch, _ in batches(select(data, "dev", DEV_IMAGES))]
-
-    def label(self, description: ImagesDescription, batch: ImageBatch, row: int) -> str:
-        return f"an image of class {description.classes[int(batch.target[row])]!r}"

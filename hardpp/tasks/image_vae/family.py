@@ -15,9 +15,10 @@ from hardpp.config import RunConfig
 from hardpp.data.ahead import ahead
 from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
-from hardpp.data.images.labelled import LabelledImages, first_images
+from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.images.layouts import LAYOUTS
-from hardpp.tasks.family import EpochBatches, Family, GuideSpec, Lack, Recommended, Stage, prior_guide
+from hardpp.tasks.family import EpochBatches, GuideSpec, Lack, Recommended, Stage, prior_guide
+from hardpp.tasks.image_family import NO_EMISSIONS, ONE_SIZE, ImageFamily
 from hardpp.tasks.image_vae.data import SeenAtRandom
 from hardpp.tasks.image_vae.evaluation import AT_ONCE, ImageVAEDecoding
 from hardpp.tasks.image_vae.network import (
@@ -29,20 +30,14 @@ from hardpp.tasks.image_vae.network import (
 )
 from hardpp.tasks.image_vae.run import ImageVAERun
 from hardpp.tasks.labelled_images import ImagesDescription, batches, select
-from hardpp.tasks.opened_run import Report
 from hardpp.tasks.picture_data import PictureData
 from hardpp.types import Need, PartlySeenBatch
 
-DEV_IMAGES = 2000  # of the dev part, for the bound after every epoch
 VAE, COMPLETION = "vae", "completion"
 
 _NO_SUM = Lack(
     "{objective} sums over latents or mixes them, and a code is made of real numbers",
     "take one that draws, such as elbo, iwae or rws",
-)
-_NO_EMISSIONS = Lack(
-    "temporal baselines and controls compare draws that have emitted as much, and images emit nothing",
-    "take --objective vimco, or --set inference.baseline=leave-one-out",
 )
 _NO_PREDICTIONS = Lack(
     "{objective} rewards right predictions, and no grey value is predicted exactly",
@@ -50,16 +45,15 @@ _NO_PREDICTIONS = Lack(
 )
 
 
-class ImageVAEFamily(Family):
+class ImageVAEFamily(ImageFamily):
     """Images with codes."""
 
     name = "image-vae"
     summary = "images with codes, and completion of partly seen ones (Harvey et al. 2022)"
-    unit = "an image"
     data = PictureData
     network = ImageVAEOptions
     decoding = ImageVAEDecoding
-    description = ImagesDescription
+    at_once = AT_ONCE
     run = ImageVAERun
     before = (
         Stage(
@@ -83,11 +77,7 @@ class ImageVAEFamily(Family):
         ),
         "prior": GuideSpec("the model's own codes", prior_guide, trained=False),
     }
-    data_sets = (
-        corpora.DEFAULT,
-        *(name for name in corpora.NAMES if name != corpora.DEFAULT),
-        *corpora.NATURAL,
-    )
+    data_sets = (*ONE_SIZE, *corpora.NATURAL)
     alignment_forms = {}  # a code has no places
     layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size"}
     figures = {
@@ -127,18 +117,9 @@ class ImageVAEFamily(Family):
         sums: tuple[Need, ...] = ("marginal", "enumerable", "relaxable")
         return {
             **dict.fromkeys(sums, _NO_SUM),
-            "emission-counts": _NO_EMISSIONS,
+            "emission-counts": NO_EMISSIONS,
             "predictions": _NO_PREDICTIONS,
         }
-
-    def load(self, config: PictureData, report: Report) -> LabelledImages:
-        images = corpora.corpus(config.name, config.options(), report)
-        return images._replace(train=first_images(images.train, config.train_limit))
-
-    def describe(self, data: LabelledImages) -> ImagesDescription:
-        return ImagesDescription(
-            classes=list(data.classes), size=list(data.train.size), fingerprint=data.fingerprint()
-        )
 
     def parts(self, network: ImageVAEOptions, description: ImagesDescription) -> ImageVAEParts:
         return image_vae_parts(network, description)
@@ -160,11 +141,8 @@ class ImageVAEFamily(Family):
         self, config: RunConfig, data: LabelledImages, description: ImagesDescription
     ) -> list[PartlySeenBatch]:
         seen = self._seen(config, description, seed=0)
-        images = batches(select(data, "dev", DEV_IMAGES), at_once=AT_ONCE)
+        images = batches(select(data, "dev", self.dev_images), at_once=self.at_once)
         return [seen.of(batch, number) for number, (_, batch, _) in enumerate(images)]
-
-    def label(self, description: ImagesDescription, batch: PartlySeenBatch, row: int) -> str:
-        return f"an image of class {description.classes[int(batch.target[row])]!r}"
 
     def _seen(self, config: RunConfig, description: ImagesDescription, seed: int) -> SeenAtRandom:
         options = self.network(**config.network)

@@ -4,34 +4,27 @@ Shapes: B images, F channels, C places a side.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from hardpp.data.images.celeba_hq import DEFAULT
 from hardpp.data.images.labelled import ImagePart, ImagesWithBoxes, LabelledImages
 from hardpp.data.images.resized_pictures import plain
 from hardpp.nn.bagnet import BagNet
 from hardpp.nn.modes import evaluating
+from hardpp.tasks.picture_data import PictureData
 from hardpp.tasks.recorded_sequences import SequenceOptions
 
 REMEMBERED = 3 * 2**30  # bytes of features that are kept
 BLOCK = 32  # images whose features are computed together
 
 
-class SaccaderData(SequenceOptions):
+class SaccaderData(SequenceOptions, PictureData):
     """Which images, and how those to train on are changed from epoch to epoch."""
 
     side: int = Field(112, ge=8, description="pixels a side at which pictures of any size are read")
-    fresh: bool = Field(True, description="scenes of digits to train on are placed anew in every epoch")
-    augment: bool = Field(True, description="pictures to train on are cropped anew in every epoch")
     smallest_area: float = Field(0.08, gt=0, le=1, description="of a crop, as a share of the picture")
-    flip: bool = Field(True, description="half of the crops are mirrored")
-    attribute: str = Field(DEFAULT, description="of faces with attributes: which is the label")
-    workers: int = Field(0, ge=0, le=256, description="processes that make batches ahead of training")
-    on_bad: Literal["stop", "skip"] = Field("stop", description="at a picture that cannot be read")
 
 
 class Features:

@@ -8,20 +8,16 @@
 Sources: Elsayed, Kornblith and Le (2019), Saccader; the small presets are ours, with the paper's proportions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from hardpp.config import RunConfig
-from hardpp.data.ahead import ahead
-from hardpp.data.batches import shuffled
 from hardpp.data.images import celeba_hq, corpora, cub
-from hardpp.data.images.labelled import LabelledImages, collate
+from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.family import (
     AlignmentForm,
-    EpochBatches,
-    Family,
     GuideSpec,
     Lack,
     Programs,
@@ -29,7 +25,8 @@ from hardpp.tasks.family import (
     Stage,
     prior_guide,
 )
-from hardpp.tasks.labelled_images import ImagesDescription, batches, select
+from hardpp.tasks.image_family import NO_EMISSIONS, ImageFamily
+from hardpp.tasks.labelled_images import ImagesDescription
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.recorded_sequences import check_replayed, for_stage, replay_spec, with_sequences
 from hardpp.tasks.saccader.data import SaccaderData, with_features
@@ -47,9 +44,8 @@ from hardpp.tasks.saccader.network import (
 )
 from hardpp.tasks.saccader.replay import replay_guide
 from hardpp.tasks.saccader.run import SaccaderRun
-from hardpp.types import ImageBatch, Need
+from hardpp.types import Need
 
-DEV_IMAGES = 1000  # of the dev part, for the bound after every epoch
 SCENES = ("mnist-112", "mnist-64")
 
 REPRESENTATION, LOCATIONS, JOINT = "representation", "locations", "joint"
@@ -85,26 +81,21 @@ _A_CHAIN = Lack(
     "{objective} takes latents that do not depend on one another, and no place is visited twice",
     "take one that draws, such as rloo, vimco or rws",
 )
-_NO_EMISSIONS = Lack(
-    "temporal baselines and controls compare draws that have emitted as much, and glimpses emit nothing",
-    "take --objective vimco, or --set inference.baseline=leave-one-out",
-)
 
 
 def _on_features(config: RunConfig) -> bool:
     return "representation" in config.training.frozen and config.guide not in READ_PIXELS
 
 
-class SaccaderFamily(Family):
+class SaccaderFamily(ImageFamily):
     """Image classification from a few places."""
 
     name = "saccader"
     summary = "an image is classified from a few places of it, none visited twice (Elsayed et al. 2019)"
-    unit = "an image"
     data = SaccaderData
     network = SaccaderOptions
     decoding = SaccaderDecoding
-    description = ImagesDescription
+    dev_images, at_once = 1000, AT_ONCE
     run = SaccaderRun
     before = (
         Stage(
@@ -199,25 +190,11 @@ class SaccaderFamily(Family):
         check_replayed(self.guides, stages)
 
     def lacks(self, network: SaccaderOptions) -> Mapping[Need, Lack]:
-        return {"emission-counts": _NO_EMISSIONS, "independent": _A_CHAIN}
+        return {"emission-counts": NO_EMISSIONS, "independent": _A_CHAIN}
 
     def load(self, config: SaccaderData, report: Report) -> LabelledImages:
-        options = corpora.ImageOptions(
-            fresh=config.fresh,
-            side=config.side,
-            augment=config.augment,
-            smallest_area=config.smallest_area,
-            flip=config.flip,
-            attribute=config.attribute,
-            on_bad=config.on_bad,
-        )
-        images = corpora.corpus(config.name, options, report)
+        images = corpora.corpus(config.name, config.options(), report)
         return with_sequences(images, config, report)
-
-    def describe(self, data: LabelledImages) -> ImagesDescription:
-        return ImagesDescription(
-            classes=list(data.classes), size=list(data.train.size), fingerprint=data.fingerprint()
-        )
 
     def parts(self, network: SaccaderOptions, description: ImagesDescription) -> SaccaderParts:
         return saccader_parts(network, description)
@@ -230,21 +207,5 @@ class SaccaderFamily(Family):
         model: Any = programs.model
         return with_features(data, model.representation)
 
-    def epoch_batches(
-        self, config: RunConfig, data: LabelledImages, description: ImagesDescription
-    ) -> EpochBatches:
-        workers = 0 if _on_features(config) else config.data.workers  # type: ignore[attr-defined]
-
-        def epoch(number: int) -> Sequence[Callable[[], ImageBatch]]:
-            places = shuffled(len(data.train), config.training.batch_size, config.seed, number)
-            return ahead([partial(collate, data.train, indices, number) for indices in places], workers)
-
-        return epoch
-
-    def dev_batches(
-        self, config: RunConfig, data: LabelledImages, description: ImagesDescription
-    ) -> list[ImageBatch]:
-        return [batch for _, batch, _ in batches(select(data, "dev", DEV_IMAGES), at_once=AT_ONCE)]
-
-    def label(self, description: ImagesDescription, batch: ImageBatch, row: int) -> str:
-        return f"an image of class {description.classes[int(batch.target[row])]!r}"
+    def workers(self, config: RunConfig) -> int:
+        return 0 if _on_features(config) else config.data.workers  # type: ignore[attr-defined]
