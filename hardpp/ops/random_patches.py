@@ -25,6 +25,5 @@ def random_places(grid: PatchGrid, count: int, patches: int, generator: torch.Ge
 
 def random_seen(grid: PatchGrid, count: int, most: int, generator: torch.Generator) -> Tensor:
     """What is seen of images by none to `most` patches, as likely each: (B, size, size) bool."""
-    patches = torch.randint(0, most + 1, (count, 1), generator=generator)
-    masks = grid.mask(random_places(grid, count, most, generator))  # (B, T, size, size)
-    return (masks & (torch.arange(most) < patches)[..., None, None]).any(1)
+    patches = torch.randint(0, most + 1, (count,), generator=generator)
+    return grid.seen(random_places(grid, count, most, generator), patches)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import arviz
 import pytest
@@ -17,6 +17,7 @@ from tiny_families import FAMILIES, TinyRun
 
 from hardpp.errors import DataError, ResourceError, UsageError
 from hardpp.tasks import catalogue
+from hardpp.tasks.objectives import alternatives
 from hardpp.tasks.opened_run import OpenedRun
 
 VERBS = ("evaluate", "decode", "align", "posterior", "plot")
@@ -125,7 +126,8 @@ def test_options_of_other_families_are_refused_before_data_are_read(
     assert foreign
     monkeypatch.setattr(type(run.family), "load", lambda *args: pytest.fail("data were read"))
     for key, field in foreign.items():
-        word = field.default if get_origin(field.annotation) is Literal else "1"
+        kinds = [kind for kind in alternatives(field.annotation) if get_origin(kind) is Literal]
+        word = get_args(kinds[0])[0] if kinds else "1"
         words = [f"--{key.replace('_', '-')}", *([] if field.annotation is bool else [word])]
         for verb in ("evaluate", "decode"):
             message = fail(2, verb, trained.folder, *words)

@@ -164,6 +164,7 @@ def test_sequences_of_others_are_refused(run: Path, tmp_path: Path) -> None:
     assert "has no sequence of 'train/4', which is asked about, nor of 1 others" in fail(
         3, *some, "--part", "train", "--limit", "6"
     )
+    assert "give one of them" in fail(2, *some, "--part", "train", "--limit", "4", "--policy", "centre")
     text = path.read_text()
     path.write_text(text.replace("# cells: 3", "# cells: 5"))
     assert "is of cells 5, and this run of 3" in fail(3, *some, "--part", "train", "--limit", "4")

@@ -15,10 +15,11 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.models.image_vae import ImageVAE
 from hardpp.runs.folder import open_run
-from hardpp.tasks.image_vae.data import SeenAtRandom, places_of
+from hardpp.tasks.image_vae.data import SeenAtRandom
 from hardpp.tasks.image_vae.family import ImageVAEFamily
 from hardpp.tasks.image_vae.run import ImageVAERun
 from hardpp.tasks.labelled_images import ImagesDescription
+from hardpp.tasks.random_places import places_of
 
 TINY: dict[str, Any] = {
     "network": {

@@ -11,7 +11,7 @@ from torch import Tensor
 from hardpp.data.images.labelled import ImagePart, collate
 from hardpp.diagnostics.seeds import stream
 from hardpp.ops.patch_grid import PatchGrid
-from hardpp.ops.random_patches import random_places, random_seen
+from hardpp.ops.random_patches import random_seen
 from hardpp.types import ImageBatch, PartlySeenBatch
 
 
@@ -36,12 +36,6 @@ class SeenAtRandom:
         generator = torch.Generator().manual_seed(seed)
         seen = random_seen(self.grid, batch.size, self.most, generator)
         return PartlySeenBatch(batch.source, batch.target, seen.to(batch.source.device))
-
-
-def places_of(grid: PatchGrid, indices: Sequence[int], patches: int, seed: int) -> Tensor:
-    """Places (B, T) at random, of images by their indices: the same whichever others are there."""
-    generators = [torch.Generator().manual_seed(stream(seed, index)) for index in indices]
-    return torch.cat([random_places(grid, 1, patches, generator) for generator in generators])
 
 
 def seen_at(batch: ImageBatch, grid: PatchGrid, places: Tensor) -> PartlySeenBatch:

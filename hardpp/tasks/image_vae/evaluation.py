@@ -18,9 +18,10 @@ from hardpp.diagnostics.seeds import seeded
 from hardpp.guides.image_code import CodeOfImage, CodeOfPart
 from hardpp.inference.importance_weighted import IWAE
 from hardpp.models.image_vae import ImageVAE
-from hardpp.tasks.image_vae.data import places_of, seen_at
+from hardpp.tasks.image_vae.data import seen_at
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.random_places import places_of
 from hardpp.types import ImageBatch, PartlySeenBatch
 
 AT_ONCE = 100  # images

@@ -16,7 +16,6 @@ from hardpp.tasks.attention import named_items
 from hardpp.tasks.designing import CompletingRun
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun
-from hardpp.tasks.image_vae.data import places_of
 from hardpp.tasks.image_vae.evaluation import (
     ImageVAEDecoding,
     bits,
@@ -28,6 +27,7 @@ from hardpp.tasks.image_vae.evaluation import (
 )
 from hardpp.tasks.labelled_images import SelectedImages
 from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.tasks.random_places import places_of
 from hardpp.types import PartlySeenBatch
 
 SHOWN = 6  # completions in a plot

@@ -14,11 +14,11 @@ from hardpp.config import Section
 from hardpp.data.images.glimpse_sequence_header import Corner
 from hardpp.data.images.glimpse_sequences import check_fits, read
 from hardpp.data.images.recorded_glimpses import designed_for
-from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import DataError, UsageError
 from hardpp.ops.patch_grid import PatchGrid
 from hardpp.tasks.labelled_images import SelectedImages
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.random_places import places_of
 
 PolicyName = Literal["random", "centre"]
 
@@ -27,7 +27,7 @@ class MaskedImageDecoding(Section):
     """Which patches are shown when a run is asked about images."""
 
     glimpses: int | None = Field(None, ge=0, description="how many; left out: as many as in training")
-    policy: PolicyName = Field("random", description="what chooses the places")
+    policy: PolicyName | None = Field(None, description="what chooses the places: random, if left out")
     sequences: str | None = Field(None, description="file of hardpp design that chooses them instead")
     seed: int = Field(0, ge=0, lt=2**63, description="of all draws")
 
@@ -52,7 +52,7 @@ class Gazes:
     """Where the images that a run is asked about are looked at, as the options say.
 
     Raises:
-        UsageError: more glimpses than places.
+        UsageError: more glimpses than places, or both a policy and sequences.
         DataError: sequences cannot be read, are of other images, or have none of one of these.
     """
 
@@ -62,6 +62,8 @@ class Gazes:
         self.images, self.options, self.glimpses = images, options, glimpses_of(run, options)
         self.sequences: dict[str, list[Corner]] | None = None
         if options.sequences is not None:
+            if options.policy is not None:
+                raise UsageError("--policy and --sequences choose the same places: give one of them")
             self.sequences = self._read(Path(options.sequences))
 
     def at(self, rows: range) -> Gaze:
@@ -71,11 +73,8 @@ class Gazes:
         if self.options.policy == "centre":
             places = central(self.grid)[: self.glimpses].expand(len(rows), -1)
         else:
-            drawn = []
-            for row in rows:
-                with seeded(stream(self.options.seed, self.images.indices[row]), torch.device("cpu")):
-                    drawn.append(torch.randperm(self.grid.places)[: self.glimpses])
-            places = torch.stack(drawn)
+            indices = [self.images.indices[row] for row in rows]
+            places = places_of(self.grid, indices, self.glimpses, self.options.seed)
         lengths = torch.full((len(rows),), self.glimpses)
         return Gaze(places.to(self.device), lengths.to(self.device))
 
