@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hardpp.config import DataConfig, RunConfig, Section
 from hardpp.data.batches import shuffled
 from hardpp.inference.exact import ExactMarginal
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.family import AlignmentForm, Description, Family, GuideSpec, Lack, Recommended, prior_guide
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
 from hardpp.types import Need

@@ -177,10 +177,10 @@ class _Judged:
         self.passes += len(numbers)
         if len(numbers):
             masks = self.designer.grid.mask(where) | self.seen
-            found = self.designer.predictions(self.completions.pixels[numbers], masks)
+            predicted = self.designer.predictions(self.completions.pixels[numbers], masks)
         else:  # whatever joins looks as something does that was judged before
-            found = self.log_p[places[0]][:0]
-        for place, of_place, new in zip(places, wanted, found.split([*map(len, wanted)]), strict=True):
+            predicted = self.log_p[places[0]][:0]
+        for place, of_place, new in zip(places, wanted, predicted.split([*map(len, wanted)]), strict=True):
             log_p = self.log_p.setdefault(place, new.new_zeros(self.count, new.shape[-1]))
             log_p[of_place] = new
             before = self.done.get(place, 0)
@@ -202,10 +202,10 @@ class _Judged:
 
     def close(self, places: list[int], count: int) -> list[int]:
         """Those of the places that may still be the best."""
-        found = self.information(places, count)
+        information = self.information(places, count)
         unknown = (1 - count / self.count) ** 0.5
-        kept = found.behind <= (WITHIN * found.behind_error + SLACK) * unknown
-        return [place for place, stays in zip(places, kept.tolist(), strict=True) if stays]
+        near = information.behind <= (WITHIN * information.behind_error + SLACK) * unknown
+        return [place for place, is_near in zip(places, near.tolist(), strict=True) if is_near]
 
     def step(self) -> Step:
         """The best of the places that all completions have judged."""

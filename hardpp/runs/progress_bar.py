@@ -20,6 +20,13 @@ _TERMINAL_SECONDS = 0.5
 _LOG_SECONDS = 30.0
 
 
+def live_bar(console: Console) -> Progress:
+    """A bar with what is done, of how much, and times; it is not shown where there is no terminal."""
+    text, times = TextColumn("{task.description}"), (TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (text, BarColumn(), MofNCompleteColumn(), *times)
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
 class TrainingProgress:
     """Shows training records as they come; use it as a context manager.
 
@@ -35,9 +42,7 @@ class TrainingProgress:
         self.live = self.console.is_terminal
         self.shown_at = -_LOG_SECONDS  # when a loss was shown last, in seconds
         self.dev = ""  # the last dev bound, in words
-        text, times = TextColumn("{task.description}"), (TimeElapsedColumn(), TimeRemainingColumn())
-        columns = (text, BarColumn(), MofNCompleteColumn(), *times)
-        self.bar = Progress(*columns, console=self.console, disable=not self.live, transient=True)
+        self.bar = live_bar(self.console)
         self.row = self.bar.add_task("first step", total=total, completed=done)
 
     def __enter__(self) -> Self:

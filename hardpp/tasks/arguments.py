@@ -66,3 +66,15 @@ def check_options(family: Any, stored: Mapping[str, Any], given: Mapping[str, An
     if wrong := problems(schema, options):
         raise UsageError("; ".join(wrong))
     return schema(**options)
+
+
+def named_items(names: Sequence[str], wanted: Sequence[str], count: int, what: str) -> list[int]:
+    """Indices of the items with the wanted names, each once; the first `count` if none are named.
+
+    Raises:
+        UsageError: there is no such name; `what` says what the items are.
+    """
+    for name in wanted:
+        if name not in names:
+            raise UsageError(f"{name!r} is not among these {len(names)} {what}")
+    return [list(names).index(name) for name in dict.fromkeys(wanted)] or list(range(len(names)))[:count]

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from hardpp.data.images.rasters import Box
-from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.opened_run import OpenedRun
@@ -81,18 +80,6 @@ def centre_inside(box: Box, gold: Sequence[float], tolerance: float = 0.0, *, ed
     left, top = gold[0] - tolerance, gold[1] - tolerance
     after = left <= x and top <= y if edges else left < x and top < y
     return after and x < gold[2] + tolerance and y < gold[3] + tolerance
-
-
-def named_items(names: Sequence[str], wanted: Sequence[str], count: int, what: str) -> list[int]:
-    """Indices of the items with the wanted names, each once; the first `count` if none are named.
-
-    Raises:
-        UsageError: there is no such name; `what` says what the items are.
-    """
-    for name in wanted:
-        if name not in names:
-            raise UsageError(f"{name!r} is not among these {len(names)} {what}")
-    return [list(names).index(name) for name in dict.fromkeys(wanted)] or list(range(len(names)))[:count]
 
 
 def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, Any]:

@@ -1,19 +1,29 @@
-"""What opened runs on images of one label each have in common: selection, batches and pictures."""
+"""What opened runs on images of one label each have in common: selection, batches and pictures.
+
+Shapes: G glimpses, L windows of a glimpse, V labels; height x width the image.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
+from torch import Tensor
+
+from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError
+from hardpp.tasks.arguments import named_items
+from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select
 from hardpp.tasks.opened_run import Animations, Figures, OpenedRun, Report
+from hardpp.types import ImageBatch
 
 # Of an image the name of its file, what draws it (with `shown=`, only so many glimpses), and their number.
 Drawing = tuple[str, Callable[..., Any], int]
 
 
 class ImageRun(OpenedRun):
-    """A run that looks at images glimpse by glimpse; items are `SelectedImages` of one part."""
+    """A run on images; items are `SelectedImages` of one part."""
 
     description: ImagesDescription
     selection = SelectedImages
@@ -35,6 +45,11 @@ class ImageRun(OpenedRun):
                 )
         return select(images, part, limit)
 
+    def training_images(self) -> ImagePart:
+        """The images that the run was trained on, read anew where they are not at hand."""
+        images: LabelledImages = self._load(None, lambda text: None)
+        return images.train
+
     def _batch(self, items: SelectedImages) -> Any:
         batch, _ = items.batch()
         return batch.to(self.device)
@@ -49,3 +64,41 @@ class ImageRun(OpenedRun):
 
     @abstractmethod
     def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]: ...
+
+
+class Glances(NamedTuple):
+    """The glimpses of one image."""
+
+    corners: Tensor  # (G, L, 2) rows and columns of the windows' top left pixels
+    sides: Tensor  # (G, L) their pixels a side
+    probabilities: Tensor  # (G, V) of labels after each glimpse
+    seen: Tensor | None = None  # (G, height, width) bool, what the label is said from after each
+
+
+class GlimpsingRun(ImageRun):
+    """A run whose glimpses are drawn over the image, in their order, beside the label after each."""
+
+    @abstractmethod
+    def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:
+        """The glimpses of the image of a row, which is the only one of a batch on the run's device."""
+
+    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
+        from hardpp.diagnostics.glimpse_plot import glimpse_figure
+
+        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
+        for row in named_items(items.names, names, count, "images"):
+            batch, boxes = items.batch(slice(row, row + 1))
+            glances = self._glances(items, row, batch.to(self.device))
+            draw = partial(
+                glimpse_figure,
+                batch.source[0].movedim(0, -1).numpy(),
+                glances.corners.cpu().numpy(),
+                glances.sides.cpu().numpy(),
+                glances.probabilities.cpu().numpy(),
+                items.classes,
+                label=int(batch.target[0]),
+                gold=None if boxes is None else boxes[0].tolist(),
+                title=items.names[row],
+                seen=None if glances.seen is None else glances.seen.cpu().numpy(),
+            )
+            yield files[row], draw, len(glances.corners)

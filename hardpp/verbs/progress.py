@@ -4,8 +4,8 @@ import time
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+
+from hardpp.runs.progress_bar import live_bar
 
 _LOG_SECONDS = 30.0
 
@@ -22,10 +22,7 @@ class Progress:
         self.total, self.what = total, what
         self.console = Console(stderr=True)
         self.shown_at = time.monotonic()
-        times = (TimeElapsedColumn(), TimeRemainingColumn())
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times)
-        live = self.console.is_terminal
-        self.bar = Bar(*columns, console=self.console, disable=not live, transient=True)
+        self.bar = live_bar(self.console)
         self.row = self.bar.add_task(what, total=total)
 
     def __enter__(self) -> Self:

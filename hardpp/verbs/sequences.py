@@ -99,11 +99,11 @@ def give_out(file: Path, data: str, side: int | None, attribute: str | None, out
     from hardpp.data.images.glimpse_sequence_folders import export_folder
     from hardpp.data.images.glimpse_sequences import check_fits, image_names, read
 
-    found = read(file)
-    part = found.header.part
+    recorded = read(file)
+    part = recorded.header.part
     images = _images(data, side, attribute, part)
-    check_fits(found, images, part, images.size[-1])
-    export_folder(found, out, image_names(images, part))
+    check_fits(recorded, images, part, images.size[-1])
+    export_folder(recorded, out, image_names(images, part))
     click.echo(out)
 
 

@@ -49,7 +49,7 @@ def test_a_file_of_sequences(run: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_design_goes_on(run: Path, tmp_path: Path) -> None:
-    """Wherever it was cut, and with more images, too: the file is what one run would have made."""
+    """Wherever it was cut, and with more images, too: the file is what one run would have chooser."""
     whole, part = tmp_path / "whole.txt", tmp_path / "part.txt"
     design(run, whole, "--limit", "6")
     content = whole.read_bytes()
@@ -107,16 +107,15 @@ def test_entropies_are_those_of_the_network(run: Path) -> None:
     opened = hardpp.open_run(run)
     assert isinstance(opened, DesigningRun)
     items = opened.select(part="train", limit=1)
-    train = opened._load(None, lambda text: None).train
     from hardpp.tasks.designing import DesignOptions
 
-    made = designer(opened, DesignOptions(completions=6, first=6, exhaustive=True), "retrieval", train)
+    chooser = designer(opened, DesignOptions(completions=6, first=6, exhaustive=True), "retrieval")
     pixels = items.batch()[0].source[0]
-    (step,) = made.design(pixels, 1)
-    completions = made.completion.complete(pixels, torch.zeros(12, 12, dtype=torch.bool), 0)
+    (step,) = chooser.design(pixels, 1)
+    completions = chooser.completion.complete(pixels, torch.zeros(12, 12, dtype=torch.bool), 0)
     predict = classifier(opened.programs.model, torch.device("cpu"))
     for place in range(9):
-        mask = made.grid.mask(torch.tensor(place)).expand(6, -1, -1)
+        mask = chooser.grid.mask(torch.tensor(place)).expand(6, -1, -1)
         log_p = predict(completions.pixels, mask).double()
         entropy = -(log_p.exp() * log_p).sum(-1).mean()
         assert float(step.information.expected_entropy[place]) == pytest.approx(float(entropy))

@@ -18,7 +18,7 @@ from hardpp.errors import DataError
 from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report

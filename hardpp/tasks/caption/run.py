@@ -10,7 +10,7 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, batches, first_sentences, region_boxes
 from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.attention import named_items
-from hardpp.tasks.file_names import file_names
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
-from hardpp.tasks.image_run import Drawing, ImageRun
+from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree, Decoded
 from hardpp.types import ImageBatch
@@ -22,7 +20,7 @@ from hardpp.types import ImageBatch
 _SEED = 0  # of `_shown_locations`, so that every verb shows an image alike
 
 
-class GlimpseRun(ImageRun):
+class GlimpseRun(GlimpsingRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     def _evaluate(self, items: SelectedImages, options: GlimpseDecoding) -> dict[str, Any]:
@@ -58,33 +56,15 @@ class GlimpseRun(ImageRun):
                     cells = (items.names[row], items.classes[label], g, *point, number, items.classes[best])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
-    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
-        from hardpp.diagnostics.glimpse_plot import glimpse_figure
-
+    def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:
         model: Any = self.programs.model
-        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
-        for row in named_items(items.names, names, count, "images"):
-            batch, boxes = items.batch(slice(row, row + 1))
-            pixels = batch.source[0].movedim(0, -1).numpy()
-            batch = batch.to(self.device)
-            locations = self._shown_locations(batch, [items.indices[row]], "prior")
-            with torch.no_grad():
-                probabilities = model.labels(batch.source, locations)[0].exp().cpu()  # (G, V)
-            centre, scale, _ = model.space.locations(locations[0])
-            corners = model.sensor.corners(centre, scale, *batch.source.shape[-2:])  # (G, windows, 2)
-            sides = model.sensor.sides(scale, centre.device).expand(corners.shape[:-1])
-            draw = partial(
-                glimpse_figure,
-                pixels,
-                corners.cpu().numpy(),
-                sides.cpu().numpy(),
-                probabilities.numpy(),
-                items.classes,
-                label=int(batch.target[0]),
-                gold=None if boxes is None else boxes[0].tolist(),
-                title=items.names[row],
-            )
-            yield files[row], draw, len(corners)
+        locations = self._shown_locations(batch, [items.indices[row]], "prior")
+        with torch.no_grad():
+            probabilities = model.labels(batch.source, locations)[0].exp()
+        centre, scale, _ = model.space.locations(locations[0])
+        corners = model.sensor.corners(centre, scale, *batch.source.shape[-2:])
+        sides = model.sensor.sides(scale, centre.device).expand(corners.shape[:-1])
+        return Glances(corners, sides, probabilities)
 
     # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
     # guide's, which may know the label, or one of `decoding.particles` of the guide, picked by its weight

@@ -12,7 +12,7 @@ import torch
 from hardpp.design.learned_completion import LearnedCompletion
 from hardpp.diagnostics.seeds import stream
 from hardpp.errors import UsageError
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.designing import CompletingRun
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun

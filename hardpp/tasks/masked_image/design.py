@@ -27,30 +27,30 @@ from hardpp.design.retrieval import Retrieval
 from hardpp.design.sequences import Classifier, Designer, Step
 from hardpp.errors import UsageError
 from hardpp.nn.modes import evaluating
+from hardpp.ops.patch_grid import PatchGrid
 from hardpp.tasks.designing import CompletingRun, Designed, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
+from hardpp.tasks.image_run import ImageRun
 from hardpp.tasks.labelled_images import SelectedImages
-from hardpp.tasks.opened_run import OpenedRun
 
 _OF_DATABASE = ("retrieval", "enumeration")
 _OTHER_EPOCH = 1  # of scenes that are placed anew: never as they are when sequences are designed for them
 
 
 def design(
-    run: OpenedRun,
+    run: ImageRun,
     path: Path,
     items: SelectedImages,
     options: DesignOptions,
     completion: str | CompletingRun,
-    train: ImagePart,
     watch: Watch,
 ) -> dict[str, Any]:
     """Designs sequences of those of the images that the file has not, adds them, and returns figures.
 
-    See `hardpp.tasks.designing.DesigningRun.design`; `train` are the run's training images.
+    See `hardpp.tasks.designing.DesigningRun.design`.
     """
     glimpses = glimpses_of(run, options)
-    made = designer(run, options, completion, train)
+    chooser = designer(run, options, completion)
     header = header_of(run, items, options, completion)
     images, files = still(items.part), file_names(items.names)
     steps: list[list[Step]] = []
@@ -61,19 +61,19 @@ def design(
             if name in writer.names:
                 continue
             pixels = images.read([index]).pixels[0]
-            found = made.design(pixels, glimpses, options.seed, options.budget)
-            steps.append(found)
-            watch(Designed(name, file, old + len(steps), total, partial(maps, made, found)))
-            corners = made.grid.corners(torch.tensor([step.place for step in found], dtype=torch.int64))
+            sequence = chooser.design(pixels, glimpses, options.seed, options.budget)
+            steps.append(sequence)
+            watch(Designed(name, file, old + len(steps), total, partial(maps, chooser.grid, sequence)))
+            places = torch.tensor([step.place for step in sequence], dtype=torch.int64)
+            corners = chooser.grid.corners(places)
             writer.add(name, [(row, column) for row, column in corners.tolist()])
-    return _figures(made, steps, time.perf_counter() - began, total)
+    return _figures(chooser.grid, steps, time.perf_counter() - began, total)
 
 
 def designer(
-    run: OpenedRun,
+    run: ImageRun,
     options: DesignOptions,
     completion: str | CompletingRun,
-    train: ImagePart,
 ) -> Designer:
     """Chooses places by the run's predictions.
 
@@ -81,14 +81,13 @@ def designer(
         run: of a `hardpp.models.masked_classifier.MaskedClassifier`.
         options: of the design.
         completion: see `hardpp.tasks.designing.DesigningRun.design`.
-        train: the run's training images.
 
     Raises:
         UsageError: no such completion.
     """
     model: Any = run.programs.model
     if isinstance(completion, str):
-        completing = _of_database(completion, options, train)
+        completing = _of_database(completion, options, run.training_images())
     else:
         completing = _of_run(completion, options, list(run.description.size))
     return Designer(
@@ -96,7 +95,7 @@ def designer(
     )
 
 
-def glimpses_of(run: OpenedRun, options: DesignOptions) -> int:
+def glimpses_of(run: ImageRun, options: DesignOptions) -> int:
     """How many glimpses are designed; a UsageError if the run was not trained on as many."""
     model: Any = run.programs.model
     asked: int = options.glimpses or run.network.glimpses
@@ -119,7 +118,7 @@ def classifier(model: Any, device: torch.device) -> Classifier:
 
 
 def header_of(
-    run: OpenedRun, items: SelectedImages, options: DesignOptions, completion: str | CompletingRun
+    run: ImageRun, items: SelectedImages, options: DesignOptions, completion: str | CompletingRun
 ) -> SequenceHeader:
     """What the sequences are designed for, and by what."""
     model: Any = run.programs.model
@@ -140,19 +139,19 @@ def header_of(
     )
 
 
-def maps(made: Designer, steps: list[Step]) -> xr.DataTree:
+def maps(grid: PatchGrid, steps: list[Step]) -> xr.DataTree:
     """What each place was expected to tell at each glimpse, (glimpse, row, column); not a number if unjudged.
 
     Coordinates are the first pixels of the patches.
     """
-    C, starts = made.grid.cells, made.grid.starts.numpy()
+    C, starts = grid.cells, grid.starts.numpy()
     dims, nats = ("glimpse", "row", "column"), {"units": "nats"}
 
     def of_steps(quantity: Callable[[Step], Tensor]) -> xr.Variable:
         by_step = [step.map_of(quantity(step), C * C).view(C, C).numpy() for step in steps]
         return xr.Variable(dims, np.array(by_step).reshape(-1, C, C), nats)
 
-    found = xr.Dataset(
+    expected = xr.Dataset(
         {
             "expected_entropy": of_steps(lambda step: step.information.expected_entropy),
             "standard_error": of_steps(lambda step: step.information.standard_error),
@@ -164,7 +163,7 @@ def maps(made: Designer, steps: list[Step]) -> xr.DataTree:
         },
         coords={"row": starts, "column": starts, "glimpse": np.arange(1, 1 + len(steps))},
     )
-    return xr.DataTree(found)
+    return xr.DataTree(expected)
 
 
 def _of_run(other: CompletingRun, options: DesignOptions, size: list[int]) -> Completion:
@@ -203,7 +202,7 @@ def _weights(run: Any) -> str:
     return sha256_of_tensors(*state.values())
 
 
-def _figures(made: Designer, steps: list[list[Step]], seconds: float, total: int) -> dict[str, Any]:
+def _figures(grid: PatchGrid, steps: list[list[Step]], seconds: float, total: int) -> dict[str, Any]:
     T = max(map(len, steps), default=0)
     by_glimpse: dict[str, float] = {}
     for g in range(T):
@@ -220,13 +219,13 @@ def _figures(made: Designer, steps: list[list[Step]], seconds: float, total: int
         "images": total,
         "added": len(steps),
         "glimpses": float(np.mean([len(each) for each in steps])) if steps else 0.0,
-        "first": _corner(made, steps[0][0]) if T else "",
+        "first": _corner(grid, steps[0][0]) if T else "",
         "passes": sum(step.passes for each in steps for step in each[1:]) / new,
         **by_glimpse,
         "seconds": seconds / new,
     }
 
 
-def _corner(made: Designer, step: Step) -> str:
-    row, column = made.grid.corners(torch.tensor(step.place)).tolist()
+def _corner(grid: PatchGrid, step: Step) -> str:
+    row, column = grid.corners(torch.tensor(step.place)).tolist()
     return f"{row},{column}"

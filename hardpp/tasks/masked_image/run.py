@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
+from hardpp.data.images.recorded_glimpses import still
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.image_run import Drawing, ImageRun
+from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
 from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding
@@ -25,7 +26,7 @@ from hardpp.types import ImageBatch
 _DRAWS = 100  # of the guide, among which one of the posterior is picked
 
 
-class MaskedImageRun(ImageRun, DesigningRun):
+class MaskedImageRun(GlimpsingRun, DesigningRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     def _evaluate(self, items: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
@@ -48,45 +49,26 @@ class MaskedImageRun(ImageRun, DesigningRun):
         model: Any = self.programs.model
         yield "\t".join(("image", "label", "glimpse", "row", "column", "prediction", "probability"))
         for rows, batch, _ in batches(items, self.device, AT_ONCE):
-            where = self._shown(items, rows, batch, of)
+            gaze = self._shown(items, rows, batch, of)
             with torch.no_grad():
-                probability, prediction = model.labels(batch.source, where.places)[:, 1:].exp().max(-1)
-            corners = model.grid.corners(where.places)
-            found = (batch.target, where.lengths, corners, prediction, probability)
-            of_images = (values.tolist() for values in found)
+                probability, prediction = model.labels(batch.source, gaze.places)[:, 1:].exp().max(-1)
+            columns = (batch.target, gaze.lengths, model.grid.corners(gaze.places), prediction, probability)
+            of_images = (values.tolist() for values in columns)
             for row, label, length, *of_image in zip(rows, *of_images, strict=True):
                 shown = islice(zip(*of_image, strict=True), length)
                 for g, ((top, left), best, p) in enumerate(shown, start=1):
                     cells = (items.names[row], items.classes[label], g, top, left, items.classes[best])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
-    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
-        from hardpp.diagnostics.glimpse_plot import glimpse_figure
-
+    def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:
         model: Any = self.programs.model
-        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
-        for row in named_items(items.names, names, count, "images"):
-            batch, boxes = items.batch(slice(row, row + 1))
-            pixels = batch.source[0].movedim(0, -1).numpy()
-            batch = batch.to(self.device)
-            where = self._shown(items, range(row, row + 1), batch, "prior")
-            places = where.places[0, : int(where.lengths[0])]
-            with torch.no_grad():
-                probabilities = model.labels(batch.source, places.unsqueeze(0))[0, 1:].exp().cpu()  # (G, V)
-            masks = model.grid.mask(places).cumsum(0).bool()
-            draw = partial(
-                glimpse_figure,
-                pixels,
-                model.grid.corners(places).unsqueeze(1).cpu().numpy(),
-                [[model.grid.patch]] * len(places),
-                probabilities.numpy(),
-                items.classes,
-                label=int(batch.target[0]),
-                gold=None if boxes is None else boxes[0].tolist(),
-                title=items.names[row],
-                seen=masks.cpu().numpy(),
-            )
-            yield files[row], draw, len(places)
+        gaze = self._shown(items, range(row, row + 1), batch, "prior")
+        places = gaze.places[0, : int(gaze.lengths[0])]
+        with torch.no_grad():
+            probabilities = model.labels(batch.source, places.unsqueeze(0))[0, 1:].exp()
+        corners = model.grid.corners(places).unsqueeze(1)  # (G, 1, 2)
+        sides = torch.full(corners.shape[:-1], model.grid.patch)
+        return Glances(corners, sides, probabilities, model.grid.mask(places).cumsum(0).bool())
 
     def _design(
         self,
@@ -98,8 +80,7 @@ class MaskedImageRun(ImageRun, DesigningRun):
     ) -> dict[str, Any]:
         from hardpp.tasks.masked_image.design import design
 
-        train = self._load(None, lambda text: None).train
-        return design(self, path, items, options, completion, train, watch)
+        return design(self, path, items, options, completion, watch)
 
     def _plot_information(
         self,
@@ -113,23 +94,24 @@ class MaskedImageRun(ImageRun, DesigningRun):
         from hardpp.tasks.masked_image.design import designer, glimpses_of
 
         glimpses = glimpses_of(self, options)
-        made = designer(self, options, completion, self._load(None, lambda text: None).train)
-        files, grid = file_names(items.names), made.grid
+        chooser = designer(self, options, completion)
+        files, grid, images = file_names(items.names), chooser.grid, still(items.part)
         for row in named_items(items.names, names, count, "images"):
-            batch, boxes = items.batch(slice(row, row + 1))
-            steps = made.design(batch.source[0], glimpses, options.seed, options.budget)
+            (pixels,), boxes = images.read([items.indices[row]])
+            label = items.classes[int(images.labels[items.indices[row]])]
+            steps = chooser.design(pixels, glimpses, options.seed, options.budget)
             corners = grid.corners(torch.tensor([step.place for step in steps]))
             maps = [step.map_of(step.information.expected_entropy, grid.places) for step in steps]
             yield (
                 files[row],
                 information_figure(
-                    batch.source[0].movedim(0, -1).numpy(),
+                    pixels.movedim(0, -1).numpy(),
                     torch.stack(maps).view(-1, grid.cells, grid.cells).numpy(),
                     grid.starts.tolist(),
                     grid.patch,
                     [(top, left) for top, left in corners.tolist()],
                     gold=None if boxes is None else boxes[0].tolist(),
-                    title=f"{items.names[row]} \N{EM DASH} {items.classes[int(batch.target[0])]}",
+                    title=f"{items.names[row]} \N{EM DASH} {label}",
                 ),
             )
 

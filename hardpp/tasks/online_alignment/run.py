@@ -16,7 +16,7 @@ from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid

@@ -11,7 +11,7 @@ from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
-from hardpp.tasks.attention import named_items
+from hardpp.tasks.arguments import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report

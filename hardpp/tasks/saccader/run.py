@@ -12,9 +12,7 @@ from torch import Tensor
 
 from hardpp.decoding.saccades import centres
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.attention import named_items
-from hardpp.tasks.file_names import file_names
-from hardpp.tasks.image_run import Drawing, ImageRun
+from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree, Decoded
 from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
@@ -22,7 +20,7 @@ from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
 from hardpp.types import ImageBatch
 
 
-class SaccaderRun(ImageRun):
+class SaccaderRun(GlimpsingRun):
     """A run on images; items are `SelectedImages` of one part."""
 
     def _evaluate(self, items: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
@@ -63,33 +61,18 @@ class SaccaderRun(ImageRun):
                     cells = (items.names[row], items.classes[label], g, *point, items.classes[number])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
 
-    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
-        from hardpp.diagnostics.glimpse_plot import glimpse_figure
-
+    def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:
         check_glimpses(self, "plots")
-        files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         model: Any = self.programs.model
         field = model.representation.field
-        for row in named_items(items.names, names, count, "images"):
-            batch, boxes = items.batch(slice(row, row + 1))
-            pixels = batch.source[0].movedim(0, -1).numpy()
-            places, probability = self._shown(batch.to(self.device), [items.indices[row]], "prior")
-            _, height, width = items.part.size
-            seen = field.seen(places[0].unsqueeze(-1), field.places(width), height, width)  # by each alone
-            corners = field.corners(places[0], field.places(width)).unsqueeze(1)  # (G, 1, 2)
-            draw = partial(
-                glimpse_figure,
-                pixels,
-                corners.cpu().numpy(),
-                [[field.side]] * len(corners),
-                probability[0, :, : len(items.classes)].cpu().numpy(),
-                items.classes,
-                label=int(batch.target[0]),
-                gold=None if boxes is None else boxes[0].tolist(),
-                title=items.names[row],
-                seen=seen.cumsum(0).bool().cpu().numpy(),
-            )
-            yield files[row], draw, len(corners)
+        places, probability = self._shown(batch, [items.indices[row]], "prior")
+        height, width = batch.source.shape[-2:]
+        side = field.places(width)
+        seen = field.seen(places[0].unsqueeze(-1), side, height, width)  # by each alone
+        corners = field.corners(places[0], side).unsqueeze(1)  # (G, 1, 2)
+        sides = torch.full(corners.shape[:-1], field.side)
+        known = probability[0, :, : len(items.classes)]
+        return Glances(corners, sides, known, seen.cumsum(0).bool())
 
     # Places (B, G) and probabilities (B, G, V): of the model's best places ("prior"), of a draw
     # of the guide, or of one of several draws, picked by its weight ("posterior").
