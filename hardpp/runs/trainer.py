@@ -85,7 +85,7 @@ class Trainer:
         self.validated_at = 0  # the step of the last dev bound
         self.best, self.epochs_since_best = -math.inf, 0
         self.bad_epochs = 0  # those epochs since the best that patience counts
-        self.teaches: bool | None = None  # has a batch had something to learn from? None: there was none
+        self.teaches = False  # has a batch had something to learn from?
 
     @property
     def finished(self) -> bool:
@@ -118,9 +118,9 @@ class Trainer:
         with weight_noise(self.parameters, share * self.weight_noise):
             with self.nonfinite.explaining_draws(self.parameters, self.step):
                 loss = self.objective(batch)
-            self.teaches = bool(self.teaches) or loss.requires_grad
             if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
                 (loss / batch.size).backward()
+                self.teaches = True
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         bound = -loss.detach() / batch.symbols
         if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
@@ -131,7 +131,7 @@ class Trainer:
 
     def _validate(self) -> Record:
         self.nonfinite.check()
-        if self.teaches is False:
+        if self.step and not self.teaches:
             what = "nothing is learnt: the objective has no gradient for any parameter of model and guide"
             raise UsageError(what, "take another objective")
         # The dev bound has noise of its own, so that how often it is taken changes no run.
@@ -198,6 +198,7 @@ class Trainer:
         for key, attribute in _PROGRESS.items():
             setattr(self, attribute, state[key])
         self.best = -math.inf if state["best"] is None else state["best"]
+        self.teaches = True  # or it would not have come so far
 
 
 def dump(record: Record, **extra: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pyro import poutine
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Normal
 
-from hardpp.errors import CheckpointError, NumericalError
+from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint import Checkpoint
 from hardpp.runs.nonfinite import NonFiniteGuard
@@ -90,6 +90,29 @@ def test_max_steps_end_training_with_a_look(steps: int) -> None:
     assert [step for split, step, _ in found if split == "train"] == list(range(1, steps + 1))
     assert found[-1][:2] == ("dev", steps)
     assert trainer.finished
+
+
+class Mostly(Noisy):
+    """A loss that has a gradient in some batches only."""
+
+    def __init__(self, teach: tuple[int, ...]) -> None:
+        super().__init__()
+        self.teach, self.calls = teach, 0
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        self.calls += 1
+        loss = super().forward(batch)
+        return loss if self.calls in self.teach else loss.detach()
+
+
+def test_batches_may_have_nothing_to_learn_from_but_not_all() -> None:
+    assert len([*make(Mostly((2,)), max_epochs=2).records()]) == 8
+    with pytest.raises(UsageError, match="nothing is learnt: the objective has no gradient"):
+        [*make(Mostly(()), max_epochs=2).records()]
+    saved = next(trainer for trainer in [make(Mostly((1,)))] for _ in trainer.records())
+    going_on = make(Mostly(()), max_epochs=1)
+    going_on.restore(saved.checkpoint())
+    assert [record.split for record in going_on.records()] == ["train", "train", "dev"]
 
 
 def test_stops_after_patience_epochs_without_a_better_bound() -> None:
