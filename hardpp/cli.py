@@ -8,6 +8,7 @@ import click
 
 from hardpp import __version__
 from hardpp.verbs.align import align
+from hardpp.verbs.calibrate import calibrate
 from hardpp.verbs.compare import compare
 from hardpp.verbs.decode import decode
 from hardpp.verbs.design import design
@@ -40,7 +41,7 @@ def main(debug: bool) -> None:
     """
 
 
-_VERBS = (train, evaluate, decode, align, posterior, plot, design, sequences, compare)
+_VERBS = (train, evaluate, decode, align, posterior, plot, calibrate, design, sequences, compare)
 _LISTS = (data, models, guides, objectives, doctor)
 for _verb in (*_VERBS, *_LISTS):
     main.add_command(_verb)

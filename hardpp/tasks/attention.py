@@ -12,6 +12,7 @@ from torch import Tensor
 from hardpp.data.images.rasters import Box
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.calibration import Choices, Simulated
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
@@ -52,6 +53,12 @@ def weights_of_items(
         for index, padded, T, S in zip(indices, of_batch, *lengths, strict=True):
             weights[index] = padded[:T, :S]
     return [weights[index] for index in range(len(weights))]
+
+
+def choices_at(run: OpenedRun, simulated: Simulated, site: str, view: str) -> Choices:
+    """The weights of one of `VIEWS` at every step of a simulated batch, and the positions in truth."""
+    weights, mask = attention_weights(run, simulated.batch, site, view), simulated.batch.target_mask
+    return Choices(weights[mask].cpu(), simulated.latents[site][mask].cpu())
 
 
 def total_bound(objective: SurrogateObjective, model: Any, guide: Any, batch: Any) -> float:

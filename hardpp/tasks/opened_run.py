@@ -8,7 +8,7 @@ Memory and disk that ran out are a ResourceError.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -24,6 +24,8 @@ from hardpp.tasks.family import Family, Programs
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from matplotlib.figure import Figure
     from xarray import DataTree as DataTree
+
+    from hardpp.tasks.calibration import Calibration, Choices, Simulated
 else:
     DataTree = Figure = Any
 
@@ -184,6 +186,25 @@ class OpenedRun(ABC):
         batch = self.batch(items)
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
+    @mended()
+    def calibrate(self, items: Any = None, *, draws: int = 99, seed: int = 0) -> "Calibration":
+        """How far posteriors can be trusted, on outputs that the model draws for the items' sources.
+
+        Of each datum so many draws are made; see `hardpp.tasks.calibration` for what is found.
+        """
+        from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
+        from hardpp.tasks.calibration import Judged, calibrate, gap
+
+        check_number("draws", draws, 9)
+        check_number("seed", seed, 0)
+        judged = {"guide": Judged(guide_draws, partial(self._choices, "guide"))}
+        if "marginal" not in self.family.lacks(self.network):
+            exact = Judged(exact_draws, partial(self._choices, "posterior"))
+            guide = judged["guide"]._replace(kl=partial(gap, self.programs))
+            judged = {"exact": exact, "guide": guide}
+        simulated = self._simulate(self._items(items))
+        return calibrate(self.programs, simulated, judged, draws=draws, seed=seed, device=self.device)
+
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top, checked."""
         return check_options(self.family, self.config.decoding, given)
@@ -234,6 +255,14 @@ class OpenedRun(ABC):
     def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
     @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
+
+    # Batches whose observations the model draws, in the place of the items' own.
+    def _simulate(self, items: Any) -> "Iterator[Simulated]":
+        raise UsageError(f"model {self.family.name} draws no data of its own to judge its posteriors by")
+
+    # Distributions of single choices by "guide" or exact "posterior", where they have some.
+    def _choices(self, view: str, simulated: "Simulated") -> "Choices | None":
+        return None
 
     # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
     def _read_inputs(self, path: Path) -> Any:

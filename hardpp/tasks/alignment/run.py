@@ -14,11 +14,14 @@ from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
+from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import choices_at
+from hardpp.tasks.calibration import Choices, Simulated
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
@@ -104,6 +107,14 @@ class AlignmentRun(OpenedRun):
     def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
         """Errors of the run's word links against known ones: see `word_links.compare_links`."""
         return compare_links(self, backward, self._items(items))
+
+    def _simulate(self, items: Sequence[Pair]) -> Iterator[Simulated]:
+        if self.network.alignment == "chain":
+            raise UsageError("positions of a chain are not drawn together with the symbols", "take attention")
+        return simulate(self, items)
+
+    def _choices(self, view: str, simulated: Simulated) -> Choices:
+        return choices_at(self, simulated, sites.ALIGNMENT, view)
 
     def _plot(self, items: Sequence[Pair], count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.alignment_plot import alignment_figure

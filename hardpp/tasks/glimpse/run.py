@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.tasks.calibration import Simulated, dreamt
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
 from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
@@ -55,6 +56,9 @@ class GlimpseRun(GlimpsingRun):
                     point = (f"{(y + 1) / 2 * height:.1f}", f"{(x + 1) / 2 * width:.1f}")
                     cells = (items.names[row], items.classes[label], g, *point, number, items.classes[best])
                     yield "\t".join(map(str, (*cells, f"{p:.4f}")))
+
+    def _simulate(self, items: SelectedImages) -> Iterator[Simulated]:
+        return dreamt(self.programs, (batch for _, batch, _ in batches(items, self.device)))
 
     def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:
         model: Any = self.programs.model

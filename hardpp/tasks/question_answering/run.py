@@ -12,6 +12,8 @@ from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import choices_at
+from hardpp.tasks.calibration import Choices, Simulated, dreamt
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
@@ -77,6 +79,12 @@ class QuestionAnsweringRun(OpenedRun):
             boxes = region_boxes(self, items.pictures, question.image)
             region = likeliest_region(getattr(weights, of), boxes)
             yield "\t".join((question.name, question.text, question.answers[0], *region))
+
+    def _simulate(self, items: QuestionItems) -> Iterator[Simulated]:
+        return dreamt(self.programs, (batch for _, batch in batches(self, items)))
+
+    def _choices(self, view: str, simulated: Simulated) -> Choices:
+        return choices_at(self, simulated, sites.REGION, view)
 
     def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure

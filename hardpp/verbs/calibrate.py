@@ -1,0 +1,43 @@
+"""`hardpp calibrate`: how far a run's posteriors can be trusted."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hardpp.verbs.exit_codes import report
+from hardpp.verbs.options import PATH, read_options, style_option
+from hardpp.verbs.tables import table
+
+
+@click.command()
+@read_options
+@click.option("--draws", type=click.IntRange(9), default=99, show_default=True, help="Of each posterior.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn.")
+@click.option("--out", type=PATH, help="Picture [RUN/plots/calibration.png].")
+@click.option("--force", is_flag=True, help="Overwrite the picture.")
+@style_option("table", "json", "csv")
+def calibrate(run: Any, items: Any, out: Path | None, force: bool, style: str, **options: Any) -> None:
+    """Judge posteriors on outputs that the model itself draws, whose true latents are known.
+
+    \b
+    p log p(z, y)  simulation-based calibration: how often ranks of right posteriors lie as far from even as
+                   these, for the joint probability of latents and output; .001 says the posterior is wrong
+    p mean of z    the same for the mean of the latents, which sees a shift
+    50% sets ...   how often the smallest set of values with that probability holds the true one
+    kl             nats a datum from this posterior to the exact one
+
+    The exact posterior is judged where there is one: it is right for the model, whatever the model is worth,
+    and its p-values are even between 0 and 1. More data (--part train, --limit 1000) see smaller faults.
+    """
+    from hardpp.diagnostics.calibration_plot import calibration_figure
+    from hardpp.verbs.output import check_figure, write_figure
+
+    path = out or run.path / "plots" / "calibration.png"
+    check_figure(path, force=force)
+    found = run.calibrate(items, **options)
+    data = found.rows[0]["data"]
+    title = f"{run.path.name}, step {run.step}: ranks of the truth, {data} data drawn by the model"
+    write_figure(calibration_figure(found.curves, title=title), path, force=force)
+    click.echo(table(found.rows, style))
+    report(str(path))

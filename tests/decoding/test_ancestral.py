@@ -1,0 +1,42 @@
+"""Outputs drawn with their alignments have the frequencies of the joint distribution."""
+
+import pytest
+import torch
+from decoding.tiny import padded, tiny_model
+from pyro import poutine
+
+from hardpp import sites
+from hardpp.decoding.ancestral import draw_outputs
+from hardpp.types import SequenceBatch
+
+DRAWS = 4000
+
+
+def test_frequencies_are_those_of_the_joint_distribution() -> None:
+    model = tiny_model()
+    source, mask = padded([[2, 3, 4]] * DRAWS, extra=1)
+    torch.manual_seed(0)
+    symbols, positions = draw_outputs(model, source, mask, max_steps=2)
+    pairs = torch.cat([symbols, positions], -1)
+    kinds, counts = pairs[symbols[:, 0] != model.boundary].unique(dim=0, return_counts=True)
+    assert len(kinds) > 20
+    target, at = kinds[:, :2], kinds[:, 2:]
+    batch = SequenceBatch(source[: len(kinds)], mask[: len(kinds)], target, torch.ones_like(target).bool())
+    with torch.no_grad():
+        trace = poutine.trace(poutine.condition(model, {sites.ALIGNMENT: at})).get_trace(batch)
+        trace.compute_log_prob()
+    exact = sum(trace.nodes[site]["log_prob"].sum(-1) for site in (sites.ALIGNMENT, sites.SYMBOL)).exp()
+    # Five standard errors of each frequency, at most 200 of them: it fails by chance once in 9,000.
+    error = (counts / DRAWS - exact).abs() / (exact * (1 - exact) / DRAWS).sqrt().clamp_min(1 / DRAWS)
+    assert error.max() < 5
+
+
+def test_rows_end_at_the_boundary_and_padding_is_never_a_position() -> None:
+    model = tiny_model()
+    source, mask = padded([[2, 3, 4], [5]])
+    torch.manual_seed(0)
+    symbols, positions = draw_outputs(model, source, mask, max_steps=30)
+    assert symbols.shape == positions.shape
+    assert (positions[1] == 0).all()
+    short, _ = draw_outputs(model, source, mask, max_steps=1)
+    assert short.shape == pytest.approx((2, 1))
