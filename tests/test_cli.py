@@ -48,6 +48,7 @@ OPTIONS = {
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
     "plot": [*READ, "--out", "--count", "--source", "--kind", "--completion", "--format", "--force"],
+    "calibrate": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
     "design": [
         *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
         *("--database", "--deviation", "--effective", "--budget", "--exhaustive", "--seed"),
