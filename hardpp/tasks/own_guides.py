@@ -24,6 +24,11 @@ from hardpp.config import unknown
 from hardpp.errors import UsageError
 from hardpp.types import Need
 
+
+class NotForModel(UsageError):
+    """A guide of other model families."""
+
+
 Given = type | nn.Module  # the class of a guide, or a guide
 
 
@@ -49,14 +54,14 @@ def summary_of(kind: type) -> str:
 
 
 def check_model(kind: type, name: str, model: str) -> None:
-    """Refuses a guide whose class says that it is for other model families."""
+    """Refuses, by a NotForModel, a guide whose class says that it is for other model families."""
     models = getattr(kind, "models", None)
     if models is None:
         return
     if isinstance(models, str) or not isinstance(models, Sequence):
         raise UsageError(f"{name}: its attribute `models` is a tuple of model families, not {models!r}")
     if model not in models:
-        raise UsageError(f"{name} is for model {' or '.join(models)}, not {model}")
+        raise NotForModel(f"{name} is for model {' or '.join(models)}, not {model}")
 
 
 def lacks_of(kind: type, name: str) -> dict[Need, str]:
