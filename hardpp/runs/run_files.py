@@ -24,6 +24,7 @@ from hardpp.tasks.configuration import stored
 from hardpp.tasks.family import Description
 from hardpp.tasks.named_classes import (
     NotImportable,
+    code_of,
     import_class,
     is_foreign,
     is_there,
@@ -53,6 +54,20 @@ def named_code(tables: Mapping[str, Any]) -> dict[str, str]:
     options = decoding.items() if isinstance(decoding, Mapping) else ()
     names += [(value, f"decoding.{key}") for key, value in options]
     return {name: what for name, what in names if isinstance(name, str) and is_foreign(name)}
+
+
+def codes(config: RunConfig, own: OwnGuides) -> dict[str, str]:
+    """A hash of the code of each class of the user's own that a run names, so that a change can be told."""
+    names = [(getattr(stage, key), key) for stage in config.stages() for key in NAMES]
+    classes = {name: own.get(name) or import_class(what, name) for name, what in names if is_foreign(name)}
+    return {name: code_of(each if isinstance(each, type) else type(each)) for name, each in classes.items()}
+
+
+def changed_classes(folder: Path, config: RunConfig, own: OwnGuides) -> list[str]:
+    """The names of classes of the user's own whose code is not what it was when the run was begun."""
+    began_with = read_json(folder / "versions.json").get("classes")
+    before = began_with if isinstance(began_with, dict) else {}
+    return [name for name, code in codes(config, own).items() if code != before.get(name, code)]
 
 
 def read_config(

@@ -42,7 +42,8 @@ class RunRecord:
     def history(self) -> DataFrame:
         """The metrics of training as a pandas frame: a row for each line of metrics.jsonl, by step.
 
-        Rows of the training and the dev part have a `split` of "train" or "dev"; bounds are in nats a symbol.
+        Rows of the training and the dev part have a `split` of "train" or "dev"; bounds are in nats a symbol,
+        and `time` is UTC, as text. `history.groupby("split").bound.plot(legend=True)` draws both curves.
 
         Raises:
             CheckpointError: the file is missing, or a line of it is not one that hardpp writes.
@@ -66,8 +67,8 @@ class RunRecord:
         frame = DataFrame(rows, columns=None if rows else ["step", "split", "epoch", "bound", "time"])
         if "step" not in frame:
             raise CheckpointError(f"{file} is not a file that hardpp writes: its lines have no step")
-        if "time" in frame:
-            frame["time"] = to_datetime(frame["time"], unit="s")
+        if "time" in frame:  # as text: numbers or dates would dwarf all else in `history.plot()`
+            frame["time"] = to_datetime(frame["time"], unit="s").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
         return frame.set_index("step")
 
     @mended()
