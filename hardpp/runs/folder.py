@@ -15,6 +15,7 @@ from typing import Any
 
 import pyro
 import torch
+from torch import nn
 
 from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
@@ -160,6 +161,7 @@ def open_run(
         report: told of each checkpoint that is passed over, and why.
 
     Raises:
+        UsageError: `guide` is given, and the run's is one of ours.
         CheckpointError: the folder is no run, its checkpoint is damaged or missing, or it names classes to
             import and is not trusted.
     """
@@ -168,6 +170,8 @@ def open_run(
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
     config = read_config(folder, None if trust is True else list(trust or []), guide)
     family = catalogue.family(config.model, own_guides(dict(config), guide))
+    if isinstance(guide, type | nn.Module) and config.guide in family.guides:
+        raise UsageError(f"guide= stands for a class that {folder} names, and its guide is {config.guide!r}")
     description = read_description(folder, family.description)
     best, stages = checkpoint.best(folder, report), config.stages()
     place = place_of(best.checkpoint, len(stages), best.folder)

@@ -96,20 +96,15 @@ def read_config(
         by = ""
         with suppress(CheckpointError):
             by = f", it says, by hardpp {read_json(folder / 'versions.json')['hardpp']}"
-        hint = f"was it edited, or written by another version{by}?"
+        hint = f"was it edited, or written by another version{by}, or is a package of its names missing?"
         raise CheckpointError(f"{place}{error}", error.hint or hint) from error
 
 
 def own_guides(tables: Mapping[str, Any], guide: Given | OwnGuides | None) -> OwnGuides:
-    """Classes and guides by the names that a run has for them; a UsageError if its own guide is no class."""
+    """Classes and guides by the names that a run has for them."""
     if guide is None or isinstance(guide, Mapping):
         return guide or {}
-    name = str(tables.get("guide"))
-    if ":" not in name:
-        raise UsageError(
-            f"guide= stands for a class that the run names, and its guide is {name!r}", "leave it out"
-        )
-    return {name: guide}
+    return {str(tables.get("guide")): guide}
 
 
 # Refuses, before anything is imported, classes that are not trusted, and then those that cannot be had.

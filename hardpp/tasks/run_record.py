@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardpp.config import RunConfig
 from hardpp.data.atomic_files import PARTIAL, replacing_folder, write_errors
-from hardpp.errors import CheckpointError, UsageError, mended
+from hardpp.errors import CheckpointError, ResourceError, UsageError, mended
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -90,5 +90,8 @@ class RunRecord:
             occupied()
         left_out = shutil.ignore_patterns(f"{PARTIAL}*", "*.lock")
         with write_errors(path), replacing_folder(path, unless=occupied) as folder:
-            shutil.copytree(self.path, folder, ignore=left_out, dirs_exist_ok=True)
+            try:
+                shutil.copytree(self.path, folder, ignore=left_out, dirs_exist_ok=True)
+            except shutil.Error as error:  # a list of all files that it could not copy
+                raise ResourceError(f"{path} cannot be written: {error.args[0][0][-1]}") from error
         return path

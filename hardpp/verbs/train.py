@@ -61,9 +61,9 @@ def train(
     stage.NAME.KEY=VALUE is for one stage, and --set stages=NAME,... runs some only.
 
     Model, guide and objective are also classes of your own, package.module:Class (mine:Diagonal is the class
-    Diagonal of mine.py in the working folder), or entry points of packages that you have installed. The class
-    of a guide says by for_model(cls, parts, description) how it is made for a model; one whose constructor
-    needs no arguments may leave that out. CONTRIBUTING.md has the whole of it.
+    Diagonal of a module in the working folder), or entry points of installed packages. The class of a guide
+    says by for_model(cls, parts, description) how it is made for a model; one whose constructor needs no
+    arguments may leave that out. CONTRIBUTING.md has the whole of it.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder
