@@ -15,6 +15,7 @@ from typing import Any
 
 import pyro
 import torch
+from torch import nn
 
 from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
@@ -23,7 +24,10 @@ from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
 from hardpp.runs.run_files import (
+    changed_classes,
+    codes,
     named_code,
+    own_guides,
     read_config,
     read_description,
     read_json,
@@ -33,8 +37,10 @@ from hardpp.runs.run_files import (
 )
 from hardpp.runs.stage import place_of, step_of
 from hardpp.tasks import catalogue
+from hardpp.tasks.catalogue import NONE, OwnGuides
 from hardpp.tasks.family import Description, Programs
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.own_guides import Given
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _RESULTS = ("summary.json", "posterior.nc", "plots")
@@ -42,7 +48,7 @@ _WRITTEN = ("checkpoints", "metrics.jsonl", *_RESULTS)
 _BEGUN = {LOCK, "versions.json", "data.json"}
 
 
-def create(folder: Path, config: RunConfig, description: Description) -> None:
+def create(folder: Path, config: RunConfig, description: Description, own_guides: OwnGuides = NONE) -> None:
     """Makes a run folder, in place of an older run if there is one, and writes what it was made of.
 
     Of an older run goes what hardpp wrote; whatever else lies in its folder stays.
@@ -55,7 +61,8 @@ def create(folder: Path, config: RunConfig, description: Description) -> None:
     for name in _WRITTEN:
         remove(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "versions.json", versions())
+    classes = codes(config, own_guides)
+    write_json(folder / "versions.json", {**versions(), **({"classes": classes} if classes else {})})
     write_description(folder, description)
     # Last and whole, since this file makes the folder a run.
     write_file(folder / "config.toml", to_toml(config).encode())
@@ -94,16 +101,16 @@ def holds_results(folder: Path) -> bool:
     return bool(checkpoint.steps(folder)) or any((folder / name).exists() for name in _RESULTS)
 
 
-def check_same_config(folder: Path, config: RunConfig) -> None:
+def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = NONE) -> None:
     """Refuses to go on with a run that was begun with another configuration.
 
     Where it runs (device, threads) may change.
 
     Raises:
-        UsageError: it was; the message names the first key that differs.
+        UsageError: it was; the message names the first key that differs, or a class whose code does.
         CheckpointError: the folder's configuration is not one of ours.
     """
-    began_with = read_config(folder, trusted=named_code(dict(config)))
+    began_with = read_config(folder, named_code(dict(config)), own_guides)
     before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
         for which in (began_with, config)
@@ -111,6 +118,9 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
     if difference := differing(before, now):
         what = f"{folder} holds a run with another configuration ({difference})"
         raise UsageError(what, "give another --out, or --force")
+    if changed := changed_classes(folder, config, own_guides):
+        what = f"the class {changed[0]} has changed since {folder} was begun"
+        raise UsageError(what, "give another --out, or --force; or undo the change, to go on")
 
 
 def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
@@ -136,6 +146,7 @@ def open_run(
     device: str = "auto",
     *,
     trust: bool | Collection[str] = False,
+    guide: Given | OwnGuides | None = None,
     report: Callable[[str], None] = warnings.warn,
 ) -> OpenedRun:
     """A trained run with its best weights (the newest, where no dev bound was taken yet).
@@ -145,17 +156,22 @@ def open_run(
         device: "auto" (cuda when there is one), "cpu" or "cuda".
         trust: import the classes that the run's config.toml names as `package.module:Class`, or those of a
             list of such names; else such a run is refused, as whatever their modules do would be done.
+        guide: the class of the run's guide, or such a guide, which then needs no import and no trust: of one
+            that was defined in a notebook. Of a run of stages, where they have several: name -> class.
         report: told of each checkpoint that is passed over, and why.
 
     Raises:
+        UsageError: `guide` is given, and the run's is one of ours.
         CheckpointError: the folder is no run, its checkpoint is damaged or missing, or it names classes to
             import and is not trusted.
     """
     folder = Path(folder)
     if not (folder / "config.toml").is_file():
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
-    config = read_config(folder, trusted=None if trust is True else list(trust or []))
-    family = catalogue.family(config.model)
+    config = read_config(folder, None if trust is True else list(trust or []), guide)
+    family = catalogue.family(config.model, own_guides(dict(config), guide))
+    if isinstance(guide, type | nn.Module) and config.guide in family.guides:
+        raise UsageError(f"guide= stands for a class that {folder} names, and its guide is {config.guide!r}")
     description = read_description(folder, family.description)
     best, stages = checkpoint.best(folder, report), config.stages()
     place = place_of(best.checkpoint, len(stages), best.folder)
@@ -165,13 +181,18 @@ def open_run(
         config = stages[place.stage]
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
-    programs = family.build(config, description)
+    try:
+        programs = catalogue.programs(family, config, description)
+    except UsageError as error:  # of a class that is another one by now
+        raise CheckpointError(f"{folder}: {error}", error.hint) from error
     objective = catalogue.objective(config.objective, config.inference)
     try:
         objective(*programs).load_state_dict(best.checkpoint.model)
     except RuntimeError as error:
         what = f"{best.folder} does not fit its run's configuration"
         raise CheckpointError(f"{what} ({mismatch(error)})") from error
+    for name in changed_classes(folder, config, family.own_guides):
+        report(f"{folder}: the class {name} has changed since the run was begun")
     step = step_of(best.checkpoint, place, best.folder)
     programs = Programs(*(program.eval().to(where) for program in programs))
     run: OpenedRun = family.run(folder, family, config, description, programs, objective, where, step)
