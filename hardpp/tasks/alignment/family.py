@@ -17,7 +17,8 @@ from hardpp.data.vocabulary import Vocabulary
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
 from hardpp.tasks.alignment.run import AlignmentRun
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.alignment.toy import toy
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.types import SequenceBatch
@@ -111,6 +112,9 @@ class AlignmentFamily(Family):
     def recommended(self, data: str) -> Recommended:
         own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)
         return _RECOMMENDED.get(data, own)
+
+    def toy(self) -> Toy:
+        return toy()
 
     def load(self, config: PairData, report: Report) -> Corpus:
         return load(config, report)
