@@ -104,6 +104,7 @@ class Family(ABC):
     stage: ClassVar[str] = ""  # the name of the stage after these, the run's own
     presets: ClassVar[Mapping[str, Recommended]]  # stronger than what is recommended for the data
     guides: ClassVar[Mapping[str, GuideSpec]]
+    protocol: ClassVar[type | None] = None  # a typing.Protocol: what runs need of the model beside its sites
     data_sets: ClassVar[Sequence[str]]  # names that `--data` takes, besides paths; the first by default
     alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold

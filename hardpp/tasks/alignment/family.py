@@ -14,6 +14,7 @@ from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import Vocabulary
+from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
 from hardpp.tasks.alignment.run import AlignmentRun
@@ -80,6 +81,7 @@ class AlignmentFamily(Family):
             False,
         ),
     }
+    protocol = Decodable
     data_sets = NAMES
     alignment_forms = {
         "tsv": AlignmentForm("pair, step, symbol, position (from 0), source symbol, probability"),

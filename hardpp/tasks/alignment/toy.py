@@ -11,7 +11,7 @@ _TRAIN, _OTHERS = ("ab", "cabe", "dec", "bade", "daceb"), ("ba", "cade", "ebc")
 def toy() -> Toy:
     """Nine words; the first has three source positions and three output steps, end marks included."""
     train, others = ([_pair(word) for word in words] for words in (_TRAIN, _OTHERS))
-    network = {"embedding": 8, "encoder": 8, "decoder": 8, "guide": 8}
+    network = {"embedding": 8, "encoder": 8, "decoder": 8, "guide": 8, "dropout": 0.2}
     settings = {
         "network": network,
         "training": {"batch_size": 8, "log_every": 1},

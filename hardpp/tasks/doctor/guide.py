@@ -1,6 +1,6 @@
 """The doctor of guides: `hardpp check guide`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -32,20 +32,9 @@ def check_guide(
         UsageError: there is no such guide or family, the family has no toy data, or the guide cannot be
             made.
     """
-    on = toy_of(model, settings)
-    name = f"{guide.__module__}:{guide.__qualname__}" if isinstance(guide, type) else guide
-    return examine(subject_of(on, _builder(guide, on.family, name)), CHECKS)
+    from hardpp.tasks.doctor import subject
 
-
-# SHIM until merge
-def _builder(guide: Any, family: Any, name: str) -> Callable[[Any, Any], nn.Module]:
-    import importlib
-
-    if name in family.guides:
-        return lambda parts, description: family.guides[name].build(parts)
-    if not isinstance(guide, type):
-        module, _, attribute = name.partition(":")
-        guide = getattr(importlib.import_module(module), attribute)
-    if hasattr(guide, "for_model"):
-        return guide.for_model
-    return lambda parts, description: guide()
+    name = guide if isinstance(guide, str) else f"{guide.__module__}:{guide.__qualname__}"
+    if not isinstance(guide, str):
+        subject.SHIM[name] = guide
+    return examine(subject_of(toy_of(model, settings), name), CHECKS)

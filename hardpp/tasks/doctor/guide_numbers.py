@@ -115,7 +115,7 @@ def _bound(subject: Subject) -> Iterator[str]:
         datum = int(over.nonzero()[0])
         yield (
             f"the evidence lower bound of datum {datum} is {float(bound[datum]):.4f} nats, above its exact "
-            f"log likelihood of {float(exact[datum]):.4f}: the guide leaves probability out, or counts some twice"
+            f"log likelihood of {float(exact[datum]):.4f}: it leaves probability out, or counts some twice"
         )
 
 

@@ -19,8 +19,6 @@ from hardpp.tasks.doctor.recorded import Recorded, recorded
 from hardpp.tasks.family import Family, Programs, Toy
 from hardpp.tasks.opened_run import OpenedRun
 
-SHOWN = 3  # items that a run is asked about
-
 
 class ToyPrograms(NamedTuple):
     """A family's toy data, described, and how a run on them is configured."""
@@ -109,13 +107,18 @@ class _Precise(Subject):
         return with_fields(batch, lambda name, field: field.double() if field.is_floating_point() else field)
 
 
-def subject_of(on: ToyPrograms, build: Callable[[Any, Any], nn.Module], seed: int = 0) -> Subject:
-    """The model of a toy run with the guide that is built from the family's parts and the description."""
+def subject_of(on: ToyPrograms, guide: str | None = None, seed: int = 0) -> Subject:
+    """The model of a toy run with the guide of a name; None: that of its configuration.
+
+    Raises:
+        UsageError: there is no such guide, or it cannot be made.
+    """
+    name = guide or on.config.guide
     pyro.settings.set(module_local_params=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parts = on.family.parts(on.family.network(**on.config.network), on.description)
-        programs = Programs(parts.model, build(parts, on.description))
+        programs = Programs(parts.model, _shim(on.family, name)(parts, on.description))
     objective = catalogue.objective(on.config.objective, on.config.inference)
     made_of = (Path("toy"), on.family, on.config, on.description, programs, objective, torch.device("cpu"))
     run: OpenedRun = on.family.run(*made_of, step=0, data=on.toy.data)
@@ -134,3 +137,19 @@ def with_fields(batch: Any, change: Callable[[str, Tensor], Tensor]) -> Any:
 def rows(batch: Any, index: Tensor) -> Any:
     """Some data of a batch, whose tensors all have the data first."""
     return with_fields(batch, lambda _, field: field[index])
+
+
+# SHIM until merge
+SHIM: dict[str, Any] = {}
+
+
+def _shim(family: Any, name: str) -> Callable[[Any, Any], nn.Module]:
+    import importlib
+
+    if name in family.guides:
+        return lambda parts, description: family.guides[name].build(parts)
+    module, _, attribute = name.partition(":")
+    guide = SHIM.get(name) or getattr(importlib.import_module(module), attribute)
+    if hasattr(guide, "for_model"):
+        return guide.for_model
+    return lambda parts, description: guide()
