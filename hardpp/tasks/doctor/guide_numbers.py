@@ -8,12 +8,11 @@ from torch import Tensor
 
 from hardpp.errors import UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
-from hardpp.inference.sums.enumeration import lists_values
-from hardpp.inference.weights.sample_sites import Site, elements, site_log_prob
+from hardpp.inference.weights.sample_sites import site_log_prob
 from hardpp.nn.modes import evaluating
-from hardpp.tasks.doctor.exact_expectation import Latent, tuples
+from hardpp.tasks.doctor.exact_expectation import tuples
 from hardpp.tasks.doctor.findings import Check, Skip
-from hardpp.tasks.doctor.recorded import Recorded, log_probs, recorded
+from hardpp.tasks.doctor.recorded import Recorded, log_probs, recorded, values_of
 from hardpp.tasks.doctor.subject import Subject
 
 MOST = 1000  # tuples of latent values that are gone through
@@ -62,7 +61,7 @@ def _normalisation(subject: Subject) -> Iterator[str]:
     latents, supports = {}, {}
     for site in run.sites:
         if not site["is_observed"]:
-            latents[site["name"]], supports[site["name"]] = _values_of(site)
+            latents[site["name"]], supports[site["name"]] = values_of(site)
     count = 1
     for latent in latents.values():
         count *= latent.values ** int(latent.mask.sum())
@@ -80,16 +79,6 @@ def _normalisation(subject: Subject) -> Iterator[str]:
             f"q sums to {total:.6f} and not to 1 over all {count} values of {names} of the first datum: its "
             "distributions are not normalised, or it has a factor or scale of its own"
         )
-
-
-# How many values, where they count, and the list of them.
-def _values_of(site: Site) -> tuple[Latent, Tensor]:
-    fn, counts = elements(site)
-    if site["fn"].event_shape or not getattr(fn, "has_enumerate_support", False) or not lists_values(fn):
-        raise Skip(f"the values of site {site['name']!r} cannot be listed")
-    support = fn.enumerate_support(expand=False).flatten()
-    every = torch.ones(site["value"].shape, dtype=torch.bool)
-    return Latent(len(support), every if counts is None else every & counts), support
 
 
 def _log_q(run: Recorded) -> Tensor:

@@ -15,10 +15,11 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
 
-from hardpp.inference.weights.sample_sites import Site, plates_of, site_log_prob
+from hardpp.inference.sums.enumeration import lists_values
+from hardpp.inference.weights.sample_sites import Site, elements, plates_of, site_log_prob
 from hardpp.nn.modes import evaluating
-from hardpp.tasks.doctor.exact_expectation import Force
-from hardpp.tasks.doctor.findings import failure
+from hardpp.tasks.doctor.exact_expectation import Force, Latent
+from hardpp.tasks.doctor.findings import Skip, failure
 
 SEED = 1
 
@@ -79,6 +80,16 @@ def by_datum(site: Site, terms: Tensor) -> Tensor:
         return terms.sum().reshape(1)
     kept = terms.dim() + outermost
     return terms.movedim(kept, 0).flatten(1).sum(1) if terms.dim() > 1 else terms
+
+
+def values_of(site: Site) -> tuple[Latent, Tensor]:
+    """How many values a site has and where it counts, and the list of its values; Skip: there is none."""
+    fn, counts = elements(site)
+    if site["fn"].event_shape or not getattr(fn, "has_enumerate_support", False) or not lists_values(fn):
+        raise Skip(f"the values of site {site['name']!r} cannot be listed")
+    support = fn.enumerate_support(expand=False).flatten()
+    every = torch.ones(site["value"].shape, dtype=torch.bool)
+    return Latent(len(support), every if counts is None else every & counts), support
 
 
 class _Recorder(Messenger):
