@@ -24,6 +24,7 @@ from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
 from hardpp.runs.run_files import (
     named_code,
+    own_guides,
     read_config,
     read_description,
     read_json,
@@ -33,8 +34,10 @@ from hardpp.runs.run_files import (
 )
 from hardpp.runs.stage import place_of, step_of
 from hardpp.tasks import catalogue
+from hardpp.tasks.catalogue import NONE, OwnGuides
 from hardpp.tasks.family import Description, Programs
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.own_guides import Given
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _RESULTS = ("summary.json", "posterior.nc", "plots")
@@ -94,7 +97,7 @@ def holds_results(folder: Path) -> bool:
     return bool(checkpoint.steps(folder)) or any((folder / name).exists() for name in _RESULTS)
 
 
-def check_same_config(folder: Path, config: RunConfig) -> None:
+def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = NONE) -> None:
     """Refuses to go on with a run that was begun with another configuration.
 
     Where it runs (device, threads) may change.
@@ -103,7 +106,7 @@ def check_same_config(folder: Path, config: RunConfig) -> None:
         UsageError: it was; the message names the first key that differs.
         CheckpointError: the folder's configuration is not one of ours.
     """
-    began_with = read_config(folder, trusted=named_code(dict(config)))
+    began_with = read_config(folder, named_code(dict(config)), own_guides)
     before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
         for which in (began_with, config)
@@ -136,6 +139,7 @@ def open_run(
     device: str = "auto",
     *,
     trust: bool | Collection[str] = False,
+    guide: Given | OwnGuides | None = None,
     report: Callable[[str], None] = warnings.warn,
 ) -> OpenedRun:
     """A trained run with its best weights (the newest, where no dev bound was taken yet).
@@ -145,6 +149,8 @@ def open_run(
         device: "auto" (cuda when there is one), "cpu" or "cuda".
         trust: import the classes that the run's config.toml names as `package.module:Class`, or those of a
             list of such names; else such a run is refused, as whatever their modules do would be done.
+        guide: the class of the run's guide, or such a guide, which then needs no import and no trust: of one
+            that was defined in a notebook. Of a run of stages, where they have several: name -> class.
         report: told of each checkpoint that is passed over, and why.
 
     Raises:
@@ -154,8 +160,8 @@ def open_run(
     folder = Path(folder)
     if not (folder / "config.toml").is_file():
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
-    config = read_config(folder, trusted=None if trust is True else list(trust or []))
-    family = catalogue.family(config.model)
+    config = read_config(folder, None if trust is True else list(trust or []), guide)
+    family = catalogue.family(config.model, own_guides(dict(config), guide))
     description = read_description(folder, family.description)
     best, stages = checkpoint.best(folder, report), config.stages()
     place = place_of(best.checkpoint, len(stages), best.folder)
@@ -165,7 +171,10 @@ def open_run(
         config = stages[place.stage]
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
-    programs = family.build(config, description)
+    try:
+        programs = catalogue.programs(family, config, description)
+    except UsageError as error:  # of a class that is another one by now
+        raise CheckpointError(f"{folder}: {error}", error.hint) from error
     objective = catalogue.objective(config.objective, config.inference)
     try:
         objective(*programs).load_state_dict(best.checkpoint.model)

@@ -1,16 +1,21 @@
 """Starting a run: from Python as from the command line, in the same words."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from hardpp.config import RunConfig, merge, nested
 from hardpp.errors import UsageError, mended
+from hardpp.runs.loaded_data import LoadedData
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
 from hardpp.tasks.arguments import data_name
 from hardpp.tasks.configuration import resolve
+from hardpp.tasks.named_classes import name_of
 from hardpp.tasks.opened_run import OpenedRun
 
 # Choices of `train` that are settings of a section.
@@ -29,9 +34,9 @@ def to_stderr(text: str) -> None:
 
 def train(
     model: str | type = "alignment",
-    guide: str | None = None,
+    guide: str | type | nn.Module | None = None,
     objective: str | type | None = None,
-    data: str | Path | None = None,
+    data: str | Path | LoadedData | None = None,
     *,
     preset: str | None = None,
     particles: int | None = None,
@@ -58,9 +63,11 @@ def train(
     Args:
         model: a model family (`hardpp.list_models()`), or a class of your own that can be imported; such a
             run is opened again with `trust=True`.
-        guide: a guide of that family (`hardpp.list_guides(model)`); None: the recommended one.
-        objective: an objective (`hardpp.list_objectives()`), or such a class; None: the family's.
-        data: a data set (`hardpp.list_data()`), file or folder; None: the family's.
+        guide: a guide of that family (`hardpp.list_guides(model)`), or a class of your own, which says how it
+            is made (`hardpp.tasks.own_guides`), or a guide that is made, which is trained as it is; None: the
+            recommended one.
+        objective: an objective (`hardpp.list_objectives()`), or a class of your own; None: the family's.
+        data: a data set (`hardpp.list_data()`), file or folder, or what `load_data` gave; None: the family's.
         preset: sizes and settings to start from, "small" or "paper".
         particles: draws of the guide for each datum and step.
         seed: of weights, batches and draws.
@@ -85,12 +92,20 @@ def train(
     """
     if not (isinstance(settings, Mapping | None) and all(isinstance(key, str) for key in settings or {})):
         raise UsageError(f"settings are a dict of names and values, not {settings!r}")
+    for key, given in (("model", model), ("guide", guide), ("objective", objective)):
+        if not isinstance(given, str | type | None) and not (key == "guide" and isinstance(given, nn.Module)):
+            raise UsageError(f"{key} is a name or a class, not {given!r}")
+    loaded = data if isinstance(data, LoadedData) else None
+    read = {} if loaded is None else {"data": loaded.config.model_dump(exclude_none=True)}
+    later = [stage.get("guide") for stage in then or () if isinstance(stage, Mapping)]
+    own = {name_of(each): each for each in (guide, *later) if isinstance(each, type | nn.Module)}
     config = configuration(
-        [merge(nested(*setting) for setting in (settings or {}).items())],
+        [read, merge(nested(*setting) for setting in (settings or {}).items())],
+        own,
         model=model,
         guide=guide,
         objective=objective,
-        data=data,
+        data=None if loaded is not None else data,
         preset=preset,
         particles=particles,
         seed=seed,
@@ -98,11 +113,21 @@ def train(
         max_steps=max_steps,
         max_epochs=max_epochs,
         init_from=init_from,
-        then=then,
+        then=None if then is None else [_plain(stage) for stage in then],
     )
+    if loaded is not None:
+        loaded.check(config)
     folder = default_folder(config) if out is None else Path(out)
     with mended():
-        run, _ = run_in_folder(config, folder, resume=resume, force=force, report=report)
+        run, _ = run_in_folder(
+            config,
+            folder,
+            resume=resume,
+            force=force,
+            report=report,
+            family=catalogue.family(config.model, own),
+            data=None if loaded is None else loaded.data,
+        )
     return run
 
 
@@ -111,11 +136,13 @@ def load_data(
     model: str = "alignment",
     report: Callable[[str], None] = to_stderr,
     **settings: Any,
-) -> Any:
+) -> LoadedData:
     """The data that a model family would train on: their parts are `train`, `dev` and `test`.
 
     Example:
-        pairs = hardpp.load_data("words.tsv", reverse=True).train
+        data = hardpp.load_data("words.tsv", reverse=True)
+        run = hardpp.train(data=data, max_epochs=3)
+        run.evaluate(data.test[:20])
 
     Args:
         name: a data set, file or folder.
@@ -128,13 +155,16 @@ def load_data(
         DataError: the data cannot be read.
     """
     config = resolve([{"model": model, "data": {"name": data_name(name), **settings}}])
-    return catalogue.family(config.model).load(config.data, report)
+    family = catalogue.family(config.model)
+    return LoadedData(family.load(config.data, report), config.data, family)
 
 
-def configuration(layers: Sequence[Mapping[str, Any]], **choices: Any) -> RunConfig:
+def configuration(
+    layers: Sequence[Mapping[str, Any]], own_guides: catalogue.OwnGuides = catalogue.NONE, **choices: Any
+) -> RunConfig:
     """The configuration of layers of settings with choices on top, as `hardpp train` names them.
 
-    Choices that are None are left to the layers.
+    Choices that are None are left to the layers; `own_guides` are those that were given as classes or guides.
 
     Raises:
         UsageError: see `hardpp.tasks.configuration.resolve`.
@@ -145,16 +175,18 @@ def configuration(layers: Sequence[Mapping[str, Any]], **choices: Any) -> RunCon
     if "init_from" in given:
         given["init_from"] = str(Path(given["init_from"]).absolute())
     top = [nested(_PLACES.get(key, key), value) for key, value in given.items()]
-    return resolve([*layers, *top])
+    return resolve([*layers, *top], own_guides)
 
 
 def default_folder(config: RunConfig) -> Path:
     """runs/MODEL-GUIDE-OBJECTIVE-SEED."""
     name = f"{config.model}-{config.guide}-{config.objective}-{config.seed}"
-    return Path("runs") / name.replace(":", ".")
+    return Path("runs") / re.sub(r"[^\w.-]+", ".", name)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, type):
-        return f"{value.__module__}:{value.__qualname__}"
+    if isinstance(value, type | nn.Module):
+        return name_of(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(inside) for key, inside in value.items()}
     return str(value) if isinstance(value, Path) else value

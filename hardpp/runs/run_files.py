@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +19,18 @@ from pydantic import BaseModel, ValidationError
 from hardpp.config import RunConfig, read_toml
 from hardpp.data.atomic_files import write_file
 from hardpp.errors import CheckpointError, UsageError
-from hardpp.tasks.catalogue import is_foreign
+from hardpp.tasks.catalogue import OwnGuides
 from hardpp.tasks.configuration import stored
 from hardpp.tasks.family import Description
+from hardpp.tasks.named_classes import (
+    NotImportable,
+    import_class,
+    is_foreign,
+    is_there,
+    lookup_places,
+    nameless,
+)
+from hardpp.tasks.own_guides import Given
 
 NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
@@ -35,35 +44,78 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": platform.platform(), **packages}
 
 
-def named_code(tables: Mapping[str, Any]) -> list[str]:
-    """Names of classes, not ours, that would be imported by who uses a run of this configuration."""
+def named_code(tables: Mapping[str, Any]) -> dict[str, str]:
+    """Classes, not ours, that using a run of this configuration would import: name -> what each is."""
     before, decoding = tables.get("before"), tables.get("decoding")
     listed = before if isinstance(before, list) else []
     stages = [dict(stage) for stage in listed if isinstance(stage, Mapping | BaseModel)]
-    options = decoding.values() if isinstance(decoding, Mapping) else ()
-    names = [stage.get(key) for stage in (tables, *stages) for key in NAMES]
-    return [name for name in (*names, *options) if isinstance(name, str) and is_foreign(name)]
+    names = [(stage.get(key), key) for stage in (tables, *stages) for key in NAMES]
+    options = decoding.items() if isinstance(decoding, Mapping) else ()
+    names += [(value, f"decoding.{key}") for key, value in options]
+    return {name: what for name, what in names if isinstance(name, str) and is_foreign(name)}
 
 
-def read_config(folder: Path, trusted: list[str] | None) -> RunConfig:
-    """The configuration of a run; `trusted` are names of classes that may be imported, None: any."""
+def read_config(
+    folder: Path, trusted: Collection[str] | None, guide: Given | OwnGuides | None = None
+) -> RunConfig:
+    """The configuration of a run.
+
+    Args:
+        folder: of the run.
+        trusted: names of classes that may be imported; None: any.
+        guide: what stands for the class of its guide, or classes and guides by name, which need no import.
+
+    Raises:
+        CheckpointError: it is not one that hardpp writes, or names classes that cannot be had or are not
+            trusted.
+    """
     path = folder / "config.toml"
     try:
         tables = read_toml(path)
-        foreign = named_code(tables)
-        if trusted is not None and (strange := [name for name in foreign if name not in trusted]):
-            raise CheckpointError(
-                f"{path} names code that opening the run would execute: {', '.join(strange)}",
-                "give --trust if you know who made the run",
-            )
-        return stored(tables)
+        own = own_guides(tables, guide)
+        foreign = {name: what for name, what in named_code(tables).items() if name not in own}
+        _check_code(path, foreign, trusted)
+        return stored(tables, own)
     except UsageError as error:  # the user's usage is right; it is the folder that was altered
         place = "" if str(path) in str(error) else f"{path}: "
         by = ""
         with suppress(CheckpointError):
             by = f", it says, by hardpp {read_json(folder / 'versions.json')['hardpp']}"
         hint = f"was it edited, or written by another version{by}?"
-        raise CheckpointError(f"{place}{error}", hint) from error
+        raise CheckpointError(f"{place}{error}", error.hint or hint) from error
+
+
+def own_guides(tables: Mapping[str, Any], guide: Given | OwnGuides | None) -> OwnGuides:
+    """Classes and guides by the names that a run has for them; a UsageError if its own guide is no class."""
+    if guide is None or isinstance(guide, Mapping):
+        return guide or {}
+    name = str(tables.get("guide"))
+    if ":" not in name:
+        raise UsageError(
+            f"guide= stands for a class that the run names, and its guide is {name!r}", "leave it out"
+        )
+    return {name: guide}
+
+
+# Refuses, before anything is imported, classes that are not trusted, and then those that cannot be had.
+def _check_code(path: Path, foreign: Mapping[str, str], trusted: Collection[str] | None) -> None:
+    for name, what in foreign.items():
+        if why := nameless(name):
+            as_guide = f"open it from Python: hardpp.open_run({str(path.parent)!r}, guide=...)"
+            hint = as_guide if what == "guide" else "a class that can be imported has a module of its own"
+            raise CheckpointError(f"{path} names a {what} that cannot be imported: {why}", hint)
+    if trusted is not None and (strange := [name for name in foreign if name not in trusted]):
+        named = ", ".join(f"{foreign[name]} {name}" for name in strange)
+        missing = [name for name in strange if not is_there(name)]
+        lost = f"; {', '.join(missing)} is not to be found here: {lookup_places()}" if missing else ""
+        hint = f"give --trust if you know who made the run{lost}"
+        raise CheckpointError(f"{path} names code that opening the run would execute: {named}", hint)
+    for name, what in foreign.items():
+        try:
+            import_class(what, name)
+        except NotImportable as error:
+            hint = error.hint or "the run needs the class that it was trained with"
+            raise CheckpointError(f"{path}: {error}", hint) from error
 
 
 def write_description(folder: Path, description: Description) -> None:

@@ -17,7 +17,7 @@ from hardpp.runs.run_files import named_code
 from hardpp.runs.stage import freeze
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
-from hardpp.tasks.family import Description, Family, Programs
+from hardpp.tasks.family import Description, Family, Programs, has_own_parameters
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
 
@@ -30,6 +30,7 @@ class Session:
         report: told in a few words what is going on.
         restored: a checkpoint will give the weights, so that those of `init_from` are not asked for.
         data: the run's data, where they are loaded already.
+        family: of the run, with guides that were given as such; else that of its name.
 
     Raises:
         UsageError: as the family says, or `hardpp.runs.stage.freeze`.
@@ -42,20 +43,21 @@ class Session:
         *,
         restored: bool = False,
         data: Any = None,
+        family: Family | None = None,
     ):
         # Modules own their parameters; Pyro's global store would share them between runs.
         pyro.settings.set(module_local_params=True)
         self.config = config
-        self.family: Family = catalogue.family(config.model)
+        self.family: Family = family or catalogue.family(config.model)
         self.device = choose_device(config.device)
         if config.threads:
             torch.set_num_threads(config.threads)
         self.data = self.family.load(config.data, report) if data is None else data
         self.description = self.family.describe(self.data)
         pyro.set_rng_seed(config.seed)
-        programs = self.family.build(config, self.description)
+        programs = catalogue.programs(self.family, config, self.description)
         if config.init_from is not None and not restored:
-            initialise(programs, config, self.description, Path(config.init_from), report)
+            initialise(programs, config, self.description, Path(config.init_from), report, self.family)
         self.programs = Programs(*(program.to(self.device) for program in programs))
         self.frozen = freeze(self.programs, config)
         self.objective = catalogue.objective(config.objective, config.inference)
@@ -132,6 +134,7 @@ def initialise(
     description: Description,
     folder: Path,
     report: Callable[[str], None],
+    family: Family,
 ) -> None:
     """Gives programs the weights of another run's best checkpoint; the guide's if it has the same name.
 
@@ -144,11 +147,11 @@ def initialise(
             here without being trained.
         CheckpointError: it is no run.
     """
-    other = open_run(folder, "cpu", trust=named_code(dict(config)))
+    other = open_run(folder, "cpu", trust=named_code(dict(config)), guide=family.own_guides)
     theirs, ours = _symbols(other.description), _symbols(description)
-    guide = catalogue.family(config.model).guides[config.guide]
+    trained = has_own_parameters(programs)
     trains = catalogue.objective(config.objective, config.inference).trains_guide
-    if guide.trained and not trains and config.guide != other.config.guide:
+    if trained and not trains and config.guide != other.config.guide:
         what = f"--init-from {folder}: that run has no guide {config.guide}"
         raise UsageError(what, f"begin with one that has it: {config.objective} trains none")
     if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
@@ -164,7 +167,7 @@ def initialise(
             names = ", ".join(dict.fromkeys(name.partition(".")[0] for name in anew))
             report(f"--init-from {folder}: that run has no {names}, which begin anew")
         # One without weights of its own may hold the model's, which are given.
-        if config.guide == other.config.guide and guide.trained:
+        if config.guide == other.config.guide and trained:
             programs.guide.load_state_dict(other.programs.guide.state_dict())
     except RuntimeError as error:
         there, here = ({"model": which.model, "network": which.network} for which in (other.config, config))

@@ -13,7 +13,9 @@ from torch import nn
 from hardpp.config import RunConfig
 from hardpp.errors import CheckpointError, UsageError
 from hardpp.runs.checkpoint_format import Checkpoint
-from hardpp.tasks.family import Description, Family, Programs
+from hardpp.tasks.catalogue import guide_spec, objective
+from hardpp.tasks.catalogue import programs as programs_of
+from hardpp.tasks.family import Description, Family, Programs, has_own_parameters
 
 
 class Place(NamedTuple):
@@ -76,23 +78,39 @@ def carry_over(programs: Programs, weights: dict[str, Any], *, same_guide: bool,
         program.load_state_dict(shared, strict=False)
 
 
-def check_stages(family: Family, stages: Sequence[RunConfig], description: Description) -> None:
-    """Refuses stages that cannot follow one another, before the first of them is trained.
+def check_stages(
+    family: Family, stages: Sequence[RunConfig], description: Description, first: Programs
+) -> None:
+    """Refuses stages that cannot follow one another, before the first of them, of `first`, is trained.
 
     Raises:
-        UsageError: as for `Family.build`, `freeze` and `carry_over`.
+        UsageError: as for `hardpp.tasks.catalogue.programs`, `freeze` and `carry_over`, or nothing trains the
+            parameters that a guide of the user's own turns out to have.
     """
     built: list[tuple[RunConfig, Programs]] = []
     with torch.random.fork_rng(devices=[]):
-        for stage in stages if len(stages) > 1 else []:
-            programs = family.build(stage, description)
+        for stage in stages:
+            programs = programs_of(family, stage, description) if built else first
             freeze(programs, stage)
+            same = built and built[-1][0].guide == stage.guide
+            if not same and stage.init_from is None:
+                _check_is_trained(family, stage, programs)
             if built:
                 before, earlier = built.pop()
                 weights = nn.ModuleDict(earlier._asdict()).state_dict()
                 names, same = f"{before.stage} and {stage.stage}", before.guide == stage.guide
                 carry_over(programs, weights, same_guide=same, names=names)
             built.append((stage, programs))
+
+
+def _check_is_trained(family: Family, stage: RunConfig, programs: Programs) -> None:
+    if guide_spec(family, stage.guide).trained is not None:
+        return  # it was known all along
+    if has_own_parameters(programs) and not objective(stage.objective, stage.inference).trains_guide:
+        what = f"objective {stage.objective!r} trains no guide, and guide {stage.guide!r} has parameters"
+        raise UsageError(
+            what, "give another objective, or go on from a run that has trained it (--init-from)"
+        )
 
 
 def freeze(programs: Programs, config: RunConfig) -> list[nn.Module]:

@@ -20,12 +20,21 @@ from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
 from hardpp.runs.stage import FIRST, Place, carry_over, check_stages, place_of, step_of
 from hardpp.runs.trainer import Trainer, dump
+from hardpp.tasks.catalogue import NONE
+from hardpp.tasks.family import Family
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
 
 
 def run_in_folder(
-    config: RunConfig, folder: Path, *, resume: bool, force: bool, report: Callable[[str], None]
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool,
+    force: bool,
+    report: Callable[[str], None],
+    family: Family | None = None,
+    data: Any = None,
 ) -> tuple[OpenedRun, dict[str, Any]]:
     """Trains in a run folder, then evaluates on the test part and writes summary.json.
 
@@ -35,6 +44,8 @@ def run_in_folder(
         resume: go on with the run that is there, if there is one.
         force: overwrite the run that is there; needless while it has no checkpoint.
         report: told in a few words what is going on.
+        family: of the run, with guides that were given as such; else that of its name.
+        data: the run's data, where they are loaded already.
 
     Returns:
         the trained run, opened, and its figures on the test part.
@@ -48,19 +59,19 @@ def run_in_folder(
     with locked(folder):
         remove_partial(folder)
         begun = holds_results(folder) and not force
-        newest = _newest(config, folder, resume=resume, report=report) if begun else None
+        newest = _newest(config, folder, family, resume=resume, report=report) if begun else None
         stages, began = config.stages(), time.monotonic()
         place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
-        data = None
         for number in range(place.stage, len(stages)):
             given = newest is not None or number > 0  # its weights come from a checkpoint of this run
-            session = Session(stages[number], report, restored=given, data=data)
+            session = Session(stages[number], report, restored=given, data=data, family=family)
             if newest is None and not number:
                 _ = session.dev  # data that cannot be read are known before anything is written
-                check_stages(session.family, stages, session.description)
-            if data is None and begun:
+                check_stages(session.family, stages, session.description, session.programs)
+            first = number == place.stage
+            if first and begun:
                 check_same_data(folder, session.description)
-            elif data is None:
+            elif first:
                 create(folder, config, session.description)
             if newest is None and number:
                 place = _begin(session, stages, number, folder, report)
@@ -83,11 +94,11 @@ def run_in_folder(
 
 # The newest checkpoint of a run that is to be gone on with.
 def _newest(
-    config: RunConfig, folder: Path, *, resume: bool, report: Callable[[str], None]
+    config: RunConfig, folder: Path, family: Family | None, *, resume: bool, report: Callable[[str], None]
 ) -> checkpoint.Saved | None:
     if not resume:
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
-    check_same_config(folder, config)
+    check_same_config(folder, config, NONE if family is None else family.own_guides)
     return checkpoint.newest_sound(folder, report)
 
 

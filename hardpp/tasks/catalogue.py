@@ -1,20 +1,28 @@
-"""The names that the command line takes for model families and objectives.
+"""The names that the command line takes for model families, guides, objectives and data sets.
 
 They are looked up here and nowhere else. A name may also be `package.module:Class`, or an entry point of the
-groups `hardpp.tasks` and `hardpp.objectives`; guides are the family's to name.
+groups `hardpp.tasks`, `hardpp.guides`, `hardpp.objectives` and `hardpp.datasets`: see
+`hardpp.tasks.named_classes`. Most guides are the family's to name.
 """
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from hardpp.config import RunConfig, unknown
-from hardpp.errors import UsageError
+from torch import nn
+
+from hardpp.config import RunConfig
+from hardpp.errors import HardppError, UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.family import Family
+from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
+from hardpp.tasks.named_classes import import_class, load_plugin, named, package_of, plugins
 from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
+from hardpp.tasks.own_guides import check_model, class_of, lacks_of, made, summary_of
+
+OwnGuides = Mapping[str, type | nn.Module]  # classes, or guides, by the names that a run has for them
+NONE: OwnGuides = MappingProxyType({})
 
 # By the name of their class, so that a family is imported only if it is asked for.
 FAMILIES: dict[str, str] = {
@@ -29,19 +37,80 @@ FAMILIES: dict[str, str] = {
 }
 
 
-def family(name: str) -> Family:
+def family(name: str, own_guides: OwnGuides = NONE) -> Family:
     """The model family of that name.
+
+    Args:
+        name: ours, of an entry point, or `package.module:Class`.
+        own_guides: given as such, so that they need no import.
 
     Raises:
         UsageError: there is none, and the message has the nearest name; or it is no model family.
     """
-    kind = _named("model", name, FAMILIES, "hardpp.tasks")
+    path = FAMILIES.get(name)
+    kind = named("model", name, FAMILIES) if path is None else import_class("model", path)
     if not (isinstance(kind, type) and issubclass(kind, Family)):
         raise UsageError(f"model {name!r} is no model family: it is no subclass of {Family.__name__}")
     undeclared = [key for key in Family.__annotations__ if not hasattr(kind, key)]
     if missing := sorted(kind.__abstractmethods__) or undeclared:
         raise UsageError(f"model {name!r} is no model family: it has no {', '.join(missing)}")
-    return kind()
+    made_family = kind()
+    made_family.own_guides = own_guides
+    return made_family
+
+
+def guide_spec(family: Family, name: str) -> GuideSpec:
+    """The guide of that name for a model family, with what it can do.
+
+    Of a class of the user's own (`hardpp.tasks.own_guides`) it is known once the guide is made whether it has
+    parameters of its own; the class itself may say what it lacks.
+
+    Raises:
+        UsageError: there is none, and the message has the nearest name; or it is no guide of this family.
+    """
+    if name in family.guides:
+        return family.guides[name]
+    told, imported = f"guide {name!r}", name not in family.own_guides
+    given = named("guide", name, family.guides) if imported else family.own_guides[name]
+    kind = class_of(given, told, imported=imported)
+    check_model(kind, told, family.name)
+    hint = "give an objective that does not need it"
+    reasons = {need: why.replace("{", "{{").replace("}", "}}") for need, why in lacks_of(kind, told).items()}
+    lacks = {need: Lack(f"{{objective}} needs {need}: {why}", hint) for need, why in reasons.items()}
+    build = partial(made, given, told)
+    return GuideSpec(summary_of(kind), build, trained=None, lacks=lacks, described=True)
+
+
+def programs(family: Family, config: RunConfig, description: Any) -> Programs:
+    """The model and the guide of a configuration.
+
+    Raises:
+        UsageError: there is no such guide, it cannot be made, or sizes do not go together.
+    """
+    return family.build(config, description, guide_spec(family, config.guide))
+
+
+def data_set(name: str) -> str:
+    """The file or folder that an installed package has under the name of a data set; another name as it is.
+
+    An entry point of the group `hardpp.datasets` is a function without arguments that gives the path, laid
+    out as `--data` takes a user's own data; it may fetch them first.
+
+    Raises:
+        UsageError: it fails, or gives no path of a file or folder.
+    """
+    if ":" in name or Path(name).exists() or (entry := plugins("data set").get(name)) is None:
+        return name
+    told, find = f"data set {package_of(entry)}", load_plugin("data set", entry)
+    try:
+        path = Path(find())
+    except HardppError:
+        raise
+    except Exception as error:  # whatever somebody else's function does
+        raise UsageError(f"{told} cannot be had ({type(error).__name__}: {error})") from error
+    if not path.exists():
+        raise UsageError(f"{told}: there is no file or folder {str(path)!r}")
+    return str(path)
 
 
 def objective_spec(name: str) -> ObjectiveSpec:
@@ -50,7 +119,7 @@ def objective_spec(name: str) -> ObjectiveSpec:
     Raises:
         UsageError: nothing, or something that is no objective.
     """
-    spec = _named("objective", name, OBJECTIVES, "hardpp.objectives")
+    spec: Any = OBJECTIVES.get(name) or named("objective", name, OBJECTIVES)
     if isinstance(spec, ObjectiveSpec):
         return spec
     if not (isinstance(spec, type) and issubclass(spec, SurrogateObjective)):
@@ -95,23 +164,3 @@ def measured_objectives(
         return build(spec, with_settings(spec, options, baseline))
 
     return {name: partial(make, name, objective_spec(name)) for name in names or OBJECTIVES}
-
-
-def is_foreign(name: str) -> bool:
-    """Does a name stand for a class to be imported, `package.module:Class`, that is not one of ours?"""
-    return ":" in name and not name.startswith("hardpp.")
-
-
-def _named(kind: str, name: str, names: Mapping[str, Any], group: str) -> Any:
-    value = names.get(name)
-    if value is None:
-        value = next((entry.value for entry in entry_points(group=group) if entry.name == name), name)
-    if not isinstance(value, str):
-        return value
-    if ":" not in value:
-        raise UsageError(unknown(kind, name, names))
-    module, _, attribute = value.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever somebody else's module does when it is imported
-        raise UsageError(f"{kind} {value!r} cannot be imported ({type(error).__name__}: {error})") from error

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.catalogue import family, objective_spec, short_name
-from hardpp.tasks.family import Family, GuideSpec, Recommended
+from hardpp.tasks.catalogue import NONE, OwnGuides, data_set, family, guide_spec, objective_spec, short_name
+from hardpp.tasks.family import Family, Recommended
+from hardpp.tasks.guide_choice import check_guide, default_guide, goes_with
+from hardpp.tasks.named_classes import plugins
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 from hardpp.tasks.problems import Problems, Wrong
 from hardpp.tasks.stages import KEYS, Planned, planned
@@ -22,23 +24,25 @@ from hardpp.tasks.stages import KEYS, Planned, planned
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 
 
-def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
+def resolve(layers: list[Mapping[str, Any]], own_guides: OwnGuides = NONE) -> RunConfig:
     """The configuration that layers (weakest first) make, on top of the preset they name.
 
     A guide that is left out is the one recommended with the objective, if there is one; else the family's
     first that the objective trains, or its first without parameters where the objective trains none. Such an
     objective also takes a guide that was trained before, by the stage before or by the run of `init_from`.
-    What the stages of a run are, `hardpp.tasks.stages` says.
+    What the stages of a run are, `hardpp.tasks.stages` says. `own_guides` were given as classes or guides.
 
     Raises:
         UsageError: unknown names, keys or values, or parts that do not go together; all of them at once.
     """
     tables, wrong = _renamed(merge(layers)), Problems()
-    model = wrong.collect(lambda: family(_name(tables, "model")))
+    model = wrong.collect(lambda: family(_name(tables, "model"), own_guides))
     if model is None:
-        return _resolved(Planned("", {key: value for key, value in tables.items() if key not in KEYS}))
+        return _resolved(None, Planned("", {key: value for key, value in tables.items() if key not in KEYS}))
+    if isinstance(name := _table(tables, "data").get("name"), str) and name not in model.data_sets:
+        tables = merge([tables, {"data": {"name": data_set(name)}}])
     plan = planned(model, tables)
-    configs = _all_resolved(plan)
+    configs = _all_resolved(model, plan)
     wrong.collect(lambda: model.check(configs))
     wrong.check()
     *before, last = configs
@@ -53,11 +57,11 @@ def resolve(layers: list[Mapping[str, Any]]) -> RunConfig:
 
 
 # The configuration of each stage. What is wrong with all of them is told once.
-def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
+def _all_resolved(model: Family, plan: list[Planned]) -> list[RunConfig]:
     configs, wrong, found = list[RunConfig](), Problems(), dict[str, Problems]()
     for stage in plan:
         try:
-            configs.append(_resolved(stage, configs[-1].guide if configs else None))
+            configs.append(_resolved(model, stage, configs[-1].guide if configs else None))
         except Wrong as error:
             found[stage.name] = error.problems
     everywhere = [each.sentences for each in found.values()] if len(found) == len(plan) else [[]]
@@ -71,9 +75,10 @@ def _all_resolved(plan: list[Planned]) -> list[RunConfig]:
 
 
 # `before` is the guide of the stage before, whose weights a stage with the same guide takes over.
-def _resolved(stage: Planned, before: str | None = None) -> RunConfig:
+def _resolved(model: Family | None, stage: Planned, before: str | None = None) -> RunConfig:
     tables, wrong = dict(stage.tables), Problems()
-    model = wrong.collect(lambda: family(_name(tables, "model")))
+    if model is None:  # said again, with what else is wrong
+        wrong.collect(lambda: family(_name(tables, "model")))
     schemas = {} if model is None else {key: getattr(model, key) for key in OWN}
     wrong.add(*problems(RunConfig, _shared(tables), sections=schemas))
     recommended = Recommended()
@@ -82,7 +87,7 @@ def _resolved(stage: Planned, before: str | None = None) -> RunConfig:
     spec = wrong.collect(lambda: objective_spec(_name(tables, "objective")))
     if model is not None:
         if spec is not None and "guide" not in tables:
-            tables["guide"] = _default_guide(model, spec)
+            tables["guide"] = default_guide(model, spec)
         _check_family(wrong, model, spec, tables, before)
     if spec is not None:
         objective = _check_options(wrong, spec, tables, recommended)
@@ -98,8 +103,8 @@ def _resolved(stage: Planned, before: str | None = None) -> RunConfig:
     return RunConfig(**tables)
 
 
-def stored(tables: Mapping[str, Any]) -> RunConfig:
-    """The configuration that a run was made of; where its data are now does not matter.
+def stored(tables: Mapping[str, Any], own_guides: OwnGuides = NONE) -> RunConfig:
+    """The configuration that a run was made of, as `resolve`; where its data are now does not matter.
 
     Raises:
         UsageError: `resolve` would not have made it.
@@ -114,6 +119,7 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     if options := _table(tables, "inference"):
         retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
         tables["inference"] = {name: value for name, value in options.items() if name not in retired}
+    model = family(_name(tables, "model"), own_guides)
     here = {"data": {"name": "."}} if isinstance(data, Mapping) else {}
     before = tables.pop("before", [])
     own = {key: value for key, value in tables.items() if key != "stage"}
@@ -122,10 +128,10 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
         if isinstance(stage, Mapping):
             name = str(stage.get("name", ""))
             parts = {key: value for key, value in stage.items() if key != "name"}
-            guide = _resolved(Planned(name, {**own, **parts, **here}), guide).guide
-    _resolved(Planned("", merge([own, here])), guide)
+            guide = _resolved(model, Planned(name, {**own, **parts, **here}), guide).guide
+    _resolved(model, Planned("", merge([own, here])), guide)
     tables["before"] = before
-    model, data = family(_name(tables, "model")), _table(tables, "data")
+    data = _table(tables, "data")
     if wrong := problems(model.data, data, "data"):
         raise UsageError("; ".join(wrong))
     try:
@@ -154,8 +160,8 @@ def _laid_under(
     below = merge([recommended.tables, recommended.stages.get(stage, {})])
     above = merge([preset.tables, preset.stages.get(stage, {})])
     if "guide" in tables and "objective" in below:
-        guide = model.guides.get(str(tables["guide"]))
-        if not _goes_with(guide, objective_spec(below["objective"]), tables, before):
+        guide = Problems().collect(lambda: guide_spec(model, str(tables["guide"])))
+        if not goes_with(guide, objective_spec(below["objective"]), tables, before):
             below.pop("objective")  # it does not train the guide that was asked for
     objective = short_name(_name(merge([below, tables]), "objective"))
     options = merge([recommended.options, preset.options])
@@ -165,20 +171,6 @@ def _laid_under(
     return recommended, merge([below, above, tables, {"data": {"name": name}}])
 
 
-# Does a guide go with an objective: has it nothing to train, is that trained, or was it, by the stage before
-# or by another run?
-def _goes_with(
-    guide: GuideSpec | None, spec: ObjectiveSpec, tables: Mapping[str, Any], before: str | None
-) -> bool:
-    earlier = tables.get("init_from") is not None if before is None else tables.get("guide") == before
-    return earlier or spec.declared.trains_guide or not (guide is None or guide.trained)
-
-
-def _default_guide(model: Family, spec: ObjectiveSpec) -> str:
-    trained = spec.declared.trains_guide
-    return next(name for name, guide in model.guides.items() if guide.trained == trained)
-
-
 def _check_family(
     wrong: Problems,
     model: Family,
@@ -186,18 +178,9 @@ def _check_family(
     tables: Mapping[str, Any],
     before: str | None,
 ) -> None:
-    guide = _name(tables, "guide")
     if (preset := _name(tables, "preset")) not in model.presets:
         wrong.add(unknown("preset", preset, model.presets))
-    if guide not in model.guides:
-        if spec is not None or "guide" in tables:  # what is left out goes by the objective
-            wrong.add(unknown("guide", guide, model.guides))
-    elif spec is not None and not _goes_with(model.guides[guide], spec, tables, before):
-        objective, default = _name(tables, "objective"), _default_guide(model, spec)
-        instead = f"leave --guide out or give {default}, not {guide}"
-        if model.before:
-            instead += ", or go on from a run that has trained it (--init-from)"
-        wrong.add(f"objective {objective!r} trains no guide: {instead}")
+    check_guide(wrong, model, spec, tables, (_name(tables, "guide"), _name(tables, "objective")), before)
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
@@ -205,7 +188,7 @@ def _check_family(
         if "/" in name or "." in name:
             wrong.add(f"there is no file or folder {name!r}")
         else:
-            wrong.add(unknown("data set, file or folder", name, model.data_sets))
+            wrong.add(unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]))
 
 
 # Completes the objective's options, and makes it, unless something is wrong with them.
@@ -225,7 +208,7 @@ def _check_options(
 def _check_needs(
     wrong: Problems, model: Family, objective: SurrogateObjective, tables: Mapping[str, Any]
 ) -> None:
-    of_guide = model.guides[_name(tables, "guide")].lacks
+    of_guide = guide_spec(model, _name(tables, "guide")).lacks
     lacks = {**of_guide, **model.lacks(model.network(**_table(tables, "network")))}
     for need in sorted(objective.needs & lacks.keys()):
         reason, hint = lacks[need]

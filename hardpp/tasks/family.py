@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from torch import nn
 
 from hardpp.config import DataConfig, RunConfig, Section
-from hardpp.errors import UsageError
 from hardpp.guides.prior import Prior
 from hardpp.types import Batch, Need
 
@@ -36,6 +35,12 @@ class AlignmentForm(NamedTuple):
     files: bool = False  # a file for every datum, instead of lines for all
 
 
+def has_own_parameters(programs: Programs) -> bool:
+    """Has the guide parameters that are not the model's?"""
+    shared = set(map(id, programs.model.parameters()))
+    return any(id(parameter) not in shared for parameter in programs.guide.parameters())
+
+
 def prior_guide(parts: Any) -> nn.Module:
     """The model's own latents as the guide, whatever the model."""
     return Prior(parts.model)
@@ -55,13 +60,18 @@ class Lack(NamedTuple):
 
 
 class GuideSpec(NamedTuple):
-    """A guide under a name of the command line."""
+    """A guide under a name of the command line; `hardpp.tasks.catalogue.guide_spec` finds it."""
 
     summary: str
-    build: Callable[[Any], nn.Module]  # makes the guide from the parts that `Family.parts` gave
-    trained: bool = True  # has it parameters of its own?
+    build: Callable[..., nn.Module]  # makes the guide from the parts that `Family.parts` gave
+    trained: bool | None = True  # has it parameters of its own? None: it is known once it is made
     replays: bool = False  # does it replay what the data have on record?
     lacks: Mapping[Need, Lack] = MappingProxyType({})  # what objectives may need, and it does not give
+    described: bool = False  # is it made from the description of the data, too?
+
+    def made(self, parts: Any, description: Any) -> nn.Module:
+        """The guide for a model: `parts` is what `Family.parts` gave, `description` that of the data."""
+        return self.build(parts, description) if self.described else self.build(parts)
 
 
 class Recommended(NamedTuple):
@@ -111,6 +121,9 @@ class Family(ABC):
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
+    own_guides: Mapping[str, type | nn.Module] = (
+        _NOTHING  # given as such, by the names that a run has for them
+    )
 
     def recommended(self, data: str) -> Recommended:
         """What is recommended for a data set, or for a user's files by their layout."""
@@ -167,9 +180,7 @@ class Family(ABC):
     def label(self, description: Any, batch: Any, row: int) -> str:
         """How to speak of a datum of a training batch: what the user would find in the data."""
 
-    def build(self, config: RunConfig, description: Any) -> Programs:
-        """Model and guide; a UsageError if there is no such guide, or as for `parts`."""
-        if config.guide not in self.guides:
-            raise UsageError(f"model {self.name} has no guide {config.guide!r}")
+    def build(self, config: RunConfig, description: Any, guide: GuideSpec) -> Programs:
+        """Model and guide, by `hardpp.tasks.catalogue.programs`; a UsageError as for `parts`."""
         parts = self.parts(self.network(**config.network), description)
-        return Programs(parts.model, self.guides[config.guide].build(parts))
+        return Programs(parts.model, guide.made(parts, description))

@@ -18,8 +18,10 @@ from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
-from hardpp.tasks.catalogue import measured_objectives
+from hardpp.tasks.catalogue import data_set, measured_objectives
 from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.plots import Plots
+from hardpp.tasks.run_record import RunRecord
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from matplotlib.figure import Figure
@@ -40,7 +42,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(ABC):
+class OpenedRun(RunRecord, ABC):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -55,10 +57,6 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
-
-    def __repr__(self) -> str:
-        """One line, as notebooks print it: a run holds all of its data."""
-        return f"<run {self.path}: {self.config.model}, {self.config.guide} guide, {self.config.objective}>"
 
     def select(
         self,
@@ -80,7 +78,10 @@ class OpenedRun(ABC):
         """
         check_word("part", part, (None, "train", "dev", "test", "all"))
         check_number("limit", limit, 1, optional=True)
-        return self._select(data_name(data), part, limit, report)
+        name = data_name(data)
+        if name is not None and name not in self.family.data_sets:
+            name = data_set(name)
+        return self._select(name, part, limit, report)
 
     def batch(self, items: Any) -> Any:
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
@@ -142,14 +143,18 @@ class OpenedRun(ABC):
         return dict(self._align_files(self._items(items), of, form))
 
     @mended()
-    def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
-        """Figures of the run's attention, by names that can be a file's.
+    def plot(self, *names: Any, items: Any = None, count: int = 4) -> Plots:
+        """Figures of the run's attention, by names that can be a file's; a notebook shows them.
 
         `names` are those of the items to draw, as the data have them, searched for among `items`; without
-        names the first `count` are drawn.
+        names the first `count` are drawn. Items may also come first: `run.plot(items)`.
         """
         check_number("count", count, 1)
-        return dict(self._plot(self._items(items), count, names))
+        if names and items is None and not isinstance(names[0], str):
+            items, names = names[0], names[1:]
+        if not all(isinstance(name, str) for name in names):
+            raise UsageError(f"names of what to plot are texts, not {names!r}")
+        return Plots(self._plot(self._items(items), count, names))
 
     @mended()
     def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
@@ -197,12 +202,6 @@ class OpenedRun(ABC):
     def network(self) -> Any:
         """The sizes of the run's networks, of the family's `network`."""
         return self.family.network(**self.config.network)
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What a file that is made from the run says of it."""
-        names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
-        return {**names, "step": self.step, "training_seed": self.config.seed}
 
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:

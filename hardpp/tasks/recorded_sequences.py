@@ -11,7 +11,8 @@ from hardpp.data.images import glimpse_sequences
 from hardpp.data.images.labelled import LabelledImages, first_images
 from hardpp.data.images.recorded_glimpses import RecordedGlimpses, recorded_centres
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.family import GuideSpec, Lack
+from hardpp.tasks.catalogue import guide_spec
+from hardpp.tasks.family import Family, GuideSpec, Lack
 from hardpp.tasks.opened_run import Report
 from hardpp.types import Need
 
@@ -40,18 +41,18 @@ class SequenceOptions(DataConfig):
         return None if value is None else str(Path(value).absolute())
 
 
-def check_replayed(guides: Any, stages: Sequence[RunConfig]) -> None:
+def check_replayed(family: Family, stages: Sequence[RunConfig]) -> None:
     """Refuses sequences without a guide that replays them, such a guide without sequences, and a lone weight.
 
     Args:
-        guides: of the family, by name.
+        family: of the run.
         stages: the run's, in order.
 
     Raises:
         UsageError: see above.
     """
     sequences, limit = (getattr(stages[-1].data, key) for key in ("sequences", "sequences_limit"))
-    replaying = [stage.guide for stage in stages if guides[stage.guide].replays]
+    replaying = [stage.guide for stage in stages if guide_spec(family, stage.guide).replays]
     if replaying and sequences is None:
         what = f"guide {replaying[0]!r} replays glimpse sequences, and data.sequences names no file of them"
         raise UsageError(what, "give --set data.sequences=FILE")
@@ -60,7 +61,9 @@ def check_replayed(guides: Any, stages: Sequence[RunConfig]) -> None:
     if sequences is not None and not replaying:
         others = ", ".join(dict.fromkeys(repr(stage.guide) for stage in stages))
         what = f"data.sequences is for a guide that replays them, and guide {others} does not"
-        raise UsageError(what, f"give --guide {next(name for name in guides if guides[name].replays)}")
+        raise UsageError(
+            what, f"give --guide {next(name for name, guide in family.guides.items() if guide.replays)}"
+        )
     for stage in stages:
         if "supervision" in stage.inference and stage.guide not in replaying:
             lone = f"guide {stage.guide!r} replays none"

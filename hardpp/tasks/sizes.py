@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from hardpp.config import RunConfig
+from hardpp.tasks.catalogue import programs as made_programs
 from hardpp.tasks.family import Family
 
 Row = dict[str, Any]
@@ -20,7 +21,7 @@ def sizes(family: Family, config: RunConfig, description: Any) -> list[Row]:
     """
     rows = []
     for stage in config.stages():
-        programs = family.build(stage, description)
+        programs = made_programs(family, stage, description)
         counted: set[int] = set()
         for role, program in programs._asdict().items():
             children = [*program.named_children()]

@@ -12,7 +12,7 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
-from hardpp.tasks import catalogue
+from hardpp.tasks import named_classes
 from hardpp.tasks.alignment import data
 from hardpp.tasks.alignment.evaluation import decode, position_weights
 from hardpp.tasks.configuration import resolve
@@ -129,8 +129,8 @@ def test_an_entry_point_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("plugin", "hardpp.inference.exact:ExactMarginal", "hardpp.objectives"),
         EntryPoint("broken", "no_such_module:Name", "hardpp.objectives"),
     ]
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: entries if "objectives" in group else [])
+    monkeypatch.setattr(named_classes, "entry_points", lambda group: entries if "objectives" in group else [])
     assert resolve([{"objective": "plugin", "data": {"name": "."}}]).guide == "prior"
-    with pytest.raises(UsageError, match="'no_such_module:Name' cannot be imported"):
+    with pytest.raises(UsageError, match="'broken' of a package .no_such_module:Name. cannot be imported"):
         resolve([{"objective": "broken", "data": {"name": "."}}])
     resolve([{"objective": "exact", "data": {"name": "."}}])  # a broken one hurts no other

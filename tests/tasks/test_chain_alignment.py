@@ -74,4 +74,4 @@ def test_the_verses_are_aligned_by_a_chain_and_read_out_given_the_whole_target()
 def test_the_smoothed_guide_needs_a_chain() -> None:
     config = resolve([{"guide": "smoothed", "objective": "exact"}])
     with pytest.raises(UsageError, match="that of a chain"):
-        catalogue.family("alignment").build(config, description(PAIRS))
+        catalogue.programs(catalogue.family("alignment"), config, description(PAIRS))

@@ -83,7 +83,7 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"model": ":Task"}, "cannot be imported"),
         ({"objective": "json:JSONDecoder"}, "is no subclass of SurrogateObjective"),
         ({"objective": "json:nothing"}, "cannot be imported"),
-        ({"guide": "module:Guide"}, "there is no guide 'module:Guide'"),
+        ({"guide": "module:Guide"}, "guide 'module:Guide' cannot be imported"),
         ({"model": "os:abort"}, "model 'os:abort' is no model family: it is no subclass of Family"),
         ({"model": "json:JSONDecoder"}, "is no model family: it is no subclass of Family"),
         ({"model": f"{__name__}:Unfinished"}, "is no model family: it has no describe, dev_batches, "),

@@ -27,6 +27,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.nn.place_scores import Central, OrderedLogits, Sobel
 from hardpp.runs.folder import open_run
 from hardpp.runs.session import Session
+from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages
@@ -643,7 +644,7 @@ def test_images_that_are_not_square(tmp_path: Path) -> None:
     description = ImagesDescription(classes=["a"], size=[3, 21, 23], fingerprint="x")
     config = resolve([{"model": MODEL, "network": NETWORK}])
     with pytest.raises(UsageError, match="images are square and grey or in colour, not 3 x 21 x 23"):
-        SaccaderFamily().build(config.stages()[0], description)
+        catalogue.programs(SaccaderFamily(), config.stages()[0], description)
 
 
 def test_a_class_missing_from_validation(pictures: Path, tmp_path: Path) -> None:

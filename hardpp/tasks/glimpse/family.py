@@ -9,6 +9,7 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
+from hardpp.tasks.catalogue import guide_spec
 from hardpp.tasks.family import (
     AlignmentForm,
     GuideSpec,
@@ -112,7 +113,7 @@ class GlimpseFamily(ImageFamily):
         )
 
     def check(self, stages: Sequence[RunConfig]) -> None:
-        check_replayed(self.guides, stages)
+        check_replayed(self, stages)
 
     def lacks(self, network: GlimpseOptions) -> Mapping[Need, Lack]:
         return {**dict.fromkeys(SUMS, _NO_SUM), "emission-counts": NO_EMISSIONS}
@@ -126,4 +127,4 @@ class GlimpseFamily(ImageFamily):
 
     def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
         """With sequences, if the stage's guide replays them."""
-        return for_stage(data, self.guides[config.guide], self.network(**config.network).glimpses)
+        return for_stage(data, guide_spec(self, config.guide), self.network(**config.network).glimpses)

@@ -17,6 +17,7 @@ from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.family import has_own_parameters
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
@@ -131,7 +132,7 @@ class OnlineAlignmentRun(OpenedRun):
 
         utterance_names = [utterance.name for utterance in items]
         files = file_names(utterance_names)
-        guided = self.network.form != "ctc" and self.family.guides[self.config.guide].trained
+        guided = self.network.form != "ctc" and has_own_parameters(self.programs)
         views = ("guide", "posterior") if guided else ("posterior",)
         for index in named_items(utterance_names, names, count, "utterances"):
             utterance, batch = items[index], self.batch([items[index]])

@@ -16,6 +16,7 @@ from hardpp.config import RunConfig
 from hardpp.data.images import celeba_hq, corpora, cub
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.images.layouts import LAYOUTS
+from hardpp.tasks.catalogue import guide_spec
 from hardpp.tasks.family import (
     AlignmentForm,
     GuideSpec,
@@ -195,7 +196,7 @@ class SaccaderFamily(ImageFamily):
         )
 
     def check(self, stages: Sequence[RunConfig]) -> None:
-        check_replayed(self.guides, stages)
+        check_replayed(self, stages)
 
     def lacks(self, network: SaccaderOptions) -> Mapping[Need, Lack]:
         return {"emission-counts": NO_EMISSIONS, "independent": _A_CHAIN}
@@ -209,7 +210,7 @@ class SaccaderFamily(ImageFamily):
 
     def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
         """With sequences, if they are replayed; features, where the representation does not change."""
-        data = for_stage(data, self.guides[config.guide], self.network(**config.network).glimpses)
+        data = for_stage(data, guide_spec(self, config.guide), self.network(**config.network).glimpses)
         if not _on_features(config):
             return data
         model: Any = programs.model

@@ -1,0 +1,48 @@
+"""Data that are at hand, and how they were read, so that a run can be trained on them and opened again."""
+
+from functools import cached_property
+from typing import Any
+
+from hardpp.config import DataConfig, RunConfig
+from hardpp.errors import UsageError
+from hardpp.runs.folder import differing
+from hardpp.tasks.family import Family
+
+
+class LoadedData:
+    """What a model family has read: its parts `train`, `dev` and `test`, and whatever else its data have.
+
+    Args:
+        data: as the family has read them.
+        config: how: the family's [data].
+        family: whose reader read them.
+    """
+
+    def __init__(self, data: Any, config: DataConfig, family: Family):
+        self.data, self.config, self.family = data, config, family
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "data":  # of a copy that is half-made
+            raise AttributeError(name)
+        return getattr(self.data, name)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(getattr(self.data, part))} {part}" for part in ("train", "dev", "test"))
+        return f"<data {self.config.name} of model {self.family.name}: {sizes}>"
+
+    @cached_property
+    def description(self) -> Any:
+        """What a run would keep of them: vocabularies, sizes, a fingerprint."""
+        return self.family.describe(self.data)
+
+    def check(self, config: RunConfig) -> None:
+        """Refuses, by a UsageError, a run of another model, or one that would have read them otherwise."""
+        if config.model != self.family.name:
+            what = f"the data were loaded for model {self.family.name!r}, and the run's is {config.model!r}"
+            raise UsageError(
+                what, f"give model={self.family.name!r}, or load_data(..., model={config.model!r})"
+            )
+        read, wanted = (which.model_dump() for which in (self.config, config.data))
+        if difference := differing(read, wanted, "data."):
+            what = f"the data were not loaded as the run wants them ({difference})"
+            raise UsageError(what, "give such settings to load_data")
