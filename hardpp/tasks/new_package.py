@@ -1,8 +1,7 @@
 """A small package to begin a guide, objective or model family with: code, tests, entry point, README.
 
 It lies in a folder of the name that is given, with one module of that name, and its tests pass at once. Its
-files
-are those of `hardpp/tasks/templates`, with the name put in.
+files are those of `hardpp/tasks/templates`, with the name put in.
 """
 
 import re
@@ -38,10 +37,11 @@ def new_package(kind: str, name: str, folder: Path | str = ".") -> list[Path]:
     """
     if kind not in KINDS:
         raise UsageError(f"{kind!r} is no kind of package: {', '.join(KINDS)}")
-    check_name(kind, name)
+    check_is_name(kind, name)
     path = Path(folder) / name
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} exists already", "give another name, or another folder by --out")
+    check_is_free(kind, name)
     words = {"name": name, "class": class_name(name)}
     written = []
     with write_errors(path, otherwise=UsageError):
@@ -56,11 +56,15 @@ def new_package(kind: str, name: str, folder: Path | str = ".") -> list[Path]:
     return written
 
 
-def check_name(kind: str, name: str) -> None:
-    """Refuses a name that a module cannot have, or that another one has, and says one that would do."""
+def check_is_name(kind: str, name: str) -> None:
+    """Refuses a name that a module cannot have, and says one that it can."""
     if not (name.isidentifier() and name.isascii() and name == name.lower()) or iskeyword(name):
         what = f"{name!r} is no name for a Python module: small letters, digits and _, and no digit first"
         raise UsageError(what, f"for example {suggested(kind, name)}")
+
+
+def check_is_free(kind: str, name: str) -> None:
+    """Refuses the name of a module that Python knows already."""
     try:
         taken = find_spec(name) is not None
     except ValueError:  # of a module that has been made by hand

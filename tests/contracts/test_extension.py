@@ -16,6 +16,7 @@ from hardpp.distributions.categorical import Categorical
 from hardpp.tasks import catalogue
 from hardpp.tasks.alignment.family import AlignmentFamily
 from hardpp.tasks.family import GuideSpec
+from hardpp.tasks.new_package import new_package
 from hardpp.types import SequenceBatch
 from hardpp.verbs import family_options
 
@@ -63,9 +64,11 @@ def test_a_guide_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Puts the family into the catalogue; options that were made from it are made anew."""
-    monkeypatch.setitem(catalogue.FAMILIES, "toy", "toy_family:ToyFamily")
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Puts the family of `hardpp new model` into the catalogue; options that were made from it are made anew."""
+    new_package("model", "toy", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "toy")
+    monkeypatch.setitem(catalogue.FAMILIES, "toy", "toy:ToyFamily")
     generated = [made for made in vars(family_options).values() if hasattr(made, "cache_clear")]
     for made in generated:
         made.cache_clear()

@@ -32,8 +32,7 @@ def check_model(
         UsageError: there is no such family, it does not declare all that a family must, has no toy data, or
             refuses its own settings.
     """
-    name = model if isinstance(model, str) else f"{model.__module__}:{model.__qualname__}"
-    on = toy_of(name, settings)
+    on = toy_of(model, settings)
     of_guides = [
         Check(f"guide {guide}", "its sites are the model's", partial(_guide, guide), ("model",))
         for guide in on.family.guides

@@ -17,6 +17,7 @@ from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.doctor.recorded import Recorded, recorded
 from hardpp.tasks.family import Family, Programs, Toy
+from hardpp.tasks.named_classes import name_of
 from hardpp.tasks.opened_run import OpenedRun
 
 
@@ -29,20 +30,30 @@ class ToyPrograms(NamedTuple):
     description: Any
 
 
-def toy_of(model: str, settings: Mapping[str, Any] | None = None) -> ToyPrograms:
+def toy_of(
+    model: str | type[Family],
+    settings: Mapping[str, Any] | None = None,
+    own_guides: catalogue.OwnGuides = catalogue.NONE,
+) -> ToyPrograms:
     """The toy data of a family, and the configuration of a run on them with some settings on top.
+
+    Args:
+        model: the family's name, or its class.
+        settings: tables of the configuration.
+        own_guides: guides that are given as classes or objects, by their names.
 
     Raises:
         UsageError: there is no such family, it has no toy data, or the settings are wrong.
     """
-    family = catalogue.family(model)
+    name = model if isinstance(model, str) else name_of(model)
+    family = catalogue.family(name, own_guides)
     toy = family.toy()
     if toy is None:
         raise UsageError(
-            f"model {model} has no toy data to check programs on",
+            f"model {name} has no toy data to check programs on",
             "its Family.toy() gives some, without network and files",
         )
-    config = resolve([{"model": model}, merge([toy.settings, settings or {}])])
+    config = resolve([{"model": name}, merge([toy.settings, settings or {}])])
     return ToyPrograms(family, config, toy, family.describe(toy.data))
 
 
@@ -113,12 +124,12 @@ def subject_of(on: ToyPrograms, guide: str | None = None, seed: int = 0) -> Subj
     Raises:
         UsageError: there is no such guide, or it cannot be made.
     """
-    name = guide or on.config.guide
+    spec = catalogue.guide_spec(on.family, guide or on.config.guide)
     pyro.settings.set(module_local_params=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parts = on.family.parts(on.family.network(**on.config.network), on.description)
-        programs = Programs(parts.model, _shim(on.family, name)(parts, on.description))
+        programs = Programs(parts.model, spec.made(parts, on.description))
     objective = catalogue.objective(on.config.objective, on.config.inference)
     made_of = (Path("toy"), on.family, on.config, on.description, programs, objective, torch.device("cpu"))
     run: OpenedRun = on.family.run(*made_of, step=0, data=on.toy.data)
@@ -137,19 +148,3 @@ def with_fields(batch: Any, change: Callable[[str, Tensor], Tensor]) -> Any:
 def rows(batch: Any, index: Tensor) -> Any:
     """Some data of a batch, whose tensors all have the data first."""
     return with_fields(batch, lambda _, field: field[index])
-
-
-# SHIM until merge
-SHIM: dict[str, Any] = {}
-
-
-def _shim(family: Any, name: str) -> Callable[[Any, Any], nn.Module]:
-    import importlib
-
-    if name in family.guides:
-        return lambda parts, description: family.guides[name].build(parts)
-    module, _, attribute = name.partition(":")
-    guide = SHIM.get(name) or getattr(importlib.import_module(module), attribute)
-    if hasattr(guide, "for_model"):
-        return guide.for_model
-    return lambda parts, description: guide()
