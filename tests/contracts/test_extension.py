@@ -63,11 +63,17 @@ def test_a_guide_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "diagonal" in (run / "config.toml").read_text()
 
 
+@pytest.fixture(scope="module")
+def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package")
+    new_package("model", "toy", folder)
+    return folder / "toy"
+
+
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Puts the family of `hardpp new model` into the catalogue; options that were made from it are made anew."""
-    new_package("model", "toy", tmp_path)
-    monkeypatch.syspath_prepend(tmp_path / "toy")
+def toy(monkeypatch: pytest.MonkeyPatch, toy_package: Path) -> str:
+    """Puts the family of `hardpp new model` into the catalogue; options made from it are made anew."""
+    monkeypatch.syspath_prepend(toy_package)
     monkeypatch.setitem(catalogue.FAMILIES, "toy", "toy:ToyFamily")
     generated = [made for made in vars(family_options).values() if hasattr(made, "cache_clear")]
     for made in generated:

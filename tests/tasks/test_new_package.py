@@ -16,7 +16,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packages")
     for kind in KINDS:
         written = succeed("new", kind, f"novel_{kind}", "--out", folder).splitlines()
-        assert {Path(path) for path in written} == {p for p in (folder / f"novel_{kind}").rglob("*.*")}
+        assert set(map(Path, written)) == set((folder / f"novel_{kind}").rglob("*.*"))
     return folder
 
 
@@ -25,9 +25,8 @@ def test_the_tests_of_new_packages_pass(packages: Path) -> None:
     paths = [str(packages / f"novel_{kind}") for kind in KINDS]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib", "-W", "error"]
     code = f"import sys, pytest; sys.path[:0] = {paths!r}; sys.exit(pytest.main({[*options, *paths]!r}))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=packages, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=packages, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
     assert "5 passed" in ran.stdout
 
@@ -43,12 +42,8 @@ def test_what_a_package_says_of_itself(packages: Path, kind: str) -> None:
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"] == [f"{module}.py"]
     assert f"class {attribute}(" in (folder / f"{module}.py").read_text(encoding="utf-8")
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    for command in (
-        f"hardpp check {kind} {target}",
-        f"--{kind} {target}",
-        f"hardpp plot runs/{name} --trust",
-    ):
-        assert command in readme
+    assert all(words in readme for words in (f"hardpp check {kind} {target}", f"--{kind} {target}"))
+    assert f"hardpp plot runs/{name} --trust" in readme
     assert not any("$" in path.read_text(encoding="utf-8") for path in folder.rglob("*.*") if path.is_file())
 
 
@@ -95,8 +90,5 @@ def test_a_kind_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_of_classes() -> None:
-    assert [class_name(name) for name in ("monotone", "offset_of_prior", "_x")] == [
-        "Monotone",
-        "OffsetOfPrior",
-        "X",
-    ]
+    names = {"monotone": "Monotone", "offset_of_prior": "OffsetOfPrior", "_x": "X"}
+    assert {name: class_name(name) for name in names} == names
