@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:  # what type checkers see of the names below, each imported when it is first asked for
-    from hardpp.data.fetch.sources import list_data as list_data
     from hardpp.runs.folder import open_run as open_run
     from hardpp.runs.new_run import load_data as load_data
     from hardpp.runs.new_run import train as train
+    from hardpp.tasks.listing import list_data as list_data
     from hardpp.tasks.listing import list_guides as list_guides
     from hardpp.tasks.listing import list_models as list_models
     from hardpp.tasks.listing import list_objectives as list_objectives
@@ -25,10 +25,9 @@ if TYPE_CHECKING:  # what type checkers see of the names below, each imported wh
 __version__ = "0.1.0"
 
 _FACE = {
-    "data.fetch.sources": ["list_data"],
     "runs.folder": ["open_run"],
     "runs.new_run": ["load_data", "train"],
-    "tasks.listing": ["list_guides", "list_models", "list_objectives"],
+    "tasks.listing": ["list_data", "list_guides", "list_models", "list_objectives"],
     "tasks.opened_run": ["OpenedRun"],
 }
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_FACE)

@@ -15,11 +15,12 @@ class LoadedData:
     Args:
         data: as the family has read them.
         config: how: the family's [data].
-        family: whose reader read them.
+        model: the name of the family whose reader read them.
+        family: that family.
     """
 
-    def __init__(self, data: Any, config: DataConfig, family: Family):
-        self.data, self.config, self.family = data, config, family
+    def __init__(self, data: Any, config: DataConfig, model: str, family: Family):
+        self.data, self.config, self.model, self.family = data, config, model, family
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "data":  # of a copy that is half-made
@@ -28,7 +29,7 @@ class LoadedData:
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{len(getattr(self.data, part))} {part}" for part in ("train", "dev", "test"))
-        return f"<data {self.config.name} of model {self.family.name}: {sizes}>"
+        return f"<data {self.config.name} of model {self.model}: {sizes}>"
 
     @cached_property
     def description(self) -> Any:
@@ -37,11 +38,9 @@ class LoadedData:
 
     def check(self, config: RunConfig) -> None:
         """Refuses, by a UsageError, a run of another model, or one that would have read them otherwise."""
-        if config.model != self.family.name:
-            what = f"the data were loaded for model {self.family.name!r}, and the run's is {config.model!r}"
-            raise UsageError(
-                what, f"give model={self.family.name!r}, or load_data(..., model={config.model!r})"
-            )
+        if config.model != self.model:
+            what = f"the data were loaded for model {self.model!r}, and the run's is {config.model!r}"
+            raise UsageError(what, f"give model={self.model!r}, or load_data(..., model={config.model!r})")
         read, wanted = (which.model_dump() for which in (self.config, config.data))
         if difference := differing(read, wanted, "data."):
             what = f"the data were not loaded as the run wants them ({difference})"

@@ -156,7 +156,7 @@ def load_data(
     """
     config = resolve([{"model": model, "data": {"name": data_name(name), **settings}}])
     family = catalogue.family(config.model)
-    return LoadedData(family.load(config.data, report), config.data, family)
+    return LoadedData(family.load(config.data, report), config.data, config.model, family)
 
 
 def configuration(

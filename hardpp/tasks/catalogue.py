@@ -17,7 +17,7 @@ from hardpp.config import RunConfig
 from hardpp.errors import HardppError, UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
-from hardpp.tasks.named_classes import import_class, load_plugin, named, package_of, plugins
+from hardpp.tasks.named_classes import import_class, load_plugin, named, offered_alone, package_of, plugins
 from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
 from hardpp.tasks.own_guides import check_model, class_of, lacks_of, made, summary_of
 
@@ -57,6 +57,12 @@ def family(name: str, own_guides: OwnGuides = NONE) -> Family:
     made_family = kind()
     made_family.own_guides = own_guides
     return made_family
+
+
+def families() -> list[Family]:
+    """All model families, ours first; those of installed packages that are broken are not there."""
+    offered = offered_alone("model", FAMILIES, lambda entry: family(entry.name), lambda text: None)
+    return [*map(family, FAMILIES), *offered]
 
 
 def guide_spec(family: Family, name: str) -> GuideSpec:

@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,21 +137,30 @@ def named(kind: str, name: str, names: Iterable[str]) -> Any:
     if ":" in name:
         return import_class(kind, name)
     offered = plugins(kind)
+    several = {
+        package_of(entry): entry.value for entry in entry_points(group=GROUPS[kind]) if entry.name == name
+    }
+    if len(set(several.values())) > 1:
+        hint = f"give {' or '.join(several.values())}"
+        raise UsageError(f"there is more than one {kind} {name!r}: {', '.join(several)}", hint)
     if name not in offered:
         hint = "a class of your own is given as package.module:Class" if "." in name else ""
         raise UsageError(unknown(kind, name, [*names, *offered]), hint)
     return load_plugin(kind, offered[name])
 
 
-def each_alone(
-    names: Iterable[str], made: Callable[[str], Any], report: Callable[[str], None]
+def offered_alone(
+    kind: str, ours: Collection[str], made: Callable[[EntryPoint], Any], report: Callable[[str], None]
 ) -> Iterator[Any]:
-    """What `made` makes of every name that it can; `report` is told of the others."""
-    for name in names:
+    """What `made` makes of each entry point; `report` is told of those that fail, or have a name of ours."""
+    for name, entry in plugins(kind).items():
         try:
-            yield made(name)
+            if name in ours:
+                raise UsageError(f"hardpp has a {kind} of that name")
+            yield made(entry)
         except UsageError as error:
-            report(f"left out: {error}")
+            package = "" if package_of(entry) in str(error) else f"{kind} {package_of(entry)}: "
+            report(f"left out: {package}{error}")
 
 
 def _search_working_folder() -> None:

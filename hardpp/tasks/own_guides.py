@@ -24,6 +24,11 @@ from hardpp.config import unknown
 from hardpp.errors import UsageError
 from hardpp.types import Need
 
+
+class NotForModel(UsageError):
+    """A guide of other model families."""
+
+
 Given = type | nn.Module  # the class of a guide, or a guide
 
 
@@ -49,14 +54,14 @@ def summary_of(kind: type) -> str:
 
 
 def check_model(kind: type, name: str, model: str) -> None:
-    """Refuses a guide whose class says that it is for other model families."""
+    """Refuses, by a NotForModel, a guide whose class says that it is for other model families."""
     models = getattr(kind, "models", None)
     if models is None:
         return
     if isinstance(models, str) or not isinstance(models, Sequence):
         raise UsageError(f"{name}: its attribute `models` is a tuple of model families, not {models!r}")
     if model not in models:
-        raise UsageError(f"{name} is for model {' or '.join(models)}, not {model}")
+        raise NotForModel(f"{name} is for model {' or '.join(models)}, not {model}")
 
 
 def lacks_of(kind: type, name: str) -> dict[Need, str]:
@@ -82,7 +87,7 @@ def made(given: Given, name: str, parts: Any, description: Any) -> nn.Module:
         UsageError: the class does not say how it is made, fails, or makes something that is no module.
     """
     if isinstance(given, nn.Module):
-        return given
+        return _with_own_parameters(given)
     for_model = getattr(given, "for_model", None)
     if for_model is None and (needed := _needed(given)):
         what = f"{name} does not say how it is made for a model: its constructor needs {', '.join(needed)}"
@@ -100,6 +105,15 @@ def made(given: Given, name: str, parts: Any, description: Any) -> nn.Module:
         raise UsageError(f"{made_by} fails ({type(error).__name__}: {error}{place})") from error
     if not isinstance(guide, nn.Module):
         raise UsageError(f"{made_by} gives no torch.nn.Module but {type(guide).__name__}")
+    return guide
+
+
+# A PyroModule that was made before `module_local_params` was switched on lacks what it then asks for.
+def _with_own_parameters(guide: nn.Module) -> nn.Module:
+    for module in guide.modules():
+        context = vars(module).get("_pyro_context")
+        if context is not None and not hasattr(context, "param_state"):
+            context.param_state = {"params": {}, "constraints": {}}
     return guide
 
 

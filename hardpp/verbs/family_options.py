@@ -24,10 +24,10 @@ class FamilyCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A section for each family."""
-        from hardpp.tasks.catalogue import FAMILIES, family
+        from hardpp.tasks.catalogue import families
 
-        for name in FAMILIES if self.declared else ():
-            write_declared(formatter, self.declared, family(name))
+        for family in families() if self.declared else ():
+            write_declared(formatter, self.declared, family)
 
 
 def write_declared(formatter: click.HelpFormatter, declared: str, family: "Family") -> None:
@@ -45,10 +45,10 @@ class AlignmentCommand(FamilyCommand):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, and the form."""
-        from hardpp.tasks.catalogue import FAMILIES, family
+        from hardpp.tasks.catalogue import families
 
         *own, help_option = super().get_params(ctx)
-        forms = list(dict.fromkeys(form for name in FAMILIES for form in family(name).alignment_forms))
+        forms = list(dict.fromkeys(form for family in families() for form in family.alignment_forms))
         option = click.Option(
             ["--format", "style"],
             type=click.Choice(forms),
@@ -99,12 +99,12 @@ class DecodingCommand(FamilyCommand):
 
 @cache
 def _decoding_params() -> list[click.Option]:
-    from hardpp.tasks.catalogue import FAMILIES, family
+    from hardpp.tasks.catalogue import families
 
     fields: dict[str, dict[str, Any]] = {}
-    for name in FAMILIES:
-        for key, field in family(name).decoding.model_fields.items():
-            fields.setdefault(key, {})[name] = field
+    for family in families():
+        for key, field in family.decoding.model_fields.items():
+            fields.setdefault(key, {})[family.name] = field
     return [_option(key, by_family) for key, by_family in fields.items()]
 
 

@@ -20,9 +20,11 @@ def data() -> None:
 @style_option("table", "json", "csv")
 def data_list(style: str) -> None:
     """List the data sets, and which of them are in the cache."""
-    from hardpp.data.fetch.sources import list_data
+    from hardpp.tasks.listing import list_data
 
-    click.echo(table([dict(zip(row._fields, map(str, row), strict=True)) for row in list_data()], style))
+    click.echo(
+        table([dict(zip(row._fields, map(str, row), strict=True)) for row in list_data(report)], style)
+    )
 
 
 @data.command("fetch")
@@ -68,7 +70,7 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
         return
     if any(value is not None for value in choices.values()):
         raise click.UsageError("--data, --guide, --objective and --preset are for one family: give its NAME")
-    click.echo(table(list_models(), style))
+    click.echo(table(list_models(report), style))
 
 
 @click.command()
@@ -78,7 +80,7 @@ def guides(model: str, style: str) -> None:
     """List the guides of a model family."""
     from hardpp.tasks.listing import list_guides
 
-    click.echo(table(list_guides(model), style))
+    click.echo(table(list_guides(model, report), style))
 
 
 @click.command()
@@ -93,7 +95,7 @@ def objectives(name: str | None, style: str) -> None:
     from hardpp.tasks.listing import list_objectives, list_options
 
     if name is None:
-        click.echo(table(list_objectives(), style))
+        click.echo(table(list_objectives(report), style))
         return
     spec = objective_spec(name)
     parts = [table(list_options(spec), style)]

@@ -12,9 +12,9 @@ from hardpp.verbs.tables import table
 
 
 @click.command(cls=FamilyCommand, declared="layouts")
-@click.option("--model", help="Model family [alignment]; see `hardpp models`.")
-@click.option("--guide", help="Guide [recommended: `hardpp models NAME --objective ...`].")
-@click.option("--objective", help="Objective [the model's: `hardpp models`]; see `hardpp objectives`.")
+@click.option("--model", help="Model family [alignment]: `hardpp models` lists them; see below.")
+@click.option("--guide", help="Guide [recommended for the objective]: `hardpp guides` lists them; see below.")
+@click.option("--objective", help="Objective [the model's]: `hardpp objectives` lists them; see below.")
 @click.option("--data", help="Data set, or file or folder of your own [the model's]; see below.")
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
@@ -59,6 +59,11 @@ def train(
     --config, --set, the options above. A run may have stages: each --then goes on with the best weights so
     far and another objective (and guide=, optimiser.*, training.*, network.* of its own); --set
     stage.NAME.KEY=VALUE is for one stage, and --set stages=NAME,... runs some only.
+
+    Names of model, guide and objective also stand for classes of your own, package.module:Class (mine:Diagonal
+    is the class Diagonal of mine.py in the working folder), or for entry points of packages that you have
+    installed. A guide's class says by for_model(cls, parts, description) how it is made for a model; one whose
+    constructor needs no arguments may leave that out. CONTRIBUTING.md has the whole of it.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder

@@ -131,6 +131,6 @@ def test_an_entry_point_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr(named_classes, "entry_points", lambda group: entries if "objectives" in group else [])
     assert resolve([{"objective": "plugin", "data": {"name": "."}}]).guide == "prior"
-    with pytest.raises(UsageError, match="'broken' of a package .no_such_module:Name. cannot be imported"):
+    with pytest.raises(UsageError, match=r"'broken' of a package .no_such_module:Name. cannot be imported"):
         resolve([{"objective": "broken", "data": {"name": "."}}])
     resolve([{"objective": "exact", "data": {"name": "."}}])  # a broken one hurts no other

@@ -211,7 +211,7 @@ def test_it_is_named_on_the_command_line(run: OpenedRun, module: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"second": "second_modules:Nothing"}, "cannot be imported .AttributeError"),
+        ({"second": "second_modules:Nothing"}, "has no 'Nothing'"),
         ({"second": "no_such_module:Mean"}, "cannot be imported .ModuleNotFoundError"),
         ({"second": "second_modules"}, "is not of the form package.module:Class"),
         ({"second": "second_modules:torch"}, "is no class of torch modules"),

@@ -3,7 +3,6 @@
 Shapes: N patches, p pixels a side, V labels.
 """
 
-import importlib
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hardpp.errors import DataError, UsageError, out_of_memory
+from hardpp.tasks.named_classes import import_class
 
 
 def named_module(name: str, weights: Path, classes: int) -> nn.Module:
@@ -44,19 +44,12 @@ def check_reads(module: nn.Module, name: str, patches: Tensor, classes: int) -> 
 
 
 def _made(name: str, classes: int) -> nn.Module:
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise UsageError(f"decoding.second: {name!r} is not of the form package.module:Class")
-    try:
-        kind = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever somebody else's module does when it is imported
-        what = f"decoding.second: {name} cannot be imported ({type(error).__name__}: {error})"
-        raise UsageError(what, "modules are searched for in the folders of PYTHONPATH") from error
+    kind = import_class("decoding.second", name)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise UsageError(f"decoding.second: {name} is no class of torch modules")
     try:
         return kind(classes)
-    except Exception as error:  # as above
+    except Exception as error:  # whatever somebody else's class does when it is made
         what = f"decoding.second: {name} is not made by the number of classes, {classes}, alone"
         raise UsageError(f"{what} ({type(error).__name__}: {error})") from error
 
