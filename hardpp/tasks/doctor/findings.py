@@ -7,7 +7,7 @@ skipped, and says so.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from hardpp.errors import ResourceError
+from hardpp.errors import HardppError, ResourceError
 
 S = TypeVar("S")
 Status = Literal["ok", "failed", "skipped"]
@@ -70,8 +70,10 @@ def examine(subject: S, checks: Iterable[Check[S]]) -> list[Finding]:
 
 
 def failure(error: Exception) -> str:
-    """An error of somebody else's code in one line."""
+    """An error of somebody else's code in one line; a sentence of ours is one already."""
     text = " ".join(str(error).split())
+    if isinstance(error, HardppError):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -124,30 +124,33 @@ def with_other_padding(batch: Any) -> tuple[Any, list[str]]:
     return with_fields(batch, other), changed
 
 
-# Log-probabilities, 0 where the model masks a site, so that a mask that the guide lacks is told once.
+# Log-probabilities of what both programs draw, 0 where the model masks it, as a mask that the guide lacks is
+# told by another check. `index` says which data of the whole batch the run was of.
 def _counted(subject: Subject, run: Recorded, index: Tensor | None = None) -> dict[str, Tensor]:
-    found = {}
-    for name, terms in log_probs(run).items():
-        if name not in subject.prior.latents or name not in run.latents:
-            continue
-        found[name] = masked_as(subject.prior.latents[name], terms, index)
-    return found
+    prior = subject.prior.latents
+    return {
+        name: masked_as(prior[name], terms, index)
+        for name, terms in log_probs(run).items()
+        if name in prior and name in run.latents
+    }
 
 
 def masked_as(model: Site, terms: Tensor, index: Tensor | None = None) -> Tensor:
-    """The terms of a site, 0 where they do not count in the model; the mask's rows are chosen by an index."""
+    """The terms of a site, 0 where they do not count in the model.
+
+    Args:
+        model: the model's site, on the whole batch.
+        terms: of all data, or of those of `index`, which may have fewer steps.
+        index: which data of the whole batch.
+    """
     _, counts = elements(model)
-    if counts is None:
-        return terms
     dim = _data_dim(model)
+    if counts is None or counts.dim() > terms.dim():
+        return terms
     if index is not None and dim is not None:
         counts = counts.index_select(dim, index)
-    counts = (
-        counts[tuple(slice(size) for size in terms.shape[-counts.dim() :])]
-        if terms.dim() >= counts.dim()
-        else counts
-    )
-    return terms.where(counts, terms.new_zeros(())) if counts.dim() <= terms.dim() else terms
+    counts = counts[tuple(slice(size) for size in terms.shape[-counts.dim() :])]
+    return terms.where(counts, terms.new_zeros(()))
 
 
 def _different(name: str, wanted: Tensor, got: Tensor, when: str, cause: str) -> Iterator[str]:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import pyro
 import torch
-from pyro.infer.util import is_validation_enabled
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
@@ -46,12 +45,15 @@ def recorded(
     program: nn.Module, batch: Any, values: Mapping[str, Any] | None = None, *, gradients: bool = False
 ) -> Recorded:
     """Runs a program once, with these values in place of draws, as far as they are given."""
-    recorder, before = _Recorder(), is_validation_enabled()
-    error = ""
-    with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(gradients), evaluating(program):
+    recorder, error = _Recorder(), ""
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.set_grad_enabled(gradients),
+        evaluating(program),
+        pyro.validation_enabled(False),
+    ):
         torch.manual_seed(SEED)
         try:
-            pyro.enable_validation(False)
             with recorder, Force(dict(values or {})):
                 program(batch)
         except Exception as fault:  # whatever somebody else's program does
@@ -59,8 +61,6 @@ def recorded(
                 f"after site {recorder.sites[-1]['name']!r}" if recorder.sites else "before its first site"
             )
             error = f"{where}: {failure(fault)}"
-        finally:
-            pyro.enable_validation(before)
     whole = [site for site in recorder.sites if isinstance(site["value"], Tensor)]
     return Recorded(recorder.sites if error else whole, error)
 
