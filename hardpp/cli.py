@@ -9,12 +9,14 @@ import click
 from hardpp import __version__
 from hardpp.verbs.align import align
 from hardpp.verbs.calibrate import calibrate
+from hardpp.verbs.check import check
 from hardpp.verbs.compare import compare
 from hardpp.verbs.decode import decode
 from hardpp.verbs.design import design
 from hardpp.verbs.evaluate import evaluate
 from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
+from hardpp.verbs.new import new
 from hardpp.verbs.posterior import plot, posterior
 from hardpp.verbs.sequences import sequences
 from hardpp.verbs.train import train
@@ -42,6 +44,7 @@ def main(debug: bool) -> None:
 
 
 _VERBS = (train, evaluate, decode, align, posterior, plot, calibrate, design, sequences, compare)
+_OWN = (new, check)
 _LISTS = (data, models, guides, objectives, doctor)
-for _verb in (*_VERBS, *_LISTS):
+for _verb in (*_VERBS, *_OWN, *_LISTS):
     main.add_command(_verb)

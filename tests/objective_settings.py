@@ -1,13 +1,10 @@
 """Every objective, in settings that differ in what they compute; what each says of itself."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
-import oracles
 import torch
-from torch import Tensor
 
 from hardpp.inference.control.running_moments import RunningMoments
 from hardpp.inference.control.schedules import KLWarmUp
@@ -31,7 +28,9 @@ from hardpp.inference.unordered_set import UnorderedSet
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 from hardpp.inference.weights.dreams import Dream
 from hardpp.inference.weights.proposals import Proposal
-from hardpp.types import Program, SequenceBatch
+from hardpp.tasks.doctor.objective_programs import forced as forced
+from hardpp.tasks.doctor.objective_programs import noise as noise
+from hardpp.types import SequenceBatch
 
 FOREVER = 2**60  # steps
 
@@ -156,32 +155,6 @@ ACROSS_DATA = {"batch"}  # compare a datum with others, so that its gradient is 
 POLICY_ONLY = {"imitation"}  # train the model's choices, and nothing that reads out or observes
 
 DRAW_THEMSELVES = (SumAndSample, UnorderedSet, DisARM)  # by a handler close to the guide
-
-
-def forced(
-    objective: SurrogateObjective, guide: Program, values: dict[str, Tensor]
-) -> tuple[Program, AbstractContextManager[Any]]:
-    """A guide, and a handler to run it in, with which it draws these indices.
-
-    The noise of relaxed latents is a function of their distribution instead. What draws with a handler of
-    its own, close to the guide, is given its values closer still.
-    """
-    given: dict[str, Any] = dict(values)
-    if "relaxable" in objective.needs:
-        given = {name: lambda fn, value=value: noise(fn, value) for name, value in values.items()}
-    force = oracles.Force(given)
-    if isinstance(objective, DRAW_THEMSELVES):
-        return force(guide), nullcontext()
-    return guide, force
-
-
-def noise(fn: Any, value: Tensor) -> Tensor:
-    """Noise (..., S) that is the same for any padding; of indices it is the value."""
-    if isinstance(fn, torch.distributions.Dirichlet):
-        return fn.mean
-    if fn.event_shape:
-        return torch.arange(fn.event_shape[0], device=value.device).sin().to(fn.mean).expand_as(fn.mean)
-    return value
 
 
 # By class, or by setting where it differs: name, bound, unbiased.

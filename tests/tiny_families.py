@@ -1,10 +1,10 @@
-"""The tiny case of every model family: data that are written in an instant, and a network of a few numbers.
+"""The tiny case of every model family: data that are written in an instant, and the settings of its toy.
 
 `tests/contracts` run every family on the command line through one list of promises. A new family is one row.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from question_corpora import write_easy
 from tone_speech import write_tones
 
 from hardpp.runs.folder import open_run
+from hardpp.tasks import catalogue
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.opened_run import OpenedRun
@@ -28,7 +29,6 @@ class TinyFamily(NamedTuple):
 
     write: Callable[[Path], Any]  # lays data out in a folder that is not there yet
     change: Callable[[Path], Any]  # alters a training datum of them
-    settings: Mapping[str, Any]  # small networks, small batches
     guide: str  # one with parameters of its own
     counted: str  # the figure that says how many data were evaluated
     score: Callable[[OpenedRun, Any, Sequence[str]], tuple[str, float]]  # of decoded texts: figure, value
@@ -65,7 +65,14 @@ class TinyRun(NamedTuple):
             "cpu",
         ]
         words += ["--objective", OBJECTIVE, "--guide", self.tiny.guide, "--max-epochs", "2"]
-        return [*words, *settings(dict(self.tiny.settings)), *map(str, more)]
+        return [*words, *settings(tiny_settings(self.name)), *map(str, more)]
+
+
+def tiny_settings(name: str) -> dict[str, Any]:
+    """Small networks and small batches, as the toy of a family has them."""
+    toy = catalogue.family(name).toy()
+    assert toy is not None
+    return dict(toy.settings)
 
 
 def replace_text(path: Path, old: str, new: str) -> None:
@@ -144,11 +151,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "alignment": TinyFamily(
         write_corpus,
         lambda data: replace_text(data / "train.tsv", "AH", "B"),
-        {
-            "network": {"embedding": 8, "encoder": 8, "decoder": 8, "guide": 8, "dropout": 0.2},
-            "training": {"batch_size": 8, "log_every": 1},
-            "optimiser": {"warmup_steps": 2},
-        },
         "variational",
         "pairs",
         _wrong_words,
@@ -157,11 +159,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "online-alignment": TinyFamily(
         write_tones,
         _unsay,
-        {
-            "network": {"embedding": 4, "hidden": 6, "reader": 4, "guide": 5},
-            "training": {"batch_size": 4, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-        },
         "variational",
         "utterances",
         _phone_errors,
@@ -171,14 +168,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "question-answering": TinyFamily(
         write_easy,
         lambda data: replace_text(data / "train" / "questions.json", json.dumps("yes"), json.dumps("no")),
-        {
-            "network": {
-                **{"kernels": [2, 2, 2], "image": 6, "embedding": 4, "question": 6, "attention": 5},
-                **{"readout": 8, "answer": 3, "guide": 5},
-            },
-            "training": {"batch_size": 4, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-        },
         "variational",
         "questions",
         _right_answers,
@@ -186,15 +175,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "glimpse": TinyFamily(
         lambda folder: write_idx(folder, side=12),
         _change_labels,
-        {
-            "network": {
-                **{"glimpses": 2, "side": 4, "windows": 2, "cells": 3, "hidden": 8, "features": 8},
-                **{"head": 8, "guide": 8, "every_glimpse": True},
-            },
-            "training": {"batch_size": 8, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-            "decoding": {"draws": 2, "particles": 3},
-        },
         "variational",
         "images",
         _wrong_labels,
@@ -203,15 +183,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "saccader": TinyFamily(
         lambda folder: write_idx(folder, side=21),
         _change_labels,
-        {
-            "data": {"side": 21},
-            "network": {
-                **{"stem": 4, "planes": [4], "blocks": [1], "strides": [2], "wide": [1], "glimpses": 2},
-            },
-            "training": {"batch_size": 8, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-            "stages": ["joint"],
-        },
         "label-aware",
         "images",
         _right_labels,
@@ -220,12 +191,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "masked-image": TinyFamily(
         lambda folder: write_idx(folder, side=12),
         _change_labels,
-        {
-            "network": {"glimpses": 2, "patch": 4, "cells": 3, "features": 4, "hidden": 8},
-            "training": {"batch_size": 8, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-            "stages": ["few-patches"],
-        },
         "prior",
         "images",
         _right_labels,
@@ -234,17 +199,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "image-vae": TinyFamily(
         lambda folder: write_idx(folder, side=12),
         _change_labels,
-        {
-            "network": {
-                **{"glimpses": 2, "patch": 4, "cells": 3, "code": 3, "components": 2, "planes": [4, 4]},
-                **{"hidden": 8},
-            },
-            "training": {"batch_size": 8, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-            "decoding": {"particles": 2, "draws": 3, "completed": 4},
-            "stages": ["completion"],
-            "objective": OBJECTIVE,  # the stage's own takes an encoder that was trained before
-        },
         "encoder",
         "images",
         _mean_bits,
@@ -253,14 +207,6 @@ FAMILIES: dict[str, TinyFamily] = {
     "caption": TinyFamily(
         _write_captions,
         lambda data: replace_text(data / "captions.txt", "runs", "sleeps"),
-        {
-            "network": {
-                **{"kernels": [4, 4, 4, 4, 4], "image": 2, "embedding": 8, "decoder": 8, "attention": 8},
-                **{"guide": 8},
-            },
-            "training": {"batch_size": 8, "log_every": 1},
-            "optimiser": {"warmup_steps": 1},
-        },
         "variational",
         "images",
         _same_sentences,

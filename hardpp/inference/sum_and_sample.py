@@ -75,6 +75,8 @@ class SumAndSample(SampledObjective):
             raise UsageError(f"top is a number of values or 'support', not {top!r}")
         elif not 1 <= top < num_particles:
             raise UsageError(f"top is at least 1 and below the {num_particles} particles, got {top}")
+        else:
+            self.least_particles = top + 1
         self.top = top
 
     def handlers(self, nesting: int) -> Handlers:

@@ -92,6 +92,13 @@ class Stage(NamedTuple):
     settings: Mapping[str, Any]  # what makes it what it is: objective, guide, and tables of settings
 
 
+class Toy(NamedTuple):
+    """A few made-up data of a family, which need no network and no file: what its programs are checked on."""
+
+    data: Any  # as `Family.load` gives; the first training datum is the shortest, with few latent values
+    settings: Mapping[str, Any]  # tables of the configuration: networks and batches of a few numbers
+
+
 class Family(ABC):
     """A model family. `Any` stands for types that only the family itself looks into."""
 
@@ -107,6 +114,7 @@ class Family(ABC):
     stage: ClassVar[str] = ""  # the name of the stage after these, the run's own
     presets: ClassVar[Mapping[str, Recommended]]  # stronger than what is recommended for the data
     guides: ClassVar[Mapping[str, GuideSpec]]
+    protocol: ClassVar[type | None] = None  # a typing.Protocol: what runs need of the model beside its sites
     data_sets: ClassVar[Sequence[str]]  # names that `--data` takes, besides paths; the first by default
     alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold
@@ -128,6 +136,10 @@ class Family(ABC):
     def lacks(self, network: Any) -> Mapping[Need, Lack]:
         """What objectives may need and the programs of this network do not have; by default nothing."""
         return {}
+
+    def toy(self) -> Toy | None:
+        """Toy data for `hardpp check`; None: there are none, and programs of the family cannot be checked."""
+        return None
 
     @abstractmethod
     def load(self, config: Any, report: Callable[[str], None]) -> Any:

@@ -25,9 +25,12 @@ def goes_with(
 
 
 def default_guide(model: Family, spec: ObjectiveSpec) -> str:
-    """The family's first guide that is trained, if the objective trains it; else its first that is not."""
-    trained = spec.declared.trains_guide
-    return next(name for name, guide in model.guides.items() if guide.trained == trained)
+    """The family's first guide that is trained, if the objective trains it; else its first that is not.
+
+    Where there is none of that kind it is the first of all.
+    """
+    trained, guides = spec.declared.trains_guide, model.guides
+    return next((name for name, guide in guides.items() if guide.trained == trained), next(iter(guides)))
 
 
 def check_guide(

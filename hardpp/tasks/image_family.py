@@ -3,7 +3,7 @@
 Shapes: B images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,9 +12,10 @@ from hardpp.data.ahead import ahead
 from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages, collate, first_images
-from hardpp.tasks.family import EpochBatches, Family, Lack
+from hardpp.tasks.family import EpochBatches, Family, Lack, Toy
 from hardpp.tasks.labelled_images import AT_ONCE, ImagesDescription, batches, select
 from hardpp.tasks.opened_run import Report
+from hardpp.tasks.toy_images import toy_images
 from hardpp.types import Batch, ImageBatch
 
 ONE_SIZE = (corpora.DEFAULT, *(name for name in corpora.NAMES if name != corpora.DEFAULT))  # data sets
@@ -34,6 +35,12 @@ class ImageFamily(Family):
     description = ImagesDescription
     dev_images: ClassVar[int] = 2000  # of the dev part, for the bound after every epoch
     at_once: ClassVar[int] = AT_ONCE  # of them
+    toy_side: ClassVar[int] = 12  # pixels of a toy image
+    toy_settings: ClassVar[Mapping[str, Any]]
+
+    def toy(self) -> Toy:
+        training = {"training": {"batch_size": 8, "log_every": 1}, "optimiser": {"warmup_steps": 1}}
+        return Toy(toy_images(self.toy_side), {**training, **self.toy_settings})
 
     def load(self, config: Any, report: Report) -> LabelledImages:
         images = corpora.corpus(config.name, config.options(), report)

@@ -17,7 +17,7 @@ import pytest
 import torch
 import xarray as xr
 from simulated_device import host_questions, simulated_device
-from tiny_families import FAMILIES, TinyRun, available
+from tiny_families import FAMILIES, TinyRun, available, tiny_settings
 from torch import Tensor
 
 from hardpp.config import RunConfig
@@ -56,7 +56,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     path = str(tmp_path_factory.mktemp(request.param) / "data")
     tiny = available(request.param)
     tiny.write(Path(path))
-    settings = dict(tiny.settings)
+    settings = tiny_settings(request.param)
     config = resolve([settings, {"model": request.param, "data": {"name": path}}])
     return Loaded(request.param, path, settings, catalogue.family(request.param).load(config.data, print))
 

@@ -16,6 +16,7 @@ from hardpp.distributions.categorical import Categorical
 from hardpp.tasks import catalogue
 from hardpp.tasks.alignment.family import AlignmentFamily
 from hardpp.tasks.family import GuideSpec
+from hardpp.tasks.new_package import new_package
 from hardpp.types import SequenceBatch
 from hardpp.verbs import family_options
 
@@ -62,10 +63,18 @@ def test_a_guide_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "diagonal" in (run / "config.toml").read_text()
 
 
+@pytest.fixture(scope="module")
+def toy_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package")
+    new_package("model", "toy", folder)
+    return folder / "toy"
+
+
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Puts the family into the catalogue; options that were made from it are made anew."""
-    monkeypatch.setitem(catalogue.FAMILIES, "toy", "toy_family:ToyFamily")
+def toy(monkeypatch: pytest.MonkeyPatch, toy_package: Path) -> str:
+    """Puts the family of `hardpp new model` into the catalogue; options made from it are made anew."""
+    monkeypatch.syspath_prepend(toy_package)
+    monkeypatch.setitem(catalogue.FAMILIES, "toy", "toy:ToyFamily")
     generated = [made for made in vars(family_options).values() if hasattr(made, "cache_clear")]
     for made in generated:
         made.cache_clear()

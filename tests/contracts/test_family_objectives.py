@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from corpora import hardpp, hashes, metrics, settings
-from tiny_families import FAMILIES, TinyRun, available
+from tiny_families import FAMILIES, TinyRun, available, tiny_settings
 
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError
@@ -29,7 +29,7 @@ def untrained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def train(run: TinyRun, out: Path, objective: str, *more: str) -> tuple[int, str]:
     """Two steps with the guide that is recommended: the exit code, and the sentence if it is refused."""
     words = ["train", "--model", run.name, "--data", run.data, "--out", out, "--device", "cpu"]
-    words += [*settings(dict(run.tiny.settings)), "--objective", objective, "--max-steps", "2", *more]
+    words += [*settings(tiny_settings(run.name)), "--objective", objective, "--max-steps", "2", *more]
     result = hardpp(*words)
     assert "Traceback" not in result.stderr
     return result.exit_code, "" if result.exit_code == 0 else result.stderr
@@ -39,7 +39,7 @@ def resolved(run: TinyRun, objective: str) -> RunConfig | None:
     """The configuration of such a training; None if it is refused."""
     try:
         given = {"model": run.name, "objective": objective, "data": {"name": str(run.data)}}
-        return resolve([run.tiny.settings, given])
+        return resolve([tiny_settings(run.name), given])
     except UsageError:
         return None
 

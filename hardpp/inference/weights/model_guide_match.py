@@ -100,7 +100,7 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
     for place, (name, site) in enumerate(guide_sites.items()):
         if name in model_sites:
             if DRAWN_AS not in model_sites[name]["infer"]:  # else it was checked when it was replayed
-                _check_plates(name, model_sites[name], site)
+                check_same_plates(model_sites[name], site)
             continue
         if not site["infer"].get("is_auxiliary"):
             check_not_observed(name, site if site["is_observed"] else None)
@@ -114,11 +114,11 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
 
 def check_latent(model_site: Site, guide_site: Site) -> None:
     """Refuses a latent that the two programs have in different plates, masks, shapes or supports."""
-    name = guide_site["name"]
-    _check_plates(name, model_site, guide_site)
+    check_same_plates(model_site, guide_site)
     if not isinstance(model_site["fn"], Delta):  # else a handler has relaxed it
-        _check_support(name, model_site["fn"], guide_site["fn"])
-    _check_masks(name, model_site, guide_site)
+        check_event_shape(model_site, guide_site)
+        check_support(model_site, guide_site)
+    check_same_masks(model_site, guide_site)
 
 
 def _missing(name: str, guide_trace: Any, model_sites: Any = ()) -> None:
@@ -130,7 +130,9 @@ def _missing(name: str, guide_trace: Any, model_sites: Any = ()) -> None:
     raise MissingLatent(f"the model's latent site {name!r} is missing in the guide{instead}")
 
 
-def _check_plates(name: str, model_site: Site, guide_site: Site) -> None:
+def check_same_plates(model_site: Site, guide_site: Site) -> None:
+    """Refuses, by a UsageError, a site that the two programs have in different plates."""
+    name = guide_site["name"]
     if _frames(model_site) == _frames(guide_site):
         return
     (expected, outer), (got, inner) = _plates(model_site), _plates(guide_site)
@@ -158,12 +160,17 @@ def _plates(site: Site) -> tuple[tuple[int, ...], tuple[str, ...]]:
     return shape, tuple(plate.name for plate in plates)
 
 
-def _check_support(name: str, model_fn: Any, guide_fn: Any) -> None:
-    if model_fn.event_shape != guide_fn.event_shape:
-        raise UsageError(
-            f"site {name!r} has event shape {tuple(model_fn.event_shape)} in the model "
-            f"but {tuple(guide_fn.event_shape)} in the guide"
-        )
+def check_event_shape(model_site: Site, guide_site: Site) -> None:
+    """Refuses a site whose event has another shape in the guide."""
+    model, guide = (tuple(site["fn"].event_shape) for site in (model_site, guide_site))
+    if model != guide:
+        name = guide_site["name"]
+        raise UsageError(f"site {name!r} has event shape {model} in the model but {guide} in the guide")
+
+
+def check_support(model_site: Site, guide_site: Site) -> None:
+    """Refuses a site of which the guide may draw values that the model's does not take."""
+    name, model_fn, guide_fn = guide_site["name"], model_site["fn"], guide_site["fn"]
     categorical = isinstance(model_fn, Categorical) and isinstance(guide_fn, Categorical)
     if categorical and guide_fn.logits.shape[-1] <= model_fn.logits.shape[-1]:
         return
@@ -209,7 +216,9 @@ def _said(support: Any) -> str:
     return "integers" if isinstance(high, Tensor) or high == float("inf") else f"the integers {low} to {high}"
 
 
-def _check_masks(name: str, model_site: Site, guide_site: Site) -> None:
+def check_same_masks(model_site: Site, guide_site: Site) -> None:
+    """Refuses a site of which not the same elements count in the two programs."""
+    name = guide_site["name"]
     own = has_own_mask(model_site["fn"]) or has_own_mask(guide_site["fn"])
     if not own and _same(model_site["mask"], guide_site["mask"]):
         return

@@ -14,10 +14,12 @@ from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import Vocabulary
+from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
 from hardpp.tasks.alignment.run import AlignmentRun
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.alignment.toy import toy
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.types import SequenceBatch
@@ -79,6 +81,7 @@ class AlignmentFamily(Family):
             False,
         ),
     }
+    protocol = Decodable
     data_sets = NAMES
     alignment_forms = {
         "tsv": AlignmentForm("pair, step, symbol, position (from 0), source symbol, probability"),
@@ -111,6 +114,9 @@ class AlignmentFamily(Family):
     def recommended(self, data: str) -> Recommended:
         own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)
         return _RECOMMENDED.get(data, own)
+
+    def toy(self) -> Toy:
+        return toy()
 
     def load(self, config: PairData, report: Report) -> Corpus:
         return load(config, report)

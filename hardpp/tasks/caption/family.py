@@ -12,10 +12,12 @@ from hardpp.data.captions import corpora
 from hardpp.data.captions.batches import buckets, sentences, word_vocabulary
 from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.vocabulary import BOUNDARY
+from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, first_sentences, ordered_batches
 from hardpp.tasks.caption.network import CaptionNetwork, CaptionParts, caption_parts, sentence_informed_guide
 from hardpp.tasks.caption.run import CaptionRun
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.caption.toy import toy
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
@@ -43,6 +45,7 @@ class CaptionFamily(Family):
         "variational": GuideSpec("has heard the whole sentence (Ba et al. 2015)", sentence_informed_guide),
         "prior": GuideSpec("the model's own latents: hard attention (Xu et al. 2015)", prior_guide, False),
     }
+    protocol = Decodable
     data_sets = corpora.NAMES
     alignment_forms = {"tsv": AlignmentForm("image, word, region (from 0), its box in pixels, probability")}
     layouts = {
@@ -70,6 +73,9 @@ class CaptionFamily(Family):
                 "decoding": {"beam": 1},
             }
         )
+
+    def toy(self) -> Toy:
+        return toy()
 
     def load(self, config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
         bleu(["a b"], [["a b"]], tokenized=True, order=1)  # not installed? better known before training

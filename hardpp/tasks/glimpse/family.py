@@ -59,6 +59,13 @@ class GlimpseFamily(ImageFamily):
     network = GlimpseOptions
     decoding = GlimpseDecoding
     run = GlimpseRun
+    toy_settings = {
+        "network": {
+            **{"glimpses": 2, "side": 4, "windows": 2, "cells": 3, "hidden": 8, "features": 8},
+            **{"head": 8, "guide": 8, "every_glimpse": True},
+        },
+        "decoding": {"draws": 2, "particles": 3},
+    }
     presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
     guides = {
         "variational": GuideSpec("chooses locations by the label (Ba et al. 2015)", label_informed_guide),

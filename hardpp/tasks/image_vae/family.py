@@ -55,6 +55,15 @@ class ImageVAEFamily(ImageFamily):
     decoding = ImageVAEDecoding
     at_once = AT_ONCE
     run = ImageVAERun
+    toy_settings = {
+        "network": {
+            **{"glimpses": 2, "patch": 4, "cells": 3, "code": 3, "components": 2, "planes": [4, 4]},
+            **{"hidden": 8},
+        },
+        "decoding": {"particles": 2, "draws": 3, "completed": 4},
+        "stages": [COMPLETION],
+        "objective": "elbo",  # the stage's own takes an encoder that was trained before
+    }
     before = (
         Stage(
             VAE,

@@ -54,6 +54,10 @@ class MaskedImageFamily(ImageFamily):
     decoding = MaskedImageDecoding
     at_once = AT_ONCE
     run = MaskedImageRun
+    toy_settings = {
+        "network": {"glimpses": 2, "patch": 4, "cells": 3, "features": 4, "hidden": 8},
+        "stages": [FEW],
+    }
     before = (
         Stage(
             MANY,

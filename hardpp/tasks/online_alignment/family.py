@@ -14,11 +14,22 @@ from hardpp.data.speech import corpora
 from hardpp.data.speech.batches import buckets, check_lengths, collate, token_vocabulary
 from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.utterances import SpeechCorpus
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Lack, Recommended, prior_guide
+from hardpp.decoding.online_hypotheses import OnlineModel
+from hardpp.tasks.family import (
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Lack,
+    Recommended,
+    Toy,
+    prior_guide,
+)
 from hardpp.tasks.online_alignment import network as networks
 from hardpp.tasks.online_alignment.data import BATCH, SpeechData, SpeechDescription
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding
 from hardpp.tasks.online_alignment.run import OnlineAlignmentRun
+from hardpp.tasks.online_alignment.toy import toy
 from hardpp.tasks.opened_run import Report
 from hardpp.types import Need, SequenceBatch
 
@@ -55,6 +66,7 @@ class OnlineAlignmentFamily(Family):
         ),
         "prior": GuideSpec("the model's own decisions: REINFORCE (Luo et al. 2016)", prior_guide, False),
     }
+    protocol = OnlineModel
     data_sets = corpora.NAMES
     alignment_forms = {
         "tsv": AlignmentForm(
@@ -103,6 +115,9 @@ class OnlineAlignmentFamily(Family):
 
     def lacks(self, network: networks.OnlineNetwork) -> Mapping[Need, Lack]:
         return networks.lacks(network)
+
+    def toy(self) -> Toy:
+        return toy()
 
     def load(self, config: SpeechData, report: Report) -> SpeechCorpus:
         options = SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))

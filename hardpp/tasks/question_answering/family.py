@@ -19,7 +19,7 @@ from hardpp.data.questions.answers import answer_vocabulary, draw_answer
 from hardpp.data.questions.batches import collate, group_by_image, word_vocabulary
 from hardpp.data.questions.questions import Questions
 from hardpp.errors import DataError
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
 from hardpp.tasks.image_regions import region_count
 from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, ordered_batches
 from hardpp.tasks.question_answering.evaluation import AnswerChoice
@@ -30,6 +30,7 @@ from hardpp.tasks.question_answering.network import (
     question_parts,
 )
 from hardpp.tasks.question_answering.run import QuestionAnsweringRun
+from hardpp.tasks.question_answering.toy import toy
 from hardpp.types import QuestionBatch
 
 EASY = "easy-vqa"
@@ -101,6 +102,9 @@ class QuestionAnsweringFamily(Family):
                 "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01},
             }
         )
+
+    def toy(self) -> Toy:
+        return toy()
 
     def load(self, config: QuestionData, report: Callable[[str], None]) -> Questions:
         options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}

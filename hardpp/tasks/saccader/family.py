@@ -98,6 +98,14 @@ class SaccaderFamily(ImageFamily):
     decoding = SaccaderDecoding
     dev_images, at_once = 1000, AT_ONCE
     run = SaccaderRun
+    toy_side = 21
+    toy_settings = {
+        "data": {"side": 21},
+        "network": {
+            **{"stem": 4, "planes": [4], "blocks": [1], "strides": [2], "wide": [1], "glimpses": 2},
+        },
+        "stages": [JOINT],
+    }
     before = (
         Stage(
             REPRESENTATION,
