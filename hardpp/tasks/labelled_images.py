@@ -3,7 +3,7 @@
 Shapes: B images.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -34,6 +34,11 @@ class SelectedImages(NamedTuple):
     classes: tuple[str, ...]
     part_name: str = "test"  # train, dev or test
     data: str = ""  # what the images are called
+
+    def at(self, rows: Sequence[int]) -> "SelectedImages":
+        """Some of the images, by their places in the list."""
+        indices = [self.indices[row] for row in rows]
+        return self._replace(indices=indices, names=[self.names[row] for row in rows])
 
     def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
         """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.

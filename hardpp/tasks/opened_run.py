@@ -5,7 +5,7 @@ nothing. `items` are what `select` gives; where they are left out, those of the 
 Memory and disk that ran out are a ResourceError.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,16 +20,14 @@ from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.pictures import PicturedRun
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    from matplotlib.figure import Figure
     from xarray import DataTree as DataTree
 else:
-    DataTree = Figure = Any
+    DataTree = Any
 
 Report = Callable[[str], None]  # told in a few words what is going on
-Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
-Animations = Iterator[tuple[str, Sequence[Figure]]]  # the same of frames
 
 
 class Decoded(NamedTuple):
@@ -40,7 +38,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(ABC):
+class OpenedRun(PicturedRun):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -142,22 +140,6 @@ class OpenedRun(ABC):
         return dict(self._align_files(self._items(items), of, form))
 
     @mended()
-    def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
-        """Figures of the run's attention, by names that can be a file's.
-
-        `names` are those of the items to draw, as the data have them, searched for among `items`; without
-        names the first `count` are drawn.
-        """
-        check_number("count", count, 1)
-        return dict(self._plot(self._items(items), count, names))
-
-    @mended()
-    def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
-        """The same as frames of moving pictures, of models that look at one thing after the other."""
-        check_number("count", count, 1)
-        return dict(self._animate(self._items(items), count, names))
-
-    @mended()
     def compare_gradients(
         self,
         items: Any = None,
@@ -204,6 +186,9 @@ class OpenedRun(ABC):
         names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
         return {**names, "step": self.step, "training_seed": self.config.seed}
 
+    def _at(self, items: Any, indices: Sequence[int]) -> Any:
+        return [items[index] for index in indices] if self.selection is list else items.at(indices)
+
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:
             return self.data
@@ -232,10 +217,8 @@ class OpenedRun(ABC):
     def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
     @abstractmethod
     def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
-    @abstractmethod
-    def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
+    # And only if it declares `inputs`, or a form of files.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
@@ -244,7 +227,3 @@ class OpenedRun(ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
-
-    def _animate(self, items: Any, count: int, names: Sequence[str]) -> Animations:
-        what = f"model {self.family.name} does not look at one thing after the other: nothing moves"
-        raise UsageError(what, "give --format png, svg or pdf")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.options import PATH, choice_option, read_options, style_option
 
 
@@ -36,6 +37,7 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 @read_options
 @click.option("--out", type=PATH, help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many items.")
+@choice_option("--order", words=["uncertain", "first"], help="Which: uncertain ones of the first 100.")
 @click.option("--source", "names", multiple=True, help="Draw the item of this name instead; repeatable.")
 @choice_option("--kind", words=["attention", "information"], help="What is drawn, see above.")
 @click.option(
@@ -52,6 +54,7 @@ def plot(
     items: Any,
     out: Path | None,
     count: int,
+    order: str,
     names: tuple[str, ...],
     kind: str,
     completion: str,
@@ -60,10 +63,14 @@ def plot(
 ) -> None:
     """Draw where each output attends: by the prior, the guide and the exact posterior.
 
+    Those come first that the run is least certain of; every picture says which run and step it is of, and
+    whose view it shows.
+
     Of models that look at one thing after the other (glimpse, saccader), gif shows the glimpses as they come.
 
     --kind information, of models that design glimpses: what a look at each place was expected to tell.
     """
+    from hardpp.tasks.ranking import CONSIDERED
     from hardpp.verbs.design import completing, designing
     from hardpp.verbs.output import write_animation, write_figure
 
@@ -72,7 +79,9 @@ def plot(
         if style == "gif":
             raise click.UsageError("--kind information: nothing moves; give --format png, svg or pdf")
         make = partial(designing(run).plot_information, completion=completing(completion, run))
-    for name, drawn in make(*names, items=items, count=count).items():
+    if order == "uncertain" and not names:
+        report(f"the most uncertain of the first {CONSIDERED} {run.kind}: {run.uncertainty}")
+    for name, drawn in make(*names, items=items, count=count, order=order).items():
         path = (out or run.path / "plots") / f"{name}.{style}"
         write(drawn, path, force=force)
         click.echo(path)

@@ -55,6 +55,10 @@ class QuestionItems(NamedTuple):
     questions: list[Question]
     pictures: Pictures
 
+    def at(self, indices: Sequence[int]) -> "QuestionItems":
+        """Some of the questions, by their indices."""
+        return self._replace(questions=[self.questions[index] for index in indices])
+
 
 def ordered_batches(
     items: QuestionItems, description: QuestionDescription, kernels: Sequence[int], size: int | None = None
