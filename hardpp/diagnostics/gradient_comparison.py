@@ -28,7 +28,7 @@ def compare_gradients(
     """Two rows for each objective: of its gradient for the model's parameters, and for the guide's own.
 
     Bias is relative to the exact gradient of the bound that the objective has, the enumerated marginal or
-    the enumerated ELBO. `cosine` compares the mean gradient with the exact one of log p(y) for the model's
+    the enumerated ELBO; so is `mse`, bias^2 + variance, by which one draw is off. `cosine` compares the mean gradient with the exact one of log p(y) for the model's
     parameters, and with that of the ELBO for the guide's. Where the programs' latents cannot be enumerated
     these, and `gap`, are None. An objective that trains no guide has no second row.
 
@@ -77,6 +77,8 @@ def compare_gradients(
                 "norm": statistics.norm,
                 "bias^2": statistics.squared_bias,
                 "+-": statistics.squared_bias_error,
+                "mse": statistics.squared_error,
+                "mse +-": statistics.squared_error_error,
                 "cosine": _cosine(statistics.mean, reference) if statistics.norm else None,
                 "variance": statistics.variance,
                 "snr": statistics.signal_to_noise,

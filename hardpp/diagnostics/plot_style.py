@@ -26,6 +26,7 @@ from hardpp.errors import UsageError
 INK = "#333333"  # texts and ticks
 ORANGE = "#e66101"  # marks on what is drawn
 GREEN = "#2c7a2c"  # what the data say is right
+BLUE = "#0072b2"  # a second kind of marks
 GREY = "#7a8ca3"  # what serves as a comparison
 PALE = "#e4e8ee"  # grids and borders
 HEAT = "Blues"  # colours of probabilities

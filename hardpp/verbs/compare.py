@@ -55,10 +55,15 @@ def gradients(
     norm          length of the expected gradient (sum over the batch)
     bias^2, +-    squared bias, relative to the exact gradient of the same bound, and its standard error;
                   blank where that gradient is not known
+    mse, mse +-   bias^2 + variance, relative likewise: how far one draw is off; and its standard error
     cosine        of the expected gradient with the exact one: of log p(y) for the model's parameters,
                   of the ELBO for the guide's
     variance      trace of the covariance; snr is norm / sqrt(variance)
     variance x s  what a trainer pays
+
+    The picture has the mean squared error of one draw as a bar, and on it bias^2 and variance. Estimators
+    with no bias that can be told from noise come first, however small the error of others is: a mean over
+    many steps takes variance away, and bias never.
 
     The run's own objective is measured with the run's own options, others with those that training takes by
     default (`hardpp objectives NAME`). Draws are made with dropout and entropy bonuses off. A learned
@@ -72,8 +77,9 @@ def gradients(
     check_figure(path, force=force)
     items = run.select(data, part, limit, report)
     rows = run.compare_gradients(items, objectives, report=report, **options)
-    title = f"{run.path.name}: {limit} data, {options['draws']} draws"
-    write_figure(gradient_figure(rows, title=title), path, force=force)
+    title = f"gradients of {len({row['objective'] for row in rows})} objectives"
+    note = run.note(f"{limit} data, {options['draws']} draws of each")
+    write_figure(gradient_figure(rows, title=title, note=note), path, force=force)
     click.echo(table(rows, style))
     report(str(path))
 
