@@ -55,6 +55,7 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+    watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
 
     def __repr__(self) -> str:
         """One line, as notebooks print it: a run holds all of its data."""
@@ -170,8 +171,7 @@ class OpenedRun(ABC):
     ) -> list[dict[str, Any]]:
         """Bias, variance and cost of objectives' gradients on the items as one batch, a row for each.
 
-        Objectives are names, all on offer if left out; particles are as many as their options say if left
-        out; see `hardpp.diagnostics.gradient_comparison` for the rows.
+        Objectives are names [all], particles are for each [its own]; rows are `gradient_comparison`'s.
         """
         from hardpp.diagnostics.gradient_comparison import compare_gradients
 

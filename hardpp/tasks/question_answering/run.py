@@ -81,7 +81,7 @@ class QuestionAnsweringRun(OpenedRun):
     def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure
 
-        drawn = items._replace(questions=[items.questions[index] for index in _drawn(items, count, names)])
+        drawn = items.at(_drawn(items, count, names))
         files = file_names([f"{question.name} {question.text}" for question in drawn.questions])
         attentions = region_weights(self, drawn)
         for name, question, attention in zip(files, drawn.questions, attentions, strict=True):
