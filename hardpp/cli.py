@@ -15,6 +15,7 @@ from hardpp.verbs.evaluate import evaluate
 from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
 from hardpp.verbs.posterior import plot, posterior
+from hardpp.verbs.runs import runs
 from hardpp.verbs.sequences import sequences
 from hardpp.verbs.train import train
 
@@ -41,6 +42,6 @@ def main(debug: bool) -> None:
 
 
 _VERBS = (train, evaluate, decode, align, posterior, plot, design, sequences, compare)
-_LISTS = (data, models, guides, objectives, doctor)
+_LISTS = (runs, data, models, guides, objectives, doctor)
 for _verb in (*_VERBS, *_LISTS):
     main.add_command(_verb)

@@ -31,6 +31,7 @@ OF_IMAGES = ["--attribute", "--side", "--data"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
+        *("--seeds", "--threads", "--evaluate", "--log"),
         *(
             "--max-steps",
             "--max-epochs",
@@ -56,10 +57,12 @@ OPTIONS = {
         *(*OF_IMAGES, "--part", "--patch", "--cells", "--last", "--glimpses", "--out", "--force"),
     ],
     "sequences export": [*OF_IMAGES, "--out"],
+    "compare runs": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
     "compare gradients": [
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, "--both-ways", "--format"],
+    "runs": ["--format"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": ["--data", "--guide", "--objective", "--preset", "--format"],

@@ -28,9 +28,10 @@ def compare_gradients(
     """Two rows for each objective: of its gradient for the model's parameters, and for the guide's own.
 
     Bias is relative to the exact gradient of the bound that the objective has, the enumerated marginal or
-    the enumerated ELBO; so is `mse`, bias^2 + variance, by which one draw is off. `cosine` compares the mean gradient with the exact one of log p(y) for the model's
-    parameters, and with that of the ELBO for the guide's. Where the programs' latents cannot be enumerated
-    these, and `gap`, are None. An objective that trains no guide has no second row.
+    the enumerated ELBO, and so is `mse`, bias^2 + variance, by which one draw is off. `cosine` compares the
+    mean gradient with the exact one of log p(y) for the model's parameters, and with that of the ELBO for the
+    guide's. Where the programs' latents cannot be enumerated these, and `gap`, are None. An objective that
+    trains no guide has no second row.
 
     Args:
         model, guide, batch: the programs and what they take, on their device.

@@ -88,8 +88,9 @@ def _draw(axis: Axes, place: int, row: Row, relative: bool) -> None:
         axis.plot(parts["variance"], place, "o", color=style.BLUE, markersize=6)
     if (bias := parts.get("bias", 0.0)) > least:
         form: dict[str, Any] = {"markersize": 6.5, "color": style.ORANGE, "linestyle": "none"}
-        hollow = {} if biased else {"markerfacecolor": "white"}
-        axis.plot(bias, place, marker="D" if biased else "<", **form, **hollow)
+        if not biased:
+            form["markerfacecolor"] = "white"
+        axis.plot(bias, place, marker="D" if biased else "<", **form)
     words = [f"{row['ms']:.3g} ms"]
     if not row["variance"]:
         words.insert(0, "no noise")

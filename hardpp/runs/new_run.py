@@ -7,6 +7,7 @@ from typing import Any
 
 from hardpp.config import RunConfig, merge, nested
 from hardpp.errors import UsageError, mended
+from hardpp.runs.evaluation import Extent
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
 from hardpp.tasks.arguments import data_name
@@ -43,6 +44,8 @@ def train(
     then: Sequence[str | Mapping[str, Any]] | None = None,
     init_from: str | Path | None = None,
     out: str | Path | None = None,
+    evaluate: Extent = "auto",
+    log: Sequence[str] = (),
     resume: bool = True,
     force: bool = False,
     report: Callable[[str], None] = to_stderr,
@@ -72,7 +75,10 @@ def train(
             settings of its own, as "rloo training.max_epochs=5" or as a dict.
         init_from: begin with the weights of another run.
         out: the run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].
-        resume: go on with a run that is in the folder.
+        evaluate: how much of the test part is evaluated afterwards: "none", "quick" (its first 200 items) or
+            "full"; "auto" is full, but quick where the training takes fewer data than the test part has.
+        log: trackers that are told as well: "tensorboard", "wandb", "mlflow".
+        resume: go on with a run that is in the folder; one with fewer epochs or steps is prolonged.
         force: overwrite a run that is in the folder.
         report: told in a few words what is going on.
 
@@ -102,7 +108,9 @@ def train(
     )
     folder = default_folder(config) if out is None else Path(out)
     with mended():
-        run, _ = run_in_folder(config, folder, resume=resume, force=force, report=report)
+        run, _ = run_in_folder(
+            config, folder, resume=resume, force=force, report=report, evaluate=evaluate, log=log
+        )
     return run
 
 

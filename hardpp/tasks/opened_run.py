@@ -20,6 +20,7 @@ from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.item_lists import some
 from hardpp.tasks.pictures import PicturedRun
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -53,6 +54,7 @@ class OpenedRun(PicturedRun):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+    watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
 
     def __repr__(self) -> str:
         """One line, as notebooks print it: a run holds all of its data."""
@@ -152,8 +154,7 @@ class OpenedRun(PicturedRun):
     ) -> list[dict[str, Any]]:
         """Bias, variance and cost of objectives' gradients on the items as one batch, a row for each.
 
-        Objectives are names, all on offer if left out; particles are as many as their options say if left
-        out; see `hardpp.diagnostics.gradient_comparison` for the rows.
+        Objectives are names [all], particles are for each [its own]; rows are `gradient_comparison`'s.
         """
         from hardpp.diagnostics.gradient_comparison import compare_gradients
 
@@ -187,7 +188,7 @@ class OpenedRun(PicturedRun):
         return {**names, "step": self.step, "training_seed": self.config.seed}
 
     def _at(self, items: Any, indices: Sequence[int]) -> Any:
-        return [items[index] for index in indices] if self.selection is list else items.at(indices)
+        return some(items, indices)
 
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:
