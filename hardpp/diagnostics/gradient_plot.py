@@ -54,7 +54,7 @@ def ranked(rows: Sequence[Row]) -> list[str]:
 
     def place(name: str) -> tuple[int, float]:
         of_name = [row for row in rows if row["objective"] == name]
-        kinds = [2 if is_biased(row) else 1 if row["bias^2"] is None else 0 for row in of_name]
+        kinds = [2 if is_biased(row) else 1 if row["mse"] is None else 0 for row in of_name]
         first = of_name[0]
         return max(kinds), first["variance"] if first["mse"] is None else first["mse"]
 
@@ -71,6 +71,8 @@ def is_biased(row: Row) -> bool:
 def _parts(row: Row, relative: bool) -> dict[str, float]:
     if row["mse"] is None:
         return {} if relative else {"variance": row["variance"]}
+    if row["bias^2"] is None:
+        return {"mse": row["mse"], "variance": row["mse"]}
     bias = row["bias^2"] if is_biased(row) else max(row["bias^2"], 0.0) + _CERTAIN * row["+-"]
     return {"mse": row["mse"], "variance": row["mse"] - max(row["bias^2"], 0.0), "bias": bias}
 
@@ -95,7 +97,8 @@ def _draw(axis: Axes, place: int, row: Row, relative: bool) -> None:
     if not row["variance"]:
         words.insert(0, "no noise")
     if row["bias^2"] is None and relative:
-        words.insert(0, f"bias not known, variance {row['variance']:.2g} absolute")
+        known = row["mse"] is not None
+        words.insert(0, "unbiased of a bound of its own" if known else "bias not known")
     text: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7.5, "color": style.INK}
     axis.annotate(", ".join(words), (0.995, place), xycoords=("axes fraction", "data"), **text)
 

@@ -40,6 +40,7 @@ class GradientStatistics(NamedTuple):
     squared_bias_error: float | None  # its standard error
     squared_error: float | None = None  # of one draw: squared bias + variance, relative to |t|^2, too
     squared_error_error: float | None = None  # its standard error
+    variance_error: float = 0.0  # the standard error of the variance
 
     @property
     def signal_to_noise(self) -> float:
@@ -72,8 +73,11 @@ class _Moments:
         mean = off if first is None else first + off
         norm = sqrt(max(float(mean.square().sum()) - variance / R, 0.0))
         size = 0.0 if target is None else float(target.square().sum())
+        kept, rest = R * (J - 1) / J, off * R - self.sums  # draws without group i, and their sums
+        spread = (self.lengths.sum() - self.lengths - rest.square().sum(-1) / kept).clamp(min=0) / (kept - 1)
+        noise = _jackknife(spread)
         if target is None or not size:
-            return GradientStatistics(mean, norm, variance, None, None)
+            return GradientStatistics(mean, norm, variance, None, None, variance_error=noise)
         means = self.sums / (R / J) + mean - off - target  # (J, P)
         products = means @ means.T
         products.fill_diagonal_(0.0)
@@ -81,12 +85,10 @@ class _Moments:
         # Without group i: both its row and its column are gone.
         left = (total - 2 * rows) / ((J - 1) * (J - 2)) / size
         bias = float(total) / (J * (J - 1)) / size
-        kept, rest = R * (J - 1) / J, off * R - self.sums  # draws without group i, and their sums
-        spread = (self.lengths.sum() - self.lengths - rest.square().sum(-1) / kept).clamp(min=0) / (kept - 1)
         # Less than nothing is noise: it must not take away from the variance.
         errors = _jackknife(left), _jackknife(left + spread / size)
         return GradientStatistics(
-            mean, norm, variance, bias, errors[0], max(bias, 0.0) + variance / size, errors[1]
+            mean, norm, variance, bias, errors[0], max(bias, 0.0) + variance / size, errors[1], noise
         )
 
 

@@ -116,6 +116,7 @@ class Family(ABC):
     alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
+    trust: ClassVar[Sequence[str]] = ()  # those of `figures` that tell how far probabilities can be trusted
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
 

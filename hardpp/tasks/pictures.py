@@ -38,7 +38,11 @@ class PicturedRun(RankedRun):
             order: which: those that the run is least certain of, by its `uncertainty`, among the first
                 `hardpp.tasks.ranking.CONSIDERED`; or the "first".
         """
-        items, indices = self._drawn_items(names, items, count, order)
+        return self.figures_of(*self._drawn_items(names, items, count, order))
+
+    @mended()
+    def figures_of(self, items: Any, indices: Sequence[int]) -> dict[str, Figure]:
+        """The same of items by their indices."""
         return dict(self._plot(items, indices))
 
     @mended()

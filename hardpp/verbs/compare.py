@@ -110,8 +110,9 @@ def gradients(
     ess           effective sample size of the particles, per datum
     norm          length of the expected gradient (sum over the batch)
     bias^2, +-    squared bias, relative to the exact gradient of the same bound, and its standard error;
-                  blank where that gradient is not known
-    mse, mse +-   bias^2 + variance, relative likewise: how far one draw is off; and its standard error
+                  blank where that gradient is not known; of what bounds nothing: to those of cosine
+    mse, mse +-   bias^2 + variance, relative likewise: how far one draw is off; and its standard error.
+                  Of an unbiased objective of another bound: the variance alone
     cosine        of the expected gradient with the exact one: of log p(y) for the model's parameters,
                   of the ELBO for the guide's
     variance      trace of the covariance; snr is norm / sqrt(variance)

@@ -105,6 +105,7 @@ class AlignmentFamily(Family):
         "texts": "two files texts.de and texts.en of parallel text, split as a TSV file is",
         "FOLDER/train.tags.de-en.de": "raw IWSLT talks, as published",
     }
+    trust = ("kl",)
     figures = {
         "PER, WER": "edits a symbol to the nearest reference, and the share of targets with any",
         "BLEU, signature": "of sentences, in their place: sacreBLEU, tok:none where texts were tokenised "

@@ -71,6 +71,7 @@ class OnlineAlignmentFamily(Family):
         "of paths",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
     }
+    trust = ("coverage", "coverage_aligned", "interval")
     figures = {
         "PER, WER": "edits a token, and the share of utterances with any",
         "nll, nll_is": "nats a token, with the end mark: exact, or a bound",
