@@ -40,9 +40,8 @@ class RankedRun(ABC):
         considered = list(self._candidates(items))[:CONSIDERED]
         values = self._uncertainty(self._at(items, considered)) if considered else []
         found = [Uncertain(*pair) for pair in zip(considered, values, strict=True)]
-        return sorted(found, key=lambda item: -math.inf if math.isnan(item.value) else item.value)[
-            : -count - 1 : -1
-        ]
+        ordered = sorted(found, key=lambda item: math.inf if math.isnan(item.value) else -item.value)
+        return ordered[:count]
 
     def most_wrong(self, items: Any, count: int) -> tuple[list[Judged], int]:
         """The items of the largest `error` among the first, and how many of these were looked at.

@@ -175,7 +175,7 @@ def test_a_picture_of_biased_noisy_and_exact_estimators() -> None:
 
 
 def test_the_squared_error_of_a_draw_is_bias_and_variance() -> None:
-    """Of draws about a place off by .5, with variance 2 by two dims: the mean over repetitions within 4 errors."""
+    """Of draws off by .5 with variance 2: the mean over many repetitions, within 4 standard errors."""
     generator = torch.Generator().manual_seed(4)
     target, values, errors = torch.tensor([1.0, 0.0]).double(), [], []
     for _ in range(300):
