@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from hardpp.config import DataConfig, RunConfig, Section
 from hardpp.data.batches import shuffled
 from hardpp.inference.exact import ExactMarginal
-from hardpp.tasks.arguments import named_items
 from hardpp.tasks.family import AlignmentForm, Description, Family, GuideSpec, Lack, Recommended, prior_guide
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.pictures import Figures
 from hardpp.types import Need
 
 TOPIC, LETTER = "topic", "letter"
@@ -103,6 +103,10 @@ class Parts(NamedTuple):
 class ToyRun(OpenedRun):
     """Items are lists of letters."""
 
+    kind = "letters"
+    uncertainty = "entropy of the topic, nats"
+    error = ""  # nobody knows the topics
+
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[str]:
         letters: list[str] = getattr(self._load(data, report), part or "test")
         return letters[:limit]
@@ -138,10 +142,18 @@ class ToyRun(OpenedRun):
         for letter, row in zip(items, self._posteriors(items), strict=True):
             yield f"{letter}\t{row.argmax()}\t{row.max():.4f}"
 
-    def _plot(self, items: Sequence[str], count: int, names: Sequence[str]) -> Figures:
+    def _names(self, items: Sequence[str]) -> list[str]:
+        return list(items)
+
+    def _uncertainty(self, items: Sequence[str]) -> list[float]:
+        rows = self._posteriors(items)
+        entropies: list[float] = (-torch.special.xlogy(rows, rows).sum(-1)).tolist()
+        return entropies
+
+    def _plot(self, items: Sequence[str], indices: Sequence[int]) -> Figures:
         from matplotlib.figure import Figure
 
-        for index in named_items(items, names, count, "letters"):
+        for index in indices:
             figure = Figure()
             figure.subplots().bar(range(self.network.topics), self._posteriors([items[index]])[0].numpy())
             yield f"{index}-{items[index]}", figure
