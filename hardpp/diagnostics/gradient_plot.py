@@ -34,7 +34,7 @@ def gradient_figure(rows: Sequence[Row], *, title: str, note: str = "") -> Figur
         values = [value for row in of_group for value in _parts(row, known).values() if value > 0]
         if values:
             axis.set_xscale("log")
-            axis.set_xlim(min(values) / 5, max(values) * 8)
+            axis.set_xlim(min(values) / 5, max(values) * 30)
         for row in of_group:
             _draw(axis, names.index(row["objective"]), row, known)
         style.panel_title(axis, f"parameters of the {group}")
@@ -98,7 +98,7 @@ def _draw(axis: Axes, place: int, row: Row, relative: bool) -> None:
         words.insert(0, "no noise")
     if row["bias^2"] is None and relative:
         known = row["mse"] is not None
-        words.insert(0, "unbiased of a bound of its own" if known else "bias not known")
+        words.insert(0, "of a bound of its own" if known else "bias not known")
     text: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 7.5, "color": style.INK}
     axis.annotate(", ".join(words), (0.995, place), xycoords=("axes fraction", "data"), **text)
 
