@@ -126,7 +126,7 @@ def item_sections(
             uncertain.notices.append("There are no items in this part of the data.")
         judged, looked_at = run.most_wrong(items, count)
         if judged:
-            rows = [(item.name, item.said, item.right, f"{item.error:.3g}") for item in judged]
+            rows = [(item.name, item.said or "(nothing)", item.right, f"{item.error:.3g}") for item in judged]
             wrong.tables.append(Table(rows, ("item", "the run says", "right is", run.error)))
             shown = [item.row for item in judged]
             wrong.pictures += [picture(each, name) for name, each in run.figures_of(items, shown).items()]
