@@ -18,6 +18,8 @@ from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
 from hardpp.verbs.new import new
 from hardpp.verbs.posterior import plot, posterior
+from hardpp.verbs.report import report
+from hardpp.verbs.runs import runs
 from hardpp.verbs.sequences import sequences
 from hardpp.verbs.train import train
 
@@ -37,14 +39,15 @@ def main(debug: bool) -> None:
     hardpp evaluate runs/alignment-variational-elbo-0      error rates, exact likelihood, gap of the guide
     hardpp decode runs/alignment-variational-elbo-0        what it makes of words, its own or yours
     hardpp plot runs/alignment-variational-elbo-0          where each symbol comes from
+    hardpp report runs/alignment-variational-elbo-0        all of it as one page for a browser
 
     Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
     6 resources, 130 and 143 signals.
     """
 
 
-_VERBS = (train, evaluate, decode, align, posterior, plot, calibrate, design, sequences, compare)
+_VERBS = (train, evaluate, decode, align, posterior, plot, report, calibrate, design, sequences, compare)
 _OWN = (new, check)
-_LISTS = (data, models, guides, objectives, doctor)
+_LISTS = (runs, data, models, guides, objectives, doctor)
 for _verb in (*_VERBS, *_OWN, *_LISTS):
     main.add_command(_verb)

@@ -104,7 +104,9 @@ class RunConfig(Section):
     preset: str = Field("small", description="sizes and settings that lie under all others")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="of weights, batches and draws")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda when there is one")
-    threads: int | None = Field(None, ge=1, le=2**15, description="CPU threads; left out: what torch takes")
+    threads: int | str = Field(
+        "auto", description="CPU threads; auto: as many as make steps quickest, timed at the start"
+    )
     init_from: str | None = Field(None, description="run folder whose weights come first")
     data: SerializeAsAny[DataConfig] = DataConfig()  # of the model family's own kind
     network: dict[str, Any] = Field(
@@ -120,6 +122,13 @@ class RunConfig(Section):
     training: TrainingConfig = TrainingConfig()
     stage: str = Field("", description="name of the last stage, where there are others before it")
     before: list[StageConfig] = Field([], description="the stages before, in order; see --then")
+
+    @field_validator("threads", mode="before")
+    @classmethod
+    def _is_auto_or_a_number(cls, value: Any) -> Any:
+        if value != "auto" and not (type(value) is int and 1 <= value <= 2**15):
+            raise ValueError(f"auto or a whole number from 1 to {2**15}")
+        return value
 
     def stages(self) -> "list[RunConfig]":
         """The stages as runs of their own, in order; this run alone, if it has none."""

@@ -31,6 +31,7 @@ OF_IMAGES = ["--attribute", "--side", "--data"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
+        *("--seeds", "--threads", "--evaluate", "--log"),
         *(
             "--max-steps",
             "--max-epochs",
@@ -47,7 +48,10 @@ OPTIONS = {
     "decode": [*READ, "--input", *DECODING, "--format", "--out", "--force"],
     "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
     "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
-    "plot": [*READ, "--out", "--count", "--source", "--kind", "--completion", "--format", "--force"],
+    "plot": [
+        *(*READ, "--out", "--count", "--order", "--source", "--kind", "--completion", "--format", "--force"),
+    ],
+    "report": ["--out", "--count", "--data", "--part", "--limit", "--device", "--trust", "--force"],
     "calibrate": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
     "design": [
         *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
@@ -57,10 +61,12 @@ OPTIONS = {
         *(*OF_IMAGES, "--part", "--patch", "--cells", "--last", "--glimpses", "--out", "--force"),
     ],
     "sequences export": [*OF_IMAGES, "--out"],
+    "compare runs": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
     "compare gradients": [
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, "--both-ways", "--format"],
+    "runs": ["--format"],
     "data list": ["--format"],
     "data fetch": ["--verify"],
     "models": ["--data", "--guide", "--objective", "--preset", "--format"],
@@ -263,6 +269,7 @@ def test_pictures_of_like_names_do_not_collide(run: Path, tmp_path: Path) -> Non
     for part in ("train", "dev", "test"):
         (twice / f"{part}.tsv").write_text("a\tAH\na\tB\nab\tAH B\n")
     words = ["--data", twice, "--part", "train", "--out", tmp_path / "plots", "--format", "svg"]
+    words += ["--order", "first"]
     paths = succeed("plot", run, *words).splitlines()
     assert [Path(path).name for path in paths] == ["a.svg", "a (2).svg", "ab.svg"]
 
@@ -370,7 +377,8 @@ def test_gradients_are_compared(corpus: Path, tmp_path: Path) -> None:
     assert set(named) == set(OBJECTIVES)
     for row in rows:
         kind = OBJECTIVES[row["objective"]].kind
-        assert (row["bias^2"] is None) == (kind.bound not in ("elbo", "exact"))
+        assert (row["bias^2"] is None) == (kind.bound == "iw")
+        assert (row["mse"] is None) == (kind.bound == "iw" and not kind.unbiased)
         if row["objective"] in ("enum", "exact", "soft"):
             assert row["variance"] == 0
         else:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patheffects import withStroke
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from hardpp.diagnostics import plot_style as style
@@ -42,12 +42,14 @@ def alignment_heatmap(
     """
     T, S = len(target_tokens), len(source_tokens)
     values = style.check_shape(probabilities, (T, S), "steps, source positions")
-    image = axis.imshow(values, **style.HEAT, aspect="equal", interpolation="nearest")
+    image = axis.imshow(
+        values, cmap=style.HEAT, norm=style.probability_scale(), aspect="equal", interpolation="nearest"
+    )
     rows = np.flatnonzero(np.isfinite(values).any(-1))
     if rows.size:
         likeliest = np.stack([np.nanargmax(values[rows], -1), rows], -1)
         line: dict[str, Any] = {"facecolors": "none", "edgecolors": style.ORANGE, "linewidths": 1.3}
-        line["path_effects"] = [withStroke(linewidth=2.6, foreground="white")]
+        line["path_effects"] = style.outline(2.6)
         # Sized in cells, so that it fits however large the cells are drawn.
         place: dict[str, Any] = {"units": "xy", "offsets": likeliest, "offset_transform": axis.transData}
         axis.add_collection(EllipseCollection([0.44], [0.44], [0.0], **place, **line))
@@ -71,10 +73,12 @@ def alignment_figure(
     target_tokens: Sequence[str],
     *,
     title: str = "",
+    note: str = "",
 ) -> Figure:
     """Several views of one sentence's alignment under one colour scale, side by side while they fit.
 
-    Panels are a name and probabilities (T, S) each, such as prior, guide and exact posterior.
+    Panels are a name and probabilities (T, S) each, such as prior, guide and exact posterior. Under the
+    title, `note` says what is shown.
 
     Raises:
         UsageError: nothing to draw.
@@ -88,8 +92,8 @@ def alignment_figure(
     columns = max(1, min(len(panels), int((_WIDEST - left) / (cell * S + 0.25))))
     rows = ceil(len(panels) / columns)
     width = left + columns * (max(cell * S, 0.9) + 0.25) + 0.9
-    height = rows * (cell * T + top) + (0.5 if title else 0.2)
-    figure = Figure(figsize=(width, max(height, 2.6)), layout="constrained")
+    height = rows * (cell * T + top) + (0.9 if title else 0.5)
+    figure = Figure(figsize=(max(width, 3.6), max(height, 2.9)), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
@@ -98,8 +102,10 @@ def alignment_figure(
         if number % columns:
             axis.set_yticklabels([])
     place: dict[str, Any] = {"fraction": 0.05, "aspect": 18, "shrink": 0.9 / rows, "anchor": (0.0, 1.0)}
-    style.colour_bar(figure, image, axes, "probability", **place)
-    style.figure_title(figure, title)
+    style.colour_bar(figure, image, axes, style.PROBABILITY, **place)
+    ring: dict[str, Any] = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
+    style.legend(figure, [Line2D([], [], color=style.ORANGE, label="the likeliest position", **ring)])
+    style.figure_title(figure, title, note)
     return figure
 
 

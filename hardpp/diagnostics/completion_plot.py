@@ -22,6 +22,7 @@ def completion_figure(
     *,
     draws: int,
     title: str = "",
+    note: str = "",
     shown: int | None = None,
 ) -> Figure:
     """A row for none, one, ... of the patches: what is seen, the mean of all completions, and some of them.
@@ -31,7 +32,7 @@ def completion_figure(
         seen: (T + 1, height, width), by the number of patches.
         completions: (T + 1, N, C, height, width) uint8.
         draws: how many completions are shown, at most N.
-        title: over all.
+        title, note: over all: the item, and what is shown of it.
         shown: only the rows of at most so many patches, in a figure of the same size; left out, all.
     """
     height, width = pixels.shape[1:]
@@ -55,7 +56,7 @@ def completion_figure(
     for column, text in titles.items():
         style.panel_title(axes[0][column], text)
     figure.supylabel("patches that are seen", fontsize=10, color=style.INK)
-    style.figure_title(figure, title)
+    style.figure_title(figure, title, note)
     return figure
 
 

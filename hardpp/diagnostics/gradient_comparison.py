@@ -28,9 +28,12 @@ def compare_gradients(
     """Two rows for each objective: of its gradient for the model's parameters, and for the guide's own.
 
     Bias is relative to the exact gradient of the bound that the objective has, the enumerated marginal or
-    the enumerated ELBO. `cosine` compares the mean gradient with the exact one of log p(y) for the model's
-    parameters, and with that of the ELBO for the guide's. Where the programs' latents cannot be enumerated
-    these, and `gap`, are None. An objective that trains no guide has no second row.
+    the enumerated ELBO; of an objective that bounds nothing, to the gradients that `cosine` compares with, as
+    it stands in for them. So is `mse`, bias^2 + variance, by which one draw is off; where the gradient of a
+    bound is not known and the objective is unbiased, it is the variance alone. `cosine` compares the mean
+    gradient with the exact one of log p(y) for the model's parameters, and with that of the ELBO for the
+    guide's. Where the programs' latents cannot be enumerated these, and `gap`, are None. An objective that
+    trains no guide has no second row.
 
     Args:
         model, guide, batch: the programs and what they take, on their device.
@@ -49,6 +52,11 @@ def compare_gradients(
             bounds[bound] = float(estimate.bound.mean())
         except UsageError as error:
             report(f"no exact gradient of the bound {bound!r}: {error}")
+    wanted = {
+        group: gradients[bound][group]
+        for group, bound in (("model", "exact"), ("guide", "elbo"))
+        if group in gradients.get(bound, {})
+    }
     rows: list[dict[str, Any]] = []
     for name, make in objectives.items():
         try:
@@ -58,7 +66,7 @@ def compare_gradients(
             with pyro.validation_enabled(True):
                 loss()
             fit_modules(objective, loss, FITTING)
-            target = gradients.get(objective.bound)
+            target = wanted if objective.bound == "none" else gradients.get(objective.bound)
             measured = examine(objective, model, guide, (batch,), groups, draws=draws, target=target)
         except UsageError as error:
             report(f"{name}: {error}")
@@ -68,7 +76,11 @@ def compare_gradients(
         for group, statistics in measured.groups.items():
             if group == "guide" and not objective.trains_guide:
                 continue
-            reference = gradients.get("exact" if group == "model" else "elbo", {}).get(group)
+            reference = wanted.get(group)
+            mse = statistics.squared_error, statistics.squared_error_error
+            if statistics.squared_bias is None and objective.unbiased and reference is not None:
+                size = float(reference.double().square().sum())
+                mse = statistics.variance / size, statistics.variance_error / size
             row = {
                 "objective": name,
                 "parameters": group,
@@ -77,6 +89,8 @@ def compare_gradients(
                 "norm": statistics.norm,
                 "bias^2": statistics.squared_bias,
                 "+-": statistics.squared_bias_error,
+                "mse": mse[0],
+                "mse +-": mse[1],
                 "cosine": _cosine(statistics.mean, reference) if statistics.norm else None,
                 "variance": statistics.variance,
                 "snr": statistics.signal_to_noise,

@@ -10,7 +10,8 @@ whose means m_1 .. m_J are independent, and
 
     bias^2  is estimated by  mean over i != j of (m_i - t).(m_j - t),
 
-which has no noise in expectation; a jackknife over the groups gives its standard error.
+which has no noise in expectation. One draw is off by the mean squared error bias^2 + variance. A jackknife
+over the groups gives standard errors of both.
 
 Source: Rainforth et al. (2018), Tighter Variational Bounds are Not Necessarily Better, for the ratio.
 Shapes: P parameters, R draws, J groups of draws.
@@ -37,6 +38,9 @@ class GradientStatistics(NamedTuple):
     variance: float  # trace of the covariance
     squared_bias: float | None  # relative to |t|^2; None where t is not known or zero
     squared_bias_error: float | None  # its standard error
+    squared_error: float | None = None  # of one draw: squared bias + variance, relative to |t|^2, too
+    squared_error_error: float | None = None  # its standard error
+    variance_error: float = 0.0  # the standard error of the variance
 
     @property
     def signal_to_noise(self) -> float:
@@ -50,6 +54,7 @@ class _Moments:
     def __init__(self, size: int, groups: int, device: torch.device):
         self.sums = torch.zeros(groups, size, dtype=torch.float64, device=device)
         self.squares = torch.zeros(size, dtype=torch.float64, device=device)
+        self.lengths = torch.zeros(groups, dtype=torch.float64, device=device)
         self.first: Tensor | None = None
         self.draws = 0
 
@@ -58,6 +63,7 @@ class _Moments:
         off = gradient.double() - self.first
         self.sums[self.draws % len(self.sums)] += off
         self.squares += off.square()
+        self.lengths[self.draws % len(self.sums)] += off.square().sum()
         self.draws += 1
 
     def statistics(self, target: Tensor | None) -> GradientStatistics:
@@ -67,16 +73,29 @@ class _Moments:
         mean = off if first is None else first + off
         norm = sqrt(max(float(mean.square().sum()) - variance / R, 0.0))
         size = 0.0 if target is None else float(target.square().sum())
+        kept, rest = R * (J - 1) / J, off * R - self.sums  # draws without group i, and their sums
+        spread = (self.lengths.sum() - self.lengths - rest.square().sum(-1) / kept).clamp(min=0) / (kept - 1)
+        noise = _jackknife(spread)
         if target is None or not size:
-            return GradientStatistics(mean, norm, variance, None, None)
+            return GradientStatistics(mean, norm, variance, None, None, variance_error=noise)
         means = self.sums / (R / J) + mean - off - target  # (J, P)
         products = means @ means.T
         products.fill_diagonal_(0.0)
         rows, total = products.sum(0), products.sum()
         # Without group i: both its row and its column are gone.
         left = (total - 2 * rows) / ((J - 1) * (J - 2)) / size
-        error = sqrt((J - 1) / J * float((left - left.mean()).square().sum()))
-        return GradientStatistics(mean, norm, variance, float(total) / (J * (J - 1)) / size, error)
+        bias = float(total) / (J * (J - 1)) / size
+        # Less than nothing is noise: it must not take away from the variance.
+        errors = _jackknife(left), _jackknife(left + spread / size)
+        return GradientStatistics(
+            mean, norm, variance, bias, errors[0], max(bias, 0.0) + variance / size, errors[1], noise
+        )
+
+
+# The standard error of a statistic, given its values (J,) without each group.
+def _jackknife(left: Tensor) -> float:
+    J = len(left)
+    return sqrt((J - 1) / J * float((left - left.mean()).square().sum()))
 
 
 class EstimatorReport(NamedTuple):

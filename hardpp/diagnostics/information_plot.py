@@ -29,6 +29,7 @@ def information_figure(
     *,
     gold: Sequence[float] | None = None,
     title: str = "",
+    note: str = "",
 ) -> Figure:
     """Above what was seen before each glimpse, and where it looks; below what each place was to leave open.
 
@@ -41,7 +42,7 @@ def information_figure(
         patch: their pixels a side.
         chosen: G rows and columns of the first pixels of the places that were taken.
         gold: left, top, right, bottom of the object, drawn with a broken line.
-        title: over all.
+        title, note: over all: the item, and what is shown of it.
 
     Raises:
         UsageError: no glimpse.
@@ -72,5 +73,5 @@ def information_figure(
             style.draw_box(axis, box, edgecolor=style.ORANGE, linewidth=1.8)
         seen[row : row + patch, column : column + patch] = True
     style.colour_bar(figure, scale, list(below), "expected entropy of the label, nats")
-    style.figure_title(figure, title)
+    style.figure_title(figure, title, note)
     return figure

@@ -5,13 +5,20 @@ is a token and starts no formula.
 """
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import PowerNorm, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from hardpp.errors import UsageError
@@ -19,9 +26,14 @@ from hardpp.errors import UsageError
 INK = "#333333"  # texts and ticks
 ORANGE = "#e66101"  # marks on what is drawn
 GREEN = "#2c7a2c"  # what the data say is right
+BLUE = "#0072b2"  # a second kind of marks
 GREY = "#7a8ca3"  # what serves as a comparison
 PALE = "#e4e8ee"  # grids and borders
-HEAT: dict[str, Any] = {"cmap": "Blues", "vmin": 0.0, "vmax": 1.0}  # of probabilities
+HEAT = "Blues"  # colours of probabilities
+PROBABILITY = "probability (square-root scale)"  # beside them
+
+_OKABE_ITO = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2")
+_LETTER = 0.078  # inches of a letter of a title
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -40,10 +52,46 @@ def check_shape(probabilities: ArrayLike, shape: tuple[int, ...], axes: str) -> 
     return values
 
 
-def figure_title(figure: Figure, title: str) -> None:
-    """Writes the title over all panels, if there is one."""
-    if title:
-        figure.suptitle(title, fontsize=12, color=INK, parse_math=False)
+def probability_scale(most: float = 1.0) -> PowerNorm:
+    """From 0 to the largest probability by square roots, so that a weak attention can be seen, too."""
+    return PowerNorm(0.5, 0.0, max(most, 1e-6))
+
+
+def outline(width: float, colour: str = "white") -> list[AbstractPathEffect]:
+    """A rim around a line, by which it is seen on any ground."""
+    return [withStroke(linewidth=width, foreground=colour)]
+
+
+def distinct_colours(count: int) -> list[tuple[float, ...]]:
+    """Colours (red, green, blue, opacity) that people tell apart whatever colours they see, in an order.
+
+    The first are of Okabe and Ito (2008), Color Universal Design; more than there are go from dark to light.
+    """
+    if count <= len(_OKABE_ITO):
+        return [to_rgba(colour) for colour in _OKABE_ITO[:count]]
+    return [tuple(colour) for colour in colormaps["viridis"](np.linspace(0.25, 1.0, count))]
+
+
+def figure_title(figure: Figure, title: str, note: str = "") -> None:
+    """Writes over all panels the title, if there is one, and below it what the figure shows."""
+    width = max(20, int(figure.get_figwidth() / _LETTER))
+    lines = [line for text in (title, note) for line in wrap(text, width)]
+    if lines:
+        figure.suptitle("\n".join(lines), fontsize=10, color=INK, parse_math=False)
+        if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):
+            layout.set(h_pad=0.08)  # inches, or titles of panels touch it
+
+
+def legend(figure: Figure, marks: Sequence[Artist]) -> None:
+    """Explains marks, by their labels, below all panels, in as many columns as fit beside each other."""
+    labels = [str(mark.get_label()) for mark in marks]
+    widest = max(map(len, labels), default=0) * _LETTER * 0.8 + 0.6  # inches
+    columns = max(1, min(len(marks), int(figure.get_figwidth() / widest)))
+    texts = figure.legend(
+        handles=list(marks), loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+    )
+    for text in texts.get_texts():
+        text.set(color=INK, parse_math=False)
 
 
 def panel_title(axis: Axes, title: str, **place: Any) -> None:
@@ -51,7 +99,7 @@ def panel_title(axis: Axes, title: str, **place: Any) -> None:
     axis.set_title(title, fontsize=10, color=INK, parse_math=False, **place)
 
 
-def plain_tick_labels(axis: Axes) -> None:
+def plain_tick_labels(axis: Any) -> None:
     """Shows the tick labels as they are, without ticks."""
     for label in (*axis.get_xticklabels(), *axis.get_yticklabels()):
         label.set_parse_math(False)
@@ -81,6 +129,11 @@ def draw_box(axis: Axes, box: Sequence[float], **style: Any) -> None:
     """Draws the edge of a box: left, top, right, bottom in pixels."""
     left, top, right, bottom = box
     axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, **style))
+
+
+def known_mark(label: str) -> Line2D:
+    """What `draw_known_box` draws, for a legend."""
+    return Line2D([], [], color=GREEN, linestyle="--", linewidth=1.4, label=label)
 
 
 def draw_known_box(axis: Axes, box: Sequence[float] | None) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from hardpp.config import RunConfig, merge, nested
 from hardpp.errors import UsageError, mended
+from hardpp.runs.evaluation import Extent
 from hardpp.runs.loaded_data import LoadedData
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
@@ -48,6 +49,8 @@ def train(
     then: Sequence[str | Mapping[str, Any]] | None = None,
     init_from: str | Path | None = None,
     out: str | Path | None = None,
+    evaluate: Extent = "auto",
+    log: Sequence[str] = (),
     resume: bool = True,
     force: bool = False,
     report: Callable[[str], None] = to_stderr,
@@ -79,7 +82,10 @@ def train(
             settings of its own, as "rloo training.max_epochs=5" or as a dict.
         init_from: begin with the weights of another run.
         out: the run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].
-        resume: go on with a run that is in the folder.
+        evaluate: how much of the test part is evaluated afterwards: "none", "quick" (its first 200 items) or
+            "full"; "auto" is full, but quick where the training takes fewer data than the test part has.
+        log: trackers that are told as well: "tensorboard", "wandb", "mlflow".
+        resume: go on with a run that is in the folder; one with fewer epochs or steps is prolonged.
         force: overwrite a run that is in the folder.
         report: told in a few words what is going on.
 
@@ -129,6 +135,8 @@ def train(
             report=report,
             family=catalogue.family(config.model, own),
             data=None if loaded is None else loaded.data,
+            evaluate=evaluate,
+            log=log,
         )
     return run
 

@@ -1,4 +1,7 @@
-"""The progress of a training run: a live bar on a terminal, plain lines elsewhere, on standard error."""
+"""The progress of a training, or of work on many items: a live bar on a terminal, plain lines elsewhere.
+
+All of it goes to standard error.
+"""
 
 import time
 from typing import Self
@@ -18,6 +21,7 @@ from hardpp.types import Record
 # Between two losses that are shown, each of which makes the host wait for the device.
 _TERMINAL_SECONDS = 0.5
 _LOG_SECONDS = 30.0
+_PACE_SECONDS = 1.0  # over which a pace is taken, at least
 
 
 def live_bar(console: Console) -> Progress:
@@ -41,7 +45,8 @@ class TrainingProgress:
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.shown_at = -_LOG_SECONDS  # when a loss was shown last, in seconds
-        self.dev = ""  # the last dev bound, in words
+        self.counted = (done, time.monotonic())  # steps, and when the pace was taken last
+        self.dev, self.speed = "", ""  # the last dev bound, and steps a second, in words
         self.bar = live_bar(self.console)
         self.row = self.bar.add_task("first step", total=total, completed=done)
 
@@ -57,7 +62,9 @@ class TrainingProgress:
         if record.split == "dev":
             mark = "  best" if record.values.get("best") else ""
             self.dev = f"dev {float(record.bound):.4f}"
-            line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats {self.unit}{mark}"
+            figures = "".join(f"  {key} {value:.4g}" for key, value in record.values.items() if key != "best")
+            line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats {self.unit}{figures}"
+            line += f"{self.pace(record.step)}{mark}"
             self.console.print(line, highlight=False, soft_wrap=True)
             return
         now = time.monotonic()
@@ -66,7 +73,50 @@ class TrainingProgress:
         self.shown_at = now
         if self.live:
             text = f"epoch {record.epoch + 1}  train {float(record.bound):.3f}  {self.dev}"
+            text += self.pace(record.step)
             self.bar.update(self.row, completed=record.step, description=text)
         else:
             text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats {self.unit}"
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(f"{text}{self.pace(record.step)}", highlight=False, soft_wrap=True)
+
+    def pace(self, step: int) -> str:
+        """Steps a second since the last second at least, validation and checkpoints included, in words."""
+        (before, began), now = self.counted, time.monotonic()
+        if step > before and now - began >= _PACE_SECONDS:
+            self.counted, self.speed = (step, now), f"  {(step - before) / (now - began):.3g} steps/s"
+        return self.speed
+
+
+class ItemProgress:
+    """Shows how many items are done; use it as a context manager.
+
+    Args:
+        total: of all items.
+        what: they are.
+    """
+
+    def __init__(self, total: int, what: str):
+        self.total, self.what, self.done = total, what, 0
+        self.console = Console(stderr=True)
+        self.shown_at = time.monotonic()
+        self.bar = live_bar(self.console)
+        self.row = self.bar.add_task(what, total=total)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def add(self, count: int) -> None:
+        """So many more are done; of work that goes through all items several times, in this pass."""
+        self.done = count if self.done >= self.total else self.done + count
+        self.show(min(self.done, self.total))
+
+    def show(self, done: int) -> None:
+        """So many are done."""
+        self.bar.update(self.row, completed=done)
+        if self.bar.disable and time.monotonic() - self.shown_at > _LOG_SECONDS:
+            self.shown_at = time.monotonic()
+            self.console.print(f"{done} of {self.total} {self.what}", highlight=False, soft_wrap=True)

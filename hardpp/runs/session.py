@@ -1,6 +1,7 @@
 """A run that can be trained: data, programs and objective, made once from one configuration."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pyro
 import torch
 
 from hardpp.config import RunConfig
+from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
@@ -50,7 +52,7 @@ class Session:
         self.config = config
         self.family: Family = family or catalogue.family(config.model)
         self.device = choose_device(config.device)
-        if config.threads:
+        if isinstance(config.threads, int):
             torch.set_num_threads(config.threads)
         self.data = self.family.load(config.data, report) if data is None else data
         self.description = self.family.describe(self.data)
@@ -98,6 +100,18 @@ class Session:
         if record.split != "train" or latest is None:
             return {}
         return {name: float(value.float().mean()) for name, value in latest.diagnostics.items()}
+
+    def dev_figures(self, trainer: Trainer, folder: Path) -> dict[str, float]:
+        """Cheap figures of a few dev items with the averaged weights, if the family has any.
+
+        They leave the random state of training alone, and do not decide which weights are kept.
+        """
+        module: Any = trainer.evaluated
+        run = self.opened(folder, trainer.step, Programs(module.model, module.guide))
+        # A package that is missing, say, is told by `evaluate`, once the weights are safe.
+        with seeded(0, self.device), torch.no_grad(), suppress(UsageError):
+            return self.family.dev_figures(run)
+        return {}
 
     @torch.no_grad()
     def dev_bound(self, module: Any = None) -> float:
@@ -148,13 +162,12 @@ def initialise(
         CheckpointError: it is no run.
     """
     other = open_run(folder, "cpu", trust=named_code(dict(config)), guide=family.own_guides)
-    theirs, ours = _symbols(other.description), _symbols(description)
     trained = has_own_parameters(programs)
     trains = catalogue.objective(config.objective, config.inference).trains_guide
     if trained and not trains and config.guide != other.config.guide:
         what = f"--init-from {folder}: that run has no guide {config.guide}"
         raise UsageError(what, f"begin with one that has it: {config.objective} trains none")
-    if apart := [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]:
+    if apart := description.symbols_apart(other.description):
         what = f"--init-from {folder}: that run has other symbols ({', '.join(apart)})"
         raise UsageError(what, "train it on data with the same ones")
     try:
@@ -173,12 +186,3 @@ def initialise(
         there, here = ({"model": which.model, "network": which.network} for which in (other.config, config))
         difference = differing(there, here) or "made for data of another size"
         raise UsageError(f"--init-from {folder}: that run has another network ({difference})") from error
-
-
-# What rows of the parameters stand for. All else shows in the parameters' shapes, or is a figure.
-def _symbols(description: Description) -> dict[str, Any]:
-    return {
-        key: value
-        for key, value in description.model_dump().items()
-        if isinstance(value, list) and all(isinstance(name, str) for name in value)
-    }

@@ -1,29 +1,30 @@
 """Training in a run folder, new or begun, to the end or to an interrupt."""
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyro
-
 from hardpp.config import RunConfig
-from hardpp.data.atomic_files import open_to_append, remove_partial, write_file
+from hardpp.data.atomic_files import remove_partial
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
-from hardpp.runs.folder import check_same_config, check_same_data, create, holds_results, holds_run
+from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
+from hardpp.runs.folder import check_same_data, create, holds_results, holds_run
 from hardpp.runs.lock import locked
 from hardpp.runs.progress_bar import TrainingProgress
-from hardpp.runs.run_files import write_json
+from hardpp.runs.prolonging import Longer, consequence, grown, prolong
+from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
 from hardpp.runs.stage import FIRST, Place, carry_over, check_stages, place_of, step_of
-from hardpp.runs.trainer import Trainer, dump
+from hardpp.runs.threads import Threads, put_back, stated
+from hardpp.runs.trackers import Trackers, check_trackers
+from hardpp.runs.trainer import Trainer
+from hardpp.runs.training_messages import ending, introduction, kept, next_commands
 from hardpp.tasks.catalogue import NONE
 from hardpp.tasks.family import Family
-from hardpp.tasks.opened_run import OpenedRun
-from hardpp.types import Record
+from hardpp.tasks.opened_run import OpenedRun, Report
 
 
 def run_in_folder(
@@ -32,80 +33,141 @@ def run_in_folder(
     *,
     resume: bool,
     force: bool,
-    report: Callable[[str], None],
+    report: Report,
     family: Family | None = None,
     data: Any = None,
+    evaluate: Extent = "auto",
+    log: Sequence[str] = (),
 ) -> tuple[OpenedRun, dict[str, Any]]:
     """Trains in a run folder, then evaluates on the test part and writes summary.json.
 
     Args:
-        config: the resolved configuration.
+        config: the resolved configuration; one that is longer than that of the run that is there prolongs it.
         folder: the run folder.
         resume: go on with the run that is there, if there is one.
         force: overwrite the run that is there; needless while it has no checkpoint.
         report: told in a few words what is going on.
         family: of the run, with guides that were given as such; else that of its name.
         data: the run's data, where they are loaded already.
+        evaluate: how much of the test part, see `hardpp.runs.evaluation`.
+        log: names of trackers that are told, see `hardpp.runs.trackers`.
 
     Returns:
-        the trained run, opened, and its figures on the test part.
+        the trained run, opened, and its figures on the test part; none if none were asked for.
 
     Raises:
         UsageError: something is there that must not be overwritten, or another process trains there.
         DataError: the data have changed since the run began.
         Interrupted: a signal came; the run can be gone on with.
     """
+    check_extent(evaluate)
+    check_trackers(log)
     holds_run(folder)  # before a lock is put into a folder of other things
-    with locked(folder):
+    with locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
         remove_partial(folder)
-        begun = holds_results(folder) and not force
-        newest = _newest(config, folder, family, resume=resume, report=report) if begun else None
-        stages, began = config.stages(), time.monotonic()
-        place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
-        for number in range(place.stage, len(stages)):
-            given = newest is not None or number > 0  # its weights come from a checkpoint of this run
-            session = Session(stages[number], report, restored=given, data=data, family=family)
-            if newest is None and not number:
-                _ = session.dev  # data that cannot be read are known before anything is written
-                check_stages(session.family, stages, session.description, session.programs)
-            first = number == place.stage
-            if first and begun:
-                check_same_data(folder, session.description)
-            elif first:
-                create(folder, config, session.description, session.family.own_guides)
-            if newest is None and number:
-                place = _begin(session, stages, number, folder, report)
-            trainer = _trainer(session, folder, newest, report)
-            bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
-            with Signals() as signals, bar as progress:
-                train(session, trainer, folder, place, stop=signals.came, watch=progress.show, report=report)
-            if signals.came():
-                raise Interrupted(signals.number, "the same command goes on from here")
-            newest, data = None, session.data
+        began = time.monotonic()
+        session = _train_all(
+            config,
+            folder,
+            resume=resume,
+            force=force,
+            report=report,
+            trackers=trackers,
+            family=family,
+            data=data,
+        )
         report(f"trained for {time.monotonic() - began:.0f} s")
         best = checkpoint.best(folder, report)
         session.objective(*session.programs).load_state_dict(best.checkpoint.model)
-        place = place_of(best.checkpoint, len(stages), best.folder)
+        place = place_of(best.checkpoint, len(config.stages()), best.folder)
         run = session.opened(folder, step_of(best.checkpoint, place, best.folder), config=config)
-        figures = run.evaluate(run.select(report=report))
-        write_json(folder / "summary.json", figures)
+        report(kept(best.checkpoint.state, run.step, session.family.unit))
+        figures = evaluate_test_part(run, evaluate, run.step, report)
+        for command in next_commands(folder):
+            report(f"next: {command}")
         return run, figures
 
 
-# The newest checkpoint of a run that is to be gone on with.
+# Trains what is left of all stages, and returns the session of the last.
+def _train_all(
+    config: RunConfig,
+    folder: Path,
+    *,
+    resume: bool,
+    force: bool,
+    report: Report,
+    trackers: Trackers,
+    family: Family | None,
+    data: Any,
+) -> Session:
+    begun = holds_results(folder) and not force
+    newest, before, longer = None, config.training, list[Longer]()
+    if begun:
+        newest, longer = _newest(config, folder, family, resume=resume, report=report)
+        before = config.training.model_copy(update={length.name: length.before for length in longer})
+    stages = config.stages()
+    place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
+    for number in range(place.stage, len(stages)):
+        given = newest is not None or number > 0  # its weights come from a checkpoint of this run
+        session = Session(stages[number], report, restored=given, data=data, family=family)
+        if newest is None and not number:
+            _ = session.dev  # data that cannot be read are known before anything is written
+            check_stages(session.family, stages, session.description, session.programs)
+        first = number == place.stage
+        if first and begun:
+            check_same_data(folder, session.description)
+            prolong(folder, config, longer, report)
+        elif first:
+            create(folder, config, session.description, session.family.own_guides)
+        if newest is None and number:
+            place = _begin(session, stages, number, folder, report)
+        trainer = _trainer(session, folder, newest, report)
+        if (
+            newest is not None
+            and number == len(stages) - 1
+            and (change := consequence(trainer, longer, before))
+        ):
+            report(change)
+        if first and not trainer.finished:
+            for line in introduction(session, trainer):
+                report(line)
+        threads = Threads(session.config.threads, trainer, report)
+        if not trainer.finished:
+            threads.begin(None if newest is None else stated(newest.checkpoint.state))
+        trackers.begin(place.before + trainer.step)
+        bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
+        with Signals() as signals, bar as progress:
+            train(
+                session,
+                trainer,
+                folder,
+                place,
+                stop=signals.came,
+                watch=progress.show,
+                report=report,
+                log=trackers.log,
+                threads=threads,
+            )
+        if signals.came():
+            report(f"stopped after step {place.before + trainer.step}, which is in a checkpoint")
+            raise Interrupted(signals.number, "the same command goes on from here")
+        report(ending(trainer))
+        newest, data = None, session.data
+    return session
+
+
+# The newest checkpoint of a run that is to be gone on with, and how much longer it is to be.
 def _newest(
-    config: RunConfig, folder: Path, family: Family | None, *, resume: bool, report: Callable[[str], None]
-) -> checkpoint.Saved | None:
+    config: RunConfig, folder: Path, family: Family | None, *, resume: bool, report: Report
+) -> tuple[checkpoint.Saved | None, list[Longer]]:
     if not resume:
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
-    check_same_config(folder, config, NONE if family is None else family.own_guides)
-    return checkpoint.newest_sound(folder, report)
+    longer = grown(folder, config, NONE if family is None else family.own_guides)
+    return checkpoint.newest_sound(folder, report), longer
 
 
 # Takes up the best weights of the stage before.
-def _begin(
-    session: Session, stages: list[RunConfig], number: int, folder: Path, report: Callable[[str], None]
-) -> Place:
+def _begin(session: Session, stages: list[RunConfig], number: int, folder: Path, report: Report) -> Place:
     last, best = checkpoint.newest_sound(folder, report), checkpoint.best(folder, report)
     assert last is not None  # `best` is one
     before, now = stages[number - 1 : number + 1]
@@ -117,9 +179,7 @@ def _begin(
 
 
 # A trainer of the session, before its first step or where it was saved.
-def _trainer(
-    session: Session, folder: Path, newest: checkpoint.Saved | None, report: Callable[[str], None]
-) -> Trainer:
+def _trainer(session: Session, folder: Path, newest: checkpoint.Saved | None, report: Report) -> Trainer:
     config, stage = session.config, f"stage {session.config.stage}: " if session.config.stage else ""
     what = f"{config.model}, {config.guide} guide, {config.objective}"
     report(f"{folder}: {stage}{what}, on {session.device}")
@@ -134,75 +194,3 @@ def _trainer(
         report(f"going on from step {trainer.step}")
     _ = session.dev  # before the first step
     return trainer
-
-
-def train(
-    session: Session,
-    trainer: Trainer,
-    folder: Path,
-    place: Place = FIRST,
-    *,
-    stop: Callable[[], bool],
-    watch: Callable[[Record], None],
-    report: Callable[[str], None],
-) -> None:
-    """Trains to the end in a run folder, or until told to stop.
-
-    The trainer is the session's, new or restored from the folder's newest sound checkpoint. Every epoch,
-    every `checkpoint_every` steps and a stop end in a checkpoint; the one of the best dev bound is marked.
-
-    Args:
-        place: of the trainer's steps in the run.
-        stop: asked after every step; True ends the run with a checkpoint.
-        watch: shown every record.
-        report: told of every step that is left out.
-
-    Raises:
-        NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
-    """
-    training = session.config.training
-    _cut_metrics(folder / "metrics.jsonl", trainer, place)
-    restored = checkpoint.at_step(folder, place.before + trainer.step)
-    validated = trainer.step > 0 and trainer.validated_at == trainer.step  # in this stage
-    if restored.is_dir() and validated and trainer.epochs_since_best == 0:
-        checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
-    # Validation costs a host synchronisation a site; one step under it finds what it can find.
-    with pyro.validation_enabled(True), open_to_append(folder / "metrics.jsonl") as metrics:
-        for record in trainer.records():
-            pyro.enable_validation(False)
-            watch(record)
-            extra: dict[str, Any] = {"time": round(time.time(), 3)}
-            if session.config.stage:
-                extra |= {"stage": session.config.stage, "step": place.before + record.step}
-            if "skipped" in record.values:
-                extra["why"] = trainer.nonfinite.reset()
-                report(f"left out: {extra['why']}")
-            if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
-                trainer.nonfinite.check()
-                metrics.write(json.dumps(dump(record, **session.monitors(record), **extra)) + "\n")
-                metrics.flush()
-            every = training.checkpoint_every
-            stopping = record.split == "train" and stop()
-            if record.split == "dev" or stopping or (every is not None and record.step % every == 0):
-                state = trainer.checkpoint()
-                state.state.update(place._asdict())
-                saved = checkpoint.save(folder, place.before + record.step, state)
-                if record.values.get("best"):
-                    checkpoint.mark(folder, "best", saved)
-                checkpoint.prune(folder, keep=2, report=report)
-            if stopping:
-                break
-
-
-# Lines that a run wrote after the checkpoint it goes on from would stand there twice.
-def _cut_metrics(path: Path, trainer: Trainer, place: Place) -> None:
-    lines = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else ():
-        try:
-            record = json.loads(line)
-            done = trainer.validated_at if record["split"] == "dev" else trainer.step
-            if record["step"] <= place.before + done:
-                lines.append(line + "\n")
-        except (ValueError, KeyError, TypeError, RecursionError):  # a line cut short by a kill
-            continue
-    write_file(path, "".join(lines).encode())  # in place of a link, too

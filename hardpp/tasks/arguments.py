@@ -68,8 +68,8 @@ def check_options(family: Any, stored: Mapping[str, Any], given: Mapping[str, An
     return schema(**options)
 
 
-def named_items(names: Sequence[str], wanted: Sequence[str], count: int, what: str) -> list[int]:
-    """Indices of the items with the wanted names, each once; the first `count` if none are named.
+def named_items(names: Sequence[str], wanted: Sequence[str], what: str) -> list[int]:
+    """Indices of the items with the wanted names, each once.
 
     Raises:
         UsageError: there is no such name; `what` says what the items are.
@@ -77,4 +77,4 @@ def named_items(names: Sequence[str], wanted: Sequence[str], count: int, what: s
     for name in wanted:
         if name not in names:
             raise UsageError(f"{name!r} is not among these {len(names)} {what}")
-    return [list(names).index(name) for name in dict.fromkeys(wanted)] or list(range(len(names)))[:count]
+    return [list(names).index(name) for name in dict.fromkeys(wanted)]

@@ -26,6 +26,7 @@ class Attention(NamedTuple):
 
 
 VIEWS = ("posterior", "guide", "prior")
+VIEW_NAMES = {"prior": "prior", "guide": "guide", "posterior": "exact posterior"}  # as pictures call them
 
 
 def attention(run: OpenedRun, batch: Any, site: str) -> Attention:
@@ -76,6 +77,12 @@ def exact_and_gap(run: OpenedRun, batch: Any) -> tuple[float, float]:
 def total_entropy(weights: Tensor, mask: Tensor) -> float:
     """Entropy in nats of weights (B, T, S), summed where the mask (B, T) is True."""
     return float(-torch.special.xlogy(weights, weights).sum(-1)[mask].sum())
+
+
+def mean_entropies(weights: Iterable[Tensor]) -> list[float]:
+    """Entropy in nats of the weights (T, S) of each item, the mean over its steps."""
+    entropies = (-torch.special.xlogy(of_item, of_item).sum(-1).mean() for of_item in weights)
+    return [float(entropy) for entropy in entropies]
 
 
 def centre_inside(box: Box, gold: Sequence[float], tolerance: float = 0.0, *, edges: bool = False) -> bool:

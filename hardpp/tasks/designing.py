@@ -83,19 +83,18 @@ class DesigningRun(ABC):
 
     @abstractmethod
     def _plot_information(
-        self,
-        items: Any,
-        options: DesignOptions,
-        completion: "str | CompletingRun",
-        count: int,
-        names: Sequence[str],
+        self, items: Any, options: DesignOptions, completion: "str | CompletingRun", indices: Sequence[int]
     ) -> Iterator[tuple[str, Any]]: ...
+
+    @abstractmethod
+    def chosen(self, items: Any, names: Sequence[str], count: int, order: str) -> list[int]: ...
 
     def plot_information(
         self,
         *names: str,
         items: Any,
         count: int = 4,
+        order: str = "uncertain",
         completion: "str | CompletingRun" = "retrieval",
         **options: Any,
     ) -> dict[str, Any]:
@@ -106,7 +105,8 @@ class DesigningRun(ABC):
         """
         check_number("count", count, 1)
         checked = _checked({"completions": _PLOTTED, **options, "exhaustive": True})
-        return dict(self._plot_information(items, checked, completion, count, names))
+        indices = self.chosen(items, names, count, order)
+        return dict(self._plot_information(items, checked, completion, indices))
 
     def design(
         self,
@@ -138,6 +138,8 @@ class DesigningRun(ABC):
 
 class CompletingRun(ABC):
     """An opened run whose model completes partly seen images."""
+
+    path: Path
 
     @abstractmethod
     def completion(self, draws: int, *, first: int | None = None) -> Completion:

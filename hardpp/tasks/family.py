@@ -16,6 +16,8 @@ from hardpp.config import DataConfig, RunConfig, Section
 from hardpp.guides.prior import Prior
 from hardpp.types import Batch, Need
 
+DEV_ITEMS = 200  # that figures are taken of after every epoch
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 # The training batches of an epoch, by its number; each is made when it is asked for.
 EpochBatches = Callable[[int], Sequence[Callable[[], Batch]]]
@@ -50,6 +52,19 @@ class Description(Section):
     """What a run keeps of its data, so that it can be used without them: `data.json`, parsed once."""
 
     fingerprint: str  # changes whenever the data do
+
+    def symbols_apart(self, other: "Description") -> list[str]:
+        """Which lists of symbols, for which rows of the parameters stand, are not the same in another."""
+        theirs, ours = other._symbols(), self._symbols()
+        return [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
+
+    # All else shows in the parameters' shapes, or is a figure.
+    def _symbols(self) -> dict[str, Any]:
+        return {
+            key: value
+            for key, value in self.model_dump().items()
+            if isinstance(value, list) and all(isinstance(name, str) for name in value)
+        }
 
 
 class Lack(NamedTuple):
@@ -119,6 +134,7 @@ class Family(ABC):
     alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
+    trust: ClassVar[Sequence[str]] = ()  # those of `figures` that tell how far probabilities can be trusted
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
     own_guides: Mapping[str, type | nn.Module] = (
@@ -175,6 +191,17 @@ class Family(ABC):
     @abstractmethod
     def dev_batches(self, config: RunConfig, data: Any, description: Any) -> Sequence[Batch]:
         """The dev part, for the bound that stops training."""
+
+    def outline(self, config: RunConfig, description: Any) -> list[str]:
+        """What the data are like, in a few phrases: sizes of vocabularies or images; by default nothing."""
+        return []
+
+    def dev_figures(self, run: Any) -> dict[str, float]:
+        """Cheap figures of a few dev items, told beside the dev bound after every epoch; by default none.
+
+        They come from `run`, an opened run with the weights so far; DEV_ITEMS are a good number of items.
+        """
+        return {}
 
     @abstractmethod
     def label(self, description: Any, batch: Any, row: int) -> str:

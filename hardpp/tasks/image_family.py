@@ -71,5 +71,9 @@ class ImageFamily(Family):
         images = select(data, "dev", self.dev_images)
         return [batch for _, batch, _ in batches(images, at_once=self.at_once)]
 
+    def outline(self, config: RunConfig, description: ImagesDescription) -> list[str]:
+        channels, height, width = description.size
+        return [f"{height} x {width} pixels in {channels} channels", f"{len(description.classes)} classes"]
+
     def label(self, description: ImagesDescription, batch: Any, row: int) -> str:
         return f"an image of class {description.classes[int(batch.target[row])]!r}"

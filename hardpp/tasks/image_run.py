@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError
-from hardpp.tasks.arguments import named_items
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select
-from hardpp.tasks.opened_run import Animations, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import OpenedRun, Report
+from hardpp.tasks.pictures import Animations, Figures
 from hardpp.types import ImageBatch
 
 # Of an image the name of its file, what draws it (with `shown=`, only so many glimpses), and their number.
@@ -27,6 +28,8 @@ class ImageRun(OpenedRun):
 
     description: ImagesDescription
     selection = SelectedImages
+    kind = "images"
+    error = "wrong labels"
 
     def data_config(self, data: str | None) -> Any:
         """Without sequences of glimpses, which are for training."""
@@ -54,16 +57,25 @@ class ImageRun(OpenedRun):
         batch, _ = items.batch()
         return batch.to(self.device)
 
-    def _plot(self, items: SelectedImages, count: int, names: Sequence[str]) -> Figures:
-        for name, draw, _ in self._drawn(items, count, names):
+    def _plot(self, items: SelectedImages, indices: Sequence[int]) -> Figures:
+        for name, draw, _ in self._drawn(items, indices):
             yield name, draw()
 
-    def _animate(self, items: SelectedImages, count: int, names: Sequence[str]) -> Animations:
-        for name, draw, glimpses in self._drawn(items, count, names):
+    def _animate(self, items: SelectedImages, indices: Sequence[int]) -> Animations:
+        for name, draw, glimpses in self._drawn(items, indices):
             yield name, [draw(shown=number) for number in range(1, glimpses + 1)]
 
+    def _names(self, items: SelectedImages) -> list[str]:
+        return items.names
+
+    def _right(self, items: SelectedImages) -> list[tuple[str, ...]]:
+        return [(items.classes[int(items.part.labels[index])],) for index in items.indices]
+
+    def _error(self, said: str, right: Sequence[str]) -> float:
+        return float(said not in right)
+
     @abstractmethod
-    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]: ...
+    def _drawn(self, items: SelectedImages, indices: Sequence[int]) -> Iterator[Drawing]: ...
 
 
 class Glances(NamedTuple):
@@ -72,21 +84,32 @@ class Glances(NamedTuple):
     corners: Tensor  # (G, L, 2) rows and columns of the windows' top left pixels
     sides: Tensor  # (G, L) their pixels a side
     probabilities: Tensor  # (G, V) of labels after each glimpse
+    shown: str  # which glimpses these are
     seen: Tensor | None = None  # (G, height, width) bool, what the label is said from after each
 
 
 class GlimpsingRun(ImageRun):
     """A run whose glimpses are drawn over the image, in their order, beside the label after each."""
 
+    uncertainty = "entropy of the label after the last glimpse, nats"
+
     @abstractmethod
     def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:
         """The glimpses of the image of a row, which is the only one of a batch on the run's device."""
 
-    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
+    def _uncertainty(self, items: SelectedImages) -> list[float]:
+        entropies = []
+        for row in range(len(items.indices)):
+            batch, _ = items.batch(slice(row, row + 1))
+            last = self._glances(items, row, batch.to(self.device)).probabilities[-1]
+            entropies.append(float(-torch.special.xlogy(last, last).sum()))
+        return entropies
+
+    def _drawn(self, items: SelectedImages, indices: Sequence[int]) -> Iterator[Drawing]:
         from hardpp.diagnostics.glimpse_plot import glimpse_figure
 
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
-        for row in named_items(items.names, names, count, "images"):
+        for row in indices:
             batch, boxes = items.batch(slice(row, row + 1))
             glances = self._glances(items, row, batch.to(self.device))
             draw = partial(
@@ -99,6 +122,7 @@ class GlimpsingRun(ImageRun):
                 label=int(batch.target[0]),
                 gold=None if boxes is None else boxes[0].tolist(),
                 title=items.names[row],
+                note=self.note(glances.shown),
                 seen=None if glances.seen is None else glances.seen.cpu().numpy(),
             )
             yield files[row], draw, len(glances.corners)

@@ -3,7 +3,8 @@
 Shapes: B images.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from operator import eq
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -35,6 +36,15 @@ class SelectedImages(NamedTuple):
     part_name: str = "test"  # train, dev or test
     data: str = ""  # what the images are called
 
+    @property
+    def size(self) -> int:
+        return len(self.indices)
+
+    def at(self, indices: Sequence[int]) -> "SelectedImages":
+        """Some of the images, by their rows."""
+        names = [self.names[row] for row in indices]
+        return self._replace(indices=[self.indices[row] for row in indices], names=names)
+
     def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
         """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
 
@@ -63,11 +73,24 @@ def select(images: LabelledImages, part: str | None, limit: int | None) -> Selec
     return SelectedImages(selected, indices, list(names[:limit]), images.classes, part, images.name)
 
 
+def accuracy(images: SelectedImages, said: Sequence[str]) -> float:
+    """The share of images whose class was said rightly."""
+    classes = [images.classes[label] for label in images.part.labels[images.indices].tolist()]
+    return sum(map(eq, said, classes)) / len(classes)
+
+
 def batches(
-    images: SelectedImages, device: Any = "cpu", at_once: int | None = None
+    images: SelectedImages,
+    device: Any = "cpu",
+    at_once: int | None = None,
+    watch: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[range, ImageBatch, Tensor | None]]:
-    """The images in batches on a device, each with the rows of its images and their objects' boxes (B, 4)."""
+    """The images in batches on a device, each with the rows of its images and their objects' boxes (B, 4).
+
+    `watch` is told how many images a batch had once the next is asked for.
+    """
     at_once = at_once or AT_ONCE
     for start in range(0, len(images.indices) or 1, at_once):  # or 1: `batch` refuses none
         batch, boxes = images.batch(slice(start, start + at_once))
         yield range(start, start + batch.size), batch.to(device), boxes
+        watch(batch.size)

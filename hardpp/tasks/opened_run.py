@@ -5,10 +5,10 @@ nothing. `items` are what `select` gives; where they are left out, those of the 
 Memory and disk that ran out are a ResourceError.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -18,22 +18,19 @@ from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
+from hardpp.tasks.calibrated_run import CalibratedRun
 from hardpp.tasks.catalogue import data_set, measured_objectives
 from hardpp.tasks.family import Family, Programs
-from hardpp.tasks.plots import Plots
+from hardpp.tasks.item_lists import some
+from hardpp.tasks.pictures import PicturedRun
 from hardpp.tasks.run_record import RunRecord
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
-    from matplotlib.figure import Figure
     from xarray import DataTree as DataTree
-
-    from hardpp.tasks.calibration import Calibration, Choices, Simulated
 else:
-    DataTree = Figure = Any
+    DataTree = Any
 
 Report = Callable[[str], None]  # told in a few words what is going on
-Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
-Animations = Iterator[tuple[str, Sequence[Figure]]]  # the same of frames
 
 
 class Decoded(NamedTuple):
@@ -44,7 +41,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(RunRecord, ABC):
+class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -59,6 +56,7 @@ class OpenedRun(RunRecord, ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+    watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
 
     def select(
         self,
@@ -145,26 +143,6 @@ class OpenedRun(RunRecord, ABC):
         return dict(self._align_files(self._items(items), of, form))
 
     @mended()
-    def plot(self, *names: Any, items: Any = None, count: int = 4) -> Plots:
-        """Figures of the run's attention, by names that can be a file's; a notebook shows them.
-
-        `names` are those of the items to draw, as the data have them, searched for among `items`; without
-        names the first `count` are drawn. Items may also come first: `run.plot(items)`.
-        """
-        check_number("count", count, 1)
-        if names and items is None and not isinstance(names[0], str):
-            items, names = names[0], names[1:]
-        if not all(isinstance(name, str) for name in names):
-            raise UsageError(f"names of what to plot are texts, not {names!r}")
-        return Plots(self._plot(self._items(items), count, names))
-
-    @mended()
-    def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
-        """The same as frames of moving pictures, of models that look at one thing after the other."""
-        check_number("count", count, 1)
-        return dict(self._animate(self._items(items), count, names))
-
-    @mended()
     def compare_gradients(
         self,
         items: Any = None,
@@ -177,8 +155,7 @@ class OpenedRun(RunRecord, ABC):
     ) -> list[dict[str, Any]]:
         """Bias, variance and cost of objectives' gradients on the items as one batch, a row for each.
 
-        Objectives are names, all on offer if left out; particles are as many as their options say if left
-        out; see `hardpp.diagnostics.gradient_comparison` for the rows.
+        Objectives are names [all], particles are for each [its own]; rows are `gradient_comparison`'s.
         """
         from hardpp.diagnostics.gradient_comparison import compare_gradients
 
@@ -190,25 +167,6 @@ class OpenedRun(RunRecord, ABC):
         measured = measured_objectives(self.family, self.config, objectives, particles)
         batch = self.batch(items)
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
-
-    @mended()
-    def calibrate(self, items: Any = None, *, draws: int = 99, seed: int = 0) -> "Calibration":
-        """How far posteriors can be trusted, on outputs that the model draws for the items' sources.
-
-        Of each datum so many draws are made; see `hardpp.tasks.calibration` for what is found.
-        """
-        from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
-        from hardpp.tasks.calibration import Judged, calibrate, gap
-
-        check_number("draws", draws, 9)
-        check_number("seed", seed, 0)
-        judged = {"guide": Judged(guide_draws, partial(self._choices, "guide"))}
-        if "marginal" not in self.family.lacks(self.network):
-            exact = Judged(exact_draws, partial(self._choices, "posterior"))
-            guide = judged["guide"]._replace(kl=partial(gap, self.programs))
-            judged = {"exact": exact, "guide": guide}
-        simulated = self._simulate(self._items(items))
-        return calibrate(self.programs, simulated, judged, draws=draws, seed=seed, device=self.device)
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top, checked."""
@@ -223,6 +181,9 @@ class OpenedRun(RunRecord, ABC):
     def network(self) -> Any:
         """The sizes of the run's networks, of the family's `network`."""
         return self.family.network(**self.config.network)
+
+    def _at(self, items: Any, indices: Sequence[int]) -> Any:
+        return some(items, indices)
 
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:
@@ -252,18 +213,8 @@ class OpenedRun(RunRecord, ABC):
     def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
     @abstractmethod
     def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
-    @abstractmethod
-    def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # Batches whose observations the model draws, in the place of the items' own.
-    def _simulate(self, items: Any) -> "Iterator[Simulated]":
-        raise UsageError(f"model {self.family.name} draws no data of its own to judge its posteriors by")
-
-    # Distributions of single choices by "guide" or exact "posterior", where they have some.
-    def _choices(self, view: str, simulated: "Simulated") -> "Choices | None":
-        return None
-
-    # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
+    # And only if it declares `inputs`, or a form of files.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
@@ -272,7 +223,3 @@ class OpenedRun(RunRecord, ABC):
 
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
-
-    def _animate(self, items: Any, count: int, names: Sequence[str]) -> Animations:
-        what = f"model {self.family.name} does not look at one thing after the other: nothing moves"
-        raise UsageError(what, "give --format png, svg or pdf")

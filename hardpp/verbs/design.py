@@ -52,15 +52,15 @@ def design(
     The file begins with what its sequences are for, and has a line an image: its name, a tab, and row,column
     of the first pixels of each patch.
     """
+    from hardpp.runs.progress_bar import ItemProgress
     from hardpp.tasks.designing import Designed
     from hardpp.verbs.output import write_posterior
-    from hardpp.verbs.progress import Progress
 
     if maps is not None and maps.exists() and not maps.is_dir():
         raise click.UsageError(f"--maps: {maps} is a file; a folder is needed")
     designer, other = designing(run), completing(completion, run)
     items = select()
-    with Progress(len(items.indices), "sequences") as progress:
+    with ItemProgress(len(items.indices), "sequences") as progress:
 
         def watch(designed: Designed) -> None:
             if maps is not None:

@@ -15,5 +15,13 @@ from hardpp.verbs.tables import table
 @style_option("table", "json", "csv")
 def evaluate(run: Any, select: Callable[[], Any], style: str, **decoding: Any) -> None:
     """Measure what the run decodes, how likely it finds the data, and how far its guide is from exact."""
+    from dataclasses import replace
+
+    from hardpp.runs.progress_bar import ItemProgress
+    from hardpp.tasks.item_lists import count
+
     run.decoding(decoding)  # refused before the data are read
-    click.echo(table([run.evaluate(select(), **decoding)], style))
+    items = select()
+    with ItemProgress(count(items), "items") as progress:
+        figures = replace(run, watch=progress.add).evaluate(items, **decoding)
+    click.echo(table([figures], style))

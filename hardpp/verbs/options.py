@@ -39,8 +39,11 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(run: Path, device: str, trust: bool, **options: Any) -> Any:
         from hardpp.runs.folder import open_run
+        from hardpp.runs.threads import as_trained
 
-        return command(run=open_run(run, device, trust=trust, report=report), **options)
+        opened = open_run(run, device, trust=trust, report=report)
+        as_trained(opened)  # more threads than training found quickest would slow it down
+        return command(run=opened, **options)
 
     return wrapped
 

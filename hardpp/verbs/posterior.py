@@ -1,12 +1,14 @@
 """`hardpp posterior` and `hardpp plot`: what a run makes of where its outputs come from, as files."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hardpp.verbs.options import PATH, choice_option, read_options, style_option
+from hardpp.verbs.exit_codes import report
+from hardpp.verbs.options import PATH, choice_option, read_options, run_options, style_option
 
 
 @click.command()
@@ -33,11 +35,12 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 
 
 @click.command()
-@read_options
+@run_options
 @click.option("--out", type=PATH, help="Folder for the pictures [RUN/plots].")
 @click.option("--count", type=click.IntRange(1), default=4, show_default=True, help="How many items.")
+@choice_option("--order", words=["uncertain", "first"], help="Which: uncertain ones of the first 100.")
 @click.option("--source", "names", multiple=True, help="Draw the item of this name instead; repeatable.")
-@choice_option("--kind", words=["attention", "information"], help="What is drawn, see above.")
+@choice_option("--kind", words=["attention", "information", "training"], help="What is drawn, see above.")
 @click.option(
     "--completion",
     default="retrieval",
@@ -49,9 +52,10 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
     run: Any,
-    items: Any,
+    select: Callable[[], Any],
     out: Path | None,
     count: int,
+    order: str,
     names: tuple[str, ...],
     kind: str,
     completion: str,
@@ -60,19 +64,37 @@ def plot(
 ) -> None:
     """Draw where each output attends: by the prior, the guide and the exact posterior.
 
+    Those come first that the run is least certain of; every picture says which run and step it is of, and
+    whose view it shows.
+
     Of models that look at one thing after the other (glimpse, saccader), gif shows the glimpses as they come.
 
     --kind information, of models that design glimpses: what a look at each place was expected to tell.
+
+    --kind training: the bound of train and dev by step, figures of dev items, and the learning rate.
     """
+    from hardpp.diagnostics.training_plot import TRAINING, training_figure
+    from hardpp.runs.history import records
+    from hardpp.tasks.ranking import CONSIDERED
     from hardpp.verbs.design import completing, designing
     from hardpp.verbs.output import write_animation, write_figure
 
+    if kind == "training":
+        path = (out or run.path / "plots") / f"training.{style}"
+        figure = training_figure(
+            records(run.path), title="training", unit=run.family.unit, note=run.note(TRAINING)
+        )
+        write_figure(figure, path, force=force)
+        click.echo(path)
+        return
     make, write = (run.animate, write_animation) if style == "gif" else (run.plot, write_figure)
     if kind == "information":
         if style == "gif":
             raise click.UsageError("--kind information: nothing moves; give --format png, svg or pdf")
         make = partial(designing(run).plot_information, completion=completing(completion, run))
-    for name, drawn in make(*names, items=items, count=count).items():
+    if order == "uncertain" and not names:
+        report(f"the most uncertain of the first {CONSIDERED} {run.kind}: {run.uncertainty}")
+    for name, drawn in make(*names, items=select(), count=count, order=order).items():
         path = (out or run.path / "plots") / f"{name}.{style}"
         write(drawn, path, force=force)
         click.echo(path)

@@ -19,7 +19,9 @@ from hardpp.verbs.tables import table
 @click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
+@click.option("--seeds", metavar="0,1,2", help="Train a run with each, and report mean and standard error.")
 @click.option("--device", help="auto, cpu or cuda [auto: cuda when there is one].")
+@click.option("--threads", help="CPU threads: a number, or auto [auto: as many as make steps quickest].")
 @click.option("--max-steps", type=int, help="Stop after so many optimiser steps.")
 @click.option("--max-epochs", type=int, help="Stop after so many passes over the data.")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides every epoch's end.")
@@ -37,7 +39,23 @@ from hardpp.verbs.tables import table
     metavar="'OBJECTIVE KEY=VALUE ...'",
     help="A stage that follows, e.g. 'enum training.max_epochs=10'; repeatable.",
 )
-@click.option("--out", type=PATH, help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED].")
+@click.option(
+    "--out",
+    type=PATH,
+    help="Run folder [runs/MODEL-GUIDE-OBJECTIVE-SEED]; of --seeds the folder of folders seed-0, ...",
+)
+@click.option(
+    "--evaluate",
+    type=click.Choice(["none", "quick", "full"]),
+    help="How much of the test part is evaluated afterwards; quick is its first 200 items [full, but quick "
+    "where the training takes fewer data than the test part has].",
+)
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="tensorboard|wandb|mlflow",
+    help="Tell a tracker, too; one that fails does not stop the training; repeatable.",
+)
 @choice_option("--resume", words=["auto", "never"], help="Go on with a run?")
 @click.option("--init-from", type=PATH, help="Begin with the weights of another run.")
 @click.option("--on-bad", help="Data that cannot be used: stop, or skip and say so [stop].")
@@ -50,15 +68,20 @@ def train(
     settings: tuple[str, ...],
     then: tuple[str, ...],
     dry_run: bool,
+    seeds: str | None,
+    evaluate: str | None,
     **options: Any,
 ) -> None:
     """Train a model and evaluate it on the test part.
 
     Leaves a run folder with configuration, metrics.jsonl, checkpoints and summary.json. The same command
-    goes on with a run that was interrupted. Settings are merged in this order, later ones win: preset,
-    --config, --set, the options above. A run may have stages: each --then goes on with the best weights so
-    far and another objective (and guide=, optimiser.*, training.*, network.* of its own); --set
-    stage.NAME.KEY=VALUE is for one stage, and --set stages=NAME,... runs some only.
+    goes on with a run that was interrupted; with more --max-epochs or --max-steps it prolongs the run, whose
+    learning rate follows the longer schedule from there on.
+
+    Settings are merged in this order, later ones win: preset, --config, --set, the options above. A run may
+    have stages: each --then goes on with the best weights so far and another objective (and guide=,
+    optimiser.*, training.*, network.* of its own); --set stage.NAME.KEY=VALUE is for one stage, and --set
+    stages=NAME,... runs some only.
 
     Model, guide and objective are also classes of your own, package.module:Class (mine:Diagonal is the class
     Diagonal of a module in the working folder), or entry points of installed packages. The class of a guide
@@ -68,18 +91,29 @@ def train(
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder
     from hardpp.runs.session import Session
+    from hardpp.runs.several_seeds import parse_seeds, train_seeds
     from hardpp.runs.training import run_in_folder
     from hardpp.tasks.sizes import sizes
 
-    out, resume, force = (options.pop(name) for name in ("out", "resume", "force"))
+    out, resume, force, log = (options.pop(name) for name in ("out", "resume", "force", "log"))
+    how = {"resume": resume == "auto", "force": force, "evaluate": evaluate or "auto", "log": log}
+    if (threads := options["threads"]) is not None and threads.isdecimal():
+        options["threads"] = int(threads)
+    if seeds is not None and (options["seed"] is not None or dry_run):
+        raise click.UsageError("--seeds goes with neither --seed nor --dry-run")
     layers = [read_toml(config_file)] if config_file else []
     options["then"] = list(then) or None
-    config = configuration([*layers, *(parse_setting(text) for text in settings)], **options)
+    layers += [parse_setting(text) for text in settings]
+    if seeds is not None:
+        configs = [configuration(layers, **{**options, "seed": seed}) for seed in parse_seeds(seeds)]
+        click.echo(table(train_seeds(configs, out, report, **how), "table"))
+        return
+    config = configuration(layers, **options)
     if dry_run:
         session = Session(config.stages()[0], report)
         click.echo(table(sizes(session.family, config, session.description), "table"))
         click.echo(f"dev bound before training: {session.dev_bound():.4f} nats {session.family.unit}")
         return
-    folder = out or default_folder(config)
-    _, figures = run_in_folder(config, folder, resume=resume == "auto", force=force, report=report)
-    click.echo(table([figures], "table"))
+    _, figures = run_in_folder(config, out or default_folder(config), report=report, **how)
+    if figures:
+        click.echo(table([figures], "table"))

@@ -189,7 +189,7 @@ def test_posteriors(runs: dict[str, OpenedRun]) -> None:
 
 
 def test_pictures(runs: dict[str, OpenedRun]) -> None:
-    here, there = (run.plot(count=1) for run in runs.values())
+    here, there = (run.plot(count=1, order="first") for run in runs.values())
     assert here.keys() == there.keys()
     shown = [
         [image.get_array() for figure in figures.values() for axis in figure.axes for image in axis.images]

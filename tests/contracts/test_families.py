@@ -194,6 +194,51 @@ def test_plots_by_name(trained: TinyRun, run: OpenedRun, items: Any, tmp_path: P
     assert not (tmp_path / "none").exists()
 
 
+def test_pictures_say_what_they_show_and_the_most_uncertain_come_first(run: OpenedRun, items: Any) -> None:
+    ranked = run.most_uncertain(items, 3)
+    assert [item.value for item in ranked] == sorted((item.value for item in ranked), reverse=True)
+    every = run.most_uncertain(items, 1000)
+    assert every[:3] == ranked
+    assert len({item.row for item in every}) == len(every) > 2
+    assert run.chosen(items, [], 2, "uncertain") == [item.row for item in ranked[:2]]
+    assert run.chosen(items, [], 2, "first")[0] == 0
+    (figure,) = run.plot(items=items, count=1).values()
+    title = " ".join(figure.get_suptitle().split())
+    assert f"run {run.path.name}, step {run.step}: " in title
+    with pytest.raises(UsageError, match="order is one of uncertain, first, not 'last'"):
+        run.plot(items=items, order="last")
+
+
+def test_what_is_most_wrong_is_what_evaluate_counts(trained: TinyRun, run: OpenedRun, items: Any) -> None:
+    judged, looked_at = run.most_wrong(items, 1000)
+    if not run.error:
+        assert (judged, looked_at) == ([], 0)
+        return
+    assert looked_at <= len(run.decode(items))
+    errors = [item.error for item in judged]
+    assert errors == sorted(errors, reverse=True)
+    assert all(error > 0 for error in errors)
+    if trained.tiny.together or looked_at < len(run.decode(items)):
+        return
+    figure, value = trained.tiny.score(run, items, [text for _, text in run.decode(items)])
+    right = 1 - len(judged) / looked_at
+    assert value == pytest.approx(right if figure in ("accuracy", "same") else 1 - right)
+
+
+def test_a_page_about_the_run(trained: TinyRun, run: OpenedRun, tmp_path: Path) -> None:
+    words = ["report", trained.folder, "--out", tmp_path / "a.html", "--count", "1"]
+    (path,) = succeed(*words).splitlines()
+    page = Path(path).read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/png;base64,') >= 2  # of the training, and of an item
+    summary = json.loads((trained.folder / "summary.json").read_text())
+    for name in summary.keys() - {"evaluation", "signature"}:
+        assert name.rstrip("0123456789") in page
+    for key in ("network", "optimiser.learning_rate", "pyro-ppl", "fingerprint", "hardpp train --config"):
+        assert key in page
+    assert "Training is complete." in page
+    assert "exists already" in fail(2, *words)
+
+
 def test_inputs_are_declared_or_refused(trained: TinyRun, run: OpenedRun, tmp_path: Path) -> None:
     path = tmp_path / "inputs.txt"
     texts = trained.tiny.texts(trained.data)

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
+from hardpp.diagnostics import plot_style as style
 from hardpp.diagnostics.alignment_plot import alignment_figure, alignment_heatmap
 from hardpp.errors import UsageError
 from hardpp.verbs.output import write_figure
@@ -67,9 +68,28 @@ def test_labels_are_inside_the_figure_legible_and_apart(size):
 def test_panels_share_one_named_colour_scale():
     figure = alignment_figure([("prior", weights(3, 2)), ("guide", weights(3, 2))], ["a", "b"], list("xyz"))
     assert [axis.get_title() for axis in panels(figure)] == ["prior", "guide"]
-    assert [axis.get_ylabel() for axis in figure.axes if not axis.get_title()] == ["probability"]
+    assert [axis.get_ylabel() for axis in figure.axes if not axis.get_title()] == [style.PROBABILITY]
     with pytest.raises(UsageError):
         alignment_figure([], ["a"], ["b"])
+
+
+def test_a_weak_attention_can_be_seen_beside_a_strong_one():
+    axis = Figure().subplots()
+    image = alignment_heatmap([[0.97, 0.03, 0.0]], list("abc"), ["X"], title="", axis=axis)
+    blank, weak = (image.cmap(image.norm(value)) for value in (0.0, 0.03))
+    assert max(abs(a - b) for a, b in zip(blank, weak, strict=True)) > 0.1
+
+
+def test_a_figure_says_what_it_shows():
+    note = "run alignment-variational-elbo-0, step 12: where each symbol comes from, which is a long line"
+    figure = alignment_figure([("prior", weights(1, 2))], ["a", "b"], ["X"], title="ab", note=note)
+    lines = figure.get_suptitle().split("\n")
+    assert lines[0] == "ab"
+    assert " ".join(lines[1:]) == note
+    figure.canvas.draw()
+    assert figure._suptitle.get_window_extent().x0 >= 0
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["the likeliest position"]
 
 
 def test_tokens_are_no_formulas(tmp_path):

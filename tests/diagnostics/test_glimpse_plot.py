@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from hardpp.diagnostics.glimpse_plot import glimpse_figure
+from hardpp.diagnostics.plot_style import distinct_colours
 
 CLASSES = ["cat", "dog", "a class with a very long name"]
 CORNERS = np.array([[[0, 0]], [[2, 4]], [[1, 1]]])
@@ -46,6 +48,29 @@ def test_what_is_classified_is_shown_alone(shown: int) -> None:
     assert (pixels[inside] == 7).all()
     assert len(np.unique(pixels[~inside])) == 1
     assert middle.get_title() == f"what it classifies, {inside.mean():.0%} of the pixels"
+
+
+def test_windows_are_true_to_scale_and_told_apart() -> None:
+    corners, sides = np.array([[[2, 2], [0, 0]], [[4, 2], [2, 0]], [[1, 6], [0, 5]]]), np.tile([2, 4], (3, 1))
+    figure = glimpse_figure(PIXELS, corners, sides, PREDICTED, CLASSES, label=1, note="run a, step 3: b")
+    boxes = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    arrows = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    drawn = {(box.get_y(), box.get_x(), box.get_width(), box.get_linestyle()) for box in boxes}
+    fine, coarse = (
+        {(*of_window.tolist(), float(side), line) for of_window in corners[:, window]}
+        for window, side, line in ((0, 2, "-"), (1, 4, "--"))
+    )
+    assert drawn == fine | coarse
+    assert len(arrows) == 2
+    assert len({box.get_edgecolor() for box in boxes}) == 3
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["finest window, 2 pixels a side", "coarser window, 4 pixels a side"]
+    assert figure.get_suptitle() == "dog\nrun a, step 3: b"
+
+
+def test_colours_differ_however_many_there_are() -> None:
+    for count in (1, 7, 8, 30):
+        assert len(set(distinct_colours(count))) == count
 
 
 def test_grey_images_are_greyed_too() -> None:

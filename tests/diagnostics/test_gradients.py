@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hardpp.diagnostics.gradient_plot import gradient_figure
+from hardpp.diagnostics.gradient_plot import gradient_figure, is_biased, ranked
 from hardpp.diagnostics.gradients import (
     _Moments,
     examine,
@@ -126,18 +126,68 @@ def test_modules_learn_while_programs_stand_still() -> None:
     assert all(p.grad is None for p in case.model.parameters())
 
 
-def test_a_picture_of_noisy_and_exact_estimators() -> None:
+def row(
+    name: str, variance: float, bias: float | None, error: float = 0.01, group: str = "model"
+) -> dict[str, Any]:
+    relative = None if bias is None else bias + variance
+    names = {"objective": name, "parameters": group, "variance": 10 * variance, "ms": 2.0}
+    return {**names, "bias^2": bias, "+-": error, "mse": relative, "mse +-": error}
+
+
+def test_a_biased_estimator_does_not_look_best() -> None:
+    biased, noisy = row("biased", 0.001, 0.2), row("noisy", 3.0, 0.005)
+    assert biased["mse"] < noisy["mse"]
+    assert is_biased(biased)
+    assert not is_biased(noisy)  # within its standard error
+    assert ranked([biased, row("strange", 0.01, None), noisy, row("exact", 0.0, 0.0)]) == [
+        "exact",
+        "noisy",
+        "strange",
+        "biased",
+    ]
+
+
+def test_a_picture_of_biased_noisy_and_exact_estimators() -> None:
     rows = [
-        {"objective": name, "parameters": group, "variance": variance, "variance x s": variance * 0.1}
-        for name, variance in (("elbo", 3.0), ("exact", 0.0))
+        row(name, variance, bias, group=group)
+        for name, variance, bias in (("biased", 0.1, 0.5), ("elbo", 3.0, 0.0), ("exact", 0.0, 0.0))
         for group in ("model", "guide")
     ]
-    figure = gradient_figure(rows, title="two")
-    assert [axis.get_title() for axis in figure.axes] == [
-        "parameters of the model",
-        "parameters of the guide",
-    ]
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["elbo", "exact"]
+    figure = gradient_figure(rows, title="two", note="run a, step 3: of a test")
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == ["parameters of the model", "parameters of the guide"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["exact", "elbo", "biased"]
+    bars = {round(bar.get_y() + bar.get_height() / 2): bar for bar in figure.axes[0].patches}
+    assert {place: bar.get_x() + bar.get_width() for place, bar in bars.items()} == pytest.approx(
+        {1: 3.0, 2: 0.6}
+    )
+    assert bars[2].get_facecolor()[:3] != bars[1].get_facecolor()[:3]
+    marks = {(line.get_marker(), line.get_ydata()[0]): line.get_xdata()[0] for line in figure.axes[0].lines}
+    assert marks[("D", 2)] == 0.5  # bias, and the variance beside it
+    assert marks[("o", 2)] == pytest.approx(0.1)
+    assert marks[("<", 1)] == pytest.approx(0.02)  # at most
     assert any("no noise" in child.get_text() for child in figure.axes[0].texts)
-    quiet = gradient_figure(rows[2:], title="none of them noisy")
+    assert figure.get_suptitle() == "two\nrun a, step 3: of a test"
+    quiet = gradient_figure(rows[4:], title="none of them noisy")
     quiet.savefig(io.BytesIO())  # drawn, for a logarithmic axis has no place for zeros alone
+    unknown = gradient_figure([row("elbo", 1.0, None)], title="no exact gradient")
+    assert "absolute" in unknown.axes[0].get_xlabel()
+
+
+def test_the_squared_error_of_a_draw_is_bias_and_variance() -> None:
+    """Of draws off by .5 with variance 2: the mean over many repetitions, within 4 standard errors."""
+    generator = torch.Generator().manual_seed(4)
+    target, values, errors = torch.tensor([1.0, 0.0]).double(), [], []
+    for _ in range(300):
+        moments = _Moments(2, 10, torch.device("cpu"))
+        for draw in target + torch.tensor([0.5, 0.0]) + torch.randn(40, 2, generator=generator):
+            moments.add(draw)
+        statistics = moments.statistics(target)
+        values.append(statistics.squared_bias + statistics.variance)
+        assert statistics.squared_error == pytest.approx(
+            max(statistics.squared_bias, 0) + statistics.variance
+        )
+        errors.append([statistics.squared_error_error, statistics.variance_error])
+    found = torch.tensor(values)
+    assert abs(float(found.mean()) - 2.25) < 4 * float(found.std()) / 300**0.5
+    assert torch.tensor(errors).mean(0)[0] == pytest.approx(float(found.std()), rel=0.2)

@@ -99,7 +99,7 @@ def test_nothing_is_overwritten_without_being_asked(run: Path, corpus: Path) -> 
     before = contents(run)
     command = train_command(corpus, run)
     assert "holds a run already" in fail(2, *command, "--resume", "never")
-    assert "training.max_epochs is 2 there, 3 here" in fail(2, *command, "--max-epochs", "3")
+    assert "training.max_epochs is 2 there, 1 here" in fail(2, *command, "--max-epochs", "1")
     assert "network.decoder is 8 there, 9 here" in fail(2, *command, "--set", "network.decoder=9")
     assert "objective is 'elbo' there, 'enum' here" in fail(2, *command, "--objective", "enum")
     assert contents(run) == before

@@ -435,7 +435,8 @@ def test_pictures_of_several_images_or_of_named_ones(
     ((name, figure),) = scene_run.plot("test/3", items=scenes).items()
     assert name == "test-3"
     image, beliefs = figure.axes
-    assert len(image.patches) == 2 * 2 + 1  # two windows of two glimpses, and where the digit is
+    # Two windows of two glimpses, an arrow, and where the digit is.
+    assert len(image.patches) == 2 * 2 + 1 + 1
     assert len(beliefs.lines) == 10
 
 

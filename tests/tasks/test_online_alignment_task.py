@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from speech_files import write_labels
 from tone_speech import MODEL, TINY, TONES, write_tones
 
+from hardpp.data.speech import log_mel
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import Boundary, exact_emissions
@@ -279,7 +280,21 @@ def test_pictures(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_p
     for name, run in runs.items():
         (figure,) = run.plot(named, items=test_items).values()
         titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
-        assert titles == (["guide", "posterior"] if name == "online" else ["posterior"])
+        sound = "log-mel spectrogram"
+        if name == "online":
+            drawn = ["guide, 32 draws", "posterior, 32 weighted draws of the guide"]
+        else:
+            drawn = ["exact posterior"]
+        assert titles == [sound, *drawn]
+        top = figure.axes[0]
+        ticks = dict(
+            zip(top.get_yticks(), [label.get_text() for label in top.get_yticklabels()], strict=True)
+        )
+        bands = log_mel.centres()
+        for band, hertz in ticks.items():
+            below, above = bands[int(band)], bands[min(int(band) + 1, 39)]
+            assert below <= float(hertz.replace(",", "")) <= above
+        assert figure.axes[0].images[0].get_array().max() == 0  # decibels below the loudest
 
 
 def test_gradients_of_estimators_that_these_programs_take(runs: dict[str, OpenedRun], tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_pictures_of_several_images_or_of_named_questions(
     ((name, figure),) = run.plot(named.name, items=items).items()
     assert name.startswith("test-3")
     shown = [axis.get_title() for axis in figure.axes if axis.get_title()]
-    assert [title.split(":")[0] for title in shown] == ["image", "prior", "guide", "posterior"]
+    assert [title.split("\n")[0] for title in shown] == ["image", "prior", "guide", "exact posterior"]
     first = next(question for question in items.questions if question.text == named.text)
     by_text, by_name = (list(run.plot(*names, items=items)) for names in ([named.text], [first.name]))
     assert by_text == by_name == list(run.plot(named.text, first.name, items=items))

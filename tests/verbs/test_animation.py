@@ -37,7 +37,18 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_one_file_an_image_one_frame_a_glimpse(run: OpenedRun, tmp_path: Path) -> None:
-    words = ["plot", str(run.path), "--format", "gif", "--count", "2", "--out", str(tmp_path)]
+    words = [
+        "plot",
+        str(run.path),
+        "--format",
+        "gif",
+        "--count",
+        "2",
+        "--out",
+        str(tmp_path),
+        "--order",
+        "first",
+    ]
     files = [Path(line) for line in succeed(*words, "--device", "cpu").splitlines()]
     assert [file.name for file in files] == ["test-0.gif", "test-1.gif"]
     with Image.open(files[0]) as moving:

@@ -48,6 +48,10 @@ class LogMel:
         frames = log_mel.with_deltas(self.static.float())
         return log_mel.stack(self.normalisation(frames), self.stacked)
 
+    def spectrogram(self) -> Tensor:
+        """Log energies (M, 40) of the bands of `log_mel.centres`, in nats, every 10 ms."""
+        return self.static[:, : log_mel.BANDS].float()
+
     def digest(self) -> str:
         return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
 

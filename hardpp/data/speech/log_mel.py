@@ -67,6 +67,11 @@ def static(wave: Tensor) -> Tensor:
     return torch.cat([power @ _filters(), energy], -1).clamp(min=1).log()
 
 
+def centres() -> Tensor:
+    """Where each band of `static` is loudest: (40,) float64, in Hz."""
+    return 700 * torch.expm1(_edges()[1:-1] / 1127)
+
+
 def with_deltas(frames: Tensor) -> Tensor:
     """Append to frames (S, F) their slopes and the slopes of these: (S, 3 F)."""
     slopes = _slopes(frames)
@@ -111,15 +116,21 @@ def _povey() -> Tensor:
     return torch.hann_window(_WINDOW, periodic=False, dtype=torch.float64).pow(0.85).float()
 
 
+def _mel(frequency: Tensor) -> Tensor:
+    return 1127 * torch.log1p(frequency / 700)
+
+
+# Edges and centres of bands (bands + 2,), even on the mel scale.
+def _edges() -> Tensor:
+    lowest, highest = _mel(torch.tensor([_LOWEST, RATE / 2], dtype=torch.float64)).tolist()
+    return torch.linspace(lowest, highest, BANDS + 2, dtype=torch.float64)
+
+
 @lru_cache(maxsize=1)
 def _filters() -> Tensor:
-    # (points / 2 + 1, bands); the band edges are even on the mel scale, and so are the slopes.
-    def mel(frequency: Tensor) -> Tensor:
-        return 1127 * torch.log1p(frequency / 700)
-
-    lowest, highest = mel(torch.tensor([_LOWEST, RATE / 2], dtype=torch.float64)).tolist()
-    edges = torch.linspace(lowest, highest, BANDS + 2, dtype=torch.float64)
-    places = mel(torch.arange(_POINTS // 2 + 1, dtype=torch.float64) * (RATE / _POINTS))[:, None]
+    # (points / 2 + 1, bands); the slopes are even on the mel scale.
+    edges = _edges()
+    places = _mel(torch.arange(_POINTS // 2 + 1, dtype=torch.float64) * (RATE / _POINTS))[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (places - left) / (centre - left), (right - places) / (right - centre)
     return torch.minimum(rising, falling).clamp(min=0).float()

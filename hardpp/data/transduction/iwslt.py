@@ -51,7 +51,7 @@ def bitext(
         source: The language to translate from; need not be said when the other one is English.
         target: The language to translate into.
         on_bad: What happens to a pair with a text that is empty or cannot be read.
-        report: Told what was left out.
+        report: Told which side is the source, and what was left out.
     """
     folder = Path(folder)
     tags = sorted(folder.glob("train.tags.*.*"))
@@ -62,6 +62,7 @@ def bitext(
         raise UsageError(f"{folder}: there are several pairs of languages ({', '.join(sorted(couples))})")
     (couple,) = couples
     sides = translation_direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
+    report(f"{folder}: from {sides[0]} to {sides[1]}")
     paths = [folder / f"train.tags.{couple}.{side}" for side in sides]
     lines = pair_texts((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report)
     lines = _map(_unescape, lines)

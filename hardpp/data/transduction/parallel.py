@@ -36,11 +36,12 @@ def bitext(
         source: How the names of the source files end; need not be said when it is clear.
         target: The same for the target; "en" (or "tgt") when there is such a file.
         on_bad: What happens to a pair with a text that is empty or cannot be read.
-        report: Told what was left out.
+        report: Told which side is the source, and what was left out.
     """
     path = Path(path)
     if path.is_dir():
         files = _folder(path, source, target)
+        report(f"{path}: from {_language(files['train'][0])} to {_language(files['train'][1])}")
         parts = {part: _read(paths, on_bad, report) for part, paths in files.items()}
         return Bitext.of_lines(path.resolve().name, parts)
     pairs = lines(path, source=source, target=target, on_bad=on_bad, report=report)
@@ -56,7 +57,9 @@ def lines(
     report: Report = lambda text: None,
 ) -> list[Line]:
     """Read every pair of one pair of files, in order; the arguments are those of `bitext`."""
-    return _read(_files(Path(path), source, target), on_bad, report)
+    files = _files(Path(path), source, target)
+    report(f"{path}: from {_language(files[0])} to {_language(files[1])}")
+    return _read(files, on_bad, report)
 
 
 def is_beginning(path: Path | str) -> bool:
@@ -125,6 +128,10 @@ def _endings(stem: Path, stated: tuple[str | None, ...]) -> list[str]:
     start = f"{stem.name}."
     endings = [file.name.removeprefix(start) for file in beside if file.name.startswith(start)]
     return [ending for ending in endings if _is_language(ending) or ending in stated]
+
+
+def _language(path: Path) -> str:
+    return path.suffix.removeprefix(".")
 
 
 def _is_language(ending: str) -> bool:

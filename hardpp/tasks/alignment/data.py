@@ -198,3 +198,4 @@ def batches(run: OpenedRun, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], 
     lengths = [len(pair.source) for pair in pairs]
     for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
         yield indices, run.batch([pairs[index] for index in indices])
+        run.watch(len(indices))

@@ -17,9 +17,19 @@ from hardpp.data.vocabulary import Vocabulary
 from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
+from hardpp.tasks.alignment.evaluation import decode, quality
 from hardpp.tasks.alignment.run import AlignmentRun
 from hardpp.tasks.alignment.toy import toy
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
+from hardpp.tasks.family import (
+    DEV_ITEMS,
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Recommended,
+    Toy,
+    prior_guide,
+)
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.types import SequenceBatch
@@ -99,6 +109,7 @@ class AlignmentFamily(Family):
         "texts": "two files texts.de and texts.en of parallel text, split as a TSV file is",
         "FOLDER/train.tags.de-en.de": "raw IWSLT talks, as published",
     }
+    trust = ("kl",)
     figures = {
         "PER, WER": "edits a symbol to the nearest reference, and the share of targets with any",
         "BLEU, signature": "of sentences, in their place: sacreBLEU, tok:none where texts were tokenised "
@@ -158,6 +169,19 @@ class AlignmentFamily(Family):
         items = encode(data.dev, *description.vocabularies)
         batches = in_order([len(item.source) for item in items], config.training.batch_size)
         return [collate([items[index] for index in batch]) for batch in batches]
+
+    def outline(self, config: RunConfig, description: PairsDescription) -> list[str]:
+        kinds = [tokenizer.kind for tokenizer in description.tokenizers]
+        sizes = [len(vocabulary) for vocabulary in description.vocabularies]
+        sides = zip(("source", "target"), sizes, kinds, strict=True)
+        phrases = [f"{size} {side} symbols ({kind})" for side, size, kind in sides]
+        swapped: bool = config.data.reverse  # type: ignore[attr-defined]
+        return [*phrases, *(["source and target swapped"] if swapped else [])]
+
+    def dev_figures(self, run: Any) -> dict[str, float]:
+        pairs = run.select(part="dev", limit=DEV_ITEMS)
+        figures = quality(run, pairs, decode(run, pairs))
+        return {name: value for name, value in figures.items() if isinstance(value, float)}
 
     def label(self, description: PairsDescription, batch: SequenceBatch, row: int) -> str:
         sides = (batch.source, batch.source_mask), (batch.target, batch.target_mask)

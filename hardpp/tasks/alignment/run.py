@@ -19,12 +19,13 @@ from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, lo
 from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
-from hardpp.tasks.arguments import named_items
-from hardpp.tasks.attention import choices_at
+from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
 from hardpp.tasks.calibration import Choices, Simulated
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.metrics.error_rates import error_rates
+from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
@@ -34,6 +35,9 @@ class AlignmentRun(OpenedRun):
 
     description: PairsDescription
     item = Pair
+    kind = "pairs"
+    uncertainty = "entropy of the exact posterior over positions, nats a step"
+    error = "edits a symbol"
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> list[Pair]:
         config, sides = self.data_config(data), self.description.tokenizers
@@ -76,7 +80,7 @@ class AlignmentRun(OpenedRun):
         from hardpp.diagnostics.draws import draw_alignments
         from hardpp.diagnostics.posterior import sample_posterior
 
-        names, targets = distinct(self._texts(items)), [pair.target for pair in items]
+        names, targets = distinct(self._names(items)), [pair.target for pair in items]
         labels = Sentences(names, [_positions(pair) for pair in items], targets, END)
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
         return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
@@ -116,19 +120,31 @@ class AlignmentRun(OpenedRun):
     def _choices(self, view: str, simulated: Simulated) -> Choices:
         return choices_at(self, simulated, sites.ALIGNMENT, view)
 
-    def _plot(self, items: Sequence[Pair], count: int, names: Sequence[str]) -> Figures:
+    def _plot(self, items: Sequence[Pair], indices: Sequence[int]) -> Figures:
         from hardpp.diagnostics.alignment_plot import alignment_figure
 
-        drawn = [items[index] for index in named_items(self._texts(items), names, count, "pairs")]
-        views = {view: position_weights(self, drawn, view) for view in ("prior", "guide", "posterior")}
-        titles = self._texts(drawn)
+        drawn = [items[index] for index in indices]
+        views = {name: position_weights(self, drawn, view) for view, name in VIEW_NAMES.items()}
+        titles, note = self._names(drawn), self.note("where each symbol comes from")
         for index, (pair, title, name) in enumerate(zip(drawn, titles, file_names(titles, 40), strict=True)):
             panels = [(view, weights[index].numpy()) for view, weights in views.items()]
-            yield name, alignment_figure(panels, _positions(pair), (*pair.target, END), title=title)
+            symbols = (*pair.target, END)
+            yield name, alignment_figure(panels, _positions(pair), symbols, title=title, note=note)
 
-    def _texts(self, pairs: Sequence[Pair]) -> list[str]:
+    def _uncertainty(self, items: Sequence[Pair]) -> list[float]:
+        return mean_entropies(position_weights(self, items, "posterior"))
+
+    def _right(self, items: Sequence[Pair]) -> list[tuple[str, ...]]:
+        _, target = self.description.tokenizers
+        return [tuple(target.detokenize(right) for right in pair.references) for pair in items]
+
+    def _error(self, said: str, right: Sequence[str]) -> float:
+        _, target = self.description.tokenizers
+        return error_rates([target.tokenize(said)], [[target.tokenize(text) for text in right]]).symbol
+
+    def _names(self, items: Sequence[Pair]) -> list[str]:
         tokenizer, _ = self.description.tokenizers
-        return [tokenizer.detokenize(pair.source) for pair in pairs]
+        return [tokenizer.detokenize(pair.source) for pair in items]
 
 
 # The symbol at every source position, the end mark last.

@@ -50,6 +50,10 @@ class CaptionItems(NamedTuple):
     def names(self) -> list[str]:
         return [self.part.names[sentence.image] for sentence in self.sentences]
 
+    @property
+    def size(self) -> int:
+        return len(self.sentences)
+
     def at(self, indices: Sequence[int]) -> "CaptionItems":
         """Some of the sentences, by their indices."""
         return self._replace(sentences=[self.sentences[index] for index in indices])
@@ -79,6 +83,7 @@ def batches(run: OpenedRun, items: CaptionItems) -> Iterator[tuple[list[int], Se
     """The same on the run's device."""
     for indices, batch in ordered_batches(items, run.description, run.network.kernels):
         yield indices, batch.to(run.device)
+        run.watch(len(indices))
 
 
 def region_boxes(run: OpenedRun) -> list[Box]:

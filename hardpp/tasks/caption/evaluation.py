@@ -35,15 +35,12 @@ def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> 
     began = time.perf_counter()
     decoded = [" ".join(words) for words in decode(run, items, options)]
     seconds = time.perf_counter() - began
-    references = [
-        [" ".join(caption.words) for caption in items.part.captions[sentence.image]]
-        for sentence in items.sentences
-    ]
-    scores = [bleu(decoded, references, tokenized=True, order=order) for order in (1, 2, 3, 4)]
+    right = references(items)
+    scores = [bleu(decoded, right, tokenized=True, order=order) for order in (1, 2, 3, 4)]
     count = len(decoded)
     return {
         **{f"BLEU{order}": score.score for order, score in enumerate(scores, start=1)},
-        "same": sum(text in right for text, right in zip(decoded, references, strict=True)) / count,
+        "same": sum(text in of_image for text, of_image in zip(decoded, right, strict=True)) / count,
         **likelihoods(run, items),
         **mean_figures(_hits(run, items)),
         "images": count,
@@ -61,6 +58,12 @@ def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> li
         for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
             sentences[index] = run.description.vocabulary.decode(symbols)
     return sentences
+
+
+def references(items: CaptionItems) -> list[list[str]]:
+    """Every right sentence about each image, as texts."""
+    captions = [items.part.captions[sentence.image] for sentence in items.sentences]
+    return [[" ".join(caption.words) for caption in of_image] for of_image in captions]
 
 
 def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:

@@ -14,10 +14,20 @@ from hardpp.data.captions.captioned import CaptionedImages
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, first_sentences, ordered_batches
+from hardpp.tasks.caption.evaluation import decode, references
 from hardpp.tasks.caption.network import CaptionNetwork, CaptionParts, caption_parts, sentence_informed_guide
 from hardpp.tasks.caption.run import CaptionRun
 from hardpp.tasks.caption.toy import toy
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
+from hardpp.tasks.family import (
+    DEV_ITEMS,
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Recommended,
+    Toy,
+    prior_guide,
+)
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
@@ -52,6 +62,7 @@ class CaptionFamily(Family):
         "FOLDER/captions.txt": "lines of image,caption, and the pictures",
         "FOLDER": "Flickr8k as published, or as Karpathy's JSON, and the pictures",
     }
+    trust = ("kl",)
     figures = {
         "BLEU1, ..., signature": "sacreBLEU against all references, up to BLEU4",
         "same": "share of sentences that are a reference word by word",
@@ -113,6 +124,15 @@ class CaptionFamily(Family):
     ) -> list[SequenceBatch]:
         batches = ordered_batches(first_sentences(data.dev), description, config.network["kernels"])
         return [batch for _, batch in batches]
+
+    def outline(self, config: RunConfig, description: CaptionDescription) -> list[str]:
+        channels, height, width = description.size
+        return [f"{height} x {width} pixels in {channels} channels", f"{len(description.words)} words"]
+
+    def dev_figures(self, run: CaptionRun) -> dict[str, float]:
+        items = run.select(part="dev", limit=DEV_ITEMS)
+        said = [" ".join(words) for words in decode(run, items, SequenceDecoding(beam=1))]
+        return {"BLEU4": bleu(said, references(items), tokenized=True).score}
 
     def label(self, description: CaptionDescription, batch: SequenceBatch, row: int) -> str:
         symbols = takewhile(lambda symbol: symbol != BOUNDARY, batch.target[row].tolist())

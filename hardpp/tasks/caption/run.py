@@ -10,12 +10,14 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import mean_entropies
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, batches, first_sentences, region_boxes
 from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.metrics.error_rates import error_rates
+from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 
@@ -25,6 +27,9 @@ class CaptionRun(OpenedRun):
 
     description: CaptionDescription
     selection = CaptionItems
+    kind = "images"
+    uncertainty = "entropy of the exact posterior over regions, nats a word"
+    error = "edits a word"
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
         images = self._load(data, report)
@@ -66,10 +71,10 @@ class CaptionRun(OpenedRun):
             for word, of_word in zip((*sentence.caption.words, END), of_sentence, strict=True):
                 yield "\t".join((name, word, *likeliest_region(of_word, boxes)))
 
-    def _plot(self, items: CaptionItems, count: int, names: Sequence[str]) -> Figures:
+    def _plot(self, items: CaptionItems, indices: Sequence[int]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure
 
-        indices = named_items(items.names, names, count, "images")
+        note = self.note("exact posterior of the region that each word of the first reference comes from")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
         drawn = items.at(indices)
         posterior = word_weights(self, drawn, "posterior")
@@ -80,6 +85,20 @@ class CaptionRun(OpenedRun):
                 region_boxes(self),
                 pixels=items.part.images.read([sentence.image])[0].movedim(0, -1).numpy(),
                 gold=[gold.get(step) for step in range(len(words))],
-                title=" ".join(words),
+                title=f"{items.names[index]} \N{EM DASH} {' '.join(words)}",
+                note=note,
             )
             yield files[index], figure
+
+    def _names(self, items: CaptionItems) -> list[str]:
+        return items.names
+
+    def _uncertainty(self, items: CaptionItems) -> list[float]:
+        return mean_entropies(word_weights(self, items, "posterior"))
+
+    def _right(self, items: CaptionItems) -> list[tuple[str, ...]]:
+        captions = (items.part.captions[sentence.image] for sentence in items.sentences)
+        return [tuple(" ".join(caption.words) for caption in of_image) for of_image in captions]
+
+    def _error(self, said: str, right: Sequence[str]) -> float:
+        return error_rates([said.split()], [[text.split() for text in right]]).symbol

@@ -37,7 +37,7 @@ def decode(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> 
     model: Any = run.programs.model
     classes = []
     with seeded(options.seed, run.device):
-        for _, batch, _ in batches(images, run.device):
+        for _, batch, _ in batches(images, run.device, watch=run.watch):
             log_p = mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
             classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
     return classes
@@ -62,7 +62,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     cells = []
     objective = IWAE(options.particles)
     with seeded(options.seed, run.device):
-        for _, batch, boxes in batches(images, run.device):
+        for _, batch, boxes in batches(images, run.device, watch=run.watch):
             began = time.perf_counter()
             locations = model.sample_locations(batch.source)
             log_p = model.labels(batch.source, locations)[0]  # (B, G, V)

@@ -68,7 +68,8 @@ class GlimpseRun(GlimpsingRun):
         centre, scale, _ = model.space.locations(locations[0])
         corners = model.sensor.corners(centre, scale, *batch.source.shape[-2:])
         sides = model.sensor.sides(scale, centre.device).expand(corners.shape[:-1])
-        return Glances(corners, sides, probabilities)
+        shown = "one draw of the model's own policy (prior: no label is known)"
+        return Glances(corners, sides, probabilities, shown)
 
     # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
     # guide's, which may know the label, or one of `decoding.particles` of the guide, picked by its weight

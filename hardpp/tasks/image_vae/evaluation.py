@@ -80,7 +80,7 @@ def partly_seen(
     run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding
 ) -> Iterator[tuple[range, PartlySeenBatch]]:
     """The images on the run's device in batches, each seen at as many patches as in training at most."""
-    for rows, batch, _ in batches(images, run.device, AT_ONCE):
+    for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
         yield rows, seen_of(run, images, rows, batch, options)
 
 
@@ -105,7 +105,7 @@ def _completed(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding
     assert codes_of is not None
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) of each batch
     with seeded(options.seed, run.device):
-        for rows, batch, _ in batches(images, run.device, AT_ONCE):
+        for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
             places = _places(run, images, rows, options)
             whole = guide.codes(batch.source) if isinstance(guide, CodeOfImage) else None
             for patches in range(places.shape[1] + 1):

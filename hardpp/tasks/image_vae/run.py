@@ -12,7 +12,6 @@ import torch
 from hardpp.design.learned_completion import LearnedCompletion
 from hardpp.diagnostics.seeds import stream
 from hardpp.errors import UsageError
-from hardpp.tasks.arguments import named_items
 from hardpp.tasks.designing import CompletingRun
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun
@@ -35,6 +34,9 @@ SHOWN = 6  # completions in a plot
 
 class ImageVAERun(ImageRun, CompletingRun):
     """A run on images; items are `SelectedImages` of one part."""
+
+    uncertainty = "bits a pixel and channel, how improbable the image is"
+    error = ""  # no text is right
 
     def completion(
         self, draws: int = 100, *, first: int | None = None, weighted: bool = False
@@ -84,13 +86,18 @@ class ImageVAERun(ImageRun, CompletingRun):
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         raise NotImplementedError
 
-    def _drawn(self, items: SelectedImages, count: int, names: Sequence[str]) -> Iterator[Drawing]:
+    def _uncertainty(self, items: SelectedImages) -> list[float]:
+        of_images: list[float] = bits(bounds(self, items, self.decoding({})), items).tolist()
+        return of_images
+
+    def _drawn(self, items: SelectedImages, indices: Sequence[int]) -> Iterator[Drawing]:
         from hardpp.diagnostics.completion_plot import completion_figure
 
         options: ImageVAEDecoding = self.decoding({})
         completion, grid = self.completion(max(options.draws, SHOWN)), self.network.grid(self.description)
+        note = self.note("what the model's draws make of what was not seen")
         files = file_names(items.names)  # of all, so that an image has the same whichever are drawn with it
-        for row in named_items(items.names, names, count, "images"):
+        for row in indices:
             batch, _ = items.batch(slice(row, row + 1))
             image, index = batch.source[0], items.indices[row]
             (places,) = places_of(grid, [index], self.network.glimpses, options.seed)
@@ -104,5 +111,6 @@ class ImageVAERun(ImageRun, CompletingRun):
                 torch.stack(completed).numpy(),
                 draws=SHOWN,
                 title=items.names[row],
+                note=note,
             )
             yield files[row], draw, len(places)

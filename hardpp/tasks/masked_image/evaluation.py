@@ -23,7 +23,7 @@ def decode(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding)
     model: Any = run.programs.model
     classes = []
     gazes = Gazes(run, images, options)
-    for rows, batch, _ in batches(images, run.device, AT_ONCE):
+    for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
         log_p = model.labels(batch.source, *gazes.at(rows))[:, -1]
         classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
     return classes
@@ -35,7 +35,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecodin
     model: Any = run.programs.model
     gazes = Gazes(run, images, options)
     predicted, labels, shares, lengths, seconds = [], [], [], [], 0.0
-    for rows, batch, _ in batches(images, run.device, AT_ONCE):
+    for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
         began = time.perf_counter()
         gaze = gazes.at(rows)
         predicted.append(model.labels(batch.source, *gaze).cpu())

@@ -15,6 +15,7 @@ from hardpp.config import RunConfig
 from hardpp.data.images import corpora
 from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.family import (
+    DEV_ITEMS,
     AlignmentForm,
     GuideSpec,
     Lack,
@@ -23,8 +24,8 @@ from hardpp.tasks.family import (
     prior_guide,
 )
 from hardpp.tasks.image_family import NO_EMISSIONS, ONE_SIZE, ImageFamily
-from hardpp.tasks.labelled_images import ImagesDescription
-from hardpp.tasks.masked_image.evaluation import AT_ONCE
+from hardpp.tasks.labelled_images import ImagesDescription, accuracy
+from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode
 from hardpp.tasks.masked_image.looking import MaskedImageDecoding
 from hardpp.tasks.masked_image.network import MaskedImageOptions, MaskedImageParts, masked_image_parts
 from hardpp.tasks.masked_image.run import MaskedImageRun
@@ -87,6 +88,7 @@ class MaskedImageFamily(ImageFamily):
     data_sets = (*ONE_SIZE, *corpora.NATURAL)
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, row, column, prediction, probability")}
     layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size"}
+    trust = ("ece",)
     figures = {
         "accuracy, accuracy_0, ...": "share of right labels after the last glimpse, before any, after each",
         "nll, nll_0, ...": "nats an image, likewise",
@@ -118,6 +120,10 @@ class MaskedImageFamily(ImageFamily):
 
     def parts(self, network: MaskedImageOptions, description: ImagesDescription) -> MaskedImageParts:
         return masked_image_parts(network, description)
+
+    def dev_figures(self, run: MaskedImageRun) -> dict[str, float]:
+        images = run.select(part="dev", limit=DEV_ITEMS)
+        return {"accuracy": accuracy(images, decode(run, images, MaskedImageDecoding()))}
 
     def workers(self, config: RunConfig) -> int:
         workers: int = config.data.workers  # type: ignore[attr-defined]

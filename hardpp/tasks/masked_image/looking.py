@@ -41,6 +41,13 @@ def glimpses_of(run: OpenedRun, options: MaskedImageDecoding) -> int:
     return int(asked)
 
 
+def shown_by(options: MaskedImageDecoding) -> str:
+    """What pictures say of the places that `Gazes` gives."""
+    if options.sequences is not None:
+        return f"places of {Path(options.sequences).name}"
+    return "places from the middle on" if options.policy == "centre" else "places drawn at random (prior)"
+
+
 class Gaze(NamedTuple):
     """Where some images are looked at."""
 

@@ -12,15 +12,16 @@ from typing import Any
 import torch
 
 from hardpp.data.images.recorded_glimpses import still
+from hardpp.design.expected_information import entropy
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.arguments import named_items
 from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
-from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures
+from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding, shown_by
+from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.tasks.pictures import Figures
 from hardpp.types import ImageBatch
 
 _DRAWS = 100  # of the guide, among which one of the posterior is picked
@@ -68,7 +69,16 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
             probabilities = model.labels(batch.source, places.unsqueeze(0))[0, 1:].exp()
         corners = model.grid.corners(places).unsqueeze(1)  # (G, 1, 2)
         sides = torch.full(corners.shape[:-1], model.grid.patch)
-        return Glances(corners, sides, probabilities, model.grid.mask(places).cumsum(0).bool())
+        seen = model.grid.mask(places).cumsum(0).bool()
+        return Glances(corners, sides, probabilities, shown_by(self.decoding({})), seen)
+
+    @torch.no_grad()
+    def _uncertainty(self, items: SelectedImages) -> list[float]:
+        model: Any = self.programs.model
+        gazes, found = Gazes(self, items, self.decoding({})), []
+        for rows, batch, _ in batches(items, self.device, AT_ONCE):
+            found += entropy(model.labels(batch.source, *gazes.at(rows))[:, -1]).tolist()
+        return found
 
     def _design(
         self,
@@ -87,8 +97,7 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
         items: SelectedImages,
         options: DesignOptions,
         completion: str | CompletingRun,
-        count: int,
-        names: Sequence[str],
+        indices: Sequence[int],
     ) -> Figures:
         from hardpp.diagnostics.information_plot import information_figure
         from hardpp.tasks.masked_image.design import designer, glimpses_of
@@ -96,7 +105,9 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
         glimpses = glimpses_of(self, options)
         chooser = designer(self, options, completion)
         files, grid, images = file_names(items.names), chooser.grid, still(items.part)
-        for row in named_items(items.names, names, count, "images"):
+        source = completion if isinstance(completion, str) else f"run {completion.path.name}"
+        note = self.note(f"entropy of the label that a look at each place was to leave, by {source}")
+        for row in indices:
             (pixels,), boxes = images.read([items.indices[row]])
             label = items.classes[int(images.labels[items.indices[row]])]
             steps = chooser.design(pixels, glimpses, options.seed, options.budget)
@@ -112,6 +123,7 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
                     [(top, left) for top, left in corners.tolist()],
                     gold=None if boxes is None else boxes[0].tolist(),
                     title=f"{items.names[row]} \N{EM DASH} {label}",
+                    note=note,
                 ),
             )
 

@@ -81,3 +81,4 @@ def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[l
     lengths = [utterance.length for utterance in utterances]
     for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
         yield indices, run.batch([utterances[index] for index in indices])
+        run.watch(len(indices))

@@ -60,6 +60,29 @@ def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:
     return draws.marginal if draws.exact is None else draws.exact
 
 
+def sampled(run: OpenedRun) -> bool:
+    """Has the run no exact posterior, so that its guide has to be drawn from?"""
+    return bool(run.network.form == "online")
+
+
+def view_name(run: OpenedRun, view: str) -> str:
+    """What pictures call the guide or the posterior that `token_frames` gives."""
+    if view == "guide":
+        return f"guide, {DRAWS} draws"
+    return f"posterior, {DRAWS} weighted draws of the guide" if sampled(run) else "exact posterior"
+
+
+def frames_of_items(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[Tensor]:
+    """The same of each utterance by itself, without padding and on the host: (T, S) each."""
+    probabilities: dict[int, Tensor] = {}
+    for indices, batch in batches(run, utterances):
+        sizes = (mask.sum(-1).tolist() for mask in (batch.target_mask, batch.source_mask))
+        of_batch = token_frames(run, batch, view).cpu()
+        for index, padded, T, S in zip(indices, of_batch, *sizes, strict=True):
+            probabilities[index] = padded[:T, :S]
+    return [probabilities[index] for index in range(len(probabilities))]
+
+
 def token_times(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[TokenTimes]:
     """When each token of each utterance was said, the end mark left out."""
     seconds = run.description.frame_seconds

@@ -25,9 +25,10 @@ from hardpp.tasks.family import (
     Toy,
     prior_guide,
 )
+from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment import network as networks
 from hardpp.tasks.online_alignment.data import BATCH, SpeechData, SpeechDescription
-from hardpp.tasks.online_alignment.evaluation import OnlineDecoding
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, recognise
 from hardpp.tasks.online_alignment.run import OnlineAlignmentRun
 from hardpp.tasks.online_alignment.toy import toy
 from hardpp.tasks.opened_run import Report
@@ -82,6 +83,7 @@ class OnlineAlignmentFamily(Family):
         "of paths",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
     }
+    trust = ("coverage", "coverage_aligned", "interval")
     figures = {
         "PER, WER": "edits a token, and the share of utterances with any",
         "nll, nll_is": "nats a token, with the end mark: exact, or a bound",
@@ -161,6 +163,16 @@ class OnlineAlignmentFamily(Family):
             check_lengths(part, description.vocabulary, topology)
         batches = in_order([utterance.length for utterance in data.dev], BATCH)
         return [collate([data.dev[index] for index in batch], description.vocabulary) for batch in batches]
+
+    def outline(self, config: RunConfig, description: SpeechDescription) -> list[str]:
+        frames = f"frames of {description.features} features every {1000 * description.frame_seconds:g} ms"
+        return [f"{len(description.tokens)} tokens", frames]
+
+    def dev_figures(self, run: OnlineAlignmentRun) -> dict[str, float]:
+        utterances = run.select(part="dev", limit=BATCH)
+        heard = [transcript.tokens for transcript in recognise(run, utterances, OnlineDecoding())]
+        right = [utterance.tokens for utterance in utterances]
+        return {"PER": phone_error_rate(heard, right, run.description.folding).symbol}
 
     def label(self, description: SpeechDescription, batch: SequenceBatch, row: int) -> str:
         ids = batch.target[row, batch.target_mask[row]].tolist()

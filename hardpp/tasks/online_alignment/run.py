@@ -7,7 +7,7 @@ from typing import Any
 
 from hardpp import sites
 from hardpp.data.parts import items_of_part
-from hardpp.data.speech import features
+from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.batches import check_lengths, collate
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
@@ -16,15 +16,24 @@ from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import mean_entropies
 from hardpp.tasks.family import has_own_parameters
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
+from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.data import SpeechDescription, batches
-from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frames, token_times
+from hardpp.tasks.online_alignment.emission_times import (
+    TokenTimes,
+    frames_of_items,
+    sampled,
+    token_frames,
+    token_times,
+    view_name,
+)
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.pictures import Figures
 from hardpp.types import SequenceBatch
 
 
@@ -33,6 +42,9 @@ class OnlineAlignmentRun(OpenedRun):
 
     description: SpeechDescription
     item = Utterance
+    kind = "utterances"
+    error = "edits a token"
+    uncertainty = "entropy of the frame of a token, nats: exact posterior, or 32 draws of the guide"
 
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
@@ -127,26 +139,51 @@ class OnlineAlignmentRun(OpenedRun):
             points = [boundary._replace(time=segment.end) for boundary, segment in ends]
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
-    def _plot(self, items: Sequence[Utterance], count: int, names: Sequence[str]) -> Figures:
-        from hardpp.diagnostics.emission_plot import emission_figure
+    def _plot(self, items: Sequence[Utterance], indices: Sequence[int]) -> Figures:
+        from hardpp.diagnostics.emission_plot import Said, emission_figure
 
-        utterance_names = [utterance.name for utterance in items]
-        files = file_names(utterance_names)
+        files, note = file_names(self._names(items)), self.note("when each token was said")
         guided = self.network.form != "ctc" and has_own_parameters(self.programs)
-        views = ("guide", "posterior") if guided else ("posterior",)
-        for index in named_items(utterance_names, names, count, "utterances"):
+        views = {"posterior": view_name(self, "posterior")}
+        if guided:
+            views = {"guide": view_name(self, "guide"), **views}
+        for index in indices:
             utterance, batch = items[index], self.batch([items[index]])
             with seeded(self.config.seed, self.device):
-                panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
+                panels = [
+                    (name, token_frames(self, batch, view)[0].cpu().numpy()) for view, name in views.items()
+                ]
             figure = emission_figure(
                 panels,
                 (*utterance.tokens, END),
                 self.description.frame_seconds,
-                utterance.read().numpy(),
-                ends=[segment.end for segment in utterance.segments],
+                self._sound(utterance),
+                said=[Said(*segment) for segment in utterance.segments],
                 title=utterance.name,
+                note=note,
             )
             yield files[index], figure
+
+    def _sound(self, utterance: Utterance) -> Any:
+        from hardpp.diagnostics.emission_plot import Sound
+
+        if isinstance(utterance.frames, features.LogMel):
+            spectrogram = utterance.frames.spectrogram().numpy()
+            return Sound(spectrogram, log_mel.HOP_SECONDS, log_mel.centres().numpy())
+        return Sound(utterance.read().numpy(), self.description.frame_seconds)
+
+    def _names(self, items: Sequence[Utterance]) -> list[str]:
+        return [utterance.name for utterance in items]
+
+    def _uncertainty(self, items: Sequence[Utterance]) -> list[float]:
+        with seeded(self.config.seed, self.device):
+            return mean_entropies(frames_of_items(self, items, "guide" if sampled(self) else "posterior"))
+
+    def _right(self, items: Sequence[Utterance]) -> list[tuple[str, ...]]:
+        return [(" ".join(utterance.tokens),) for utterance in items]
+
+    def _error(self, said: str, right: Sequence[str]) -> float:
+        return phone_error_rate([said.split()], [right[0].split()], self.description.folding).symbol
 
     def _times(self, items: Sequence[Utterance], view: str) -> list[TokenTimes]:
         with seeded(self.config.seed, self.device):  # asked again, it says the same

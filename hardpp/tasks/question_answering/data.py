@@ -55,6 +55,14 @@ class QuestionItems(NamedTuple):
     questions: list[Question]
     pictures: Pictures
 
+    @property
+    def size(self) -> int:
+        return len(self.questions)
+
+    def at(self, indices: Sequence[int]) -> "QuestionItems":
+        """Some of the questions, by their indices."""
+        return self._replace(questions=[self.questions[index] for index in indices])
+
 
 def ordered_batches(
     items: QuestionItems, description: QuestionDescription, kernels: Sequence[int], size: int | None = None
@@ -77,6 +85,7 @@ def batches(run: OpenedRun, items: QuestionItems) -> Iterator[tuple[list[Asked],
     """The same on the run's device."""
     for asked, batch in ordered_batches(items, run.description, run.network.kernels):
         yield asked, batch.to(run.device)
+        run.watch(sum(len(image.questions) for image in asked))
 
 
 def cells(asked: Sequence[Asked]) -> Iterator[tuple[int, int, int]]:

@@ -6,6 +6,7 @@ Sources: Deng et al. (2018) for model and guide; the small preset is ours.
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from pydantic import Field
@@ -19,10 +20,20 @@ from hardpp.data.questions.answers import answer_vocabulary, draw_answer
 from hardpp.data.questions.batches import collate, group_by_image, word_vocabulary
 from hardpp.data.questions.questions import Questions
 from hardpp.errors import DataError
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, Toy, prior_guide
+from hardpp.tasks.family import (
+    DEV_ITEMS,
+    AlignmentForm,
+    EpochBatches,
+    Family,
+    GuideSpec,
+    Recommended,
+    Toy,
+    prior_guide,
+)
 from hardpp.tasks.image_regions import region_count
+from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, ordered_batches
-from hardpp.tasks.question_answering.evaluation import AnswerChoice
+from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers
 from hardpp.tasks.question_answering.network import (
     QuestionNetwork,
     QuestionParts,
@@ -79,6 +90,7 @@ class QuestionAnsweringFamily(Family):
         "FOLDER/*questions*.json": "VQA v2: its questions and annotations, and features of regions, *.tsv or "
         "*.npz",
     }
+    trust = ("kl",)
     figures = {
         "accuracy": "against all people's answers, as VQA has it",
         "nll": "nats a question, of the likeliest answer among people",
@@ -157,6 +169,14 @@ class QuestionAnsweringFamily(Family):
     ) -> list[QuestionBatch]:
         items = QuestionItems(data.dev, data.pictures)
         return [batch for _, batch in ordered_batches(items, description, config.network["kernels"])]
+
+    def outline(self, config: RunConfig, description: QuestionDescription) -> list[str]:
+        return [f"{len(description.words)} words", f"{len(description.answers)} answers", description.images]
+
+    def dev_figures(self, run: QuestionAnsweringRun) -> dict[str, float]:
+        items = run.select(part="dev", limit=DEV_ITEMS)
+        answers = zip(best_answers(run, items, AnswerChoice()), items.questions, strict=True)
+        return {"accuracy": fmean(vqa_accuracy(answer, asked.answers) for answer, asked in answers)}
 
     def label(self, description: QuestionDescription, batch: QuestionBatch, row: int) -> str:
         words = ["", "<unk>", *description.words]

@@ -11,12 +11,13 @@ from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
-from hardpp.tasks.arguments import named_items
-from hardpp.tasks.attention import choices_at
+from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
 from hardpp.tasks.calibration import Choices, Simulated, dreamt
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
-from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
+from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.pictures import Figures
 from hardpp.tasks.question_answering.data import (
     QuestionDescription,
     QuestionItems,
@@ -34,6 +35,9 @@ class QuestionAnsweringRun(OpenedRun):
 
     description: QuestionDescription
     selection = QuestionItems
+    kind = "questions"
+    uncertainty = "entropy of the exact posterior over regions, nats"
+    error = "1 less the accuracy of VQA"
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)
@@ -86,31 +90,47 @@ class QuestionAnsweringRun(OpenedRun):
     def _choices(self, view: str, simulated: Simulated) -> Choices:
         return choices_at(self, simulated, sites.REGION, view)
 
-    def _plot(self, items: QuestionItems, count: int, names: Sequence[str]) -> Figures:
+    def _plot(self, items: QuestionItems, indices: Sequence[int]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure
 
-        drawn = items._replace(questions=[items.questions[index] for index in _drawn(items, count, names)])
+        drawn, note = items.at(indices), self.note("which region is read for the answer")
         files = file_names([f"{question.name} {question.text}" for question in drawn.questions])
         attentions = region_weights(self, drawn)
         for name, question, attention in zip(files, drawn.questions, attentions, strict=True):
             figure = region_figure(
-                [(view, weights.numpy()) for view, weights in attention._asdict().items()],
+                [(VIEW_NAMES[view], weights.numpy()) for view, weights in attention._asdict().items()],
                 region_boxes(self, items.pictures, question.image),
                 pixels=items.pictures.shown(question.image),
                 gold=items.pictures.gold(question.image),
                 title=f"{question.text} \N{EM DASH} {question.answers[0]}",
+                note=note,
             )
             yield name, figure
 
+    def _names(self, items: QuestionItems) -> list[str]:
+        return [question.name for question in items.questions]
 
-# Indices of the questions with these names or texts; if there are none, of one question about each image.
-def _drawn(items: QuestionItems, count: int, names: Sequence[str]) -> list[int]:
-    if not names:
-        return [image.questions[0] for image in group_by_image(items.questions)][:count]
-    by_text = {
-        text: question.name
-        for question in reversed(items.questions)
-        for text in (question.text, f"{question.name} {question.text}")  # the latter is how `decode` says it
-    }
-    known = [question.name for question in items.questions]
-    return named_items(known, [by_text.get(name, name) for name in names], count, "questions")
+    # One question about each image.
+    def _candidates(self, items: QuestionItems) -> list[int]:
+        return [image.questions[0] for image in group_by_image(items.questions)]
+
+    def _uncertainty(self, items: QuestionItems) -> list[float]:
+        return mean_entropies(weights.posterior.unsqueeze(0) for weights in region_weights(self, items))
+
+    def _right(self, items: QuestionItems) -> list[tuple[str, ...]]:
+        return [question.answers for question in items.questions]
+
+    def _error(self, said: str, right: Sequence[str]) -> float:
+        return 1 - vqa_accuracy(said, right)
+
+    # A question may be asked for by its text, too.
+    def chosen(self, items: QuestionItems, names: Sequence[str], count: int, order: str) -> list[int]:
+        by_text = {
+            text: question.name
+            for question in reversed(items.questions)
+            for text in (
+                question.text,
+                f"{question.name} {question.text}",
+            )  # as `decode` says it
+        }
+        return super().chosen(items, [by_text.get(name, name) for name in names], count, order)

@@ -35,7 +35,7 @@ def decode(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) ->
     """The class of every image that is likeliest after the last glimpse, to the second classifier if any."""
     classes, second = [], second_classifier(run, images, options)
     with seeded(options.seed, run.device):
-        for rows, batch, _ in batches(images, run.device, AT_ONCE):
+        for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
             looked = look(run, batch, options)
             logits = known(looked.last, images.classes)
             if second is not None:
@@ -57,7 +57,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) 
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) or (B, G) of each batch
     seconds, gaze = 0.0, []
     with seeded(options.seed, run.device):
-        for rows, batch, boxes in batches(images, run.device, AT_ONCE):
+        for rows, batch, boxes in batches(images, run.device, AT_ONCE, run.watch):
             began = time.perf_counter()
             looked = look(run, batch, options)
             seconds += time.perf_counter() - began

@@ -18,6 +18,7 @@ from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.catalogue import guide_spec
 from hardpp.tasks.family import (
+    DEV_ITEMS,
     AlignmentForm,
     GuideSpec,
     Lack,
@@ -27,11 +28,11 @@ from hardpp.tasks.family import (
     prior_guide,
 )
 from hardpp.tasks.image_family import NO_EMISSIONS, ImageFamily
-from hardpp.tasks.labelled_images import ImagesDescription
+from hardpp.tasks.labelled_images import ImagesDescription, accuracy
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.recorded_sequences import check_replayed, for_stage, replay_spec, with_sequences
 from hardpp.tasks.saccader.data import SaccaderData, with_features
-from hardpp.tasks.saccader.evaluation import AT_ONCE
+from hardpp.tasks.saccader.evaluation import AT_ONCE, decode
 from hardpp.tasks.saccader.looking import SaccaderDecoding
 from hardpp.tasks.saccader.network import (
     SaccaderOptions,
@@ -215,6 +216,10 @@ class SaccaderFamily(ImageFamily):
             return data
         model: Any = programs.model
         return with_features(data, model.representation)
+
+    def dev_figures(self, run: SaccaderRun) -> dict[str, float]:
+        images = run.select(part="dev", limit=DEV_ITEMS)
+        return {"accuracy": accuracy(images, decode(run, images, SaccaderDecoding()))}
 
     def workers(self, config: RunConfig) -> int:
         return 0 if _on_features(config) else config.data.workers  # type: ignore[attr-defined]

@@ -73,6 +73,12 @@ def glimpses_of(model: Any, batch: ImageBatch, options: SaccaderDecoding) -> int
     return int(asked)
 
 
+def shown_by(options: SaccaderDecoding) -> str:
+    """What pictures say of the glimpses that `look` gives."""
+    how = "one draw" if options.draw else "the best places"
+    return f"{how} of the {options.policy} policy (prior: no label is known)"
+
+
 def check_glimpses(run: OpenedRun, what: str) -> None:
     """Refuses, by a UsageError, what a model that reads all places at once does not have."""
     if isinstance(run.programs.model, DenseClassifier):

@@ -16,7 +16,7 @@ from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree, Decoded
 from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
-from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
+from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look, shown_by
 from hardpp.types import ImageBatch
 
 
@@ -72,7 +72,15 @@ class SaccaderRun(GlimpsingRun):
         corners = field.corners(places[0], side).unsqueeze(1)  # (G, 1, 2)
         sides = torch.full(corners.shape[:-1], field.side)
         known = probability[0, :, : len(items.classes)]
-        return Glances(corners, sides, known, seen.cumsum(0).bool())
+        return Glances(corners, sides, known, shown_by(self.decoding({})), seen.cumsum(0).bool())
+
+    def _uncertainty(self, items: SelectedImages) -> list[float]:
+        check_glimpses(self, "plots")
+        found = []
+        for _, batch, _ in batches(items, self.device, AT_ONCE):
+            last = look(self, batch, self.decoding({})).last[:, : len(items.classes)]
+            found += torch.distributions.Categorical(logits=last).entropy().tolist()
+        return found
 
     # Places (B, G) and probabilities (B, G, V): of the model's best places ("prior"), of a draw
     # of the guide, or of one of several draws, picked by its weight ("posterior").
