@@ -5,6 +5,7 @@ type is reported, all in one message and before any data is read.
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -161,7 +162,9 @@ def parse_setting(text: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):  # also of a number of many digits
-        table = {"value": value.strip()}
+        text_or_number = value.strip()
+        short = re.fullmatch(r"[+-]?(\d+\.|\.\d+)(e[+-]?\d+)?", text_or_number, re.IGNORECASE)
+        table = {"value": float(text_or_number) if short else text_or_number}  # .5 is no TOML
     if len(table) > 1:
         raise UsageError(f"--set {text!r} is more than one setting; give --set for each")
     return nested(name.strip(), table["value"])
