@@ -29,6 +29,7 @@ def test_what_cannot_be_compared() -> None:
             compare_elpd(nats)
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # which ArviZ 0.23 gives pandas 3.1
 def test_arviz_draws_the_frame() -> None:
     frame = comparison_frame(compare_elpd(NATS))
     assert list(frame.index) == ["best", "worse", "worst"]
