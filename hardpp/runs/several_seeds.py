@@ -57,14 +57,14 @@ def train_seeds(
 def mean_and_error(figures: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     """A row for each figure: its value in each run, their mean, and the standard error of that.
 
-    Both are left blank of what is no number; the error, which is the deviation over the square root of the
-    number of runs, also of a single run.
+    Both are left blank of counts and of what is no number; the error, which is the deviation over the square
+    root of the number of runs, also of a single run.
     """
     names = dict.fromkeys(name for of_run in figures.values() for name in of_run)
     rows = []
     for name in names:
         values = {run: of_run.get(name) for run, of_run in figures.items()}
-        numbers = [value for value in values.values() if isinstance(value, int | float)]
+        numbers = [value for value in values.values() if isinstance(value, float)]
         whole = len(numbers) == len(values)
         error = stdev(numbers) / len(numbers) ** 0.5 if whole and len(numbers) > 1 else None
         mean = fmean(numbers) if whole else None

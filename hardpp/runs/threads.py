@@ -9,6 +9,7 @@ the process may use. `threads = N` is N.
 What this does to "one seed gives one answer": sums in floating point depend on the number of threads in their
 last bits, so two trainings of one seed agree to the last bit only if they have the same number. Therefore
 
+- programs are built with one thread, so that weights begin alike whatever the number;
 - timing changes nothing in the training: a copy of the programs is timed, with random numbers of its own;
 - with more than one thread torch is held to its deterministic algorithms. Without them some gradients are
   added in whichever order threads come, and not even the same command gives the same bits twice;
@@ -21,52 +22,21 @@ Whoever wants the same bits from a command whatever else the machine does gives 
 Opened runs leave torch's number alone in Python; the verbs of the command line take the run's own.
 """
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from hardpp.diagnostics.seeds import seeded
 from hardpp.runs.checkpoint_state import best_state
 from hardpp.runs.cores import cores
+from hardpp.runs.thread_timing import quickest, step_of, take
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks.opened_run import OpenedRun, Report
 
 AUTO = "auto"
-_QUICKER = 0.95  # of the time with fewer threads: more are taken if they need less than this share
-_HOPELESS = 2.0  # how much longer a forward pass may take before the rest is not even timed
 _SLOWER = 3.0  # how much longer steps take than they did when they are timed again
 _STEPS = 20  # over which a pace is measured
-
-Seconds = Callable[[bool], float]  # of a step, or of its forward pass alone (False)
-
-
-@contextmanager
-def put_back() -> Iterator[None]:
-    """Puts torch's number of threads, and how it computes with them, back after the block."""
-    number, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
-    deterministic: Any = torch.utils.deterministic
-    filled = deterministic.fill_uninitialized_memory
-    try:
-        yield
-    finally:
-        torch.set_num_threads(number)
-        torch.set_deterministic_debug_mode(mode)
-        deterministic.fill_uninitialized_memory = filled
-
-
-def take(number: int) -> None:
-    """Computes with so many threads from here on, in an order that depends on nothing but their number."""
-    torch.set_num_threads(number)
-    if number > 1 and not torch.are_deterministic_algorithms_enabled():
-        deterministic: Any = torch.utils.deterministic
-        deterministic.fill_uninitialized_memory = False  # which no program of ours reads
-        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def as_trained(run: OpenedRun) -> None:
@@ -90,17 +60,18 @@ class Threads:
         setting: "auto", or a number, which is taken as it is.
         trainer: of the training; nothing is chosen unless it is on the CPU.
         report: told of every choice.
-        most: as many as may be taken.
+        most: as many as torch would take.
     """
 
-    def __init__(self, setting: int | str | None, trainer: Trainer, report: Report, most: int | None = None):
-        self.trainer, self.report = trainer, report
-        self.most = min(torch.get_num_threads(), cores()) if most is None else most
+    def __init__(self, setting: int | str, trainer: Trainer, report: Report, most: int):
+        self.trainer, self.report, self.most = trainer, report, min(most, cores())
         self.chooses = setting == AUTO and trainer.device.type == "cpu" and self.most > 1
         self.paces: deque[float] = deque(maxlen=_STEPS)  # seconds of the last steps
         self.usual: float | None = None  # seconds of a step when the number was chosen
-        if trainer.device.type == "cpu":
-            take(setting if isinstance(setting, int) else torch.get_num_threads())
+        if trainer.device.type != "cpu":
+            torch.set_num_threads(most)
+        else:
+            take(setting if isinstance(setting, int) else 1)
 
     def begin(self, before: int | None) -> None:
         """Chooses the number for the steps to come; `before`: that of the checkpoint they go on from."""
@@ -112,7 +83,8 @@ class Threads:
             return
         if before is not None:
             self.report(f"the run had {_threads(before)}, and there are not as many cores here")
-        self._choose("")
+        if not self.trainer.finished:
+            self._choose("")
 
     def step(self, seconds: float) -> bool:
         """Counts a step that took so long; True if the number was changed, and a checkpoint is due."""
@@ -135,10 +107,12 @@ class Threads:
 
     def _choose(self, why: str) -> None:
         before = torch.get_num_threads()
-        number, seconds = quickest(_step_of(self.trainer), self.most, rounds=self._rounds())
+        number, seconds = quickest(step_of(self.trainer), self.most, rounds=self._rounds())
         take(number)
-        others = ", ".join(f"{took:.2g} s with {n}" for n, took in seconds.items() if n != number)
-        line = f"{why}{_threads(number)}: a step takes {seconds[number]:.2g} s, {others}"
+        others = "".join(f", {took:.2g} s with {n}" for n, took in seconds.items() if n != number)
+        line = f"{why}{_threads(number)}: a step takes {seconds[number]:.2g} s{others}"
+        if len(seconds) == 1:
+            line += "; more would wait for one another, as other work is on the cores"
         if why and number != before:
             line += f"; it was {before}, and the last bits of sums depend on it"
         self.report(line)
@@ -147,58 +121,6 @@ class Threads:
     def _rounds(self) -> int:
         left = self.trainer.schedule.total_steps - self.trainer.step
         return max(1, min(3, left // 10))
-
-
-class Timed(NamedTuple):
-    """Numbers of threads that were tried."""
-
-    quickest: int
-    seconds: dict[int, float]  # of a step, by their number
-
-
-def quickest(step: Seconds, most: int, *, rounds: int) -> Timed:
-    """Times steps with 1 thread, 2, 4 and so on up to `most`, as long as more are clearly quicker.
-
-    A number that is clearly too many gets an estimate from its forward pass alone. Times are means, since it
-    is the mean that a training pays: threads that wait for one another are slow now and then.
-    """
-    take(1)
-    step(True)  # what is only done once
-    forward = step(False)
-    found = {1: fmean(step(True) for _ in range(rounds))}
-    number = 1
-    while number < most:
-        fewer, number = number, min(2 * number, most)
-        take(number)
-        slower = step(False) / forward
-        if slower > _HOPELESS:
-            found[number] = slower * found[1]
-        else:
-            found[number] = fmean(step(True) for _ in range(rounds))
-        if found[number] > _QUICKER * found[fewer]:
-            return Timed(fewer, found)
-    return Timed(number, found)
-
-
-# A step of the trainer's next batch, with a copy of its programs and random numbers of its own.
-def _step_of(trainer: Trainer) -> Seconds:
-    module = deepcopy(trainer.averaged.module).train()  # no gradients hang on it
-    for name, part in trainer.objective.named_modules():
-        if part in trainer.frozen:
-            module.get_submodule(name).eval()
-    batches = trainer.epoch_batches(trainer.epoch)
-    batch = batches[trainer.position % len(batches)]()
-
-    def seconds(whole: bool) -> float:
-        with seeded(0, trainer.device):
-            began = time.perf_counter()
-            loss = module(batch)
-            if whole and loss.requires_grad:
-                module.zero_grad()
-                loss.backward()
-            return time.perf_counter() - began
-
-    return seconds
 
 
 def _threads(number: int) -> str:

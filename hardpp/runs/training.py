@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hardpp.config import RunConfig
 from hardpp.data.atomic_files import remove_partial
 from hardpp.errors import Interrupted, UsageError
@@ -18,7 +20,8 @@ from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
 from hardpp.runs.stage import FIRST, Place, carry_over, check_stages, place_of, step_of
-from hardpp.runs.threads import Threads, put_back, stated
+from hardpp.runs.thread_timing import put_back
+from hardpp.runs.threads import AUTO, Threads, stated
 from hardpp.runs.trackers import Trackers, check_trackers
 from hardpp.runs.trainer import Trainer
 from hardpp.runs.training_messages import ending, introduction, kept, next_commands
@@ -105,9 +108,10 @@ def _train_all(
     if begun:
         newest, longer = _newest(config, folder, family, resume=resume, report=report)
         before = config.training.model_copy(update={length.name: length.before for length in longer})
-    stages = config.stages()
+    stages, most = config.stages(), torch.get_num_threads()
     place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
     for number in range(place.stage, len(stages)):
+        torch.set_num_threads(1 if config.threads == AUTO else most)
         given = newest is not None or number > 0  # its weights come from a checkpoint of this run
         session = Session(stages[number], report, restored=given, data=data, family=family)
         if newest is None and not number:
@@ -131,9 +135,8 @@ def _train_all(
         if first and not trainer.finished:
             for line in introduction(session, trainer):
                 report(line)
-        threads = Threads(session.config.threads, trainer, report)
-        if not trainer.finished:
-            threads.begin(None if newest is None else stated(newest.checkpoint.state))
+        threads = Threads(config.threads, trainer, report, most)
+        threads.begin(None if newest is None else stated(newest.checkpoint.state))
         trackers.begin(place.before + trainer.step)
         bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
         with Signals() as signals, bar as progress:

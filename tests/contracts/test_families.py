@@ -67,6 +67,7 @@ def test_what_a_run_folder_holds(trained: TinyRun) -> None:
 
 def test_the_summary_is_what_evaluate_says(trained: TinyRun) -> None:
     summary = json.loads((trained.folder / "summary.json").read_text())
+    assert summary.pop("evaluation") == "full"
     assert without_seconds(summary) == evaluated(trained.folder)
 
 
