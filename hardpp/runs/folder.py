@@ -15,6 +15,7 @@ from typing import Any
 
 import pyro
 import torch
+from torch import nn
 
 from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
@@ -23,6 +24,8 @@ from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
 from hardpp.runs.run_files import (
+    changed_classes,
+    codes,
     named_code,
     own_guides,
     read_config,
@@ -45,7 +48,7 @@ _WRITTEN = ("checkpoints", "metrics.jsonl", *_RESULTS)
 _BEGUN = {LOCK, "versions.json", "data.json"}
 
 
-def create(folder: Path, config: RunConfig, description: Description) -> None:
+def create(folder: Path, config: RunConfig, description: Description, own_guides: OwnGuides = NONE) -> None:
     """Makes a run folder, in place of an older run if there is one, and writes what it was made of.
 
     Of an older run goes what hardpp wrote; whatever else lies in its folder stays.
@@ -58,7 +61,8 @@ def create(folder: Path, config: RunConfig, description: Description) -> None:
     for name in _WRITTEN:
         remove(folder / name)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "versions.json", versions())
+    classes = codes(config, own_guides)
+    write_json(folder / "versions.json", {**versions(), **({"classes": classes} if classes else {})})
     write_description(folder, description)
     # Last and whole, since this file makes the folder a run.
     write_file(folder / "config.toml", to_toml(config).encode())
@@ -103,7 +107,7 @@ def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = N
     Where it runs (device, threads) may change.
 
     Raises:
-        UsageError: it was; the message names the first key that differs.
+        UsageError: it was; the message names the first key that differs, or a class whose code does.
         CheckpointError: the folder's configuration is not one of ours.
     """
     began_with = read_config(folder, named_code(dict(config)), own_guides)
@@ -114,6 +118,9 @@ def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = N
     if difference := differing(before, now):
         what = f"{folder} holds a run with another configuration ({difference})"
         raise UsageError(what, "give another --out, or --force")
+    if changed := changed_classes(folder, config, own_guides):
+        what = f"the class {changed[0]} has changed since {folder} was begun"
+        raise UsageError(what, "give another --out, or --force; or undo the change, to go on")
 
 
 def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> str:
@@ -154,6 +161,7 @@ def open_run(
         report: told of each checkpoint that is passed over, and why.
 
     Raises:
+        UsageError: `guide` is given, and the run's is one of ours.
         CheckpointError: the folder is no run, its checkpoint is damaged or missing, or it names classes to
             import and is not trusted.
     """
@@ -162,6 +170,8 @@ def open_run(
         raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
     config = read_config(folder, None if trust is True else list(trust or []), guide)
     family = catalogue.family(config.model, own_guides(dict(config), guide))
+    if isinstance(guide, type | nn.Module) and config.guide in family.guides:
+        raise UsageError(f"guide= stands for a class that {folder} names, and its guide is {config.guide!r}")
     description = read_description(folder, family.description)
     best, stages = checkpoint.best(folder, report), config.stages()
     place = place_of(best.checkpoint, len(stages), best.folder)
@@ -181,6 +191,8 @@ def open_run(
     except RuntimeError as error:
         what = f"{best.folder} does not fit its run's configuration"
         raise CheckpointError(f"{what} ({mismatch(error)})") from error
+    for name in changed_classes(folder, config, family.own_guides):
+        report(f"{folder}: the class {name} has changed since the run was begun")
     step = step_of(best.checkpoint, place, best.folder)
     programs = Programs(*(program.eval().to(where) for program in programs))
     run: OpenedRun = family.run(folder, family, config, description, programs, objective, where, step)

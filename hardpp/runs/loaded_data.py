@@ -36,11 +36,14 @@ class LoadedData:
         """What a run would keep of them: vocabularies, sizes, a fingerprint."""
         return self.family.describe(self.data)
 
+    def check_model(self, name: str) -> None:
+        """Refuses, by a UsageError, another model than they were read for."""
+        if name != self.model:
+            what = f"the data were loaded for model {self.model!r}, and the run's is {name!r}"
+            raise UsageError(what, f"give model={self.model!r}, or load_data(..., model={name!r})")
+
     def check(self, config: RunConfig) -> None:
-        """Refuses, by a UsageError, a run of another model, or one that would have read them otherwise."""
-        if config.model != self.model:
-            what = f"the data were loaded for model {self.model!r}, and the run's is {config.model!r}"
-            raise UsageError(what, f"give model={self.model!r}, or load_data(..., model={config.model!r})")
+        """Refuses, by a UsageError, a run that would have read them otherwise."""
         read, wanted = (which.model_dump() for which in (self.config, config.data))
         if difference := differing(read, wanted, "data."):
             what = f"the data were not loaded as the run wants them ({difference})"

@@ -97,6 +97,8 @@ def train(
             raise UsageError(f"{key} is a name or a class, not {given!r}")
     loaded = data if isinstance(data, LoadedData) else None
     read = {} if loaded is None else {"data": loaded.config.model_dump(exclude_none=True)}
+    if loaded is not None:
+        loaded.check_model(_plain(model))
     later = [stage.get("guide") for stage in then or () if isinstance(stage, Mapping)]
     own = {name_of(each): each for each in (guide, *later) if isinstance(each, type | nn.Module)}
     config = configuration(

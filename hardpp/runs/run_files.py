@@ -24,6 +24,7 @@ from hardpp.tasks.configuration import stored
 from hardpp.tasks.family import Description
 from hardpp.tasks.named_classes import (
     NotImportable,
+    code_of,
     import_class,
     is_foreign,
     is_there,
@@ -55,6 +56,20 @@ def named_code(tables: Mapping[str, Any]) -> dict[str, str]:
     return {name: what for name, what in names if isinstance(name, str) and is_foreign(name)}
 
 
+def codes(config: RunConfig, own: OwnGuides) -> dict[str, str]:
+    """A hash of the code of each class of the user's own that a run names, so that a change can be told."""
+    names = [(getattr(stage, key), key) for stage in config.stages() for key in NAMES]
+    classes = {name: own.get(name) or import_class(what, name) for name, what in names if is_foreign(name)}
+    return {name: code_of(each if isinstance(each, type) else type(each)) for name, each in classes.items()}
+
+
+def changed_classes(folder: Path, config: RunConfig, own: OwnGuides) -> list[str]:
+    """The names of classes of the user's own whose code is not what it was when the run was begun."""
+    began_with = read_json(folder / "versions.json").get("classes")
+    before = began_with if isinstance(began_with, dict) else {}
+    return [name for name, code in codes(config, own).items() if code != before.get(name, code)]
+
+
 def read_config(
     folder: Path, trusted: Collection[str] | None, guide: Given | OwnGuides | None = None
 ) -> RunConfig:
@@ -81,20 +96,15 @@ def read_config(
         by = ""
         with suppress(CheckpointError):
             by = f", it says, by hardpp {read_json(folder / 'versions.json')['hardpp']}"
-        hint = f"was it edited, or written by another version{by}?"
+        hint = f"was it edited, or written by another version{by}, or is a package of its names missing?"
         raise CheckpointError(f"{place}{error}", error.hint or hint) from error
 
 
 def own_guides(tables: Mapping[str, Any], guide: Given | OwnGuides | None) -> OwnGuides:
-    """Classes and guides by the names that a run has for them; a UsageError if its own guide is no class."""
+    """Classes and guides by the names that a run has for them."""
     if guide is None or isinstance(guide, Mapping):
         return guide or {}
-    name = str(tables.get("guide"))
-    if ":" not in name:
-        raise UsageError(
-            f"guide= stands for a class that the run names, and its guide is {name!r}", "leave it out"
-        )
-    return {name: guide}
+    return {str(tables.get("guide")): guide}
 
 
 # Refuses, before anything is imported, classes that are not trusted, and then those that cannot be had.

@@ -72,7 +72,7 @@ def run_in_folder(
             if first and begun:
                 check_same_data(folder, session.description)
             elif first:
-                create(folder, config, session.description)
+                create(folder, config, session.description, session.family.own_guides)
             if newest is None and number:
                 place = _begin(session, stages, number, folder, report)
             trainer = _trainer(session, folder, newest, report)

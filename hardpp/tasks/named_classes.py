@@ -5,9 +5,14 @@ path for it, so that it shadows nothing. Entry points are imported when they are
 listed; one that is broken hurts no other.
 """
 
+import ast
+import hashlib
 import importlib
+import inspect
 import pkgutil
 import sys
+import sysconfig
+import textwrap
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -59,7 +64,9 @@ def nameless(name: str) -> str:
 
 def lookup_places() -> str:
     """Where modules are looked for, in words."""
-    path = ", ".join(place for place in sys.path if place and place != str(Path.cwd()))
+    library = Path(sysconfig.get_path("stdlib"))
+    theirs = {"", str(Path.cwd()), str(library), str(library / "lib-dynload")}
+    path = ", ".join(place for place in sys.path if place not in theirs and not place.endswith(".zip"))
     return f"looked for in the working folder {Path.cwd()} and on Python's path ({path})"
 
 
@@ -92,7 +99,7 @@ def import_class(kind: str, name: str, whose: str = "") -> Any:
     except (Exception, SystemExit) as error:  # whatever somebody else's module does when it is imported
         what = f"{told} cannot be imported ({type(error).__name__}: {error}{_place(error)})"
         missing = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-        near = nearest(module, _modules_here()) if missing else ""
+        near = nearest(module.partition(".")[0], _modules_here()) if missing else ""
         raise NotImportable(what + near, lookup_places() if missing else "") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
@@ -102,6 +109,15 @@ def import_class(kind: str, name: str, whose: str = "") -> Any:
             raise NotImportable(f"{told} cannot be imported: {there}{nearest(part, names)}")
         found = getattr(found, part)
     return found
+
+
+def code_of(kind: type) -> str:
+    """SHA-256 of a class's code without comments and layout; "" where its source cannot be had."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError, SyntaxError):
+        return ""
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def plugins(kind: str) -> dict[str, EntryPoint]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardpp.config import RunConfig
 from hardpp.data.atomic_files import PARTIAL, replacing_folder, write_errors
-from hardpp.errors import CheckpointError, UsageError, mended
+from hardpp.errors import CheckpointError, ResourceError, UsageError, mended
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,7 +42,8 @@ class RunRecord:
     def history(self) -> DataFrame:
         """The metrics of training as a pandas frame: a row for each line of metrics.jsonl, by step.
 
-        Rows of the training and the dev part have a `split` of "train" or "dev"; bounds are in nats a symbol.
+        Rows of the training and the dev part have a `split` of "train" or "dev"; bounds are in nats a symbol,
+        and `time` is UTC, as text. `history.groupby("split").bound.plot(legend=True)` draws both curves.
 
         Raises:
             CheckpointError: the file is missing, or a line of it is not one that hardpp writes.
@@ -66,8 +67,8 @@ class RunRecord:
         frame = DataFrame(rows, columns=None if rows else ["step", "split", "epoch", "bound", "time"])
         if "step" not in frame:
             raise CheckpointError(f"{file} is not a file that hardpp writes: its lines have no step")
-        if "time" in frame:
-            frame["time"] = to_datetime(frame["time"], unit="s")
+        if "time" in frame:  # as text: numbers or dates would dwarf all else in `history.plot()`
+            frame["time"] = to_datetime(frame["time"], unit="s").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
         return frame.set_index("step")
 
     @mended()
@@ -89,5 +90,8 @@ class RunRecord:
             occupied()
         left_out = shutil.ignore_patterns(f"{PARTIAL}*", "*.lock")
         with write_errors(path), replacing_folder(path, unless=occupied) as folder:
-            shutil.copytree(self.path, folder, ignore=left_out, dirs_exist_ok=True)
+            try:
+                shutil.copytree(self.path, folder, ignore=left_out, dirs_exist_ok=True)
+            except shutil.Error as error:  # a list of all files that it could not copy
+                raise ResourceError(f"{path} cannot be written: {error.args[0][0][-1]}") from error
         return path

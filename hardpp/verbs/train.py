@@ -60,10 +60,10 @@ def train(
     far and another objective (and guide=, optimiser.*, training.*, network.* of its own); --set
     stage.NAME.KEY=VALUE is for one stage, and --set stages=NAME,... runs some only.
 
-    Names of model, guide and objective also stand for classes of your own, package.module:Class (mine:Diagonal
-    is the class Diagonal of mine.py in the working folder), or for entry points of packages that you have
-    installed. A guide's class says by for_model(cls, parts, description) how it is made for a model; one whose
-    constructor needs no arguments may leave that out. CONTRIBUTING.md has the whole of it.
+    Model, guide and objective are also classes of your own, package.module:Class (mine:Diagonal is the class
+    Diagonal of a module in the working folder), or entry points of installed packages. The class of a guide
+    says by for_model(cls, parts, description) how it is made for a model; one whose constructor needs no
+    arguments may leave that out. CONTRIBUTING.md has the whole of it.
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder
