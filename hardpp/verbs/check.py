@@ -50,7 +50,7 @@ def guide(guide: str, model: str, sets: tuple[str, ...], style: str) -> None:
 @click.argument("objective")
 @style_option("table", "json", "csv")
 def objective(objective: str, style: str) -> None:
-    """Look over an OBJECTIVE, package.module:Class or a name: is it what it declares to be, exactly?"""
+    """Look over an OBJECTIVE, package.module:Class or a name: its mean, gradient, masks and scales."""
     from hardpp.tasks.doctor.objective import check_objective
 
     _show(check_objective(objective), style)
