@@ -2,15 +2,16 @@
 
 The verbs of the command line and the Python face call exactly these methods, which return data and print
 nothing. `items` are what `select` gives; where they are left out, those of the run's test part are taken.
+One question has one answer: what is drawn is drawn as `hardpp.tasks.sampling` says.
 Memory and disk that ran out are a ResourceError.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
 
 import torch
 
@@ -20,6 +21,8 @@ from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.posterior_run import PosteriorRun
+from hardpp.tasks.sampling import DEFAULT, Sampling, SamplingOptions
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from matplotlib.figure import Figure
@@ -40,7 +43,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(ABC):
+class OpenedRun(PosteriorRun):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -55,6 +58,7 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+    sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
 
     def __repr__(self) -> str:
         """One line, as notebooks print it: a run holds all of its data."""
@@ -112,50 +116,24 @@ class OpenedRun(ABC):
         return self._read_inputs(Path(path))
 
     @mended()
-    def posterior(
-        self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
-    ) -> DataTree:
-        """Draws of the guide (so many for each item) and marginals, with the data's own names, for ArviZ.
-
-        The exact posterior is added where there is one, unless `exact` is False.
-        """
-        check_number("draws", draws, 1)
-        check_number("seed", seed, 0)
-        return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
-
-    @mended()
-    def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
-        """Lines that say which source position, region, time or place goes with each output.
-
-        Args:
-            items: what `select` gave.
-            of: whose alignment: "posterior" (exact), "guide", or "prior" (before the output is seen).
-            form: one of the family's `alignment_forms` that is lines.
-        """
-        self._check_form(form, of, files=False)
-        return list(self._align(self._items(items), of, form))
-
-    @mended()
-    def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
-        """The same as files, one for every item: name -> text."""
-        self._check_form(form, of, files=True)
-        return dict(self._align_files(self._items(items), of, form))
-
-    @mended()
-    def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
+    def plot(
+        self, *names: str, items: Any = None, count: int = 4, **sampling: Unpack[SamplingOptions]
+    ) -> dict[str, Figure]:
         """Figures of the run's attention, by names that can be a file's.
 
         `names` are those of the items to draw, as the data have them, searched for among `items`; without
-        names the first `count` are drawn.
+        names the first `count` are drawn. `sampling` is that of `align`.
         """
         check_number("count", count, 1)
-        return dict(self._plot(self._items(items), count, names))
+        return dict(self.asked(**sampling)._plot(self._items(items), count, names))
 
     @mended()
-    def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
+    def animate(
+        self, *names: str, items: Any = None, count: int = 4, **sampling: Unpack[SamplingOptions]
+    ) -> dict[str, Sequence[Figure]]:
         """The same as frames of moving pictures, of models that look at one thing after the other."""
         check_number("count", count, 1)
-        return dict(self._animate(self._items(items), count, names))
+        return dict(self.asked(**sampling)._animate(self._items(items), count, names))
 
     @mended()
     def compare_gradients(
@@ -202,7 +180,8 @@ class OpenedRun(ABC):
     def provenance(self) -> dict[str, Any]:
         """What a file that is made from the run says of it."""
         names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
-        return {**names, "step": self.step, "training_seed": self.config.seed}
+        about = {"run": self.path.name, "data": self.description.fingerprint}
+        return {**names, **about, "step": self.step, "training_seed": self.config.seed}
 
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:
@@ -211,13 +190,6 @@ class OpenedRun(ABC):
 
     def _items(self, items: Any) -> Any:
         return self.select() if items is None else check_items(items, self.selection, self.item)
-
-    def _check_form(self, form: str, of: str, *, files: bool) -> None:
-        check_word("of", of, ("posterior", "guide", "prior"))
-        forms = self.family.alignment_forms
-        if form not in [*forms] or forms[form].files != files:
-            what = f"model {self.family.name} has no alignments in the form {form!r}"
-            raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
 
     # What each family answers; options are of its schema of decoding.
     @abstractmethod
@@ -229,21 +201,14 @@ class OpenedRun(ABC):
     @abstractmethod
     def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
     @abstractmethod
-    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
-    @abstractmethod
-    def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
-    @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
+    # And only if it declares `inputs`, or looks at one thing at a time.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
     def _from_texts(self, texts: Sequence[str]) -> Any:
         raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")
-
-    def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
-        raise NotImplementedError
 
     def _animate(self, items: Any, count: int, names: Sequence[str]) -> Animations:
         what = f"model {self.family.name} does not look at one thing after the other: nothing moves"

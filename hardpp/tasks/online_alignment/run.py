@@ -14,16 +14,17 @@ from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
-from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import datum_stream
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
-from hardpp.tasks.online_alignment.data import SpeechDescription, batches
-from hardpp.tasks.online_alignment.emission_times import TokenTimes, token_frames, token_times
+from hardpp.tasks.online_alignment.data import SpeechDescription
+from hardpp.tasks.online_alignment.emission_times import token_frames, token_times
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.sampling import AVERAGED
 from hardpp.types import SequenceBatch
 
 
@@ -32,6 +33,11 @@ class OnlineAlignmentRun(OpenedRun):
 
     description: SpeechDescription
     item = Utterance
+
+    @property
+    def approximation(self) -> str | None:
+        """Sums over alignments are exact, in the forms that have them."""
+        return AVERAGED if "marginal" in self.family.lacks(self.network) else None
 
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
@@ -90,17 +96,19 @@ class OnlineAlignmentRun(OpenedRun):
         seconds = self.description.frame_seconds
         starts = [[f"{frame * seconds:.3f}" for frame in range(utterance.length)] for utterance in items]
         names, targets = [utterance.name for utterance in items], [utterance.tokens for utterance in items]
-        exact = exact and self.network.form == "transducer"
+        alone = (([index], self._batch([utterance])) for index, utterance in enumerate(items))
+        options: Any = {"site": sites.DECISIONS, "observed": sites.SYMBOL, "draws": draws}
         return sample_posterior(
-            partial(draw_emissions, *self.programs, site=sites.DECISIONS, draws=draws, exact=exact),
-            batches(self, items),
+            partial(draw_emissions, *self.programs, exact=exact and self.approximation is None, **options),
+            alone,
             Sentences(names, starts, targets, END),
             seed=seed,
+            streams=lambda number, batch: datum_stream(batch),
             attributes={**self.provenance, "frame_seconds": seconds},
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = self._times(items, of)  # first, as it may refuse
+        times_of_items = token_times(self, items, of)  # first, as it may refuse
         if form == "tsv":
             yield "\t".join(("utterance", "token", "seconds", "low", "high", "probability"))
         for utterance, times in zip(items, times_of_items, strict=True):
@@ -114,7 +122,7 @@ class OnlineAlignmentRun(OpenedRun):
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
         plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in item.name) for item in items)
-        names, times_of_items = distinct(list(plain)), self._times(items, of)
+        names, times_of_items = distinct(list(plain)), token_times(self, items, of)
         frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
             segments, lasts = times.segments(utterance.tokens), utterance.length * frame_seconds
@@ -135,8 +143,7 @@ class OnlineAlignmentRun(OpenedRun):
         views = ("guide", "posterior") if guided else ("posterior",)
         for index in named_items(utterance_names, names, count, "utterances"):
             utterance, batch = items[index], self.batch([items[index]])
-            with seeded(self.config.seed, self.device):
-                panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
+            panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
             figure = emission_figure(
                 panels,
                 (*utterance.tokens, END),
@@ -146,7 +153,3 @@ class OnlineAlignmentRun(OpenedRun):
                 title=utterance.name,
             )
             yield files[index], figure
-
-    def _times(self, items: Sequence[Utterance], view: str) -> list[TokenTimes]:
-        with seeded(self.config.seed, self.device):  # asked again, it says the same
-            return token_times(self, items, view)
