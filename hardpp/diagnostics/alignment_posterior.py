@@ -102,13 +102,17 @@ class Sentences(NamedTuple):
         attention["marginal"].attrs["weights"] = "per step" if stepwise else "per sentence"
         attention["guide"].attrs["from"] = "the draws" if draws[0].guide_drawn else "its distribution"
         known = join("log_marginal", every) if exact else None
-        target, anew = (join(name, step_mask, FILL).astype(np.int32) for name in ("target", "replicated"))
+        target = join("target", step_mask, FILL).astype(np.int32)
+        predicted = {}
+        if draws[0].replicated is not None:
+            anew = join("replicated", step_mask, FILL).astype(np.int32)
+            predicted["target"] = xr.Variable((*by_draw, "step"), anew[None], fill)
         return {
             "posterior": {"alignment": xr.Variable((*by_draw, "step"), alignment[None], fill)},
             "sample_stats": statistics,
             "attention": attention,
             "log_likelihood": {"target": log_likelihood("sentence", known, log_p - log_q)},
-            "posterior_predictive": {"target": xr.Variable((*by_draw, "step"), anew[None], fill)},
+            "posterior_predictive": predicted,
             "observed_data": {"target": xr.Variable(by_step, target, fill)},
             "constant_data": {
                 "source_length": xr.Variable("sentence", source_mask.sum(-1)),

@@ -101,6 +101,7 @@ def _alone(group: xr.Dataset, datum: str, place: int, lengths: dict[str, int], *
 def _labels(tokens: Sequence[str]) -> np.ndarray[Any, Any]:
     counts = Counter(tokens)
     labels = [
-        token if counts[token] == 1 else f"{token} {place}" for place, token in enumerate(tokens, start=1)
+        token if counts[token] == 1 else f"{token} {place}".strip()
+        for place, token in enumerate(tokens, start=1)
     ]
     return np.array(labels, dtype=str)

@@ -55,15 +55,10 @@ def weight_statistics(
 
     The word of every datum is `trust`, whose attributes hold the rule.
     """
-    K = len(log_weight)
-    firsts = equal_draws(drawn)
+    K, firsts = len(log_weight), equal_draws(drawn)
+    ess, once = effective_sample_size(log_weight), weight_drawn_once(log_weight, firsts)
     # Equal draws weigh the same, whatever rounding made of it.
-    log_weight = np.take_along_axis(log_weight, firsts, 0)
-    ess, once, shape = (
-        effective_sample_size(log_weight),
-        weight_drawn_once(log_weight, firsts),
-        pareto_k(log_weight),
-    )
+    shape = pareto_k(np.take_along_axis(log_weight, firsts, 0))
     limit = pareto_limit(K)
     words = np.full(log_weight.shape[1], "good", dtype="<U19")
     words[np.where(np.isfinite(shape), False, once > _MOST_UNSEEN)] = "unseen values"
@@ -79,7 +74,7 @@ def weight_statistics(
         "log_weight": xr.Variable(("chain", "draw", dim), log_weight[None], {"units": "nats"}),
         "ess": xr.Variable(("chain", dim), ess[None], {"units": "draws"}),
         "weight_drawn_once": xr.Variable(("chain", dim), once[None], {"units": "probability"}),
-        "trust": xr.Variable(("chain", dim), words[None], about),
+        "trust": xr.Variable(("chain", dim), np.array([words.tolist()]), about),
     }
     if K >= FEWEST_DRAWS:
         statistics["pareto_k"] = xr.Variable(("chain", dim), shape[None], {"where": _NO_TAIL})

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hardpp.errors import UsageError, mended
-from hardpp.tasks.arguments import check_word
+from hardpp.tasks.arguments import check_number, check_word
 from hardpp.tasks.family import Family
-from hardpp.tasks.sampling import Sampling, SamplingOptions, sampling_of
+from hardpp.tasks.sampling import DEFAULT, Sampling, SamplingOptions
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from xarray import DataTree
@@ -76,10 +76,14 @@ class PosteriorRun(ABC):
         what = self.approximation
         return None if what is None else what.format(**self.asked(**sampling).sampling._asdict())
 
-    def asked(self, **sampling: Unpack[SamplingOptions]) -> Self:
+    def asked(self, draws: int = DEFAULT.draws, seed: int | None = None) -> Self:
         """The run as it answers with so many draws, and with this seed or that of its decoding."""
+        check_number("draws", draws, 1)
+        check_number("seed", seed, 0, optional=True)
+        if seed is None:
+            seed = self.decoding({}).model_dump().get("seed", DEFAULT.seed)
         run: Any = self  # a dataclass, as all opened runs are
-        asked: Self = replace(run, sampling=sampling_of(self.decoding({}), **sampling))
+        asked: Self = replace(run, sampling=Sampling(int(draws), int(seed)))
         return asked
 
     def _check_form(self, form: str, of: str, *, files: bool) -> None:
