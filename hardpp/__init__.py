@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:  # what type checkers see of the names below, each imported when it is first asked for
+    from hardpp.diagnostics.posterior_file import read_posterior as read_posterior
     from hardpp.runs.folder import open_run as open_run
     from hardpp.runs.new_run import load_data as load_data
     from hardpp.runs.new_run import train as train
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # what type checkers see of the names below, each imported wh
 __version__ = "0.1.0"
 
 _FACE = {
+    "diagnostics.posterior_file": ["read_posterior"],
     "runs.folder": ["open_run"],
     "runs.new_run": ["load_data", "train"],
     "tasks.listing": ["list_data", "list_guides", "list_models", "list_objectives"],

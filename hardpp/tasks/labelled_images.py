@@ -45,6 +45,10 @@ class SelectedImages(NamedTuple):
         names = [self.names[row] for row in indices]
         return self._replace(indices=[self.indices[row] for row in indices], names=names)
 
+    def stream(self, row: int, batch: Any = None) -> int:
+        """Which stream of random numbers is that of the image of a row, whichever others there are."""
+        return self.indices[row]
+
     def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
         """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
 

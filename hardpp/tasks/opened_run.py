@@ -2,11 +2,12 @@
 
 The verbs of the command line and the Python face call exactly these methods, which return data and print
 nothing. `items` are what `select` gives; where they are left out, those of the run's test part are taken.
+One question has one answer: what is drawn is drawn as `hardpp.tasks.sampling` says.
 Memory and disk that ran out are a ResourceError.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ from hardpp.tasks.family import Family, Programs
 from hardpp.tasks.item_lists import some
 from hardpp.tasks.pictures import PicturedRun
 from hardpp.tasks.run_record import RunRecord
+from hardpp.tasks.sampling import DEFAULT, Sampling
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from xarray import DataTree as DataTree
@@ -57,6 +59,7 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
     step: int
     data: Any = None  # the run's own data, where they are loaded already
     watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
+    sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
 
     def select(
         self,
@@ -113,35 +116,6 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
         return self._read_inputs(Path(path))
 
     @mended()
-    def posterior(
-        self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
-    ) -> DataTree:
-        """Draws of the guide (so many for each item) and marginals, with the data's own names, for ArviZ.
-
-        The exact posterior is added where there is one, unless `exact` is False.
-        """
-        check_number("draws", draws, 1)
-        check_number("seed", seed, 0)
-        return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
-
-    @mended()
-    def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
-        """Lines that say which source position, region, time or place goes with each output.
-
-        Args:
-            items: what `select` gave.
-            of: whose alignment: "posterior" (exact), "guide", or "prior" (before the output is seen).
-            form: one of the family's `alignment_forms` that is lines.
-        """
-        self._check_form(form, of, files=False)
-        return list(self._align(self._items(items), of, form))
-
-    @mended()
-    def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
-        """The same as files, one for every item: name -> text."""
-        self._check_form(form, of, files=True)
-        return dict(self._align_files(self._items(items), of, form))
-
     @mended()
     def compare_gradients(
         self,
@@ -193,13 +167,6 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
     def _items(self, items: Any) -> Any:
         return self.select() if items is None else check_items(items, self.selection, self.item)
 
-    def _check_form(self, form: str, of: str, *, files: bool) -> None:
-        check_word("of", of, ("posterior", "guide", "prior"))
-        forms = self.family.alignment_forms
-        if form not in [*forms] or forms[form].files != files:
-            what = f"model {self.family.name} has no alignments in the form {form!r}"
-            raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
-
     # What each family answers; options are of its schema of decoding.
     @abstractmethod
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> Any: ...
@@ -210,16 +177,10 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
     @abstractmethod
     def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
     @abstractmethod
-    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
-    @abstractmethod
-    def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
 
-    # And only if it declares `inputs`, or a form of files.
+    # And only if it declares `inputs`.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
     def _from_texts(self, texts: Sequence[str]) -> Any:
         raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")
-
-    def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
-        raise NotImplementedError

@@ -3,12 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hardpp.errors import UsageError, mended
 from hardpp.tasks.arguments import check_number, check_word, named_items
 from hardpp.tasks.plots import Plots
+from hardpp.tasks.posterior_run import PosteriorRun
 from hardpp.tasks.ranking import RankedRun
+from hardpp.tasks.sampling import SamplingOptions
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from matplotlib.figure import Figure
@@ -20,14 +22,21 @@ Animations = Iterator[tuple[str, Sequence[Figure]]]  # the same of frames
 ORDERS = ("uncertain", "first")
 
 
-class PicturedRun(RankedRun):
+class PicturedRun(RankedRun, PosteriorRun):
     """A run whose attention can be drawn."""
 
     path: Path
     step: int
 
     @mended()
-    def plot(self, *names: Any, items: Any = None, count: int = 4, order: str = "uncertain") -> Plots:
+    def plot(
+        self,
+        *names: Any,
+        items: Any = None,
+        count: int = 4,
+        order: str = "uncertain",
+        **sampling: Unpack[SamplingOptions],
+    ) -> Plots:
         """Figures of the run's attention, by names that can be a file's; a notebook shows them.
 
         Args:
@@ -37,10 +46,12 @@ class PicturedRun(RankedRun):
             count: how many are drawn where none are named.
             order: which: those that the run is least certain of, by its `uncertainty`, among the first
                 `hardpp.tasks.ranking.CONSIDERED`; or the "first".
+            sampling: that of `align`.
         """
         if names and items is None and not isinstance(names[0], str):
             items, names = names[0], names[1:]
-        return self.figures_of(*self._drawn_items(names, items, count, order))
+        asked = self.asked(**sampling)
+        return asked.figures_of(*asked._drawn_items(names, items, count, order))
 
     @mended()
     def figures_of(self, items: Any, indices: Sequence[int]) -> Plots:
@@ -49,11 +60,17 @@ class PicturedRun(RankedRun):
 
     @mended()
     def animate(
-        self, *names: str, items: Any = None, count: int = 4, order: str = "uncertain"
+        self,
+        *names: str,
+        items: Any = None,
+        count: int = 4,
+        order: str = "uncertain",
+        **sampling: Unpack[SamplingOptions],
     ) -> dict[str, Sequence[Figure]]:
         """The same as frames of moving pictures, of models that look at one thing after the other."""
-        items, indices = self._drawn_items(names, items, count, order)
-        return dict(self._animate(items, indices))
+        asked = self.asked(**sampling)
+        items, indices = asked._drawn_items(names, items, count, order)
+        return dict(asked._animate(items, indices))
 
     def chosen(self, items: Any, names: Sequence[str], count: int, order: str) -> list[int]:
         """Indices of the items of these names; of so many, "uncertain" or "first", if none are named."""

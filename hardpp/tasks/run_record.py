@@ -22,13 +22,14 @@ class RunRecord:
     path: Path
     config: RunConfig
     step: int
+    description: Any
 
     def __repr__(self) -> str:
         """One line, as notebooks print it: a run holds all of its data."""
         return f"<run {self.path}: {self.config.model}, {self.config.guide} guide, {self.config.objective}>"
 
     def _repr_html_(self) -> str:
-        rows = {"run": self.path, **self.provenance, "data": self.config.data.name}
+        rows = {**self.provenance, "run": self.path, "data": self.config.data.name}
         cells = (f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in rows.items())
         return f"<table>{''.join(cells)}</table>"
 
@@ -36,7 +37,8 @@ class RunRecord:
     def provenance(self) -> dict[str, Any]:
         """What a file that is made from the run says of it."""
         names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
-        return {**names, "step": self.step, "training_seed": self.config.seed}
+        about = {"run": self.path.name, "data": self.description.fingerprint}
+        return {**names, **about, "step": self.step, "training_seed": self.config.seed}
 
     @property
     def history(self) -> DataFrame:

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import AlignmentCommand
-from hardpp.verbs.options import PATH, choice_option, opened_backward, read_options
+from hardpp.verbs.options import PATH, choice_option, opened_backward, read_options, sampling_options
 from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
@@ -17,7 +18,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
 @choice_option(
     "--of",
     words=["posterior", "guide", "prior"],
-    help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
+    help="Whose: the posterior, the guide, or the model before it sees the symbol.",
 )
 @click.option(
     "--both-ways",
@@ -33,6 +34,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
     type=PATH,
     help="File to write [standard output]; of a form with a file for every datum, the folder for them.",
 )
+@sampling_options
 @click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")
 def align(
     run: Any,
@@ -43,15 +45,20 @@ def align(
     method: str,
     out: Path | None,
     force: bool,
+    **sampling: Any,
 ) -> None:
     """Print the best source position of every output symbol, or links of words.
 
-    Where no exact posterior can be computed, one draw of the guide, picked by its importance weight, stands
-    for it (decoding.particles says how many are drawn).
+    The posterior is exact where it can be computed. Elsewhere draws of the guide stand for it: their average
+    by importance weights (online-alignment), or one of them, picked by its weight (glimpse, saccader,
+    masked-image); a message says so. They are those of `hardpp posterior` with the same --draws and --seed,
+    which says how far they can be trusted.
     """
     from hardpp.data.atomic_files import write_file
 
     form = run.family.alignment_forms.get(style)
+    if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
+        report(f"posterior: {what}")
     if backward is not None:
         if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
@@ -60,8 +67,8 @@ def align(
     elif form is not None and form.files:
         if out is None:
             raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
-        for name, text in run.align_files(items, of=of, form=style).items():
+        for name, text in run.align_files(items, of=of, form=style, **sampling).items():
             write_file(out / name, text.encode(), force=force)
         click.echo(out, err=True)
     else:
-        write_lines(lambda: run.align(items, of=of, form=style), out, force)
+        write_lines(lambda: run.align(items, of=of, form=style, **sampling), out, force)

@@ -19,7 +19,7 @@ from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, lo
 from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
-from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
+from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.calibration import Choices, Simulated
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
@@ -83,7 +83,9 @@ class AlignmentRun(OpenedRun):
         names, targets = distinct(self._names(items)), [pair.target for pair in items]
         labels = Sentences(names, [_positions(pair) for pair in items], targets, END)
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
-        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
+        draw = partial(draw, observed=sites.SYMBOL)
+        asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
+        return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":

@@ -14,19 +14,16 @@ from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
-from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.attention import mean_entropies
+from hardpp.tasks.attention import datum_stream, mean_entropies
 from hardpp.tasks.family import has_own_parameters
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
-from hardpp.tasks.online_alignment.data import SpeechDescription, batches
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import (
-    TokenTimes,
     frames_of_items,
-    sampled,
     token_frames,
     token_times,
     view_name,
@@ -34,6 +31,7 @@ from hardpp.tasks.online_alignment.emission_times import (
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.pictures import Figures
+from hardpp.tasks.sampling import AVERAGED
 from hardpp.types import SequenceBatch
 
 
@@ -44,7 +42,12 @@ class OnlineAlignmentRun(OpenedRun):
     item = Utterance
     kind = "utterances"
     error = "edits a token"
-    uncertainty = "entropy of the frame of a token, nats: exact posterior, or 32 draws of the guide"
+    uncertainty = "entropy of the frame of a token, nats: exact posterior, or draws of the guide"
+
+    @property
+    def approximation(self) -> str | None:
+        """Sums over alignments are exact, in the forms that have them."""
+        return AVERAGED if "marginal" in self.family.lacks(self.network) else None
 
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
@@ -103,17 +106,19 @@ class OnlineAlignmentRun(OpenedRun):
         seconds = self.description.frame_seconds
         starts = [[f"{frame * seconds:.3f}" for frame in range(utterance.length)] for utterance in items]
         names, targets = [utterance.name for utterance in items], [utterance.tokens for utterance in items]
-        exact = exact and self.network.form == "transducer"
+        alone = (([index], self._batch([utterance])) for index, utterance in enumerate(items))
+        options: Any = {"site": sites.DECISIONS, "observed": sites.SYMBOL, "draws": draws}
         return sample_posterior(
-            partial(draw_emissions, *self.programs, site=sites.DECISIONS, draws=draws, exact=exact),
-            batches(self, items),
+            partial(draw_emissions, *self.programs, exact=exact and self.approximation is None, **options),
+            alone,
             Sentences(names, starts, targets, END),
             seed=seed,
+            streams=lambda number, batch: datum_stream(batch),
             attributes={**self.provenance, "frame_seconds": seconds},
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = self._times(items, of)  # first, as it may refuse
+        times_of_items = token_times(self, items, of)  # first, as it may refuse
         if form == "tsv":
             yield "\t".join(("utterance", "token", "seconds", "low", "high", "probability"))
         for utterance, times in zip(items, times_of_items, strict=True):
@@ -127,7 +132,7 @@ class OnlineAlignmentRun(OpenedRun):
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
         plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in item.name) for item in items)
-        names, times_of_items = distinct(list(plain)), self._times(items, of)
+        names, times_of_items = distinct(list(plain)), token_times(self, items, of)
         frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
             segments, lasts = times.segments(utterance.tokens), utterance.length * frame_seconds
@@ -149,10 +154,9 @@ class OnlineAlignmentRun(OpenedRun):
             views = {"guide": view_name(self, "guide"), **views}
         for index in indices:
             utterance, batch = items[index], self.batch([items[index]])
-            with seeded(self.config.seed, self.device):
-                panels = [
-                    (name, token_frames(self, batch, view)[0].cpu().numpy()) for view, name in views.items()
-                ]
+            panels = [
+                (name, token_frames(self, batch, view)[0].cpu().numpy()) for view, name in views.items()
+            ]
             figure = emission_figure(
                 panels,
                 (*utterance.tokens, END),
@@ -176,15 +180,12 @@ class OnlineAlignmentRun(OpenedRun):
         return [utterance.name for utterance in items]
 
     def _uncertainty(self, items: Sequence[Utterance]) -> list[float]:
-        with seeded(self.config.seed, self.device):
-            return mean_entropies(frames_of_items(self, items, "guide" if sampled(self) else "posterior"))
+        return mean_entropies(
+            frames_of_items(self, items, "posterior" if self.approximation is None else "guide")
+        )
 
     def _right(self, items: Sequence[Utterance]) -> list[tuple[str, ...]]:
         return [(" ".join(utterance.tokens),) for utterance in items]
 
     def _error(self, said: str, right: Sequence[str]) -> float:
         return phone_error_rate([said.split()], [right[0].split()], self.description.folding).symbol
-
-    def _times(self, items: Sequence[Utterance], view: str) -> list[TokenTimes]:
-        with seeded(self.config.seed, self.device):  # asked again, it says the same
-            return token_times(self, items, view)

@@ -1,0 +1,107 @@
+"""What can be asked of a trained run about its latents: draws and marginals, and alignments made of them.
+
+These are methods of an opened run (`hardpp.tasks.opened_run`). Draws are as `hardpp.tasks.sampling` says.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from hardpp.errors import UsageError, mended
+from hardpp.tasks.arguments import check_number, check_word
+from hardpp.tasks.family import Family
+from hardpp.tasks.sampling import DEFAULT, Sampling, SamplingOptions
+
+if TYPE_CHECKING:  # slow to import, and most verbs never need it
+    from xarray import DataTree
+else:
+    DataTree = Any
+
+
+class PosteriorRun(ABC):
+    """The part of an opened run that answers questions about latents."""
+
+    family: Family
+    sampling: Sampling
+
+    @property
+    def approximation(self) -> str | None:
+        """What `align` and `plot` have for the posterior (`hardpp.tasks.sampling`); None: the exact one."""
+        return None
+
+    @mended()
+    def posterior(
+        self, items: Any = None, *, exact: bool = True, **sampling: Unpack[SamplingOptions]
+    ) -> DataTree:
+        """Draws of the guide (so many for each item) and marginals, with the data's own names, for ArviZ.
+
+        The exact posterior is added where there is one, unless `exact` is False. The same draws make the
+        same tree, and the same bytes once it is written; `sample_stats.trust` says how far to trust each.
+        """
+        asked = self.asked(**sampling)
+        return asked._posterior(self._items(items), exact=exact, **asked.sampling._asdict())
+
+    @mended()
+    def align(
+        self,
+        items: Any = None,
+        *,
+        of: str = "posterior",
+        form: str = "tsv",
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[str]:
+        """Lines that say which source position, region, time or place goes with each output.
+
+        Args:
+            items: what `select` gave.
+            of: whose alignment: "posterior" (exact, or what `shown_posterior` says), "guide", or "prior"
+                (before the output is seen).
+            form: one of the family's `alignment_forms` that is lines.
+            sampling: `draws` and `seed` of the guide, where draws stand for what cannot be computed.
+        """
+        self._check_form(form, of, files=False)
+        return list(self.asked(**sampling)._align(self._items(items), of, form))
+
+    @mended()
+    def align_files(
+        self, items: Any = None, *, of: str = "posterior", form: str, **sampling: Unpack[SamplingOptions]
+    ) -> dict[str, str]:
+        """The same as files, one for every item: name -> text."""
+        self._check_form(form, of, files=True)
+        return dict(self.asked(**sampling)._align_files(self._items(items), of, form))
+
+    def shown_posterior(self, **sampling: Unpack[SamplingOptions]) -> str | None:
+        """What `align` and `plot` show as the posterior, in words; None where it is the exact one."""
+        what = self.approximation
+        return None if what is None else what.format(**self.asked(**sampling).sampling._asdict())
+
+    def asked(self, draws: int = DEFAULT.draws, seed: int | None = None) -> Self:
+        """The run as it answers with so many draws, and with this seed or that of its decoding."""
+        check_number("draws", draws, 1)
+        check_number("seed", seed, 0, optional=True)
+        if seed is None:
+            seed = self.decoding({}).model_dump().get("seed", DEFAULT.seed)
+        run: Any = self  # a dataclass, as all opened runs are
+        asked: Self = replace(run, sampling=Sampling(int(draws), int(seed)))
+        return asked
+
+    def _check_form(self, form: str, of: str, *, files: bool) -> None:
+        check_word("of", of, ("posterior", "guide", "prior"))
+        forms = self.family.alignment_forms
+        if form not in [*forms] or forms[form].files != files:
+            what = f"model {self.family.name} has no alignments in the form {form!r}"
+            raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
+
+    @abstractmethod
+    def decoding(self, given: Any) -> Any: ...
+    @abstractmethod
+    def _items(self, items: Any) -> Any: ...
+    @abstractmethod
+    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
+    @abstractmethod
+    def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
+
+    # Only if the family declares a form of files.
+    def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
+        raise NotImplementedError
