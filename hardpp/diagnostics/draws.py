@@ -20,7 +20,7 @@ from torch.distributions import Categorical
 
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.inference.weights.sample_sites import Site
+from hardpp.inference.weights.sample_sites import Site, elements
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import Latent, WeightTable
 from hardpp.types import Program, QuestionBatch, SequenceBatch
@@ -139,6 +139,10 @@ def latent_at(table: WeightTable, site: str) -> Latent:
 
 def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor:
     fn, about = site["fn"], f"site {site['name']!r} of the {program}"
+    if hasattr(fn, "marginals"):  # of steps that depend on one another
+        known: Tensor = fn.marginals()
+        return known
+    fn, _ = elements(site)
     if not isinstance(fn, Categorical) or fn.logits.shape[-3:] != shape:
         raise UsageError(
             f"{about} must be Categorical over {shape[2]} positions at each of {shape[:2]} (data, steps), "

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.options import PlateOptions
+from hardpp.inference.weights.joined_plates import joined
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.inference.weights.tabulate import Weighing, tabulate
@@ -56,6 +57,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         return int(self.max_plate_nesting) - self._extra
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
+        model = joined(model, guide)
         nesting = self.program_nesting(model, guide, args, kwargs)
         pairs = list(self._get_traces(model, guide, args, kwargs))
         loss = sum(self._loss_and_surrogate_loss_particle(*pair)[1] for pair in pairs)
@@ -67,6 +69,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         return Estimate(bound, -loss / self.num_particles, table.layout.per_datum(log_weights, 1), {})
 
     def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
+        model = joined(model, guide)
         self.program_nesting(model, guide, args, kwargs)
         bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)
         return loss - loss.detach() - bound.detach()

@@ -16,8 +16,9 @@ from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
+from hardpp.tasks.alignment.guides import GUIDES
 from hardpp.tasks.alignment.run import AlignmentRun
-from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, GuideSpec, Recommended, prior_guide
+from hardpp.tasks.family import AlignmentForm, EpochBatches, Family, Recommended
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
 from hardpp.types import SequenceBatch
@@ -68,17 +69,7 @@ class AlignmentFamily(Family):
     description = PairsDescription
     run = AlignmentRun
     presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
-    guides = {
-        "variational": GuideSpec(
-            "reads the whole source and target, bilinear score (Deng et al. 2018)", networks.stepwise_guide
-        ),
-        "prior": GuideSpec("the model's own latents: hard attention (Xu et al. 2015)", prior_guide, False),
-        "smoothed": GuideSpec(
-            "of a chain: each position given all symbols; has nothing to train",
-            networks.smoothed_guide,
-            False,
-        ),
-    }
+    guides = GUIDES
     data_sets = NAMES
     alignment_forms = {
         "tsv": AlignmentForm("pair, step, symbol, position (from 0), source symbol, probability"),
