@@ -102,6 +102,8 @@ def draw_alignments(
         drawn = latent.guide["value"].reshape(-1, *batch.target.shape).expand(len(log_q), -1, -1)
         portions.append((drawn, log_p, log_q))
     alignment, log_p, log_q = (torch.cat(parts) for parts in zip(*portions, strict=True))
+    if guided is None:  # it is known by its draws alone
+        guided = weighted_frequencies(alignment, log_p.new_full((draws, 1, 1), 1 / draws), shape[-1])
     log_weight = log_p - log_q
     stepwise = log_weight.shape == alignment.shape
     weight = log_weight if stepwise else layout.per_datum(log_weight, 1).unsqueeze(-1)  # (K, B, 1 or T)
@@ -137,10 +139,10 @@ def latent_at(table: WeightTable, site: str) -> Latent:
     return latents[site]
 
 
-def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor:
+def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor | None:
     fn, about = site["fn"], f"site {site['name']!r} of the {program}"
-    if hasattr(fn, "marginals"):  # of steps that depend on one another
-        known: Tensor = fn.marginals()
+    if hasattr(fn, "marginals"):  # of steps that depend on one another, where they are known
+        known: Tensor | None = fn.marginals()
         return known
     fn, _ = elements(site)
     if not isinstance(fn, Categorical) or fn.logits.shape[-3:] != shape:

@@ -6,7 +6,7 @@ Drawing is a loop over steps. Scoring given positions is not: all that the logit
 A `Stepper` computes the logits both ways. Objectives credit each step by itself, with all steps that come
 after it (`hardpp.distributions.step_independent`).
 
-Shapes: B data, T steps, S positions, N draws; ... = dims inference adds on the left.
+Shapes: B data, T steps, S positions; ... = dims inference adds on the left.
 """
 
 from copy import copy
@@ -93,15 +93,10 @@ class CategoricalPath(DependentSteps):
         return chosen.where(self.mask_of_steps, chosen.new_zeros(()))
 
     @torch.no_grad()
-    def marginals(self, draws: int = 256) -> Tensor:
-        """The probability of every position at every step, (B, T, S): exact if the stepper knows it.
+    def marginals(self) -> Tensor | None:
+        """The probability of every position at every step, (B, T, S); None if the stepper does not know it.
 
-        Otherwise it is the mean of the conditional probabilities of so many draws, whose standard error is
-        at most 1 / (2 sqrt(draws)).
+        A stepper that does has a method `marginals`, which returns its logarithm.
         """
-        exact = getattr(self.stepper, "marginals", None)
-        if exact is not None:
-            known: Tensor = exact().exp()
-            return known
-        one = self.expand(self.mask_of_steps.shape[:1])
-        return one.stepper.logits(one.sample(torch.Size([draws]))).exp().mean(0)
+        known = getattr(self.stepper, "marginals", None)
+        return None if known is None else known().exp()

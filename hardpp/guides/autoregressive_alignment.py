@@ -5,7 +5,7 @@
 
 `source` and `target` are the states of a mean-field guide, which reads both sequences from both ends. Drawing
 is a loop over steps; scoring is one pass. No form of dependence is ruled out, and no sum over paths is known:
-marginals are estimated from draws.
+marginals are known by draws alone.
 
 Source: Lawson et al. (2018), Learning Hard Alignments with Variational Inference, section 2.2, whose guide
 reads its earlier choices likewise.
