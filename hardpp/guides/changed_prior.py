@@ -51,7 +51,7 @@ class ChangedPrior(PyroModule):
             UsageError: a latent of the model is not categorical.
         """
         change = self.change(*args, **kwargs)
-        with evaluating(self.model), torch.no_grad(), poutine.block(hide_fn=observed), _Changed(change):
+        with evaluating(self.model), poutine.block(hide_fn=observed), _Changed(change):
             return self.model(*args, **kwargs)
 
 
@@ -63,7 +63,7 @@ class _Changed(Messenger):
     def _pyro_sample(self, msg: Any) -> None:
         if msg["is_observed"] or site_is_subsample(msg):
             return
-        msg["fn"] = with_logits(msg, self.change)
+        msg["fn"] = with_logits(msg, lambda site, log_prior: self.change(site, log_prior.detach()))
 
 
 def with_logits(msg: Any, change: Change) -> Categorical:
@@ -77,5 +77,4 @@ def with_logits(msg: Any, change: Change) -> Categorical:
             f"this guide changes probabilities of categorical latents, and site {msg['name']!r} is "
             f"{type(msg['fn']).__name__}"
         )
-    with torch.enable_grad():
-        return Categorical.normalised(change(msg["name"], msg["fn"].logits))
+    return Categorical.normalised(change(msg["name"], msg["fn"].logits))

@@ -106,7 +106,7 @@ class _At(nn.Module):
         self.training = guide.training
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        with torch.no_grad(), _Given(self.logits, through=False):
+        with _Given(self.logits, through=False):
             return self.guide(*args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pyro
 from torch import Tensor, nn
 
 from hardpp.guides.exact_posterior import ExactPosterior
@@ -24,14 +25,20 @@ def refined(guide: nn.Module, model: nn.Module, steps: int, rate: float = 1.0) -
     Raises:
         UsageError: see `hardpp.guides.refined.Refined`.
     """
-    objective = EnumeratedELBO()  # one, which Pyro's validation makes look at its programs now and then
-
-    def bound(*args: Any, **kwargs: Any) -> Tensor:
-        return objective.estimate(*args, **kwargs).surrogate
-
-    return Refined(guide, model, bound, steps, rate)
+    return Refined(guide, model, _bound, steps, rate)
 
 
 def posterior_guide(parts: Any) -> nn.Module:
     """The exact posterior of a model of which the parts of a family are."""
-    return ExactPosterior(parts.model, ExactMarginal(tolerance=0.0).posterior)
+    return ExactPosterior(parts.model, _posterior)
+
+
+# Programs are checked, while Pyro's validation is on, by the objective that is given such a guide.
+def _bound(*args: Any, **kwargs: Any) -> Tensor:
+    with pyro.validation_enabled(is_validate=False):
+        return EnumeratedELBO().estimate(*args, **kwargs).surrogate
+
+
+def _posterior(*args: Any, **kwargs: Any) -> dict[str, Tensor]:
+    with pyro.validation_enabled(is_validate=False):
+        return ExactMarginal(tolerance=0.0).posterior(*args, **kwargs)
