@@ -57,8 +57,8 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         return int(self.max_plate_nesting) - self._extra
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
+        nesting = self.program_nesting(model, guide, args, kwargs)  # of all plates: Pyro's particles are left
         model = joined(model, guide)
-        nesting = self.program_nesting(model, guide, args, kwargs)
         pairs = list(self._get_traces(model, guide, args, kwargs))
         loss = sum(self._loss_and_surrogate_loss_particle(*pair)[1] for pair in pairs)
         with torch.no_grad():
@@ -69,8 +69,8 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         return Estimate(bound, -loss / self.num_particles, table.layout.per_datum(log_weights, 1), {})
 
     def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
-        model = joined(model, guide)
         self.program_nesting(model, guide, args, kwargs)
+        model = joined(model, guide)
         bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)
         return loss - loss.detach() - bound.detach()
 

@@ -30,8 +30,8 @@ class JoinedSteps(nn.Module):
     def __init__(self, model: Any, plate: str):
         super().__init__()
         self.model, self.plate = model, plate
-        # As many dims as before: the plates that are left are to the right of one that nothing is in.
-        self.max_plate_nesting = getattr(model, "max_plate_nesting", None)
+        nesting = getattr(model, "max_plate_nesting", None)
+        self.max_plate_nesting = None if nesting is None else nesting - 1
         self.training = getattr(model, "training", True)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
