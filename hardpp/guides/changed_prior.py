@@ -2,13 +2,15 @@
 
     z[site] ~ Categorical(change(log p(z[site] | its parents)))
 
-The model is run in evaluation mode, so that its own dropout is no noise of the guide, and its prior is a
-constant: log q trains the change, and the model is trained as p alone.
+Where the change can learn a posterior by itself the prior is a constant of the guide, computed in evaluation
+mode: log q trains the change, and the model is trained as p alone. Elsewhere log q trains the prior, too, as
+it has to: with a guide that only follows it, p alone would never learn where to look.
 
 Shapes: ... = plates of a site, S values.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -32,8 +34,13 @@ class ChangedPrior(PyroModule):
     Subclasses say what is changed.
 
     Args:
-        model: the model; its parameters are not trained by log q.
+        model: the model.
+
+    Attributes:
+        constant: is the prior a constant of the guide, and the model run in evaluation mode?
     """
+
+    constant = True
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -51,19 +58,23 @@ class ChangedPrior(PyroModule):
             UsageError: a latent of the model is not categorical.
         """
         change = self.change(*args, **kwargs)
-        with evaluating(self.model), poutine.block(hide_fn=observed), _Changed(change):
+        still = evaluating(self.model) if self.constant else nullcontext()
+        with still, poutine.block(hide_fn=observed), _Changed(change, constant=self.constant):
             return self.model(*args, **kwargs)
 
 
 class _Changed(Messenger):
-    def __init__(self, change: Change):
+    def __init__(self, change: Change, *, constant: bool):
         super().__init__()
-        self.change = change
+        self.change, self.constant = change, constant
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["is_observed"] or site_is_subsample(msg):
             return
-        msg["fn"] = with_logits(msg, lambda site, log_prior: self.change(site, log_prior.detach()))
+        msg["fn"] = with_logits(msg, self._of_prior)
+
+    def _of_prior(self, site: str, log_prior: Tensor) -> Tensor:
+        return self.change(site, log_prior.detach() if self.constant else log_prior)
 
 
 def with_logits(msg: Any, change: Change) -> Categorical:

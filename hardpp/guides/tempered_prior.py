@@ -2,7 +2,8 @@
 
 Above 1 it is flatter than the prior and tries more; below 1 it is sharper. The temperature is one number,
 learnt with the bound or fixed. It reads no observation: with `hardpp.guides.prior` it is the guide to begin
-with where nothing is known of a posterior.
+with where nothing is known of a posterior. As there, log q trains the model's prior. The model is run once
+more for the guide, with dropout of its own.
 
 Source: Hinton, Vinyals and Dean (2015), Distilling the Knowledge in a Neural Network, for temperatures of a
 softmax.
@@ -30,6 +31,8 @@ class TemperedPrior(ChangedPrior):
     Raises:
         UsageError: the temperature is not above 0, or not finite.
     """
+
+    constant = False
 
     def __init__(self, model: nn.Module, temperature: float = 1.0, *, learned: bool = True):
         super().__init__(model)
