@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pyro
 from pyro import poutine
+from pyro.poutine.runtime import _ENUM_ALLOCATOR
 from torch import Tensor
 
 ALIGNMENT = "alignment"  # the source position that an output symbol attends to
@@ -20,6 +21,7 @@ SHOWN = "shown"  # how many patches of an image are shown
 LABEL = "label"  # the class of an image
 CODE = "code"  # what an image is made from, a vector of features
 PIXELS = "pixels"  # of an image
+STEPS = "steps"  # the plate of output steps
 DECISIONS = "decisions"  # all decisions of an utterance to emit a token or to consume a frame
 
 
@@ -31,8 +33,29 @@ def glimpse(number: int) -> str:
 @contextmanager
 def output_steps(mask: Tensor) -> Iterator[None]:
     """Plates data (outermost) and steps for a (B, T) bool mask; padded steps carry no probability."""
-    with _plates("data", "steps", mask):
+    with _plates("data", STEPS, mask):
         yield
+
+
+@contextmanager
+def sentences(size: int, device: str) -> Iterator[None]:
+    """Plate data alone; all steps of a sentence, a plate in `output_steps`, are in the event of its site."""
+    with pyro.plate("data", size, dim=-1, device=device):
+        yield
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Runs programs of which no handler outside knows, and which leave Pyro's count of dims as it was."""
+    before = {
+        name: dict(value) if isinstance(value, dict) else value
+        for name, value in vars(_ENUM_ALLOCATOR).items()
+    }
+    try:
+        with poutine.block():
+            yield
+    finally:
+        vars(_ENUM_ALLOCATOR).update(before)
 
 
 @contextmanager

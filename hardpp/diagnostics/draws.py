@@ -23,7 +23,7 @@ from torch.distributions import Categorical
 from hardpp.diagnostics.replicates import replicates
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.inference.weights.sample_sites import Site, sample_sites
+from hardpp.inference.weights.sample_sites import Site, elements, sample_sites
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import Latent, WeightTable
 from hardpp.types import Program, QuestionBatch, SequenceBatch
@@ -169,7 +169,10 @@ def latent_at(table: WeightTable, site: str) -> Latent:
 
 # (B, T, S); None where it depends on other draws, so that one draw's own distribution is no marginal.
 def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor | None:
-    fn = site["fn"]
+    if hasattr(site["fn"], "marginals"):  # of steps that depend on one another, where they are known
+        known: Tensor | None = site["fn"].marginals()
+        return known
+    fn, _ = elements(site)
     if fn.event_shape and not isinstance(fn, Categorical):
         return None  # several steps are one draw
     if not isinstance(fn, Categorical) or fn.logits.shape[-3:] != shape:

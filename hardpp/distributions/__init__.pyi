@@ -1,4 +1,6 @@
 from .categorical import Categorical as Categorical
+from .categorical_path import CategoricalPath as CategoricalPath
+from .categorical_path import Stepper as Stepper
 from .code_space import CodeSpace as CodeSpace
 from .ctc import CTCSequence as CTCSequence
 from .decisions import Decider as Decider

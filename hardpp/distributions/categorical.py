@@ -32,6 +32,15 @@ class Categorical(dist.Categorical):
         self._num_events = logits.shape[-1]
         torch.distributions.Distribution.__init__(self, logits.shape[:-1], validate_args=validate_args)
 
+    @classmethod
+    def normalised(cls, log_probabilities: Tensor) -> "Categorical":
+        """That of log-probabilities (..., S) that are normalised already; they stay as they are."""
+        made = cls.__new__(cls)
+        made.logits = made._param = log_probabilities
+        made._num_events = log_probabilities.shape[-1]
+        torch.distributions.Distribution.__init__(made, log_probabilities.shape[:-1], validate_args=False)
+        return made
+
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Categorical":
         if torch.Size(batch_shape) == self.batch_shape:
             return self

@@ -1,4 +1,4 @@
-"""The guide over alignments, q(alignment | source, target), independent at each step.
+"""The mean-field guide over alignments, q(alignment | source, target), independent at each step.
 
 A guide opens the same plates and samples the same sites as its model. Unlike the model it may read the whole
 target. For `LatentAlignment` the exact posterior factorises over steps, so this family contains it: a
@@ -43,10 +43,18 @@ class StepwiseAlignment(PyroModule):
         self.source_embedding, self.target_embedding = source_embedding, target_embedding
         self.source_reader, self.target_reader, self.scorer = source_reader, target_reader, scorer
 
+    def states(self, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """What the guide reads of the target, (B, T, .), and of the source, (B, S, .)."""
+        source = self.source_reader(self.source_embedding(batch.source), batch.source_mask)
+        return self.target_reader(self.target_embedding(batch.target), batch.target_mask), source
+
+    def scores(self, batch: SequenceBatch) -> Tensor:
+        """The scores of positions at every step, (B, T, S); minus infinity at padded positions."""
+        target, source = self.states(batch)
+        return self.scorer(target, self.scorer.keys(source), batch.source_mask)
+
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the guide; returns the alignments, (..., B, T)."""
-        source = self.source_reader(self.source_embedding(batch.source), batch.source_mask)  # (B, S, .)
-        target = self.target_reader(self.target_embedding(batch.target), batch.target_mask)  # (B, T, .)
-        scores = self.scorer(target, self.scorer.keys(source), batch.source_mask)  # (B, T, S)
+        scores = self.scores(batch)
         with sites.output_steps(batch.target_mask):
             return pyro.sample(sites.ALIGNMENT, Categorical(logits=scores))

@@ -30,9 +30,10 @@ class Prior(PyroModule):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the model; only its latent sites are visible to handlers outside."""
-        with poutine.block(hide_fn=_observed):
+        with poutine.block(hide_fn=observed):
             return self.model(*args, **kwargs)
 
 
-def _observed(site: Message) -> bool:
+def observed(site: Message) -> bool:
+    """Is a site observed?"""
     return site["type"] == "sample" and site["is_observed"]

@@ -36,10 +36,14 @@ class AnswerInformed(PyroModule):
         super().__init__()
         self.encoder, self.reader, self.embedding, self.scorer = encoder, reader, embedding, scorer
 
-    def forward(self, batch: QuestionBatch) -> Tensor:
-        """Runs the guide; returns the regions, (..., B, T)."""
+    def scores(self, batch: QuestionBatch) -> Tensor:
+        """The scores of regions for every question, (B, T, S); minus infinity where there is no region."""
         memory = self.encoder(batch.source)  # (B, S, M)
         query = self.reader(batch.question, batch.question_mask)  # (B, T, Q)
-        scores = self.scorer(memory, query, self.embedding(batch.target), batch.source_mask)  # (B, T, S)
+        return self.scorer(memory, query, self.embedding(batch.target), batch.source_mask)
+
+    def forward(self, batch: QuestionBatch) -> Tensor:
+        """Runs the guide; returns the regions, (..., B, T)."""
+        scores = self.scores(batch)
         with sites.questions(batch.target_mask):
             return pyro.sample(sites.REGION, Categorical(logits=scores))

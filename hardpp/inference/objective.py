@@ -23,6 +23,7 @@ from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import Supervision, TrainingSchedule
 from hardpp.inference.options import PlateOptions
 from hardpp.inference.sums.summed_out import SummedOut
+from hardpp.inference.weights.joined_plates import joined
 from hardpp.inference.weights.nesting import PlateNesting
 from hardpp.inference.weights.recorded_latents import data_recorded, log_prior_of_recorded
 from hardpp.inference.weights.tabulate import Weighing
@@ -173,7 +174,7 @@ class SampledObjective(SurrogateObjective):
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
-        check = self.check_is_due() and self.checked
+        check, model = self.check_is_due() and self.checked, joined(model, guide)
 
         def estimate(nesting: int) -> WeightTable:
             return weigh(

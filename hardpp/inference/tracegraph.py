@@ -20,6 +20,7 @@ from torch import Tensor
 
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.options import PlateOptions
+from hardpp.inference.weights.joined_plates import joined
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.sample_sites import sample_sites
 from hardpp.inference.weights.tabulate import Weighing, tabulate
@@ -56,7 +57,8 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
         return int(self.max_plate_nesting) - self._extra
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
-        nesting = self.program_nesting(model, guide, args, kwargs)
+        nesting = self.program_nesting(model, guide, args, kwargs)  # of all plates: Pyro's particles are left
+        model = joined(model, guide)
         pairs = list(self._get_traces(model, guide, args, kwargs))
         loss = sum(self._loss_and_surrogate_loss_particle(*pair)[1] for pair in pairs)
         with torch.no_grad():
@@ -68,6 +70,7 @@ class TraceGraph(SurrogateObjective, TraceGraph_ELBO):
 
     def differentiable_loss(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Tensor:
         self.program_nesting(model, guide, args, kwargs)
+        model = joined(model, guide)
         bound, loss = self._loss_and_surrogate_loss(model, guide, args, kwargs)
         return loss - loss.detach() - bound.detach()
 

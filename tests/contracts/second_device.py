@@ -115,6 +115,21 @@ def test_a_training_step_over_a_sparse_support(
         torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
 
 
+def test_a_training_step_of_every_guide(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    if loaded.name not in ("alignment", "question-answering"):
+        pytest.skip(f"the guides of {loaded.name} go with its objectives")
+    for guide in catalogue.family(loaded.name).guides:
+        if guide == "smoothed":  # of a chain
+            continue
+        choices = {"model": loaded.name, "objective": "elbo", "guide": guide, "data": {"name": loaded.path}}
+        config = resolve([loaded.settings, choices])
+        here, there = (two_steps(config, loaded, device, monkeypatch) for device in (CPU, DEVICE))
+        assert there.questions == [], guide
+        assert there.bound == pytest.approx(here.bound, rel=1e-5), guide
+        for name, gradient in here.gradients.items():
+            torch.testing.assert_close(there.gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
 def test_a_training_step_of_glimpses_on_record(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of half of the images."""
     if "replay" not in catalogue.family(loaded.name).guides:

@@ -20,6 +20,7 @@ from pyro.poutine import Trace
 from hardpp.errors import UsageError
 from hardpp.inference.weights.alone import check_alone
 from hardpp.inference.weights.independence import check_independence
+from hardpp.inference.weights.joined_plates import joined
 from hardpp.inference.weights.model_guide_match import MissingLatent, replayed
 from hardpp.inference.weights.nesting import plate_nesting
 from hardpp.inference.weights.particles import particle_trace
@@ -79,6 +80,7 @@ def weigh(
     for role, program in (("model", model), ("guide", guide)):
         if not callable(program) and not hasattr(program, "prior_of"):
             raise UsageError(f"the {role} is {program!r}, and no program")
+    model = joined(model, guide)
     how = Weighing(plate_nesting(model, guide, args, kwargs)) if how is None else how
     runs, at_once = (particles, 1) if one_by_one else (1, particles)
     pairs, extra = [], 0

@@ -18,6 +18,7 @@ from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
 from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
 from hardpp.tasks.alignment.evaluation import decode, quality
+from hardpp.tasks.alignment.guides import GUIDES
 from hardpp.tasks.alignment.run import AlignmentRun
 from hardpp.tasks.alignment.toy import toy
 from hardpp.tasks.family import (
@@ -25,10 +26,8 @@ from hardpp.tasks.family import (
     AlignmentForm,
     EpochBatches,
     Family,
-    GuideSpec,
     Recommended,
     Toy,
-    prior_guide,
 )
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding
@@ -80,17 +79,7 @@ class AlignmentFamily(Family):
     description = PairsDescription
     run = AlignmentRun
     presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
-    guides = {
-        "variational": GuideSpec(
-            "reads the whole source and target, bilinear score (Deng et al. 2018)", networks.stepwise_guide
-        ),
-        "prior": GuideSpec("the model's own latents: hard attention (Xu et al. 2015)", prior_guide, False),
-        "smoothed": GuideSpec(
-            "of a chain: each position given all symbols; has nothing to train",
-            networks.smoothed_guide,
-            False,
-        ),
-    }
+    guides = GUIDES
     protocol = Decodable
     data_sets = NAMES
     alignment_forms = {

@@ -1,6 +1,6 @@
-"""The networks of alignment models, by attention or as a chain, of their guides, and their options."""
+"""The networks of alignment models, by attention or as a chain, and the options of theirs and the guides'."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -9,8 +9,6 @@ from torch import nn
 from hardpp.config import Section
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
-from hardpp.guides.alignment import StepwiseAlignment
-from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer, SparseScorer
 from hardpp.nn.chain_decoder import ChainDecoder
@@ -42,6 +40,9 @@ class AlignmentNetwork(Section):
         "softmax",
         description="of the guide's scores; sparse ones are summed by inference.top=support",
     )
+    guide_components: int = Field(2, ge=2, description="of the guide 'mixture'")
+    guide_temperature: float = Field(1.0, gt=0, description="of the guide 'tempered', at the start")
+    guide_steps: int = Field(3, ge=0, description="refinements of the guide 'refined' for each pair")
     dropout: float = Field(0.45, ge=0, lt=1, description="of the model's hidden features")
     embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
     symbol_dropout: float = Field(0.1, ge=0, lt=1, description="of whole previous symbols")
@@ -49,7 +50,11 @@ class AlignmentNetwork(Section):
     alignment: Literal["attention", "chain"] = Field(
         "attention", description="chain: words by themselves, and moves from one to the next (word alignment)"
     )
-    reach: int = Field(10, ge=1, description="positions that moves of a chain tell apart, each way")
+    reach: int = Field(
+        10,
+        ge=1,
+        description="positions that moves of a chain, or of a guide like it, tell apart, each way",
+    )
     history: int = Field(
         32, ge=1, description="features of a previous symbol that moves of a chain depend on"
     )
@@ -60,6 +65,7 @@ class AlignmentParts(NamedTuple):
 
     model: LatentAlignment
     network: AlignmentNetwork
+    symbols: tuple[int, int]  # of source and target
     embeddings: tuple[nn.Embedding, ...] = ()  # of source and target, by attention: the guide shares them
 
 
@@ -69,13 +75,12 @@ def alignment_parts(network: AlignmentNetwork, description: PairsDescription) ->
     Raises:
         UsageError: the model is a chain with a sparse prior.
     """
+    symbols = len(description.source_vocabulary), len(description.target_vocabulary)
     if network.alignment == "chain":
         if network.prior_transform != "softmax":
             raise UsageError("a chain has no sparse prior", "leave network.prior_transform at softmax")
-        return AlignmentParts(_chain(network, description), network)
-    source, target = (
-        nn.Embedding(len(vocabulary), network.embedding) for vocabulary in description.vocabularies
-    )
+        return AlignmentParts(_chain(network, description), network, symbols)
+    source, target = (nn.Embedding(size, network.embedding) for size in symbols)
     encoder = BidirectionalLSTM(
         network.embedding, network.encoder, network.encoder_layers, network.dropout, skip=network.skip
     )
@@ -95,49 +100,13 @@ def alignment_parts(network: AlignmentNetwork, description: PairsDescription) ->
     )
     readout = Readout(memory, network.decoder, network.decoder, target.num_embeddings, network.dropout)
     read = nn.Sequential(source, nn.Dropout(network.embedding_dropout))
-    return AlignmentParts(
-        LatentAlignment(read, encoder, decoder, readout, BOUNDARY), network, (source, target)
-    )
-
-
-def stepwise_guide(parts: AlignmentParts) -> nn.Module:
-    """The guide that reads the whole source and target.
-
-    Raises:
-        UsageError: the model is a chain, or has a sparse prior.
-    """
-    network = parts.network
-    if network.alignment == "chain":
-        raise UsageError("a chain has no guide 'variational'", "give --guide smoothed or prior")
-    if network.prior_transform != "softmax":
-        raise UsageError(
-            f"guide 'variational' may draw what a prior by {network.prior_transform} rules out",
-            "give --guide prior, or leave network.prior_transform at softmax",
-        )
-    source_reader, target_reader = (
-        BidirectionalLSTM(network.embedding, network.guide, 1, network.guide_dropout) for _ in range(2)
-    )
-    match = BilinearScorer(target_reader.features, source_reader.features)
-    source, target = parts.embeddings
-    scorer = transformed(match, network.guide_transform)
-    return StepwiseAlignment(source, target, source_reader, target_reader, scorer)
+    model = LatentAlignment(read, encoder, decoder, readout, BOUNDARY)
+    return AlignmentParts(model, network, symbols, (source, target))
 
 
 def transformed(scorer: Scorer, transform: Transform) -> Scorer:
     """A scorer, the softmax of whose scores is the transform."""
     return scorer if transform == "softmax" else SparseScorer(scorer, transform)
-
-
-def smoothed_guide(parts: AlignmentParts) -> nn.Module:
-    """The guide that knows the whole target, without parameters of its own.
-
-    Raises:
-        UsageError: the model is no chain.
-    """
-    if parts.network.alignment != "chain":
-        raise UsageError("guide 'smoothed' is that of a chain", "add --set network.alignment=chain")
-    model: Any = parts.model
-    return SmoothedAlignment(model.embedding, model.encoder, model.decoder, BOUNDARY)
 
 
 # Words by themselves, and moves from one to the next.

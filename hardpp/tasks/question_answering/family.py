@@ -38,10 +38,13 @@ from hardpp.tasks.question_answering.network import (
     QuestionNetwork,
     QuestionParts,
     answer_informed_guide,
+    offset_guide,
     question_parts,
+    tempered_guide,
 )
 from hardpp.tasks.question_answering.run import QuestionAnsweringRun
 from hardpp.tasks.question_answering.toy import toy
+from hardpp.tasks.refinement import posterior_guide
 from hardpp.types import QuestionBatch
 
 EASY = "easy-vqa"
@@ -80,6 +83,11 @@ class QuestionAnsweringFamily(Family):
             "knows the answer, which gates region and question (Deng et al. 2018)", answer_informed_guide
         ),
         "prior": GuideSpec("the model's own latents: hard attention (Xu et al. 2015)", prior_guide, False),
+        "tempered": GuideSpec("the prior with a learnt temperature", tempered_guide),
+        "offset": GuideSpec("begins where the prior is, and learns how to depart from it", offset_guide),
+        "posterior": GuideSpec(
+            "the exact posterior, by enumeration; has nothing to train", posterior_guide, False
+        ),
     }
     data_sets = (EASY,)
     alignment_forms = {

@@ -5,8 +5,11 @@ from typing import NamedTuple
 from pydantic import Field
 from torch import nn
 
+from hardpp import sites
 from hardpp.config import Section
+from hardpp.guides.offset_prior import OffsetPrior
 from hardpp.guides.question_answering import AnswerInformed
+from hardpp.guides.tempered_prior import TemperedPrior
 from hardpp.models.question_answering import QuestionAnswering
 from hardpp.nn.attention import GatedScorer, RegionScorer
 from hardpp.nn.grid_encoder import GridEncoder
@@ -53,8 +56,19 @@ def question_parts(network: QuestionNetwork, description: QuestionDescription) -
     return QuestionParts(QuestionAnswering(encoder, reader, scorer, readout), memory, answers, network)
 
 
-def answer_informed_guide(parts: QuestionParts) -> nn.Module:
+def answer_informed_guide(parts: QuestionParts) -> AnswerInformed:
     """The guide that knows the answer; it reads images and questions with the model's networks."""
     model, network = parts.model, parts.network
     gated = GatedScorer(parts.memory, network.question, network.answer, network.guide)
     return AnswerInformed(model.encoder, model.reader, nn.Embedding(parts.answers, network.answer), gated)
+
+
+def offset_guide(parts: QuestionParts) -> nn.Module:
+    """The prior and what the answer adds to it, at first nothing."""
+    informed = answer_informed_guide(parts)
+    return OffsetPrior(parts.model, sites.REGION, informed, informed.scorer.score.parameters())
+
+
+def tempered_guide(parts: QuestionParts) -> nn.Module:
+    """The prior with a temperature."""
+    return TemperedPrior(parts.model)
