@@ -13,6 +13,10 @@ TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 CELL = re.compile(r"```\{code-cell\} ipython3\n(?::[^\n]*\n)*(.*?)```", re.DOTALL)
 
 
+def page(name: str) -> str:
+    return (DOCS / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def run_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the cells of a tutorial in order, in an empty folder: what they leave behind, by name."""
@@ -20,9 +24,9 @@ def run_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(name: str) -> dict[str, Any]:
         monkeypatch.chdir(tmp_path)
         names: dict[str, Any] = {}
-        page = (DOCS / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
-        cells = CELL.findall(page)
-        assert len(cells) == page.count("{code-cell}") > 0
+        text = page(name)
+        cells = CELL.findall(text)
+        assert len(cells) == text.count("{code-cell}") > 0
         for cell in cells:
             exec(compile(cell, name, "exec"), names)
         return names
@@ -45,8 +49,30 @@ def test_choose_an_objective(run_cells: Any) -> None:
     assert of_guide["enum"] < 1e-9 < of_guide["elbo"] < of_guide["reinforce"]
 
 
+def test_write_a_guide_of_your_own(run_cells: Any) -> None:
+    names = run_cells("own_guide")
+    assert set(names["found"]["status"]) <= {"ok", "skipped"}
+    failed = names["faults"][names["faults"]["status"] == "failed"]
+    assert set(failed["check"]) == {"padding", "gradients"}
+    assert {name: run.evaluate()["PER"] < 0.1 for name, run in names["runs"].items()} == {
+        "NearDiagonal": True,
+        "variational": True,
+    }
+    guide = re.search(r"class NearDiagonal.*?```", page("own_guide"), re.DOTALL)
+    assert guide
+    assert len([line for line in guide[0].splitlines() if line.strip()]) <= 35
+
+
+def test_inspect_a_posterior(run_cells: Any) -> None:
+    names = run_cells("posteriors")
+    assert 0 < names["gap"] < 0.2
+    exact, guide = names["calibration"].rows
+    assert min(exact["p log p(z, y)"], exact["p mean of z"]) > 0.005
+    assert guide["kl"] > 0
+
+
 def test_every_tutorial_is_tested() -> None:
-    tested = {"first_alignment", "objectives"}
+    tested = {"first_alignment", "own_guide", "objectives", "posteriors"}
     assert {path.stem for path in TUTORIALS} == tested
 
 
