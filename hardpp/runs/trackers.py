@@ -69,7 +69,7 @@ class WeightsAndBiases:
 
 
 class MLflow:
-    """A run of the experiment hardpp, with the tag hardpp.folder; every process makes one of its own."""
+    """A run of the experiment hardpp, with its folder for a tag; every process makes one of its own."""
 
     def __init__(self, folder: Path, config: RunConfig, step: int):
         mlflow = import_module("mlflow")
