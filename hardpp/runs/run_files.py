@@ -109,7 +109,8 @@ def own_guides(tables: Mapping[str, Any], guide: Given | OwnGuides | None) -> Ow
 
 # Refuses, before anything is imported, classes that are not trusted, and then those that cannot be had.
 def _check_code(path: Path, foreign: Mapping[str, str], trusted: Collection[str] | None) -> None:
-    for name, what in foreign.items():
+    needed = {name: what for name, what in foreign.items() if what in NAMES}  # to open it, and not only later
+    for name, what in needed.items():
         if why := nameless(name):
             as_guide = f"open it from Python: hardpp.open_run({str(path.parent)!r}, guide=...)"
             hint = as_guide if what == "guide" else "a class that can be imported has a module of its own"
@@ -120,7 +121,7 @@ def _check_code(path: Path, foreign: Mapping[str, str], trusted: Collection[str]
         lost = f"; {', '.join(missing)} is not to be found here: {lookup_places()}" if missing else ""
         hint = f"give --trust if you know who made the run{lost}"
         raise CheckpointError(f"{path} names code that opening the run would execute: {named}", hint)
-    for name, what in foreign.items():
+    for name, what in needed.items():
         try:
             import_class(what, name)
         except NotImportable as error:

@@ -273,7 +273,7 @@ def test_what_a_stored_run_names_is_imported_only_if_it_is_trusted(run: OpenedRu
     shutil.copytree(run.path, stranger)
     path = stranger / "config.toml"
     path.write_text(path.read_text().replace("[decoding]", '[decoding]\nsecond = "stranger:Module"'))
-    with pytest.raises(CheckpointError, match="would execute: stranger:Module"):
+    with pytest.raises(CheckpointError, match=r"would execute: decoding.second stranger:Module"):
         open_run(stranger, "cpu")
     assert fail(4, "evaluate", str(stranger), "--limit", "2")
     assert open_run(stranger, "cpu", trust=True).config.decoding["second"] == "stranger:Module"
