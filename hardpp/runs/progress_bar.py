@@ -59,29 +59,29 @@ class TrainingProgress:
 
     def show(self, record: Record) -> None:
         """Shows a record: a step moves the bar, an epoch prints a line."""
+        now = time.monotonic()
         if record.split == "dev":
             mark = "  best" if record.values.get("best") else ""
             self.dev = f"dev {float(record.bound):.4f}"
             figures = "".join(f"  {key} {value:.4g}" for key, value in record.values.items() if key != "best")
             line = f"epoch {record.epoch:3d}  step {record.step:6d}  {self.dev} nats {self.unit}{figures}"
-            line += f"{self.pace(record.step)}{mark}"
+            line += f"{self.pace(record.step, now)}{mark}"
             self.console.print(line, highlight=False, soft_wrap=True)
             return
-        now = time.monotonic()
         if now - self.shown_at < (_TERMINAL_SECONDS if self.live else _LOG_SECONDS):
             return
         self.shown_at = now
         if self.live:
             text = f"epoch {record.epoch + 1}  train {float(record.bound):.3f}  {self.dev}"
-            text += self.pace(record.step)
+            text += self.pace(record.step, now)
             self.bar.update(self.row, completed=record.step, description=text)
         else:
             text = f"step {record.step} of {self.total}  train {float(record.bound):.4f} nats {self.unit}"
-            self.console.print(f"{text}{self.pace(record.step)}", highlight=False, soft_wrap=True)
+            self.console.print(f"{text}{self.pace(record.step, now)}", highlight=False, soft_wrap=True)
 
-    def pace(self, step: int) -> str:
+    def pace(self, step: int, now: float) -> str:
         """Steps a second since the last second at least, validation and checkpoints included, in words."""
-        (before, began), now = self.counted, time.monotonic()
+        before, began = self.counted
         if step > before and now - began >= _PACE_SECONDS:
             self.counted, self.speed = (step, now), f"  {(step - before) / (now - began):.3g} steps/s"
         return self.speed

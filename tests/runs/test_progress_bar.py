@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 
-from hardpp.runs.progress_bar import TrainingProgress
+from hardpp.runs.progress_bar import ItemProgress, TrainingProgress
 from hardpp.types import Record
 
 DEV = Record("dev", 4, 1, -1.25, {"best": 1.0})
@@ -76,3 +76,24 @@ def test_no_colour_where_none_is_wanted(
     assert "3/8" in err
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", err)
     assert not re.search(r"\x1b\[[0-9;]*38;", err)
+
+
+def test_steps_a_second_and_figures_of_the_dev_part(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("hardpp.runs.progress_bar.time.monotonic", lambda: float(next(clock)))
+    show(step(25), DEV._replace(step=40, values={"best": 1.0, "PER": 0.25}), total=40)
+    first, dev = capsys.readouterr().err.splitlines()
+    assert first.endswith("a symbol  2.5 steps/s")  # 25 steps in 10 seconds, and then 15
+    assert dev.endswith("a symbol  PER 0.25  1.5 steps/s  best")
+
+
+def test_items_that_are_gone_through_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+    with ItemProgress(10, "pairs") as progress:
+        monkeypatch.setattr(progress, "show", done.append)
+        for _ in range(2):
+            for count in (4, 4, 2):
+                progress.add(count)
+    assert done == [4, 8, 10, 4, 8, 10]

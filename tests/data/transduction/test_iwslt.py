@@ -137,7 +137,8 @@ def test_bad_lines_are_named_by_their_place_in_the_file(raw):
     assert bitext.train[:2] == [("Eins", "One"), ("Drei", "Three")]
     files = tuple(folder / f"train.tags.de-en.{side}" for side in ("de", "en"))
     assert bitext.places["train"][:2] == [tuple((file, number) for file in files) for number in (5, 7)]
-    assert told == [f"left out: {folder}/train.tags.de-en.de:6: empty line"]
+    left_out = f"left out: {folder}/train.tags.de-en.de:6: empty line"
+    assert told == [f"{folder}: from de to en", left_out]
 
 
 def test_an_empty_segment_is_named_by_its_line(raw):

@@ -124,7 +124,7 @@ def test_an_empty_last_line_is_a_text_that_lacks_its_translation(prepared):
     assert "--on-bad skip" in caught.value.hint
     told = []
     assert len(parallel.bitext(folder, on_bad="skip", report=told.append).train) == 3
-    assert told == [f"left out: {folder}/train.de:4: empty line"]
+    assert told == [f"{folder}: from de to en", f"left out: {folder}/train.de:4: empty line"]
 
 
 def test_an_empty_last_line_that_is_cut_off_makes_the_files_unequal(prepared):
@@ -153,7 +153,7 @@ def test_a_bad_line_is_named_or_left_out(prepared, line, reason, side):
     assert str(caught.value) == f"{path}:2: {reason}"
     told = []
     assert parallel.bitext(folder, on_bad="skip", report=told.append).train == [("a", "x"), ("c", "z")]
-    assert told == [f"left out: {path}:2: {reason}"]
+    assert told == [f"{folder}: from de to en", f"left out: {path}:2: {reason}"]
 
 
 def test_bad_lines_of_both_files_are_counted_together(prepared):
