@@ -47,8 +47,9 @@ def family(name: str, own_guides: OwnGuides = NONE) -> Family:
     Raises:
         UsageError: there is none, and the message has the nearest name; or it is no model family.
     """
-    path = FAMILIES.get(name)
-    kind = named("model", name, FAMILIES) if path is None else import_class("model", path)
+    kind: Any = FAMILIES.get(name) or named("model", name, FAMILIES)
+    if isinstance(kind, str):
+        kind = import_class("model", kind)
     if not (isinstance(kind, type) and issubclass(kind, Family)):
         raise UsageError(f"model {name!r} is no model family: it is no subclass of {Family.__name__}")
     undeclared = [key for key in Family.__annotations__ if not hasattr(kind, key)]
