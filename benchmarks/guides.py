@@ -75,7 +75,12 @@ def train(form: str, guide: str, seed: int, data: str, options: argparse.Namespa
     assert best is not None
     found = likelihoods(best, session.data.dev)
     row = {"form": form, "guide": guide, "seed": seed, "objective": options.objective}
-    row |= {"commit": commit(), "epochs": options.epochs, "log_p": -found["nll"], "kl": round(found["kl"], 6) + 0.0}
+    row |= {
+        "commit": commit(),
+        "epochs": options.epochs,
+        "log_p": -found["nll"],
+        "kl": round(found["kl"], 6) + 0.0,
+    }
     return row | {"bound": -found["nll"] - found["kl"], "milliseconds": 1000 * median(seconds)}
 
 
