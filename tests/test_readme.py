@@ -20,8 +20,9 @@ SPEECH = (ROOT / "docs" / "speech.md").read_text(encoding="utf-8")
 GLIMPSES = (ROOT / "docs" / "glimpses.md").read_text(encoding="utf-8")
 QUESTIONS = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
 TRANSLATION = (ROOT / "docs" / "translation.md").read_text(encoding="utf-8")
+GUIDES = (ROOT / "docs" / "guides.md").read_text(encoding="utf-8")
 PYTHON = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-PAGES = README + SPEECH + GLIMPSES + QUESTIONS + TRANSLATION
+PAGES = README + SPEECH + GLIMPSES + QUESTIONS + TRANSLATION + GUIDES
 SECTIONS = {
     **{
         name: [getattr(family(model), name) for model in FAMILIES] for name in ("data", "network", "decoding")
@@ -60,7 +61,10 @@ def test_every_verb_and_option_shown_exists(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", re.findall(r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH + QUESTIONS + TRANSLATION, re.MULTILINE)
+    "line",
+    re.findall(
+        r"^    hardpp train (.+?)(?:\s+#.*)?$", SPEECH + QUESTIONS + TRANSLATION + GUIDES, re.MULTILINE
+    ),
 )
 def test_settings_shown_go_together(line: str) -> None:
     words = shlex.split(line)
