@@ -17,11 +17,15 @@ _SAME = ("model", "data", "datum", "seed")
 _GIVEN = ("observed_data", "constant_data")  # what all runs must have in common
 
 
-def join_chains(trees: Sequence[xr.DataTree]) -> xr.DataTree:
+def join_chains(trees: Sequence[xr.DataTree], names: Sequence[object] = ()) -> xr.DataTree:
     """One tree with a chain for each of several trees of one run, all of the same model, data and items.
 
     What has no chain in the tree of one run, the views of `attention` and `prediction`, gets one. Attributes
     in which the runs differ hold those of all, in the order of the chains, separated by commas.
+
+    Args:
+        trees: one of each run.
+        names: what to call them; by default by the folders of their runs.
 
     Raises:
         UsageError: they differ in what they must have in common, or one run is there twice; both are named.
@@ -29,12 +33,13 @@ def join_chains(trees: Sequence[xr.DataTree]) -> xr.DataTree:
     if len(trees) == 1:
         return trees[0]
     first, *others = trees
+    called = [str(name) for name in names] or [f"run {tree.attrs.get('run', '?')}" for tree in trees]
     for number, other in enumerate(others, start=1):
-        _check_same(first, other)
-        for before in trees[:number]:
-            drawn = (tree["posterior"].to_dataset() for tree in (before, other))
-            if _name(before) == _name(other) and next(drawn).equals(next(drawn)):
-                raise UsageError(f"{_name(other)} is there twice, and a chain is a run of its own")
+        _check_same(first, other, called[0], called[number])
+        drawn = other["posterior"].to_dataset()
+        for name, before in zip(called[:number], trees[:number], strict=True):
+            if name == called[number] and drawn.equals(before["posterior"].to_dataset()):
+                raise UsageError(f"{name} is there twice, and a chain is a run of its own")
     groups = {}
     for group, node in first.children.items():
         parts = [tree[group].to_dataset() for tree in trees]
@@ -53,11 +58,10 @@ def join_chains(trees: Sequence[xr.DataTree]) -> xr.DataTree:
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=about), **groups})
 
 
-def _check_same(first: xr.DataTree, other: xr.DataTree) -> None:
-    here, there = _name(first), _name(other)
+def _check_same(first: xr.DataTree, other: xr.DataTree, here: str, there: str) -> None:
     for key in _SAME:
         if (one := first.attrs.get(key)) != (two := other.attrs.get(key)):
-            what = "data" if key == "data" else f"{key} {one!r} and {two!r}"
+            what = "data" if key == "data" else f"{key} {one} and {two}"
             raise UsageError(f"{here} and {there} are of different {what}, and cannot be chains of one tree")
     for group in (*_GIVEN, "posterior"):
         one, two = (tree[group].to_dataset() for tree in (first, other))
@@ -66,7 +70,3 @@ def _check_same(first: xr.DataTree, other: xr.DataTree) -> None:
         )
         if not same or (group in _GIVEN and not one.equals(two)):
             raise UsageError(f"{here} and {there} are not of the same items and draws ({group} differs)")
-
-
-def _name(tree: xr.DataTree) -> str:
-    return f"run {tree.attrs.get('run', '?')}"

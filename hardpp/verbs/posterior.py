@@ -65,7 +65,7 @@ def posterior(
         else:
             run, items = opened(which)
             trees.append(run.posterior(items, **options))
-    tree = join_chains(trees)
+    tree = join_chains(trees, runs)
     if judged:
         click.echo(trust_summary(tree))
         return

@@ -162,6 +162,14 @@ def test_the_posterior_file(trained: TinyRun, run: OpenedRun, tmp_path: Path) ->
         assert len(arviz.summary(one)) > 0
     assert not drawn["first"]["posterior"].to_dataset().equals(drawn["other"]["posterior"].to_dataset())
     assert "exists already" in fail(2, "posterior", trained.folder, "--out", path)
+    first, other = tmp_path / "first.nc", tmp_path / "other.nc"
+    assert f"of {count} posteriors can be trusted" in succeed("posterior", first)
+    assert "is given twice" in fail(2, "posterior", trained.folder, trained.folder, "--out", tmp_path / "2")
+    assert "give --out FILE" in fail(2, "posterior", first, other)
+    refused = fail(2, "posterior", first, other, "--out", tmp_path / "2")
+    assert f"{first} and {other} are of different seed 1 and 2" in refused
+    (tmp_path / "bad.nc").write_text("no netCDF")
+    assert f"{tmp_path / 'bad.nc'} is no netCDF file" in fail(4, "posterior", tmp_path / "bad.nc")
 
 
 def test_align_in_every_declared_form_and_in_no_other(

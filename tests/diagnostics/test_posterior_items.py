@@ -65,7 +65,7 @@ def test_names_that_are_not_there_are_refused_with_the_nearest(tree: xr.DataTree
 def test_arviz_summarises_and_draws_one_item(one: Any) -> None:
     summary = az.summary(one)
     assert len(summary) == one.posterior.sizes["step"]
-    names = ["plot_forest", "plot_trace", "plot_rank"]
+    names = ["plot_forest", "plot_trace"]
     names += ["plot_posterior", "plot_ppc"] if hasattr(az, "from_pyro") else ["plot_dist", "plot_ppc_dist"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what ArviZ and matplotlib have to settle with one another
@@ -126,7 +126,7 @@ def test_runs_become_chains(tree: xr.DataTree) -> None:
     one = Posterior(joined).item("cat")
     assert az.summary(one)["r_hat"].notna().any()
     for attributes, message in (
-        ({"model": "caption"}, "run one and run two are of different model 'alignment' and 'caption'"),
+        ({"model": "caption"}, "run one and run two are of different model alignment and caption"),
         ({"data": "other"}, "run one and run two are of different data"),
     ):
         wrong = sampled(tiny_guide(), attributes={**RUN, "run": "two", **attributes})

@@ -391,6 +391,9 @@ def test_an_image_is_shown_alike_whatever_is_asked_with_it(scene_run: OpenedRun)
     all_of_them, some = (
         scene_run.posterior(images, draws=3, seed=2) for images in (scenes, scene_run.select(limit=5))
     )
+    guided = [line.split("\t")[3:5] for line in scene_run.align(scenes, of="guide", draws=3, seed=2)[1:]]
+    first = [all_of_them["posterior"][axis].values[0, 0].reshape(-1) for axis in "yx"]
+    assert guided == [[f"{y:.1f}", f"{x:.1f}"] for y, x in zip(*first, strict=True)]
     for group in ("posterior", "prediction"):
         xr.testing.assert_allclose(
             all_of_them[group].to_dataset().isel(image=slice(5)), some[group].to_dataset()

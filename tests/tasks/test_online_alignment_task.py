@@ -33,7 +33,7 @@ from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment import evaluation
 from hardpp.tasks.online_alignment import run as run_module
 from hardpp.tasks.online_alignment.data import SpeechDescription
-from hardpp.tasks.online_alignment.emission_times import TokenTimes
+from hardpp.tasks.online_alignment.emission_times import TokenTimes, quantiles
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, likelihood, recognise
 from hardpp.tasks.online_alignment.family import OnlineAlignmentFamily
 from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
@@ -249,6 +249,28 @@ def test_medians_that_are_not_in_order_are_brought_into_it(
     (text,) = runs["online"].align_files([item], form="textgrid").values()
     assert 'number = 0.06\n            mark = "0.030-0.090"' in text
     assert [segment.end for segment in times.segments(item.tokens)] == [0.06, 0.06]
+
+
+def test_align_and_posterior_speak_of_the_same_draws(
+    runs: dict[str, OpenedRun], test_items: list[Utterance]
+) -> None:
+    run, asked = runs["online"], {"draws": 20, "seed": 3}
+    tree = run.posterior(test_items, **asked)
+    _, *lines = run.align(test_items, **asked)
+    for place, one in enumerate(test_items[:3]):
+        mine = [line for line in lines if line.startswith(f"{one.name}\t")]
+        _, *alone = run.align([one], **asked)
+        assert alone == mine  # whichever others are asked about
+        n = len(one.tokens)
+        frames = torch.from_numpy(tree["attention/marginal"].values[place, :n, : one.length])
+        medians = (quantiles(frames)[0] + 1) * run.description.frame_seconds
+        assert [line.split("\t")[2] for line in mine] == [f"{float(time):.3f}" for time in medians]
+    assert run.align(test_items, draws=20, seed=4) != run.align(test_items, **asked)
+    words = ["align", run.path, "--draws", "20", "--seed", "3"]
+    assert succeed(*words).splitlines()[1:] == lines
+    told = hardpp(*words).stderr
+    assert "posterior: 20 draws of the guide (seed 3), averaged by their importance weights" in told
+    assert "posterior:" not in hardpp("align", runs["transducer"].path, "--limit", "1").stderr
 
 
 def test_the_posterior_file(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
