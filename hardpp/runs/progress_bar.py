@@ -3,6 +3,7 @@
 import time
 from typing import Self
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,6 +19,12 @@ from hardpp.types import Record
 # Between two losses that are shown, each of which makes the host wait for the device.
 _TERMINAL_SECONDS = 0.5
 _LOG_SECONDS = 30.0
+
+
+def stderr_console() -> Console:
+    """Standard error, where progress is shown; silent under `hardpp --quiet`."""
+    context = click.get_current_context(silent=True)
+    return Console(stderr=True, quiet=context is not None and bool(context.find_root().params.get("quiet")))
 
 
 def live_bar(console: Console) -> Progress:
@@ -38,7 +45,7 @@ class TrainingProgress:
 
     def __init__(self, total: int, done: int, unit: str = "a symbol"):
         self.total, self.unit = total, unit
-        self.console = Console(stderr=True)
+        self.console = stderr_console()
         self.live = self.console.is_terminal
         self.shown_at = -_LOG_SECONDS  # when a loss was shown last, in seconds
         self.dev = ""  # the last dev bound, in words

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.arguments import missing_data
 from hardpp.tasks.catalogue import family, objective_spec, short_name
 from hardpp.tasks.family import Family, GuideSpec, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
@@ -201,11 +202,8 @@ def _check_family(
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
-    if isinstance(name, str) and name not in model.data_sets and not model.data.is_there(name):
-        if "/" in name or "." in name:
-            wrong.add(f"there is no file or folder {name!r}")
-        else:
-            wrong.add(unknown("data set, file or folder", name, model.data_sets))
+    if isinstance(name, str) and (missing := missing_data(model, name)):
+        wrong.add(missing)
 
 
 # Completes the objective's options, and makes it, unless something is wrong with them.

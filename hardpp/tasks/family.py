@@ -102,6 +102,8 @@ class Family(ABC):
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
+    nbest: ClassVar[str | None] = None  # the n best of `decode` and their probabilities; None: it has none
+    together: ClassVar[bool] = True  # are all parts one list, which `--part all` asks about?
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
 
     def recommended(self, data: str) -> Recommended:

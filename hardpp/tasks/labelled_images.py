@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardpp.data.images.glimpse_sequences import image_names
 from hardpp.data.images.labelled import ImagePart, LabelledImages
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError
 from hardpp.tasks.family import Description
 from hardpp.types import ImageBatch
 
@@ -49,13 +49,7 @@ class SelectedImages(NamedTuple):
 
 
 def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:
-    """A part of the images (the test part if none is named), or the first of it.
-
-    Raises:
-        UsageError: all parts at once, which are not one list.
-    """
-    if part == "all":
-        raise UsageError("parts of images are asked about one by one", "give --part train, dev or test")
+    """A part of the images (the test part if none is named), or the first of it."""
     part = part or "test"
     selected: ImagePart = getattr(images, part)
     indices = list(range(len(selected)))[:limit]

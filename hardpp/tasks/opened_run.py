@@ -6,19 +6,21 @@ Memory and disk that ran out are a ResourceError.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name, missing_data
 from hardpp.tasks.catalogue import measured_objectives
+from hardpp.tasks.decoded import Decoded as Decoded
+from hardpp.tasks.decoding_run import DecodingRun
 from hardpp.tasks.family import Family, Programs
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -32,15 +34,8 @@ Figures = Iterator[tuple[str, Figure]]  # each with a name for its file
 Animations = Iterator[tuple[str, Sequence[Figure]]]  # the same of frames
 
 
-class Decoded(NamedTuple):
-    """What a run says of one item."""
-
-    name: str  # the item, as the user knows it
-    text: str
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(ABC):
+class OpenedRun(DecodingRun, ABC):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -76,11 +71,18 @@ class OpenedRun(ABC):
             report: told in a few words what is going on.
 
         Raises:
-            DataError, UsageError: the data cannot be read, are of another kind, or have no such part.
+            UsageError: there are no such data, or not all parts can be asked about at once.
+            DataError: the data cannot be read, or are of another kind.
         """
         check_word("part", part, (None, "train", "dev", "test", "all"))
         check_number("limit", limit, 1, optional=True)
-        return self._select(data_name(data), part, limit, report)
+        if part == "all" and not self.family.together:
+            what = f"parts of model {self.family.name}'s data are asked about one by one"
+            raise UsageError(what, "give --part train, dev or test")
+        name = data_name(data)
+        if name is not None and (missing := missing_data(self.family, name)):
+            raise UsageError(missing)
+        return self._select(name, part, limit, report)
 
     def batch(self, items: Any) -> Any:
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
@@ -91,25 +93,6 @@ class OpenedRun(ABC):
         """Figures by name; options of the family's decoding that are left out are the run's."""
         options = self.decoding(decoding)
         return self._evaluate(self._items(items), options)
-
-    @mended()
-    def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
-        """What the run says of every item, or of every text in a list, where the family takes texts."""
-        options = self.decoding(decoding)
-        if are_texts(items):
-            items = self._from_texts(items)
-        return self._decode(self._items(items), options)
-
-    def read_inputs(self, path: Path | str) -> Any:
-        """Every line of a file as an item of which only the source is known.
-
-        Raises:
-            UsageError: items of this family are no lines of a file.
-            DataError: the file or a line cannot be read.
-        """
-        if self.family.inputs is None:
-            raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(Path(path))
 
     @mended()
     def posterior(
@@ -184,10 +167,6 @@ class OpenedRun(ABC):
         batch = self.batch(items)
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
 
-    def decoding(self, given: Mapping[str, Any]) -> Any:
-        """The options of decoding: the run's own, with those given now on top, checked."""
-        return check_options(self.family, self.config.decoding, given)
-
     def data_config(self, data: str | None) -> Any:
         """How the run's data are read (the family's `data`), or how all of other data are."""
         other = {} if data is None else {"name": data, "train_limit": None}
@@ -227,21 +206,13 @@ class OpenedRun(ABC):
     @abstractmethod
     def _evaluate(self, items: Any, options: Any) -> dict[str, Any]: ...
     @abstractmethod
-    def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
-    @abstractmethod
     def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
     @abstractmethod
     def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
     @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
-    def _read_inputs(self, path: Path) -> Any:
-        raise NotImplementedError
-
-    def _from_texts(self, texts: Sequence[str]) -> Any:
-        raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")
-
+    # And only if it declares a form of files, or looks at one thing at a time.
     def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
         raise NotImplementedError
 

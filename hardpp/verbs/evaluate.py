@@ -7,7 +7,7 @@ import click
 
 from hardpp.verbs.family_options import DecodingCommand
 from hardpp.verbs.options import run_options, style_option
-from hardpp.verbs.tables import table
+from hardpp.verbs.tables import figures_table
 
 
 @click.command(cls=DecodingCommand, declared="figures")
@@ -16,4 +16,4 @@ from hardpp.verbs.tables import table
 def evaluate(run: Any, select: Callable[[], Any], style: str, **decoding: Any) -> None:
     """Measure what the run decodes, how likely it finds the data, and how far its guide is from exact."""
     run.decoding(decoding)  # refused before the data are read
-    click.echo(table([run.evaluate(select(), **decoding)], style))
+    click.echo(figures_table(run.evaluate(select(), **decoding), style))

@@ -1,13 +1,14 @@
 """Options that several verbs have."""
 
+import time
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hardpp.verbs.exit_codes import report
+from hardpp.verbs.exit_codes import report, report_detail, warn
 
 PATH = click.Path(path_type=Path)
 
@@ -40,7 +41,9 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(run: Path, device: str, trust: bool, **options: Any) -> Any:
         from hardpp.runs.folder import open_run
 
-        return command(run=open_run(run, device, trust=trust, report=report), **options)
+        opened = open_run(run, device, trust=trust, report=warn)
+        report_detail(f"{opened!r}: step {opened.step}, on {opened.device}")
+        return command(run=opened, **options)
 
     return wrapped
 
@@ -56,12 +59,18 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--part",
         type=click.Choice(["train", "dev", "test", "all"]),
-        help="Part of the data [test; all of a file, or pair of files, given by --data].",
+        help="Part of the data [test; all of a file, or pair of files, given by --data]; of images not all.",
     )
     @click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
     @wraps(command)
     def wrapped(run: Any, data: str | None, part: str | None, limit: int | None, **options: Any) -> Any:
-        return command(run=run, select=partial(run.select, data, part, limit, report), **options)
+        def select() -> Any:
+            began = time.monotonic()
+            items = run.select(data, part, limit, report)
+            report_detail(f"read {data or run.config.data.name} in {time.monotonic() - began:.1f} s")
+            return items
+
+        return command(run=run, select=select, **options)
 
     return wrapped
 

@@ -3,9 +3,7 @@
 import time
 from typing import Self
 
-from rich.console import Console
-
-from hardpp.runs.progress_bar import live_bar
+from hardpp.runs.progress_bar import live_bar, stderr_console
 
 _LOG_SECONDS = 30.0
 
@@ -20,7 +18,7 @@ class Progress:
 
     def __init__(self, total: int, what: str):
         self.total, self.what = total, what
-        self.console = Console(stderr=True)
+        self.console = stderr_console()
         self.shown_at = time.monotonic()
         self.bar = live_bar(self.console)
         self.row = self.bar.add_task(what, total=total)

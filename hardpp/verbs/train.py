@@ -6,12 +6,14 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.family_options import FamilyCommand
+from hardpp.verbs.family_help import FamilyCommand
 from hardpp.verbs.options import PATH, choice_option
-from hardpp.verbs.tables import table
+from hardpp.verbs.tables import figures_table, table
 
 
-@click.command(cls=FamilyCommand, declared="layouts")
+@click.command(
+    cls=FamilyCommand, declared="layouts guides", settings_of=("data", "network"), default="alignment"
+)
 @click.option("--model", help="Model family [alignment]; see `hardpp models`.")
 @click.option("--guide", help="Guide [recommended: `hardpp models NAME --objective ...`].")
 @click.option("--objective", help="Objective [the model's: `hardpp models`]; see `hardpp objectives`.")
@@ -77,4 +79,4 @@ def train(
         return
     folder = out or default_folder(config)
     _, figures = run_in_folder(config, folder, resume=resume == "auto", force=force, report=report)
-    click.echo(table([figures], "table"))
+    click.echo(figures_table(figures, "table"))

@@ -106,6 +106,7 @@ class AlignmentFamily(Family):
         "pairs, step, seconds": "how many; the run's step; seconds of decoding 1,000",
     }
     inputs = "sources, one a line"
+    nbest = "targets that a beam found, positions summed out; of pieces and bpe, only as they were cut there"
     word_links = True
 
     def recommended(self, data: str) -> Recommended:

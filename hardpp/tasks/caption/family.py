@@ -49,6 +49,8 @@ class CaptionFamily(Family):
         "FOLDER/captions.txt": "lines of image,caption, and the pictures",
         "FOLDER": "Flickr8k as published, or as Karpathy's JSON, and the pictures",
     }
+    nbest = "sentences that a beam found, regions summed out"
+    together = False
     figures = {
         "BLEU1, ..., signature": "sacreBLEU against all references, up to BLEU4",
         "same": "share of sentences that are a reference word by word",

@@ -71,6 +71,7 @@ class GlimpseFamily(ImageFamily):
         "FOLDER/CLASS/*.png": "images of one size, of which dev and test are made",
         "FOLDER/*ubyte*": "the four IDX files of MNIST",
     }
+    nbest = "labels, an estimate: the mean of --draws runs over the image"
     figures = {
         "error, error_1, ...": "share of wrong labels after the last glimpse, and after each, of one run an "
         "image",

@@ -83,6 +83,7 @@ class MaskedImageFamily(ImageFamily):
     data_sets = (*ONE_SIZE, *corpora.NATURAL)
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, row, column, prediction, probability")}
     layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size"}
+    nbest = "labels, given the places that were seen"
     figures = {
         "accuracy, accuracy_0, ...": "share of right labels after the last glimpse, before any, after each",
         "nll, nll_0, ...": "nats an image, likewise",

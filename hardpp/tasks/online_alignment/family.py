@@ -70,6 +70,10 @@ class OnlineAlignmentFamily(Family):
         "of paths",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
     }
+    nbest = (
+        "transcripts that a beam found; alignments are summed out by transducer and ctc, and by online over "
+        "paths that the beam merged (an estimate); ctc has one, its best path"
+    )
     figures = {
         "PER, WER": "edits a token, and the share of utterances with any",
         "nll, nll_is": "nats a token, with the end mark: exact, or a bound",

@@ -78,6 +78,7 @@ class QuestionAnsweringFamily(Family):
         "FOLDER/*questions*.json": "VQA v2: its questions and annotations, and features of regions, *.tsv or "
         "*.npz",
     }
+    nbest = "answers, regions summed out"
     figures = {
         "accuracy": "against all people's answers, as VQA has it",
         "nll": "nats a question, of the likeliest answer among people",

@@ -142,6 +142,7 @@ class SaccaderFamily(ImageFamily):
         **cub.LAYOUT,
         "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)",
     }
+    nbest = "labels, given the places that were looked at"
     figures = {
         "accuracy, after_1, ...": "share of right labels after the last glimpse, and after each",
         "top5": "share of labels among the five likeliest ones after the last glimpse",
