@@ -9,7 +9,7 @@ import pyro
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.errors import UsageError
+from hardpp.errors import UntrustedError, UsageError
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
@@ -144,7 +144,11 @@ def initialise(
             here without being trained.
         CheckpointError: it is no run.
     """
-    other = open_run(folder, "cpu", trust=named_code(dict(config)))
+    try:
+        other = open_run(folder, "cpu", trust=named_code(dict(config)))
+    except UntrustedError as error:
+        hint = "train with the same class (--objective, --guide or --model) if you know who made that run"
+        raise UntrustedError(f"--init-from {folder}: {error}", hint) from error
     theirs, ours = _symbols(other.description), _symbols(description)
     guide = catalogue.family(config.model).guides[config.guide]
     trains = catalogue.objective(config.objective, config.inference).trains_guide

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from hardpp.config import problems, unknown
+from hardpp.config import problems
 from hardpp.errors import UsageError
 
 
@@ -32,15 +32,6 @@ def data_name(data: Any) -> str | None:
     if data is None or (isinstance(data, str | Path) and str(data)):
         return data if data is None else str(data)
     raise UsageError(f"data is a name, file or folder, not {data!r}")
-
-
-def missing_data(family: Any, name: str) -> str:
-    """A sentence that a family has no such data set, and the user no such file or folder; "" if there is."""
-    if name in family.data_sets or family.data.is_there(name):
-        return ""
-    if "/" in name or "." in name:
-        return f"there is no file or folder {name!r}"
-    return unknown("data set, file or folder", name, family.data_sets)
 
 
 def are_texts(items: Any) -> bool:

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.arguments import missing_data
-from hardpp.tasks.catalogue import family, objective_spec, short_name
+from hardpp.tasks.catalogue import data_problem, family, objective_spec, short_name
 from hardpp.tasks.family import Family, GuideSpec, Recommended
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 from hardpp.tasks.problems import Problems, Wrong
 from hardpp.tasks.stages import KEYS, Planned, planned
 
+_ANY = "."  # data of a run that is read back, which need not be there
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 
 
@@ -115,7 +115,7 @@ def stored(tables: Mapping[str, Any]) -> RunConfig:
     if options := _table(tables, "inference"):
         retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
         tables["inference"] = {name: value for name, value in options.items() if name not in retired}
-    here = {"data": {"name": "."}} if isinstance(data, Mapping) else {}
+    here = {"data": {"name": _ANY}} if isinstance(data, Mapping) else {}
     before = tables.pop("before", [])
     own = {key: value for key, value in tables.items() if key != "stage"}
     guide: str | None = None  # of the stage before
@@ -202,8 +202,10 @@ def _check_family(
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
-    if isinstance(name, str) and (missing := missing_data(model, name)):
-        wrong.add(missing)
+    if isinstance(name, str) and name != _ANY:
+        what, hint = data_problem(model, name)
+        if what:
+            wrong.add(what, hint=hint)
 
 
 # Completes the objective's options, and makes it, unless something is wrong with them.

@@ -99,6 +99,7 @@ class Family(ABC):
     guides: ClassVar[Mapping[str, GuideSpec]]
     data_sets: ClassVar[Sequence[str]]  # names that `--data` takes, besides paths; the first by default
     alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
+    reads: ClassVar[Sequence[str]] = ()  # kinds of a user's data, of `hardpp.data.kinds`; (): not told
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file

@@ -17,8 +17,8 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name, missing_data
-from hardpp.tasks.catalogue import measured_objectives
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
+from hardpp.tasks.catalogue import data_problem, measured_objectives
 from hardpp.tasks.decoded import Decoded as Decoded
 from hardpp.tasks.decoding_run import DecodingRun
 from hardpp.tasks.family import Family, Programs
@@ -80,8 +80,10 @@ class OpenedRun(DecodingRun, ABC):
             what = f"parts of model {self.family.name}'s data are asked about one by one"
             raise UsageError(what, "give --part train, dev or test")
         name = data_name(data)
-        if name is not None and (missing := missing_data(self.family, name)):
-            raise UsageError(missing)
+        if name is not None:
+            what, hint = data_problem(self.family, name)
+            if what:
+                raise UsageError(what, hint)
         return self._select(name, part, limit, report)
 
     def batch(self, items: Any) -> Any:

@@ -87,6 +87,7 @@ class AlignmentFamily(Family):
         ),
         "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY"),
     }
+    reads = ("lists", "parallel")
     layouts = {
         "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
         "the CRC-32 of the source, 1/20 test, 1/20 dev",

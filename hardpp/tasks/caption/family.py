@@ -45,6 +45,7 @@ class CaptionFamily(Family):
     }
     data_sets = corpora.NAMES
     alignment_forms = {"tsv": AlignmentForm("image, word, region (from 0), its box in pixels, probability")}
+    reads = ("captions",)
     layouts = {
         "FOLDER/captions.txt": "lines of image,caption, and the pictures",
         "FOLDER": "Flickr8k as published, or as Karpathy's JSON, and the pictures",

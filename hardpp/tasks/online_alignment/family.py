@@ -64,6 +64,7 @@ class OnlineAlignmentFamily(Family):
         "textgrid": AlignmentForm("for Praat, with the 89 % interval of each boundary", files=True),
         "ctm": AlignmentForm("a line a token with its start, duration and probability"),
     }
+    reads = ("lists", "speech")
     layouts = {
         "FOLDER/TRAIN, TEST": "TIMIT, names in either case",
         "FILE.tsv": "lines of a sound file's PATH TAB tokens with blanks between them, split by the CRC-32 "

@@ -73,6 +73,7 @@ class QuestionAnsweringFamily(Family):
     alignment_forms = {
         "tsv": AlignmentForm("name, question, answer, region (from 0), its box in pixels, probability")
     }
+    reads = ("questions",)
     layouts = {
         "FOLDER/train/questions.json": "easy-VQA, with the pictures in train/images, and test likewise",
         "FOLDER/*questions*.json": "VQA v2: its questions and annotations, and features of regions, *.tsv or "
