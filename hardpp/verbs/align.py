@@ -13,7 +13,7 @@ from hardpp.verbs.output import write_lines
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
 
-@click.command(cls=AlignmentCommand, declared="alignment_forms")
+@click.command(cls=AlignmentCommand, declared="alignment_forms", of_all=True)
 @read_options
 @choice_option(
     "--of",

@@ -89,6 +89,7 @@ class AlignmentFamily(Family):
         ),
         "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY"),
     }
+    reads = ("lists", "parallel")
     layouts = {
         "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
         "the CRC-32 of the source, 1/20 test, 1/20 dev",
@@ -109,6 +110,7 @@ class AlignmentFamily(Family):
         "pairs, step, seconds": "how many; the run's step; seconds of decoding 1,000",
     }
     inputs = "sources, one a line"
+    nbest = "targets that a beam found, positions summed out; of pieces and bpe, only as they were cut there"
     word_links = True
 
     def recommended(self, data: str) -> Recommended:

@@ -15,8 +15,8 @@ from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, load, single
-from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
+from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
+from hardpp.tasks.alignment.evaluation import decode, evaluate, hypotheses, position_weights
 from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
@@ -28,6 +28,8 @@ from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
+
+SHOWN = 2 * BATCH  # pairs decoded together: two batches of like length
 
 
 class AlignmentRun(OpenedRun):
@@ -58,21 +60,30 @@ class AlignmentRun(OpenedRun):
     def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> list[Decoded]:
-        source, target = self.description.tokenizers
-        outputs = decode(self, items, options)
-        return [
-            Decoded(source.detokenize(pair.source), target.detokenize(symbols))
-            for pair, symbols in zip(items, outputs, strict=True)
-        ]
+    def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> Iterator[Decoded]:
+        _, target = self.description.tokenizers
+        for some in _some(items):
+            outputs = decode(self, some, options)
+            for name, symbols in zip(self._names(some), outputs, strict=True):
+                yield Decoded(name, target.detokenize(symbols))
 
-    def _read_inputs(self, path: Path) -> list[Pair]:
-        return self._from_texts(read_source_texts(path))
+    def _nbest(self, items: Sequence[Pair], options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
+        for some in _some(items):
+            for name, found in zip(self._names(some), hypotheses(self, some, options, nbest), strict=True):
+                yield Decoded(name, found[0].text, found)
+
+    def _unseen(self, items: Sequence[Pair]) -> Iterator[tuple[str, Sequence[str]]]:
+        vocabulary, _ = self.description.vocabularies
+        for name, pair in zip(self._names(items), items, strict=True):
+            yield name, vocabulary.unseen(pair.source)
+
+    def _read_inputs(self, path: Path) -> list[Pair | None]:
+        texts = read_source_texts(path)
+        pairs = iter(self._from_texts([text for text in texts if text]))
+        return [next(pairs) if text else None for text in texts]
 
     def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
         tokenizer, _ = self.description.tokenizers
-        if blank := [text for text in texts if not text.strip()]:
-            raise DataError(f"a text to decode holds only blanks: {blank[0]!r}")
         return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
 
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:
@@ -147,6 +158,12 @@ class AlignmentRun(OpenedRun):
     def _names(self, items: Sequence[Pair]) -> list[str]:
         tokenizer, _ = self.description.tokenizers
         return [tokenizer.detokenize(pair.source) for pair in items]
+
+
+# So many at once that what is printed comes soon; none are refused where they are decoded.
+def _some(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+    for start in range(0, len(pairs) or 1, SHOWN):
+        yield pairs[start : start + SHOWN]
 
 
 # The symbol at every source position, the end mark last.

@@ -77,6 +77,7 @@ class OnlineAlignmentFamily(Family):
         "textgrid": AlignmentForm("for Praat, with the 89 % interval of each boundary", files=True),
         "ctm": AlignmentForm("a line a token with its start, duration and probability"),
     }
+    reads = ("lists", "speech")
     layouts = {
         "FOLDER/TRAIN, TEST": "TIMIT, names in either case",
         "FILE.tsv": "lines of a sound file's PATH TAB tokens with blanks between them, split by the CRC-32 "
@@ -84,6 +85,10 @@ class OnlineAlignmentFamily(Family):
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
     }
     trust = ("coverage", "coverage_aligned", "interval")
+    nbest = (
+        "transcripts that a beam found; alignments are summed out by transducer and ctc, and by online over "
+        "paths that the beam merged (an estimate); ctc has one, its best path"
+    )
     figures = {
         "PER, WER": "edits a token, and the share of utterances with any",
         "nll, nll_is": "nats a token, with the end mark: exact, or a bound",

@@ -1,9 +1,9 @@
 """What an opened run on speech answers: figures, posteriors, times of tokens, plots."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hardpp import sites
 from hardpp.data.parts import items_of_part
@@ -14,6 +14,7 @@ from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
+from hardpp.diagnostics.seeds import seeded_steps
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import datum_stream, mean_entropies
 from hardpp.tasks.family import has_own_parameters
@@ -21,18 +22,20 @@ from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.ctm import ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
-from hardpp.tasks.online_alignment.data import SpeechDescription
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import (
     frames_of_items,
     token_frames,
     token_times,
     view_name,
 )
-from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sampling import AVERAGED
 from hardpp.types import SequenceBatch
+
+T = TypeVar("T")
 
 
 class OnlineAlignmentRun(OpenedRun):
@@ -70,8 +73,10 @@ class OnlineAlignmentRun(OpenedRun):
         check_lengths(utterances, self.description.vocabulary, self.network.topology)
         return utterances
 
-    def _read_inputs(self, path: Path) -> list[Utterance]:
-        return self._hear(read_sound_list(path))
+    def _read_inputs(self, path: Path) -> list[Utterance | None]:
+        recordings = read_sound_list(path)
+        heard = iter(self._hear([recording for recording in recordings if recording is not None]))
+        return [None if recording is None else next(heard) for recording in recordings]
 
     # Recordings that go through what those of the train part went through.
     def _hear(self, recordings: Sequence[Recording]) -> list[Utterance]:
@@ -90,11 +95,23 @@ class OnlineAlignmentRun(OpenedRun):
     def _evaluate(self, items: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: Sequence[Utterance], options: OnlineDecoding) -> list[Decoded]:
-        return [
-            Decoded(utterance.name, " ".join(transcript.tokens))
-            for utterance, transcript in zip(items, recognise(self, items, options), strict=True)
-        ]
+    def _decode(self, items: Sequence[Utterance], options: OnlineDecoding) -> Iterator[Decoded]:
+        for utterance, transcript in self._each(items, partial(recognise, self, options=options)):
+            yield Decoded(utterance.name, " ".join(transcript.tokens))
+
+    def _nbest(self, items: Sequence[Utterance], options: OnlineDecoding, nbest: int) -> Iterator[Decoded]:
+        say = partial(hypotheses, self, options=options, nbest=nbest)
+        for utterance, found in self._each(items, say):
+            yield Decoded(utterance.name, found[0].text, found)
+
+    # Every utterance with what is said of it; so many at once that what is printed comes soon.
+    def _each(
+        self, items: Sequence[Utterance], say: Callable[[Sequence[Utterance]], Sequence[T]]
+    ) -> Iterator[tuple[Utterance, T]]:
+        some = (items[start : start + BATCH] for start in range(0, len(items) or 1, BATCH))
+        said = (zip(part, say(part), strict=True) for part in some)
+        for pairs in seeded_steps(said, self.config.seed, self.device):
+            yield from pairs
 
     def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
