@@ -34,6 +34,8 @@ class AlignmentForm(NamedTuple):
 
     summary: str
     files: bool = False  # a file for every datum, instead of lines for all
+    intervals: bool = False  # has it intervals, of as much probability as is asked for?
+    calibrated: bool = False  # has it probabilities or intervals that can be fitted to known alignments?
 
 
 def prior_guide(parts: Any) -> nn.Module:
@@ -103,6 +105,9 @@ class Family(ABC):
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
+    reliability: ClassVar[Mapping[str, str]] = (
+        _NOTHING  # what can be held against known alignments -> what it is
+    )
 
     def recommended(self, data: str) -> Recommended:
         """What is recommended for a data set, or for a user's files by their layout."""

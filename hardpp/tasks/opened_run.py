@@ -5,7 +5,7 @@ nothing. `items` are what `select` gives; where they are left out, those of the 
 Memory and disk that ran out are a ResourceError.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
+from hardpp.tasks.calibrated_run import PLAIN, CalibratedRun, Certainty
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
 
@@ -40,7 +41,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(ABC):
+class OpenedRun(CalibratedRun):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -55,6 +56,7 @@ class OpenedRun(ABC):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+    certainty: Certainty = PLAIN  # how alignments say what is uncertain
 
     def __repr__(self) -> str:
         """One line, as notebooks print it: a run holds all of its data."""
@@ -122,24 +124,6 @@ class OpenedRun(ABC):
         check_number("draws", draws, 1)
         check_number("seed", seed, 0)
         return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
-
-    @mended()
-    def align(self, items: Any = None, *, of: str = "posterior", form: str = "tsv") -> list[str]:
-        """Lines that say which source position, region, time or place goes with each output.
-
-        Args:
-            items: what `select` gave.
-            of: whose alignment: "posterior" (exact), "guide", or "prior" (before the output is seen).
-            form: one of the family's `alignment_forms` that is lines.
-        """
-        self._check_form(form, of, files=False)
-        return list(self._align(self._items(items), of, form))
-
-    @mended()
-    def align_files(self, items: Any = None, *, of: str = "posterior", form: str) -> dict[str, str]:
-        """The same as files, one for every item: name -> text."""
-        self._check_form(form, of, files=True)
-        return dict(self._align_files(self._items(items), of, form))
 
     @mended()
     def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
@@ -212,13 +196,6 @@ class OpenedRun(ABC):
     def _items(self, items: Any) -> Any:
         return self.select() if items is None else check_items(items, self.selection, self.item)
 
-    def _check_form(self, form: str, of: str, *, files: bool) -> None:
-        check_word("of", of, ("posterior", "guide", "prior"))
-        forms = self.family.alignment_forms
-        if form not in [*forms] or forms[form].files != files:
-            what = f"model {self.family.name} has no alignments in the form {form!r}"
-            raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
-
     # What each family answers; options are of its schema of decoding.
     @abstractmethod
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> Any: ...
@@ -231,19 +208,14 @@ class OpenedRun(ABC):
     @abstractmethod
     def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
     @abstractmethod
-    def _align(self, items: Any, of: str, form: str) -> Iterator[str]: ...
-    @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 
-    # And only if it declares `inputs`, or a form of files, or looks at one thing at a time.
+    # And only if it declares `inputs`, or looks at one thing at a time.
     def _read_inputs(self, path: Path) -> Any:
         raise NotImplementedError
 
     def _from_texts(self, texts: Sequence[str]) -> Any:
         raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")
-
-    def _align_files(self, items: Any, of: str, form: str) -> Iterator[tuple[str, str]]:
-        raise NotImplementedError
 
     def _animate(self, items: Any, count: int, names: Sequence[str]) -> Animations:
         what = f"model {self.family.name} does not look at one thing after the other: nothing moves"

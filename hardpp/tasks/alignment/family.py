@@ -85,7 +85,7 @@ class AlignmentFamily(Family):
         "pharaoh": AlignmentForm(
             "a line a pair of SOURCE-TARGET links of words from 0, without links of end marks"
         ),
-        "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY"),
+        "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY", calibrated=True),
     }
     layouts = {
         "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
@@ -107,6 +107,7 @@ class AlignmentFamily(Family):
     }
     inputs = "sources, one a line"
     word_links = True
+    reliability = {"word links": "shares of links that were made by hand too, by their probabilities"}
 
     def recommended(self, data: str) -> Recommended:
         own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)
