@@ -60,27 +60,27 @@ def test_draws_are_spread_so_that_a_temperature_reaches_where_none_was() -> None
 
 
 def test_the_temperature_and_the_lags_are_found() -> None:
-    found = fit(known(2000, seed=1), FRAME, 0.89)
+    found = fit(known(1500, seed=1), FRAME, 0.89)
     assert found.temperature == pytest.approx(3.0, rel=0.1)
     assert found.lag == pytest.approx(0.115, abs=0.01)
     assert found.lags["a"] == pytest.approx(0.1, abs=0.01)
     assert found.lags["b"] == pytest.approx(0.15, abs=0.01)
-    assert found.fitted_to == 2000
+    assert found.fitted_to == 1500
 
 
 @pytest.mark.parametrize("mass", [0.5, 0.89])
 def test_intervals_of_new_times_hold_their_share(mass: float) -> None:
-    found = fit(known(1000, seed=2), FRAME, mass)
+    found = fit(known(600, seed=2), FRAME, mass)
     held: list[bool] = []
-    for _, p, labels, times in known(2000, seed=3):
+    for _, p, labels, times in known(1000, seed=3):
         low, high = found.quantiles(p, labels, FRAME, central(mass)).T
         held += ((low <= times) & (times <= high)).tolist()
-    error = (mass * (1 - mass) * (1 / 1000 + 1 / 2000)) ** 0.5  # of both samples
+    error = (mass * (1 - mass) * (1 / 600 + 1 / 1000)) ** 0.5  # of both samples
     assert np.mean(held) == pytest.approx(mass, abs=3 * error)
     # Without the fit they do not: p is too sure, and late.
     raw = [
         ((low <= times) & (times <= high)).mean()
-        for _, p, _, times in known(2000, seed=3)
+        for _, p, _, times in known(1000, seed=3)
         for low, high in [(tempered_quantiles(p, 1.0, central(mass)) * FRAME).T]
     ]
     assert np.mean(raw) < mass - 0.2
