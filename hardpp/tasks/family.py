@@ -35,6 +35,8 @@ class AlignmentForm(NamedTuple):
 
     summary: str
     files: bool = False  # a file for every datum, instead of lines for all
+    intervals: bool = False  # has it intervals, of as much probability as is asked for?
+    calibrated: bool = False  # has it probabilities or intervals that can be fitted to known alignments?
 
 
 def has_own_parameters(programs: Programs) -> bool:
@@ -140,6 +142,7 @@ class Family(ABC):
     nbest: ClassVar[str | None] = None  # the n best of `decode` and their probabilities; None: it has none
     together: ClassVar[bool] = True  # are all parts one list, which `--part all` asks about?
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
+    reliability: ClassVar[Mapping[str, str]] = _NOTHING  # what can be held against known alignments
     own_guides: Mapping[str, type | nn.Module] = (
         _NOTHING  # given as such, by the names that a run has for them
     )

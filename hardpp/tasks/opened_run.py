@@ -21,6 +21,7 @@ from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
 from hardpp.tasks.calibrated_run import CalibratedRun
 from hardpp.tasks.catalogue import data_problem, data_set, measured_objectives
+from hardpp.tasks.certainty import PLAIN, Certainty
 from hardpp.tasks.decoded import Decoded as Decoded
 from hardpp.tasks.decoding_run import DecodingRun
 from hardpp.tasks.family import Family, Programs
@@ -55,6 +56,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
     data: Any = None  # the run's own data, where they are loaded already
     watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
     sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
+    certainty: Certainty = PLAIN  # how alignments say what is uncertain
 
     def select(
         self,

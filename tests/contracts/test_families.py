@@ -16,7 +16,7 @@ from corpora import fail, succeed
 from tiny_families import FAMILIES, TinyRun
 
 import hardpp
-from hardpp.errors import ResourceError, UsageError
+from hardpp.errors import DataError, ResourceError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.objectives import alternatives
 from hardpp.tasks.opened_run import Decoded, OpenedRun
@@ -177,7 +177,11 @@ def test_align_in_every_declared_form_and_in_no_other(
         elif declared.files:
             assert "give --out FOLDER" in fail(2, *words)
             succeed(*words, "--out", tmp_path / form)
-            written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / form).iterdir()}
+            files = [path for path in (tmp_path / form).rglob("*") if path.is_file()]
+            written = {
+                path.relative_to(tmp_path / form).as_posix(): path.read_text(encoding="utf-8")
+                for path in files
+            }
             assert written == run.align_files(items, form=form)
             assert len(written) == len(run.decode(items))
         else:
@@ -193,6 +197,31 @@ def test_word_links_are_declared_or_refused(trained: TinyRun, run: OpenedRun) ->
     else:
         for words in (both, compare):
             assert f"{trained.folder}: model {trained.name} has no links of words" in fail(2, *words)
+
+
+def test_reliability_is_declared_or_refused(trained: TinyRun, run: OpenedRun, items: Any) -> None:
+    if not run.family.reliability:
+        with pytest.raises(UsageError, match="no alignments that could be held against known ones"):
+            run.reliability(items)
+        return
+    # Few are known of the tiny data, or none: what could be said of them would mean nothing.
+    with pytest.raises(DataError, match=r"no known links|known times are needed"):
+        run.reliability(items)
+    with pytest.raises(UsageError, match="of is one of posterior, guide, prior, not 'gold'"):
+        run.reliability(items, of="gold")
+    with pytest.raises(UsageError, match="bins is a whole number from 2"):
+        run.reliability(items, bins=1)
+
+
+def test_intervals_and_calibration_are_declared_or_refused(trained: TinyRun, run: OpenedRun) -> None:
+    for form, spec in run.family.alignment_forms.items():
+        words = ["align", trained.folder, "--format", form, "--out", trained.folder / "refused"]
+        if not spec.intervals:
+            assert f"alignments in the form {form!r} have no intervals" in fail(2, *words, "--mass", "0.5")
+        if not spec.calibrated:
+            message = fail(2, *words, "--calibrated")
+            assert f"alignments in the form {form!r} have no probabilities or intervals to" in message
+        assert not (trained.folder / "refused").exists()
 
 
 def test_plots_by_name(trained: TinyRun, run: OpenedRun, items: Any, tmp_path: Path) -> None:

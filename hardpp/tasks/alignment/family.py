@@ -87,7 +87,7 @@ class AlignmentFamily(Family):
         "pharaoh": AlignmentForm(
             "a line a pair of SOURCE-TARGET links of words from 0, without links of end marks"
         ),
-        "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY"),
+        "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY", calibrated=True),
     }
     reads = ("lists", "parallel")
     layouts = {
@@ -112,6 +112,7 @@ class AlignmentFamily(Family):
     inputs = "sources, one a line"
     nbest = "targets that a beam found, positions summed out; of pieces and bpe, only as they were cut there"
     word_links = True
+    reliability = {"word links": "shares of links that were made by hand too, by their probabilities"}
 
     def recommended(self, data: str) -> Recommended:
         own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)

@@ -17,10 +17,12 @@ from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import decode, evaluate, hypotheses, position_weights
+from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.simulation import simulate
-from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
+from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
-from hardpp.tasks.calibration import Choices, Simulated
+from hardpp.tasks.calibration.reliability import BINS, Curve
+from hardpp.tasks.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.metrics.error_rates import error_rates
@@ -100,7 +102,7 @@ class AlignmentRun(OpenedRun):
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":
-            yield from (pharaoh(links, form != "pharaoh") for links in word_links(self, items, of))
+            yield from self._linked(LinkMaker(self, of), items, form)
             return
         yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
         for number, (pair, weights) in enumerate(zip(items, position_weights(self, items, of), strict=True)):
@@ -111,15 +113,38 @@ class AlignmentRun(OpenedRun):
                 yield "\t".join(map(str, cells))
 
     def link_words(
-        self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, form: str
+        self,
+        backward: OpenedRun,
+        items: Any = None,
+        *,
+        of: str,
+        method: Any,
+        form: str,
+        calibrated: bool = False,
     ) -> list[str]:
         """Lines of word links by this run and one of the other direction, symmetrised.
 
         Raises:
             UsageError: the second run does not go back from where the first one goes to.
+            DataError: calibrated, and too few links of the dev part are known.
         """
-        links = symmetrised(*both_ways(self, backward, self._items(items), of), method)
-        return [pharaoh(of_pair, form != "pharaoh") for of_pair in links]
+        run = self.sure(form, calibrated=calibrated)
+        return list(run._linked(LinkMaker(self, of, backward, method), self._items(items), form))
+
+    def _linked(self, maker: LinkMaker, items: Sequence[Pair], form: str) -> Iterator[str]:
+        calibrated = self.certainty.calibrated
+        linked = maker.calibrated(items, self.select(part="dev")) if calibrated else maker.links(items)[0]
+        return (pharaoh(links, form != "pharaoh") for links in linked)
+
+    def link_reliability(
+        self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, bins: int = BINS
+    ) -> list[Curve]:
+        """`reliability` of the links of two directions, symmetrised."""
+        maker = LinkMaker(self, of, backward, method)
+        return maker.reliability(self._items(items), self.select(part="dev"), bins)
+
+    def _reliability(self, items: Sequence[Pair], of: str, bins: int) -> list[Curve]:
+        return LinkMaker(self, of).reliability(items, self.select(part="dev"), bins)
 
     def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
         """Errors of the run's word links against known ones: see `word_links.compare_links`."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.calibration import Simulated, dreamt
+from hardpp.tasks.calibration.simulation_based import Simulated, dreamt
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, evaluate, label_log_probs
 from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches

@@ -29,7 +29,7 @@ from hardpp.tasks.decoded import Hypothesis, ranked
 from hardpp.tasks.metrics.boundary_error import boundary_errors, coverage
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.data import batches
-from hardpp.tasks.online_alignment.emission_times import token_times
+from hardpp.tasks.online_alignment.emission_times import item_frames, plain_times
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import log_probs
 from hardpp.types import SequenceBatch
@@ -160,7 +160,8 @@ def timing(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, float]:
     timed = [utterance for utterance in utterances if utterance.segments]
     if not timed:
         return {}
-    rows = [times.boundaries for times in token_times(run, timed, "posterior")]
+    seconds, mass = run.description.frame_seconds, run.certainty.mass
+    rows = [plain_times(frames, seconds, mass).ends for frames in item_frames(run, timed, "posterior")]
     ends = [[segment.end for segment in utterance.segments] for utterance in timed]
 
     def side(name: str, lag: float) -> list[list[float]]:

@@ -12,7 +12,7 @@ from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
-from hardpp.tasks.calibration import Choices, Simulated, dreamt
+from hardpp.tasks.calibration.simulation_based import Choices, Simulated, dreamt
 from hardpp.tasks.class_hypotheses import likeliest
 from hardpp.tasks.decoded import in_turn
 from hardpp.tasks.file_names import file_names
