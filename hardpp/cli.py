@@ -11,6 +11,7 @@ from hardpp.verbs.align import align
 from hardpp.verbs.calibrate import calibrate
 from hardpp.verbs.check import check
 from hardpp.verbs.compare import compare
+from hardpp.verbs.completion import complete_names, completion
 from hardpp.verbs.decode import decode
 from hardpp.verbs.design import design
 from hardpp.verbs.evaluate import evaluate
@@ -27,9 +28,11 @@ from hardpp.verbs.train import train
 @click.group(
     cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.version_option(__version__, prog_name="hardpp")
+@click.version_option(__version__, "-V", "--version", prog_name="hardpp")
+@click.option("--quiet", is_flag=True, help="No messages and no progress, except warnings and errors.")
+@click.option("--verbose", is_flag=True, help="Say more: what is opened and read, and how long it takes.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def main(debug: bool) -> None:
+def main(quiet: bool, verbose: bool, debug: bool) -> None:
     """Hard attention as probabilistic programs: train, judge and inspect discrete alignments.
 
     \b
@@ -41,13 +44,19 @@ def main(debug: bool) -> None:
     hardpp plot runs/alignment-variational-elbo-0          where each symbol comes from
     hardpp report runs/alignment-variational-elbo-0        all of it as one page for a browser
 
+    What goes with one model or run: hardpp train --model NAME --help, hardpp evaluate RUN --help. Completion
+    in a shell: hardpp completion --help. --quiet, --verbose and --debug may also stand after the verb.
+
     Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
     6 resources, 130 and 143 signals.
     """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose: give one of them")
 
 
 _VERBS = (train, evaluate, decode, align, posterior, plot, report, calibrate, design, sequences, compare)
 _OWN = (new, check)
-_LISTS = (runs, data, models, guides, objectives, doctor)
+_LISTS = (runs, data, models, guides, objectives, doctor, completion)
 for _verb in (*_VERBS, *_OWN, *_LISTS):
     main.add_command(_verb)
+complete_names(main)

@@ -4,7 +4,6 @@ Later layers win: preset, file, `--set`, command line. Every unknown key and eve
 type is reported, all in one message and before any data is read.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +14,11 @@ from typing import Any, Literal, TypeVar
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
-from hardpp.errors import UsageError
+from hardpp.errors import UsageError, closest
 
 Schema = TypeVar("Schema", bound=BaseModel)
+
+_BARE_POINT = re.compile(r"^(\s*[+-]?)\.(?=\d)")  # of numbers such as .5, which TOML does not have
 
 
 class Section(BaseModel):
@@ -159,6 +160,7 @@ def parse_setting(text: str) -> dict[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"--set {text!r} is not of the form section.key=value")
+    value = _BARE_POINT.sub(r"\g<1>0.", value)
     try:
         table = tomllib.loads(f"value = {value}")
     except (ValueError, RecursionError):  # also of a number of many digits
@@ -214,17 +216,13 @@ def problems(
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
-    return "".join(f"; did you mean {close!r}?" for close in _closest(name, names))
+    return "".join(f"; did you mean {close!r}?" for close in closest(name, names))
 
 
 def unknown(kind: str, name: str, names: Iterable[str]) -> str:
     """The sentence that there is no such thing, with the nearest name, or all names if none is near."""
     others = f" (there are: {', '.join(names)})"
     return f"there is no {kind} {name!r}{nearest(name, names) or others}"
-
-
-def _closest(name: str, names: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
 
 
 def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
@@ -237,9 +235,9 @@ def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
         return f"{key}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"
     # A section may be left out; of several keys with one name the first is meant, so `guide` is the run's.
     by_last_part = {name.rpartition(".")[2]: name for name in reversed(keys)}
-    for close in _closest(place[-1], by_last_part):
+    for close in closest(place[-1], by_last_part):
         return f"unknown key {key!r}; did you mean {by_last_part[close]!r}?"
-    beside = [whole for whole in keys if whole.rpartition(".")[0] == prefix]
+    beside = [whole for whole in keys if whole.rpartition(".")[0] == key.rpartition(".")[0]]
     return f"unknown key {key!r} (there are: {', '.join(beside)})"
 
 

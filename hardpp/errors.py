@@ -4,10 +4,17 @@ Every message is one sentence that names the file and line, or the site, plate, 
 given shape; the optional hint says what to do about it.
 """
 
+import difflib
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+# What others call it, where neither initials nor spelling lead there.
+_SYNONYMS = {
+    **{"bsz": "batch_size", "l2": "weight_decay", "ema": "average", "early_stopping": "patience"},
+    **{"grad_clip": "clip_norm", "gradient_clip": "clip_norm", "iterations": "max_steps", "gpu": "device"},
+    **{"samples": "particles", "num_samples": "particles", "k": "particles"},
+}
 _CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
 
 
@@ -37,6 +44,10 @@ class CheckpointError(HardppError):
     """A checkpoint or run folder that is missing, truncated, altered or not ours."""
 
     exit_code = 4
+
+
+class UntrustedError(CheckpointError):
+    """A run that names classes to import, which nobody has said to trust."""
 
 
 class NumericalError(HardppError):
@@ -95,3 +106,17 @@ def mended() -> Iterator[None]:
         if (failure := mendable(error)) is None:
             raise
         raise failure from error
+
+
+def closest(name: str, names: Iterable[str]) -> list[str]:
+    """The one of the names that was probably meant, by initials, habit or spelling; or nothing."""
+    names = list(names)
+    by_initials = [each for each in names if _initials(each) == name.lower()]
+    habit = [each for each in names if each == _SYNONYMS.get(name.lower())]
+    return [*by_initials, *habit, *difflib.get_close_matches(name, names, n=1, cutoff=0.5)][:1]
+
+
+# Of names of several words: lr of learning_rate.
+def _initials(name: str) -> str:
+    words = name.replace("-", "_").split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""

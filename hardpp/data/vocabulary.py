@@ -55,6 +55,11 @@ class Vocabulary:
         """
         return [self._ids.get(token, self._ids.get(token.partition(FACTORS)[0], UNKNOWN)) for token in tokens]
 
+    def unseen(self, tokens: Iterable[str]) -> list[str]:
+        """The tokens that `encode` takes for `UNKNOWN`, in order."""
+        tokens = list(tokens)
+        return [token for token, id in zip(tokens, self.encode(tokens), strict=True) if id == UNKNOWN]
+
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Symbols of `ids`, from 0 to V - 1 and reserved ones included; the caller cuts at `BOUNDARY`."""
         ids = list(ids)

@@ -61,14 +61,29 @@ def draw(model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int
     return _one_by_one(model, source, mask, most, decide)
 
 
-@torch.no_grad()
 def beam(
     model: OnlineModel, source: Tensor, mask: Tensor, *, most: Tensor | int, width: int, merge: bool
 ) -> list[Recognised]:
-    """The likeliest hypothesis that a beam search of width W finds; other arguments as for `decode`.
+    """The likeliest hypothesis that a beam search of width W finds; other arguments as for `beam_ranked`."""
+    return [found[0] for found in beam_ranked(model, source, mask, most=most, width=width, merge=merge)]
 
-    With `merge` hypotheses that have emitted the same tokens are merged; that is exact if the model's state
-    depends on nothing else.
+
+@torch.no_grad()
+def beam_ranked(
+    model: OnlineModel,
+    source: Tensor,
+    mask: Tensor,
+    *,
+    most: Tensor | int,
+    width: int,
+    merge: bool,
+    count: int = 1,
+) -> list[list[Recognised]]:
+    """The likeliest hypotheses that a beam search of width W finds, the best first; as for `decode`.
+
+    The search ends when none can become better than the `count` best of those that are over: at most so
+    many are returned of each utterance, and one at least. With `merge` hypotheses that have emitted the same
+    tokens are merged; that is exact if the model's state depends on nothing else.
     """
     if width < 1:
         raise UsageError(f"a beam keeps at least 1 hypothesis, not {width}")
@@ -79,7 +94,8 @@ def beam(
     first = torch.arange(B * width, device=source.device) % width == 0
     rows = rows._replace(log_prob=rows.log_prob.masked_fill(~first, -torch.inf))
     for _ in range(source.shape[1] + rows.tokens.shape[-1]):
-        ended = rows.log_prob.masked_fill(~rows.over, -torch.inf).view(B, width).amax(-1)
+        over = rows.log_prob.masked_fill(~rows.over, -torch.inf).view(B, width)
+        ended = over.topk(min(count, width)).values[:, -1]
         unfinished = rows.log_prob.masked_fill(rows.over, -torch.inf).view(B, width)
         # An unfinished hypothesis can only lose probability, except by being merged with others.
         reachable = unfinished.logsumexp(-1) + _NEGLIGIBLE if merge else unfinished.amax(-1)
@@ -89,8 +105,11 @@ def beam(
         if merge:
             rows = _merged(rows, B, width)
     rows = rows._replace(log_prob=rows.log_prob.masked_fill(~rows.over, -torch.inf))
-    best = rows.log_prob.view(B, width).argmax(-1) + width * torch.arange(B, device=source.device)
-    return rows.select(best).recognised()
+    order = rows.log_prob.view(B, width).argsort(stable=True, dim=-1, descending=True)[:, :count]
+    best = order + width * torch.arange(B, device=source.device).unsqueeze(-1)
+    found = iter(rows.select(best.flatten()).recognised())
+    ranked = [[next(found) for _ in of_datum] for of_datum in order]
+    return [[of for of in some if of.log_prob > -torch.inf] or some[:1] for some in ranked]
 
 
 def _extended(model: OnlineModel, rows: Hypotheses, B: int, width: int) -> Hypotheses:

@@ -6,11 +6,14 @@ about it draws the same, whichever other data it is asked about, and in whatever
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -22,6 +25,25 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+def seeded_steps(steps: Iterator[T], seed: int, device: torch.device) -> Iterator[T]:
+    """The same steps, with draws that go on from a seed whatever is drawn by others between two steps."""
+    state: tuple[torch.Tensor, ...] = ()  # of both generators, after the last step
+    while True:
+        with seeded(seed, device):
+            if state:
+                torch.set_rng_state(state[0])
+                if device.type == "cuda":
+                    torch.cuda.set_rng_state(state[1], device)
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+            state = (torch.get_rng_state(),)
+            if device.type == "cuda":
+                state = (*state, torch.cuda.get_rng_state(device))
+        yield step
 
 
 def stream(seed: int, number: int) -> int:

@@ -6,6 +6,7 @@ All of it goes to standard error.
 import time
 from typing import Self
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +23,12 @@ from hardpp.types import Record
 _TERMINAL_SECONDS = 0.5
 _LOG_SECONDS = 30.0
 _PACE_SECONDS = 1.0  # over which a pace is taken, at least
+
+
+def stderr_console() -> Console:
+    """Standard error, where progress is shown; silent under `hardpp --quiet`."""
+    context = click.get_current_context(silent=True)
+    return Console(stderr=True, quiet=context is not None and bool(context.find_root().params.get("quiet")))
 
 
 def live_bar(console: Console) -> Progress:
@@ -42,7 +49,7 @@ class TrainingProgress:
 
     def __init__(self, total: int, done: int, unit: str = "a symbol"):
         self.total, self.unit = total, unit
-        self.console = Console(stderr=True)
+        self.console = stderr_console()
         self.live = self.console.is_terminal
         self.shown_at = -_LOG_SECONDS  # when a loss was shown last, in seconds
         self.counted = (done, time.monotonic())  # steps, and when the pace was taken last
@@ -97,7 +104,7 @@ class ItemProgress:
 
     def __init__(self, total: int, what: str):
         self.total, self.what, self.done = total, what, 0
-        self.console = Console(stderr=True)
+        self.console = stderr_console()
         self.shown_at = time.monotonic()
         self.bar = live_bar(self.console)
         self.row = self.bar.add_task(what, total=total)

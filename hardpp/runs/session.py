@@ -11,7 +11,7 @@ import torch
 
 from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
-from hardpp.errors import UsageError
+from hardpp.errors import UntrustedError, UsageError
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
@@ -161,7 +161,11 @@ def initialise(
             here without being trained.
         CheckpointError: it is no run.
     """
-    other = open_run(folder, "cpu", trust=named_code(dict(config)), guide=family.own_guides)
+    try:
+        other = open_run(folder, "cpu", trust=named_code(dict(config)), guide=family.own_guides)
+    except UntrustedError as error:
+        hint = "train with the same class (--objective, --guide or --model) if you know who made that run"
+        raise UntrustedError(f"--init-from {folder}: {error}", hint) from error
     trained = has_own_parameters(programs)
     trains = catalogue.objective(config.objective, config.inference).trains_guide
     if trained and not trains and config.guide != other.config.guide:

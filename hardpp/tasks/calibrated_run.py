@@ -1,24 +1,30 @@
-"""What an opened run answers of its posteriors' calibration."""
+"""What an opened run answers about how far to believe its posteriors and its alignments.
+
+Nothing is kept that could belong to other weights or data: a map that calibrates is fitted to the dev part of
+the run's data whenever it is asked for.
+"""
 
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 
 from hardpp.errors import UsageError, mended
-from hardpp.tasks.arguments import check_number
-from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.arguments import check_number, check_word
+from hardpp.tasks.calibration.reliability import BINS, Curve
+from hardpp.tasks.family import Programs
+from hardpp.tasks.posterior_run import VIEWS, PosteriorRun
+from hardpp.tasks.sampling import SamplingOptions
 
 if TYPE_CHECKING:  # scipy is slow to import, and most verbs never need it
-    from hardpp.tasks.calibration import Calibration, Choices, Simulated
+    from hardpp.tasks.calibration.simulation_based import Calibration, Choices, Simulated
 
 
-class CalibratedRun:
-    """A run whose posteriors can be judged on outputs that its own model draws."""
+class CalibratedRun(PosteriorRun):
+    """A run whose posteriors are judged on outputs that its own model draws, and alignments on known ones."""
 
-    family: Family
     programs: Programs
     device: torch.device
 
@@ -26,10 +32,10 @@ class CalibratedRun:
     def calibrate(self, items: Any = None, *, draws: int = 99, seed: int = 0) -> "Calibration":
         """How far posteriors can be trusted, on outputs that the model draws for the items' sources.
 
-        Of each datum so many draws are made; see `hardpp.tasks.calibration` for what is found.
+        Of each datum so many draws are made; `hardpp.tasks.calibration.simulation_based` says what is found.
         """
         from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
-        from hardpp.tasks.calibration import Judged, calibrate, gap
+        from hardpp.tasks.calibration.simulation_based import Judged, calibrate, gap
 
         check_number("draws", draws, 9)
         check_number("seed", seed, 0)
@@ -41,12 +47,45 @@ class CalibratedRun:
         simulated = self._simulate(self._items(items))
         return calibrate(self.programs, simulated, judged, draws=draws, seed=seed, device=self.device)
 
+    @mended()
+    def reliability(
+        self,
+        items: Any = None,
+        *,
+        of: str = "posterior",
+        bins: int = BINS,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[Curve]:
+        """How often what the run says of alignments is true, on items whose alignments are known.
+
+        What is calibrated was fitted to the dev part; items of that part are judged by a fit without them.
+
+        Args:
+            items: what `select` gave; those of the test part if left out.
+            of: whose alignment: "posterior", "guide" or "prior".
+            bins: of probabilities.
+            sampling: that of `align`.
+
+        Returns:
+            A dict for each kind, raw and calibrated: `what`, `ece`, `count`, and `rows` of `bin`,
+            `predicted`, `observed`, `error` and `count` (`hardpp.tasks.calibration.reliability`).
+
+        Raises:
+            UsageError: alignments of this family cannot be held against known ones.
+            DataError: those of the items, or of the dev part, are not known, or of too few.
+        """
+        check_word("of", of, VIEWS)
+        check_number("bins", bins, 2, 1000)
+        if not self.family.reliability:
+            raise UsageError(
+                f"model {self.family.name} has no alignments that could be held against known ones",
+                "ask a run on sequence pairs with known links, or on speech with known times",
+            )
+        return self.asked(**sampling)._reliability(self._items(items), of, bins)
+
     @property
     @abstractmethod
     def network(self) -> Any: ...
-
-    @abstractmethod
-    def _items(self, items: Any) -> Any: ...
 
     # Batches whose observations the model draws, in the place of the items' own.
     def _simulate(self, items: Any) -> "Iterator[Simulated]":
@@ -55,3 +94,7 @@ class CalibratedRun:
     # Distributions of single choices by "guide" or exact "posterior", where they have some.
     def _choices(self, view: str, simulated: "Simulated") -> "Choices | None":
         return None
+
+    # Only if the family declares `reliability`.
+    def _reliability(self, items: Any, of: str, bins: int) -> list[Curve]:
+        raise NotImplementedError

@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import nn
 
-from hardpp.config import RunConfig
+from hardpp.config import RunConfig, unknown
+from hardpp.data.kinds import KINDS, is_comma_separated, kinds_of
 from hardpp.errors import HardppError, UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
@@ -171,3 +172,28 @@ def measured_objectives(
         return build(spec, with_settings(spec, options, baseline))
 
     return {name: partial(make, name, objective_spec(name)) for name in names or OBJECTIVES}
+
+
+def data_problem(model: Family, name: str) -> tuple[str, str]:
+    """What is wrong with the data that a family is to read, and a hint; blank where nothing is, by names.
+
+    There is no such data set, file or folder, or it plainly is of another kind.
+    """
+    if name in model.data_sets:
+        return "", ""
+    if not model.data.is_there(name):
+        if "/" in name or "." in name:
+            return f"there is no file or folder {name!r}", ""
+        return unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]), ""
+    path, wanted = Path(name), " or ".join(KINDS[kind] for kind in model.reads)
+    if is_comma_separated(path) and wanted:
+        hint = f"if no field has a comma in it: tr , '\\t' < {name} > {path.with_suffix('.tsv')}"
+        what = f"{name} has commas between its fields, and model {model.name} reads {wanted}"
+        return what, hint if "lists" in model.reads else ""
+    kinds = kinds_of(path)
+    if not kinds or not wanted or set(kinds) & set(model.reads):
+        return "", ""
+    *others, last = [each for each in FAMILIES if kinds[0] in family(each).reads]
+    readers = f"{', '.join(others)} and {last}" if others else last
+    what = f"{name} seems to hold {KINDS[kinds[0]]}, and model {model.name} reads {wanted}"
+    return what, f"such data are for --model {readers}"

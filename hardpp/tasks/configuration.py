@@ -13,14 +13,23 @@ from pydantic import ValidationError
 from hardpp.config import RunConfig, StageConfig, merge, problems, unknown
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.catalogue import NONE, OwnGuides, data_set, family, guide_spec, objective_spec, short_name
+from hardpp.tasks.catalogue import (
+    NONE,
+    OwnGuides,
+    data_problem,
+    data_set,
+    family,
+    guide_spec,
+    objective_spec,
+    short_name,
+)
 from hardpp.tasks.family import Family, Recommended
 from hardpp.tasks.guide_choice import check_guide, default_guide, goes_with
-from hardpp.tasks.named_classes import plugins
 from hardpp.tasks.objectives import ObjectiveSpec, build, option_problems, options_of, with_settings
 from hardpp.tasks.problems import Problems, Wrong
 from hardpp.tasks.stages import KEYS, Planned, planned
 
+_ANY = "."  # data of a run that is read back, which need not be there
 OWN = ("data", "network", "decoding")  # tables of which the family has the schema
 
 
@@ -120,7 +129,7 @@ def stored(tables: Mapping[str, Any], own_guides: OwnGuides = NONE) -> RunConfig
         retired = objective_spec(_name(tables, "objective")).retired  # without effect when they were given
         tables["inference"] = {name: value for name, value in options.items() if name not in retired}
     model = family(_name(tables, "model"), own_guides)
-    here = {"data": {"name": "."}} if isinstance(data, Mapping) else {}
+    here = {"data": {"name": _ANY}} if isinstance(data, Mapping) else {}
     before = tables.pop("before", [])
     own = {key: value for key, value in tables.items() if key != "stage"}
     guide: str | None = None  # of the stage before
@@ -184,11 +193,10 @@ def _check_family(
     for section in OWN:
         wrong.add(*problems(getattr(model, section), _table(tables, section), section))
     name = tables["data"]["name"]
-    if isinstance(name, str) and name not in model.data_sets and not model.data.is_there(name):
-        if "/" in name or "." in name:
-            wrong.add(f"there is no file or folder {name!r}")
-        else:
-            wrong.add(unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]))
+    if isinstance(name, str) and name != _ANY:
+        what, hint = data_problem(model, name)
+        if what:
+            wrong.add(what, hint=hint)
 
 
 # Completes the objective's options, and makes it, unless something is wrong with them.

@@ -35,6 +35,8 @@ class AlignmentForm(NamedTuple):
 
     summary: str
     files: bool = False  # a file for every datum, instead of lines for all
+    intervals: bool = False  # has it intervals, of as much probability as is asked for?
+    calibrated: bool = False  # has it probabilities or intervals that can be fitted to known alignments?
 
 
 def has_own_parameters(programs: Programs) -> bool:
@@ -132,11 +134,15 @@ class Family(ABC):
     protocol: ClassVar[type | None] = None  # a typing.Protocol: what runs need of the model beside its sites
     data_sets: ClassVar[Sequence[str]]  # names that `--data` takes, besides paths; the first by default
     alignment_forms: ClassVar[Mapping[str, AlignmentForm]]  # what `align --format` can write
+    reads: ClassVar[Sequence[str]] = ()  # kinds of a user's data, of `hardpp.data.kinds`; (): not told
     layouts: ClassVar[Mapping[str, str]] = _NOTHING  # a user's own data: files of a layout -> what they hold
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
     trust: ClassVar[Sequence[str]] = ()  # those of `figures` that tell how far probabilities can be trusted
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
+    nbest: ClassVar[str | None] = None  # the n best of `decode` and their probabilities; None: it has none
+    together: ClassVar[bool] = True  # are all parts one list, which `--part all` asks about?
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?
+    reliability: ClassVar[Mapping[str, str]] = _NOTHING  # what can be held against known alignments
     own_guides: Mapping[str, type | nn.Module] = (
         _NOTHING  # given as such, by the names that a run has for them
     )

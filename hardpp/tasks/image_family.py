@@ -32,6 +32,8 @@ class ImageFamily(Family):
     """
 
     unit = "an image"
+    together = False
+    reads = ("images",)
     description = ImagesDescription
     dev_images: ClassVar[int] = 2000  # of the dev part, for the bound after every epoch
     at_once: ClassVar[int] = AT_ONCE  # of them

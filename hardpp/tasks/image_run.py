@@ -13,9 +13,10 @@ from torch import Tensor
 
 from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError
+from hardpp.tasks.class_hypotheses import likeliest
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select
-from hardpp.tasks.opened_run import OpenedRun, Report
+from hardpp.tasks.opened_run import Decoded, OpenedRun, Report
 from hardpp.tasks.pictures import Animations, Figures
 from hardpp.types import ImageBatch
 
@@ -88,10 +89,33 @@ class Glances(NamedTuple):
     seen: Tensor | None = None  # (G, height, width) bool, what the label is said from after each
 
 
+class Labels(NamedTuple):
+    """What is said of some images."""
+
+    log_prob: Tensor  # (B, V) of labels, in nats
+    exact: bool = False  # not of a mean over draws of glimpses, nor given where they went
+
+
 class GlimpsingRun(ImageRun):
-    """A run whose glimpses are drawn over the image, in their order, beside the label after each."""
+    """A run that says labels, and whose glimpses are drawn over the image beside the label after each."""
 
     uncertainty = "entropy of the label after the last glimpse, nats"
+
+    def _decode(self, items: SelectedImages, options: Any) -> Iterator[Decoded]:
+        names = iter(items.names)
+        for labels in self._labels(items, options):
+            for best in labels.log_prob.argmax(-1).tolist():
+                yield Decoded(next(names), items.classes[best])
+
+    def _nbest(self, items: SelectedImages, options: Any, nbest: int) -> Iterator[Decoded]:
+        names = iter(items.names)
+        for log_prob, exact in self._labels(items, options):
+            for hypotheses in likeliest(log_prob, items.classes, nbest, exact=exact):
+                yield Decoded(next(names), hypotheses[0].text, hypotheses)
+
+    @abstractmethod
+    def _labels(self, items: SelectedImages, options: Any) -> Iterator[Labels]:
+        """What is said of the images, batch by batch."""
 
     @abstractmethod
     def _glances(self, items: SelectedImages, row: int, batch: ImageBatch) -> Glances:

@@ -3,7 +3,8 @@
 Shapes: B images.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import starmap
 from operator import eq
 from typing import Annotated, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hardpp.data.images.glimpse_sequences import image_names
 from hardpp.data.images.labelled import ImagePart, LabelledImages
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError
 from hardpp.tasks.family import Description
 from hardpp.types import ImageBatch
 
@@ -63,13 +64,7 @@ class SelectedImages(NamedTuple):
 
 
 def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:
-    """A part of the images (the test part if none is named), or the first of it.
-
-    Raises:
-        UsageError: all parts at once, which are not one list.
-    """
-    if part == "all":
-        raise UsageError("parts of images are asked about one by one", "give --part train, dev or test")
+    """A part of the images (the test part if none is named), or the first of it."""
     part = part or "test"
     selected: ImagePart = getattr(images, part)
     indices = list(range(len(selected)))[:limit]
@@ -77,10 +72,11 @@ def select(images: LabelledImages, part: str | None, limit: int | None) -> Selec
     return SelectedImages(selected, indices, list(names[:limit]), images.classes, part, images.name)
 
 
-def accuracy(images: SelectedImages, said: Sequence[str]) -> float:
-    """The share of images whose class was said rightly."""
-    classes = [images.classes[label] for label in images.part.labels[images.indices].tolist()]
-    return sum(map(eq, said, classes)) / len(classes)
+def accuracy(images: SelectedImages, log_probs: Iterable[Tensor]) -> float:
+    """The share of images whose class is the likeliest by log-probabilities (B, V), batch by batch."""
+    labels = images.part.labels[images.indices].tolist()
+    said = (best for log_p in log_probs for best in log_p.argmax(-1).tolist())
+    return sum(starmap(eq, zip(said, labels, strict=True))) / len(labels)
 
 
 def batches(

@@ -7,20 +7,23 @@ Memory and disk that ran out are a ResourceError.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.tasks.arguments import are_texts, check_items, check_number, check_options, check_word, data_name
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
 from hardpp.tasks.calibrated_run import CalibratedRun
-from hardpp.tasks.catalogue import data_set, measured_objectives
+from hardpp.tasks.catalogue import data_problem, data_set, measured_objectives
+from hardpp.tasks.certainty import PLAIN, Certainty
+from hardpp.tasks.decoded import Decoded as Decoded
+from hardpp.tasks.decoding_run import DecodingRun
 from hardpp.tasks.family import Family, Programs
 from hardpp.tasks.item_lists import some
 from hardpp.tasks.pictures import PicturedRun
@@ -35,15 +38,8 @@ else:
 Report = Callable[[str], None]  # told in a few words what is going on
 
 
-class Decoded(NamedTuple):
-    """What a run says of one item."""
-
-    name: str  # the item, as the user knows it
-    text: str
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
+class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -60,6 +56,7 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
     data: Any = None  # the run's own data, where they are loaded already
     watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
     sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
+    certainty: Certainty = PLAIN  # how alignments say what is uncertain
 
     def select(
         self,
@@ -77,13 +74,20 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
             report: told in a few words what is going on.
 
         Raises:
-            DataError, UsageError: the data cannot be read, are of another kind, or have no such part.
+            UsageError: there are no such data, or not all parts can be asked about at once.
+            DataError: the data cannot be read, or are of another kind.
         """
         check_word("part", part, (None, "train", "dev", "test", "all"))
         check_number("limit", limit, 1, optional=True)
+        if part == "all" and not self.family.together:
+            what = f"parts of model {self.family.name}'s data are asked about one by one"
+            raise UsageError(what, "give --part train, dev or test")
         name = data_name(data)
         if name is not None and name not in self.family.data_sets:
             name = data_set(name)
+            what, hint = data_problem(self.family, name)
+            if what:
+                raise UsageError(what, hint)
         return self._select(name, part, limit, report)
 
     def batch(self, items: Any) -> Any:
@@ -96,26 +100,6 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
         options = self.decoding(decoding)
         return self._evaluate(self._items(items), options)
 
-    @mended()
-    def decode(self, items: Any = None, **decoding: Any) -> list[Decoded]:
-        """What the run says of every item, or of every text in a list, where the family takes texts."""
-        options = self.decoding(decoding)
-        if are_texts(items):
-            items = self._from_texts(items)
-        return self._decode(self._items(items), options)
-
-    def read_inputs(self, path: Path | str) -> Any:
-        """Every line of a file as an item of which only the source is known.
-
-        Raises:
-            UsageError: items of this family are no lines of a file.
-            DataError: the file or a line cannot be read.
-        """
-        if self.family.inputs is None:
-            raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(Path(path))
-
-    @mended()
     @mended()
     def compare_gradients(
         self,
@@ -141,10 +125,6 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
         measured = measured_objectives(self.family, self.config, objectives, particles)
         batch = self.batch(items)
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
-
-    def decoding(self, given: Mapping[str, Any]) -> Any:
-        """The options of decoding: the run's own, with those given now on top, checked."""
-        return check_options(self.family, self.config.decoding, given)
 
     def data_config(self, data: str | None) -> Any:
         """How the run's data are read (the family's `data`), or how all of other data are."""
@@ -174,13 +154,3 @@ class OpenedRun(RunRecord, PicturedRun, CalibratedRun):
     def _batch(self, items: Any) -> Any: ...
     @abstractmethod
     def _evaluate(self, items: Any, options: Any) -> dict[str, Any]: ...
-    @abstractmethod
-    def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
-    @abstractmethod
-
-    # And only if it declares `inputs`.
-    def _read_inputs(self, path: Path) -> Any:
-        raise NotImplementedError
-
-    def _from_texts(self, texts: Sequence[str]) -> Any:
-        raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hardpp.errors import UsageError, mended
 from hardpp.tasks.arguments import check_number, check_word
+from hardpp.tasks.certainty import Certainty, certainty_in
 from hardpp.tasks.family import Family
 from hardpp.tasks.sampling import DEFAULT, Sampling, SamplingOptions
 
@@ -18,12 +19,15 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need it
 else:
     DataTree = Any
 
+VIEWS = ("posterior", "guide", "prior")
+
 
 class PosteriorRun(ABC):
     """The part of an opened run that answers questions about latents."""
 
     family: Family
     sampling: Sampling
+    certainty: Certainty
 
     @property
     def approximation(self) -> str | None:
@@ -49,6 +53,8 @@ class PosteriorRun(ABC):
         *,
         of: str = "posterior",
         form: str = "tsv",
+        mass: float | None = None,
+        calibrated: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> list[str]:
         """Lines that say which source position, region, time or place goes with each output.
@@ -58,18 +64,29 @@ class PosteriorRun(ABC):
             of: whose alignment: "posterior" (exact, or what `shown_posterior` says), "guide", or "prior"
                 (before the output is seen).
             form: one of the family's `alignment_forms` that is lines.
+            mass: of intervals, where the form has some [0.89].
+            calibrated: fit probabilities and intervals to what is known of the dev part (`reliability`).
             sampling: `draws` and `seed` of the guide, where draws stand for what cannot be computed.
         """
         self._check_form(form, of, files=False)
-        return list(self.asked(**sampling)._align(self._items(items), of, form))
+        asked = self.asked(**sampling).sure(form, mass, calibrated)
+        return list(asked._align(self._items(items), of, form))
 
     @mended()
     def align_files(
-        self, items: Any = None, *, of: str = "posterior", form: str, **sampling: Unpack[SamplingOptions]
+        self,
+        items: Any = None,
+        *,
+        of: str = "posterior",
+        form: str,
+        mass: float | None = None,
+        calibrated: bool = False,
+        **sampling: Unpack[SamplingOptions],
     ) -> dict[str, str]:
         """The same as files, one for every item: name -> text."""
         self._check_form(form, of, files=True)
-        return dict(self.asked(**sampling)._align_files(self._items(items), of, form))
+        asked = self.asked(**sampling).sure(form, mass, calibrated)
+        return dict(asked._align_files(self._items(items), of, form))
 
     def shown_posterior(self, **sampling: Unpack[SamplingOptions]) -> str | None:
         """What `align` and `plot` show as the posterior, in words; None where it is the exact one."""
@@ -86,8 +103,19 @@ class PosteriorRun(ABC):
         asked: Self = replace(run, sampling=Sampling(int(draws), int(seed)))
         return asked
 
+    def sure(self, form: str, mass: float | None = None, calibrated: bool = False) -> Self:
+        """The run as it says what is uncertain, in one of its forms of alignments.
+
+        Raises:
+            UsageError: as `hardpp.tasks.certainty.certainty_in`.
+        """
+        run: Any = self
+        certainty = certainty_in(self.family.alignment_forms, form, mass, calibrated)
+        sure: Self = replace(run, certainty=certainty)
+        return sure
+
     def _check_form(self, form: str, of: str, *, files: bool) -> None:
-        check_word("of", of, ("posterior", "guide", "prior"))
+        check_word("of", of, VIEWS)
         forms = self.family.alignment_forms
         if form not in [*forms] or forms[form].files != files:
             what = f"model {self.family.name} has no alignments in the form {form!r}"

@@ -4,9 +4,12 @@ Both are looked for among the first `CONSIDERED` items, as every item costs a pa
 """
 
 import math
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
+
+from hardpp.tasks.decoded import Decoded
 
 CONSIDERED = 100  # items
 
@@ -53,7 +56,8 @@ class RankedRun(ABC):
         if not considered or not self.error:
             return [], 0
         part = self._at(items, considered)
-        rows = zip(considered, self.decode(part), self._right(part), self._uncertainty(part), strict=True)
+        said_of = self.decode(part, report=lambda text: None)  # of symbols that training never saw, too
+        rows = zip(considered, said_of, self._right(part), self._uncertainty(part), strict=True)
         judged = [
             (Judged(row, name, said, right[0], self._error(said, right)), uncertainty)
             for row, (name, said), right, uncertainty in rows
@@ -63,7 +67,9 @@ class RankedRun(ABC):
         return [item for item, _ in ordered][:count], len(considered)
 
     @abstractmethod
-    def decode(self, items: Any = None) -> Sequence[tuple[str, str]]: ...
+    def decode(
+        self, items: Any = None, *, report: Callable[[str], None] = warnings.warn
+    ) -> Sequence[Decoded]: ...
 
     # What each family answers.
     @abstractmethod

@@ -1,12 +1,23 @@
-"""How runs whose targets are sequences search for the best one."""
+"""How runs whose targets are sequences search for the best ones, and how probable these are.
 
+Shapes: B data.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from hardpp.config import Section
+from hardpp.data.batches import pad
 from hardpp.decoding.beam import beam_search
 from hardpp.decoding.greedy import greedy
+from hardpp.inference.exact import ExactMarginal
+from hardpp.inference.soft_attention import SoftAttention
+from hardpp.inference.sums.likeliest_values import LikeliestValues
+from hardpp.tasks.decoded import Hypothesis, ranked
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
@@ -27,10 +38,89 @@ def best_sequences(
     run: OpenedRun, batch: SequenceBatch, options: SequenceDecoding, max_steps: int
 ) -> list[list[int]]:
     """Symbols of the most probable target of every source in a batch, as the run's objective predicts."""
+    return [found[0] for found in _search(run, batch, options, max_steps, options.beam)]
+
+
+def best_texts(
+    run: OpenedRun,
+    batch: SequenceBatch,
+    options: SequenceDecoding,
+    max_steps: int,
+    nbest: int,
+    text: Callable[[Sequence[int]], str],
+    *,
+    one_way: bool = True,
+) -> list[tuple[Hypothesis, ...]]:
+    """The `nbest` most probable texts of every source in a batch, alignments summed out.
+
+    A beam finds targets, at least as wide as so many need; each is then given the probability that the run
+    predicts it with, and those of one text are made one. One text alone is that of `best_sequences`; several
+    are in the order of their probabilities, whatever `length_penalty` says.
+
+    Args:
+        run, batch, options, max_steps: as for `best_sequences`.
+        nbest: how many.
+        text: of the symbols of a target.
+        one_way: is there one sequence of symbols to a text? If not its probability is of those found.
+    """
+    width = options.beam if nbest == 1 else max(options.beam, nbest if one_way else 2 * nbest)
+    found = _search(run, batch, options, max_steps, width)
+    if nbest == 1:
+        found = [targets[:1] for targets in found]
+    exact = one_way and options.keep is None
+    return [
+        ranked(
+            (Hypothesis(text(target), value, exact) for target, value in zip(targets, values, strict=True)),
+            nbest,
+        )
+        for targets, values in zip(found, log_probs(run, batch, found, options.keep), strict=True)
+    ]
+
+
+def log_probs(
+    run: OpenedRun, batch: SequenceBatch, targets: Sequence[Sequence[Sequence[int]]], keep: int | None = None
+) -> list[list[float]]:
+    """log p(target | source) of some targets, without end marks, of each source of a batch, in nats."""
+    predict = predictive(run, keep)
+    flat = [(row, target) for row, of_source in enumerate(targets) for target in of_source]
+    values: list[float] = []
+    for start in range(0, len(flat), batch.size):  # no larger than the batch, for memory
+        rows, chosen = zip(*flat[start : start + batch.size], strict=True)
+        where = torch.tensor(rows, device=batch.source.device)
+        target, mask = (part.to(where.device) for part in pad(chosen))
+        asked = SequenceBatch(batch.source[where], batch.source_mask[where], target, mask)
+        values += predict(asked).tolist()
+    each = iter(values)
+    return [[next(each) for _ in of_source] for of_source in targets]
+
+
+def predictive(run: OpenedRun, keep: int | None = None) -> Callable[[SequenceBatch], Tensor]:
+    """What gives log p(target | source) as a run predicts it, (B,) in nats, of a batch.
+
+    Alignments are summed out, all or (with `keep`) the so many likeliest positions of each step; a run that
+    was trained on expected positions reads the expected one.
+    """
+    model, guide = run.programs
+    nesting: Any = model.max_plate_nesting  # which a truncated program no longer tells
+    kind = SoftAttention if run.objective.prediction == "expected" else ExactMarginal
+    objective = kind(max_plate_nesting=nesting)
+    program = model if keep is None else LikeliestValues(keep)(model)
+
+    @torch.no_grad()
+    def predict(batch: SequenceBatch) -> Tensor:
+        return objective.estimate(program, guide, batch).bound
+
+    return predict
+
+
+# The best targets of every source in a batch, the best first; one of each if the width is 1.
+def _search(
+    run: OpenedRun, batch: SequenceBatch, options: SequenceDecoding, max_steps: int, width: int
+) -> list[list[list[int]]]:
     model: Any = run.programs.model  # any program with `read`, `step` and `readout`
     how: Any = {"max_steps": max_steps, "prediction": run.objective.prediction, "keep": options.keep}
-    if options.beam == 1:
-        return greedy(model, batch.source, batch.source_mask, **how)
-    how |= {"width": options.beam, "length_penalty": options.length_penalty}
-    ranked = beam_search(model, batch.source, batch.source_mask, **how)
-    return [hypotheses[0].symbols for hypotheses in ranked]
+    if width == 1:
+        return [[symbols] for symbols in greedy(model, batch.source, batch.source_mask, **how)]
+    how |= {"width": width, "length_penalty": options.length_penalty}
+    searched = beam_search(model, batch.source, batch.source_mask, **how)
+    return [[hypothesis.symbols for hypothesis in hypotheses] for hypotheses in searched]

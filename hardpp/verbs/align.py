@@ -13,7 +13,7 @@ from hardpp.verbs.output import write_lines
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
 
-@click.command(cls=AlignmentCommand, declared="alignment_forms")
+@click.command(cls=AlignmentCommand, declared="alignment_forms", of_all=True)
 @read_options
 @choice_option(
     "--of",
@@ -30,6 +30,16 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
     "--symmetrise", "method", words=_METHODS, default=_METHODS[-1], help="How two directions become one."
 )
 @click.option(
+    "--mass",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="How probable intervals of times are [0.89].",
+)
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Fit probabilities of links, or intervals of times, to what is known of the dev part.",
+)
+@click.option(
     "--out",
     type=PATH,
     help="File to write [standard output]; of a form with a file for every datum, the folder for them.",
@@ -43,6 +53,8 @@ def align(
     of: str,
     backward: Path | None,
     method: str,
+    mass: float | None,
+    calibrated: bool,
     out: Path | None,
     force: bool,
     **sampling: Any,
@@ -59,16 +71,18 @@ def align(
     form = run.family.alignment_forms.get(style)
     if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
         report(f"posterior: {what}")
+    asked = {"of": of, "form": style, "mass": mass, "calibrated": calibrated, **sampling}
     if backward is not None:
         if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")
-        other = opened_backward(run, backward)
-        write_lines(lambda: run.link_words(other, items, of=of, method=method, form=style), out, force)
+        run, other = (each.asked(**sampling) for each in (run, opened_backward(run, backward)))
+        links = {"of": of, "method": method, "form": style, "calibrated": calibrated}
+        write_lines(lambda: run.link_words(other, items, **links), out, force)
     elif form is not None and form.files:
         if out is None:
             raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
-        for name, text in run.align_files(items, of=of, form=style, **sampling).items():
+        for name, text in run.align_files(items, **asked).items():
             write_file(out / name, text.encode(), force=force)
         click.echo(out, err=True)
     else:
-        write_lines(lambda: run.align(items, of=of, form=style, **sampling), out, force)
+        write_lines(lambda: run.align(items, **asked), out, force)

@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.decoded_lines import STYLES, decoded_lines
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import DecodingCommand
-from hardpp.verbs.options import PATH, run_options, style_option
+from hardpp.verbs.options import PATH, choice_option, run_options, style_option
 from hardpp.verbs.output import write_lines
 
 
-@click.command(cls=DecodingCommand)
+@click.command(cls=DecodingCommand, declared="nbest")
 @run_options
 @click.option(
     "--input",
@@ -19,13 +21,19 @@ from hardpp.verbs.output import write_lines
     type=click.Path(path_type=Path, allow_dash=True),
     help="A file of sources of your own, one a line; - is standard input.",
 )
-@style_option("text", "tsv")
+@click.option("--nbest", type=click.IntRange(1), help="So many of the likeliest outputs, with probabilities.")
+@click.option("--scores", is_flag=True, help="The output alone, with its probability.")
+@choice_option("--unknown", words=["warn", "stop"], help="At symbols that training never saw.")
+@style_option(*STYLES)
 @click.option("--out", type=PATH, help="File to write [standard output].")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def decode(
     run: Any,
     select: Callable[[], Any],
     file: Path | None,
+    nbest: int | None,
+    scores: bool,
+    unknown: str,
     style: str,
     out: Path | None,
     force: bool,
@@ -34,24 +42,37 @@ def decode(
     """Print what the run says of each source: its target, tokens, sentence, answer or label.
 
     \b
-    text     a line for each source, with what is said of it
+    text     a line for each source, with what is said of it; a blank one for a blank line of --input
     tsv      the same after the source (or the name of the utterance, image or question) and a TAB
+    json     a list of objects
+
+    Probabilities are those of the output, alignments summed out; log-probabilities are in nats. --scores adds
+    TAB-separated columns: log-probability, probability, exact or approximate. --nbest prints a line for each
+    output, the likeliest first (tsv: its rank after the source); ~ marks a probability that is approximate.
 
     \b
     echo "a tune" | hardpp decode RUN --input -            your own words or sentences
     ls *.wav | hardpp decode RUN --input -                 your own recordings
     hardpp decode RUN --part dev --format tsv --limit 10   some of the data that the run knows
+    hardpp decode RUN --input - --nbest 10 --format json   ten outputs of each, with probabilities
     """
     run.decoding(decoding)  # refused before the data are read
+    if nbest is not None and scores:
+        raise click.UsageError("--nbest has scores: leave --scores out")
+    count = 1 if scores else nbest
+    run.check_nbest(count)
+    place = "item "
     if file is None:
         items = select()
     elif any(click.get_current_context().params[name] is not None for name in ("data", "part", "limit")):
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
-        items = run.read_inputs(Path("/dev/stdin") if str(file) == "-" else file)
+        file = Path("/dev/stdin") if str(file) == "-" else file
+        items, place = run.read_inputs(file), f"{file}:"
 
-    def lines() -> list[str]:
-        decoded = run.decode(items, **decoding)
-        return [text if style == "text" else f"{name}\t{text}" for name, text in decoded]
+    def lines() -> Any:
+        how = {"nbest": count, "unknown": unknown, "report": report, "place": place}
+        each = run.decode_each(items, **how, **decoding)
+        return decoded_lines(each, style, ranked=nbest is not None, scored=scores)
 
     write_lines(lines, out, force)

@@ -8,7 +8,7 @@ import click
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import SchemaCommand
 from hardpp.verbs.options import PATH, run_options, style_option
-from hardpp.verbs.tables import table
+from hardpp.verbs.tables import figures_table
 
 if TYPE_CHECKING:
     from hardpp.tasks.designing import CompletingRun, DesigningRun
@@ -70,7 +70,7 @@ def design(
         figures = designer.design(out, items, completion=other, watch=watch, **options)
     if maps is not None and (old := figures["images"] - figures["added"]):
         report(f"{old} images had sequences already, of which no maps are written")
-    click.echo(table([figures], style))
+    click.echo(figures_table(figures, style))
 
 
 def designing(run: Any) -> "DesigningRun":

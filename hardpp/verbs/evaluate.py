@@ -7,7 +7,7 @@ import click
 
 from hardpp.verbs.family_options import DecodingCommand
 from hardpp.verbs.options import run_options, style_option
-from hardpp.verbs.tables import table
+from hardpp.verbs.tables import figures_table
 
 
 @click.command(cls=DecodingCommand, declared="figures")
@@ -24,4 +24,4 @@ def evaluate(run: Any, select: Callable[[], Any], style: str, **decoding: Any) -
     items = select()
     with ItemProgress(count(items), "items") as progress:
         figures = replace(run, watch=progress.add).evaluate(items, **decoding)
-    click.echo(table([figures], style))
+    click.echo(figures_table(figures, style))

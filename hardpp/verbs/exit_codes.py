@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -9,9 +10,20 @@ import click
 
 from hardpp.errors import HardppError, mendable
 
+_ANYWHERE = ("--quiet", "--verbose", "--debug")  # options of the group, wherever they stand
+_WARNINGS = ("warning: ", "left out: ")  # how messages begin that nothing silences
+
 
 class OrderedGroup(click.Group):
     """Lists commands in the order in which one needs them, and ends every failure in its exit code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Takes `--quiet`, `--verbose` and `--debug` after a verb as before it."""
+        end = args.index("--") if "--" in args else len(args)
+        ours = [word for word in args[:end] if word in _ANYWHERE]
+        return super().parse_args(
+            ctx, [*ours, *(word for word in args[:end] if word not in ours), *args[end:]]
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands as they were added."""
@@ -23,20 +35,41 @@ class OrderedGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 # Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
                 stream.reconfigure(errors="backslashreplace")
+        began = time.monotonic()
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            report_detail(f"{ctx.invoked_subcommand}: {time.monotonic() - began:.1f} s")
+            return result
         except (HardppError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:
             failure = mendable(error)
             if failure is None:
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            report(f"hardpp: {failure}")
+            click.echo(f"hardpp: {failure}", err=True)
             if failure.hint:
-                report(f"  hint: {failure.hint}")
+                click.echo(f"  hint: {failure.hint}", err=True)
             ctx.exit(failure.exit_code)
 
 
 def report(text: str) -> None:
-    """A message for people, on standard error."""
-    click.echo(text, err=True)
+    """A message for people, on standard error; under `--quiet` only if it is a warning."""
+    if not asked_for("quiet") or text.startswith(_WARNINGS):
+        click.echo(text, err=True)
+
+
+def report_detail(text: str) -> None:
+    """The same of what only `--verbose` shows."""
+    if asked_for("verbose"):
+        click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """A warning, which is always shown."""
+    report(text if text.startswith(_WARNINGS) else f"warning: {text}")
+
+
+def asked_for(option: str) -> bool:
+    """Was a flag of the whole command line given, such as `quiet`?"""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get(option))

@@ -1,43 +1,18 @@
-"""What model families declare, on the command line: options made from their schemas, and parts of the help.
+"""Options of the command line that are made from what model families declare.
 
 Families are imported when a command needs them and not before, as that takes a second.
 """
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from textwrap import fill
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
-if TYPE_CHECKING:
-    from hardpp.tasks.family import Family
+from hardpp.verbs.family_help import FamilyCommand, asked_family
 
-TITLES = {"layouts": "Data", "figures": "Figures", "alignment_forms": "Forms"}
-
-
-class FamilyCommand(click.Command):
-    """A command whose help ends with what each model family declares under one name, a key of `TITLES`."""
-
-    def __init__(self, *args: Any, declared: str = "", **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.declared = declared
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """A section for each family."""
-        from hardpp.tasks.catalogue import families
-
-        for family in families() if self.declared else ():
-            write_declared(formatter, self.declared, family)
-
-
-def write_declared(formatter: click.HelpFormatter, declared: str, family: "Family") -> None:
-    """Writes what a family declares under a key of `TITLES` as a section, unless that is nothing."""
-    rows = {name: getattr(what, "summary", what) for name, what in getattr(family, declared).items()}
-    if declared == "layouts":
-        rows = {"a name": ", ".join(family.data_sets), **rows}
-    if rows:
-        with formatter.section(f"{TITLES[declared]} ({family.name})"):
-            formatter.write_dl(list(rows.items()))
+_HANGING: Any = {"subsequent_indent": " " * 22, "break_on_hyphens": False}
 
 
 class AlignmentCommand(FamilyCommand):
@@ -96,6 +71,28 @@ class DecodingCommand(FamilyCommand):
         ctx.params = {key: v for key, v in ctx.params.items() if v is not None or key not in names}
         return super().invoke(ctx)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own options, and those of decoding of one family, or their names by family."""
+        from hardpp.tasks.catalogue import FAMILIES, family
+
+        options = [param for param in super().get_params(ctx) if isinstance(param, click.Option)]
+        own = [option.get_help_record(ctx) for option in options]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in own if record is not None])
+        name = asked_family(ctx)
+        if name is not None:
+            fields = family(name).decoding.model_fields
+            records = [_option(key, {name: field}).get_help_record(ctx) for key, field in fields.items()]
+            with formatter.section(f"Decoding ({name})"):
+                formatter.write_dl([record for record in records if record is not None])
+            return
+        flags = {name: [_flag(key) for key in family(name).decoding.model_fields] for name in FAMILIES}
+        with formatter.section("Decoding, by the run's model"):
+            for each, words in flags.items():
+                start = " " * formatter.current_indent + each.ljust(20)
+                line = fill(" ".join(words), formatter.width, initial_indent=start, **_HANGING)
+                formatter.write(f"{line}\n")
+
 
 @cache
 def _decoding_params() -> list[click.Option]:
@@ -115,13 +112,15 @@ def _option(key: str, by_family: dict[str, Any]) -> click.Option:
     texts: dict[str, list[str]] = {}
     for name, field in by_family.items():
         texts.setdefault(field.description or "", []).append(name)
-    text = ". ".join(f"{', '.join(names)}: {text}" for text, names in texts.items()) + " [the run's]."
+    of_one = len(by_family) == 1
+    text = ". ".join(text if of_one else f"{', '.join(names)}: {text}" for text, names in texts.items())
+    text += " [the run's]."
     fields = list(by_family.values())
     if "" in by_family:
         default = fields[0].default
         text = f"{fields[0].description}{'' if default in (None, False) else f' [{default}]'}."
     kinds = [kind for kind in alternatives(fields[0].annotation) if kind is not type(None)]
-    flag = f"--{key.replace('_', '-')}"
+    flag = _flag(key)
     if kinds == [bool]:
         return click.Option([flag], is_flag=True, default=None, help=text)
     if words := [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]:
@@ -135,3 +134,7 @@ def _option(key: str, by_family: dict[str, Any]) -> click.Option:
     number: Any = click.IntRange if kinds == [int] else click.FloatRange
     within = number(min=above if low is None else low, max=high, min_open=low is None and above is not None)
     return click.Option([flag], type=within, help=text)
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.family_options import TITLES, write_declared
+from hardpp.verbs.family_help import write_declared
 from hardpp.verbs.options import style_option
 from hardpp.verbs.tables import table
 
@@ -64,7 +64,7 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
         click.echo(table(list_settings(resolve([{"model": name}, layer])), style))
         if style == "table":
             formatter = click.get_current_context().make_formatter()
-            for declared in TITLES:
+            for declared in ("layouts", "figures", "alignment_forms", "nbest"):
                 write_declared(formatter, declared, family(name))
             click.echo("\n" + formatter.getvalue().rstrip())
         return

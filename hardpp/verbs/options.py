@@ -1,13 +1,14 @@
 """Options that several verbs have."""
 
+import time
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hardpp.verbs.exit_codes import report
+from hardpp.verbs.exit_codes import report, report_detail, warn
 
 PATH = click.Path(path_type=Path)
 
@@ -36,7 +37,7 @@ _DATA = click.option("--data", help="Other data than the run's own: a name, file
 _PART = click.option(
     "--part",
     type=click.Choice(["train", "dev", "test", "all"]),
-    help="Part of the data [test; all of a file, or pair of files, given by --data].",
+    help="Part of the data [test; all of a file, or pair of files, given by --data]; of images not all.",
 )
 _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
 
@@ -52,8 +53,9 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
         from hardpp.runs.folder import open_run
         from hardpp.runs.threads import as_trained
 
-        opened = open_run(run, device, trust=trust, report=report)
+        opened = open_run(run, device, trust=trust, report=warn)
         as_trained(opened)  # more threads than training found quickest would slow it down
+        report_detail(f"{opened!r}: step {opened.step}, on {opened.device}")
         return command(run=opened, **options)
 
     return wrapped
@@ -71,7 +73,13 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_LIMIT
     @wraps(command)
     def wrapped(run: Any, data: str | None, part: str | None, limit: int | None, **options: Any) -> Any:
-        return command(run=run, select=partial(run.select, data, part, limit, report), **options)
+        def select() -> Any:
+            began = time.monotonic()
+            items = run.select(data, part, limit, report)
+            report_detail(f"read {data or run.config.data.name} in {time.monotonic() - began:.1f} s")
+            return items
+
+        return command(run=run, select=select, **options)
 
     return wrapped
 
@@ -106,7 +114,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
         from hardpp.runs.folder import open_run
 
         def opened(path: Path) -> tuple[Any, Any]:
-            run = open_run(path, device, trust=trust, report=report)
+            run = open_run(path, device, trust=trust, report=warn)
             return run, run.select(data, part, limit, report)
 
         return command(opened=opened, **options)
@@ -136,7 +144,7 @@ def opened_backward(run: Any, backward: Path | None) -> Any:
 
     trust = click.get_current_context().params["trust"]
     device = str(run.device.type)
-    other = None if backward is None else open_run(backward, device, trust=trust, report=report)
+    other = None if backward is None else open_run(backward, device, trust=trust, report=warn)
     for linked in (run, other):
         if linked is not None and not linked.family.word_links:
             raise click.UsageError(f"{linked.path}: model {linked.family.name} has no links of words")

@@ -4,7 +4,21 @@ import csv
 import io
 import json
 import math
+import shutil
+import sys
+import textwrap
+from itertools import zip_longest
 from typing import Any
+
+_NARROWEST = 16  # characters of a column that is wrapped
+
+
+def figures_table(row: dict[str, Any], style: str) -> str:
+    """The figures of one thing: a line for each, its name and value; as JSON and CSV a table of one row."""
+    if style != "table":
+        return table([row], style)
+    width = max(map(len, row), default=0)
+    return "\n".join(f"{name.ljust(width)}  {_text(value)}".rstrip() for name, value in row.items())
 
 
 def table(rows: list[dict[str, Any]], style: str) -> str:
@@ -25,9 +39,29 @@ def table(rows: list[dict[str, Any]], style: str) -> str:
         return out.getvalue().rstrip("\n")
     shown = [{key: _text(value) for key, value in row.items()} for row in rows]
     widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in shown[0]}
-    lines = ["  ".join(key.ljust(width) for key, width in widths.items())]
-    lines += ["  ".join(row[key].ljust(width) for key, width in widths.items()) for row in shown]
-    return "\n".join(line.rstrip() for line in lines)
+    if sys.stdout.isatty():
+        widths = _fitted(widths, shutil.get_terminal_size().columns)
+    lines = []
+    for row in [dict(zip(widths, widths, strict=True)), *shown]:
+        cells = [
+            [row[key]] if len(row[key]) <= width else textwrap.wrap(row[key], width)
+            for key, width in widths.items()
+        ]
+        for parts in zip_longest(*cells, fillvalue=""):
+            padded = (part.ljust(width) for part, width in zip(parts, widths.values(), strict=True))
+            lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+# Widths of columns with the widest ones narrowed, as far as need be and words are still to be read.
+def _fitted(widths: dict[str, int], columns: int) -> dict[str, int]:
+    fitted = dict(widths)
+    while sum(fitted.values()) + 2 * (len(fitted) - 1) > columns:
+        widest = max(fitted, key=lambda key: fitted[key])
+        if fitted[widest] <= max(_NARROWEST, len(widest)):
+            break
+        fitted[widest] -= 1
+    return fitted
 
 
 def _text(value: Any) -> str:

@@ -6,12 +6,14 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.family_options import FamilyCommand
+from hardpp.verbs.family_help import FamilyCommand
 from hardpp.verbs.options import PATH, choice_option
-from hardpp.verbs.tables import table
+from hardpp.verbs.tables import figures_table, table
 
 
-@click.command(cls=FamilyCommand, declared="layouts")
+@click.command(
+    cls=FamilyCommand, declared="layouts guides", settings_of=("data", "network"), default="alignment"
+)
 @click.option("--model", help="Model family [alignment]: `hardpp models` lists them; see below.")
 @click.option("--guide", help="Guide [recommended for the objective]: `hardpp guides` lists them; see below.")
 @click.option("--objective", help="Objective [the model's]: `hardpp objectives` lists them; see below.")
@@ -116,4 +118,4 @@ def train(
         return
     _, figures = run_in_folder(config, out or default_folder(config), report=report, **how)
     if figures:
-        click.echo(table([figures], "table"))
+        click.echo(figures_table(figures, "table"))

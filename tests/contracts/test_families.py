@@ -19,7 +19,7 @@ import hardpp
 from hardpp.errors import DataError, ResourceError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.objectives import alternatives
-from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.opened_run import Decoded, OpenedRun
 
 GROUPS = {"posterior", "sample_stats", "attention", "log_likelihood", "posterior_predictive"}
 GROUPS |= {"observed_data", "constant_data"}
@@ -185,7 +185,11 @@ def test_align_in_every_declared_form_and_in_no_other(
         elif declared.files:
             assert "give --out FOLDER" in fail(2, *words)
             succeed(*words, "--out", tmp_path / form)
-            written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / form).iterdir()}
+            files = [path for path in (tmp_path / form).rglob("*") if path.is_file()]
+            written = {
+                path.relative_to(tmp_path / form).as_posix(): path.read_text(encoding="utf-8")
+                for path in files
+            }
             assert written == run.align_files(items, form=form)
             assert len(written) == len(run.decode(items))
         else:
@@ -201,6 +205,31 @@ def test_word_links_are_declared_or_refused(trained: TinyRun, run: OpenedRun) ->
     else:
         for words in (both, compare):
             assert f"{trained.folder}: model {trained.name} has no links of words" in fail(2, *words)
+
+
+def test_reliability_is_declared_or_refused(trained: TinyRun, run: OpenedRun, items: Any) -> None:
+    if not run.family.reliability:
+        with pytest.raises(UsageError, match="no alignments that could be held against known ones"):
+            run.reliability(items)
+        return
+    # Few are known of the tiny data, or none: what could be said of them would mean nothing.
+    with pytest.raises(DataError, match=r"no known links|known times are needed"):
+        run.reliability(items)
+    with pytest.raises(UsageError, match="of is one of posterior, guide, prior, not 'gold'"):
+        run.reliability(items, of="gold")
+    with pytest.raises(UsageError, match="bins is a whole number from 2"):
+        run.reliability(items, bins=1)
+
+
+def test_intervals_and_calibration_are_declared_or_refused(trained: TinyRun, run: OpenedRun) -> None:
+    for form, spec in run.family.alignment_forms.items():
+        words = ["align", trained.folder, "--format", form, "--out", trained.folder / "refused"]
+        if not spec.intervals:
+            assert f"alignments in the form {form!r} have no intervals" in fail(2, *words, "--mass", "0.5")
+        if not spec.calibrated:
+            message = fail(2, *words, "--calibrated")
+            assert f"alignments in the form {form!r} have no probabilities or intervals to" in message
+        assert not (trained.folder / "refused").exists()
 
 
 def test_plots_by_name(trained: TinyRun, run: OpenedRun, items: Any, tmp_path: Path) -> None:
@@ -273,8 +302,10 @@ def test_inputs_are_declared_or_refused(trained: TinyRun, run: OpenedRun, tmp_pa
     assert told == [text for _, text in run.decode(run.read_inputs(path))]
     assert len(told) == len(texts) == 2
     assert "leave out --data" in fail(2, "decode", trained.folder, "--input", path, "--part", "dev")
-    path.write_text(f"{texts[0]}\n\n", encoding="utf-8")
-    assert f"{path}:2" in fail(3, "decode", trained.folder, "--input", path)
+    path.write_text(f"{texts[0]}\n\n{texts[1]}\n", encoding="utf-8")
+    assert succeed("decode", trained.folder, "--input", path).split("\n")[:-1] == [told[0], "", told[1]]
+    path.write_bytes(b"\xff\n")
+    assert f"{path}:1" in fail(3, "decode", trained.folder, "--input", path)
 
 
 def test_the_description_survives_json_and_a_malformed_one_is_named(
@@ -358,18 +389,62 @@ def test_what_is_no_question_is_refused_in_a_sentence(run: OpenedRun, items: Any
             question()
 
 
-def test_a_blank_text_cannot_be_decoded(run: OpenedRun) -> None:
+def test_a_blank_text_has_a_blank_answer_in_its_place(run: OpenedRun) -> None:
     if run.family.inputs is None or not run.family.word_links:
         pytest.skip("this family takes no texts")
-    with pytest.raises(DataError, match="holds only blanks: ' '"):
-        run.decode(["ab", " "])
+    (said,) = run.decode(["ab"])
+    assert run.decode(["ab", " "]) == [said, Decoded("", "")]
+    assert run.decode([" ", "ab", ""], nbest=1)[2] == Decoded("", "")
+    assert run.decode([""]) == [Decoded("", "")]
+
+
+def test_n_best_outputs_are_declared_or_refused(trained: TinyRun, run: OpenedRun, items: Any) -> None:
+    words = ["decode", trained.folder, "--limit", "2", "--format"]
+    if run.family.nbest is None:
+        for option in (["--nbest", "2"], ["--scores"]):
+            message = fail(2, *words, "text", *option)
+            assert f"model {trained.name} says no probabilities of what it decodes" in message
+        return
+    said = run.decode(items)
+    decoded = run.decode(items, nbest=4)
+    assert [each.name for each in decoded] == [each.name for each in said]
+    for each in decoded:
+        assert 1 <= len(each.hypotheses) <= 4
+        assert each.hypotheses[0].text == each.text
+        assert len({one.text for one in each.hypotheses}) == len(each.hypotheses)
+        values = [one.log_prob for one in each.hypotheses]
+        assert values == sorted(values, reverse=True)
+        assert 0 < sum(one.probability for one in each.hypotheses) <= 1 + 1e-6
+    scored = run.decode(items, nbest=1)
+    assert [each.text for each in scored] == [each.text for each in said]
+    assert [each.hypotheses[0].text for each in scored] == [each.text for each in said]
+    two = [{"name": each.name, "text": each.text} for each in decoded[:2]]
+    told = json.loads(succeed(*words, "json", "--nbest", "4"))
+    assert [{key: each[key] for key in ("name", "text")} for each in told] == two
+    assert [len(each["hypotheses"]) for each in told] == [len(each.hypotheses) for each in decoded[:2]]
+    rows = [line.split("\t") for line in succeed(*words, "tsv", "--nbest", "4").splitlines()]
+    ranks = [str(rank) for each in decoded[:2] for rank in range(1, len(each.hypotheses) + 1)]
+    assert [row[1] for row in rows] == ranks
+    lines = [line.split("\t") for line in succeed(*words, "text", "--scores").splitlines()]
+    assert [line[0] for line in lines] == [each.text for each in said[:2]]
+    assert [line[3] for line in lines] == [
+        "exact" if each.hypotheses[0].exact else "approximate" for each in scored[:2]
+    ]
+
+
+def test_answers_come_one_by_one_whatever_is_drawn_between(run: OpenedRun, items: Any) -> None:
+    each = run.decode_each(items)
+    found = [next(each)]
+    torch.rand(7)
+    assert [*found, *each] == run.decode(items)
 
 
 @pytest.mark.parametrize("verb", ["align", "decode"])
 def test_a_file_that_is_there_is_refused_before_the_work(
     verb: str, trained: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(OpenedRun, verb, lambda *items, **options: pytest.fail("work was done"))
+    method = "decode_each" if verb == "decode" else verb
+    monkeypatch.setattr(OpenedRun, method, lambda *items, **options: pytest.fail("work was done"))
     (tmp_path / "out").write_text("older")
     assert "exists already" in fail(2, verb, trained.folder, "--out", tmp_path / "out")
 

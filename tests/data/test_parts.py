@@ -31,4 +31,4 @@ def test_a_part_without_items_is_refused(tmp_path):
     words = [word for word in map(str, range(99)) if part_of(word) == "test"][:1]
     with pytest.raises(DataError, match="train and dev parts are empty after splitting 1 word by") as error:
         split_by_checksum(words, str, tmp_path, "word", "text", "bring more")
-    assert error.value.hint == "bring more"
+    assert error.value.hint.endswith("so bring 100 words or more; or bring more")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from utterances import MODELS, V, online, transducer, utterances
 
-from hardpp.decoding.online import beam, decode, draw
+from hardpp.decoding.online import beam, beam_ranked, decode, draw
 from hardpp.errors import UsageError
 
 MOST = 2
@@ -78,14 +78,21 @@ def test_a_wide_beam_finds_the_best_path(name: str, dwell: bool) -> None:
 @pytest.mark.parametrize("dwell", [True, False])
 def test_a_wide_merging_beam_finds_the_best_tokens(dwell: bool) -> None:
     model, batch = transducer(dwell), utterances((3, 2), (1, 1), padded=(2, 0))
-    results = beam(model, batch.source, batch.source_mask, most=MOST, width=WIDE, merge=True)
-    for result, found in zip(results, each_alone(model), strict=True):
+    how: Any = {"most": MOST, "width": WIDE, "merge": True}
+    results = beam(model, batch.source, batch.source_mask, **how)
+    ranked = beam_ranked(model, batch.source, batch.source_mask, count=4, **how)
+    for result, several, found in zip(results, ranked, each_alone(model), strict=True):
         total: dict[tuple[int, ...], float] = defaultdict(float)
         for (tokens, _), score in found.items():
             total[tokens] += math.exp(score)
         tokens, best = max(total.items(), key=lambda item: item[1])
         assert result.tokens == list(tokens)
         assert result.log_prob == pytest.approx(math.log(best), abs=1e-5)
+        order = sorted(total.items(), key=lambda item: -item[1])[:4]
+        assert [one.tokens for one in several] == [list(tokens) for tokens, _ in order]
+        assert [one.log_prob for one in several] == pytest.approx(
+            [math.log(each) for _, each in order], abs=1e-5
+        )
 
 
 @pytest.mark.parametrize("dwell", [True, False])

@@ -111,7 +111,7 @@ def test_an_objective_of_somebody_else_trains(tmp_path: Path, monkeypatch: pytes
     assert "somebody_elses:Theirs\n  hint: give --trust" in fail(4, "evaluate", tmp_path / "run")
     succeed("evaluate", tmp_path / "run", "--trust")
     begun = train_command(data, tmp_path / "begun", "--init-from", str(tmp_path / "run"), "--max-steps", "1")
-    assert "give --trust" in fail(4, *begun)
+    assert "train with the same class" in fail(4, *begun)
     succeed(*begun, "--objective", "somebody_elses:Theirs")
     succeed(*train_command(data, tmp_path / "back", *words, "--set", "data.reverse=true"))
     succeed(*train_command(data, tmp_path / "ours", "--max-steps", "1"))

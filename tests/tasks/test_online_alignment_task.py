@@ -18,7 +18,7 @@ from speech_files import write_labels
 from tone_speech import MODEL, TINY, TONES, write_tones
 
 from hardpp.data.speech import log_mel
-from hardpp.data.speech.utterances import Utterance
+from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import Boundary, exact_emissions
 from hardpp.errors import DataError, UsageError
@@ -27,11 +27,13 @@ from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import train
 from hardpp.tasks import catalogue
+from hardpp.tasks.calibration import tempering
+from hardpp.tasks.certainty import MASS
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment import evaluation
-from hardpp.tasks.online_alignment import run as run_module
+from hardpp.tasks.online_alignment.boundary_calibration import Heard, fits_of
 from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import TokenTimes, quantiles
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, likelihood, recognise
@@ -199,26 +201,36 @@ def test_align_says_when_each_token_was_said(
         assert "CTC has no guide" in refused.stderr
         return
     header, *lines = succeed("align", runs[name].path, "--of", which).splitlines()
-    assert header.split("\t") == ["utterance", "token", "seconds", "low", "high", "probability"]
+    bounds = ["start", "start_low", "start_high", "end", "end_low", "end_high"]
+    assert header.split("\t") == ["utterance", "token", *bounds, "probability"]
     rows = [line.split("\t") for line in lines]
     assert [row[:2] for row in rows] == [[one.name, token] for one in test_items for token in one.tokens]
     lasts = {one.name: one.length * 0.03 for one in test_items}
+    before: dict[str, list[float]] = {}
     for utterance, _, *cells in rows:
-        time, low, high, probability = map(float, cells)
+        *start, time, low, high, probability = map(float, cells)
         assert 0 <= low < time <= high <= lasts[utterance] + 1e-9
         assert 0 < probability <= 1 + 1e-6
+        # A token starts where the one before ends, the first one at any time before it does.
+        assert start == before.get(utterance, [0.0, 0.0, low])
+        before[utterance] = [time, low, high]
 
 
 def test_align_as_ctm(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_path: Path) -> None:
     path = tmp_path / "out.ctm"
     succeed("align", runs["transducer"].path, "--format", "ctm", "--out", path)
-    lines = path.read_text().splitlines()
-    said = [line.split() for line in lines if not line.startswith(";;")]
-    assert len(lines) == 2 * len(said)  # a comment with the start's interval before each
+    said = [line.split() for line in path.read_text().splitlines()]
+    first, *more = succeed("align", runs["transducer"].path, "--format", "ctm-intervals").splitlines()
+    assert first.startswith(";; RECORDING")
+    tsv = succeed("align", runs["transducer"].path).splitlines()[1:]
+    for row, longer, line in zip(said, more, tsv, strict=True):
+        assert longer.split()[:6] == row
+        cells = line.split("\t")
+        assert longer.split()[6:] == [*cells[3:5], *cells[6:8]]
     assert [(cell[0], cell[4]) for cell in said] == [(u.name, t) for u in test_items for t in u.tokens]
     for one, other in pairwise(said):
         if one[0] == other[0]:
-            assert float(other[2]) == pytest.approx(float(one[2]) + float(one[3]), abs=2e-3)
+            assert float(other[2]) == pytest.approx(float(one[2]) + float(one[3]), abs=1e-9)
         else:
             assert float(other[2]) == 0
 
@@ -227,28 +239,79 @@ def test_align_as_textgrid(runs: dict[str, OpenedRun], test_items: list[Utteranc
     out, words = tmp_path / "grids", ["align", str(runs["online"].path), "--format", "textgrid"]
     assert "give --out FOLDER" in fail(2, *words)
     succeed(*words, "--out", out)
-    assert sorted(path.name for path in out.iterdir()) == sorted(
-        f"{one.name.replace('/', '_')}.TextGrid" for one in test_items
-    )
-    text = (out / f"{test_items[0].name.replace('/', '_')}.TextGrid").read_text(encoding="utf-8")
-    for tier in ('name = "tokens"', 'name = "reference"', 'name = "boundaries"'):
-        assert tier in text
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*.TextGrid")} == {
+        f"{one.name}.TextGrid" for one in test_items
+    }
+    text = (out / f"{test_items[0].name}.TextGrid").read_text(encoding="utf-8")
+    for tier in ("tokens", "reference", "start low", "start high", "end low", "end high"):
+        assert f'name = "{tier}"' in text
+    assert text.count(f"points: size = {len(test_items[0].tokens)}") == 4
     for token in test_items[0].tokens:
         assert f'text = "{token}"' in text
     fail(2, *words, "--out", out)  # nothing is overwritten without being asked
     succeed(*words, "--out", out, "--force")
 
 
-def test_medians_that_are_not_in_order_are_brought_into_it(
-    runs: dict[str, OpenedRun], test_items: list[Utterance], monkeypatch: pytest.MonkeyPatch
+def test_times_that_are_not_in_order_are_brought_into_it() -> None:
+    """Lags of tokens may part two of them; a TextGrid has no place for that."""
+    ends = [Boundary(0.06, 0.05, 0.07), Boundary(0.03, 0.0, 0.04)]
+    times = TokenTimes.of([Boundary(0.0, 0.0, 0.01), Boundary(0.08, 0.07, 0.09)], ends, [0.5, 0.5])
+    assert times.starts == [Boundary(0.0, 0.0, 0.01), Boundary(0.08, 0.0, 0.09)]
+    assert times.ends == [Boundary(0.06, 0.0, 0.07), Boundary(0.08, 0.0, 0.09)]
+    assert times.segments(["s", "iy"]) == [Segment(0.0, 0.06, "s"), Segment(0.08, 0.08, "iy")]
+
+
+def test_wider_intervals_of_more_mass(runs: dict[str, OpenedRun], test_items: list[Utterance]) -> None:
+    def widths(mass: float) -> list[float]:
+        rows = [line.split("\t") for line in runs["ctc"].align(test_items, mass=mass)[1:]]
+        return [float(row[7]) - float(row[6]) for row in rows]
+
+    narrow, usual, wide = (widths(mass) for mass in (0.2, 0.89, 0.999))
+    assert usual == widths(MASS)
+    assert all(a <= b <= c for a, b, c in zip(narrow, usual, wide, strict=True))
+    assert sum(narrow) < sum(usual) < sum(wide)
+    for mass in (0, 1.0, True, "0.5"):
+        with pytest.raises(UsageError, match="lies between 0 and 1"):
+            runs["ctc"].align(test_items, mass=mass)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_calibrated_times(
+    runs: dict[str, OpenedRun], test_items: list[Utterance], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rounding may part two of them that are equal; a TextGrid has no place for it."""
-    item = test_items[0]._replace(tokens=("s", "iy"), segments=())
-    times = TokenTimes([Boundary(0.06, 0.03, 0.09), Boundary(0.03, 0.0, 0.06)], [0.5, 0.5])
-    monkeypatch.setattr(run_module, "token_times", lambda *args: [times])
-    (text,) = runs["online"].align_files([item], form="textgrid").values()
-    assert 'number = 0.06\n            mark = "0.030-0.090"' in text
-    assert [segment.end for segment in times.segments(item.tokens)] == [0.06, 0.06]
+    """Too few are known of the dev part for it to mean much; what is written is what was fitted to them."""
+    run = runs[name]
+    assert "50 known times are needed" in fail(3, "align", run.path, "--calibrated")
+    monkeypatch.setattr(tempering, "FEWEST", 1)
+    dev = run.select(part="dev")
+    fits = fits_of(Heard.by(run, dev, "posterior"), 0.03, MASS)
+    assert fits.whole.starts is None  # tones have no gaps between them
+    assert fits.whole.ends.fitted_to == sum(len(one.tokens) for one in dev)
+    shown = [line.split("\t") for line in run.align(test_items, calibrated=True)[1:]]
+    plain = [line.split("\t") for line in run.align(test_items)[1:]]
+    assert [row[:2] for row in shown] == [row[:2] for row in plain]
+    assert [row[5:8] for row in shown] != [row[5:8] for row in plain]
+    heard = Heard.by(run, test_items[:1], "posterior")
+    assert heard.drawn == (name == "online")
+    tokens = test_items[0].tokens
+    times = fits.whole.times(heard.smooth()[0], tokens, 0.03, MASS)
+    assert shown[0][5:8] == [f"{value:.3f}" for value in times.ends[0]]
+    kinds = {curve["what"]: curve for curve in run.reliability(test_items)}
+    assert len(kinds) == 4
+    assert {what.partition(",")[0] for what in kinds} == set(run.family.reliability)
+    ends, starts = (kinds[f"{which} of tokens, posterior, raw"] for which in ("ends", "starts"))
+    assert ends["count"] == sum(len(one.tokens) for one in test_items) == starts["count"] + len(test_items)
+    assert [row["predicted"] for row in ends["rows"]] == [0.25, 0.5, 0.75, 0.89, 0.95]
+    (row,) = [row for row in ends["rows"] if row["predicted"] == MASS]
+    if not heard.drawn:
+        assert row["observed"] == pytest.approx(run.evaluate(test_items)["coverage"])
+
+
+def test_reliability_of_times_wants_known_times(
+    runs: dict[str, OpenedRun], test_items: list[Utterance]
+) -> None:
+    with pytest.raises(DataError, match="no times are known"):
+        runs["ctc"].reliability([one._replace(segments=()) for one in test_items])
 
 
 def test_align_and_posterior_speak_of_the_same_draws(

@@ -67,10 +67,15 @@ def read_list(path: Path, on_bad: OnBad = "stop", report: Report = lambda text: 
     return parse_lines(path, recording, "lines of SOUND, TAB, tokens", _HINT, on_bad, report)
 
 
-def read_sound_list(path: Path) -> list[Recording]:
-    """Read a list of sound files without transcripts; paths are as the shell takes them."""
+def read_sound_list(path: Path) -> list[Recording | None]:
+    """Read a list of sound files without transcripts; paths are as the shell takes them.
 
-    def recording(number: int, line: bytes) -> Recording:
+    None stands for a blank line.
+    """
+
+    def recording(number: int, line: bytes) -> Recording | None:
+        if not line.strip():
+            return None
         name = decode_line(line)
         audio.inspect(Path(name))
         return Recording(name, "", "", SoundFile(Path(name)), ())

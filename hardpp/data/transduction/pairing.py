@@ -87,9 +87,15 @@ def pair_texts(
 
 
 def read_source_texts(path: Path) -> list[str]:
-    """Read the texts of a file that has no translations, one a line, without blanks around them."""
-    hint = "every line is a text in UTF-8, and no line is empty"
-    return parse_lines(path, lambda number, line: _text(line), "one text a line", hint)
+    """Read the texts of a file that has no translations, one a line, without blanks around them.
+
+    A blank line is an empty text.
+    """
+
+    def text(number: int, line: bytes) -> str:
+        return _text(line) if line and decode_line(line).strip() else ""
+
+    return parse_lines(path, text, "one text a line", "every line is a text in UTF-8")
 
 
 def split_lines(lines: list[Line], path: Path, hint: str) -> dict[str, list[Line]]:

@@ -25,6 +25,7 @@ class Pieces:
 
     kind: str = "pieces"
     sentences: bool = True
+    one_way: bool = False
 
     def __init__(self, model: bytes):
         self.model = model

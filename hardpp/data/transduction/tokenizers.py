@@ -20,6 +20,7 @@ class Tokenizer(Protocol):
 
     kind: str
     sentences: bool  # each text is the one translation of another, not an entry of a list of words
+    one_way: bool  # is there one sequence of symbols to a text?
 
     def tokenize(self, text: str) -> tuple[str, ...]:
         """The symbols of a text."""
@@ -39,6 +40,7 @@ class Characters:
 
     kind: str = "characters"
     sentences: bool = False
+    one_way: bool = True
 
     def __init__(self, sentences: bool = False):
         self.sentences = sentences or type(self).sentences
@@ -74,6 +76,7 @@ class MarkedWords(Words):
     """Words in parts: each part but a word's last ends in @@ (Sennrich et al. 2016)."""
 
     kind = "bpe"
+    one_way = False
     sentences = True  # nobody cuts words by themselves like that
 
     def detokenize(self, tokens: Sequence[str]) -> str:

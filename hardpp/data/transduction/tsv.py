@@ -14,6 +14,11 @@ from hardpp.data.transduction.pairs import Bitext, Line, TextPair
 from hardpp.errors import DataError
 
 _HINT = "every line is source, TAB, target in UTF-8; a run with --on-bad skip leaves bad ones out"
+_HEADINGS = {
+    *("source", "target", "src", "tgt", "input", "output", "text", "sentence", "translation", "tokens"),
+    *("word", "words", "letters", "grapheme", "graphemes", "phone", "phones", "phoneme", "phonemes"),
+    *("spelling", "pronunciation"),
+}
 _OWN_SPLIT = "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself"
 
 
@@ -42,7 +47,14 @@ def lines(path: Path | str, *, on_bad: OnBad = "stop", report: Report = lambda t
     def line(number: int, content: bytes) -> Line:
         return Line(_fields(content), (Place(path, number), Place(path, number)))
 
-    return parse_lines(path, line, "lines of source, TAB, target", _HINT, on_bad, report)
+    found = parse_lines(path, line, "lines of source, TAB, target", _HINT, on_bad, report)
+    first = found[0]
+    if first.places[0].number == 1 and all(side.casefold() in _HEADINGS for side in first.pair):
+        sides = " and ".join(map(repr, first.pair))
+        report(
+            f"warning: {path}:1: {sides} look like headings, and are taken for a pair: delete the line if so"
+        )
+    return found
 
 
 def _fields(line: bytes) -> TextPair:

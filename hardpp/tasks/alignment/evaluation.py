@@ -14,15 +14,13 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
-from hardpp.inference.exact import ExactMarginal
-from hardpp.inference.soft_attention import SoftAttention
-from hardpp.inference.sums.likeliest_values import LikeliestValues
 from hardpp.tasks.alignment.data import batches
-from hardpp.tasks.attention import exact_and_gap, total_bound, weights_of_items
+from hardpp.tasks.attention import exact_and_gap, weights_of_items
+from hardpp.tasks.decoded import Hypothesis
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences
+from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences, best_texts, predictive
 from hardpp.types import SequenceBatch
 
 GREEDY = SequenceDecoding(beam=1)
@@ -54,6 +52,25 @@ def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GR
     return outputs
 
 
+def hypotheses(
+    run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding, nbest: int
+) -> list[tuple[Hypothesis, ...]]:
+    """The most probable targets of every source, as texts, positions summed out."""
+    found: list[tuple[Hypothesis, ...]] = [()] * len(pairs)
+    _, vocabulary = run.description.vocabularies
+    _, tokenizer = run.description.tokenizers
+
+    def text(symbols: Sequence[int]) -> str:
+        return tokenizer.detokenize(vocabulary.decode(symbols))
+
+    for indices, batch in batches(run, pairs):
+        max_steps = run.description.longest(batch.source.shape[1])
+        texts = best_texts(run, batch, options, max_steps, nbest, text, one_way=tokenizer.one_way)
+        for index, of_pair in zip(indices, texts, strict=True):
+            found[index] = of_pair
+    return found
+
+
 def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
     """PER and WER against the nearest reference; of sentences BLEU, of texts put together again."""
     _, tokenizer = run.description.tokenizers
@@ -72,17 +89,12 @@ def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) 
     `nll` is as the run predicts targets, from the `keep` likeliest source positions, or from all (None).
     """
     totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
-    model, guide = run.programs
-    nesting: Any = model.max_plate_nesting  # which a truncated program no longer tells
-    expected = run.objective.prediction == "expected"
-    kind = SoftAttention if expected else ExactMarginal
+    predict = None
+    if run.objective.prediction == "expected" or keep is not None:
+        predict = predictive(run, keep)
     for _, batch in batches(run, pairs):
         exact, gap = exact_and_gap(run, batch)
-        predicted = exact
-        if expected or keep is not None:
-            truncated = model if keep is None else LikeliestValues(keep)(model)
-            predicted = total_bound(kind(max_plate_nesting=nesting), truncated, guide, batch)
-        totals["nll"] -= predicted
+        totals["nll"] -= exact if predict is None else float(predict(batch).sum())
         totals["kl"] += gap
         totals["entropy"] += _prior_entropy(run, batch)
         totals["symbols"] += float(batch.symbols)

@@ -87,8 +87,9 @@ class AlignmentFamily(Family):
         "pharaoh": AlignmentForm(
             "a line a pair of SOURCE-TARGET links of words from 0, without links of end marks"
         ),
-        "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY"),
+        "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY", calibrated=True),
     }
+    reads = ("lists", "parallel")
     layouts = {
         "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
         "the CRC-32 of the source, 1/20 test, 1/20 dev",
@@ -109,7 +110,9 @@ class AlignmentFamily(Family):
         "pairs, step, seconds": "how many; the run's step; seconds of decoding 1,000",
     }
     inputs = "sources, one a line"
+    nbest = "targets that a beam found, positions summed out; of pieces and bpe, only as they were cut there"
     word_links = True
+    reliability = {"word links": "shares of links that were made by hand too, by their probabilities"}
 
     def recommended(self, data: str) -> Recommended:
         own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)

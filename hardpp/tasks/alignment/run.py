@@ -15,12 +15,14 @@ from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.alignment.data import PairsDescription, batches, is_single, load, single
-from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
+from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
+from hardpp.tasks.alignment.evaluation import decode, evaluate, hypotheses, position_weights
+from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.simulation import simulate
-from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links
+from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
-from hardpp.tasks.calibration import Choices, Simulated
+from hardpp.tasks.calibration.reliability import BINS, Curve
+from hardpp.tasks.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.metrics.error_rates import error_rates
@@ -28,6 +30,8 @@ from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
+
+SHOWN = 2 * BATCH  # pairs decoded together: two batches of like length
 
 
 class AlignmentRun(OpenedRun):
@@ -58,21 +62,30 @@ class AlignmentRun(OpenedRun):
     def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> list[Decoded]:
-        source, target = self.description.tokenizers
-        outputs = decode(self, items, options)
-        return [
-            Decoded(source.detokenize(pair.source), target.detokenize(symbols))
-            for pair, symbols in zip(items, outputs, strict=True)
-        ]
+    def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> Iterator[Decoded]:
+        _, target = self.description.tokenizers
+        for some in _some(items):
+            outputs = decode(self, some, options)
+            for name, symbols in zip(self._names(some), outputs, strict=True):
+                yield Decoded(name, target.detokenize(symbols))
 
-    def _read_inputs(self, path: Path) -> list[Pair]:
-        return self._from_texts(read_source_texts(path))
+    def _nbest(self, items: Sequence[Pair], options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
+        for some in _some(items):
+            for name, found in zip(self._names(some), hypotheses(self, some, options, nbest), strict=True):
+                yield Decoded(name, found[0].text, found)
+
+    def _unseen(self, items: Sequence[Pair]) -> Iterator[tuple[str, Sequence[str]]]:
+        vocabulary, _ = self.description.vocabularies
+        for name, pair in zip(self._names(items), items, strict=True):
+            yield name, vocabulary.unseen(pair.source)
+
+    def _read_inputs(self, path: Path) -> list[Pair | None]:
+        texts = read_source_texts(path)
+        pairs = iter(self._from_texts([text for text in texts if text]))
+        return [next(pairs) if text else None for text in texts]
 
     def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
         tokenizer, _ = self.description.tokenizers
-        if blank := [text for text in texts if not text.strip()]:
-            raise DataError(f"a text to decode holds only blanks: {blank[0]!r}")
         return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
 
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:
@@ -89,7 +102,7 @@ class AlignmentRun(OpenedRun):
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":
-            yield from (pharaoh(links, form != "pharaoh") for links in word_links(self, items, of))
+            yield from self._linked(LinkMaker(self, of), items, form)
             return
         yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
         for number, (pair, weights) in enumerate(zip(items, position_weights(self, items, of), strict=True)):
@@ -100,15 +113,38 @@ class AlignmentRun(OpenedRun):
                 yield "\t".join(map(str, cells))
 
     def link_words(
-        self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, form: str
+        self,
+        backward: OpenedRun,
+        items: Any = None,
+        *,
+        of: str,
+        method: Any,
+        form: str,
+        calibrated: bool = False,
     ) -> list[str]:
         """Lines of word links by this run and one of the other direction, symmetrised.
 
         Raises:
             UsageError: the second run does not go back from where the first one goes to.
+            DataError: calibrated, and too few links of the dev part are known.
         """
-        links = symmetrised(*both_ways(self, backward, self._items(items), of), method)
-        return [pharaoh(of_pair, form != "pharaoh") for of_pair in links]
+        run = self.sure(form, calibrated=calibrated)
+        return list(run._linked(LinkMaker(self, of, backward, method), self._items(items), form))
+
+    def _linked(self, maker: LinkMaker, items: Sequence[Pair], form: str) -> Iterator[str]:
+        calibrated = self.certainty.calibrated
+        linked = maker.calibrated(items, self.select(part="dev")) if calibrated else maker.links(items)[0]
+        return (pharaoh(links, form != "pharaoh") for links in linked)
+
+    def link_reliability(
+        self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, bins: int = BINS
+    ) -> list[Curve]:
+        """`reliability` of the links of two directions, symmetrised."""
+        maker = LinkMaker(self, of, backward, method)
+        return maker.reliability(self._items(items), self.select(part="dev"), bins)
+
+    def _reliability(self, items: Sequence[Pair], of: str, bins: int) -> list[Curve]:
+        return LinkMaker(self, of).reliability(items, self.select(part="dev"), bins)
 
     def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
         """Errors of the run's word links against known ones: see `word_links.compare_links`."""
@@ -147,6 +183,12 @@ class AlignmentRun(OpenedRun):
     def _names(self, items: Sequence[Pair]) -> list[str]:
         tokenizer, _ = self.description.tokenizers
         return [tokenizer.detokenize(pair.source) for pair in items]
+
+
+# So many at once that what is printed comes soon; none are refused where they are decoded.
+def _some(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+    for start in range(0, len(pairs) or 1, SHOWN):
+        yield pairs[start : start + SHOWN]
 
 
 # The symbol at every source position, the end mark last.

@@ -4,27 +4,26 @@ Shapes: B sentences, T words (the end mark included), S regions.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from hardpp import sites
-from hardpp.inference.soft_attention import SoftAttention
 from hardpp.tasks.attention import (
     attention,
     attention_weights,
     centre_inside,
     exact_and_gap,
-    total_bound,
     total_entropy,
     weights_of_items,
 )
 from hardpp.tasks.caption.data import CaptionItems, batches, region_boxes
+from hardpp.tasks.decoded import Hypothesis
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_sequences
+from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_sequences, best_texts, predictive
 
 
 def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
@@ -66,13 +65,31 @@ def references(items: CaptionItems) -> list[list[str]]:
     return [[" ".join(caption.words) for caption in of_image] for of_image in captions]
 
 
+def hypotheses(
+    run: OpenedRun, items: CaptionItems, options: SequenceDecoding, nbest: int
+) -> list[tuple[Hypothesis, ...]]:
+    """The most probable sentences about each image, regions summed out."""
+    max_steps = int(1.5 * run.description.longest) + ALLOWANCE
+
+    def text(symbols: Sequence[int]) -> str:
+        return " ".join(run.description.vocabulary.decode(symbols))
+
+    found: list[tuple[Hypothesis, ...]] = [()] * len(items.sentences)
+    for indices, batch in batches(run, items):
+        for index, texts in zip(
+            indices, best_texts(run, batch, options, max_steps, nbest, text), strict=True
+        ):
+            found[index] = texts
+    return found
+
+
 def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:
     """`nll` as the run predicts it, `entropy` and `kl`: nats per word of the first references."""
     totals, words = dict.fromkeys(("nll", "entropy", "kl"), 0.0), 0.0
     for _, batch in batches(run, items):
         exact, gap = exact_and_gap(run, batch)
         expected = run.objective.prediction == "expected"
-        totals["nll"] -= total_bound(SoftAttention(), *run.programs, batch) if expected else exact
+        totals["nll"] -= float(predictive(run)(batch).sum()) if expected else exact
         prior = attention_weights(run, batch, sites.REGION, "prior")
         totals["entropy"] += total_entropy(prior, batch.target_mask)
         totals["kl"] += gap

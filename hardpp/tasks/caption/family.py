@@ -58,10 +58,13 @@ class CaptionFamily(Family):
     protocol = Decodable
     data_sets = corpora.NAMES
     alignment_forms = {"tsv": AlignmentForm("image, word, region (from 0), its box in pixels, probability")}
+    reads = ("captions",)
     layouts = {
         "FOLDER/captions.txt": "lines of image,caption, and the pictures",
         "FOLDER": "Flickr8k as published, or as Karpathy's JSON, and the pictures",
     }
+    nbest = "sentences that a beam found, regions summed out"
+    together = False
     trust = ("kl",)
     figures = {
         "BLEU1, ..., signature": "sacreBLEU against all references, up to BLEU4",

@@ -9,10 +9,17 @@ from typing import Any
 
 from hardpp import sites
 from hardpp.data.vocabulary import END
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError
 from hardpp.tasks.attention import drawn_batches, mean_entropies
-from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, batches, first_sentences, region_boxes
-from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
+from hardpp.tasks.caption.data import (
+    BATCH,
+    CaptionDescription,
+    CaptionItems,
+    batches,
+    first_sentences,
+    region_boxes,
+)
+from hardpp.tasks.caption.evaluation import decode, evaluate, hypotheses, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.error_rates import error_rates
@@ -38,8 +45,6 @@ class CaptionRun(OpenedRun):
                 f"{images.name}: images of {list(images.test.images.size)} (channels, height, width), and "
                 f"this run was trained on {self.description.size}"
             )
-        if part == "all":
-            raise UsageError("parts of captioned images are asked about one by one", "give --part test")
         return first_sentences(getattr(images, part or "test"), limit)
 
     def _batch(self, items: CaptionItems) -> SequenceBatch:
@@ -48,9 +53,15 @@ class CaptionRun(OpenedRun):
     def _evaluate(self, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: CaptionItems, options: SequenceDecoding) -> list[Decoded]:
-        sentences = decode(self, items, options)
-        return [Decoded(name, " ".join(words)) for name, words in zip(items.names, sentences, strict=True)]
+    def _decode(self, items: CaptionItems, options: SequenceDecoding) -> Iterator[Decoded]:
+        for some in _some(items):
+            for name, words in zip(some.names, decode(self, some, options), strict=True):
+                yield Decoded(name, " ".join(words))
+
+    def _nbest(self, items: CaptionItems, options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
+        for some in _some(items):
+            for name, found in zip(some.names, hypotheses(self, some, options, nbest), strict=True):
+                yield Decoded(name, found[0].text, found)
 
     def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
@@ -104,3 +115,9 @@ class CaptionRun(OpenedRun):
 
     def _error(self, said: str, right: Sequence[str]) -> float:
         return error_rates([said.split()], [[text.split() for text in right]]).symbol
+
+
+# So many at once that what is printed comes soon; none are refused where they are decoded.
+def _some(items: CaptionItems) -> Iterator[CaptionItems]:
+    for start in range(0, len(items.sentences) or 1, BATCH):
+        yield items._replace(sentences=items.sentences[start : start + BATCH])

@@ -46,8 +46,8 @@ def _evaluate(run: OpenedRun, items: Any) -> Iterator[str]:
 
 
 def _decode(run: OpenedRun, items: Any) -> Iterator[str]:
-    decoded = run.decode(items)
-    if not decoded or any(not isinstance(each[1], str) for each in decoded):
+    decoded = run.decode(items, report=lambda text: None)
+    if not decoded or any(not isinstance(each.text, str) for each in decoded):
         yield f"decode gives {decoded!r}: a name and a text of each item are wanted"
 
 

@@ -1,7 +1,7 @@
 """TextGrid, the file in which Praat keeps what is said when.
 
-A tier of intervals covers the whole time, with empty labels where nothing is. The ends between them are
-uncertain: a tier of points has one at every boundary, labelled with the interval it lies in ("0.118-0.152").
+A tier of intervals covers the whole time, with empty labels where nothing is. Bounds of what is uncertain may
+overlap, so they are tiers of points: the n-th point of such a tier belongs to the n-th token.
 
 Source: Boersma and Weenink, Praat: doing phonetics by computer, its manual on TextGrid files, long form.
 """
@@ -9,11 +9,15 @@ Source: Boersma and Weenink, Praat: doing phonetics by computer, its manual on T
 from collections.abc import Sequence
 
 from hardpp.data.speech.utterances import Segment
-from hardpp.diagnostics.emissions import Boundary
+
+_TICK = 1e-6  # seconds, the finest that is written
+Point = tuple[float, str]  # seconds, label
 
 
 def textgrid(
-    seconds: float, tiers: Sequence[tuple[str, Sequence[Segment]]], boundaries: Sequence[Boundary] = ()
+    seconds: float,
+    tiers: Sequence[tuple[str, Sequence[Segment]]],
+    points: Sequence[tuple[str, Sequence[Point]]] = (),
 ) -> str:
     """The text of a file, UTF-8, lines ending with a line feed.
 
@@ -21,12 +25,12 @@ def textgrid(
         seconds: how long the sound lasts.
         tiers: a name and segments in order each; a gap becomes an empty interval, a segment that lasts no
             time is left out.
-        boundaries: in order, for a last tier of points named "boundaries"; without any there is none. Of
-            several at one time the first is kept, as Praat knows no two points at one time.
+        points: a name and points in order each, for tiers after these. Praat knows no two points at one time:
+            several at one are written a millionth of a second apart.
 
     Raises:
-        ValueError: segments overlap or run past the sound, boundaries are out of order or past the sound, or
-            the sound lasts no time.
+        ValueError: segments overlap or run past the sound, points are out of order or past the sound, or the
+            sound lasts no time.
     """
     if seconds <= 0:
         raise ValueError(f"expected a sound that lasts some time, got {seconds} s")
@@ -34,8 +38,9 @@ def textgrid(
         _tier("IntervalTier", name, seconds, "intervals", _intervals(segments, seconds))
         for name, segments in tiers
     ]
-    if boundaries:
-        items.append(_tier("TextTier", "boundaries", seconds, "points", _points(boundaries, seconds)))
+    items += [
+        _tier("TextTier", name, seconds, "points", _points(of_tier, seconds)) for name, of_tier in points
+    ]
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', ""]
     lines += ["xmin = 0", f"xmax = {_time(seconds)}", "tiers? <exists>", f"size = {len(items)}", "item []:"]
     for number, item in enumerate(items, start=1):
@@ -69,15 +74,21 @@ def _intervals(segments: Sequence[Segment], seconds: float) -> list[list[str]]:
     ]
 
 
-def _points(boundaries: Sequence[Boundary], seconds: float) -> list[list[str]]:
-    points: dict[str, Boundary] = {}
+def _points(points: Sequence[Point], seconds: float) -> list[list[str]]:
+    # In whole ticks, since what is written decides whether two are at one time.
+    last, lowest, ticks = round(seconds / _TICK), 0, []
     before = 0.0
-    for boundary in boundaries:
-        if not before <= boundary.time <= seconds:
-            raise ValueError(f"expected boundaries in order up to {seconds} s, got {boundary}")
-        before = boundary.time
-        points.setdefault(_time(boundary.time), boundary)
-    return [[f"number = {time}", f'mark = "{low:.3f}-{high:.3f}"'] for time, (_, low, high) in points.items()]
+    for number, (time, _) in enumerate(points):
+        if not before <= time <= seconds:
+            raise ValueError(f"expected points in order up to {seconds} s, got {time} s after {before} s")
+        before = time
+        room = last - (len(points) - 1 - number)  # for those that follow
+        ticks.append(min(max(round(time / _TICK), lowest), room))
+        lowest = ticks[-1] + 1
+    return [
+        [f"number = {_time(tick * _TICK)}", f"mark = {_quoted(label)}"]
+        for tick, (_, label) in zip(ticks, points, strict=True)
+    ]
 
 
 def _time(seconds: float) -> str:

@@ -5,6 +5,7 @@ Shapes: K draws, B images, G glimpses, V labels.
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from math import log
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from hardpp.config import Section
-from hardpp.diagnostics.seeds import seeded
+from hardpp.diagnostics.seeds import seeded, seeded_steps
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
 from hardpp.tasks.labelled_images import SelectedImages, batches
@@ -29,16 +30,16 @@ class GlimpseDecoding(Section):
     seed: int = Field(0, ge=0, lt=2**63, description="seed of all of these draws")
 
 
-@torch.no_grad()
-def decode(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> list[str]:
-    """The class of every image that is likeliest in the mean of `draws` runs over it."""
+def label_log_probs(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -> Iterator[Tensor]:
+    """log p(label | image) of batches of the images, (B, V) nats: of the mean of `draws` runs over each."""
     model: Any = run.programs.model
-    classes = []
-    with seeded(options.seed, run.device):
+
+    def steps() -> Iterator[Tensor]:
         for _, batch, _ in batches(images, run.device, watch=run.watch):
-            log_p = mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
-            classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
-    return classes
+            with torch.no_grad():
+                yield mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
+
+    return seeded_steps(steps(), options.seed, run.device)
 
 
 def mean_labels(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:

@@ -80,6 +80,7 @@ class GlimpseFamily(ImageFamily):
         "FOLDER/*ubyte*": "the four IDX files of MNIST",
     }
     trust = ("ess",)
+    nbest = "labels, an estimate: the mean of --draws runs over the image"
     figures = {
         "error, error_1, ...": "share of wrong labels after the last glimpse, and after each, of one run an "
         "image",

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.calibration import Simulated, dreamt
-from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
-from hardpp.tasks.image_run import Glances, GlimpsingRun
+from hardpp.tasks.calibration.simulation_based import Simulated, dreamt
+from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, evaluate, label_log_probs
+from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches
-from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.tasks.opened_run import DataTree
 from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
 
@@ -31,8 +31,9 @@ class GlimpseRun(GlimpsingRun):
     def _evaluate(self, items: SelectedImages, options: GlimpseDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: SelectedImages, options: GlimpseDecoding) -> list[Decoded]:
-        return [Decoded(*named) for named in zip(items.names, decode(self, items, options), strict=True)]
+    def _labels(self, items: SelectedImages, options: GlimpseDecoding) -> Iterator[Labels]:
+        for log_p in label_log_probs(self, items, options):
+            yield Labels(log_p)
 
     # There is no exact posterior of glimpses.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:

@@ -4,9 +4,11 @@ Shapes: B images, G glimpses, V labels.
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from hardpp.design.expected_information import entropy
 from hardpp.tasks.labelled_images import SelectedImages, batches
@@ -17,16 +19,13 @@ from hardpp.tasks.opened_run import OpenedRun
 AT_ONCE = 200  # images
 
 
-@torch.no_grad()
-def decode(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding) -> list[str]:
-    """The class of every image that is likeliest after the last glimpse."""
+def label_log_probs(run: OpenedRun, images: SelectedImages, options: MaskedImageDecoding) -> Iterator[Tensor]:
+    """log p(label | what was seen) of batches of the images after the last glimpse, (B, V) in nats."""
     model: Any = run.programs.model
-    classes = []
     gazes = Gazes(run, images, options)
     for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
-        log_p = model.labels(batch.source, *gazes.at(rows))[:, -1]
-        classes += [images.classes[label] for label in log_p.argmax(-1).tolist()]
-    return classes
+        with torch.no_grad():
+            yield model.labels(batch.source, *gazes.at(rows))[:, -1]
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from hardpp.tasks.family import (
 )
 from hardpp.tasks.image_family import NO_EMISSIONS, ONE_SIZE, ImageFamily
 from hardpp.tasks.labelled_images import ImagesDescription, accuracy
-from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode
+from hardpp.tasks.masked_image.evaluation import AT_ONCE, label_log_probs
 from hardpp.tasks.masked_image.looking import MaskedImageDecoding
 from hardpp.tasks.masked_image.network import MaskedImageOptions, MaskedImageParts, masked_image_parts
 from hardpp.tasks.masked_image.run import MaskedImageRun
@@ -89,6 +89,7 @@ class MaskedImageFamily(ImageFamily):
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, row, column, prediction, probability")}
     layouts = {**LAYOUTS, "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size"}
     trust = ("ece",)
+    nbest = "labels, given the places that were seen"
     figures = {
         "accuracy, accuracy_0, ...": "share of right labels after the last glimpse, before any, after each",
         "nll, nll_0, ...": "nats an image, likewise",
@@ -123,7 +124,7 @@ class MaskedImageFamily(ImageFamily):
 
     def dev_figures(self, run: MaskedImageRun) -> dict[str, float]:
         images = run.select(part="dev", limit=DEV_ITEMS)
-        return {"accuracy": accuracy(images, decode(run, images, MaskedImageDecoding()))}
+        return {"accuracy": accuracy(images, label_log_probs(run, images, MaskedImageDecoding()))}
 
     def workers(self, config: RunConfig) -> int:
         workers: int = config.data.workers  # type: ignore[attr-defined]

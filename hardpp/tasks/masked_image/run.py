@@ -16,11 +16,11 @@ from hardpp.design.expected_information import entropy
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.image_run import Glances, GlimpsingRun
+from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches
-from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
+from hardpp.tasks.masked_image.evaluation import AT_ONCE, evaluate, label_log_probs
 from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding, shown_by
-from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.tasks.opened_run import DataTree
 from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
@@ -37,8 +37,9 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
     def _evaluate(self, items: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: SelectedImages, options: MaskedImageDecoding) -> list[Decoded]:
-        return [Decoded(*named) for named in zip(items.names, decode(self, items, options), strict=True)]
+    def _labels(self, items: SelectedImages, options: MaskedImageDecoding) -> Iterator[Labels]:
+        for log_p in label_log_probs(self, items, options):
+            yield Labels(log_p)
 
     # There is no exact posterior of places.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:

@@ -1,10 +1,13 @@
-"""When each token of known utterances was said: medians and intervals, under a run's guide or posterior.
+"""When each token of known utterances starts and ends: medians and intervals, by a run's guide or posterior.
 
-Shapes: B utterances, S frames, T tokens (the end mark included).
+A model says when a token is said, and nothing of where it starts: that is where the one before it was said.
+The first token starts at 0, which is not known either: it may start at any time before it is said.
+
+Shapes: B utterances, S frames, T tokens (the end mark included), N tokens (without it).
 """
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -17,23 +20,35 @@ from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
 from hardpp.tasks.attention import apart, datum_stream
+from hardpp.tasks.certainty import MASS
 from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
-MASS = 0.89  # of the intervals
-
 
 class TokenTimes(NamedTuple):
-    """When the tokens of one utterance were said."""
+    """When the tokens of one utterance were said, in order: no token starts before another one ended."""
 
-    boundaries: list[Boundary]  # one a token, where it ends
+    starts: list[Boundary]  # one a token
+    ends: list[Boundary]  # one a token
     confidences: list[float]  # probability of each token's likeliest frame
 
+    @classmethod
+    def of(
+        cls, starts: Sequence[Boundary], ends: Sequence[Boundary], confidences: list[float]
+    ) -> "TokenTimes":
+        """Brings boundaries into order, by moving times later and by widening intervals."""
+        both = [boundary for pair in zip(starts, ends, strict=True) for boundary in pair]
+        times = accumulate((boundary.time for boundary in both), max)
+        lows = [*accumulate((boundary.low for boundary in reversed(both)), min)][::-1]
+        highs = accumulate((boundary.high for boundary in both), max)
+        both = [Boundary(*row) for row in zip(times, lows, highs, strict=True)]
+        return cls(both[::2], both[1::2], confidences)
+
     def segments(self, tokens: Sequence[str]) -> list[Segment]:
-        """Each token from when the one before it was said; medians of neighbours may not be in order."""
-        ends = accumulate((boundary.time for boundary in self.boundaries), max, initial=0.0)
-        return [Segment(*times, token) for times, token in zip(pairwise(ends), tokens, strict=True)]
+        """Each token from its start to its end."""
+        times = zip(self.starts, self.ends, tokens, strict=True)
+        return [Segment(start.time, end.time, token) for start, end, token in times]
 
 
 def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:
@@ -87,26 +102,30 @@ def frames_of_items(run: OpenedRun, utterances: Sequence[Utterance], view: str) 
     return [probabilities[index] for index in range(len(probabilities))]
 
 
-def token_times(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[TokenTimes]:
-    """When each token of each utterance was said, the end mark left out."""
-    seconds = run.description.frame_seconds
-    times = [TokenTimes([], [])] * len(utterances)
-    for indices, batch in batches(run, utterances):
-        probabilities = token_frames(run, batch, view)
-        frames = torch.stack(quantiles(probabilities), -1).tolist()  # (B, T, 3)
-        confidences = probabilities.amax(-1).tolist()
-        for row, index in enumerate(indices):
-            n = len(utterances[index].tokens)
-            boundaries = [
-                Boundary((median + 1) * seconds, low * seconds, (high + 1) * seconds)
-                for median, low, high in frames[row][:n]
-            ]
-            times[index] = TokenTimes(boundaries, confidences[row][:n])
-    return times
+def item_frames(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[Tensor]:
+    """The same without the end mark: (N, S) each."""
+    return [frames[:-1] for frames in frames_of_items(run, utterances, view)]
+
+
+def plain_times(frames: Tensor, seconds: float, mass: float) -> TokenTimes:
+    """Times of one utterance as a posterior over frames (N, S) has them; a frame lasts `seconds`.
+
+    A token ends with the frame at which it is said, the interval holds whole frames.
+    """
+    ends = [
+        Boundary((median + 1) * seconds, low * seconds, (high + 1) * seconds)
+        for median, low, high in torch.stack(quantiles(frames, mass), -1).tolist()
+    ]
+    return TokenTimes.of([first_start(ends), *ends][: len(ends)], ends, frames.amax(-1).tolist())
+
+
+def first_start(ends: Sequence[Boundary]) -> Boundary:
+    """Where the first token starts, of which nothing is known but that it is not after its end."""
+    return Boundary(0.0, 0.0, min((end.low for end in ends), default=0.0))
 
 
 def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tensor]:
-    """Median, first and last frame of the central interval of so much mass: (B, T) int64 each."""
+    """Median, first and last frame of the central interval of so much mass: (..., S) -> (...) int64."""
     cumulative = frames.cumsum(-1).contiguous()
     total, tail = cumulative[..., -1:], (1 - mass) / 2
     median, low, high = (

@@ -3,6 +3,7 @@
 Shapes: B utterances, S frames.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,15 +19,19 @@ from hardpp.config import Section
 from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding import online
+from hardpp.decoding.online_hypotheses import Recognised
 from hardpp.diagnostics.seeds import seeded
+from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE
 from hardpp.tasks.attention import total_bound
+from hardpp.tasks.decoded import Hypothesis, ranked
 from hardpp.tasks.metrics.boundary_error import boundary_errors, coverage
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.data import batches
-from hardpp.tasks.online_alignment.emission_times import token_times
+from hardpp.tasks.online_alignment.emission_times import item_frames, plain_times
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.sequence_decoding import log_probs
 from hardpp.types import SequenceBatch
 
 PARTICLES = 16  # of the bound, where log p is no recursion
@@ -56,11 +61,46 @@ def recognise(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDe
     transcripts = [Transcript([], [])] * len(utterances)
     for indices, batch in batches(run, utterances):
         lengths = batch.source_mask.sum(-1).tolist()
-        emissions = _emissions(run, batch, lengths, options)
-        for index, length, (ids, frames) in zip(indices, lengths, emissions, strict=True):
-            times = [min(frame + 1, length) * seconds for frame in frames]
-            transcripts[index] = Transcript(vocabulary.decode(ids), times)
+        emissions = _emissions(run, batch, lengths, options, 1)
+        for index, length, (best, *_) in zip(indices, lengths, emissions, strict=True):
+            times = [min(frame + 1, length) * seconds for frame in best.frames]
+            transcripts[index] = Transcript(vocabulary.decode(best.tokens), times)
     return transcripts
+
+
+def hypotheses(
+    run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding, nbest: int
+) -> list[tuple[Hypothesis, ...]]:
+    """The most probable transcripts of every utterance, tokens with blanks between them.
+
+    Where log p(tokens | frames) is a recursion it is that. Otherwise it is the sum over the paths that the
+    search merged, with the state of the likeliest of them; of one transcript by greedy decoding, its path's.
+
+    Raises:
+        UsageError: several of a run, or by options, that can only say one.
+    """
+    ways = {
+        "CTC, which takes the best label of every frame": run.network.form == "ctc",
+        "--sample": options.sample,
+    }
+    if nbest > 1 and (one := [way for way, is_so in ways.items() if is_so]):
+        raise UsageError(
+            f"there is one transcript by {one[0]}, and no n best", "--scores says how probable it is"
+        )
+    exact = "marginal" not in run.family.lacks(run.network)
+    vocabulary = run.description.vocabulary
+    found: list[tuple[Hypothesis, ...]] = [()] * len(utterances)
+    for indices, batch in batches(run, utterances):
+        lengths = batch.source_mask.sum(-1).tolist()
+        emissions = _emissions(run, batch, lengths, options, nbest)
+        scores = [[one.log_prob for one in of_one] for of_one in emissions]
+        if exact:
+            scores = log_probs(run, batch, [[one.tokens for one in of_one] for of_one in emissions])
+        for index, of_one, values in zip(indices, emissions, scores, strict=True):
+            texts = (" ".join(vocabulary.decode(one.tokens)) for one in of_one)
+            named = zip(texts, values, strict=True)
+            found[index] = ranked((Hypothesis(text, value, exact) for text, value in named), nbest)
+    return found
 
 
 def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
@@ -120,7 +160,8 @@ def timing(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, float]:
     timed = [utterance for utterance in utterances if utterance.segments]
     if not timed:
         return {}
-    rows = [times.boundaries for times in token_times(run, timed, "posterior")]
+    seconds, mass = run.description.frame_seconds, run.certainty.mass
+    rows = [plain_times(frames, seconds, mass).ends for frames in item_frames(run, timed, "posterior")]
     ends = [[segment.end for segment in utterance.segments] for utterance in timed]
 
     def side(name: str, lag: float) -> list[list[float]]:
@@ -145,30 +186,30 @@ def matches(tokens: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]
     return [(block.a + n, block.b + n) for block in blocks for n in range(block.size)]
 
 
-# Ids of the tokens of each utterance, and the frames they are emitted at.
+# The best transcripts of each utterance, as ids.
 @torch.no_grad()
 def _emissions(
-    run: OpenedRun, batch: SequenceBatch, lengths: Sequence[int], options: OnlineDecoding
-) -> list[tuple[list[int], list[int]]]:
+    run: OpenedRun, batch: SequenceBatch, lengths: Sequence[int], options: OnlineDecoding, nbest: int
+) -> list[list[Recognised]]:
     model: Any = run.programs.model
     frames = batch.source, batch.source_mask
     if run.network.form == "ctc":
         best = model.read(*frames).argmax(-1).masked_fill(~batch.source_mask, BOUNDARY).tolist()
-        return [_labelling(labels) for labels in best]
+        return [[_labelling(labels)] for labels in best]
     # Of each by itself: what is said of an utterance must not depend on how long the others are.
     limits = [run.description.most_tokens(length) for length in lengths]
     most = torch.tensor(limits, device=batch.source.device)
+    width = max(options.beam, nbest)
     if options.sample:
-        results = online.draw(model, *frames, most=most)
-    elif options.beam > 1:
-        results = online.beam(model, *frames, most=most, width=options.beam, merge=True)
-    else:
-        results = online.decode(model, *frames, most=most, threshold=options.threshold)
-    return [(result.tokens, result.frames) for result in results]
+        return [[drawn] for drawn in online.draw(model, *frames, most=most)]
+    if width > 1:
+        return online.beam_ranked(model, *frames, most=most, width=width, merge=True, count=nbest)
+    return [[best] for best in online.decode(model, *frames, most=most, threshold=options.threshold)]
 
 
-# Runs of a label are joined and said at their first frame, blanks left out.
-def _labelling(labels: Sequence[int]) -> tuple[list[int], list[int]]:
+# Runs of a label are joined and said at their first frame, blanks left out. Of one path, without its
+# probability.
+def _labelling(labels: Sequence[int]) -> Recognised:
     changes = enumerate(pairwise([BOUNDARY, *labels]))
     frames = [frame for frame, (before, label) in changes if label not in (before, BOUNDARY)]
-    return [labels[frame] for frame in frames], frames
+    return Recognised([labels[frame] for frame in frames], frames, math.nan)

@@ -46,6 +46,7 @@ _PAPER_OPTIONS: dict[str, dict[str, Any]] = {
     **{objective: {"particles": 16} for objective in ("elbo", "nvil", "vimco", "vimco-temporal")},
     "reinforce": {"particles": 16, "entropy_bonus": 1.0, "entropy_bonus_steps": 200_000},
 }
+_UNCERTAIN: dict[str, bool] = {"intervals": True, "calibrated": True}
 
 
 class OnlineAlignmentFamily(Family):
@@ -71,12 +72,28 @@ class OnlineAlignmentFamily(Family):
     data_sets = corpora.NAMES
     alignment_forms = {
         "tsv": AlignmentForm(
-            "utterance, token, when it was said and the 89 % interval of that (seconds), probability of the "
-            "likeliest frame"
+            "utterance, token, when it starts and ends, each with the interval of that (seconds; 89 % of the "
+            "posterior, or --mass), probability of the likeliest frame",
+            **_UNCERTAIN,
         ),
-        "textgrid": AlignmentForm("for Praat, with the 89 % interval of each boundary", files=True),
-        "ctm": AlignmentForm("a line a token with its start, duration and probability"),
+        "textgrid": AlignmentForm(
+            "for Praat, NAME.TextGrid for NAME.wav: tokens, known times, and the bounds of starts and ends, "
+            "the n-th point of these tiers for the n-th token",
+            files=True,
+            **_UNCERTAIN,
+        ),
+        "ctm": AlignmentForm(
+            "a line a token: recording, 1, start, duration, token, probability", calibrated=True
+        ),
+        "ctm-intervals": AlignmentForm(
+            "the same with start_low, start_high, end_low and end_high", **_UNCERTAIN
+        ),
     }
+    reliability = {
+        "ends of tokens": "shares of known ends that intervals of 25 to 95 % hold",
+        "starts of tokens": "the same of starts, but for first tokens",
+    }
+    reads = ("lists", "speech")
     layouts = {
         "FOLDER/TRAIN, TEST": "TIMIT, names in either case",
         "FILE.tsv": "lines of a sound file's PATH TAB tokens with blanks between them, split by the CRC-32 "
@@ -84,6 +101,10 @@ class OnlineAlignmentFamily(Family):
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
     }
     trust = ("coverage", "coverage_aligned", "interval")
+    nbest = (
+        "transcripts that a beam found; alignments are summed out by transducer and ctc, and by online over "
+        "paths that the beam merged (an estimate); ctc has one, its best path"
+    )
     figures = {
         "PER, WER": "edits a token, and the share of utterances with any",
         "nll, nll_is": "nats a token, with the end mark: exact, or a bound",

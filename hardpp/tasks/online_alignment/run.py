@@ -1,9 +1,9 @@
 """What an opened run on speech answers: figures, posteriors, times of tokens, plots."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hardpp import sites
 from hardpp.data.parts import items_of_part
@@ -13,26 +13,37 @@ from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
-from hardpp.diagnostics.emissions import Boundary
+from hardpp.diagnostics.seeds import seeded_steps
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.attention import datum_stream, mean_entropies
+from hardpp.tasks.calibration.reliability import Curve
 from hardpp.tasks.family import has_own_parameters
-from hardpp.tasks.file_names import distinct, file_names
-from hardpp.tasks.formats.ctm import ctm
+from hardpp.tasks.file_names import file_names, file_paths
+from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
-from hardpp.tasks.online_alignment.data import SpeechDescription
-from hardpp.tasks.online_alignment.emission_times import (
-    frames_of_items,
-    token_frames,
-    token_times,
-    view_name,
-)
-from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
+from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
+from hardpp.tasks.online_alignment.emission_times import frames_of_items, token_frames, view_name
+from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sampling import AVERAGED
 from hardpp.types import SequenceBatch
+
+T = TypeVar("T")
+
+_COLUMNS = (
+    "utterance",
+    "token",
+    "start",
+    "start_low",
+    "start_high",
+    "end",
+    "end_low",
+    "end_high",
+    "probability",
+)
 
 
 class OnlineAlignmentRun(OpenedRun):
@@ -70,8 +81,10 @@ class OnlineAlignmentRun(OpenedRun):
         check_lengths(utterances, self.description.vocabulary, self.network.topology)
         return utterances
 
-    def _read_inputs(self, path: Path) -> list[Utterance]:
-        return self._hear(read_sound_list(path))
+    def _read_inputs(self, path: Path) -> list[Utterance | None]:
+        recordings = read_sound_list(path)
+        heard = iter(self._hear([recording for recording in recordings if recording is not None]))
+        return [None if recording is None else next(heard) for recording in recordings]
 
     # Recordings that go through what those of the train part went through.
     def _hear(self, recordings: Sequence[Recording]) -> list[Utterance]:
@@ -90,11 +103,23 @@ class OnlineAlignmentRun(OpenedRun):
     def _evaluate(self, items: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: Sequence[Utterance], options: OnlineDecoding) -> list[Decoded]:
-        return [
-            Decoded(utterance.name, " ".join(transcript.tokens))
-            for utterance, transcript in zip(items, recognise(self, items, options), strict=True)
-        ]
+    def _decode(self, items: Sequence[Utterance], options: OnlineDecoding) -> Iterator[Decoded]:
+        for utterance, transcript in self._each(items, partial(recognise, self, options=options)):
+            yield Decoded(utterance.name, " ".join(transcript.tokens))
+
+    def _nbest(self, items: Sequence[Utterance], options: OnlineDecoding, nbest: int) -> Iterator[Decoded]:
+        say = partial(hypotheses, self, options=options, nbest=nbest)
+        for utterance, found in self._each(items, say):
+            yield Decoded(utterance.name, found[0].text, found)
+
+    # Every utterance with what is said of it; so many at once that what is printed comes soon.
+    def _each(
+        self, items: Sequence[Utterance], say: Callable[[Sequence[Utterance]], Sequence[T]]
+    ) -> Iterator[tuple[Utterance, T]]:
+        some = (items[start : start + BATCH] for start in range(0, len(items) or 1, BATCH))
+        said = (zip(part, say(part), strict=True) for part in some)
+        for pairs in seeded_steps(said, self.config.seed, self.device):
+            yield from pairs
 
     def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
@@ -118,31 +143,40 @@ class OnlineAlignmentRun(OpenedRun):
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = token_times(self, items, of)  # first, as it may refuse
+        times_of_items = times_of(self, items, of)  # first, as it may refuse
         if form == "tsv":
-            yield "\t".join(("utterance", "token", "seconds", "low", "high", "probability"))
+            yield "\t".join(_COLUMNS)
+        if form == "ctm-intervals":
+            yield INTERVALS
         for utterance, times in zip(items, times_of_items, strict=True):
-            if form == "ctm":
-                starts = [Boundary(0.0, 0.0, 0.0), *times.boundaries][:-1]
-                yield from ctm(utterance.name, times.segments(utterance.tokens), times.confidences, starts)
+            bounds = [Bounds(*pair) for pair in zip(times.starts, times.ends, strict=True)]
+            if form != "tsv":
+                columns = bounds if form == "ctm-intervals" else None
+                yield from ctm(utterance.name, times.segments(utterance.tokens), times.confidences, columns)
                 continue
-            for token, boundary, confidence in zip(utterance.tokens, *times, strict=True):
-                seconds = (f"{value:.3f}" for value in boundary)
+            for token, pair, confidence in zip(utterance.tokens, bounds, times.confidences, strict=True):
+                seconds = (f"{value:.3f}" for boundary in pair for value in boundary)
                 yield "\t".join((utterance.name, token, *seconds, f"{confidence:.4f}"))
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
-        plain = ("".join(c if c.isalnum() or c in "-_." else "_" for c in item.name) for item in items)
-        names, times_of_items = distinct(list(plain)), token_times(self, items, of)
+        names, times_of_items = file_paths([item.name for item in items]), times_of(self, items, of)
         frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            segments, lasts = times.segments(utterance.tokens), utterance.length * frame_seconds
-            tiers = [("tokens", segments)]
+            lasts = utterance.length * frame_seconds
+            tiers = [("tokens", times.segments(utterance.tokens))]
             if utterance.segments:  # which may end a little after the last frame
                 gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]
                 tiers.append(("reference", gold))
-            ends = zip(times.boundaries, segments, strict=True)  # of segments, as these are in order
-            points = [boundary._replace(time=segment.end) for boundary, segment in ends]
+            points = [
+                (f"{which} {bound}", [(getattr(each, bound), token) for each, token in labelled])
+                for which, boundaries in (("start", times.starts), ("end", times.ends))
+                for labelled in [list(zip(boundaries, utterance.tokens, strict=True))]
+                for bound in ("low", "high")
+            ]
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
+
+    def _reliability(self, items: Sequence[Utterance], of: str, bins: int) -> list[Curve]:
+        return boundary_reliability(self, items, of)
 
     def _plot(self, items: Sequence[Utterance], indices: Sequence[int]) -> Figures:
         from hardpp.diagnostics.emission_plot import Said, emission_figure

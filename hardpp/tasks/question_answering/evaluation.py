@@ -71,14 +71,12 @@ def region_weights(run: OpenedRun, items: QuestionItems) -> list[Attention]:
     return [weights[index] for index in range(len(weights))]
 
 
-def best_answers(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> list[str]:
-    """The most probable answer to every question."""
-    answers = [""] * len(items.questions)
+def answer_rows(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> Iterator[tuple[int, Tensor]]:
+    """log p(answer) of every question, (V,) in nats, each with its index; image by image."""
     for asked, batch in batches(run, items):
-        best = answer_log_probs(run, batch, options.keep).argmax(-1).tolist()
+        log_p = answer_log_probs(run, batch, options.keep).cpu()
         for row, column, index in cells(asked):
-            answers[index] = run.description.answers[best[row][column]]
-    return answers
+            yield index, log_p[row, column]
 
 
 def evaluate(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from hardpp.tasks.family import (
 from hardpp.tasks.image_regions import region_count
 from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.question_answering.data import QuestionDescription, QuestionItems, ordered_batches
-from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers
+from hardpp.tasks.question_answering.evaluation import AnswerChoice, answer_rows
 from hardpp.tasks.question_answering.network import (
     QuestionNetwork,
     QuestionParts,
@@ -93,12 +93,14 @@ class QuestionAnsweringFamily(Family):
     alignment_forms = {
         "tsv": AlignmentForm("name, question, answer, region (from 0), its box in pixels, probability")
     }
+    reads = ("questions",)
     layouts = {
         "FOLDER/train/questions.json": "easy-VQA, with the pictures in train/images, and test likewise",
         "FOLDER/*questions*.json": "VQA v2: its questions and annotations, and features of regions, *.tsv or "
         "*.npz",
     }
     trust = ("kl",)
+    nbest = "answers, regions summed out"
     figures = {
         "accuracy": "against all people's answers, as VQA has it",
         "nll": "nats a question, of the likeliest answer among people",
@@ -183,8 +185,12 @@ class QuestionAnsweringFamily(Family):
 
     def dev_figures(self, run: QuestionAnsweringRun) -> dict[str, float]:
         items = run.select(part="dev", limit=DEV_ITEMS)
-        answers = zip(best_answers(run, items, AnswerChoice()), items.questions, strict=True)
-        return {"accuracy": fmean(vqa_accuracy(answer, asked.answers) for answer, asked in answers)}
+        answers, questions = run.description.answers, items.questions
+        said = (
+            (answers[int(log_p.argmax(-1))], questions[index].answers)
+            for index, log_p in answer_rows(run, items, AnswerChoice())
+        )
+        return {"accuracy": fmean(vqa_accuracy(answer, right) for answer, right in said)}
 
     def label(self, description: QuestionDescription, batch: QuestionBatch, row: int) -> str:
         words = ["", "<unk>", *description.words]

@@ -12,7 +12,9 @@ from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
-from hardpp.tasks.calibration import Choices, Simulated, dreamt
+from hardpp.tasks.calibration.simulation_based import Choices, Simulated, dreamt
+from hardpp.tasks.class_hypotheses import likeliest
+from hardpp.tasks.decoded import in_turn
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
@@ -26,7 +28,7 @@ from hardpp.tasks.question_answering.data import (
     ordered_batches,
     region_boxes,
 )
-from hardpp.tasks.question_answering.evaluation import AnswerChoice, best_answers, evaluate, region_weights
+from hardpp.tasks.question_answering.evaluation import AnswerChoice, answer_rows, evaluate, region_weights
 from hardpp.types import QuestionBatch
 
 
@@ -57,9 +59,23 @@ class QuestionAnsweringRun(OpenedRun):
     def _evaluate(self, items: QuestionItems, options: AnswerChoice) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: QuestionItems, options: AnswerChoice) -> list[Decoded]:
-        names = (f"{question.name} {question.text}" for question in items.questions)
-        return [Decoded(*pair) for pair in zip(names, best_answers(self, items, options), strict=True)]
+    def _decode(self, items: QuestionItems, options: AnswerChoice) -> Iterator[Decoded]:
+        answers = self.description.answers
+        rows = in_turn(answer_rows(self, items, options))
+        for name, log_p in zip(_in_words(items), rows, strict=True):
+            yield Decoded(name, answers[int(log_p.argmax(-1))])
+
+    def _nbest(self, items: QuestionItems, options: AnswerChoice, nbest: int) -> Iterator[Decoded]:
+        answers, exact = self.description.answers, options.keep is None
+        rows = in_turn(answer_rows(self, items, options))
+        for name, log_p in zip(_in_words(items), rows, strict=True):
+            (found,) = likeliest(log_p.unsqueeze(0), answers, nbest, exact=exact)
+            yield Decoded(name, found[0].text, found)
+
+    def _unseen(self, items: QuestionItems) -> Iterator[tuple[str, Sequence[str]]]:
+        known = self.description.word_numbers
+        for name, question in zip(_in_words(items), items.questions, strict=True):
+            yield name, [word for word in question.words if word not in known]
 
     def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Questions
@@ -135,3 +151,8 @@ class QuestionAnsweringRun(OpenedRun):
             )  # as `decode` says it
         }
         return super().chosen(items, [by_text.get(name, name) for name in names], count, order)
+
+
+# As `decode` says them; `plot` and others call a question by the first of these words.
+def _in_words(items: QuestionItems) -> list[str]:
+    return [f"{question.name} {question.text}" for question in items.questions]

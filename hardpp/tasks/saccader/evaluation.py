@@ -5,6 +5,7 @@ Shapes: B images, G glimpses, A places, V labels.
 
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from hardpp.decoding.saccades import (
     fixed,
     saccades,
 )
-from hardpp.diagnostics.seeds import seeded
+from hardpp.diagnostics.seeds import seeded, seeded_steps
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.saccader.looking import Looked, SaccaderDecoding, look
@@ -30,18 +31,25 @@ AT_ONCE = 100  # images
 Classes = tuple[str, ...]
 
 
-@torch.no_grad()
-def decode(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) -> list[str]:
-    """The class of every image that is likeliest after the last glimpse, to the second classifier if any."""
-    classes, second = [], second_classifier(run, images, options)
-    with seeded(options.seed, run.device):
+def predictions(
+    run: OpenedRun, images: SelectedImages, options: SaccaderDecoding
+) -> Iterator[tuple[Tensor, bool]]:
+    """Of batches of the images log p(label), (B, V) in nats, and did it take all places at once?
+
+    It is that after the last glimpse, of the second classifier if there is one, among all that it knows.
+    """
+    second = second_classifier(run, images, options)
+
+    def steps() -> Iterator[tuple[Tensor, bool]]:
         for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
-            looked = look(run, batch, options)
-            logits = known(looked.last, images.classes)
-            if second is not None:
-                logits = _of_second(run, second, images, rows, looked)[:, -1]
-            classes += [images.classes[label] for label in logits.argmax(-1).tolist()]
-    return classes
+            with torch.no_grad():
+                looked = look(run, batch, options)
+                logits = looked.last
+                if second is not None:
+                    logits = _of_second(run, second, images, rows, looked)[:, -1]
+                yield known(logits.log_softmax(-1), images.classes), looked.places is None
+
+    return seeded_steps(steps(), options.seed, run.device)
 
 
 def known(logits: Tensor, classes: Classes) -> Tensor:

@@ -32,7 +32,7 @@ from hardpp.tasks.labelled_images import ImagesDescription, accuracy
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.recorded_sequences import check_replayed, for_stage, replay_spec, with_sequences
 from hardpp.tasks.saccader.data import SaccaderData, with_features
-from hardpp.tasks.saccader.evaluation import AT_ONCE, decode
+from hardpp.tasks.saccader.evaluation import AT_ONCE, predictions
 from hardpp.tasks.saccader.looking import SaccaderDecoding
 from hardpp.tasks.saccader.network import (
     SaccaderOptions,
@@ -152,6 +152,7 @@ class SaccaderFamily(ImageFamily):
         **cub.LAYOUT,
         "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size (data.side)",
     }
+    nbest = "labels, given the places that were looked at"
     figures = {
         "accuracy, after_1, ...": "share of right labels after the last glimpse, and after each",
         "top5": "share of labels among the five likeliest ones after the last glimpse",
@@ -219,7 +220,8 @@ class SaccaderFamily(ImageFamily):
 
     def dev_figures(self, run: SaccaderRun) -> dict[str, float]:
         images = run.select(part="dev", limit=DEV_ITEMS)
-        return {"accuracy": accuracy(images, decode(run, images, SaccaderDecoding()))}
+        log_probs = (log_p for log_p, _ in predictions(run, images, SaccaderDecoding()))
+        return {"accuracy": accuracy(images, log_probs)}
 
     def workers(self, config: RunConfig) -> int:
         return 0 if _on_features(config) else config.data.workers  # type: ignore[attr-defined]

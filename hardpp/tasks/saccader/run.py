@@ -12,10 +12,10 @@ from torch import Tensor
 
 from hardpp.decoding.saccades import centres
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.image_run import Glances, GlimpsingRun
+from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches
-from hardpp.tasks.opened_run import DataTree, Decoded
-from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
+from hardpp.tasks.opened_run import DataTree
+from hardpp.tasks.saccader.evaluation import AT_ONCE, evaluate, predictions
 from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look, shown_by
 from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
@@ -32,8 +32,9 @@ class SaccaderRun(GlimpsingRun):
     def _evaluate(self, items: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
 
-    def _decode(self, items: SelectedImages, options: SaccaderDecoding) -> list[Decoded]:
-        return [Decoded(*named) for named in zip(items.names, decode(self, items, options), strict=True)]
+    def _labels(self, items: SelectedImages, options: SaccaderDecoding) -> Iterator[Labels]:
+        for log_p, exact in predictions(self, items, options):
+            yield Labels(log_p, exact)
 
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.glimpse_posterior import Images, one_by_one

@@ -1,0 +1,67 @@
+"""What a user's file or folder seems to hold, told by names alone, so that the wrong kind is refused at once.
+
+Only what is plain is told: of anything else the reader has the say.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from hardpp.data.images.picture_files import ENDINGS
+
+# A kind -> in words; those that tell more come first.
+KINDS = {
+    "questions": "questions about images",
+    "captions": "captioned pictures",
+    "speech": "recordings",
+    "parallel": "parallel text",
+    "lists": "TSV lists",
+    "images": "pictures",
+}
+_SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3")
+_MOST = 300  # files that are looked at
+_PARTS = ("train", "dev", "valid", "val", "test")
+_NOT = {"csv", "tsv", "txt", "npz", "png", "jpg", "gif", "bmp", "wav", "xml", "zip", "gz"}  # languages
+
+
+def kinds_of(path: Path) -> list[str]:
+    """What a file or folder may be, of `KINDS`; nothing where that is not plain."""
+    if path.is_file():
+        found = _of_file(path.name.lower())
+    else:
+        found = {kind for name in islice(_files(path), _MOST) for kind in _of_file(name) | _of_part(name)}
+    return [kind for kind in KINDS if kind in found]
+
+
+def is_comma_separated(path: Path) -> bool:
+    """Is this a file of values with commas between them, by its name?"""
+    return path.is_file() and path.suffix.lower() == ".csv"
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for _, _, names in os.walk(folder):
+        yield from (name.lower() for name in names)
+
+
+def _of_file(name: str) -> set[str]:
+    if name.endswith(".tsv"):
+        return {"lists"}
+    if name.endswith(_SOUNDS):
+        return {"speech"}
+    if "questions" in name and name.endswith(".json"):
+        return {"questions"}
+    if name.endswith((".token.txt", "captions.txt")) or (
+        name.startswith("dataset") and name.endswith(".json")
+    ):
+        return {"captions"}
+    if name.endswith(tuple(ENDINGS)) or "ubyte" in name:
+        return {"images"}
+    return set()
+
+
+# Of a file train.de, or train.tags.de-en.de.
+def _of_part(name: str) -> set[str]:
+    part, _, ending = name.partition(".")
+    languages = ending.rpartition(".")[2]
+    return {"parallel"} if part in _PARTS and 2 <= len(languages) <= 3 and languages not in _NOT else set()
