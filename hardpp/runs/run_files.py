@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from hardpp.config import RunConfig, read_toml
 from hardpp.data.atomic_files import write_file
-from hardpp.errors import CheckpointError, UntrustedError, UsageError
+from hardpp.errors import CheckpointError, UsageError
 from hardpp.tasks.catalogue import is_foreign
 from hardpp.tasks.configuration import stored
 from hardpp.tasks.family import Description
@@ -26,6 +26,10 @@ from hardpp.tasks.family import Description
 NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
 Described = TypeVar("Described", bound=Description)
+
+
+class UntrustedRun(CheckpointError):
+    """A run that names classes to import, which nobody has said to trust."""
 
 
 def versions() -> dict[str, str]:
@@ -52,7 +56,7 @@ def read_config(folder: Path, trusted: list[str] | None) -> RunConfig:
         tables = read_toml(path)
         foreign = named_code(tables)
         if trusted is not None and (strange := [name for name in foreign if name not in trusted]):
-            raise UntrustedError(
+            raise UntrustedRun(
                 f"{path} names code that opening the run would execute: {', '.join(strange)}",
                 "give --trust if you know who made the run",
             )
