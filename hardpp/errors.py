@@ -46,10 +46,6 @@ class CheckpointError(HardppError):
     exit_code = 4
 
 
-class UntrustedError(CheckpointError):
-    """A run that names classes to import, which nobody has said to trust."""
-
-
 class NumericalError(HardppError):
     """A bound or gradient that stopped being finite."""
 

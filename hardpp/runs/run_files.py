@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from hardpp.config import RunConfig, read_toml
 from hardpp.data.atomic_files import write_file
-from hardpp.errors import CheckpointError, UntrustedError, UsageError
+from hardpp.errors import CheckpointError, UsageError
 from hardpp.tasks.catalogue import OwnGuides
 from hardpp.tasks.configuration import stored
 from hardpp.tasks.family import Description
@@ -36,6 +36,10 @@ from hardpp.tasks.own_guides import Given
 NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
 Described = TypeVar("Described", bound=Description)
+
+
+class UntrustedRun(CheckpointError):
+    """A run that names classes to import, which nobody has said to trust."""
 
 
 def versions() -> dict[str, str]:
@@ -120,7 +124,7 @@ def _check_code(path: Path, foreign: Mapping[str, str], trusted: Collection[str]
         missing = [name for name in strange if not is_there(name)]
         lost = f"; {', '.join(missing)} is not to be found here: {lookup_places()}" if missing else ""
         hint = f"give --trust if you know who made the run{lost}"
-        raise UntrustedError(f"{path} names code that opening the run would execute: {named}", hint)
+        raise UntrustedRun(f"{path} names code that opening the run would execute: {named}", hint)
     for name, what in needed.items():
         try:
             import_class(what, name)

@@ -11,11 +11,11 @@ import torch
 
 from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
-from hardpp.errors import UntrustedError, UsageError
+from hardpp.errors import UsageError
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
-from hardpp.runs.run_files import named_code
+from hardpp.runs.run_files import UntrustedRun, named_code
 from hardpp.runs.stage import freeze
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks import catalogue
@@ -163,9 +163,9 @@ def initialise(
     """
     try:
         other = open_run(folder, "cpu", trust=named_code(dict(config)), guide=family.own_guides)
-    except UntrustedError as error:
+    except UntrustedRun as error:
         hint = "train with the same class (--objective, --guide or --model) if you know who made that run"
-        raise UntrustedError(f"--init-from {folder}: {error}", hint) from error
+        raise UntrustedRun(f"--init-from {folder}: {error}", hint) from error
     trained = has_own_parameters(programs)
     trains = catalogue.objective(config.objective, config.inference).trains_guide
     if trained and not trains and config.guide != other.config.guide:

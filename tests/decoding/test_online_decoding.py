@@ -76,6 +76,17 @@ def test_a_wide_beam_finds_the_best_path(name: str, dwell: bool) -> None:
 
 
 @pytest.mark.parametrize("dwell", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_wide_beam_ranks_the_best_paths(name: str, dwell: bool) -> None:
+    model, batch = MODELS[name](dwell), utterances((3, 2), (1, 1), padded=(2, 0))
+    how: Any = {"most": MOST, "width": WIDE, "merge": False, "count": 12}
+    ranked = beam_ranked(model, batch.source, batch.source_mask, **how)
+    for several, found in zip(ranked, each_alone(model), strict=True):
+        best = sorted(found.values(), reverse=True)[:12]
+        assert [one.log_prob for one in several] == pytest.approx(best, abs=1e-5)
+
+
+@pytest.mark.parametrize("dwell", [True, False])
 def test_a_wide_merging_beam_finds_the_best_tokens(dwell: bool) -> None:
     model, batch = transducer(dwell), utterances((3, 2), (1, 1), padded=(2, 0))
     how: Any = {"most": MOST, "width": WIDE, "merge": True}

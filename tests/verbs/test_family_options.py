@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -38,22 +39,33 @@ def shown(rows: dict[str, str]) -> list[str]:
     return ["".join(f"{name}{what}".split()) for name, what in rows.items()]
 
 
+def help_of(verb: str, model: str, folder: Path) -> str:
+    """The help of a verb about a model, which it is told by a run folder or by its name."""
+    if verb == "train":
+        return succeed("train", "--model", model, "--help")
+    (folder / "config.toml").write_text(f'model = "{model}"\n')
+    return succeed(verb, folder, "--help")
+
+
 @pytest.mark.parametrize(("verb", "title", "declared"), SECTIONS)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_help_ends_with_what_every_family_declares(name: str, verb: str, title: str, declared: str) -> None:
+def test_help_ends_with_what_a_family_declares(
+    name: str, verb: str, title: str, declared: str, tmp_path: Path
+) -> None:
     rows = {key: getattr(what, "summary", what) for key, what in getattr(family(name), declared).items()}
     if not rows and declared == "alignment_forms":
         pytest.skip("codes of images are at no place")
     assert rows, f"{name} declares no {declared}"
-    for text in (succeed(verb, "--help"), succeed("models", name)):
+    for text in (help_of(verb, name, tmp_path), succeed("models", name)):
         contents = section(text, f"{title} ({name})")
         assert all(row in contents for row in shown(rows))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_the_names_of_data_sets_are_listed(name: str) -> None:
-    contents = section(succeed("train", "--help"), f"Data ({name})")
-    assert all(data in contents for data in family(name).data_sets)
+def test_the_names_of_data_sets_and_guides_are_listed(name: str, tmp_path: Path) -> None:
+    text = help_of("train", name, tmp_path)
+    assert all(data in section(text, f"Data ({name})") for data in family(name).data_sets)
+    assert all(guide in section(text, f"Guides ({name})") for guide in family(name).guides)
 
 
 def test_programs_are_given_settings_alone() -> None:
@@ -61,10 +73,14 @@ def test_programs_are_given_settings_alone() -> None:
     assert all(set(row) == {"setting", "value", "what"} for row in rows)
 
 
-def test_a_family_that_is_added_is_in_the_help_of_unchanged_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_that_is_added_is_in_the_help_of_unchanged_verbs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(FAMILIES, "toy", Toy)
-    assert section(succeed("train", "--help"), "Data (toy)") == "anameblocksFILE.toyatoyaline"
-    assert section(succeed("evaluate", "--help"), "Figures (toy)") == "funtoysthatareliked"
+    assert section(help_of("train", "toy", tmp_path), "Data (toy)") == "anameblocksFILE.toyatoyaline"
+    assert section(help_of("evaluate", "toy", tmp_path), "Figures (toy)") == "funtoysthatareliked"
+    assert "\n  toy " in succeed("evaluate", "--help")
+    assert "caption, toy" in " ".join(succeed("train", "--help").split())
     text = succeed("align", "--help")
     assert section(text, "Forms (toy)") == "boxestheboxofeverytoy"
     assert "ctm|boxes]" in text
