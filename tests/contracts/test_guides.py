@@ -1,5 +1,6 @@
 """Every guide of a family goes through every objective: it is trained, or refused before the first step."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyro
