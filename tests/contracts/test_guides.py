@@ -1,5 +1,6 @@
 """Every guide of a family goes through every objective: it is trained, or refused before the first step."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyro
@@ -11,6 +12,7 @@ from hardpp.config import RunConfig
 from hardpp.errors import UsageError
 from hardpp.runs.session import Session
 from hardpp.tasks import catalogue
+from hardpp.tasks.alignment.evaluation import likelihoods, position_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES, build
 from hardpp.types import Batch
@@ -115,3 +117,21 @@ def test_steps_are_declared_to_depend_on_one_another_where_they_do(tiny: Tiny) -
     joint = getattr(tiny.session.programs.guide, "joined_plate", None) is not None
     lacks = {*tiny.session.family.guides[tiny.guide].lacks}
     assert joint == ({"enumerable", "independent", "relaxable"} <= lacks)
+
+
+def test_its_figures_and_weights_are_the_same_again(tiny: Tiny) -> None:
+    if tiny.session.family.name != "alignment":
+        pytest.skip("others are asked by the contracts of families")
+    session = tiny.session
+    run, pairs = session.opened(Path(), 0, session.programs), session.data.train[:3]
+    for program in session.programs:
+        program.eval()
+    with pyro.validation_enabled(False):
+        once, again = (likelihoods(run, pairs) for _ in range(2))
+        weights = position_weights(run, pairs, "guide")
+    assert once == again
+    # Of joint guides it is estimated, with an error.
+    assert once["kl"] > (-0.1 if session.family.guides[tiny.guide].lacks else -1e-4)
+    assert tiny.guide not in ("posterior", "refined") or once["kl"] < 1e-4
+    for each in weights:
+        torch.testing.assert_close(each.sum(-1), torch.ones(len(each)))

@@ -163,6 +163,21 @@ def test_draws_are_as_frequent_as_log_q_says(name: str) -> None:
     assert (found[expected < 1e-12] == 0).all()
 
 
+@every_joint_guide
+def test_a_path_is_drawn_step_by_step_from_what_it_is_scored_by(name: str) -> None:
+    _, guide = programs(name)
+    with torch.no_grad():
+        fn = poutine.trace(guide).get_trace(RAGGED).nodes[sites.ALIGNMENT]["fn"]
+        value = torch.randint(0, 2, (7, *RAGGED.target.shape), generator=torch.Generator().manual_seed(2))
+        expected, state = fn.stepper.logits(value), fn.stepper.start(value.shape[:-1])
+        last = torch.ones_like(value[..., 0])  # of no step, so not to be read
+        for number, here in enumerate(value.unbind(-1)):
+            found, state = fn.stepper.step(number, last, state)
+            possible = (expected[..., number, :] > -1e3) & RAGGED.target_mask[:, number, None]
+            torch.testing.assert_close(found[possible], expected[..., number, :][possible], **CLOSE)
+            last = here
+
+
 @every_guide
 def test_the_bound_is_below_log_p_and_sampled_bounds_agree_with_it(name: str) -> None:
     model, guide = programs(name)
@@ -270,8 +285,10 @@ def test_an_offset_of_zero_is_the_prior_to_the_bit() -> None:
     model = cases.latent_alignment(dtype=torch.float32)
     guide = offset(cases.latent_alignment()).float()
     guide.model = model
+    batch = cases.alignment_batch((11, 9), (8, 7))  # where a second softmax would round once more
     both = Prior(model), guide
-    prior, mine = (poutine.trace(each).get_trace(RAGGED).nodes[sites.ALIGNMENT]["fn"] for each in both)
+    prior, mine = (poutine.trace(each).get_trace(batch).nodes[sites.ALIGNMENT]["fn"] for each in both)
+    assert not torch.equal(prior.logits.log_softmax(-1), prior.logits)
     assert torch.equal(mine.logits, prior.logits)
     drawn = []
     for fn in (prior, mine):
@@ -279,7 +296,7 @@ def test_an_offset_of_zero_is_the_prior_to_the_bit() -> None:
         drawn.append(fn.sample(torch.Size([50])))
     assert torch.equal(*drawn)
     assert mine.logits.requires_grad
-    surrogate = ScoreFunctionELBO(20).estimate(model, guide, RAGGED).surrogate
+    surrogate = ScoreFunctionELBO(20).estimate(model, guide, batch).surrogate
     scorer: Any = guide.offset
     (gradient,) = torch.autograd.grad(surrogate, [scorer.scorer.key.weight])
     assert (gradient != 0).all()
