@@ -14,6 +14,7 @@ import lazy_loader
 
 if TYPE_CHECKING:  # what type checkers see of the names below, each imported when it is first asked for
     from hardpp.data.fetch.sources import list_data as list_data
+    from hardpp.diagnostics.posterior_file import read_posterior as read_posterior
     from hardpp.runs.folder import open_run as open_run
     from hardpp.runs.new_run import load_data as load_data
     from hardpp.runs.new_run import train as train
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 _FACE = {
     "data.fetch.sources": ["list_data"],
+    "diagnostics.posterior_file": ["read_posterior"],
     "runs.folder": ["open_run"],
     "runs.new_run": ["load_data", "train"],
     "tasks.listing": ["list_guides", "list_models", "list_objectives"],

@@ -17,7 +17,12 @@ METHODS = {"inference", "ops"} | LEAVES
 
 # Room -> the rooms it may import; its own and the root package (for the version) always.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__init__": {"data", "runs", "tasks"},  # for types alone: what it hands out is imported when asked for
+    "__init__": {
+        "data",
+        "diagnostics",
+        "runs",
+        "tasks",
+    },  # for types alone: what it hands out is imported when asked for
     "__main__": {"cli"},
     "errors": set(),
     "types": set(),

@@ -2,20 +2,25 @@
 
 A sentence aligns every step with a source position:
 
-    posterior      alignment (chain, draw, sentence, step), -1 where padded
-    sample_stats   log_weight, log_p, log_q (chain, draw, sentence); ess, pareto_k (sentence);
-                   log_weight_step (chain, draw, sentence, step) where steps are independent
-    attention      prior, guide, marginal, exact (sentence, step, source); log_marginal (sentence)
-    observed_data  target (sentence, step), -1 where padded
-    constant_data  source_length, target_length (sentence); source_mask, step_mask
+    posterior             alignment (chain, draw, sentence, step), -1 where padded
+    sample_stats          also log_p and log_q (chain, draw, sentence), and log_weight_step (chain, draw,
+                          sentence, step) where steps are independent
+    attention             prior, guide, marginal, exact (sentence, step, source)
+    log_likelihood        target (chain, sentence)
+    posterior_predictive  target (chain, draw, sentence, step), each symbol given the true ones before it
+    observed_data         target (sentence, step), -1 where padded
+    constant_data         source_length, target_length (sentence); source_mask, step_mask
 
 and a question aligns itself with a region of its image:
 
-    posterior      region (chain, draw, question)
-    sample_stats   log_weight, log p - log q (chain, draw, question); ess, pareto_k (question)
-    attention      prior, guide, marginal, exact (question, region)
-    observed_data  answer (question), the number of the class
-    constant_data  region_mask (question, region); left, top, right, bottom (question, region), pixels
+    posterior             region (chain, draw, question)
+    attention             prior, guide, marginal, exact (question, region)
+    log_likelihood        answer (chain, question), NaN where the answer is no class
+    posterior_predictive  answer (chain, draw, question)
+    observed_data         answer (question), the number of the class
+    constant_data         region_mask (question, region); left, top, right, bottom (question, region), pixels
+
+The rest is as in `hardpp.diagnostics.posterior`.
 
 Sentences carry their names, steps and sources their tokens (`target_token`, `source_token`), and questions
 their names, texts, images and answers. Floats are NaN where padded, so that averages skip padding.
@@ -40,9 +45,10 @@ from hardpp.diagnostics.posterior import (
     Array,
     Variables,
     join_batches,
+    log_likelihood,
     text_labels,
-    weight_statistics,
 )
+from hardpp.diagnostics.trust import weight_statistics
 from hardpp.errors import UsageError
 
 FILL = -1  # in integer arrays, where there is no step
@@ -52,6 +58,10 @@ Cells = Iterable[tuple[int, int, int]]  # row and column in a batch, and index a
 
 class Sentences(NamedTuple):
     """What sentences are called and made of: a label for every axis of an array."""
+
+    @property
+    def datum(self) -> str:
+        return "sentence"
 
     names: Sequence[str]  # N, all different
     sources: Sequence[Sequence[str]]  # N token sequences, a label for every position
@@ -78,7 +88,9 @@ class Sentences(NamedTuple):
         by_draw, by_step, by_source = (*DRAW, "sentence"), ("sentence", "step"), ("sentence", "source")
         fill = {"fill": FILL}
         log_p, log_q = join("log_p", every), join("log_q", every)  # (K, N)
-        statistics = weight_statistics(log_p - log_q, "sentence")
+        alignment = join("alignment", step_mask, FILL).astype(np.int32)
+        exact = draws[0].exact is not None
+        statistics = weight_statistics(log_p - log_q, alignment, "sentence", exact=exact)
         statistics["log_p"] = xr.Variable(by_draw, log_p[None], NATS)
         statistics["log_q"] = xr.Variable(by_draw, log_q[None], NATS)
         if stepwise := draws[0].log_weight_step is not None:
@@ -88,13 +100,19 @@ class Sentences(NamedTuple):
             view: xr.Variable((*by_step, "source"), join(view, cells), PROBABILITY) for view in draws[0].views
         }
         attention["marginal"].attrs["weights"] = "per step" if stepwise else "per sentence"
-        if draws[0].log_marginal is not None:
-            attention["log_marginal"] = xr.Variable("sentence", join("log_marginal", every), NATS)
-        alignment, target = (join(name, step_mask, FILL).astype(np.int32) for name in ("alignment", "target"))
+        attention["guide"].attrs["from"] = "the draws" if draws[0].guide_drawn else "its distribution"
+        known = join("log_marginal", every) if exact else None
+        target = join("target", step_mask, FILL).astype(np.int32)
+        predicted = {}
+        if draws[0].replicated is not None:
+            anew = join("replicated", step_mask, FILL).astype(np.int32)
+            predicted["target"] = xr.Variable((*by_draw, "step"), anew[None], fill)
         return {
             "posterior": {"alignment": xr.Variable((*by_draw, "step"), alignment[None], fill)},
             "sample_stats": statistics,
             "attention": attention,
+            "log_likelihood": {"target": log_likelihood("sentence", known, log_p - log_q)},
+            "posterior_predictive": predicted,
             "observed_data": {"target": xr.Variable(by_step, target, fill)},
             "constant_data": {
                 "source_length": xr.Variable("sentence", source_mask.sum(-1)),
@@ -135,6 +153,10 @@ class Sentences(NamedTuple):
 class Questions(NamedTuple):
     """What questions are called, and where their images' regions are."""
 
+    @property
+    def datum(self) -> str:
+        return "question"
+
     names: Sequence[str]  # N, all different
     texts: Sequence[str]
     images: Sequence[str]
@@ -167,13 +189,21 @@ class Questions(NamedTuple):
 
         region = join("alignment", every, -1, drawn=True).astype(np.int32)
         answer = join("target", every, -1).astype(np.int32)
+        anew = join("replicated", every, -1, drawn=True).astype(np.int32)
         log_weight = join("log_weight_step", every, drawn=True)
+        exact = draws[0].exact is not None
+        known = join("log_marginal_step", every) if exact else None
+        likelihood = log_likelihood("question", known, log_weight)
+        likelihood.values[:, ~join("target_mask", every, 0)] = np.nan
+        by_draw = (*DRAW, "question")
         return {
-            "posterior": {"region": xr.Variable((*DRAW, "question"), region[None])},
-            "sample_stats": weight_statistics(log_weight, "question"),
+            "posterior": {"region": xr.Variable(by_draw, region[None])},
+            "sample_stats": weight_statistics(log_weight, region, "question", exact=exact),
             "attention": {
                 view: xr.Variable(by_region, join(view, region_mask), PROBABILITY) for view in draws[0].views
             },
+            "log_likelihood": {"answer": likelihood},
+            "posterior_predictive": {"answer": xr.Variable(by_draw, anew[None])},
             "observed_data": {"answer": xr.Variable("question", answer)},
             "constant_data": {"region_mask": xr.Variable(by_region, region_mask)} | boxes,
         }

@@ -1,12 +1,13 @@
 """Draws of the guide on one batch, their weights, and four views of the attention at each output step.
 
     prior     p(z[t] = s | x, y[<t])      the model before it sees the symbol
-    guide     q(z[t] = s | x, y)          the guide's own distribution
+    guide     q(z[t] = s | x, y)          the guide's own distribution, or how often it draws s
     marginal  sum_k w[k] 1[z[k, t] = s]   the draws, importance-weighted: the model's posterior, estimated
     exact     p(z[t] = s | x, y)          the model's posterior, by enumeration
 
 The weights of `marginal` are those of the smallest unit that both programs treat as independent: of
-single steps where steps are a plate (`log_weight_step` holds them), else of the whole sentence.
+single steps where steps are a plate (`log_weight_step` holds them), else of the whole sentence. Where steps
+of the guide depend on one another, `guide` is made of the draws, too.
 
 Shapes: K draws, B data, T steps, S source positions.
 """
@@ -15,12 +16,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
+from pyro import poutine
 from torch import Tensor
 from torch.distributions import Categorical
 
+from hardpp.diagnostics.replicates import replicates
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.inference.weights.sample_sites import Site
+from hardpp.inference.weights.sample_sites import Site, sample_sites
 from hardpp.inference.weights.weigh import weigh
 from hardpp.inference.weights.weight_table import Latent, WeightTable
 from hardpp.types import Program, QuestionBatch, SequenceBatch
@@ -43,6 +46,9 @@ class AlignmentDraws(NamedTuple):
     log_marginal: Tensor | None  # (B,) log p(y)
     prior: Tensor | None = None  # (B, T, S), where the model has one before it sees the symbol
     log_weight_step: Tensor | None = None  # (K, B, T) log p - log q, where steps are independent
+    log_marginal_step: Tensor | None = None  # (B, T) log p(y[t]), exact, where steps are independent
+    replicated: Tensor | None = None  # (K, B, T) int64, what was observed drawn anew by the model
+    guide_drawn: bool = False  # is `guide` the frequencies of the draws?
 
     @property
     def views(self) -> dict[str, Tensor]:
@@ -50,7 +56,7 @@ class AlignmentDraws(NamedTuple):
         return {name: getattr(self, name) for name in VIEWS if getattr(self, name) is not None}
 
     def cpu(self) -> "AlignmentDraws":
-        parts: list[Any] = [None if part is None else part.cpu() for part in self]
+        parts: list[Any] = [part.cpu() if isinstance(part, Tensor) else part for part in self]
         return AlignmentDraws(*parts)
 
 
@@ -78,6 +84,7 @@ def draw_alignments(
     draws: int,
     at_once: int = 32,
     exact: bool,
+    observed: str | None = None,
 ) -> AlignmentDraws:
     """Draws alignments from the guide and scores them under the model.
 
@@ -87,6 +94,7 @@ def draw_alignments(
         site: the alignment's name; a Categorical over S positions at each of (B, T).
         draws: K, at most `at_once` of them in one run.
         exact: also enumerate the model.
+        observed: the name of the observation; where it is given, it is drawn anew as often.
 
     Raises:
         UsageError: no such site, or one of another kind; fewer than one draw.
@@ -97,6 +105,8 @@ def draw_alignments(
         latent, layout = latent_at(table, site), table.layout
         assert latent.model is not None  # no auxiliary site is an alignment
         prior = _probabilities(latent.model, "model", shape)
+        if prior is None:
+            raise UsageError(f"{_about(latent.model, 'model')} depends on other draws: it is no marginal")
         guided = _probabilities(latent.guide, "guide", shape)
         log_p, log_q = table.log_p.sum(-1), table.log_q.sum(-1)  # (k, B) or (k, B, T)
         drawn = latent.guide["value"].reshape(-1, *batch.target.shape).expand(len(log_q), -1, -1)
@@ -105,6 +115,10 @@ def draw_alignments(
     log_weight = log_p - log_q
     stepwise = log_weight.shape == alignment.shape
     weight = log_weight if stepwise else layout.per_datum(log_weight, 1).unsqueeze(-1)  # (K, B, 1 or T)
+    if guide_drawn := guided is None:
+        even = weight.new_full((draws, 1, 1), 1 / draws)
+        guided = weighted_frequencies(alignment, even, shape[-1])
+    posterior = ExactMarginal().posterior(model, guide, batch)[site] if exact else None
     return AlignmentDraws(
         alignment,
         batch.target,
@@ -114,11 +128,27 @@ def draw_alignments(
         log_q=layout.per_datum(log_q, 1),
         guide=guided,
         marginal=weighted_frequencies(alignment, weight.softmax(0), shape[-1]),
-        exact=ExactMarginal().posterior(model, guide, batch)[site] if exact else None,
+        exact=posterior,
         log_marginal=ExactMarginal().estimate(model, guide, batch).bound if exact else None,
         prior=prior,
         log_weight_step=log_weight if stepwise else None,
-    )
+        log_marginal_step=_by_step(model, batch, site, posterior) if stepwise and exact else None,
+        replicated=None if observed is None else replicates(
+            model, guide, batch, observed, batch.target, draws, at_once
+        ),
+        guide_drawn=guide_drawn,
+    )  # fmt: skip
+
+
+# log p(y[t]), (B, T), of steps that are a plate: log p(y[t], s) - log p(s | y[t]) at the likeliest s. It is
+# NaN where nothing was observed.
+def _by_step(model: Program, batch: Any, site: str, posterior: Tensor | None) -> Tensor:
+    assert posterior is not None
+    probability, likeliest = posterior.max(-1)
+    trace = poutine.trace(poutine.condition(model, {site: likeliest})).get_trace(batch)
+    trace.compute_log_prob()
+    joint = sum(node["log_prob"] for node in sample_sites(trace).values())
+    return torch.where(batch.target_mask, joint - probability.log(), torch.nan)
 
 
 def weighted_frequencies(alignment: Tensor, weight: Tensor, S: int) -> Tensor:
@@ -137,14 +167,21 @@ def latent_at(table: WeightTable, site: str) -> Latent:
     return latents[site]
 
 
-def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor:
-    fn, about = site["fn"], f"site {site['name']!r} of the {program}"
+# (B, T, S); None where it depends on other draws, so that one draw's own distribution is no marginal.
+def _probabilities(site: Site, program: str, shape: tuple[int, ...]) -> Tensor | None:
+    fn = site["fn"]
+    if fn.event_shape and not isinstance(fn, Categorical):
+        return None  # several steps are one draw
     if not isinstance(fn, Categorical) or fn.logits.shape[-3:] != shape:
         raise UsageError(
-            f"{about} must be Categorical over {shape[2]} positions at each of {shape[:2]} (data, steps), "
-            f"got a {type(fn).__name__} of shape {tuple(fn.batch_shape)}"
+            f"{_about(site, program)} must be Categorical over {shape[2]} positions at each of {shape[:2]} "
+            f"(data, steps), got a {type(fn).__name__} of shape {tuple(fn.batch_shape)}"
         )
     logits = fn.logits.reshape(-1, *shape)  # (k, B, T, S)
     if not torch.equal(logits, logits[:1].expand_as(logits)):
-        raise UsageError(f"{about} depends on other draws, so its own distribution is no marginal")
+        return None
     return logits[0].softmax(-1)
+
+
+def _about(site: Site, program: str) -> str:
+    return f"site {site['name']!r} of the {program}"

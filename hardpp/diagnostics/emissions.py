@@ -18,8 +18,11 @@ from torch import Tensor
 
 from hardpp.diagnostics.draws import AlignmentDraws, latent_at, weight_tables, weighted_frequencies
 from hardpp.inference.sums.lattice_marginal import lattice
+from hardpp.inference.weights.particles import particle_trace
 from hardpp.ops.lattice_grid import Grid
 from hardpp.types import SequenceBatch
+
+AT_ONCE = 100  # draws
 
 
 class Boundary(NamedTuple):
@@ -32,7 +35,15 @@ class Boundary(NamedTuple):
 
 @torch.no_grad()
 def draw_emissions(
-    model: Any, guide: Any, batch: SequenceBatch, *, site: str, draws: int, at_once: int = 32, exact: bool
+    model: Any,
+    guide: Any,
+    batch: SequenceBatch,
+    *,
+    site: str,
+    draws: int,
+    at_once: int = AT_ONCE,
+    exact: bool,
+    observed: str | None = None,
 ) -> AlignmentDraws:
     """Draws decisions from the guide and scores them under the model.
 
@@ -42,6 +53,8 @@ def draw_emissions(
         site: the decisions' name.
         draws: K, at most `at_once` of them in one run.
         exact: also sum over all paths, which the model's decisions must allow.
+        observed: the name of the tokens; where it is given they are drawn anew as often, each given the true
+            ones before it, at decisions of the model's own.
 
     Raises:
         UsageError: fewer than one draw, or `exact` for a model whose sum is not a recursion.
@@ -67,7 +80,20 @@ def draw_emissions(
         marginal=weighted_frequencies(frames, weights, S),
         exact=posterior,
         log_marginal=log_marginal,
+        replicated=None if observed is None else _tokens_anew(model, batch, observed, draws, at_once),
+        guide_drawn=True,
     )
+
+
+# (K, B, T): drawn at decisions that the model draws knowing how many tokens there are.
+def _tokens_anew(model: Any, batch: SequenceBatch, site: str, draws: int, at_once: int) -> Tensor:
+    portions = []
+    for start in range(0, draws, at_once):
+        k = min(at_once, draws - start)
+        trace = particle_trace(model, k, model.max_plate_nesting, (batch,), {}, role="model")
+        drawn: Tensor = trace.nodes[site]["fn"].one_ahead()
+        portions.append(drawn.reshape(-1, *batch.target.shape))
+    return torch.cat(portions)
 
 
 @torch.no_grad()

@@ -1,20 +1,24 @@
 """Posterior draws as one tree of labelled arrays, which xarray and ArviZ read once it is written as netCDF.
 
-    posterior      what the guide drew (chain, draw, ...)
-    sample_stats   log_weight, log p - log q (chain, draw, datum); ess, pareto_k (datum)
-    attention      views of it, see `hardpp.diagnostics.draws`
-    observed_data  what was observed
-    constant_data  sizes, masks and boxes
+    posterior             what the guide drew (chain, draw, datum, ...)
+    sample_stats          log_weight, log p - log q (chain, draw, datum); ess, pareto_k, weight_drawn_once and
+                          trust (chain, datum), see `hardpp.diagnostics.trust`
+    attention             marginals: `marginal` of the weighted draws in every family, and the other views
+                          that there are, see `hardpp.diagnostics.draws`
+    log_likelihood        log p(what was observed), the latents summed out, (chain, datum): exact, or a bound
+    posterior_predictive  what was observed, drawn anew by the model (chain, draw, datum, ...)
+    observed_data         what was observed
+    constant_data         sizes, masks, boxes and numbers
 
-Groups that do not apply are left out. Every group holds the labels of the dims that it has; a dim without
-labels is numbered. There is one chain: draws from a guide are independent, and several chains would claim
-several trained runs.
+Every group holds the labels of the dims that it has; a dim without labels is numbered. A run makes one chain:
+draws from a guide are independent, and several chains say that there were several trained runs
+(`hardpp.diagnostics.posterior_chains`). The same draws make the same bytes: no time of day is written.
 
 Shapes: K draws, N data, B of them a batch; ... = dims to the left of the data, * = dims to their right.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from math import log
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,18 +27,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hardpp import __version__
-from hardpp.diagnostics.importance import effective_sample_size, pareto_k
 from hardpp.diagnostics.seeds import seeded, stream
 
 Array = NDArray[Any]
 Variables = Mapping[str, xr.Variable]
 
+FORMAT = 2  # of the groups and their dims; files of another one are refused
+
 DRAW = ("chain", "draw")  # the first two dims of everything that is drawn
 NATS, PIXELS, PROBABILITY = {"units": "nats"}, {"units": "pixels"}, {"units": "probability"}
 
 
+_NO_LOO = (
+    "one number for each datum and trained run: parameters were not sampled, so az.loo, which weighs draws "
+    "of them, does not apply; of data that were held out the sum is the elpd"
+)
+
+
 class Labels(Protocol):
     """What a family's data are called, and which variables its draws become."""
+
+    @property
+    def datum(self) -> str:
+        """The dim of the data, whose labels are their names."""
 
     def coordinates(self) -> Variables:
         """Labels by name; a group of the tree gets those whose dims it has."""
@@ -49,6 +64,7 @@ def sample_posterior(
     labels: Labels,
     *,
     seed: int,
+    streams: Callable[[int, Any], int] = lambda number, batch: number,
     attributes: Mapping[str, Any] | None = None,
 ) -> xr.DataTree:
     """Draws the latents of every batch from the guide and labels everything that is known of them.
@@ -59,6 +75,7 @@ def sample_posterior(
             device; together they hold every datum once.
         labels: of all N data.
         seed: of the draws; the global random state is left alone.
+        streams: takes the number of a batch and the batch, and says which stream of random numbers is its.
         attributes: what else the root says, such as the objective; None is left out, and what is neither a
             number nor a text is written as text.
 
@@ -69,13 +86,14 @@ def sample_posterior(
     rows, draws = [], []
     for number, (batch_rows, batch) in enumerate(batches):
         # A stream for each batch: whatever is random in making the next batch stays out of it.
-        with seeded(stream(seed, number), batch.source.device):
+        with seeded(stream(seed, streams(number, batch)), batch.source.device):
             draws.append(draw(batch).cpu())
         rows.append(batch_rows)
     about = {
         "inference_library": "hardpp",
         "inference_library_version": __version__,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "posterior_format": FORMAT,
+        "datum": labels.datum,
         "seed": seed,
         **{name: value for name, value in (attributes or {}).items() if value is not None},
     }
@@ -89,16 +107,25 @@ def sample_posterior(
         texts = {name: label for name, label in coordinates.items() if set(label.dims) <= set(sizes)}
         nodes[f"/{group}"] = xr.Dataset(dict(variables), coords=numbers | texts)
     nodes["/sample_stats"].attrs["draws"] = "iid from guide"
+    nodes["/log_likelihood"].attrs["loo"] = _NO_LOO
+    nodes["/posterior_predictive"].attrs["draws"] = "iid from model: latents drawn anew, no weights"
     return xr.DataTree.from_dict(nodes)
 
 
-def weight_statistics(log_weight: Array, dim: str) -> dict[str, xr.Variable]:
-    """Log weights (K, N) in nats of data along `dim`, and how far they can be trusted."""
-    return {
-        "log_weight": xr.Variable((*DRAW, dim), log_weight[None], NATS),
-        "ess": xr.Variable(dim, effective_sample_size(log_weight), {"units": "draws"}),
-        "pareto_k": xr.Variable(dim, pareto_k(log_weight)),
-    }
+def log_likelihood(dim: str, exact: Array | None, log_weight: Array) -> xr.Variable:
+    """log p(what was observed) of data along `dim`, the latents summed out, in nats.
+
+    Args:
+        dim: of the N data.
+        exact: (N,) if it is known.
+        log_weight: (K, N); else the importance-weighted bound of so many draws stands for it.
+    """
+    how = {"latents": "summed out exactly"}
+    if exact is None:
+        K = len(log_weight)
+        exact = np.logaddexp.reduce(log_weight.astype(np.float64), 0) - log(K)
+        how = {"latents": f"lower bound: importance-weighted, K = {K} draws of the guide"}
+    return xr.Variable(("chain", dim), exact[None], NATS | how)
 
 
 def text_labels(dim: str, **texts: Sequence[str]) -> dict[str, xr.Variable]:

@@ -51,6 +51,11 @@ class Emissions(DependentSteps):
         """Not possible: the distribution of a token was computed from the observed tokens before it."""
         raise NotImplementedError("tokens are drawn one by one, as the decisions are: by decoding")
 
+    def one_ahead(self) -> Tensor:
+        """Draws every token given the observed ones before it, (..., B, T) int64; padding means nothing."""
+        drawn: Tensor = self.tokens.sample()
+        return drawn
+
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of the token of every step, (..., B, N), in nats; 0 without a token."""
         steps = self.grid.steps
@@ -87,6 +92,11 @@ class GridEmissions(Emissions):
         mask = self._token_mask().unsqueeze(-2)
         table = self._table(value)
         return self.grid.token_arcs(table.where(mask, table.new_zeros(())))
+
+    def one_ahead(self) -> Tensor:
+        consumed = self.grid.emitted_at(self.decisions).unsqueeze(-2)  # (..., B, 1, T)
+        drawn: Tensor = self.tokens.sample(consumed.shape[:-3])  # (..., B, S + 1, T)
+        return drawn.gather(-2, consumed).squeeze(-2)
 
     def token_log_prob(self, value: Tensor) -> Tensor:
         consumed = self.grid.emitted_at(self.decisions).unsqueeze(-2)  # (..., B, 1, T)

@@ -60,6 +60,9 @@ class WindowPlaces(NamedTuple):
         return pixels - self.side if self.last is None else self.last
 
 
+_COUNTED = 10  # cells a side in which points are counted
+
+
 class GridSpace(NamedTuple):
     """C by C places, row by row from the top left, and scales."""
 
@@ -103,6 +106,14 @@ class GridSpace(NamedTuple):
         """The locations of all actions, (A); None where they are infinitely many."""
         return self.locations(torch.arange(self.actions, device=device))
 
+    def cell(self, value: Tensor) -> Tensor:
+        """The number of the place of locations (...), row by row: (...) int64."""
+        return value % self.cells**2
+
+    def cell_centres(self) -> Tensor:
+        """The centre of each row and each column of cells, from -1 to 1: (cells a side, 2)."""
+        return self.locations(torch.arange(self.cells) * (self.cells + 1)).centre
+
     def nearest(self, centre: Tensor, *, revisits: bool = True) -> Tensor:
         """The values of glimpses (..., G) whose centres are nearest to given ones (..., G, 2), at scale 0.
 
@@ -137,6 +148,15 @@ class ContinuousSpace(NamedTuple):
 
     def all_locations(self, device: torch.device) -> Locations | None:
         return None  # they are infinitely many
+
+    def cell(self, value: Tensor) -> Tensor:
+        """The number of the one of 10 by 10 equal cells that locations (...) are in."""
+        rows = ((value[..., :2] + 1) / 2 * _COUNTED).clamp(0, _COUNTED - 1).long()
+        return rows[..., 0] * _COUNTED + rows[..., 1]
+
+    def cell_centres(self) -> Tensor:
+        middle = (2 * torch.arange(_COUNTED) + 1) / _COUNTED - 1
+        return torch.stack([middle, middle], -1)
 
     def nearest(self, centre: Tensor, *, revisits: bool = True) -> Tensor:
         """Given centres as values (..., G, 2), or (..., G, 3) at scale 0; nowhere is a place taken."""

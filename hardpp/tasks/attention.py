@@ -3,13 +3,16 @@
 Shapes: B data, T output steps or questions, S source positions or regions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from hardpp.data.images.rasters import Box
+from hardpp.diagnostics.draws import AlignmentDraws, draw_alignments
+from hardpp.diagnostics.seeds import seeded, stream, stream_of
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.opened_run import OpenedRun
@@ -33,7 +36,11 @@ def attention(run: OpenedRun, batch: Any, site: str) -> Attention:
 
 
 def attention_weights(run: OpenedRun, batch: Any, site: str, view: str) -> Tensor:
-    """One of `VIEWS`, (B, T, S); the posterior is only computed where it is asked for."""
+    """One of `VIEWS`, (B, T, S); the posterior is only computed where it is asked for.
+
+    A guide whose steps depend on one another has no weights of its own: they are how often draws of the run's
+    `sampling` are at a position.
+    """
     weights: Tensor = _views(run, batch, site, exact=view == "posterior")[view]
     return weights
 
@@ -82,8 +89,56 @@ def centre_inside(box: Box, gold: Sequence[float], tolerance: float = 0.0, *, ed
     return after and x < gold[2] + tolerance and y < gold[3] + tolerance
 
 
-def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, Any]:
-    from hardpp.diagnostics.draws import draw_alignments
+def drawn_batches(
+    run: OpenedRun, batches: Iterable[tuple[list[int], SequenceBatch]], site: str
+) -> tuple[Iterator[tuple[list[int], SequenceBatch]], Callable[[int, Any], int]]:
+    """Batches as they are drawn from, and which stream of random numbers is whose.
 
-    draws = draw_alignments(*run.programs, batch, site=site, draws=1, at_once=1, exact=exact)
-    return {"prior": draws.prior, "guide": draws.guide, "posterior": draws.exact}
+    They are as they come, by their numbers, where nothing is asked of a guide but its own distribution; else
+    each datum by itself, so that it is drawn alike whichever others are there.
+    """
+    every = iter(batches)
+    first = next(every)
+    every = chain([first], every)
+    if not _draws(run, first[1], site, exact=False).guide_drawn:
+        return every, lambda number, batch: number
+    alone = (
+        ([index], one) for indices, batch in every for index, one in zip(indices, apart(batch), strict=True)
+    )
+    return alone, lambda number, batch: datum_stream(batch)
+
+
+def apart(batch: SequenceBatch) -> Iterator[SequenceBatch]:
+    """Every datum of a batch as a batch of its own, without padding."""
+    for row in range(batch.size):
+        S, T = int(batch.source_mask[row].sum()), int(batch.target_mask[row].sum())
+        source = batch.source[row : row + 1]
+        if batch.source.shape[1] == batch.source_mask.shape[1]:  # else pixels, which are never padded
+            source = source[:, :S]
+        sides = (batch.source_mask[row : row + 1, :S], batch.target[row : row + 1, :T])
+        yield SequenceBatch(source, *sides, batch.target_mask[row : row + 1, :T])
+
+
+def datum_stream(batch: SequenceBatch) -> int:
+    """The stream of random numbers of the only datum of a batch."""
+    return stream_of(batch.source, batch.target)
+
+
+def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, Any]:
+    draws = _draws(run, batch, site, exact=exact)
+    guide = draws.guide
+    if draws.guide_drawn:
+        guide = torch.zeros_like(guide)
+        for row, one in enumerate(apart(batch)):
+            with seeded(stream(run.sampling.seed, datum_stream(one)), run.device):
+                found = draw_alignments(
+                    *run.programs, one, site=site, draws=run.sampling.draws, exact=False
+                ).guide[0]
+            guide[row, : found.shape[0], : found.shape[1]] = found
+    return {"prior": draws.prior, "guide": guide, "posterior": draws.exact}
+
+
+# Of two draws, which tell whether a step depends on others; its own distribution does not depend on them.
+def _draws(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> AlignmentDraws:
+    with seeded(run.sampling.seed, run.device):
+        return draw_alignments(*run.programs, batch, site=site, draws=2, at_once=2, exact=exact)

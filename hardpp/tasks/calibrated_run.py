@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Real
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, Unpack
 
 from hardpp.errors import UsageError, mended
 from hardpp.tasks.arguments import check_number, check_word
 from hardpp.tasks.calibration.reliability import BINS, Curve
 from hardpp.tasks.family import Family
+from hardpp.tasks.sampling import SamplingOptions
 
 MASS = 0.89  # of intervals
 _VIEWS = ("posterior", "guide", "prior")
@@ -44,18 +45,21 @@ class CalibratedRun(ABC):
         form: str = "tsv",
         mass: float | None = None,
         calibrated: bool = False,
+        **sampling: Unpack[SamplingOptions],
     ) -> list[str]:
         """Lines that say which source position, region, time or place goes with each output.
 
         Args:
             items: what `select` gave.
-            of: whose alignment: "posterior" (exact), "guide", or "prior" (before the output is seen).
+            of: whose alignment: "posterior" (exact where it can be; see `shown_posterior`), "guide", or
+                "prior" (before the output is seen).
             form: one of the family's `alignment_forms` that is lines.
             mass: of intervals, where the form has some [0.89].
             calibrated: fit probabilities and intervals to what is known of the dev part (`reliability`).
+            sampling: `draws` and `seed` of the guide, where draws stand for what cannot be computed.
         """
         self._check_form(form, of, files=False)
-        return list(self.sure(form, mass, calibrated)._align(self._items(items), of, form))
+        return list(self.asked(**sampling).sure(form, mass, calibrated)._align(self._items(items), of, form))
 
     @mended()
     def align_files(
@@ -66,13 +70,23 @@ class CalibratedRun(ABC):
         form: str,
         mass: float | None = None,
         calibrated: bool = False,
+        **sampling: Unpack[SamplingOptions],
     ) -> dict[str, str]:
         """The same as files, one for every item: name -> text."""
         self._check_form(form, of, files=True)
-        return dict(self.sure(form, mass, calibrated)._align_files(self._items(items), of, form))
+        return dict(
+            self.asked(**sampling).sure(form, mass, calibrated)._align_files(self._items(items), of, form)
+        )
 
     @mended()
-    def reliability(self, items: Any = None, *, of: str = "posterior", bins: int = BINS) -> list[Curve]:
+    def reliability(
+        self,
+        items: Any = None,
+        *,
+        of: str = "posterior",
+        bins: int = BINS,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[Curve]:
         """How often what the run says of alignments is true, on items whose alignments are known.
 
         What is calibrated was fitted to the dev part; items of that part are judged by a fit without them.
@@ -81,6 +95,7 @@ class CalibratedRun(ABC):
             items: what `select` gave; those of the test part if left out.
             of: whose alignment: "posterior", "guide" or "prior".
             bins: of probabilities.
+            sampling: as for `align`.
 
         Returns:
             A dict for each kind, raw and calibrated: `what`, `ece`, `count`, and `rows` of `bin`,
@@ -97,7 +112,7 @@ class CalibratedRun(ABC):
                 f"model {self.family.name} has no alignments that could be held against known ones",
                 "ask a run on sequence pairs with known links, or on speech with known times",
             )
-        return self._reliability(self._items(items), of, bins)
+        return self.asked(**sampling)._reliability(self._items(items), of, bins)
 
     def sure(self, form: str, mass: float | None = None, calibrated: bool = False) -> Self:
         """The run as it says what is uncertain, in one of its forms of alignments.
@@ -123,6 +138,8 @@ class CalibratedRun(ABC):
             what = f"model {self.family.name} has no alignments in the form {form!r}"
             raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
 
+    @abstractmethod
+    def asked(self, draws: int = ..., seed: int | None = ...) -> Self: ...
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
     @abstractmethod

@@ -35,6 +35,10 @@ class SelectedImages(NamedTuple):
     part_name: str = "test"  # train, dev or test
     data: str = ""  # what the images are called
 
+    def stream(self, row: int, batch: Any = None) -> int:
+        """Which stream of random numbers is that of the image of a row, whichever others there are."""
+        return self.indices[row]
+
     def batch(self, rows: slice = slice(None)) -> tuple[ImageBatch, Tensor | None]:
         """The images, or some of them, and the boxes (B, 4) of their objects; None if they are not known.
 

@@ -2,6 +2,7 @@
 
 The verbs of the command line and the Python face call exactly these methods, which return data and print
 nothing. `items` are what `select` gives; where they are left out, those of the run's test part are taken.
+One question has one answer: what is drawn is drawn as `hardpp.tasks.sampling` says.
 Memory and disk that ran out are a ResourceError.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Unpack
 
 import torch
 
@@ -21,6 +22,8 @@ from hardpp.tasks.arguments import are_texts, check_items, check_number, check_o
 from hardpp.tasks.calibrated_run import PLAIN, CalibratedRun, Certainty
 from hardpp.tasks.catalogue import measured_objectives
 from hardpp.tasks.family import Family, Programs
+from hardpp.tasks.posterior_run import PosteriorRun
+from hardpp.tasks.sampling import DEFAULT, Sampling, SamplingOptions
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from matplotlib.figure import Figure
@@ -41,7 +44,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OpenedRun(CalibratedRun):
+class OpenedRun(PosteriorRun, CalibratedRun):
     """A trained run with its best weights, in evaluation mode; each family has a class of its own."""
 
     selection: ClassVar[type] = list  # what `select` gives
@@ -56,6 +59,7 @@ class OpenedRun(CalibratedRun):
     device: torch.device
     step: int
     data: Any = None  # the run's own data, where they are loaded already
+    sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
     certainty: Certainty = PLAIN  # how alignments say what is uncertain
 
     def __repr__(self) -> str:
@@ -114,32 +118,24 @@ class OpenedRun(CalibratedRun):
         return self._read_inputs(Path(path))
 
     @mended()
-    def posterior(
-        self, items: Any = None, *, draws: int = 100, exact: bool = True, seed: int = 0
-    ) -> DataTree:
-        """Draws of the guide (so many for each item) and marginals, with the data's own names, for ArviZ.
-
-        The exact posterior is added where there is one, unless `exact` is False.
-        """
-        check_number("draws", draws, 1)
-        check_number("seed", seed, 0)
-        return self._posterior(self._items(items), draws=draws, exact=exact, seed=seed)
-
-    @mended()
-    def plot(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Figure]:
+    def plot(
+        self, *names: str, items: Any = None, count: int = 4, **sampling: Unpack[SamplingOptions]
+    ) -> dict[str, Figure]:
         """Figures of the run's attention, by names that can be a file's.
 
         `names` are those of the items to draw, as the data have them, searched for among `items`; without
-        names the first `count` are drawn.
+        names the first `count` are drawn. `sampling` is that of `align`.
         """
         check_number("count", count, 1)
-        return dict(self._plot(self._items(items), count, names))
+        return dict(self.asked(**sampling)._plot(self._items(items), count, names))
 
     @mended()
-    def animate(self, *names: str, items: Any = None, count: int = 4) -> dict[str, Sequence[Figure]]:
+    def animate(
+        self, *names: str, items: Any = None, count: int = 4, **sampling: Unpack[SamplingOptions]
+    ) -> dict[str, Sequence[Figure]]:
         """The same as frames of moving pictures, of models that look at one thing after the other."""
         check_number("count", count, 1)
-        return dict(self._animate(self._items(items), count, names))
+        return dict(self.asked(**sampling)._animate(self._items(items), count, names))
 
     @mended()
     def compare_gradients(
@@ -186,7 +182,8 @@ class OpenedRun(CalibratedRun):
     def provenance(self) -> dict[str, Any]:
         """What a file that is made from the run says of it."""
         names = {key: getattr(self.config, key) for key in ("model", "guide", "objective")}
-        return {**names, "step": self.step, "training_seed": self.config.seed}
+        about = {"run": self.path.name, "data": self.description.fingerprint}
+        return {**names, **about, "step": self.step, "training_seed": self.config.seed}
 
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:
@@ -205,8 +202,6 @@ class OpenedRun(CalibratedRun):
     def _evaluate(self, items: Any, options: Any) -> dict[str, Any]: ...
     @abstractmethod
     def _decode(self, items: Any, options: Any) -> list[Decoded]: ...
-    @abstractmethod
-    def _posterior(self, items: Any, *, draws: int, exact: bool, seed: int) -> DataTree: ...
     @abstractmethod
     def _plot(self, items: Any, count: int, names: Sequence[str]) -> Figures: ...
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import AlignmentCommand
-from hardpp.verbs.options import PATH, choice_option, opened_backward, read_options
+from hardpp.verbs.options import PATH, choice_option, opened_backward, read_options, sampling_options
 from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
@@ -17,7 +18,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
 @choice_option(
     "--of",
     words=["posterior", "guide", "prior"],
-    help="Whose: the exact posterior, the guide, or the model before it sees the symbol.",
+    help="Whose: the posterior, the guide, or the model before it sees the symbol.",
 )
 @click.option(
     "--both-ways",
@@ -43,6 +44,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
     type=PATH,
     help="File to write [standard output]; of a form with a file for every datum, the folder for them.",
 )
+@sampling_options
 @click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")
 def align(
     run: Any,
@@ -55,16 +57,21 @@ def align(
     calibrated: bool,
     out: Path | None,
     force: bool,
+    **sampling: Any,
 ) -> None:
     """Print the best source position of every output symbol, or links of words.
 
-    Where no exact posterior can be computed, one draw of the guide, picked by its importance weight, stands
-    for it (decoding.particles says how many are drawn).
+    The posterior is exact where it can be computed. Elsewhere draws of the guide stand for it: their average
+    by importance weights (online-alignment), or one of them, picked by its weight (glimpse, saccader,
+    masked-image); a message says so. They are those of `hardpp posterior` with the same --draws and --seed,
+    which says how far they can be trusted.
     """
     from hardpp.data.atomic_files import write_file
 
     form = run.family.alignment_forms.get(style)
-    asked = {"of": of, "form": style, "mass": mass, "calibrated": calibrated}
+    asked = {"of": of, "form": style, "mass": mass, "calibrated": calibrated, **sampling}
+    if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
+        report(f"posterior: {what}")
     if backward is not None:
         if not style.startswith("pharaoh"):
             raise click.UsageError("--both-ways prints links: give --format pharaoh or pharaoh-probabilities")

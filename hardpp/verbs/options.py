@@ -26,16 +26,27 @@ def style_option(*styles: str) -> Decorator:
     return choice_option("--format", "style", words=styles, help="Style.")
 
 
+_DEVICE = choice_option("--device", words=["auto", "cpu", "cuda"], help="Where to compute.")
+_TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Import the classes that the run's config.toml names (package.module:Class).",
+)
+_DATA = click.option("--data", help="Other data than the run's own: a name, file or folder.")
+_PART = click.option(
+    "--part",
+    type=click.Choice(["train", "dev", "test", "all"]),
+    help="Part of the data [test; all of a file, or pair of files, given by --data].",
+)
+_LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
+
+
 def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which run is opened, and how: the command is given the opened `run`."""
 
     @click.argument("run", type=PATH)
-    @choice_option("--device", words=["auto", "cpu", "cuda"], help="Where to compute.")
-    @click.option(
-        "--trust",
-        is_flag=True,
-        help="Import the classes that the run's config.toml names (package.module:Class).",
-    )
+    @_DEVICE
+    @_TRUST
     @wraps(command)
     def wrapped(run: Path, device: str, trust: bool, **options: Any) -> Any:
         from hardpp.runs.folder import open_run
@@ -52,13 +63,9 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @open_options
-    @click.option("--data", help="Other data than the run's own: a name, file or folder.")
-    @click.option(
-        "--part",
-        type=click.Choice(["train", "dev", "test", "all"]),
-        help="Part of the data [test; all of a file, or pair of files, given by --data].",
-    )
-    @click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
+    @_DATA
+    @_PART
+    @_LIMIT
     @wraps(command)
     def wrapped(run: Any, data: str | None, part: str | None, limit: int | None, **options: Any) -> Any:
         return command(run=run, select=partial(run.select, data, part, limit, report), **options)
@@ -73,6 +80,49 @@ def read_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapped(select: Callable[[], Any], **options: Any) -> Any:
         return command(items=select(), **options)
+
+    return wrapped
+
+
+def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same of a verb that reads several runs: the command is given their paths, `runs`, and `opened`.
+
+    That takes one of them and gives the opened run and its items.
+    """
+
+    @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
+    @_DEVICE
+    @_TRUST
+    @_DATA
+    @_PART
+    @_LIMIT
+    @wraps(command)
+    def wrapped(
+        device: str, trust: bool, data: str | None, part: str | None, limit: int | None, **options: Any
+    ) -> Any:
+        from hardpp.runs.folder import open_run
+
+        def opened(path: Path) -> tuple[Any, Any]:
+            run = open_run(path, device, trust=trust, report=report)
+            return run, run.select(data, part, limit, report)
+
+        return command(opened=opened, **options)
+
+    return wrapped
+
+
+def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--draws` and `--seed` of verbs that draw from a guide."""
+
+    @click.option(
+        "--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide."
+    )
+    @click.option(
+        "--seed", type=click.IntRange(0), help="Seed of the draws [decoding.seed of the run, or 0]."
+    )
+    @wraps(command)
+    def wrapped(**options: Any) -> Any:
+        return command(**options)
 
     return wrapped
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
+_UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # what else says when it was written
 _FRAME_MS, _LAST_FRAME_MS = 900, 2500
 
 
@@ -49,10 +50,13 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
 
 
 def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
-    """Writes a figure as PNG, SVG or PDF by its suffix."""
+    """Writes a figure as PNG, SVG or PDF by its suffix; the same figure makes the same bytes."""
+    import matplotlib
+
     check_figure(path, force=force)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix.lower().removeprefix("."), dpi=200)
+    picture, form = io.BytesIO(), path.suffix.lower().removeprefix(".")
+    with matplotlib.rc_context({"svg.hashsalt": "hardpp"}):  # else names of parts are drawn at random
+        figure.savefig(picture, format=form, dpi=200, metadata=_UNDATED.get(form))
     write_file(path, picture.getvalue(), force=force)
 
 

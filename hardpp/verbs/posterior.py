@@ -1,35 +1,77 @@
 """`hardpp posterior` and `hardpp plot`: what a run makes of where its outputs come from, as files."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hardpp.verbs.options import PATH, choice_option, read_options, style_option
+from hardpp.verbs.exit_codes import report
+from hardpp.verbs.options import (
+    PATH,
+    choice_option,
+    read_options,
+    sampling_options,
+    several_options,
+    style_option,
+)
 
 
 @click.command()
-@read_options
-@click.option("--out", type=PATH, help="netCDF file [RUN/posterior.nc].")
-@click.option("--draws", type=click.IntRange(1), default=100, show_default=True, help="Draws of the guide.")
+@several_options
+@click.option("--out", type=PATH, help="netCDF file [RUN/posterior.nc; of several runs it must be given].")
+@sampling_options
 @click.option("--exact/--no-exact", default=True, show_default=True, help="Add the exact posterior.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: Any) -> None:
-    """Write draws and marginals as netCDF for ArviZ.
+def posterior(
+    runs: tuple[Path, ...],
+    opened: Callable[[Path], tuple[Any, Any]],
+    out: Path | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Write draws and marginals as netCDF for ArviZ, and say how many of them can be trusted.
+
+    Several runs of one model on the same data make one file, a chain each. A file that was written before may
+    stand for its run; one file alone is only judged.
 
     \b
-    idata = arviz.from_netcdf("RUN/posterior.nc")
-    idata.attention.marginal.sel(sentence="word").plot.imshow(x="source", y="step")
+    posterior = hardpp.read_posterior("RUN/posterior.nc")
+    one = posterior.item("bola")             no padding, tokens for labels
+    arviz.summary(one)
+    one.attention.marginal.plot.imshow()     where each symbol comes from
+    idata = arviz.from_netcdf("RUN/posterior.nc")                  all items, as wide as the longest
+    idata.attention.marginal.sel(sentence="word")
     """
     from hardpp.data.atomic_files import check_writable
+    from hardpp.diagnostics.posterior_chains import join_chains
+    from hardpp.diagnostics.posterior_file import read_posterior
+    from hardpp.diagnostics.trust import trust_summary
     from hardpp.verbs.output import write_posterior
 
-    path = out or run.path / "posterior.nc"
-    check_writable(path, force=force)  # before the work, not after it
-    write_posterior(run.posterior(items, **options), path, force=force)
+    if len({path.resolve() for path in runs}) < len(runs):
+        raise click.UsageError("a run is given twice, and each run makes one chain")
+    if out is None and len(runs) > 1:
+        raise click.UsageError("of several runs: give --out FILE")
+    judged = out is None and runs[0].is_file()
+    path = out or runs[0] / "posterior.nc"
+    if not judged:
+        check_writable(path, force=force)  # before the work, not after it
+    trees = []
+    for which in runs:
+        if which.is_file():
+            trees.append(read_posterior(which).tree)
+        else:
+            run, items = opened(which)
+            trees.append(run.posterior(items, **options))
+    tree = join_chains(trees)
+    if judged:
+        click.echo(trust_summary(tree))
+        return
+    write_posterior(tree, path, force=force)
     click.echo(path)
+    report(trust_summary(tree))
 
 
 @click.command()
@@ -46,6 +88,7 @@ def posterior(run: Any, items: Any, out: Path | None, force: bool, **options: An
     help="Of information: see `hardpp design`.",
 )
 @style_option("png", "svg", "pdf", "gif")
+@sampling_options
 @click.option("--force", is_flag=True, help="Overwrite pictures.")
 def plot(
     run: Any,
@@ -57,6 +100,7 @@ def plot(
     completion: str,
     style: str,
     force: bool,
+    **sampling: Any,
 ) -> None:
     """Draw where each output attends: by the prior, the guide and the exact posterior.
 
@@ -68,6 +112,7 @@ def plot(
     from hardpp.verbs.output import write_animation, write_figure
 
     make, write = (run.animate, write_animation) if style == "gif" else (run.plot, write_figure)
+    make = partial(make, **sampling)
     if kind == "information":
         if style == "gif":
             raise click.UsageError("--kind information: nothing moves; give --format png, svg or pdf")

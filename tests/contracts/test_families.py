@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,17 @@ from typing import Any, Literal, get_args, get_origin
 import arviz
 import pytest
 import torch
-import xarray as xr
 from corpora import fail, succeed
 from tiny_families import FAMILIES, TinyRun
 
+import hardpp
 from hardpp.errors import DataError, ResourceError, UsageError
 from hardpp.tasks import catalogue
 from hardpp.tasks.objectives import alternatives
 from hardpp.tasks.opened_run import OpenedRun
 
+GROUPS = {"posterior", "sample_stats", "attention", "log_likelihood", "posterior_predictive"}
+GROUPS |= {"observed_data", "constant_data"}
 VERBS = ("evaluate", "decode", "align", "posterior", "plot")
 
 
@@ -35,12 +38,6 @@ def items(run: OpenedRun) -> Any:
 
 def without_seconds(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in figures.items() if name != "seconds"}
-
-
-def without_date(tree: xr.DataTree) -> xr.DataTree:
-    for node in tree.subtree:
-        node.attrs.pop("created_at", None)
-    return tree
 
 
 def evaluated(folder: Path, *words: str) -> dict[str, Any]:
@@ -135,17 +132,33 @@ def test_options_of_other_families_are_refused_before_data_are_read(
             assert f"hardpp models {trained.name} lists" in message
 
 
-def test_the_posterior_file(trained: TinyRun, tmp_path: Path) -> None:
+def test_the_posterior_file(trained: TinyRun, run: OpenedRun, tmp_path: Path) -> None:
     drawn = {}
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         path = tmp_path / f"{name}.nc"
         succeed("posterior", trained.folder, "--draws", "20", "--seed", str(seed), "--out", path)
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            drawn[name] = without_date(tree.load())
+        torch.rand(seed)
+        drawn[name] = hardpp.read_posterior(path).tree
+    assert (tmp_path / "first.nc").read_bytes() == (tmp_path / "again.nc").read_bytes()
     data: Any = arviz.from_netcdf(path)
     assert (data.posterior.sizes["chain"], data.posterior.sizes["draw"]) == (1, 20)
-    assert drawn["first"].attrs["model"] == trained.name
-    assert drawn["first"].identical(drawn["again"])
+    tree, count = drawn["first"], len(run.decode())
+    assert set(tree.children) >= GROUPS
+    assert tree.attrs["model"] == trained.name
+    assert "marginal" in tree["attention"]
+    datum = tree.attrs["datum"]
+    assert tree["sample_stats/trust"].sizes == {"chain": 1, datum: count}
+    for name, likelihood in tree["log_likelihood"].data_vars.items():
+        assert likelihood.sizes == {"chain": 1, datum: count}
+        assert "latents" in likelihood.attrs
+        observed = tree["observed_data"][name]
+        assert tree["posterior_predictive"][name].dims[2:] == observed.dims
+    posterior = hardpp.read_posterior(path)
+    one = posterior.item(posterior.names[1])
+    assert datum not in one.posterior.sizes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is the same in all draws has no R-hat
+        assert len(arviz.summary(one)) > 0
     assert not drawn["first"]["posterior"].to_dataset().equals(drawn["other"]["posterior"].to_dataset())
     assert "exists already" in fail(2, "posterior", trained.folder, "--out", path)
 
@@ -279,7 +292,7 @@ def answer(run: OpenedRun, verb: str) -> Any:
         case "plot":
             return {name: png(figure) for name, figure in run.plot(count=1).items()}
         case "posterior":
-            return without_date(run.posterior(draws=3)).to_dict()
+            return run.posterior(draws=3).to_dict()
         case _:
             return getattr(run, verb)()
 

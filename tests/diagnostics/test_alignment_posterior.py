@@ -61,7 +61,7 @@ def drawing(guide, model=None, *, site=sites.ALIGNMENT, draws=2, exact=False, **
 
 
 def sampled(guide, draws=40, seed=3, split=BATCHES, exact=True, at_once=16, attributes=None):
-    draw = drawing(guide, draws=draws, exact=exact, at_once=at_once)
+    draw = drawing(guide, draws=draws, exact=exact, at_once=at_once, observed=sites.SYMBOL)
     return sample_posterior(draw, batches(split), SENTENCES, seed=seed, attributes=attributes)
 
 
@@ -126,7 +126,7 @@ def test_exact_and_prior_equal_a_brute_force_enumeration(tree):
             found = tree["attention"][name].values[n, :T, : len(source)]
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
         total = torch.stack(log_joint).logsumexp(0).item()
-        assert tree["attention/log_marginal"].values[n] == pytest.approx(total, abs=1e-10)
+        assert tree["log_likelihood/target"].values[0, n] == pytest.approx(total, abs=1e-10)
 
 
 def test_weights_are_those_of_the_draws(tree):
@@ -147,7 +147,7 @@ def test_weights_are_those_of_the_draws(tree):
     np.testing.assert_allclose(log_weight, (stats["log_p"] - stats["log_q"]).values)
     np.testing.assert_allclose(log_weight, stats["log_weight_step"].sum("step").values)
     weight = np.exp(log_weight[0])
-    np.testing.assert_allclose(stats["ess"].values, weight.sum(0) ** 2 / (weight**2).sum(0))
+    np.testing.assert_allclose(stats["ess"].values[0], weight.sum(0) ** 2 / (weight**2).sum(0))
     assert ((stats["ess"].values >= 1) & (stats["ess"].values <= 40)).all()
 
 
@@ -200,7 +200,7 @@ def test_a_guide_that_is_the_posterior_has_constant_weights(tree):
             return pyro.sample(sites.ALIGNMENT, dist.Categorical(probs))
 
     found = sampled(posterior)
-    log_weight, log_p = found["sample_stats/log_weight"][0], found["attention/log_marginal"]
+    log_weight, log_p = found["sample_stats/log_weight"][0], found["log_likelihood/target"][0]
     np.testing.assert_allclose(log_weight.values, log_p.values[None].repeat(40, 0), rtol=0, atol=1e-6)
     np.testing.assert_allclose(found["sample_stats/ess"].values, 40.0)
 
@@ -223,8 +223,15 @@ def test_draws_come_in_any_portions(draws, at_once):
     tree = sampled(tiny_guide(), draws=draws, at_once=at_once, exact=False)
     assert tree["posterior/alignment"].shape == (1, draws, 4, 5)
     assert np.isfinite(tree["sample_stats/log_weight"].values).all()
-    assert np.isnan(tree["sample_stats/pareto_k"].values).all()
-    assert not {"exact", "log_marginal"} & set(tree["attention"])
+    trust = tree["sample_stats/trust"]
+    assert "pareto_k" not in tree["sample_stats"]
+    assert "fewer than 30" in trust.attrs["pareto_k"]
+    assert (trust == "too few draws").all()
+    assert "exact" not in tree["attention"]
+    assert f"K = {draws} draws" in tree["log_likelihood/target"].attrs["latents"]
+    log_weight = tree["sample_stats/log_weight"].values[0]
+    bound = np.log(np.exp(log_weight - log_weight.max(0)).mean(0)) + log_weight.max(0)
+    np.testing.assert_allclose(tree["log_likelihood/target"].values[0], bound)
 
 
 def test_weights_are_per_sentence_where_steps_are_no_plate():

@@ -342,10 +342,10 @@ def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
         return cells.unsqueeze(-1).expand(-1, batch.size, 2), -100.0 * (cells != 1).expand(-1, batch.size)
 
     monkeypatch.setattr(glimpse_posterior, "draw_locations", draw)
-    for view, cell, draws in (("posterior", 1, 3), ("guide", 0, 1)):
+    for view, cell in (("posterior", 1), ("guide", 0)):
         asked.clear()
-        _, *lines = scene_run.align(scenes, of=view)
-        assert asked == {draws}
+        _, *lines = scene_run.align(scenes, of=view, draws=3)
+        assert asked == {3}
         assert {line.split("\t")[4] for line in lines} == {f"{20 * cell + 10:.1f}"}
 
 

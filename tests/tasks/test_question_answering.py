@@ -186,11 +186,13 @@ def test_log_weights_are_those_of_the_tables(run: OpenedRun, items: QuestionItem
     drawn = tree["posterior"]["region"].values[0]
     log_weight = tree["sample_stats"]["log_weight"].values[0]
     guide, exact = (tree["attention"][name].values for name in ("guide", "exact"))
+    exactly = tree["log_likelihood"]["answer"].values[0]
     ((rows, batch),) = question_data.batches(run, items)
     likelihood = answer_log_probs(run, batch).gather(-1, batch.target.unsqueeze(-1)).squeeze(-1)
     for row, column, place in question_data.cells(rows):
         for k in range(5):
             region = drawn[k, place]
+            assert exactly[place] == pytest.approx(float(likelihood[row, column]), abs=1e-5)
             expected = float(likelihood[row, column]) + np.log(exact[place, region] / guide[place, region])
             assert log_weight[k, place] == pytest.approx(expected, abs=1e-4)
 

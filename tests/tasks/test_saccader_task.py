@@ -395,7 +395,7 @@ def test_of_several_draws_the_heaviest_is_the_posterior_s(
     image: Any = run.batch(run.select(limit=1))
     for draws in (1, 7):
         torch.manual_seed(0)
-        best = posterior.best_draw(run.programs.model, run.programs.guide, image, draws)
+        best = posterior.one_draw(run.programs.model, run.programs.guide, image, draws, "posterior")
         torch.manual_seed(0)
         (table,) = tables(run.programs.model, run.programs.guide, image, draws, draws)
         assert torch.equal(best[0], posterior.places_of(table)[-1, 0])

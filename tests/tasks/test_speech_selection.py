@@ -71,15 +71,15 @@ def test_one_list_is_asked_about_whole_and_heard_as_in_training(run: OpenedRun, 
 def test_names_that_are_alike_as_files_are_told_apart(run: OpenedRun, lists: Path, tmp_path: Path) -> None:
     line = (lists / "test.tsv").read_text().splitlines()[0]
     sound, tokens = line.split("\t")
-    names = ["a b.wav", "a_b.wav", "wav/a.wav"]
+    names = ["a:b.wav", "a_b.wav", "wav/a.wav"]
     (tmp_path / "wav").mkdir()
     for name in names:
         shutil.copy(lists / sound, tmp_path / name)
     (tmp_path / "all.tsv").write_text("".join(f"{name}\t{tokens}\n" for name in names))
     asked = ["align", run.path, "--data", tmp_path / "all.tsv", "--format", "textgrid"]
     succeed(*asked, "--out", tmp_path / "grids")
-    written = {path.name for path in (tmp_path / "grids").iterdir()}
-    assert written == {"a_b.wav.TextGrid", "a_b.wav (2).TextGrid", "wav_a.wav.TextGrid"}
+    written = {path.relative_to(tmp_path / "grids").as_posix() for path in tmp_path.rglob("*.TextGrid")}
+    assert written == {"a_b.TextGrid", "a_b (2).TextGrid", "wav/a.TextGrid"}
 
 
 def test_sounds_of_which_nothing_is_known_are_recognised(

@@ -67,5 +67,5 @@ def test_a_family_that_is_added_is_in_the_help_of_unchanged_verbs(monkeypatch: p
     assert section(succeed("evaluate", "--help"), "Figures (toy)") == "funtoysthatareliked"
     text = succeed("align", "--help")
     assert section(text, "Forms (toy)") == "boxestheboxofeverytoy"
-    assert "ctm|boxes]" in text
+    assert "ctm-intervals|boxes]" in text
     assert "Data (toy)" not in text

@@ -83,3 +83,16 @@ def test_lines_go_to_a_file_or_are_printed(tmp_path: Path, capsys: pytest.Captur
 
     with pytest.raises(UsageError, match="exists"):
         write_lines(never, path, False)
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+def test_the_same_figure_makes_the_same_bytes(form, tmp_path):
+    written = []
+    for name in ("one", "two"):
+        figure = Figure()
+        axes = figure.subplots()
+        axes.plot([0, 1], label="$x^2$")
+        axes.legend()
+        write_figure(figure, tmp_path / f"{name}.{form}")
+        written.append((tmp_path / f"{name}.{form}").read_bytes())
+    assert written[0] == written[1]

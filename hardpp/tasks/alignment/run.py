@@ -20,6 +20,7 @@ from hardpp.tasks.alignment.evaluation import decode, evaluate, position_weights
 from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import drawn_batches
 from hardpp.tasks.calibration.reliability import BINS, Curve
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
@@ -78,7 +79,9 @@ class AlignmentRun(OpenedRun):
         names, targets = distinct(self._texts(items)), [pair.target for pair in items]
         labels = Sentences(names, [_positions(pair) for pair in items], targets, END)
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
-        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
+        draw = partial(draw, observed=sites.SYMBOL)
+        asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
+        return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
 
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
         if form != "tsv":

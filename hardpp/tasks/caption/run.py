@@ -11,6 +11,7 @@ from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import drawn_batches
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, batches, first_sentences, region_boxes
 from hardpp.tasks.caption.evaluation import decode, evaluate, word_weights
 from hardpp.tasks.file_names import file_names
@@ -56,7 +57,9 @@ class CaptionRun(OpenedRun):
         words = [sentence.caption.words for sentence in items.sentences]
         labels = Sentences(items.names, [regions] * len(words), words, END)
         draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
-        return sample_posterior(draw, batches(self, items), labels, seed=seed, attributes=self.provenance)
+        draw = partial(draw, observed=sites.SYMBOL)
+        asked, streams = drawn_batches(self, batches(self, items), sites.REGION)
+        return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
 
     def _align(self, items: CaptionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("image", "word", "region", "box", "probability"))

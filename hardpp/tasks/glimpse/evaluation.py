@@ -20,8 +20,6 @@ from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import ImageBatch
 
-_CELLS = 10  # a side, to count locations where the model has no grid
-
 
 class GlimpseDecoding(Section):
     """How many draws of the glimpses' locations predictions and bounds take."""
@@ -87,7 +85,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
                 figures |= _distances(model, batch, locations[0], boxes.to(run.device))
             for name, of_images in figures.items():
                 totals[name] += float(of_images.sum())
-            cells.append(_cells(model.space, locations).flatten(0, 1).cpu())
+            cells.append(model.space.cell(locations).flatten(0, 1).cpu())
             count += batch.size
     errors = (wrong / count).tolist()
     entropies = [_entropy(of_glimpse) for of_glimpse in torch.cat(cells).unbind(-1)]
@@ -131,15 +129,6 @@ def _distances(model: Any, batch: ImageBatch, locations: Tensor, boxes: Tensor) 
         "distance_first": (pixels[:, 0] - centre).norm(dim=-1),
         "distance_centre": (extent - centre).norm(dim=-1),
     }
-
-
-# The cell that each location is in, (..., G), of the space's grid, or of one of 10 by 10 cells.
-def _cells(space: Any, locations: Tensor) -> Tensor:
-    if isinstance(space, GridSpace):
-        return locations % space.cells**2
-    centre, *_ = space.locations(locations)
-    rows = ((centre + 1) / 2 * _CELLS).clamp(0, _CELLS - 1).long()
-    return rows[..., 0] * _CELLS + rows[..., 1]
 
 
 def _entropy(cells: Tensor) -> float:

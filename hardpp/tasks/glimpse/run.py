@@ -15,13 +15,17 @@ from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, decode, evaluate
 from hardpp.tasks.image_run import Glances, GlimpsingRun
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree, Decoded
+from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
-
-_SEED = 0  # of `_shown_locations`, so that every verb shows an image alike
 
 
 class GlimpseRun(GlimpsingRun):
     """A run on images; items are `SelectedImages` of one part."""
+
+    @property
+    def approximation(self) -> str:
+        """One draw is shown of each image."""
+        return PICKED
 
     def _evaluate(self, items: SelectedImages, options: GlimpseDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
@@ -31,13 +35,17 @@ class GlimpseRun(GlimpsingRun):
 
     # There is no exact posterior of glimpses.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
-        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, one_by_one
+        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, middles, one_by_one
         from hardpp.diagnostics.posterior import sample_posterior
 
         images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device))
         draw = partial(draw_glimpses, *self.programs, draws=draws)
-        labels = Images(items.names, items.classes)
-        return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
+        _, *size = items.part.size
+        where = middles(self.programs.model.space, size)
+        labels = Images(items.names, items.classes, items.indices, size, where)
+        return sample_posterior(
+            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+        )
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
@@ -67,20 +75,19 @@ class GlimpseRun(GlimpsingRun):
         return Glances(corners, sides, probabilities)
 
     # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
-    # guide's, which may know the label, or one of `decoding.particles` of the guide, picked by its weight
-    # ("posterior"). An image's index in its part seeds a stream of its own, so others do not matter.
+    # first of the guide, which may know the label, or one of its draws, picked by its weight ("posterior").
+    # An image's index in its part seeds a stream of its own, so others do not matter.
     @torch.no_grad()
     def _shown_locations(self, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
-        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
+        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one, picked
 
         model: Any = self.programs.model
-        particles = {"prior": 0, "guide": 1, "posterior": self.decoding({}).particles}[of]
         drawn = []
         for index, image in one_by_one([(indices, batch)]):
-            with seeded(stream(_SEED, index), self.device):
+            with seeded(stream(self.sampling.seed, index), self.device):
                 if of == "prior":
                     drawn.append(model.sample_locations(image.source)[0])
                 else:
-                    locations, log_weight = draw_locations(*self.programs, image, particles)
-                    drawn.append(locations[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
+                    where, log_weight = draw_locations(*self.programs, image, self.sampling.draws)
+                    drawn.append(where[picked(log_weight[:, 0], of)])
         return torch.cat(drawn)

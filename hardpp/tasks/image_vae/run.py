@@ -78,7 +78,10 @@ class ImageVAERun(ImageRun, CompletingRun):
             for b, row in enumerate(rows)
         )
         draw = partial(draw_codes, *self.programs, draws=draws)
-        return sample_posterior(draw, images, CodeLabels(items.names), seed=seed, attributes=self.provenance)
+        labels = CodeLabels(items.names, items.indices)
+        return sample_posterior(
+            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+        )
 
     # `alignment_forms` has none, so nobody asks.
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:

@@ -21,13 +21,17 @@ from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.evaluation import AT_ONCE, decode, evaluate
 from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures
+from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
-
-_DRAWS = 100  # of the guide, among which one of the posterior is picked
 
 
 class MaskedImageRun(GlimpsingRun, DesigningRun):
     """A run on images; items are `SelectedImages` of one part."""
+
+    @property
+    def approximation(self) -> str:
+        """One draw is shown of each image."""
+        return PICKED
 
     def _evaluate(self, items: SelectedImages, options: MaskedImageDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
@@ -37,13 +41,17 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
 
     # There is no exact posterior of places.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
-        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, one_by_one
+        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, middles, one_by_one
         from hardpp.diagnostics.posterior import sample_posterior
 
         images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
         draw = partial(draw_glimpses, *self.programs, draws=draws)
-        labels = Images(items.names, items.classes)
-        return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
+        _, *size = items.part.size
+        where = middles(self.programs.model.space, size)
+        labels = Images(items.names, items.classes, items.indices, size, where)
+        return sample_posterior(
+            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+        )
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
@@ -115,18 +123,18 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
                 ),
             )
 
-    # Where the run looks when it is asked about images ("prior"), a draw of the guide, or one of
-    # many, picked by its weight ("posterior").
+    # Where the run looks when it is asked about images ("prior"), the first draw of the guide, or one of its
+    # draws, picked by its weight ("posterior").
     def _shown(self, items: SelectedImages, rows: range, batch: ImageBatch, of: str) -> Gaze:
-        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one
+        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one, picked
 
         options: MaskedImageDecoding = self.decoding({})
         if of == "prior":
             return Gazes(self, items, options).at(rows)
         drawn = []
         for index, image in one_by_one([([items.indices[row] for row in rows], batch)]):
-            with seeded(stream(options.seed, index), self.device):
-                where, log_weight = draw_locations(*self.programs, image, 1 if of == "guide" else _DRAWS)
-                drawn.append(where[log_weight[:, 0].softmax(-1).multinomial(1)[0]])
+            with seeded(stream(self.sampling.seed, index), self.device):
+                where, log_weight = draw_locations(*self.programs, image, self.sampling.draws)
+                drawn.append(where[picked(log_weight[:, 0], of)])
         places = torch.cat(drawn)
         return Gaze(places, torch.full(places.shape[:1], places.shape[1]))

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.emissions import Boundary
-from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError
 from hardpp.tasks.calibration.cross_fitting import CrossFit, cross_fit
 from hardpp.tasks.calibration.reliability import Curve, of_intervals
@@ -53,10 +52,9 @@ class Heard(NamedTuple):
 
     @classmethod
     def by(cls, run: OpenedRun, utterances: Sequence[Utterance], view: str) -> "Heard":
-        """By the guide or posterior of a run; draws have the run's seed."""
-        exact = view == "posterior" and "marginal" not in run.family.lacks(run.network)
-        with seeded(run.config.seed, run.device):
-            return cls(utterances, item_frames(run, utterances, view), not exact)
+        """By the guide or posterior of a run."""
+        exact = view == "posterior" and run.approximation is None
+        return cls(utterances, item_frames(run, utterances, view), not exact)
 
     def smooth(self) -> list[Floats]:
         """The frames in double precision, those of draws spread."""

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.data.speech.utterances import Segment, Utterance
-from hardpp.diagnostics.emissions import Boundary, draw_emissions
+from hardpp.diagnostics.emissions import Boundary, draw_emissions, exact_emissions
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
+from hardpp.tasks.attention import apart, datum_stream
 from hardpp.tasks.calibrated_run import MASS
 from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
-
-DRAWS = 32  # where there is no exact posterior
 
 
 class TokenTimes(NamedTuple):
@@ -54,7 +54,8 @@ class TokenTimes(NamedTuple):
 def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:
     """p(token t was said at frame s), (B, T, S), under the guide or the posterior.
 
-    The posterior is exact where the model has sums over alignments, and else that of weighted draws.
+    The posterior is exact where the model has sums over alignments, and else that of weighted draws. They
+    are the draws of `hardpp posterior`: of each utterance by itself.
 
     Raises:
         UsageError: the prior, which has no frames for tokens that are not known yet; or the guide of CTC.
@@ -68,12 +69,16 @@ def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:
         if view == "guide":
             raise UsageError("CTC has no guide", "give --of posterior")
         return _ctc_frames(run.programs.model, batch)
-    exact = view == "posterior" and form == "transducer"
-    options: Any = {"site": sites.DECISIONS, "draws": DRAWS, "at_once": 16, "exact": exact}
-    draws = draw_emissions(*run.programs, batch, **options)
-    if view == "guide":
-        return draws.guide
-    return draws.marginal if draws.exact is None else draws.exact
+    if view == "posterior" and run.approximation is None:
+        return exact_emissions(run.programs.model, batch)[0]
+    frames = torch.zeros(*batch.target.shape, batch.source.shape[1], device=batch.source.device)
+    for row, one in enumerate(apart(batch)):
+        with seeded(stream(run.sampling.seed, datum_stream(one)), run.device):
+            options: Any = {"site": sites.DECISIONS, "draws": run.sampling.draws, "exact": False}
+            draws = draw_emissions(*run.programs, one, **options)
+        found = (draws.guide if view == "guide" else draws.marginal)[0]
+        frames[row, : found.shape[0], : found.shape[1]] = found
+    return frames
 
 
 def item_frames(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[Tensor]:

@@ -5,6 +5,7 @@ Shapes: B utterances, S frames.
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import mean
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ class OnlineDecoding(Section):
         0.5, ge=0, le=1, description="greedy: emit once it is as probable as this that a token came"
     )
     sample: bool = Field(False, description="draw decisions and tokens, without a beam")
+    seed: int = Field(0, ge=0, lt=2**63, description="of all draws")
 
 
 class Transcript(NamedTuple):
@@ -64,12 +66,14 @@ def recognise(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDe
 def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
     """Errors, likelihoods and times of utterances: see `OnlineAlignmentFamily.figures`."""
     began = time.perf_counter()
-    with seeded(run.config.seed, run.device):  # asked again, it says the same
+    with seeded(options.seed, run.device):
         transcripts = recognise(run, utterances, options)
     seconds = time.perf_counter() - began
     # Seeded anew, as these do not depend on how many numbers decoding drew.
-    with seeded(run.config.seed, run.device):
-        figures = likelihood(run, utterances) | delays(transcripts, utterances) | timing(run, utterances)
+    with seeded(options.seed, run.device):
+        figures = likelihood(run, utterances) | delays(transcripts, utterances)
+    asked = replace(run, sampling=run.sampling._replace(seed=options.seed))
+    figures |= timing(asked, utterances)
     rates = phone_error_rate(
         [transcript.tokens for transcript in transcripts],
         [utterance.tokens for utterance in utterances],

@@ -13,18 +13,19 @@ from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
-from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.arguments import named_items
+from hardpp.tasks.attention import datum_stream
 from hardpp.tasks.calibration.reliability import Curve
 from hardpp.tasks.file_names import file_names, file_paths
 from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
-from hardpp.tasks.online_alignment.data import SpeechDescription, batches
+from hardpp.tasks.online_alignment.data import SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import token_frames
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, Figures, OpenedRun, Report
+from hardpp.tasks.sampling import AVERAGED
 from hardpp.types import SequenceBatch
 
 _COLUMNS = (
@@ -45,6 +46,11 @@ class OnlineAlignmentRun(OpenedRun):
 
     description: SpeechDescription
     item = Utterance
+
+    @property
+    def approximation(self) -> str | None:
+        """Sums over alignments are exact, in the forms that have them."""
+        return AVERAGED if "marginal" in self.family.lacks(self.network) else None
 
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
@@ -103,12 +109,14 @@ class OnlineAlignmentRun(OpenedRun):
         seconds = self.description.frame_seconds
         starts = [[f"{frame * seconds:.3f}" for frame in range(utterance.length)] for utterance in items]
         names, targets = [utterance.name for utterance in items], [utterance.tokens for utterance in items]
-        exact = exact and self.network.form == "transducer"
+        alone = (([index], self._batch([utterance])) for index, utterance in enumerate(items))
+        options: Any = {"site": sites.DECISIONS, "observed": sites.SYMBOL, "draws": draws}
         return sample_posterior(
-            partial(draw_emissions, *self.programs, site=sites.DECISIONS, draws=draws, exact=exact),
-            batches(self, items),
+            partial(draw_emissions, *self.programs, exact=exact and self.approximation is None, **options),
+            alone,
             Sentences(names, starts, targets, END),
             seed=seed,
+            streams=lambda number, batch: datum_stream(batch),
             attributes={**self.provenance, "frame_seconds": seconds},
         )
 
@@ -157,8 +165,7 @@ class OnlineAlignmentRun(OpenedRun):
         views = ("guide", "posterior") if guided else ("posterior",)
         for index in named_items(utterance_names, names, count, "utterances"):
             utterance, batch = items[index], self.batch([items[index]])
-            with seeded(self.config.seed, self.device):
-                panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
+            panels = [(view, token_frames(self, batch, view)[0].cpu().numpy()) for view in views]
             figure = emission_figure(
                 panels,
                 (*utterance.tokens, END),

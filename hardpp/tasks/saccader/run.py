@@ -17,11 +17,17 @@ from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree, Decoded
 from hardpp.tasks.saccader.evaluation import AT_ONCE, decode, evaluate
 from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
+from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
 
 
 class SaccaderRun(GlimpsingRun):
     """A run on images; items are `SelectedImages` of one part."""
+
+    @property
+    def approximation(self) -> str:
+        """One draw is shown of each image."""
+        return PICKED
 
     def _evaluate(self, items: SelectedImages, options: SaccaderDecoding) -> dict[str, Any]:
         return evaluate(self, items, options)
@@ -32,7 +38,7 @@ class SaccaderRun(GlimpsingRun):
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.glimpse_posterior import Images, one_by_one
         from hardpp.diagnostics.posterior import sample_posterior
-        from hardpp.tasks.saccader.posterior import PlaceLabels, draw_places
+        from hardpp.tasks.saccader.posterior import draw_places
 
         check_glimpses(self, "posterior")
         images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
@@ -41,9 +47,11 @@ class SaccaderRun(GlimpsingRun):
         outputs, field = model.representation.readout.out_channels, model.representation.field
         extra = [f"class {number}" for number in range(len(items.classes), outputs)]
         side = field.places(items.part.size[-1])
-        corners = field.corners(torch.arange(side**2), side)
-        labels = PlaceLabels(Images(items.names, [*items.classes, *extra]), corners)
-        return sample_posterior(draw, images, labels, seed=seed, attributes=self.provenance)
+        diagonal = centres(field, torch.arange(side) * (side + 1), side)
+        labels = Images(items.names, [*items.classes, *extra], items.indices, items.part.size[1:], diagonal)
+        return sample_posterior(
+            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+        )
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         check_glimpses(self, "alignments")
@@ -74,12 +82,12 @@ class SaccaderRun(GlimpsingRun):
         known = probability[0, :, : len(items.classes)]
         return Glances(corners, sides, known, seen.cumsum(0).bool())
 
-    # Places (B, G) and probabilities (B, G, V): of the model's best places ("prior"), of a draw
-    # of the guide, or of one of several draws, picked by its weight ("posterior").
+    # Places (B, G) and probabilities (B, G, V): of the model's best places ("prior"), of the first draw of
+    # the guide, or of one of its draws, picked by its weight ("posterior").
     def _shown(self, batch: ImageBatch, indices: Sequence[int], of: str) -> tuple[Tensor, Tensor]:
         from hardpp.decoding.saccades import running_logits
         from hardpp.diagnostics.glimpse_posterior import one_by_one
-        from hardpp.tasks.saccader.posterior import best_draw
+        from hardpp.tasks.saccader.posterior import one_draw
 
         model: Any = self.programs.model
         if of == "prior":
@@ -89,8 +97,8 @@ class SaccaderRun(GlimpsingRun):
             return looked.places, looked.logits.softmax(-1)
         drawn = []
         for index, image in one_by_one([(indices, batch)]):
-            with seeded(stream(self.decoding({}).seed, index), self.device):
-                drawn.append(best_draw(*self.programs, image, 1 if of == "guide" else 100))
+            with seeded(stream(self.sampling.seed, index), self.device):
+                drawn.append(one_draw(*self.programs, image, self.sampling.draws, of))
         places = torch.cat(drawn)
         with torch.no_grad():
             logits = running_logits(model.view(batch.source).places.logits, places)
