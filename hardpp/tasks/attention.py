@@ -16,7 +16,7 @@ from hardpp.diagnostics.seeds import seeded, stream, stream_of
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.tasks.calibration.simulation_based import Choices, Simulated
+from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError
-from hardpp.tasks.class_hypotheses import likeliest
+from hardpp.tasks.answers.class_hypotheses import likeliest
+from hardpp.tasks.answers.pictures import Animations, Figures
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select
 from hardpp.tasks.opened_run import Decoded, OpenedRun, Report
-from hardpp.tasks.pictures import Animations, Figures
 from hardpp.types import ImageBatch
 
 # Of an image the name of its file, what draws it (with `shown=`, only so many glimpses), and their number.

@@ -2,7 +2,7 @@
 
 The verbs of the command line and the Python face call exactly these methods, which return data and print
 nothing. `items` are what `select` gives; where they are left out, those of the run's test part are taken.
-One question has one answer: what is drawn is drawn as `hardpp.tasks.sampling` says.
+One question has one answer: what is drawn is drawn as `hardpp.tasks.answers.sampling` says.
 Memory and disk that ran out are a ResourceError.
 """
 
@@ -18,17 +18,17 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError, mended
 from hardpp.inference.objective import SurrogateObjective
+from hardpp.tasks.answers.calibrated import CalibratedRun
+from hardpp.tasks.answers.certainty import PLAIN, Certainty
+from hardpp.tasks.answers.decoded import Decoded as Decoded
+from hardpp.tasks.answers.decoding import DecodingRun
+from hardpp.tasks.answers.pictures import PicturedRun
+from hardpp.tasks.answers.record import RunRecord
+from hardpp.tasks.answers.sampling import DEFAULT, Sampling
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
-from hardpp.tasks.calibrated_run import CalibratedRun
 from hardpp.tasks.catalogue import data_problem, data_set, measured_objectives
-from hardpp.tasks.certainty import PLAIN, Certainty
-from hardpp.tasks.decoded import Decoded as Decoded
-from hardpp.tasks.decoding_run import DecodingRun
 from hardpp.tasks.family import Family, Programs
 from hardpp.tasks.item_lists import some
-from hardpp.tasks.pictures import PicturedRun
-from hardpp.tasks.run_record import RunRecord
-from hardpp.tasks.sampling import DEFAULT, Sampling
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from xarray import DataTree as DataTree

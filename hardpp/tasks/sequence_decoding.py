@@ -17,7 +17,7 @@ from hardpp.decoding.greedy import greedy
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.soft_attention import SoftAttention
 from hardpp.inference.sums.likeliest_values import LikeliestValues
-from hardpp.tasks.decoded import Hypothesis, ranked
+from hardpp.tasks.answers.decoded import Hypothesis, ranked
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 

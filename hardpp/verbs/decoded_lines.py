@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hardpp.tasks.decoded import Decoded, Hypothesis
+    from hardpp.tasks.answers.decoded import Decoded, Hypothesis
 
 STYLES = ("text", "tsv", "json")
 

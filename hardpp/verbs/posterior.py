@@ -117,7 +117,7 @@ def plot(
     """
     from hardpp.diagnostics.training_plot import TRAINING, training_figure
     from hardpp.runs.history import records
-    from hardpp.tasks.ranking import CONSIDERED
+    from hardpp.tasks.answers.ranking import CONSIDERED
     from hardpp.verbs.design import completing, designing
     from hardpp.verbs.output import write_animation, write_figure
 

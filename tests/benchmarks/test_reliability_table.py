@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.tasks.calibration.reliability import of_probabilities
+from hardpp.tasks.answers.calibration.reliability import of_probabilities
 
 
 def test_a_curve_is_a_row_a_bin(monkeypatch: pytest.MonkeyPatch) -> None:

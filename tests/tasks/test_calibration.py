@@ -11,7 +11,7 @@ from hardpp import sites
 from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
-from hardpp.tasks.calibration.simulation_based import Judged, Simulated, calibrate
+from hardpp.tasks.answers.calibration.simulation_based import Judged, Simulated, calibrate
 from hardpp.tasks.opened_run import OpenedRun
 
 DATA = 1000

@@ -14,7 +14,7 @@ from hardpp.errors import DataError
 from hardpp.runs.folder import open_run
 from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.run import AlignmentRun
-from hardpp.tasks.calibration import platt
+from hardpp.tasks.answers.calibration import platt
 
 FORM: Any = {"form": "pharaoh-probabilities"}
 

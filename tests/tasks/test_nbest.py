@@ -10,7 +10,7 @@ import torch
 from decoding.tiny import SOURCES, padded, tiny_model
 
 from hardpp.decoding.beam import beam_search
-from hardpp.tasks.decoded import Hypothesis, in_turn, ranked
+from hardpp.tasks.answers.decoded import Hypothesis, in_turn, ranked
 from hardpp.tasks.family import Programs
 from hardpp.tasks.sequence_decoding import SequenceDecoding, best_texts, log_probs
 from hardpp.types import SequenceBatch

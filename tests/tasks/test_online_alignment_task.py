@@ -27,8 +27,8 @@ from hardpp.runs.folder import create, open_run
 from hardpp.runs.session import Session
 from hardpp.runs.training import train
 from hardpp.tasks import catalogue
-from hardpp.tasks.calibration import tempering
-from hardpp.tasks.certainty import MASS
+from hardpp.tasks.answers.calibration import tempering
+from hardpp.tasks.answers.certainty import MASS
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment import data as speech_data

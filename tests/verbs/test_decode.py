@@ -6,8 +6,8 @@ import pytest
 from corpora import fail, hardpp, succeed, train_command, write_corpus
 
 from hardpp.runs.folder import open_run
-from hardpp.tasks.decoded import Hypothesis
-from hardpp.tasks.decoding_run import DecodingRun
+from hardpp.tasks.answers.decoded import Hypothesis
+from hardpp.tasks.answers.decoding import DecodingRun
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
 from hardpp.tasks.alignment.data import batches
+from hardpp.tasks.answers.decoded import Hypothesis
 from hardpp.tasks.attention import exact_and_gap, weights_of_items
-from hardpp.tasks.decoded import Hypothesis
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import OpenedRun

@@ -20,9 +20,9 @@ from hardpp.decoding.links import Link
 from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError
 from hardpp.tasks.alignment.word_links import both_ways, symmetrised, word_links
-from hardpp.tasks.calibration.cross_fitting import CrossFit, cross_fit
-from hardpp.tasks.calibration.platt import Floats, Platt, fit, logits
-from hardpp.tasks.calibration.reliability import Curve, of_probabilities
+from hardpp.tasks.answers.calibration.cross_fitting import CrossFit, cross_fit
+from hardpp.tasks.answers.calibration.platt import Floats, Platt, fit, logits
+from hardpp.tasks.answers.calibration.reliability import Curve, of_probabilities
 from hardpp.tasks.opened_run import OpenedRun
 
 

@@ -20,14 +20,14 @@ from hardpp.tasks.alignment.evaluation import decode, evaluate, hypotheses, posi
 from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.alignment.word_links import compare_links
+from hardpp.tasks.answers.calibration.reliability import BINS, Curve
+from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
+from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
-from hardpp.tasks.calibration.reliability import BINS, Curve
-from hardpp.tasks.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
-from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 

@@ -10,7 +10,7 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.data.vocabulary import BOUNDARY, UNKNOWN
 from hardpp.decoding.ancestral import draw_outputs
 from hardpp.tasks.alignment.data import batches
-from hardpp.tasks.calibration.simulation_based import Simulated
+from hardpp.tasks.answers.calibration.simulation_based import Simulated
 from hardpp.tasks.opened_run import OpenedRun
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from hardpp import sites
+from hardpp.tasks.answers.decoded import Hypothesis
 from hardpp.tasks.attention import (
     attention,
     attention_weights,
@@ -19,7 +20,6 @@ from hardpp.tasks.attention import (
     weights_of_items,
 )
 from hardpp.tasks.caption.data import CaptionItems, batches, region_boxes
-from hardpp.tasks.decoded import Hypothesis
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.opened_run import OpenedRun

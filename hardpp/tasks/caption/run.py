@@ -10,6 +10,7 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
+from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import drawn_batches, mean_entropies
 from hardpp.tasks.caption.data import (
     BATCH,
@@ -24,7 +25,6 @@ from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
-from hardpp.tasks.pictures import Figures
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.types import SequenceBatch
 

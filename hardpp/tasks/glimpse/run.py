@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from hardpp.diagnostics.seeds import seeded, stream
-from hardpp.tasks.calibration.simulation_based import Simulated, dreamt
+from hardpp.tasks.answers.calibration.simulation_based import Simulated, dreamt
+from hardpp.tasks.answers.sampling import PICKED
 from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, evaluate, label_log_probs
 from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree
-from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
 
 

@@ -14,6 +14,8 @@ import torch
 from hardpp.data.images.recorded_glimpses import still
 from hardpp.design.expected_information import entropy
 from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.tasks.answers.pictures import Figures
+from hardpp.tasks.answers.sampling import PICKED
 from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
@@ -21,8 +23,6 @@ from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.evaluation import AT_ONCE, evaluate, label_log_probs
 from hardpp.tasks.masked_image.looking import Gaze, Gazes, MaskedImageDecoding, shown_by
 from hardpp.tasks.opened_run import DataTree
-from hardpp.tasks.pictures import Figures
-from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
 
 

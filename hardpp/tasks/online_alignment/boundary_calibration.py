@@ -15,9 +15,9 @@ from torch import Tensor
 from hardpp.data.speech.utterances import Utterance
 from hardpp.diagnostics.emissions import Boundary
 from hardpp.errors import DataError
-from hardpp.tasks.calibration.cross_fitting import CrossFit, cross_fit
-from hardpp.tasks.calibration.reliability import Curve, of_intervals
-from hardpp.tasks.calibration.tempering import Floats, Known, Tempering, central, fit, spread
+from hardpp.tasks.answers.calibration.cross_fitting import CrossFit, cross_fit
+from hardpp.tasks.answers.calibration.reliability import Curve, of_intervals
+from hardpp.tasks.answers.calibration.tempering import Floats, Known, Tempering, central, fit, spread
 from hardpp.tasks.online_alignment.emission_times import TokenTimes, first_start, item_frames, plain_times
 from hardpp.tasks.opened_run import OpenedRun
 

@@ -19,8 +19,8 @@ from hardpp.diagnostics.emissions import Boundary, draw_emissions, exact_emissio
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
+from hardpp.tasks.answers.certainty import MASS
 from hardpp.tasks.attention import apart, datum_stream
-from hardpp.tasks.certainty import MASS
 from hardpp.tasks.online_alignment.data import batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch

@@ -24,8 +24,8 @@ from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE
+from hardpp.tasks.answers.decoded import Hypothesis, ranked
 from hardpp.tasks.attention import total_bound
-from hardpp.tasks.decoded import Hypothesis, ranked
 from hardpp.tasks.metrics.boundary_error import boundary_errors, coverage
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.data import batches

@@ -15,8 +15,10 @@ from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.diagnostics.seeds import seeded_steps
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.answers.calibration.reliability import Curve
+from hardpp.tasks.answers.pictures import Figures
+from hardpp.tasks.answers.sampling import AVERAGED
 from hardpp.tasks.attention import datum_stream, mean_entropies
-from hardpp.tasks.calibration.reliability import Curve
 from hardpp.tasks.family import has_own_parameters
 from hardpp.tasks.file_names import file_names, file_paths
 from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
@@ -27,8 +29,6 @@ from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import frames_of_items, token_frames, view_name
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
-from hardpp.tasks.pictures import Figures
-from hardpp.tasks.sampling import AVERAGED
 from hardpp.types import SequenceBatch
 
 T = TypeVar("T")

@@ -11,15 +11,15 @@ from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
 from hardpp.errors import DataError
+from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated, dreamt
+from hardpp.tasks.answers.class_hypotheses import likeliest
+from hardpp.tasks.answers.decoded import in_turn
+from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
-from hardpp.tasks.calibration.simulation_based import Choices, Simulated, dreamt
-from hardpp.tasks.class_hypotheses import likeliest
-from hardpp.tasks.decoded import in_turn
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
-from hardpp.tasks.pictures import Figures
 from hardpp.tasks.question_answering.data import (
     QuestionDescription,
     QuestionItems,

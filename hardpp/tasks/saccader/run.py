@@ -12,12 +12,12 @@ from torch import Tensor
 
 from hardpp.decoding.saccades import centres
 from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.tasks.answers.sampling import PICKED
 from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import DataTree
 from hardpp.tasks.saccader.evaluation import AT_ONCE, evaluate, predictions
 from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look, shown_by
-from hardpp.tasks.sampling import PICKED
 from hardpp.types import ImageBatch
 
 

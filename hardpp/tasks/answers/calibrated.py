@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 import torch
 
 from hardpp.errors import UsageError, mended
+from hardpp.tasks.answers.calibration.reliability import BINS, Curve
+from hardpp.tasks.answers.posterior import VIEWS, PosteriorRun
+from hardpp.tasks.answers.sampling import SamplingOptions
 from hardpp.tasks.arguments import check_number, check_word
-from hardpp.tasks.calibration.reliability import BINS, Curve
 from hardpp.tasks.family import Programs
-from hardpp.tasks.posterior_run import VIEWS, PosteriorRun
-from hardpp.tasks.sampling import SamplingOptions
 
 if TYPE_CHECKING:  # scipy is slow to import, and most verbs never need it
-    from hardpp.tasks.calibration.simulation_based import Calibration, Choices, Simulated
+    from hardpp.tasks.answers.calibration.simulation_based import Calibration, Choices, Simulated
 
 
 class CalibratedRun(PosteriorRun):
@@ -32,10 +32,11 @@ class CalibratedRun(PosteriorRun):
     def calibrate(self, items: Any = None, *, draws: int = 99, seed: int = 0) -> "Calibration":
         """How far posteriors can be trusted, on outputs that the model draws for the items' sources.
 
-        Of each datum so many draws are made; `hardpp.tasks.calibration.simulation_based` says what is found.
+        Of each datum so many draws are made; `hardpp.tasks.answers.calibration.simulation_based` says what is
+        found.
         """
         from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
-        from hardpp.tasks.calibration.simulation_based import Judged, calibrate, gap
+        from hardpp.tasks.answers.calibration.simulation_based import Judged, calibrate, gap
 
         check_number("draws", draws, 9)
         check_number("seed", seed, 0)
@@ -68,7 +69,7 @@ class CalibratedRun(PosteriorRun):
 
         Returns:
             A dict for each kind, raw and calibrated: `what`, `ece`, `count`, and `rows` of `bin`,
-            `predicted`, `observed`, `error` and `count` (`hardpp.tasks.calibration.reliability`).
+            `predicted`, `observed`, `error` and `count` (`hardpp.tasks.answers.calibration.reliability`).
 
         Raises:
             UsageError: alignments of this family cannot be held against known ones.

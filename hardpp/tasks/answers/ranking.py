@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from hardpp.tasks.decoded import Decoded
+from hardpp.tasks.answers.decoded import Decoded
 
 CONSIDERED = 100  # items
 

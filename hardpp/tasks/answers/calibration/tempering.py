@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.tasks.calibration.cross_fitting import FOLDS, folds_of
+from hardpp.tasks.answers.calibration.cross_fitting import FOLDS, folds_of
 
 Floats = NDArray[np.floating[Any]]
 

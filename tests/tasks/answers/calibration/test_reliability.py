@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hardpp.tasks.calibration.reliability import of_intervals, of_probabilities
+from hardpp.tasks.answers.calibration.reliability import of_intervals, of_probabilities
 
 
 def test_a_curve_by_hand() -> None:

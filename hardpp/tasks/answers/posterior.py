@@ -1,6 +1,7 @@
 """What can be asked of a trained run about its latents: draws and marginals, and alignments made of them.
 
-These are methods of an opened run (`hardpp.tasks.opened_run`). Draws are as `hardpp.tasks.sampling` says.
+These are methods of an opened run (`hardpp.tasks.opened_run`). Draws are as `hardpp.tasks.answers.sampling`
+says.
 """
 
 from abc import ABC, abstractmethod
@@ -9,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hardpp.errors import UsageError, mended
+from hardpp.tasks.answers.certainty import Certainty, certainty_in
+from hardpp.tasks.answers.sampling import DEFAULT, Sampling, SamplingOptions
 from hardpp.tasks.arguments import check_number, check_word
-from hardpp.tasks.certainty import Certainty, certainty_in
 from hardpp.tasks.family import Family
-from hardpp.tasks.sampling import DEFAULT, Sampling, SamplingOptions
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from xarray import DataTree
@@ -31,7 +32,7 @@ class PosteriorRun(ABC):
 
     @property
     def approximation(self) -> str | None:
-        """What `align` and `plot` have for the posterior (`hardpp.tasks.sampling`); None: the exact one."""
+        """What `align` and `plot` have for the posterior (see `Sampling`); None: the exact one."""
         return None
 
     @mended()
@@ -107,7 +108,7 @@ class PosteriorRun(ABC):
         """The run as it says what is uncertain, in one of its forms of alignments.
 
         Raises:
-            UsageError: as `hardpp.tasks.certainty.certainty_in`.
+            UsageError: as `hardpp.tasks.answers.certainty.certainty_in`.
         """
         run: Any = self
         certainty = certainty_in(self.family.alignment_forms, form, mass, calibrated)

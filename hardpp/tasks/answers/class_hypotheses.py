@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from hardpp.tasks.decoded import Hypothesis, ranked
+from hardpp.tasks.answers.decoded import Hypothesis, ranked
 
 
 def likeliest(

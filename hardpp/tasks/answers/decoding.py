@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from hardpp.config import RunConfig
 from hardpp.errors import DataError, UsageError, mended
+from hardpp.tasks.answers.decoded import BLANK, Decoded, Unseen
 from hardpp.tasks.arguments import are_texts, check_number, check_options, check_word
-from hardpp.tasks.decoded import BLANK, Decoded, Unseen
 from hardpp.tasks.family import Family
 
 OnUnknown = Literal["warn", "stop"]  # what happens to an item with symbols that training never saw

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hardpp.tasks.calibration.tempering import Known, central, fit, spread, tempered_quantiles
+from hardpp.tasks.answers.calibration.tempering import Known, central, fit, spread, tempered_quantiles
 
 FRAME = 0.03
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hardpp.tasks.calibration.cross_fitting import FOLDS, cross_fit
-from hardpp.tasks.calibration.platt import FEWEST, fit, logits
-from hardpp.tasks.calibration.reliability import of_probabilities
+from hardpp.tasks.answers.calibration.cross_fitting import FOLDS, cross_fit
+from hardpp.tasks.answers.calibration.platt import FEWEST, fit, logits
+from hardpp.tasks.answers.calibration.reliability import of_probabilities
 
 
 def test_it_finds_the_map_that_made_the_outcomes() -> None:

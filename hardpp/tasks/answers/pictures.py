@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hardpp.errors import UsageError, mended
+from hardpp.tasks.answers.plots import Plots
+from hardpp.tasks.answers.posterior import PosteriorRun
+from hardpp.tasks.answers.ranking import RankedRun
+from hardpp.tasks.answers.sampling import SamplingOptions
 from hardpp.tasks.arguments import check_number, check_word, named_items
-from hardpp.tasks.plots import Plots
-from hardpp.tasks.posterior_run import PosteriorRun
-from hardpp.tasks.ranking import RankedRun
-from hardpp.tasks.sampling import SamplingOptions
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class PicturedRun(RankedRun, PosteriorRun):
             items: what `select` gave.
             count: how many are drawn where none are named.
             order: which: those that the run is least certain of, by its `uncertainty`, among the first
-                `hardpp.tasks.ranking.CONSIDERED`; or the "first".
+                `hardpp.tasks.answers.ranking.CONSIDERED`; or the "first".
             sampling: that of `align`.
         """
         if names and items is None and not isinstance(names[0], str):
