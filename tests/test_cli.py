@@ -54,7 +54,7 @@ OPTIONS = {
         *(*READ, "--out", "--count", "--order", "--source", "--kind", "--completion", "--format", "--force"),
     ],
     "report": ["--out", "--count", "--data", "--part", "--limit", "--device", "--trust", "--force"],
-    "calibrate": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
+    "calibrate": [*READ, "--draws", "--refine-steps", "--seed", "--out", "--force", "--by", "--format"],
     "design": [
         *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
         *("--database", "--deviation", "--effective", "--budget", "--exhaustive", "--seed"),

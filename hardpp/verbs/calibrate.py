@@ -6,18 +6,29 @@ from typing import Any
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.options import PATH, read_options, style_option
+from hardpp.verbs.options import PATH, choice_option, read_options, style_option
 from hardpp.verbs.tables import table
 
 
 @click.command()
 @read_options
 @click.option("--draws", type=click.IntRange(9), default=99, show_default=True, help="Of each posterior.")
+@click.option(
+    "--refine-steps",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Also judge the guide refined by so many steps for each datum: what that is better by is the "
+    "amortisation gap.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn.")
 @click.option("--out", type=PATH, help="Picture [RUN/plots/calibration.png].")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
+@choice_option("--by", words=["simulation", "known"], help="Judged by what, see above.")
 @style_option("table", "json", "csv")
-def calibrate(run: Any, items: Any, out: Path | None, force: bool, style: str, **options: Any) -> None:
+def calibrate(
+    run: Any, items: Any, out: Path | None, force: bool, by: str, style: str, **options: Any
+) -> None:
     """Judge posteriors on outputs that the model itself draws, whose true latents are known.
 
     \b
@@ -29,7 +40,13 @@ def calibrate(run: Any, items: Any, out: Path | None, force: bool, style: str, *
 
     The exact posterior is judged where there is one: it is right for the model, whatever the model is worth,
     and its p-values are even between 0 and 1. More data (--part train, --limit 1000) see smaller faults.
+
+    --by known: judge links of words, or times of tokens, against known ones: of what is called so probable,
+    how much is true, raw and calibrated (`hardpp align --calibrated`); ece is the mean difference.
     """
+    if by == "known":
+        _known(run, items, style)
+        return
     from hardpp.diagnostics.calibration_plot import calibration_figure
     from hardpp.verbs.output import check_figure, write_figure
 
@@ -41,3 +58,12 @@ def calibrate(run: Any, items: Any, out: Path | None, force: bool, style: str, *
     write_figure(calibration_figure(found.curves, title=title), path, force=force)
     click.echo(table(found.rows, style))
     report(str(path))
+
+
+def _known(run: Any, items: Any, style: str) -> None:
+    rows = [
+        {"what": curve["what"], **row, "ece": curve["ece"]}
+        for curve in run.reliability(items)
+        for row in curve["rows"]
+    ]
+    click.echo(table(rows, style))

@@ -79,6 +79,15 @@ def test_a_run_judges_its_posteriors(run: OpenedRun) -> None:
     assert again == exact
 
 
+def test_a_refined_guide_is_the_exact_posterior(run: OpenedRun) -> None:
+    exact, guide, refined = run.calibrate(run.select(part="all"), draws=19, refine_steps=1).rows
+    assert guide["kl"] > 0.01
+    assert refined["kl"] == pytest.approx(0, abs=1e-4)
+    error = (0.89 * 0.11 / refined["data"] / 4) ** 0.5
+    assert refined["89% sets"] == pytest.approx(0.89, abs=4 * error)
+    assert exact["kl"] is None
+
+
 def test_a_chain_is_refused(run: OpenedRun) -> None:
     network = run.config.network | {"alignment": "chain"}
     chained = replace(run, config=run.config.model_copy(update={"network": network}))

@@ -6,6 +6,7 @@ the run's data whenever it is asked for.
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -19,7 +20,7 @@ from hardpp.tasks.arguments import check_number, check_word
 from hardpp.tasks.family import Programs
 
 if TYPE_CHECKING:  # scipy is slow to import, and most verbs never need it
-    from hardpp.tasks.answers.calibration.simulation_based import Calibration, Choices, Simulated
+    from hardpp.tasks.answers.calibration.simulation_based import Calibration, Choices, Judged, Simulated
 
 
 class CalibratedRun(PosteriorRun):
@@ -29,24 +30,51 @@ class CalibratedRun(PosteriorRun):
     device: torch.device
 
     @mended()
-    def calibrate(self, items: Any = None, *, draws: int = 99, seed: int = 0) -> "Calibration":
+    def calibrate(
+        self, items: Any = None, *, draws: int = 99, refine_steps: int = 0, seed: int = 0
+    ) -> "Calibration":
         """How far posteriors can be trusted, on outputs that the model draws for the items' sources.
 
-        Of each datum so many draws are made; `hardpp.tasks.answers.calibration.simulation_based` says what is
-        found.
+        Judged are the guide, the exact posterior where there is one, and with `refine_steps` also the guide
+        refined for each datum by so many steps (`hardpp.tasks.refinement`): what its `kl` is smaller by is
+        the amortisation gap. Of each datum so many draws are made;
+        `hardpp.tasks.answers.calibration.simulation_based` says what is found.
+
+        Raises:
+            UsageError: the model draws no data of its own, or a guide cannot be refined.
         """
-        from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
-        from hardpp.tasks.answers.calibration.simulation_based import Judged, calibrate, gap
+        from hardpp.diagnostics.simulated_posterior import exact_draws
+        from hardpp.tasks.answers.calibration.simulation_based import Judged, calibrate
+        from hardpp.tasks.refinement import refined
 
         check_number("draws", draws, 9)
+        check_number("refine_steps", refine_steps, 0)
         check_number("seed", seed, 0)
-        judged = {"guide": Judged(guide_draws, partial(self._choices, "guide"))}
-        if "marginal" not in self.family.lacks(self.network):
-            exact = Judged(exact_draws, partial(self._choices, "posterior"))
-            guide = judged["guide"]._replace(kl=partial(gap, self.programs))
-            judged = {"exact": exact, "guide": guide}
+        lacks = self.family.lacks(self.network)
+        exact = "marginal" not in lacks
+        judged = {"exact": Judged(exact_draws, partial(self._choices, "posterior"))} if exact else {}
+        judged["guide"] = self._judged_guide(exact=exact)
+        if refine_steps:
+            if not exact or "enumerable" in lacks:
+                what = f"latents of model {self.family.name} are not summed out, so no guide can be refined"
+                raise UsageError(what, "leave --refine-steps out")
+            model, guide = self.programs
+            run: Any = self  # a dataclass, as all opened runs are
+            better: CalibratedRun = replace(
+                run, programs=Programs(model, refined(guide, model, refine_steps))
+            )
+            judged["refined"] = better._judged_guide(exact=True)
         simulated = self._simulate(self._items(items))
         return calibrate(self.programs, simulated, judged, draws=draws, seed=seed, device=self.device)
+
+    def _judged_guide(self, *, exact: bool) -> "Judged":
+        from hardpp.diagnostics.simulated_posterior import guide_draws
+        from hardpp.tasks.answers.calibration.simulation_based import Judged, gap
+
+        def draw(model: Any, guide: Any, batch: Any, draws: int) -> Any:
+            return guide_draws(model, self.programs.guide, batch, draws)
+
+        return Judged(draw, partial(self._choices, "guide"), partial(gap, self.programs) if exact else None)
 
     @mended()
     def reliability(
