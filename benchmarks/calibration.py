@@ -3,10 +3,11 @@
     python benchmarks/calibration.py RUN                   # a run of model alignment, such as the README's
     python benchmarks/calibration.py RUN --data 300 --repeats 5
 
-On targets that the run's model draws for words of its training part: how often, of the repeats, the smaller of the two
-p-values is below .025 (so right posteriors are rejected once in 20), for the exact posterior, the guide, the guide refined
-by one step, and for exact posteriors that were spoilt: tempered by .7, one position further, and of another word. Then
-the shares of true positions that credible sets hold, of all targets of all repeats.
+On targets that the run's model draws for words of its training part: how often, of the repeats, the smaller
+of the two p-values is below .025 (so right posteriors are rejected once in 20), for the exact posterior, the
+guide, the guide refined by one step, and for exact posteriors that were spoilt: tempered by .7, one position
+further, and of another word. Then the shares of true positions that credible sets hold, of all targets of all
+repeats.
 """
 
 import argparse
@@ -100,7 +101,8 @@ def _mean(rows: list[dict[str, Any]], key: str) -> str:
     values = [row[key] for row in rows]
     if any(value is None for value in values):
         return ""
-    return f"{sum(v * row['data'] for v, row in zip(values, rows, strict=True)) / sum(row['data'] for row in rows):.4f}"
+    data = [row["data"] for row in rows]
+    return f"{sum(value * count for value, count in zip(values, data, strict=True)) / sum(data):.4f}"
 
 
 if __name__ == "__main__":
