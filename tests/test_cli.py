@@ -21,6 +21,7 @@ from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device", "--trust"]
+DRAWN = ["--draws", "--seed"]
 DECODING = [  # made from the schemas of the families
     *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),
     *("--glimpses", "--policy", "--draw", "--occlude"),
@@ -45,9 +46,11 @@ OPTIONS = {
     ],
     "evaluate": [*READ, *DECODING, "--format"],
     "decode": [*READ, "--input", *DECODING, "--format", "--out", "--force"],
-    "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
-    "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
-    "plot": [*READ, "--out", "--count", "--source", "--kind", "--completion", "--format", "--force"],
+    "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", *DRAWN, "--force"],
+    "posterior": [*READ, "--out", *DRAWN, "--exact", "--force"],
+    "plot": [
+        *(*READ, "--out", "--count", "--source", "--kind", "--completion", "--format", *DRAWN, "--force"),
+    ],
     "design": [
         *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
         *("--database", "--deviation", "--effective", "--budget", "--exhaustive", "--seed"),
@@ -141,7 +144,7 @@ def test_help_lists_every_option_and_teaches(verb: str) -> None:
         "train": ("TAB", "runs/MODEL", "preset, --config, --set", "blanks"),
         "evaluate": ("nats a symbol", "K-max", "nearest reference", "1 is greedy"),
         "posterior": ("arviz.from_netcdf", "sel(sentence="),
-        "align": ("pharaoh", "from 0", "exact posterior"),
+        "align": ("pharaoh", "from 0", "importance weights"),
         "decode": ("--input -", "one a line", "and a TAB"),
     }.get(verb, ()):
         assert teaching in " ".join(text.split())
