@@ -21,6 +21,7 @@ from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
 READ = ["--data", "--part", "--limit", "--device", "--trust"]
+DRAWN = ["--draws", "--seed"]
 DECODING = [  # made from the schemas of the families
     *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),
     *("--glimpses", "--policy", "--draw", "--occlude"),
@@ -48,13 +49,25 @@ OPTIONS = {
     "decode": [
         *(*READ, "--input", "--nbest", "--scores", "--unknown", *DECODING, "--format", "--out", "--force"),
     ],
-    "align": [*READ, "--format", "--of", "--both-ways", "--symmetrise", "--out", "--force"],
-    "posterior": [*READ, "--out", "--draws", "--exact", "--seed", "--force"],
+    "align": [
+        *READ,
+        "--format",
+        "--of",
+        "--both-ways",
+        "--symmetrise",
+        "--mass",
+        "--calibrated",
+        "--out",
+        *DRAWN,
+        "--force",
+    ],
+    "posterior": [*READ, "--out", *DRAWN, "--exact", "--force"],
     "plot": [
-        *(*READ, "--out", "--count", "--order", "--source", "--kind", "--completion", "--format", "--force"),
+        *(*READ, "--out", "--count", "--order", "--source", "--kind", "--completion", "--format"),
+        *(*DRAWN, "--force"),
     ],
     "report": ["--out", "--count", "--data", "--part", "--limit", "--device", "--trust", "--force"],
-    "calibrate": [*READ, "--draws", "--refine-steps", "--seed", "--out", "--force", "--by", "--format"],
+    "calibrate": [*READ, *DRAWN, "--refine-steps", "--out", "--force", "--by", "--format"],
     "design": [
         *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
         *("--database", "--deviation", "--effective", "--budget", "--exhaustive", "--seed"),
@@ -156,7 +169,7 @@ def test_help_lists_every_option_and_teaches(verb: str, run: Path) -> None:
         "train": ("TAB", "runs/MODEL", "preset, --config, --set", "blanks"),
         "evaluate": ("nats a symbol", "K-max", "nearest reference", "1 is greedy"),
         "posterior": ("arviz.from_netcdf", "sel(sentence="),
-        "align": ("pharaoh", "from 0", "exact posterior"),
+        "align": ("pharaoh", "from 0", "importance weights"),
         "decode": ("--input -", "one a line", "and a TAB"),
     }.get(verb, ()):
         assert teaching in " ".join(text.split())

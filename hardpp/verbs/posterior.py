@@ -56,15 +56,10 @@ def posterior(
         raise click.UsageError("of several runs: give --out FILE")
     judged = out is None and runs[0].is_file()
     path = out or runs[0] / "posterior.nc"
+    read = [read_posterior(which).tree if which.is_file() else opened(which) for which in runs]
     if not judged:
         check_writable(path, force=force)  # before the work, not after it
-    trees = []
-    for which in runs:
-        if which.is_file():
-            trees.append(read_posterior(which).tree)
-        else:
-            run, items = opened(which)
-            trees.append(run.posterior(items, **options))
+    trees = [each[0].posterior(each[1], **options) if isinstance(each, tuple) else each for each in read]
     tree = join_chains(trees, runs)
     if judged:
         click.echo(trust_summary(tree))
