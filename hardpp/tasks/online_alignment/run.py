@@ -14,6 +14,7 @@ from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.diagnostics.emissions import Boundary
+from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.arguments import named_items
 from hardpp.tasks.attention import datum_stream
@@ -81,9 +82,11 @@ class OnlineAlignmentRun(OpenedRun):
         return evaluate(self, items, options)
 
     def _decode(self, items: Sequence[Utterance], options: OnlineDecoding) -> list[Decoded]:
+        with seeded(options.seed, self.device):
+            transcripts = recognise(self, items, options)
         return [
             Decoded(utterance.name, " ".join(transcript.tokens))
-            for utterance, transcript in zip(items, recognise(self, items, options), strict=True)
+            for utterance, transcript in zip(items, transcripts, strict=True)
         ]
 
     def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> DataTree:
