@@ -314,6 +314,14 @@ def test_reliability_of_times_wants_known_times(
         runs["ctc"].reliability([one._replace(segments=()) for one in test_items])
 
 
+def test_sampled_tokens_have_a_seed(runs: dict[str, OpenedRun], test_items: list[Utterance]) -> None:
+    said = []
+    for seed in (0, 0, 1):
+        torch.rand(len(said))
+        said.append(runs["online"].decode(test_items, sample=True, seed=seed))
+    assert said[0] == said[1] != said[2]
+
+
 def test_align_and_posterior_speak_of_the_same_draws(
     runs: dict[str, OpenedRun], test_items: list[Utterance]
 ) -> None:

@@ -104,21 +104,22 @@ class OnlineAlignmentRun(OpenedRun):
         return evaluate(self, items, options)
 
     def _decode(self, items: Sequence[Utterance], options: OnlineDecoding) -> Iterator[Decoded]:
-        for utterance, transcript in self._each(items, partial(recognise, self, options=options)):
+        say = partial(recognise, self, options=options)
+        for utterance, transcript in self._each(items, say, options.seed):
             yield Decoded(utterance.name, " ".join(transcript.tokens))
 
     def _nbest(self, items: Sequence[Utterance], options: OnlineDecoding, nbest: int) -> Iterator[Decoded]:
         say = partial(hypotheses, self, options=options, nbest=nbest)
-        for utterance, found in self._each(items, say):
+        for utterance, found in self._each(items, say, options.seed):
             yield Decoded(utterance.name, found[0].text, found)
 
     # Every utterance with what is said of it; so many at once that what is printed comes soon.
     def _each(
-        self, items: Sequence[Utterance], say: Callable[[Sequence[Utterance]], Sequence[T]]
+        self, items: Sequence[Utterance], say: Callable[[Sequence[Utterance]], Sequence[T]], seed: int
     ) -> Iterator[tuple[Utterance, T]]:
         some = (items[start : start + BATCH] for start in range(0, len(items) or 1, BATCH))
         said = (zip(part, say(part), strict=True) for part in some)
-        for pairs in seeded_steps(said, self.config.seed, self.device):
+        for pairs in seeded_steps(said, seed, self.device):
             yield from pairs
 
     def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> DataTree:
