@@ -32,6 +32,7 @@ from hardpp.errors import UsageError
 from hardpp.guides.changed_prior import with_logits
 from hardpp.nn.modes import evaluating
 
+FLOOR = -60.0  # nats of a possible value at least, else its gradient is zero in float32 for good
 # A model, a guide and what both take -> the sum of the bounds of all data in nats, with its gradient.
 Bound = Callable[..., Tensor]
 
@@ -79,6 +80,7 @@ class Refined(PyroModule):
                 if site["type"] == "sample" and not site["is_observed"] and not site_is_subsample(site)
             }
         for _ in range(self.number):
+            logits = {name: _raised(each) for name, each in logits.items()}
             with torch.enable_grad():
                 leaves = {name: each.detach().requires_grad_() for name, each in logits.items()}
                 total = self.bound(self.model, _At(self.guide, leaves), *args, **kwargs)
@@ -88,6 +90,11 @@ class Refined(PyroModule):
                 for name, gradient in zip(leaves, gradients, strict=True)
             }
         return logits
+
+
+def _raised(logits: Tensor) -> Tensor:
+    possible = logits > -torch.inf
+    return logits.clamp_min(FLOOR).masked_fill(~possible, -torch.inf).log_softmax(-1)
 
 
 def _improved(logits: Tensor, gradient: Tensor, rate: float) -> Tensor:

@@ -328,6 +328,18 @@ def test_refinement_raises_the_bound_at_every_step_up_to_log_p() -> None:
     torch.testing.assert_close(bound(1, 1.0), exact, rtol=0, atol=1e-6)
 
 
+def test_a_guide_that_is_sure_of_what_is_wrong_is_refined_too() -> None:
+    model = cases.latent_alignment(dtype=torch.float32)
+    sure = cases.sharpen(cases.stepwise_alignment(model, seed=4).float(), 60.0, but=model)
+    with pyro.validation_enabled(False):
+        exact = ExactMarginal(tolerance=0.0).estimate(model, sure, RAGGED).bound
+        before = EnumeratedELBO().estimate(model, sure, RAGGED).bound
+        after = EnumeratedELBO().estimate(model, refined(sure, model, 2), RAGGED).bound
+    assert poutine.trace(sure).get_trace(RAGGED).nodes[sites.ALIGNMENT]["fn"].logits[0, 0].min() < -100
+    assert (before < exact - 1).all()
+    torch.testing.assert_close(after, exact, rtol=0, atol=1e-3)
+
+
 def test_a_refined_guide_is_differentiated_at_its_refined_probabilities() -> None:
     """So the mean of its score is zero, whichever steps were made."""
     model, guide = programs("refined")
