@@ -335,7 +335,7 @@ def test_align_and_posterior_speak_of_the_same_draws(
         n = len(one.tokens)
         frames = torch.from_numpy(tree["attention/marginal"].values[place, :n, : one.length])
         medians = (quantiles(frames)[0] + 1) * run.description.frame_seconds
-        assert [line.split("\t")[2] for line in mine] == [f"{float(time):.3f}" for time in medians]
+        assert [line.split("\t")[5] for line in mine] == [f"{float(time):.3f}" for time in medians]
     assert run.align(test_items, draws=20, seed=4) != run.align(test_items, **asked)
     words = ["align", run.path, "--draws", "20", "--seed", "3"]
     assert succeed(*words).splitlines()[1:] == lines
@@ -375,7 +375,7 @@ def test_pictures(runs: dict[str, OpenedRun], test_items: list[Utterance], tmp_p
         titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
         sound = "log-mel spectrogram"
         if name == "online":
-            drawn = ["guide, 32 draws", "posterior, 32 weighted draws of the guide"]
+            drawn = ["guide, 100 draws", "posterior, 100 weighted draws of the guide"]
         else:
             drawn = ["exact posterior"]
         assert titles == [sound, *drawn]
