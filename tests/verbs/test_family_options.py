@@ -83,5 +83,5 @@ def test_a_family_that_is_added_is_in_the_help_of_unchanged_verbs(
     assert "caption, toy" in " ".join(succeed("train", "--help").split())
     text = succeed("align", "--help")
     assert section(text, "Forms (toy)") == "boxestheboxofeverytoy"
-    assert "ctm|boxes]" in text
+    assert "ctm-intervals|boxes]" in text
     assert "Data (toy)" not in text

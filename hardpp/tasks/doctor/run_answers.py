@@ -20,7 +20,7 @@ def _protocol(on: ToyPrograms) -> Iterator[str]:
     wanted = on.family.protocol
     if wanted is None:
         raise Skip("the family declares no protocol")
-    model = subject_of(on).model
+    model = subject_of(on).run.programs.model
     for name in members(wanted):
         if not hasattr(model, name):
             yield (

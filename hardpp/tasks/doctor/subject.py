@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hardpp.config import RunConfig, merge
 from hardpp.errors import UsageError
+from hardpp.inference.weights.joined_plates import joined
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.doctor.recorded import Recorded, recorded
@@ -65,7 +66,9 @@ class Subject:
 
     @property
     def model(self) -> nn.Module:
-        return self.run.programs.model
+        """The model as its guide wants it to be run."""
+        joint: nn.Module = joined(self.run.programs.model, self.guide)
+        return joint
 
     @property
     def guide(self) -> nn.Module:

@@ -73,7 +73,7 @@ class Mute(AlignmentRun):
     def _evaluate(self, items: Any, options: Any) -> dict[str, Any]:
         raise KeyError("links")
 
-    def _plot(self, items: Any, count: int, names: Any) -> Any:
+    def _plot(self, items: Any, indices: Any) -> Any:
         raise UsageError("these models have no pictures")
 
 
