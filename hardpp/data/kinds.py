@@ -21,6 +21,7 @@ KINDS = {
 }
 _SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3")
 _MOST = 300  # files that are looked at
+_MOST_BYTES = 10_000  # of a first line
 _PARTS = ("train", "dev", "valid", "val", "test")
 _NOT = {"csv", "tsv", "txt", "npz", "png", "jpg", "gif", "bmp", "wav", "xml", "zip", "gz"}  # languages
 
@@ -34,9 +35,12 @@ def kinds_of(path: Path) -> list[str]:
     return [kind for kind in KINDS if kind in found]
 
 
-def is_comma_separated(path: Path) -> bool:
-    """Is this a file of values with commas between them, by its name?"""
-    return path.is_file() and path.suffix.lower() == ".csv"
+def field_separator(path: Path) -> str:
+    """What is between the fields of a file that is called .csv, "commas" or "TABs"; blank of other files."""
+    if not (path.is_file() and path.suffix.lower() == ".csv"):
+        return ""
+    with path.open("rb") as file:
+        return "TABs" if b"\t" in file.readline(_MOST_BYTES) else "commas"
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from hardpp.config import RunConfig, unknown
-from hardpp.data.kinds import KINDS, is_comma_separated, kinds_of
+from hardpp.data.kinds import KINDS, field_separator, kinds_of
 from hardpp.errors import HardppError, UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
@@ -186,9 +186,13 @@ def data_problem(model: Family, name: str) -> tuple[str, str]:
             return f"there is no file or folder {name!r}", ""
         return unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]), ""
     path, wanted = Path(name), " or ".join(KINDS[kind] for kind in model.reads)
-    if is_comma_separated(path) and wanted:
-        hint = f"if no field has a comma in it: tr , '\\t' < {name} > {path.with_suffix('.tsv')}"
-        what = f"{name} has commas between its fields, and model {model.name} reads {wanted}"
+    if wanted and (between := field_separator(path)):
+        tsv = path.with_suffix(".tsv")
+        hint = f"if no field has a comma in it: tr , '\\t' < {name} > {tsv}"
+        hint = f"mv {name} {tsv}" if between == "TABs" else hint
+        what = (
+            f"{name} is a .csv file with {between} between its fields, and model {model.name} reads {wanted}"
+        )
         return what, hint if "lists" in model.reads else ""
     kinds = kinds_of(path)
     if not kinds or not wanted or set(kinds) & set(model.reads):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data.kinds import KINDS, is_comma_separated, kinds_of
+from hardpp.data.kinds import KINDS, field_separator, kinds_of
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_files_are_told_by_names(tmp_path: Path) -> None:
     found = {}
     for name in ("a.tsv", "a.wav", "a.png", "a.txt", "a.csv"):
         (tmp_path / name).write_text("")
-        found[name] = kinds_of(tmp_path / name), is_comma_separated(tmp_path / name)
+        found[name] = kinds_of(tmp_path / name), field_separator(tmp_path / name)
     assert list(found.values()) == [
-        (["lists"], False),
-        (["speech"], False),
-        (["images"], False),
-        ([], False),
-        ([], True),
+        (["lists"], ""),
+        (["speech"], ""),
+        (["images"], ""),
+        ([], ""),
+        ([], "commas"),
     ]

@@ -67,8 +67,12 @@ def test_data_of_another_kind_are_refused_with_who_reads_them(
     assert "--model alignment and online-alignment" in message
     (tmp_path / "words.csv").write_text("a,A\n")
     message = fail(2, "train", "--data", tmp_path / "words.csv")
-    assert "has commas between its fields" in message
+    assert "is a .csv file with commas between its fields" in message
     assert f"> {tmp_path / 'words.tsv'}" in message
+    (tmp_path / "words.csv").write_text("a\tA\n")
+    message = fail(2, "train", "--data", tmp_path / "words.csv")
+    assert "with TABs between its fields" in message
+    assert f"mv {tmp_path / 'words.csv'} {tmp_path / 'words.tsv'}" in message
 
 
 def test_headings_and_few_lines(tmp_path: Path) -> None:
