@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pyro
 import pytest
 import torch
-from tiny_families import FAMILIES, available
+from tiny_families import available, tiny_settings
 
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError
@@ -52,7 +52,7 @@ class Tiny(NamedTuple):
 
 def settings(form: str, data: str) -> dict[str, Any]:
     model = MODELS.get(form, form)
-    tiny: dict[str, Any] = dict(FAMILIES[model].settings)
+    tiny = tiny_settings(model)
     network = {**tiny["network"], **FORMS[form].get("network", {}), "dropout": 0.0}
     return {**tiny, "network": network, "model": model, "data": {"name": data}, "device": "cpu"}
 

@@ -558,12 +558,12 @@ def test_only_modules_of_the_same_name_are_taken_over() -> None:
 @pytest.mark.parametrize("name", ["alignment", "caption"])
 def test_attention_begins_softly(name: str, tmp_path: Path) -> None:
     """Soft attention first, then every position weighed: `--then enum`."""
-    from tiny_families import TinyRun, available
+    from tiny_families import TinyRun, available, tiny_settings
 
     tiny = TinyRun(name, tmp_path / "data", tmp_path / "run")
     available(name).write(tiny.data)
     words = ["train", "--model", name, "--data", tiny.data, "--out", tiny.folder, "--device", "cpu"]
-    words += ["--objective", "soft", "--max-steps", "2", *settings(dict(tiny.tiny.settings))]
+    words += ["--objective", "soft", "--max-steps", "2", *settings(tiny_settings(name))]
     succeed(*words, "--then", "enum training.max_steps=3")
     trained = [(r["stage"], r["step"]) for r in metrics(tiny.folder) if r["split"] == "train"]
     assert trained == [("soft", 1), ("soft", 2), ("enum", 3), ("enum", 4), ("enum", 5)]

@@ -614,4 +614,4 @@ def test_the_family_names_what_it_offers() -> None:
     assert "glimpse" in succeed("models")
     assert "RAM" in succeed("guides", "--model", MODEL)
     assert GlimpseFamily.data_sets[0] == corpora.DEFAULT
-    assert "translated-mnist" in hardpp("train", "--help").stdout
+    assert "translated-mnist" in hardpp("train", "--model", MODEL, "--help").stdout

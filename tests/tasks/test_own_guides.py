@@ -160,7 +160,7 @@ def package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 **broken,
             },
             "hardpp.objectives": {"mine": "hardpp.inference.exact:ExactMarginal", **broken},
-            "hardpp.tasks": {"toy": "toy_family:ToyFamily", **broken},
+            "hardpp.tasks": {"looking": "hardpp.tasks.glimpse.family:GlimpseFamily", **broken},
             "hardpp.datasets": {"mywords": "words:words", "offline": "words:offline", "lost": "words:lost"},
         },
     )
@@ -197,7 +197,7 @@ def test_entry_points_are_names(package: Path) -> None:
     config = resolve([{"guide": "diagonal", "objective": "elbo", "data": {"name": "mywords"}}])
     assert (config.guide, config.data.name) == ("diagonal", str(package / "data"))
     assert resolve([{"objective": "mine", "data": {"name": "."}}]).guide == "prior"
-    assert catalogue.family("toy").name == "toy"
+    assert catalogue.family("looking").name == "glimpse"
     assert [family.name for family in catalogue.families()] == [*catalogue.FAMILIES, "toy"]
     assert "did you mean 'diagonal'?" in refusal("diagnal")
     assert "guide 'broken' of package plug 1.0 (mine:No) cannot be imported" in refusal("broken")

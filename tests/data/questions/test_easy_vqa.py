@@ -11,6 +11,8 @@ from hardpp.data.questions import easy_vqa
 from hardpp.data.questions.easy_vqa import Shapes
 from hardpp.errors import DataError
 
+FETCHED = cache_folder() / "easy-vqa-1.0"  # of the user, before the tests have a cache of their own
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -132,9 +134,9 @@ def test_one_training_image_is_too_few(folder: Path) -> None:
         easy_vqa.questions(folder)
 
 
-@pytest.mark.skipif(not (cache_folder() / "easy-vqa-1.0").is_dir(), reason="needs the data fetched")
+@pytest.mark.skipif(not FETCHED.is_dir(), reason="needs the data fetched")
 def test_the_published_data() -> None:
-    found = easy_vqa.questions(cache_folder() / "easy-vqa-1.0")
+    found = easy_vqa.questions(FETCHED)
     assert [len(part) for part in (found.train, found.dev, found.test)] == [34687, 3888, 9673]
     assert len({question.answers for question in found.train}) == 13
     texts: dict[str, set[str]] = {}

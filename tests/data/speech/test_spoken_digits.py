@@ -11,6 +11,8 @@ from hardpp.data.speech import spoken_digits
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.errors import DataError
 
+FETCHED = cache_folder() / "spoken-digits-2.6.0"  # of the user, before the tests have a cache of their own
+
 SIZES = {"train": 60, "dev": 20, "test": 20}
 
 
@@ -127,11 +129,11 @@ def test_torn_and_missing_files_are_refused(path: Path) -> None:
         spoken_digits.corpus(path, sizes={**SIZES, "dev": 0})
 
 
-@pytest.mark.skipif(not (cache_folder() / "spoken-digits-2.6.0").is_dir(), reason="needs the data fetched")
+@pytest.mark.skipif(not FETCHED.is_dir(), reason="needs the data fetched")
 def test_the_published_data() -> None:
-    found = spoken_digits.corpus(cache_folder() / "spoken-digits-2.6.0")
+    found = spoken_digits.corpus(FETCHED)
     assert [len(part) for part in (found.train, found.dev, found.test)] == [2000, 200, 200]
-    every = spoken_digits.recordings(cache_folder() / "spoken-digits-2.6.0" / spoken_digits.MEMBER)
+    every = spoken_digits.recordings(FETCHED / spoken_digits.MEMBER)
     assert [sum(one.digit == digit for one in every) for digit in range(10)] == [300] * 10
     assert {len(one.frames) for one in every} >= {6, 92}
     # The first coefficient is how loud it is: lower at the ends of a recording than in its middle.

@@ -114,8 +114,8 @@ def test_a_list_of_nothing_but_sounds(tmp_path: Path, monkeypatch: pytest.Monkey
     path.write_text("wav/1.wav\nwav/0.wav\n")
     monkeypatch.chdir(tmp_path)
     assert [(one.name, one.tokens) for one in read_sound_list(path)] == [("wav/1.wav", ()), ("wav/0.wav", ())]
-    path.write_text("wav/1.wav\n\nwav/7.wav\n")
-    with pytest.raises(DataError, match=r"sounds.txt:2: empty line \(and 1 more bad line: 3\)"):
+    path.write_text("wav/1.wav\n\nwav/7.wav\nwav/8.wav\n")
+    with pytest.raises(DataError, match=r"sounds.txt:3: .*no such sound file \(and 1 more bad line: 4\)"):
         read_sound_list(path)
 
 
