@@ -330,7 +330,7 @@ def test_refinement_raises_the_bound_at_every_step_up_to_log_p() -> None:
 
 def test_a_guide_that_is_sure_of_what_is_wrong_is_refined_too() -> None:
     model = cases.latent_alignment(dtype=torch.float32)
-    sure = cases.sharpen(cases.stepwise_alignment(model, seed=4).float(), 60.0, but=model)
+    sure = cases.sharpen(cases.stepwise_alignment(model, seed=4).float(), 600.0, but=model)
     with pyro.validation_enabled(False):
         exact = ExactMarginal(tolerance=0.0).estimate(model, sure, RAGGED).bound
         before = EnumeratedELBO().estimate(model, sure, RAGGED).bound

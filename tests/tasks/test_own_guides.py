@@ -198,7 +198,7 @@ def test_entry_points_are_names(package: Path) -> None:
     assert (config.guide, config.data.name) == ("diagonal", str(package / "data"))
     assert resolve([{"objective": "mine", "data": {"name": "."}}]).guide == "prior"
     assert catalogue.family("looking").name == "glimpse"
-    assert [family.name for family in catalogue.families()] == [*catalogue.FAMILIES, "toy"]
+    assert [family.name for family in catalogue.families()] == [*catalogue.FAMILIES, "glimpse"]
     assert "did you mean 'diagonal'?" in refusal("diagnal")
     assert "guide 'broken' of package plug 1.0 (mine:No) cannot be imported" in refusal("broken")
     assert "more than one guide 'twice'" in refusal("twice")
