@@ -19,10 +19,11 @@ from measured import commit
 
 import hardpp
 from hardpp import sites
+from hardpp.diagnostics.guide_divergence import exact_and_divergence
 from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
 from hardpp.inference.exact import ExactMarginal
 from hardpp.tasks.alignment.simulation import simulate
-from hardpp.tasks.answers.calibration.simulation_based import LEVELS, Judged, calibrate, gap
+from hardpp.tasks.answers.calibration.simulation_based import LEVELS, Judged, calibrate
 from hardpp.tasks.attention import choices_at
 from hardpp.tasks.family import Programs
 from hardpp.tasks.refinement import refined
@@ -67,12 +68,12 @@ def main() -> None:
         "guide": Judged(
             guide_draws,
             lambda batch: choices_at(run, batch, sites.ALIGNMENT, "guide"),
-            lambda batch: gap(run.programs, batch),
+            lambda batch: exact_and_divergence(*run.programs, batch)[1],
         ),
         "refined": Judged(
             lambda model, guide, batch, draws: guide_draws(model, better, batch, draws),
             lambda batch: choices_at(by_refined, batch, sites.ALIGNMENT, "guide"),
-            lambda batch: gap(by_refined.programs, batch),
+            lambda batch: exact_and_divergence(*by_refined.programs, batch)[1],
         ),
         "exact, tempered by .7": Judged(tempered),
         "exact, one further": Judged(one_further),

@@ -37,7 +37,12 @@ def fractional_ranks(truth: Floats, draws: Floats, random: np.random.Generator) 
     """The rank of each truth (N,) among its draws (L, N), between 0 and 1: (N,).
 
     Equal values are in an order that chance decides, and so is the place within a rank.
+
+    Raises:
+        ValueError: the draws are not of as many data.
     """
+    if draws.shape[1:] != truth.shape:
+        raise ValueError(f"expected draws of {truth.shape} data, got {draws.shape}")
     below, equal = (draws < truth).sum(0), (draws == truth).sum(0)
     ranks: Floats = (below + random.uniform(0, equal + 1)) / (len(draws) + 1)
     return ranks

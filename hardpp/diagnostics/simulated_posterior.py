@@ -20,6 +20,7 @@ from pyro import poutine
 from torch import Tensor
 
 from hardpp.inference.exact import ExactMarginal
+from hardpp.inference.weights.joined_plates import joined
 from hardpp.inference.weights.nesting import plate_nesting
 from hardpp.inference.weights.particles import particle_trace, traced
 from hardpp.inference.weights.sample_sites import sample_sites, site_log_prob
@@ -43,7 +44,7 @@ def exact_draws(model: Program, guide: Program, batch: Any, draws: int) -> Laten
 @torch.no_grad()
 def guide_draws(model: Program, guide: Program, batch: Any, draws: int) -> Latents:
     """Draws of the guide."""
-    nesting = plate_nesting(model, guide, (batch,), {})
+    nesting = plate_nesting(joined(model, guide), guide, (batch,), {})
     program = getattr(guide, "prior_of", guide)
     trace = particle_trace(program, draws, nesting, (batch,), {}, role="guide")
     drawn = {name: site for name, site in sample_sites(trace).items() if not site["is_observed"]}

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from hardpp.data.images.rasters import Box
 from hardpp.diagnostics.draws import AlignmentDraws, draw_alignments
+from hardpp.diagnostics.guide_divergence import exact_and_divergence
 from hardpp.diagnostics.seeds import seeded, stream, stream_of
-from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.objective import SurrogateObjective
-from hardpp.inference.score_function import ScoreFunctionELBO
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
@@ -31,7 +30,6 @@ class Attention(NamedTuple):
 
 VIEWS = ("posterior", "guide", "prior")
 VIEW_NAMES = {"prior": "prior", "guide": "guide", "posterior": "exact posterior"}  # as pictures call them
-DRAWS = 50  # of a guide that cannot be summed out
 
 
 def attention(run: OpenedRun, batch: Any, site: str) -> Attention:
@@ -78,16 +76,9 @@ def total_bound(objective: SurrogateObjective, model: Any, guide: Any, batch: An
 
 
 def exact_and_gap(run: OpenedRun, batch: Any) -> tuple[float, float]:
-    """log p(y) and KL(guide || exact posterior), both summed over a batch, in nats.
-
-    The divergence is exact, but for a guide whose steps depend on one another: of it `DRAWS` are drawn, from
-    a seed of their own.
-    """
-    exact = total_bound(ExactMarginal(), *run.programs, batch)
-    if getattr(run.programs.guide, "joined_plate", None) is None:
-        return exact, exact - total_bound(EnumeratedELBO(), *run.programs, batch)
-    with seeded(0, batch.target.device):
-        return exact, exact - total_bound(ScoreFunctionELBO(DRAWS), *run.programs, batch)
+    """log p(y) and KL(guide || exact posterior), both summed over a batch, in nats."""
+    exact, divergence = exact_and_divergence(*run.programs, batch)
+    return float(exact.sum()), float(divergence.sum())
 
 
 def total_entropy(weights: Tensor, mask: Tensor) -> float:

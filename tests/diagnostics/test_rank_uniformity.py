@@ -29,5 +29,7 @@ def test_equal_values_are_in_an_order_that_chance_decides() -> None:
     random = np.random.default_rng(0)
     ranks = fractional_ranks(np.zeros(2000), np.zeros((9, 2000)), random)
     assert uniformity(ranks, random).p_value > 0.01
+    with pytest.raises(ValueError, match="draws of"):
+        fractional_ranks(np.zeros(3), np.zeros((9, 1)), random)
     ranks = fractional_ranks(np.array([0.0, 5.0, 2.0]), np.tile([[1.0], [3.0]], 3), random)
     assert [int(3 * rank) for rank in ranks] == [0, 2, 1]

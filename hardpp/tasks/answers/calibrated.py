@@ -68,13 +68,17 @@ class CalibratedRun(PosteriorRun):
         return calibrate(self.programs, simulated, judged, draws=draws, seed=seed, device=self.device)
 
     def _judged_guide(self, *, exact: bool) -> "Judged":
+        from hardpp.diagnostics.guide_divergence import exact_and_divergence
         from hardpp.diagnostics.simulated_posterior import guide_draws
-        from hardpp.tasks.answers.calibration.simulation_based import Judged, gap
+        from hardpp.tasks.answers.calibration.simulation_based import Judged
 
         def draw(model: Any, guide: Any, batch: Any, draws: int) -> Any:
             return guide_draws(model, self.programs.guide, batch, draws)
 
-        return Judged(draw, partial(self._choices, "guide"), partial(gap, self.programs) if exact else None)
+        def divergence(batch: Any) -> Any:
+            return exact_and_divergence(*self.programs, batch)[1]
+
+        return Judged(draw, partial(self._choices, "guide"), divergence if exact else None)
 
     @mended()
     def reliability(

@@ -67,12 +67,8 @@ class DecodingRun(ABC):
     ) -> Iterator[Decoded]:
         """The same one by one, as they come; `place` stands before an item's number in warnings."""
         options = self.decoding(decoding)
-        check_number("nbest", nbest, 1, optional=True)
+        self.check_nbest(nbest)
         check_word("unknown", unknown, ("warn", "stop"))
-        if nbest is not None and self.family.nbest is None:
-            raise UsageError(
-                f"model {self.family.name} has no n-best outputs", "leave --nbest and --scores out"
-            )
         if are_texts(items):
             known = iter(self._from_texts([text for text in items if text.strip()]))
             items = [next(known) if text.strip() else None for text in items]

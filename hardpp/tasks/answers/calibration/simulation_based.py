@@ -24,7 +24,6 @@ from hardpp.diagnostics.rank_uniformity import Uniformity, fractional_ranks, uni
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.diagnostics.simulated_posterior import Latents, Statistics, statistics
 from hardpp.errors import DataError
-from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.inference.weights.dreams import dream
 from hardpp.tasks.family import Programs
 from hardpp.types import Program
@@ -77,12 +76,6 @@ def dreamt(programs: Programs, batches: Iterator[Any]) -> Iterator[Simulated]:
     for batch in batches:
         dreamed = dream(programs.model, (batch,), {})
         yield Simulated(dreamed.args[0], dreamed.latents)
-
-
-def gap(programs: Programs, batch: Any) -> Tensor:
-    """KL from the guide to the exact posterior, of each datum of a batch: (B,) nats."""
-    exact = ExactMarginal().estimate(*programs, batch).bound
-    return exact - EnumeratedELBO().estimate(*programs, batch).bound
 
 
 def calibrate(
