@@ -39,8 +39,11 @@ def field_separator(path: Path) -> str:
     """What is between the fields of a file that is called .csv, "commas" or "TABs"; blank of other files."""
     if not (path.is_file() and path.suffix.lower() == ".csv"):
         return ""
-    with path.open("rb") as file:
-        return "TABs" if b"\t" in file.readline(_MOST_BYTES) else "commas"
+    try:
+        with path.open("rb") as file:
+            return "TABs" if b"\t" in file.readline(_MOST_BYTES) else "commas"
+    except OSError:
+        return ""  # its reader says so
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -42,7 +42,7 @@ def evaluate_test_part(run: OpenedRun, asked: Extent, steps: int, report: Report
     Args:
         run: trained, with its data at hand.
         asked: the extent.
-        steps: how long it was to be trained.
+        steps: how many it was trained for.
         report: told what is evaluated.
     """
     items = len(run.data.test)

@@ -69,7 +69,7 @@ def run_in_folder(
     with locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
         remove_partial(folder)
         began = time.monotonic()
-        session = _train_all(
+        session, steps = _train_all(
             config,
             folder,
             resume=resume,
@@ -85,13 +85,13 @@ def run_in_folder(
         place = place_of(best.checkpoint, len(config.stages()), best.folder)
         run = session.opened(folder, step_of(best.checkpoint, place, best.folder), config=config)
         report(kept(best.checkpoint.state, run.step, session.family.unit))
-        figures = evaluate_test_part(run, evaluate, run.step, report)
+        figures = evaluate_test_part(run, evaluate, steps, report)
         for command in next_commands(folder):
             report(f"next: {command}")
         return run, figures
 
 
-# Trains what is left of all stages, and returns the session of the last.
+# Trains what is left of all stages; the session of the last, and the steps of all.
 def _train_all(
     config: RunConfig,
     folder: Path,
@@ -102,7 +102,7 @@ def _train_all(
     trackers: Trackers,
     family: Family | None,
     data: Any,
-) -> Session:
+) -> tuple[Session, int]:
     begun = holds_results(folder) and not force
     newest, before, longer = None, config.training, list[Longer]()
     if begun:
@@ -156,7 +156,7 @@ def _train_all(
             raise Interrupted(signals.number, "the same command goes on from here")
         report(ending(trainer))
         newest, data = None, session.data
-    return session
+    return session, place.before + trainer.step
 
 
 # The newest checkpoint of a run that is to be gone on with, and how much longer it is to be.

@@ -45,7 +45,9 @@ def calibrate(
     how much is true, raw and calibrated (`hardpp align --calibrated`); ece is the mean difference.
     """
     if by == "known":
-        _known(run, items, style)
+        if out is not None or options["refine_steps"]:
+            raise click.UsageError("--by known draws no picture and refines nothing: leave the option out")
+        _known(run, items, style, draws=options["draws"], seed=options["seed"])
         return
     from hardpp.diagnostics.calibration_plot import calibration_figure
     from hardpp.verbs.output import check_figure, write_figure
@@ -60,10 +62,10 @@ def calibrate(
     report(str(path))
 
 
-def _known(run: Any, items: Any, style: str) -> None:
+def _known(run: Any, items: Any, style: str, **sampling: int) -> None:
     rows = [
         {"what": curve["what"], **row, "ece": curve["ece"]}
-        for curve in run.reliability(items)
+        for curve in run.reliability(items, **sampling)
         for row in curve["rows"]
     ]
     click.echo(table(rows, style))

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from hardpp.verbs.tables import finite
+
 if TYPE_CHECKING:
     from hardpp.tasks.answers.decoded import Decoded, Hypothesis
 
@@ -42,7 +44,8 @@ def _cells(hypothesis: "Hypothesis") -> list[str]:
 
 
 def _object(decoded: "Decoded") -> dict[str, Any]:
-    found = [{**one._asdict(), "probability": one.probability} for one in decoded.hypotheses]
+    # JSON has no word for minus infinity, the log of a probability too small for a float: it becomes null.
+    found = [finite({**one._asdict(), "probability": one.probability}) for one in decoded.hypotheses]
     return {"name": decoded.name, "text": decoded.text, **({"hypotheses": found} if found else {})}
 
 

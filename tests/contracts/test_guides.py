@@ -135,3 +135,19 @@ def test_its_figures_and_weights_are_the_same_again(tiny: Tiny) -> None:
     assert tiny.guide not in ("posterior", "refined") or once["kl"] < 1e-4
     for each in weights:
         torch.testing.assert_close(each.sum(-1), torch.ones(len(each)))
+
+
+def test_it_is_judged_on_what_the_model_makes_up(tiny: Tiny) -> None:
+    session = tiny.session
+    items = session.data.train[:8]
+    if session.family.name != "alignment" or tiny.form == "chain":
+        pytest.skip("others are asked by the contracts of families, and chains are refused")
+    run = session.opened(Path(), 0, session.programs)
+    for program in session.programs:
+        program.eval()
+    with pyro.validation_enabled(False):
+        exact, guide = run.calibrate(items, draws=9).rows
+    assert 0 < exact["data"] == guide["data"] <= len(items)
+    assert guide["kl"] > (-0.5 if session.family.guides[tiny.guide].lacks else -1e-4)
+    assert tiny.guide not in ("posterior", "refined") or abs(guide["kl"]) < 1e-4
+    assert all(0 < row[key] <= 1 for row in (exact, guide) for key in row if key.startswith("p "))
