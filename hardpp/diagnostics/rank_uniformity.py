@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +49,8 @@ def fractional_ranks(truth: Floats, draws: Floats, random: np.random.Generator) 
 
 def uniformity(ranks: Floats, random: np.random.Generator, probability: float = 0.95) -> Uniformity:
     """Compares ranks (N,) with uniform ones; the band holds whole curves of these with `probability`."""
+    from scipy.stats import binom  # slow to import, and most verbs never need it
+
     N, points = len(ranks), np.arange(1, _POINTS) / _POINTS
     bins = np.full(_POINTS, 1 / _POINTS)
     simulated = np.sort(_extremes(random.multinomial(N, bins, _SIMULATIONS).cumsum(-1)[:, :-1], N, points))
@@ -63,6 +64,8 @@ def uniformity(ranks: Floats, random: np.random.Generator, probability: float = 
 
 # Of each curve, counts (..., P) of N ranks, the smallest two-sided tail probability along it.
 def _extremes(counts: NDArray[Any], N: int, points: Floats) -> NDArray[Any]:
+    from scipy.stats import binom
+
     every = np.arange(N + 1)[:, None]
     tails = np.minimum(binom.cdf(every, N, points), binom.sf(every - 1, N, points))  # (N + 1, P)
     smallest: NDArray[Any] = np.minimum(2 * np.take_along_axis(tails, counts, 0), 1).min(-1)

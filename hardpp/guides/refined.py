@@ -58,12 +58,12 @@ class Refined(PyroModule):
         if getattr(guide, "joined_plate", None) is not None:
             raise UsageError("only a guide whose latents do not depend on one another can be refined")
         self.guide, self.model, self.bound = guide, model, bound
-        self.number, self.rate = steps, rate
+        self.steps, self.rate = steps, rate
         self.max_plate_nesting = getattr(guide, "max_plate_nesting", None)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the guide with refined probabilities."""
-        if self.number == 0:
+        if self.steps == 0:
             return self.guide(*args, **kwargs)
         with sites.aside(), evaluating(self.model), evaluating(self.guide):
             refined = self.refined_logits(*args, **kwargs)
@@ -79,7 +79,7 @@ class Refined(PyroModule):
                 for name, site in trace.nodes.items()
                 if site["type"] == "sample" and not site["is_observed"] and not site_is_subsample(site)
             }
-        for _ in range(self.number):
+        for _ in range(self.steps):
             logits = {name: _raised(each) for name, each in logits.items()}
             with torch.enable_grad():
                 leaves = {name: each.detach().requires_grad_() for name, each in logits.items()}

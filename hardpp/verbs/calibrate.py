@@ -12,7 +12,7 @@ from hardpp.verbs.tables import table
 
 @click.command()
 @read_options
-@click.option("--draws", type=click.IntRange(9), default=99, show_default=True, help="Of each posterior.")
+@click.option("--draws", type=click.IntRange(9), help="Of each posterior [99; --by known: 100, as align].")
 @click.option(
     "--refine-steps",
     type=click.IntRange(0),
@@ -21,7 +21,7 @@ from hardpp.verbs.tables import table
     help="Also judge the guide refined by so many steps for each datum: what that is better by is the "
     "amortisation gap.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn.")
+@click.option("--seed", type=click.IntRange(0), help="Of all that is drawn [0; --by known: as align].")
 @click.option("--out", type=PATH, help="Picture [RUN/plots/calibration.png].")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
 @choice_option("--by", words=["simulation", "known"], help="Judged by what, see above.")
@@ -44,17 +44,18 @@ def calibrate(
     --by known: judge links of words, or times of tokens, against known ones: of what is called so probable,
     how much is true, raw and calibrated (`hardpp align --calibrated`); ece is the mean difference.
     """
+    given = {name: value for name, value in options.items() if value is not None}
     if by == "known":
-        if out is not None or options["refine_steps"]:
+        if out is not None or given.pop("refine_steps"):
             raise click.UsageError("--by known draws no picture and refines nothing: leave the option out")
-        _known(run, items, style, draws=options["draws"], seed=options["seed"])
+        _known(run, items, style, **given)
         return
     from hardpp.diagnostics.calibration_plot import calibration_figure
     from hardpp.verbs.output import check_figure, write_figure
 
     path = out or run.path / "plots" / "calibration.png"
     check_figure(path, force=force)
-    found = run.calibrate(items, **options)
+    found = run.calibrate(items, **given)
     data = found.rows[0]["data"]
     title = f"{run.path.name}, step {run.step}: ranks of the truth, {data} data drawn by the model"
     write_figure(calibration_figure(found.curves, title=title), path, force=force)

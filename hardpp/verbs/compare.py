@@ -11,6 +11,7 @@ from hardpp.verbs.options import (
     choice_option,
     open_options,
     opened_backward,
+    opened_run,
     read_options,
     style_option,
 )
@@ -50,7 +51,7 @@ def runs(
 ) -> None:
     """Compare how likely runs find the same held-out items, item by item.
 
-    
+    \b
     elpd, se          log p of all items, nats, and its standard error
     elpd_diff, dse    how much less than the best run, and the standard error of that, from differences
                       item by item: a difference below two of them is none
@@ -62,14 +63,11 @@ def runs(
     """
     from hardpp.diagnostics.elpd import elpd_figure
     from hardpp.runs.comparison import compare_runs
-    from hardpp.runs.folder import open_run
-    from hardpp.runs.threads import as_trained
     from hardpp.verbs.output import check_figure, write_figure
 
     if out is not None:
         check_figure(out, force=force)
-    opened = [open_run(folder, device, trust=trust, report=report) for folder in folders]
-    as_trained(opened[0])
+    opened = [opened_run(folder, device, trust) for folder in folders]
     rows = compare_runs(opened, data, part, limit, report=report, **options)
     if out is not None:
         title = f"{rows[0]['items']} items, {rows[0]['kind']}"

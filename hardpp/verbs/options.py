@@ -42,6 +42,20 @@ _PART = click.option(
 _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
 
 
+def opened_run(path: Path, device: str, trust: bool) -> Any:
+    """The opened run of a folder, on so many threads as it was trained with, unless it is on another device.
+
+    More threads than training found quickest would slow it down.
+    """
+    from hardpp.runs.folder import open_run
+    from hardpp.runs.threads import as_trained
+
+    run = open_run(path, device, trust=trust, report=warn)
+    as_trained(run)
+    report_detail(f"{run!r}: step {run.step}, on {run.device}")
+    return run
+
+
 def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which run is opened, and how: the command is given the opened `run`."""
 
@@ -50,13 +64,7 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_TRUST
     @wraps(command)
     def wrapped(run: Path, device: str, trust: bool, **options: Any) -> Any:
-        from hardpp.runs.folder import open_run
-        from hardpp.runs.threads import as_trained
-
-        opened = open_run(run, device, trust=trust, report=warn)
-        as_trained(opened)  # more threads than training found quickest would slow it down
-        report_detail(f"{opened!r}: step {opened.step}, on {opened.device}")
-        return command(run=opened, **options)
+        return command(run=opened_run(run, device, trust), **options)
 
     return wrapped
 
@@ -111,10 +119,8 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         device: str, trust: bool, data: str | None, part: str | None, limit: int | None, **options: Any
     ) -> Any:
-        from hardpp.runs.folder import open_run
-
         def opened(path: Path) -> tuple[Any, Any]:
-            run = open_run(path, device, trust=trust, report=warn)
+            run = opened_run(path, device, trust)
             return run, run.select(data, part, limit, report)
 
         return command(opened=opened, **options)

@@ -2,9 +2,9 @@
 
     P(true | scores) = sigmoid(a + sum_f b[f] scores[f])
 
-fitted to scores of things known to be true or false, by Newton's method. As in Platt's paper what is true
-counts as (n1 + 1) / (n1 + 2) true, and what is false as 1 / (n0 + 2), for n1 and n0 of them, so that no slope
-runs away where both can be told apart.
+fitted to scores of things known to be true or false, by a Newton method with a trust region. As in Platt's
+paper what is true counts as (n1 + 1) / (n1 + 2) true, and what is false as 1 / (n0 + 2), for n1 and n0 of them,
+so that no slope runs away where both can be told apart.
 
 Source: Platt (1999), Probabilistic Outputs for Support Vector Machines.
 Shapes: N things, F scores of each.
@@ -19,7 +19,6 @@ Floats = NDArray[np.floating[Any]]
 
 FEWEST = 20  # of each kind: fewer say nothing about two numbers
 _SMALLEST = 1e-6  # probabilities nearer to 0 or 1 count as so much
-_STEPS = 50
 
 
 class Platt(NamedTuple):
@@ -49,6 +48,8 @@ def fit(scores: ArrayLike, true: ArrayLike) -> Platt:
     Raises:
         ValueError: fewer than `FEWEST` true ones, or false ones.
     """
+    from scipy.optimize import minimize  # slow to import, and most verbs never need it
+
     x, y = np.asarray(scores, dtype=np.float64), np.asarray(true, dtype=bool)
     n1, n0 = int(y.sum()), int((~y).sum())
     if min(n1, n0) < FEWEST:
@@ -57,18 +58,26 @@ def fit(scores: ArrayLike, true: ArrayLike) -> Platt:
     design = np.column_stack([np.ones(len(x)), x])
     weights = np.zeros(design.shape[1])
     weights[0] = np.log((n1 + 1) / (n0 + 1))
-    # Scores that are all alike, or two that always agree, leave a direction open: it stays where it was.
-    ridge = 1e-9 * len(x) * np.eye(len(weights))
-    loss = _loss(design @ weights, target)
-    for _ in range(_STEPS):
+
+    def slope(weights: Floats) -> Floats:
+        gradient: Floats = design.T @ (_sigmoid(design @ weights) - target)
+        return gradient
+
+    def curvature(weights: Floats) -> Floats:
         p = _sigmoid(design @ weights)
-        gradient = design.T @ (p - target)
-        step = np.linalg.solve((design * (p * (1 - p))[:, None]).T @ design + ridge, gradient)
-        while (lower := _loss(design @ (weights - step), target)) > loss and np.abs(step).max() > 1e-12:
-            step /= 2
-        weights, improved, loss = weights - step, loss - lower, min(loss, lower)
-        if improved <= 1e-12 * len(x):
-            break
+        hessian: Floats = (design * (p * (1 - p))[:, None]).T @ design
+        return hessian
+
+    # Scores that are all alike, or two that always agree, leave a direction open: it stays where it was.
+    found = minimize(
+        lambda weights: _loss(design @ weights, target),
+        weights,
+        jac=slope,
+        hess=curvature,
+        method="trust-exact",
+        options={"gtol": 1e-9 * len(x)},
+    )
+    weights = found.x
     return Platt(float(weights[0]), tuple(map(float, weights[1:])), len(x))
 
 
