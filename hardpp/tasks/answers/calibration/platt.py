@@ -2,9 +2,9 @@
 
     P(true | scores) = sigmoid(a + sum_f b[f] scores[f])
 
-fitted to scores of things known to be true or false, by a Newton method with a trust region. As in Platt's
-paper what is true counts as (n1 + 1) / (n1 + 2) true, and what is false as 1 / (n0 + 2), for n1 and n0 of them,
-so that no slope runs away where both can be told apart.
+fitted to scores of things known to be true or false, by Newton's method within a trust region. As in Platt's
+paper what is true counts as (n1 + 1) / (n1 + 2) true, and what is false as 1 / (n0 + 2), for n1 and n0 of
+them, so that no slope runs away where both can be told apart.
 
 Source: Platt (1999), Probabilistic Outputs for Support Vector Machines.
 Shapes: N things, F scores of each.
