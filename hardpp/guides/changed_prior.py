@@ -58,23 +58,25 @@ class ChangedPrior(PyroModule):
             UsageError: a latent of the model is not categorical.
         """
         change = self.change(*args, **kwargs)
+
+        def of_prior(site: str, log_prior: Tensor) -> Tensor:
+            return change(site, log_prior.detach() if self.constant else log_prior)
+
         still = evaluating(self.model) if self.constant else nullcontext()
-        with still, poutine.block(hide_fn=observed), _Changed(change, constant=self.constant):
+        with still, poutine.block(hide_fn=observed), Changed(of_prior):
             return self.model(*args, **kwargs)
 
 
-class _Changed(Messenger):
-    def __init__(self, change: Change, *, constant: bool):
+class Changed(Messenger):
+    """Changes the log-probabilities of every latent site of a program."""
+
+    def __init__(self, change: Change):
         super().__init__()
-        self.change, self.constant = change, constant
+        self.change = change
 
     def _pyro_sample(self, msg: Any) -> None:
-        if msg["is_observed"] or site_is_subsample(msg):
-            return
-        msg["fn"] = with_logits(msg, self._of_prior)
-
-    def _of_prior(self, site: str, log_prior: Tensor) -> Tensor:
-        return self.change(site, log_prior.detach() if self.constant else log_prior)
+        if not (msg["is_observed"] or site_is_subsample(msg)):
+            msg["fn"] = with_logits(msg, self.change)
 
 
 def with_logits(msg: Any, change: Change) -> Categorical:

@@ -23,13 +23,12 @@ from typing import Any
 import torch
 from pyro import poutine
 from pyro.nn import PyroModule
-from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.errors import UsageError
-from hardpp.guides.changed_prior import with_logits
+from hardpp.guides.changed_prior import Changed, with_logits
 from hardpp.nn.modes import evaluating
 
 FLOOR = -60.0  # nats of a possible value at least, else its gradient is zero in float32 for good
@@ -67,7 +66,7 @@ class Refined(PyroModule):
             return self.guide(*args, **kwargs)
         with sites.aside(), evaluating(self.model), evaluating(self.guide):
             refined = self.refined_logits(*args, **kwargs)
-        with _Given(refined, through=True):
+        with _given(refined, through=True):
             return self.guide(*args, **kwargs)
 
     def refined_logits(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
@@ -113,26 +112,17 @@ class _At(nn.Module):
         self.training = guide.training
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        with _Given(self.logits, through=False):
+        with _given(self.logits, through=False):
             return self.guide(*args, **kwargs)
 
 
-class _Given(Messenger):
-    """Puts log-probabilities in place of a guide's; with `through` their gradient is the guide's own."""
-
-    def __init__(self, logits: Mapping[str, Tensor], *, through: bool):
-        super().__init__()
-        self.logits, self.through = logits, through
-
-    def _pyro_sample(self, msg: Any) -> None:
-        if msg["is_observed"] or site_is_subsample(msg):
-            return
-        msg["fn"] = with_logits(msg, self._given)
-
-    def _given(self, site: str, own: Tensor) -> Tensor:
-        new = self.logits[site]
-        if not self.through:
-            return new
+# Puts log-probabilities in place of a guide's; with `through` their gradient is the guide's own.
+def _given(logits: Mapping[str, Tensor], *, through: bool) -> Changed:
+    def given(site: str, own: Tensor) -> Tensor:
+        if not through:
+            return logits[site]
         possible = own > -torch.inf
         own = own.where(possible, 0.0)
-        return (new + (own - own.detach())).masked_fill(~possible, -torch.inf).log_softmax(-1)
+        return (logits[site] + (own - own.detach())).masked_fill(~possible, -torch.inf).log_softmax(-1)
+
+    return Changed(given)
