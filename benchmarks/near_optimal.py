@@ -10,11 +10,11 @@ Of each seed:
     search        places of a few test images from coarse to fine, and by judging all: are they the same?
     completion    these images by retrieval, by enumeration of training images, and by a run of image-vae
     policies      accuracy after each glimpse on test images: designed, random, centre, and a learnt policy
-    teaching      a learnt policy taught by a share of designed sequences, by central ones, and by none; and by
-                  none for twice as many epochs: is the taught one as good after half of the steps?
+    teaching      a learnt policy taught by a share of designed sequences, by central ones, and by nobody; and
+                  by nobody for twice as many epochs: is the taught one as good after half of the steps?
 
-The last for two networks, judged by the whole test part. The same command goes on where it was stopped, and measures nothing twice. --quick
-takes half a minute.
+The last for two networks, judged by the whole test part. The same command goes on where it was stopped, and
+measures nothing twice. --quick takes half a minute.
 """
 
 import argparse
