@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Any
 
 from hardpp.config import DataConfig, RunConfig
+from hardpp.data.parts import PARTS
 from hardpp.errors import UsageError
 from hardpp.runs.folder import differing
 from hardpp.tasks.family import Family
@@ -11,6 +12,8 @@ from hardpp.tasks.family import Family
 
 class LoadedData:
     """What a model family has read: its parts `train`, `dev` and `test`, and whatever else its data have.
+
+    A part holds items that runs can be asked about: `run.evaluate(data.test[:20])`.
 
     Args:
         data: as the family has read them.
@@ -25,10 +28,10 @@ class LoadedData:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "data":  # of a copy that is half-made
             raise AttributeError(name)
-        return getattr(self.data, name)
+        return self.family.items(self.data, name) if name in PARTS else getattr(self.data, name)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{len(getattr(self.data, part))} {part}" for part in ("train", "dev", "test"))
+        sizes = ", ".join(f"{len(getattr(self.data, part))} {part}" for part in PARTS)
         return f"<data {self.config.name} of model {self.model}: {sizes}>"
 
     @cached_property

@@ -170,6 +170,10 @@ class Family(ABC):
         The training part has `train_limit` data at most; `report` is told in a few words what is going on.
         """
 
+    def items(self, data: Any, part: str) -> Any:
+        """The items of a part that runs of the family can be asked about, as `OpenedRun.select` has them."""
+        return getattr(data, part)
+
     @abstractmethod
     def describe(self, data: Any) -> Any:
         """The description of the data, of the family's type `description`."""

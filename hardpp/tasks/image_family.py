@@ -13,7 +13,7 @@ from hardpp.data.batches import shuffled
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages, collate, first_images
 from hardpp.tasks.family import EpochBatches, Family, Lack, Toy
-from hardpp.tasks.labelled_images import AT_ONCE, ImagesDescription, batches, select
+from hardpp.tasks.labelled_images import AT_ONCE, ImagesDescription, SelectedImages, batches, select
 from hardpp.tasks.opened_run import Report
 from hardpp.tasks.toy_images import toy_images
 from hardpp.types import Batch, ImageBatch
@@ -47,6 +47,9 @@ class ImageFamily(Family):
     def load(self, config: Any, report: Report) -> LabelledImages:
         images = corpora.corpus(config.name, config.options(), report)
         return images._replace(train=first_images(images.train, config.train_limit))
+
+    def items(self, data: LabelledImages, part: str) -> SelectedImages:
+        return select(data, part, None)
 
     def describe(self, data: LabelledImages) -> ImagesDescription:
         return ImagesDescription(

@@ -1,21 +1,28 @@
-"""How many items `select` gave, and some of them, whether they are a list or a family's own selection."""
+"""The items that a run is asked about: a list, or a family's own selection, which is used like one."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Self
 
 from hardpp.errors import UsageError
 
 
-@runtime_checkable
-class Selection(Protocol):
-    """What a family selects, where that is no list."""
+class Selection(ABC):
+    """Items of one part, where a family's items need what they have in common, such as their images.
 
-    @property
-    def size(self) -> int:
-        """How many items these are."""
+    `len(items)` is how many these are, `items[:20]` the first of them, `items[3]` a selection of one alone.
+    """
 
-    def at(self, indices: Sequence[int]) -> Any:
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def at(self, indices: Sequence[int]) -> Self:
         """Some of them, by their indices, in that order."""
+
+    def __getitem__(self, which: int | slice) -> Self:
+        indices = range(len(self))[which]  # an IndexError where there is no such item
+        return self.at(indices if isinstance(indices, range) else [indices])
 
 
 def count(items: Any) -> int:
@@ -24,17 +31,16 @@ def count(items: Any) -> int:
     Raises:
         UsageError: they are neither a list nor a `Selection`.
     """
-    return len(items) if isinstance(items, list) else _selection(items).size
+    return len(_checked(items))
 
 
 def some(items: Any, indices: Sequence[int]) -> Any:
     """Some of the items, by their indices; raises as `count`."""
-    if isinstance(items, list):
-        return [items[index] for index in indices]
-    return _selection(items).at(indices)
+    items = _checked(items)
+    return [items[index] for index in indices] if isinstance(items, list) else items.at(indices)
 
 
-def _selection(items: Any) -> Selection:
-    if not isinstance(items, Selection):
+def _checked(items: Any) -> Any:
+    if not isinstance(items, (list, Selection)):
         raise UsageError(f"{type(items).__name__} has no size, or cannot be taken apart: it is no Selection")
     return items

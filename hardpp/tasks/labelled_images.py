@@ -4,9 +4,10 @@ Shapes: B images.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import starmap
 from operator import eq
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor
@@ -15,6 +16,7 @@ from hardpp.data.images.glimpse_sequences import image_names
 from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.errors import DataError
 from hardpp.tasks.family import Description
+from hardpp.tasks.item_lists import Selection
 from hardpp.types import ImageBatch
 
 AT_ONCE = 500  # images read at once when a run is asked about them
@@ -27,7 +29,8 @@ class ImagesDescription(Description):
     size: list[Annotated[int, Field(ge=1)]] = Field(min_length=3, max_length=3)  # channels, height, width
 
 
-class SelectedImages(NamedTuple):
+@dataclass(frozen=True)
+class SelectedImages(Selection):
     """Images of one part that a run is asked about."""
 
     part: ImagePart
@@ -37,14 +40,13 @@ class SelectedImages(NamedTuple):
     part_name: str = "test"  # train, dev or test
     data: str = ""  # what the images are called
 
-    @property
-    def size(self) -> int:
+    def __len__(self) -> int:
         return len(self.indices)
 
     def at(self, indices: Sequence[int]) -> "SelectedImages":
         """Some of the images, by their rows."""
         names = [self.names[row] for row in indices]
-        return self._replace(indices=[self.indices[row] for row in indices], names=names)
+        return replace(self, indices=[self.indices[row] for row in indices], names=names)
 
     def stream(self, row: int, batch: Any = None) -> int:
         """Which stream of random numbers is that of the image of a row, whichever others there are."""

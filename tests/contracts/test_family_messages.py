@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_families import TinyRun
 
+from hardpp.runs.loaded_data import LoadedData
 from hardpp.runs.session import Session
 from hardpp.runs.training_messages import introduction
 from hardpp.tasks.family import DEV_ITEMS
@@ -48,6 +49,22 @@ def test_figures_of_dev_items_are_those_that_evaluate_gives(trained: TinyRun, ru
     greedy = {"beam": 1} if "beam" in run.family.decoding.model_fields else {}
     figures = run.evaluate(dev, **greedy) if cheap else {}
     assert {name: figures[name] for name in cheap} == pytest.approx(cheap)
+
+
+def test_items_are_cut_like_a_list(run: OpenedRun) -> None:
+    items = run.select(limit=3)
+    assert [len(items[:2]), len(items[2:]), len(items[::-1]), len(items[3:])] == [2, 1, 3, 0]
+    last = items[-1:]
+    torch.testing.assert_close(run.batch(last).source, run.batch(some(items, [2])).source)
+    with pytest.raises(IndexError):
+        items[3]
+
+
+def test_parts_of_loaded_data_are_what_runs_are_asked_about(run: OpenedRun) -> None:
+    data = LoadedData(run.family.load(run.config.data, lambda text: None), run.config.data, "", run.family)
+    for part in ("train", "dev", "test"):
+        assert count(run.select(part=part)) == count(getattr(data, part))
+    torch.testing.assert_close(run.batch(data.test[:2]).source, run.batch(run.select(limit=2)).source)
 
 
 def test_an_item_is_as_likely_in_any_company(run: OpenedRun) -> None:

@@ -4,8 +4,9 @@ Shapes: B sentences, S regions, T words.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveInt
 
@@ -18,6 +19,7 @@ from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
 from hardpp.tasks.family import Description
 from hardpp.tasks.image_regions import region_count
+from hardpp.tasks.item_lists import Selection
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
@@ -40,7 +42,8 @@ class CaptionDescription(Description):
         return Vocabulary(tuple(self.words))
 
 
-class CaptionItems(NamedTuple):
+@dataclass(frozen=True)
+class CaptionItems(Selection):
     """Sentences that a run is asked about, and the part of the data that holds their images."""
 
     sentences: list[Sentence]
@@ -50,13 +53,12 @@ class CaptionItems(NamedTuple):
     def names(self) -> list[str]:
         return [self.part.names[sentence.image] for sentence in self.sentences]
 
-    @property
-    def size(self) -> int:
+    def __len__(self) -> int:
         return len(self.sentences)
 
     def at(self, indices: Sequence[int]) -> "CaptionItems":
         """Some of the sentences, by their indices."""
-        return self._replace(sentences=[self.sentences[index] for index in indices])
+        return replace(self, sentences=[self.sentences[index] for index in indices])
 
     def batch(self, description: CaptionDescription, kernels: Sequence[int]) -> SequenceBatch:
         """The sentences as one batch, in their order; raises DataError if there are none."""

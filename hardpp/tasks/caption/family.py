@@ -99,6 +99,9 @@ class CaptionFamily(Family):
         images = corpora.corpus(config.name, options, report)
         return images._replace(train=images.train.first(limit))
 
+    def items(self, data: CaptionedImages, part: str) -> CaptionItems:
+        return first_sentences(getattr(data, part))
+
     def describe(self, data: CaptionedImages) -> CaptionDescription:
         train = sentences(data.train)
         return CaptionDescription(

@@ -120,4 +120,4 @@ class CaptionRun(OpenedRun):
 # So many at once that what is printed comes soon; none are refused where they are decoded.
 def _some(items: CaptionItems) -> Iterator[CaptionItems]:
     for start in range(0, len(items.sentences) or 1, BATCH):
-        yield items._replace(sentences=items.sentences[start : start + BATCH])
+        yield items[start : start + BATCH]

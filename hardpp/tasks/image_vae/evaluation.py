@@ -59,7 +59,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding) 
     began = time.perf_counter()
     bound, count = bounds(run, images, options), len(images.indices)
     figures = {"bits": float(bits(bound, images).mean()), "bound": float(bound.mean())}
-    first = images._replace(indices=images.indices[: options.completed])
+    first = images[: options.completed]
     if first.indices and partial_codes(run) is not None:
         figures |= {**_completed(run, first, options), "completed": len(first.indices)}
     seconds = 1000 * (time.perf_counter() - began) / count

@@ -4,8 +4,9 @@ Shapes: B images, T questions of an image, S regions.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt
 
@@ -17,6 +18,7 @@ from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
 from hardpp.tasks.family import Description
 from hardpp.tasks.image_regions import region_count
+from hardpp.tasks.item_lists import Selection
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import QuestionBatch
 
@@ -49,19 +51,19 @@ class QuestionDescription(Description):
         return {answer: number for number, answer in enumerate(self.answers)}
 
 
-class QuestionItems(NamedTuple):
+@dataclass(frozen=True)
+class QuestionItems(Selection):
     """Questions that a run is asked, and their images."""
 
     questions: list[Question]
     pictures: Pictures
 
-    @property
-    def size(self) -> int:
+    def __len__(self) -> int:
         return len(self.questions)
 
     def at(self, indices: Sequence[int]) -> "QuestionItems":
         """Some of the questions, by their indices."""
-        return self._replace(questions=[self.questions[index] for index in indices])
+        return replace(self, questions=[self.questions[index] for index in indices])
 
 
 def ordered_batches(

@@ -138,6 +138,9 @@ class QuestionAnsweringFamily(Family):
             questions = vqa.questions(config.name, **options)
         return questions._replace(train=questions.train[: config.train_limit])
 
+    def items(self, data: Questions, part: str) -> QuestionItems:
+        return QuestionItems(getattr(data, part), data.pictures)
+
     def describe(self, data: Questions) -> QuestionDescription:
         free = max(len(question.answers) for question in data.train) > 1 and len(data.train) >= _MANY
         answers = answer_vocabulary(data.train, _COMMON if free else 1)
@@ -177,7 +180,7 @@ class QuestionAnsweringFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: Questions, description: QuestionDescription
     ) -> list[QuestionBatch]:
-        items = QuestionItems(data.dev, data.pictures)
+        items = self.items(data, "dev")
         return [batch for _, batch in ordered_batches(items, description, config.network["kernels"])]
 
     def outline(self, config: RunConfig, description: QuestionDescription) -> list[str]:
