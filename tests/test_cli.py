@@ -19,7 +19,7 @@ from hardpp.tasks.catalogue import FAMILIES, family
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
 
-FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step", "seconds"]
+FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step"]
 READ = ["--data", "--part", "--limit", "--device", "--trust"]
 DRAWN = ["--draws", "--seed"]
 DECODING = [  # made from the schemas of the families

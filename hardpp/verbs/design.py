@@ -70,6 +70,9 @@ def design(
         figures = designer.design(out, items, completion=other, watch=watch, **options)
     if maps is not None and (old := figures["images"] - figures["added"]):
         report(f"{old} images had sequences already, of which no maps are written")
+    report(
+        f"{figures.pop('seconds'):.2f} seconds an image"
+    )  # figures are the same whenever they are asked for
     click.echo(figures_table(figures, style))
 
 

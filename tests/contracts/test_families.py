@@ -36,13 +36,10 @@ def items(run: OpenedRun) -> Any:
     return run.select()
 
 
-def without_seconds(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in figures.items() if name != "seconds"}
-
-
 def evaluated(folder: Path, *words: str) -> dict[str, Any]:
+    figures: dict[str, Any]
     (figures,) = json.loads(succeed("evaluate", folder, "--format", "json", *words))
-    return without_seconds(figures)
+    return figures
 
 
 def test_every_family_has_a_tiny_case() -> None:
@@ -65,7 +62,7 @@ def test_what_a_run_folder_holds(trained: TinyRun) -> None:
 def test_the_summary_is_what_evaluate_says(trained: TinyRun) -> None:
     summary = json.loads((trained.folder / "summary.json").read_text())
     assert summary.pop("evaluation") == "full"
-    assert without_seconds(summary) == evaluated(trained.folder)
+    assert summary == evaluated(trained.folder)
 
 
 def test_evaluate_reports_only_figures_that_the_family_explains(run: OpenedRun, items: Any) -> None:
@@ -344,7 +341,7 @@ def png(figure: Any) -> bytes:
 def answer(run: OpenedRun, verb: str) -> Any:
     match verb:
         case "evaluate":
-            return without_seconds(run.evaluate())
+            return run.evaluate()
         case "plot":
             return {name: png(figure) for name, figure in run.plot(count=1).items()}
         case "posterior":

@@ -94,4 +94,4 @@ def test_its_class_does_the_same(untrained: TinyRun, objective: str, tmp_path: P
 
 def summary(folder: Path) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads((folder / "summary.json").read_text())
-    return figures | {"seconds": 0}
+    return figures

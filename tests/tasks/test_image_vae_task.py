@@ -160,7 +160,7 @@ def test_a_run_completes_images(run: ImageVAERun, weighted: bool) -> None:
 
 def test_a_run_without_a_partial_encoder_has_bits_and_completes_nothing(autoencoder: Path) -> None:
     opened = open_run(autoencoder, "cpu")
-    assert set(opened.evaluate()) == {"bits", "bound", "images", "step", "seconds"}
+    assert set(opened.evaluate()) == {"bits", "bound", "images", "step"}
     assert "it has no partial encoder" in fail(2, "plot", autoencoder, "--out", autoencoder / "plots")
     assert isinstance(opened, ImageVAERun)
     with pytest.raises(UsageError, match="it has no partial encoder"):

@@ -249,7 +249,7 @@ def test_figures_are_those_of_the_images_taken_one_by_one(
         figures = shook.evaluate(images, occlude=True, **options)
         for name, value in expected.items():
             assert figures[name] == pytest.approx(value, abs=1e-5), name
-        beside = {"images", "step", "seconds", "occluded_random"}
+        beside = {"images", "step", "occluded_random"}
         beside |= {f"occluded_random_{g}" for g in range(1, (glimpses or 2) + 1)}
         assert set(figures) - set(expected) == beside
         assert figures["images"] == len(images.indices)
@@ -490,7 +490,7 @@ def test_all_places_at_once(dense_run: OpenedRun) -> None:
     assert figures["accuracy"] == figures["dense"] == pytest.approx(right)
     nll = -mean.log_softmax(-1)[torch.arange(batch.size), batch.target].mean()
     assert figures["nll"] == pytest.approx(float(nll), abs=1e-5)
-    assert set(figures) == {"accuracy", "dense", "top5", "nll", "images", "step", "seconds"}
+    assert set(figures) == {"accuracy", "dense", "top5", "nll", "images", "step"}
     assert [text for _, text in dense_run.decode(images)] == [images.classes[n] for n in mean.argmax(-1)]
 
 

@@ -4,7 +4,6 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,15 +28,12 @@ _TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were toke
 
 def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
     """Quality of the decoded targets, and likelihoods, of pairs: see `AlignmentFamily.figures`."""
-    began = time.perf_counter()
     decoded = decode(run, pairs, options)
-    seconds = time.perf_counter() - began
     return {
         **quality(run, pairs, decoded),
         **likelihoods(run, pairs, options.keep),
         "pairs": len(pairs),
         "step": run.step,
-        "seconds": 1000 * seconds / len(pairs),
     }
 
 

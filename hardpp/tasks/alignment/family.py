@@ -108,7 +108,7 @@ class AlignmentFamily(Family):
         "entropy": "nats a symbol, of the prior over positions",
         "kl": "nats a symbol, of the guide to the exact posterior; by 50 draws where its steps depend on one "
         "another",
-        "pairs, step, seconds": "how many; the run's step; seconds of decoding 1,000",
+        "pairs, step": "how many; the run's step",
     }
     inputs = "sources, one a line"
     nbest = "targets that a beam found, positions summed out; of pieces and bpe, only as they were cut there"

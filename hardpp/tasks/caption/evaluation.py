@@ -3,7 +3,6 @@
 Shapes: B sentences, T words (the end mark included), S regions.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,9 +30,7 @@ def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> 
 
     `hit_prior` and the like are there where it is known which region a word is about.
     """
-    began = time.perf_counter()
     decoded = [" ".join(words) for words in decode(run, items, options)]
-    seconds = time.perf_counter() - began
     right = references(items)
     scores = [bleu(decoded, right, tokenized=True, order=order) for order in (1, 2, 3, 4)]
     count = len(decoded)
@@ -44,7 +41,6 @@ def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> 
         **mean_figures(_hits(run, items)),
         "images": count,
         "step": run.step,
-        "seconds": 1000 * seconds / count,
         "signature": scores[-1].signature,
     }
 

@@ -75,7 +75,7 @@ class CaptionFamily(Family):
         "hit_prior, hit_guide, hit_posterior": "how often the middle of a word's likeliest region lies in "
         "its box",
         "guess": "how often that of any region does",
-        "images, step, seconds": "how many; the run's step; seconds of decoding 1,000",
+        "images, step": "how many; the run's step",
     }
 
     def recommended(self, data: str) -> Recommended:

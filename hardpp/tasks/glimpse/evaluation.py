@@ -3,7 +3,6 @@
 Shapes: K draws, B images, G glimpses, V labels.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from math import log
@@ -56,17 +55,15 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     Where `entropy` and `entropy_policy` are equal, the last location does not depend on the image.
     """
     model: Any = run.programs.model
-    wrong, count, seconds = torch.zeros(model.glimpses), 0, 0.0
+    wrong, count = torch.zeros(model.glimpses), 0
     totals: defaultdict[str, float] = defaultdict(float)
     cells = []
     objective = IWAE(options.particles)
     with seeded(options.seed, run.device):
         for _, batch, boxes in batches(images, run.device, watch=run.watch):
-            began = time.perf_counter()
             locations = model.sample_locations(batch.source)
             log_p = model.labels(batch.source, locations)[0]  # (B, G, V)
             wrong += (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
-            seconds += time.perf_counter() - began
             if options.draws > 1:
                 locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
             estimate = objective.estimate(*run.programs, batch)
@@ -98,7 +95,6 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
         **{f"entropy_{g}": entropy for g, entropy in enumerate(entropies, start=1)},
         "images": count,
         "step": run.step,
-        "seconds": 1000 * seconds / count,
     }
 
 

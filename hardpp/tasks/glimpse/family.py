@@ -95,7 +95,7 @@ class GlimpseFamily(ImageFamily):
         "hit": "how often the last glimpse's centre is in the object's box, where that is known",
         "distance, distance_first, distance_centre": "pixels from the box's centre, of the last and the "
         "first glimpse and of the canvas centre",
-        "images, step, seconds": "how many; the run's step; seconds of one run over 1,000",
+        "images, step": "how many; the run's step",
     }
 
     def recommended(self, data: str) -> Recommended:

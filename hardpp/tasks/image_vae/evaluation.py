@@ -3,7 +3,6 @@
 Shapes: B images, N completions, T patches, D features of a code, C channels.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import log
@@ -56,14 +55,12 @@ def bits(bounds: Tensor, images: SelectedImages) -> Tensor:
 
 def evaluate(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding) -> dict[str, Any]:
     """Bits, and how close completions come: see `ImageVAEFamily.figures`."""
-    began = time.perf_counter()
     bound, count = bounds(run, images, options), len(images.indices)
     figures = {"bits": float(bits(bound, images).mean()), "bound": float(bound.mean())}
     first = images[: options.completed]
     if first.indices and partial_codes(run) is not None:
         figures |= {**_completed(run, first, options), "completed": len(first.indices)}
-    seconds = 1000 * (time.perf_counter() - began) / count
-    return {**figures, "images": count, "step": run.step, "seconds": seconds}
+    return {**figures, "images": count, "step": run.step}
 
 
 def partial_codes(run: OpenedRun) -> Callable[[Tensor, Tensor], Any] | None:

@@ -97,7 +97,7 @@ class ImageVAEFamily(ImageFamily):
         "best, best_0, ...": "the same of the best of --draws completions",
         "log_q, log_q_0, ...": "nats, of what the encoder draws, to the partial encoder",
         "completed": "how many images were completed, for these figures",
-        "images, step, seconds": "how many; the run's step; seconds of evaluating 1,000",
+        "images, step": "how many; the run's step",
     }
 
     def recommended(self, data: str) -> Recommended:

@@ -3,7 +3,6 @@
 Shapes: B images, G glimpses, V labels.
 """
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,12 +32,10 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecodin
     """Accuracies, likelihoods and calibration by glimpse: see `MaskedImageFamily.figures`."""
     model: Any = run.programs.model
     gazes = Gazes(run, images, options)
-    predicted, labels, shares, lengths, seconds = [], [], [], [], 0.0
+    predicted, labels, shares, lengths = [], [], [], []
     for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
-        began = time.perf_counter()
         gaze = gazes.at(rows)
         predicted.append(model.labels(batch.source, *gaze).cpu())
-        seconds += time.perf_counter() - began
         labels.append(batch.target.cpu())
         shares.append(model.seen(*gaze).float().mean((-1, -2)).cpu())
         lengths.append(gaze.lengths.cpu())
@@ -58,5 +55,4 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecodin
         **{f"{name}_{g}": value for name, values in by_glimpse.items() for g, value in enumerate(values)},
         "images": len(images.indices),
         "step": run.step,
-        "seconds": 1000 * seconds / len(images.indices),
     }

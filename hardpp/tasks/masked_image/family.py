@@ -97,7 +97,7 @@ class MaskedImageFamily(ImageFamily):
         "ece, ece_0, ...": "expected calibration error with 15 bins, from 0 to 1: the largest, and of each",
         "seen": "share of the pixels that were seen after the last glimpse",
         "glimpses": "how many an image, in the mean: fewer where --sequences end earlier",
-        "images, step, seconds": "how many; the run's step; seconds of looking at 1,000",
+        "images, step": "how many; the run's step",
     }
 
     def recommended(self, data: str) -> Recommended:

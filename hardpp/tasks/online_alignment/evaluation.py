@@ -4,7 +4,6 @@ Shapes: B utterances, S frames.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -105,10 +104,8 @@ def hypotheses(
 
 def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
     """Errors, likelihoods and times of utterances: see `OnlineAlignmentFamily.figures`."""
-    began = time.perf_counter()
     with seeded(options.seed, run.device):
         transcripts = recognise(run, utterances, options)
-    seconds = time.perf_counter() - began
     # Seeded anew, as these do not depend on how many numbers decoding drew.
     with seeded(options.seed, run.device):
         figures = likelihood(run, utterances) | delays(transcripts, utterances)
@@ -125,7 +122,6 @@ def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDec
         **figures,
         "utterances": len(utterances),
         "step": run.step,
-        "seconds": 1000 * seconds / len(utterances),
     }
 
 

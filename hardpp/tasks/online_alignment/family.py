@@ -114,7 +114,7 @@ class OnlineAlignmentFamily(Family):
         "interval, coverage": "milliseconds of 89 % intervals of that posterior, and the share of ends they "
         "hold",
         "boundary_aligned, coverage_aligned": "what is left of both without the lag",
-        "utterances, step, seconds": "how many; the run's step; seconds of recognising 1,000",
+        "utterances, step": "how many; the run's step",
     }
     inputs = "sound files, one a line"
 

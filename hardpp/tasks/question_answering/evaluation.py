@@ -3,7 +3,6 @@
 Shapes: B images, T questions of an image, S regions, V answers.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -86,14 +85,12 @@ def evaluate(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> dic
     `hit_prior` to `coverage` are there where it is known what a question is about.
     """
     answers, count = run.description.answers, len(items.questions)
-    right, seconds, answered = 0.0, 0.0, 0.0
+    right, answered = 0.0, 0.0
     totals = dict.fromkeys(("nll", "entropy", "kl"), 0.0)
     hits: list[dict[str, float]] = []
     for asked, batch in batches(run, items):
-        began = time.perf_counter()
         predicted = answer_log_probs(run, batch, options.keep)  # (B, T, V)
         best = predicted.argmax(-1).tolist()
-        seconds += time.perf_counter() - began
         for row, column, index in cells(asked):
             right += vqa_accuracy(answers[best[row][column]], items.questions[index].answers)
         complete = predicted if options.keep is None else answer_log_probs(run, batch)
@@ -111,7 +108,6 @@ def evaluate(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> dic
         "unknown": 1 - answered / count,
         "questions": count,
         "step": run.step,
-        "seconds": 1000 * seconds / count,
     }
 
 

@@ -111,7 +111,7 @@ class QuestionAnsweringFamily(Family):
         "middle_prior, mass, coverage": "without that tolerance; the probability of regions that hit; and "
         "their share of all, which is how often a guess hits",
         "unknown": "share of questions of which no person's answer can be given",
-        "questions, step, seconds": "how many; the run's step; seconds of answering 1,000",
+        "questions, step": "how many; the run's step",
     }
 
     def recommended(self, data: str) -> Recommended:

@@ -3,7 +3,6 @@
 Shapes: B images, G glimpses, A places, V labels.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -63,12 +62,10 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) 
     model: Any = run.programs.model
     second = second_classifier(run, images, options)
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) or (B, G) of each batch
-    seconds, gaze = 0.0, []
+    gaze = []
     with seeded(options.seed, run.device):
         for rows, batch, boxes in batches(images, run.device, AT_ONCE, run.watch):
-            began = time.perf_counter()
             looked = look(run, batch, options)
-            seconds += time.perf_counter() - began
             figures = _of_labels(looked, batch, images.classes)
             if looked.places is not None:
                 at = centres(model.representation.field, looked.places, _side(model, batch))
@@ -93,7 +90,7 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) 
         for name, mean in means.items()
         for g, value in enumerate(mean.tolist() if mean.dim() else (), start=1)
     }
-    about = {"images": count, "step": run.step, "seconds": 1000 * seconds / count}
+    about = {"images": count, "step": run.step}
     return {**ends, **by_glimpse, **about}
 
 

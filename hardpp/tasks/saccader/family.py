@@ -167,7 +167,7 @@ class SaccaderFamily(ImageFamily):
         "diversity, diversity_1, ...": "mean pixels between two glimpses of an image",
         "alike": "mean |cosine| between two images' glimpses, from the middle: 1 is the same gaze for all",
         "hit_first, hit": "share of images whose first glimpse, or any, has its centre in the object's box",
-        "images, step, seconds": "how many; the run's step; seconds of looking at 1,000",
+        "images, step": "how many; the run's step",
     }
 
     def recommended(self, data: str) -> Recommended:
