@@ -22,7 +22,6 @@ from hardpp import sites
 from hardpp.diagnostics.guide_divergence import exact_and_divergence
 from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
 from hardpp.inference.exact import ExactMarginal
-from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.answers.calibration.simulation_based import LEVELS, Judged, calibrate
 from hardpp.tasks.attention import choices_at
 from hardpp.tasks.family import Programs
@@ -84,7 +83,7 @@ def main() -> None:
     for repeat in range(options.repeats):
         pairs = items[repeat * options.data : (repeat + 1) * options.data]
         found = calibrate(
-            run.programs, simulate(run, pairs), judged, draws=options.draws, seed=repeat, device=run.device
+            run.programs, run._simulate(pairs), judged, draws=options.draws, seed=repeat, device=run.device
         )
         for row in found.rows:
             rows[row["posterior"]].append(row)

@@ -18,7 +18,6 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import decode, evaluate, hypotheses, position_weights
 from hardpp.tasks.alignment.link_calibration import LinkMaker
-from hardpp.tasks.alignment.simulation import simulate
 from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.answers.calibration.reliability import BINS, Curve
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
@@ -29,6 +28,7 @@ from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.tasks.simulated_targets import simulate
 from hardpp.types import SequenceBatch
 
 SHOWN = 2 * BATCH  # pairs decoded together: two batches of like length
@@ -153,7 +153,11 @@ class AlignmentRun(OpenedRun):
     def _simulate(self, items: Sequence[Pair]) -> Iterator[Simulated]:
         if self.network.alignment == "chain":
             raise UsageError("positions of a chain are not drawn together with the symbols", "take attention")
-        return simulate(self, items)
+        of_pairs = (batch for _, batch in batches(self, items))
+        longest = self.description.longest
+        return simulate(
+            self.programs.model, of_pairs, sites.ALIGNMENT, lambda batch: longest(batch.source.shape[1])
+        )
 
     def _choices(self, view: str, simulated: Simulated) -> Choices:
         return choices_at(self, simulated, sites.ALIGNMENT, view)

@@ -41,7 +41,7 @@ class CalibratedRun(PosteriorRun):
         `hardpp.tasks.answers.calibration.simulation_based` says what is found.
 
         Raises:
-            UsageError: the model draws no data of its own, or a guide cannot be refined.
+            UsageError: posteriors of this family cannot be judged so, or a guide cannot be refined.
         """
         from hardpp.diagnostics.simulated_posterior import exact_draws
         from hardpp.tasks.answers.calibration.simulation_based import Judged, calibrate
@@ -122,7 +122,8 @@ class CalibratedRun(PosteriorRun):
 
     # Batches whose observations the model draws, in the place of the items' own.
     def _simulate(self, items: Any) -> "Iterator[Simulated]":
-        raise UsageError(f"model {self.family.name} draws no data of its own to judge its posteriors by")
+        what = f"posteriors of model {self.family.name} cannot be judged on data of its own making"
+        raise UsageError(what, "models of alignments, captions, questions, speech and glimpses can")
 
     # Distributions of single choices by "guide" or exact "posterior", where they have some.
     def _choices(self, view: str, simulated: "Simulated") -> "Choices | None":

@@ -21,6 +21,7 @@ from hardpp.tasks.family import Description
 from hardpp.tasks.image_regions import region_count
 from hardpp.tasks.item_lists import Selection
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.tasks.sequence_decoding import ALLOWANCE
 from hardpp.types import SequenceBatch
 
 BATCH = 50  # sentences read at once when a run is asked about them
@@ -36,6 +37,11 @@ class CaptionDescription(Description):
     words: Annotated[list[str], AfterValidator(_vocabulary)]  # the end mark first
     size: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]  # channels, height, width
     longest: PositiveInt  # words of a sentence
+
+    @property
+    def most_steps(self) -> int:
+        """After how many words, the end included, a sentence of the model's own is given up."""
+        return int(1.5 * self.longest) + ALLOWANCE
 
     @cached_property
     def vocabulary(self) -> Vocabulary:

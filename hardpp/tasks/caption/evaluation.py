@@ -22,7 +22,7 @@ from hardpp.tasks.caption.data import CaptionItems, batches, region_boxes
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.tasks.sequence_decoding import ALLOWANCE, SequenceDecoding, best_sequences, best_texts, predictive
+from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences, best_texts, predictive
 
 
 def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> 
 def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> list[list[str]]:
     """The most probable sentence about each image: greedy, or the best of a beam."""
     sentences: list[list[str]] = [[] for _ in items.sentences]
-    max_steps = int(1.5 * run.description.longest) + ALLOWANCE
+    max_steps = run.description.most_steps
     for indices, batch in batches(run, items):
         for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
             sentences[index] = run.description.vocabulary.decode(symbols)
@@ -65,7 +65,7 @@ def hypotheses(
     run: OpenedRun, items: CaptionItems, options: SequenceDecoding, nbest: int
 ) -> list[tuple[Hypothesis, ...]]:
     """The most probable sentences about each image, regions summed out."""
-    max_steps = int(1.5 * run.description.longest) + ALLOWANCE
+    max_steps = run.description.most_steps
 
     def text(symbols: Sequence[int]) -> str:
         return " ".join(run.description.vocabulary.decode(symbols))

@@ -10,8 +10,9 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
+from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.answers.pictures import Figures
-from hardpp.tasks.attention import drawn_batches, mean_entropies
+from hardpp.tasks.attention import choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.caption.data import (
     BATCH,
     CaptionDescription,
@@ -26,6 +27,7 @@ from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
+from hardpp.tasks.simulated_targets import simulate
 from hardpp.types import SequenceBatch
 
 
@@ -83,6 +85,14 @@ class CaptionRun(OpenedRun):
         for name, sentence, of_sentence in zip(items.names, items.sentences, weights, strict=True):
             for word, of_word in zip((*sentence.caption.words, END), of_sentence, strict=True):
                 yield "\t".join((name, word, *likeliest_region(of_word, boxes)))
+
+    def _simulate(self, items: CaptionItems) -> Iterator[Simulated]:
+        of_sentences = (batch for _, batch in batches(self, items))
+        most = self.description.most_steps
+        return simulate(self.programs.model, of_sentences, sites.REGION, lambda batch: most)
+
+    def _choices(self, view: str, simulated: Simulated) -> Choices:
+        return choices_at(self, simulated, sites.REGION, view)
 
     def _plot(self, items: CaptionItems, indices: Sequence[int]) -> Figures:
         from hardpp.diagnostics.region_plot import region_figure

@@ -13,9 +13,11 @@ from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
+from hardpp.decoding.ancestral import draw_online_outputs
 from hardpp.diagnostics.seeds import seeded_steps
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.answers.calibration.reliability import Curve
+from hardpp.tasks.answers.calibration.simulation_based import Simulated
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.answers.sampling import AVERAGED
 from hardpp.tasks.attention import datum_stream, mean_entropies
@@ -25,7 +27,7 @@ from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
-from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, batches
 from hardpp.tasks.online_alignment.emission_times import frames_of_items, token_frames, view_name
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
@@ -175,6 +177,14 @@ class OnlineAlignmentRun(OpenedRun):
                 for bound in ("low", "high")
             ]
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
+
+    def _simulate(self, items: Sequence[Utterance]) -> Iterator[Simulated]:
+        if self.network.form == "ctc":
+            raise UsageError("CTC sums its alignments out, so it has no posterior", "train another form")
+        model: Any = self.programs.model
+        for _, batch in batches(self, items):
+            tokens, decisions = draw_online_outputs(model, *batch[:2], batch.target_mask)
+            yield Simulated(batch._replace(target=tokens), {sites.DECISIONS: decisions})
 
     def _reliability(self, items: Sequence[Utterance], of: str, bins: int) -> list[Curve]:
         return boundary_reliability(self, items, of)
