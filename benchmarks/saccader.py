@@ -34,11 +34,12 @@ import hardpp
 from hardpp.config import merge, parse_setting
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.saccader.looking import SaccaderDecoding, look
-from hardpp.tasks.saccader.policies import POLICIES
+from hardpp.tasks.saccader.policies import POLICIES, PolicyName
 
 DENSE, BASE, PAPER = "representation", "locations", "paper"
 COMPARED = 6  # glimpses, of runs that were trained otherwise
 FIRST_STAGES = (DENSE, BASE)  # names of runs, too
+AGAINST: tuple[PolicyName, ...] = ("learned", "ordered-logits")  # policies of every network that has one
 VARIANTS: dict[str, dict[str, Any]] = {  # arguments of hardpp.train
     PAPER: {"objective": "hybrid", "guide": "prior"},
     "rloo": {"objective": "rloo", "guide": "prior"},
@@ -110,7 +111,7 @@ class Benchmark:
         found |= {"commit": commit(), "training": _training_speed(run)}
         items = run.select(limit=self.arguments.test, report=_told)
         asked = {"glimpses": self.arguments.glimpses}
-        policies = POLICIES if name == PAPER else ()
+        policies = {PAPER: POLICIES, DENSE: ()}.get(name, AGAINST)
         found["policies"] = {policy: run.evaluate(items, policy=policy, **asked) for policy in policies}
         compared = {} if name == DENSE else {"glimpses": min(COMPARED, self.arguments.glimpses)}
         found["trained"] = figures = run.evaluate(items, **compared)
@@ -177,6 +178,7 @@ def tables(out: Path) -> None:
             _print_policies(by_run[PAPER])
             _print_occluded(by_run[PAPER])
         _print_variants(by_run)
+        _print_against(by_run)
         _print_speed(by_run)
     print("\n± is the standard error over seeds; where to look is decided from the whole image.")
     print(f"commits {', '.join(sorted({found['commit'] for found in every}))}")
@@ -219,6 +221,21 @@ def _print_variants(by_run: Mapping[str, Sequence[Any]]) -> None:
             cells = [[each[key] for each in measured if key in each] for key in COLUMNS.values()]
             seeds = ", ".join(str(run["seed"]) for run in runs)
             _print_row([TITLES.get(name, name), seeds, *(over_seeds(each, 4) for each in cells)])
+
+
+def _print_against(by_run: Mapping[str, Sequence[Any]]) -> None:
+    print(f"\n### accuracy of {AGAINST[0]} above {AGAINST[1]} places, of the same network, by glimpses\n")
+    head = True
+    for name in (BASE, *VARIANTS):
+        runs = [run["policies"] for run in by_run.get(name, ()) if run["policies"]]
+        if runs:
+            numbers = [key for key in runs[0][AGAINST[0]] if key.startswith("after_")]
+            if head:
+                _print_row(["", "runs", *(key.removeprefix("after_") for key in numbers)], head=True)
+                head = False
+            apart = [[run[AGAINST[0]][key] - run[AGAINST[1]][key] for run in runs] for key in numbers]
+            cells = [over_seeds(each, 4) for each in apart]
+            _print_row([TITLES.get(name, name), str(len(runs)), *cells])
 
 
 def _print_speed(by_run: Mapping[str, Sequence[Any]]) -> None:
