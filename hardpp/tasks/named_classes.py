@@ -22,14 +22,8 @@ from typing import Any
 
 from hardpp.config import nearest, unknown
 from hardpp.errors import UsageError
+from hardpp.tasks.plugins import GROUPS, plugins
 
-# What a name is of -> the group of entry points that others may add to.
-GROUPS = {
-    "model": "hardpp.tasks",
-    "guide": "hardpp.guides",
-    "objective": "hardpp.objectives",
-    "data set": "hardpp.datasets",
-}
 SCRIPT = "__main__"  # the module that a script or a notebook runs as
 _LOCAL = "<locals>"  # stands in the name of a class that a function has made
 
@@ -118,14 +112,6 @@ def code_of(kind: type) -> str:
     except (OSError, TypeError, SyntaxError):
         return ""
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def plugins(kind: str) -> dict[str, EntryPoint]:
-    """The entry points of installed packages by name; of two with one name the first that is found."""
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUPS[kind]):
-        found.setdefault(entry.name, entry)
-    return found
 
 
 def load_plugin(kind: str, entry: EntryPoint) -> Any:

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 from click.types import StringParamType
 
+from hardpp.tasks.plugins import plugins
 from hardpp.verbs.family_help import model_of_run
 
 # Which names a parameter takes, by verb and parameter or by the parameter alone.
@@ -21,6 +22,7 @@ _KINDS = {
     **{"settings": "settings", "models name": "models", "objectives name": "objectives"},
     "fetch names": "data",
 }
+_ADDED = {"models": "model", "guides": "guide", "objectives": "objective", "data": "data set"}  # by others
 
 
 @click.command()
@@ -69,9 +71,10 @@ def complete_names(command: click.Command) -> None:
 
 
 def known_names(kind: str, model: str = "alignment") -> list[str]:
-    """Names of a kind, of one model family where each has its own; none of a family that is not there."""
+    """Names of a kind, of one model family where each has its own, and those that installed packages add."""
     names = _cached()[kind]
-    return list(names.get(model, ())) if isinstance(names, dict) else list(names)
+    ours = names.get(model, ()) if isinstance(names, dict) else names
+    return [*ours, *(plugins(_ADDED[kind]) if kind in _ADDED else ())]
 
 
 def _cached() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from corpora import fail, succeed
+from own_guides import write_package
 
 from hardpp.verbs import completion
 
@@ -52,6 +53,14 @@ def test_names_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "alignment" in completion.known_names("models")
     stored.write_text("{")
     assert "elbo" in completion.known_names("objectives")
+
+
+def test_names_that_packages_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "cache"))
+    write_package(tmp_path, "theirs", {"hardpp.guides": {"near": "broken:Near"}})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert completion.known_names("guides")[-1] == "near"
+    assert "near" not in completion.known_names("objectives")
 
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])
