@@ -80,6 +80,8 @@ def figure_title(figure: Figure, title: str, note: str = "") -> None:
         figure.suptitle("\n".join(lines), fontsize=10, color=INK, parse_math=False)
         if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):
             layout.set(h_pad=0.08)  # inches, or titles of panels touch it
+            # The first layout goes by panels of another shape than those that it makes.
+            figure.draw_without_rendering()
 
 
 def legend(figure: Figure, marks: Sequence[Artist]) -> None:
