@@ -104,12 +104,15 @@ def mended() -> Iterator[None]:
         raise failure from error
 
 
-def closest(name: str, names: Iterable[str]) -> list[str]:
-    """The one of the names that was probably meant, by initials, habit or spelling; or nothing."""
+def closest(name: str, names: Iterable[str], likeness: float = 0.5) -> list[str]:
+    """The one of the names that was probably meant, by initials, habit or spelling; or nothing.
+
+    `likeness` is that of spelling, at least, from 0 to 1.
+    """
     names = list(names)
     by_initials = [each for each in names if _initials(each) == name.lower()]
     habit = [each for each in names if each == _SYNONYMS.get(name.lower())]
-    return [*by_initials, *habit, *difflib.get_close_matches(name, names, n=1, cutoff=0.5)][:1]
+    return [*by_initials, *habit, *difflib.get_close_matches(name, names, n=1, cutoff=likeness)][:1]
 
 
 # Of names of several words: lr of learning_rate.

@@ -36,14 +36,20 @@ def kinds_of(path: Path) -> list[str]:
 
 
 def field_separator(path: Path) -> str:
-    """What is between the fields of a file that is called .csv, "commas" or "TABs"; blank of other files."""
+    """What is between the fields of a file that is called .csv: "commas", "semicolons" or "TABs".
+
+    It is blank of other files.
+    """
     if not (path.is_file() and path.suffix.lower() == ".csv"):
         return ""
     try:
         with path.open("rb") as file:
-            return "TABs" if b"\t" in file.readline(_MOST_BYTES) else "commas"
+            first = file.readline(_MOST_BYTES)
     except OSError:
         return ""  # its reader says so
+    if b"\t" in first:
+        return "TABs"
+    return "semicolons" if b";" in first and b"," not in first else "commas"
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -4,6 +4,7 @@ Figures are made without pyplot, so they need no window and leave no state. Text
 is a token and starts no formula.
 """
 
+import warnings
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
@@ -80,6 +81,9 @@ def figure_title(figure: Figure, title: str, note: str = "") -> None:
         figure.suptitle("\n".join(lines), fontsize=10, color=INK, parse_math=False)
         if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):
             layout.set(h_pad=0.08)  # inches, or titles of panels touch it
+            # The first layout goes by panels of another shape than those that it makes.
+            with warnings.catch_warnings(action="ignore"):  # who draws it is warned
+                figure.draw_without_rendering()
 
 
 def legend(figure: Figure, marks: Sequence[Artist]) -> None:

@@ -31,15 +31,17 @@ def training_figure(records: Records, *, title: str, unit: str, note: str = "") 
         raise UsageError("nothing was recorded of this training yet: there are no curves to draw")
     train, dev = ([record for record in records if record["split"] == split] for split in ("train", "dev"))
     figures = [key for key in dict.fromkeys(key for record in dev for key in record) if _is_figure(dev, key)]
-    heights = [2.0, *[1.0] * len(figures), 0.8]
+    rates = _points(train, "learning_rate")  # none of a training that ended before the first record of a step
+    heights = [2.0, *[1.0] * len(figures), *[0.8] * bool(rates[0])]
     figure = Figure(figsize=(7.5, 1.6 * sum(heights) + 0.6), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     _draw_bounds(axes[0], train, dev, unit)
     for axis, name in zip(axes[1:], figures, strict=False):
         axis.plot(*_points(dev, name), "o-", color=style.ORANGE, markersize=3.5, linewidth=1.2)
         axis.set_ylabel(f"dev {name}", color=style.INK)
-    axes[-1].plot(*_points(train, "learning_rate"), color=style.GREY, linewidth=1.2)
-    axes[-1].set_ylabel("learning rate", color=style.INK)
+    if rates[0]:
+        axes[-1].plot(*rates, _mark(rates), color=style.GREY, linewidth=1.2)
+        axes[-1].set_ylabel("learning rate", color=style.INK)
     axes[-1].set_xlabel("step", color=style.INK)
     for axis in axes:
         axis.grid(color=style.PALE, linewidth=0.6)
@@ -52,7 +54,10 @@ def training_figure(records: Records, *, title: str, unit: str, note: str = "") 
 
 
 def _draw_bounds(axis: Axes, train: Records, dev: Records, unit: str) -> None:
-    axis.plot(*_points(train, "bound"), color=style.GREY, linewidth=0.8, alpha=0.7, label="train, of a batch")
+    steps = _points(train, "bound")
+    if steps[0]:
+        line: dict[str, Any] = {"color": style.GREY, "linewidth": 0.8, "alpha": 0.7}
+        axis.plot(*steps, _mark(steps), label="train, of a batch", **line)
     axis.plot(*_points(dev, "bound"), "o-", color=style.ORANGE, markersize=3.5, label="dev, mean weights")
     if best := [record for record in dev if record.get("best") and record["bound"] is not None]:
         place = best[-1]["step"], best[-1]["bound"]
@@ -81,6 +86,11 @@ def _mark_stages(axes: Sequence[Axes], records: Records) -> None:
 def _points(records: Records, key: str) -> tuple[list[int], list[float]]:
     known = [record for record in records if record.get(key) is not None]
     return [record["step"] for record in known], [record[key] for record in known]
+
+
+# A line of one point would not be seen.
+def _mark(points: tuple[list[int], list[float]]) -> str:
+    return "-" if len(points[0]) > 1 else "o"
 
 
 def _is_figure(dev: Records, key: str) -> bool:

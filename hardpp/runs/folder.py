@@ -23,6 +23,7 @@ from hardpp.errors import CheckpointError, DataError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
+from hardpp.runs.missing_run import no_run
 from hardpp.runs.run_files import (
     changed_classes,
     codes,
@@ -167,7 +168,7 @@ def open_run(
     """
     folder = Path(folder)
     if not (folder / "config.toml").is_file():
-        raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
+        raise no_run(folder)
     config = read_config(folder, None if trust is True else list(trust or []), guide)
     family = catalogue.family(config.model, own_guides(dict(config), guide))
     if isinstance(guide, type | nn.Module) and config.guide in family.guides:

@@ -33,10 +33,11 @@ def list_runs(folder: Path | str = "runs") -> list[Row]:
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is no folder", "hardpp train makes runs in the folder runs")
-    return [_row(path, folder) for path in sorted(_runs(folder, _DEPTH))]
+    return [_row(path, folder) for path in sorted(runs_in(folder, _DEPTH))]
 
 
-def _runs(folder: Path, depth: int) -> Iterator[Path]:
+def runs_in(folder: Path, depth: int) -> Iterator[Path]:
+    """Folders of runs: this one, or those in it, and in its folders down to a depth; in no order."""
     try:
         entries = {entry.name: entry for entry in os.scandir(folder)}
     except OSError:  # one that may not be read holds no runs of ours
@@ -46,7 +47,7 @@ def _runs(folder: Path, depth: int) -> Iterator[Path]:
     elif depth:
         for entry in entries.values():
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                yield from _runs(folder / entry.name, depth - 1)
+                yield from runs_in(folder / entry.name, depth - 1)
 
 
 def _row(run: Path, folder: Path) -> Row:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.data.atomic_files import check_writable, write_file
-from hardpp.errors import CheckpointError, UsageError
+from hardpp.errors import UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import holds_run, open_run
+from hardpp.runs.missing_run import no_run
 from hardpp.runs.report_sections import (
     Section,
     commands,
@@ -63,7 +64,7 @@ def write_report(
     """
     folder = run.path if isinstance(run, OpenedRun) else Path(run)
     if not holds_run(folder):
-        raise CheckpointError(f"{folder} is not a run folder (no config.toml)", "hardpp train makes one")
+        raise no_run(folder)
     path = Path(out) if out is not None else folder / "report.html"
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{path} should end in .html")

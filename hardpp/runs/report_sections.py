@@ -163,7 +163,8 @@ def versions_section(folder: Path) -> Section:
 def commands(folder: Path, run: OpenedRun | None) -> Section:
     """What to type to make the run again, and to ask it more."""
     path = shlex.quote(str(folder))
-    again = f"hardpp train --config {shlex.quote(str(folder / 'config.toml'))} --out {path}-again"
+    config, out = (shlex.quote(str(each)) for each in (folder / "config.toml", f"{folder}-again"))
+    again = f"hardpp train --config {config} --out {out}"
     section = Section("Commands", "commands", ["To train it again, and to ask it more:"], commands=[again])
     if run is not None:
         section.commands += [f"hardpp {verb} {path}" for verb in ("evaluate", "decode", "posterior", "plot")]
@@ -190,11 +191,10 @@ def shown_number(value: Any) -> str:
 def _of(names: str, figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
     listed = names.split(", ")
     stems = {name.rstrip("0123456789") for name, more in pairwise(listed) if more == "..."}
-    return [
-        (key, value)
-        for key, value in figures.items()
-        if key in listed or (key.rstrip("0123456789") in stems and key[-1:].isdigit())
-    ]
+    numbered = [key for key in figures if key.rstrip("0123456789") in stems and key[-1:].isdigit()]
+    # In the order of the row, by which its meaning goes.
+    keys = dict.fromkeys([*(name for name in listed if name in figures), *numbered])
+    return [(key, figures[key]) for key in keys]
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

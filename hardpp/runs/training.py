@@ -188,9 +188,11 @@ def _trainer(session: Session, folder: Path, newest: checkpoint.Saved | None, re
     report(f"{folder}: {stage}{what}, on {session.device}")
     trainer = session.trainer()
     if (schedule := trainer.schedule).warmup < schedule.warmup_steps:
+        by_steps = schedule.total_steps == config.training.max_steps
+        more = "more" if by_steps else "a smaller training.batch_size or more"
         report(
             f"{schedule.total_steps} steps in all, so warm-up takes {schedule.warmup} of them, not "
-            f"{schedule.warmup_steps}; a smaller training.batch_size or more training.max_epochs give more"
+            f"{schedule.warmup_steps}; {more} training.{'max_steps' if by_steps else 'max_epochs'} give more"
         )
     if newest is not None:
         trainer.restore(newest.checkpoint)

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from hardpp.config import problems
+from hardpp.config import nearest, problems
 from hardpp.errors import UsageError
 
 
@@ -76,5 +76,5 @@ def named_items(names: Sequence[str], wanted: Sequence[str], what: str) -> list[
     """
     for name in wanted:
         if name not in names:
-            raise UsageError(f"{name!r} is not among these {len(names)} {what}")
+            raise UsageError(f"{name!r} is not among these {len(names)} {what}{nearest(name, names)}")
     return [list(names).index(name) for name in dict.fromkeys(wanted)]

@@ -5,6 +5,7 @@ groups `hardpp.tasks`, `hardpp.guides`, `hardpp.objectives` and `hardpp.datasets
 `hardpp.tasks.named_classes`. Most guides are the family's to name.
 """
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import nn
 
 from hardpp.config import RunConfig, unknown
 from hardpp.data.kinds import KINDS, field_separator, kinds_of
-from hardpp.errors import HardppError, UsageError
+from hardpp.errors import HardppError, UsageError, closest
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
 from hardpp.tasks.named_classes import import_class, load_plugin, named, offered_alone, package_of
@@ -184,13 +185,14 @@ def data_problem(model: Family, name: str) -> tuple[str, str]:
         return "", ""
     if not model.data.is_there(name):
         if "/" in name or "." in name:
-            return f"there is no file or folder {name!r}", ""
+            return f"there is no file or folder {name!r}{_beside(Path(name))}", ""
         return unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]), ""
     path, wanted = Path(name), " or ".join(KINDS[kind] for kind in model.reads)
     if wanted and (between := field_separator(path)):
-        tsv = path.with_suffix(".tsv")
-        hint = f"if no field has a comma in it: tr , '\\t' < {name} > {tsv}"
-        hint = f"mv {name} {tsv}" if between == "TABs" else hint
+        old, new = shlex.quote(name), shlex.quote(str(path.with_suffix(".tsv")))
+        mark, sign = ("semicolon", "';'") if between == "semicolons" else ("comma", ",")
+        hint = f"if no field has a {mark} in it: tr {sign} '\\t' < {old} > {new}"
+        hint = f"mv {old} {new}" if between == "TABs" else hint
         what = (
             f"{name} is a .csv file with {between} between its fields, and model {model.name} reads {wanted}"
         )
@@ -202,3 +204,9 @@ def data_problem(model: Family, name: str) -> tuple[str, str]:
     readers = f"{', '.join(others)} and {last}" if others else last
     what = f"{name} seems to hold {KINDS[kinds[0]]}, and model {model.name} reads {wanted}"
     return what, f"such data are for --model {readers}"
+
+
+# The file that was probably meant, in words; extensions are alike, so that names must be very much so.
+def _beside(path: Path) -> str:
+    names = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
+    return "".join(f"; did you mean {str(path.parent / each)!r}?" for each in closest(path.name, names, 0.8))

@@ -68,11 +68,13 @@ def resolve(layers: list[Mapping[str, Any]], own_guides: OwnGuides = NONE) -> Ru
 # The configuration of each stage. What is wrong with all of them is told once.
 def _all_resolved(model: Family, plan: list[Planned]) -> list[RunConfig]:
     configs, wrong, found = list[RunConfig](), Problems(), dict[str, Problems]()
+    before: str | None = None
     for stage in plan:
         try:
-            configs.append(_resolved(model, stage, configs[-1].guide if configs else None))
+            configs.append(_resolved(model, stage, before))
+            before = configs[-1].guide
         except Wrong as error:
-            found[stage.name] = error.problems
+            found[stage.name], before = error.problems, ""
     everywhere = [each.sentences for each in found.values()] if len(found) == len(plan) else [[]]
     for name, of_stage in found.items():
         for sentence in of_stage.sentences:

@@ -18,9 +18,10 @@ def goes_with(
         guide: None: there is none of its name. Of one that is not made yet it is not known what it has.
         spec: of the objective.
         tables: of the configuration; by `init_from` another run has trained the guide.
-        before: the guide that the stage before has trained.
+        before: the guide that the stage before has trained; blank where that stage is refused, so that
+            it may have trained any.
     """
-    earlier = tables.get("init_from") is not None if before is None else tables.get("guide") == before
+    earlier = tables.get("init_from") is not None if before is None else before in ("", tables.get("guide"))
     return earlier or spec.declared.trains_guide or not (guide is None or guide.trained)
 
 

@@ -39,8 +39,13 @@ def table(rows: list[dict[str, Any]], style: str) -> str:
         return out.getvalue().rstrip("\n")
     shown = [{key: _text(value) for key, value in row.items()} for row in rows]
     widths = {key: max(len(key), *(len(row[key]) for row in shown)) for key in shown[0]}
-    if sys.stdout.isatty():
-        widths = _fitted(widths, shutil.get_terminal_size().columns)
+    if not sys.stdout.isatty():
+        return _aligned(shown, widths)
+    columns = shutil.get_terminal_size().columns
+    return "\n\n".join(_aligned(shown, part) for part in _parts(_fitted(widths, columns), columns))
+
+
+def _aligned(shown: list[dict[str, str]], widths: dict[str, int]) -> str:
     lines = []
     for row in [dict(zip(widths, widths, strict=True)), *shown]:
         cells = [
@@ -62,6 +67,17 @@ def _fitted(widths: dict[str, int], columns: int) -> dict[str, int]:
             break
         fitted[widest] -= 1
     return fitted
+
+
+# Columns that fit side by side, then the others below them; the first one, a name, stands in each part.
+def _parts(widths: dict[str, int], columns: int) -> list[dict[str, int]]:
+    (first, wide), *others = widths.items()
+    parts = [{first: wide}]
+    for key, width in others:
+        if len(parts[-1]) > 1 and sum(parts[-1].values()) + 2 * len(parts[-1]) + width > columns:
+            parts.append({first: wide})
+        parts[-1][key] = width
+    return parts
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
@@ -90,6 +91,21 @@ def test_a_figure_says_what_it_shows():
     assert figure._suptitle.get_window_extent().x0 >= 0
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["the likeliest position"]
+
+
+@pytest.mark.parametrize("source", [["b", "</s>"], ["Donaudampfschifffahrt", "a", "b"], ["Hund"] * 12])
+def test_titles_of_panels_do_not_touch_that_of_the_figure(source):
+    panels = [(name, weights(2, len(source))) for name in ("prior", "guide")]
+    figure = alignment_figure(panels, source, ["a", "b"], title="x", note="run a, step 12: of a test")
+    FigureCanvasAgg(figure).draw()  # that of a figure without pyplot draws nothing
+    highest = max(axis.title.get_window_extent().y1 for axis in figure.axes if axis.get_title())
+    assert figure._suptitle.get_window_extent().y0 - highest > 4 / 72 * figure.dpi
+
+
+def test_that_a_letter_is_in_no_font_is_said_when_it_is_drawn(tmp_path):
+    figure = alignment_figure([("prior", weights(1, 1))], ["\u4e2d"], ["X"], title="ab")
+    with pytest.warns(UserWarning, match="missing from font"):
+        write_figure(figure, tmp_path / "a.png")
 
 
 def test_tokens_are_no_formulas(tmp_path):

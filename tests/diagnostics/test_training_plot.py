@@ -47,3 +47,10 @@ def test_nothing_recorded_is_refused_and_gaps_are_left_out() -> None:
     (first, *others) = recorded()
     figure = training_figure([first | {"bound": None}, *others], title="", unit="a symbol")
     assert list(figure.axes[0].lines[0].get_xdata()) == [2, 3]
+
+
+def test_what_was_not_recorded_has_no_panel_and_one_point_is_seen() -> None:
+    (bounds, _) = training_figure(recorded()[3:], title="", unit="a symbol").axes
+    assert [text.get_text() for text in bounds.get_legend().get_texts()] == ["dev, mean weights", "kept"]
+    (bounds, _, rates) = training_figure(recorded()[2:], title="", unit="a symbol").axes
+    assert bounds.lines[0].get_marker() == rates.lines[0].get_marker() == "o"

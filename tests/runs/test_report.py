@@ -99,3 +99,16 @@ def test_what_cannot_be_written_is_refused(run: Path, tmp_path: Path) -> None:
     assert "is not a run folder" in fail(4, "report", tmp_path)
     (tmp_path / "a.html").write_text("older")
     assert "exists already" in fail(2, "report", run, "--out", tmp_path / "a.html")
+
+
+def test_figures_stand_in_the_order_of_what_is_said_of_them(run: Path) -> None:
+    texts = [text.strip() for text in Elements(page_of(run, count=1)).texts]
+    (row,) = (text for text in texts if "PPL" in text and "nll" in text)
+    assert row.startswith("nll ")
+    assert row.index(", PPL ")
+
+
+def test_a_folder_with_a_blank_is_one_word_of_a_command(run: Path, tmp_path: Path) -> None:
+    spaced = shutil.copytree(run, tmp_path / "my run")
+    texts = " ".join(Elements(page_of(spaced, count=1)).texts)
+    assert f"--out '{spaced}-again'" in texts

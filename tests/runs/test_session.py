@@ -271,6 +271,14 @@ def test_a_warmup_that_was_cut_is_said(corpus: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_of_a_warmup_that_was_cut_by_steps_epochs_are_not_to_blame(corpus: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    config = resolved(corpus, {"optimiser": {"warmup_steps": 200}, "training": {"max_steps": 5}})
+    run_in_folder(config, tmp_path / "run", resume=True, force=False, report=said.append)
+    (line,) = (line for line in said if "warm-up" in line)
+    assert line.endswith("; more training.max_steps give more")
+
+
 def test_a_finished_run_is_only_evaluated_again(corpus: Path, tmp_path: Path) -> None:
     command = train_command(corpus, tmp_path / "run")
     succeed(*command)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hardpp.errors import UsageError
-from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name, named_items
 
 
 class Item(NamedTuple):
@@ -61,3 +61,9 @@ def test_items() -> None:
     ):
         with pytest.raises(UsageError, match=r"items are what select\(\) gives, not "):
             check_items(items, selection, Item)
+
+
+def test_items_by_name() -> None:
+    assert named_items(["baxo", "kaxo"], ["kaxo", "kaxo"], "pairs") == [1]
+    with pytest.raises(UsageError, match=r"^'bax' is not among these 2 pairs; did you mean 'baxo'\?$"):
+        named_items(["baxo", "zzzz"], ["bax"], "pairs")

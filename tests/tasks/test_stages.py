@@ -33,6 +33,13 @@ def refusal(*layers: dict[str, Any], model: str = "saccader") -> str:
     return str(found.value)
 
 
+def test_data_that_are_not_there_are_all_that_is_wrong() -> None:
+    """A stage that goes on with the guide of one that was refused is not blamed for that."""
+    with pytest.raises(UsageError) as found:
+        resolve([{"model": "image-vae", "data": {"name": "none/at-all"}}])
+    assert str(found.value) == "there is no file or folder 'none/at-all'"
+
+
 # --- which stages there are -------------------------------------------------------------------------------
 
 

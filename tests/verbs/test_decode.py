@@ -28,6 +28,8 @@ def test_symbols_that_training_never_saw_are_named(run: Path, tmp_path: Path) ->
     assert hardpp("--quiet", "decode", run, "--input", own).stderr == result.stderr
     message = fail(3, "decode", run, "--input", own, "--unknown", "stop")
     assert message.startswith(f"hardpp: {told}")
+    own.write_text("a b\tZ\n", encoding="utf-8")
+    assert "never seen in training: ' ' '\\t' Z\n" in hardpp("decode", run, "--input", own).stderr
     own.write_text("z\n" * 9, encoding="utf-8")
     lines = hardpp("decode", run, "--input", own).stderr.splitlines()
     assert len(lines) == 6

@@ -69,10 +69,24 @@ def test_data_of_another_kind_are_refused_with_who_reads_them(
     message = fail(2, "train", "--data", tmp_path / "words.csv")
     assert "is a .csv file with commas between its fields" in message
     assert f"> {tmp_path / 'words.tsv'}" in message
+    (tmp_path / "words.csv").write_text("a;A\n")
+    message = fail(2, "train", "--data", tmp_path / "words.csv")
+    assert "with semicolons between its fields" in message
+    assert "if no field has a semicolon in it: tr ';' '\\t' <" in message
     (tmp_path / "words.csv").write_text("a\tA\n")
     message = fail(2, "train", "--data", tmp_path / "words.csv")
     assert "with TABs between its fields" in message
     assert f"mv {tmp_path / 'words.csv'} {tmp_path / 'words.tsv'}" in message
+
+
+def test_a_misspelt_file_is_told_from_one_that_is_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "words.tsv").write_text("a\tA\n")
+    message = fail(2, "train", "--data", tmp_path / "wrods.tsv")
+    assert message == (
+        f"hardpp: there is no file or folder '{tmp_path}/wrods.tsv'; did you mean '{tmp_path}/words.tsv'?\n"
+    )
+    assert "did you mean" not in fail(2, "train", "--data", tmp_path / "pairs.tsv")
+    assert "did you mean" not in fail(2, "train", "--data", tmp_path / "none" / "words.tsv")
 
 
 def test_headings_and_few_lines(tmp_path: Path) -> None:

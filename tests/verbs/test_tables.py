@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from typing import Any
 
 import pytest
 
@@ -39,3 +40,17 @@ def test_json_stays_json_without_finite_numbers(value: float) -> None:
 @pytest.mark.parametrize(("style", "text"), [("table", ""), ("csv", ""), ("json", "[]")])
 def test_no_rows_are_no_failure(style: str, text: str) -> None:
     assert table([], style) == text
+
+
+def test_columns_that_do_not_fit_a_terminal_follow_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    row: dict[str, Any] = {"run": "a", "first": "long", "second": 1.5, "third": "x"}
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    wide = table([row, {**row, "run": "b"}], "table").split("\n")
+    assert [line.split() for line in wide] == [
+        *(["run", "first", "second"], ["a", "long", "1.5000"], ["b", "long", "1.5000"], []),
+        *(["run", "third"], ["a", "x"], ["b", "x"]),
+    ]
+    assert max(map(len, wide)) <= 20
+    monkeypatch.setenv("COLUMNS", "40")
+    assert len(table([row], "table").split("\n")) == 2

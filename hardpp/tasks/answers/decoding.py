@@ -127,7 +127,7 @@ class DecodingRun(ABC):
         told = []
         for index, name, symbols in found[:_TOLD]:
             number = index + 1 if numbers is None else numbers[index]
-            what = f"{name!r} has symbols never seen in training: {' '.join(symbols)}"
+            what = f"{name!r} has symbols never seen in training: {' '.join(map(_legible, symbols))}"
             told.append(f"{place}{number}: {what}")
         if unknown == "stop":
             more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
@@ -162,3 +162,8 @@ def _with_blanks(answers: Iterator[Decoded], numbers: Sequence[int], count: int)
     asked = set(numbers)
     for number in range(1, count + 1):
         yield next(answers) if number in asked else BLANK
+
+
+# A symbol that could not be seen, such as a blank, stands in quotation marks.
+def _legible(symbol: str) -> str:
+    return symbol if symbol.isprintable() and symbol.split() == [symbol] else repr(symbol)
