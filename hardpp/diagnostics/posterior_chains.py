@@ -50,8 +50,8 @@ def join_chains(trees: Sequence[xr.DataTree], names: Sequence[object] = ()) -> x
         # Chain by chain, so that what has none gets one.
         parts = [part if "chain" in part.dims else part.expand_dims("chain") for part in parts]
         joined = xr.concat(parts, "chain", data_vars="all", coords="minimal", compat="override", join="exact")
-        for name, variable in joined.data_vars.items():
-            variable.attrs = _of_all([part[name].attrs for part in parts if name in part])
+        for variable_name, variable in joined.data_vars.items():
+            variable.attrs = _of_all([part[variable_name].attrs for part in parts if variable_name in part])
         groups[f"/{group}"] = joined.assign_coords(chain=np.arange(len(trees))).assign_attrs(node.attrs)
     about: dict[Any, Any] = {**first.attrs}
     for key in _BY_RUN:
