@@ -32,6 +32,15 @@ from hardpp.diagnostics.seeds import seeded, stream
 Array = NDArray[Any]
 Variables = Mapping[str, xr.Variable]
 
+GROUPS = (
+    "posterior",
+    "sample_stats",
+    "attention",
+    "log_likelihood",
+    "posterior_predictive",
+    "observed_data",
+    "constant_data",
+)
 FORMAT = 2  # of the groups and their dims; files of another one are refused
 
 DRAW = ("chain", "draw")  # the first two dims of everything that is drawn

@@ -4,7 +4,7 @@ Draws of one run are independent, so chains of one run would say nothing. Those 
 what training made of the same model and data: R-hat over them tells how far the runs agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ _GIVEN = ("observed_data", "constant_data")  # what all runs must have in common
 def join_chains(trees: Sequence[xr.DataTree], names: Sequence[object] = ()) -> xr.DataTree:
     """One tree with a chain for each of several trees of one run, all of the same model, data and items.
 
-    What has no chain in the tree of one run, the views of `attention` and `prediction`, gets one. Attributes
-    in which the runs differ hold those of all, in the order of the chains, separated by commas.
+    What has no chain in the tree of one run, the views of `attention` and `prediction`, gets one; what a run
+    does not have, such as the exact posterior, is NaN in its chain. Attributes in which the runs differ, of
+    the tree and of variables, hold those of all, in the order of the chains.
 
     Args:
         trees: one of each run.
@@ -49,6 +50,8 @@ def join_chains(trees: Sequence[xr.DataTree], names: Sequence[object] = ()) -> x
         # Chain by chain, so that what has none gets one.
         parts = [part if "chain" in part.dims else part.expand_dims("chain") for part in parts]
         joined = xr.concat(parts, "chain", data_vars="all", coords="minimal", compat="override", join="exact")
+        for variable_name, variable in joined.data_vars.items():
+            variable.attrs = _of_all([part[variable_name].attrs for part in parts if variable_name in part])
         groups[f"/{group}"] = joined.assign_coords(chain=np.arange(len(trees))).assign_attrs(node.attrs)
     about: dict[Any, Any] = {**first.attrs}
     for key in _BY_RUN:
@@ -58,11 +61,23 @@ def join_chains(trees: Sequence[xr.DataTree], names: Sequence[object] = ()) -> x
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=about), **groups})
 
 
+# Attributes of one variable: what its runs have in common once, and what not one after the other.
+def _of_all(attributes: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
+    found = {}
+    for key in dict.fromkeys(key for each in attributes for key in each):
+        values = [each.get(key, "-") for each in attributes]
+        found[key] = values[0] if len({*values}) == 1 else "; ".join(map(str, values))
+    return found
+
+
 def _check_same(first: xr.DataTree, other: xr.DataTree, here: str, there: str) -> None:
     for key in _SAME:
         if (one := first.attrs.get(key)) != (two := other.attrs.get(key)):
             what = "data" if key == "data" else f"{key} {one} and {two}"
             raise UsageError(f"{here} and {there} are of different {what}, and cannot be chains of one tree")
+    if {*first.children} != {*other.children}:
+        only = ", ".join(sorted({*first.children} ^ {*other.children}))
+        raise UsageError(f"one of {here} and {there} lacks groups of a posterior ({only})")
     for group in (*_GIVEN, "posterior"):
         one, two = (tree[group].to_dataset() for tree in (first, other))
         same = one.sizes == two.sizes and all(

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import xarray as xr
 
-from hardpp.diagnostics.posterior import FORMAT
+from hardpp.diagnostics.posterior import FORMAT, GROUPS
 from hardpp.diagnostics.posterior_items import for_arviz, item, names
 from hardpp.diagnostics.trust import trust_summary
 from hardpp.errors import CheckpointError
@@ -59,16 +60,28 @@ def read_posterior(path: Path | str) -> Posterior:
     if not path.is_file():
         raise CheckpointError(f"{path} is no file", "hardpp posterior RUN writes one")
     try:
+        h5py.File(path).close()  # of a file that is none, the line below leaves noise on standard error
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path} is no netCDF file that can be read ({what})") from error
-    if tree.attrs.get("inference_library") != "hardpp" or "posterior" not in tree.children:
+    if tree.attrs.get("inference_library") != "hardpp":
         writer = tree.attrs.get("inference_library", "an unknown program")
         raise CheckpointError(f"{path} is not a posterior of hardpp, but of {writer}")
     if (found := tree.attrs.get("posterior_format", 1)) != FORMAT:
         version = tree.attrs.get("inference_library_version", "?")
         what = f"{path} has format {found} (hardpp {version}), and this hardpp reads format {FORMAT}"
         raise CheckpointError(what, "write it anew with hardpp posterior")
+    check_complete(tree, path)
     return Posterior(tree)
+
+
+def check_complete(tree: xr.DataTree, path: Path) -> None:
+    """Refuses, by a CheckpointError, what has lost a part without which its items are not known."""
+    hint = "write it anew with hardpp posterior"
+    if missing := [group for group in GROUPS if group not in tree.children]:
+        raise CheckpointError(f"{path} has lost its groups {', '.join(missing)}", hint)
+    datum = tree.attrs.get("datum")
+    if datum not in tree["posterior"].to_dataset().coords:
+        raise CheckpointError(f"{path} does not say what its items are called (datum: {datum!r})", hint)

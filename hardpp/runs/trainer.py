@@ -8,6 +8,7 @@ holds everything, and a trainer restored from it goes on bit for bit on the same
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from hardpp.runs.optimisation import (
     trained_parameters,
     weight_noise,
 )
+from hardpp.tasks.own_parameters import OwnParameters
 from hardpp.types import Batch, Record
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -116,7 +118,8 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
         with weight_noise(self.parameters, share * self.weight_noise):
-            with self.nonfinite.explaining_draws(self.parameters, self.step):
+            own = nullcontext() if self.step else OwnParameters(self.objective)
+            with own, self.nonfinite.explaining_draws(self.parameters, self.step):
                 loss = self.objective(batch)
             if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
                 (loss / batch.size).backward()

@@ -106,12 +106,21 @@ def import_class(kind: str, name: str, whose: str = "") -> Any:
 
 
 def code_of(kind: type) -> str:
-    """SHA-256 of a class's code without comments and layout; "" where its source cannot be had."""
+    """SHA-256 of a class's code without comments and layout; "" where its source cannot be had.
+
+    What it inherits from classes of the same package is its code, too.
+    """
+    package = kind.__module__.partition(".")[0]
+    own = [each for each in kind.__mro__ if each.__module__.partition(".")[0] == package]
+    trees = [_tree(each) for each in own]
+    return hashlib.sha256("".join(trees).encode()).hexdigest() if trees[0] else ""
+
+
+def _tree(kind: type) -> str:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+        return ast.dump(ast.parse(textwrap.dedent(inspect.getsource(kind))))
     except (OSError, TypeError, SyntaxError):
         return ""
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def load_plugin(kind: str, entry: EntryPoint) -> Any:

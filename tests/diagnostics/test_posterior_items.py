@@ -138,6 +138,27 @@ def test_runs_become_chains(tree: xr.DataTree) -> None:
         join_chains([tree, tree])
 
 
+def test_chains_of_which_one_has_no_exact_posterior_say_so(tree: xr.DataTree) -> None:
+    about = {**RUN, "run": "two", "training_seed": 1}
+    drawn = sampled(tiny_guide(), exact=False, attributes=about)
+    for trees, words in (
+        ((tree, drawn), "exactly; lower bound"),
+        ((drawn, tree), "guide; summed out exactly"),
+    ):
+        joined = join_chains(trees)
+        assert words in joined["log_likelihood/target"].attrs["latents"]
+        assert joined["log_likelihood/target"].attrs["units"] == "nats"
+        exact = joined["attention/exact"].isnull().all(("sentence", "step", "source"))
+        assert exact.values.tolist() == [each is drawn for each in trees]
+
+
+def test_trees_that_lack_a_group_are_no_chains(tree: xr.DataTree) -> None:
+    other = sampled(tiny_guide(), attributes={**RUN, "run": "two", "training_seed": 1})
+    del other["attention"]
+    with pytest.raises(UsageError, match=r"run one and run two lacks groups of a posterior \(attention\)"):
+        join_chains([tree, other])
+
+
 def test_a_file_is_read_back_and_others_are_refused(tree: xr.DataTree, tmp_path: Any) -> None:
     path = tmp_path / "posterior.nc"
     write_posterior(tree, path)
@@ -152,11 +173,18 @@ def test_a_file_is_read_back_and_others_are_refused(tree: xr.DataTree, tmp_path:
     older = tree.copy()
     older.attrs = {key: value for key, value in tree.attrs.items() if key != "posterior_format"}
     write_posterior(older, tmp_path / "older.nc")
+    cut, nameless = tree.copy(), tree.copy()
+    del cut["constant_data"]
+    nameless.attrs = {key: value for key, value in tree.attrs.items() if key != "datum"}
+    write_posterior(cut, tmp_path / "cut.nc")
+    write_posterior(nameless, tmp_path / "nameless.nc")
     cases = {
         "nothing.nc": "is no file",
         "text.nc": "is no netCDF file that can be read",
         "strange.nc": "is not a posterior of hardpp, but of an unknown program",
         "older.nc": "has format 1",
+        "cut.nc": "has lost its groups constant_data",
+        "nameless.nc": "does not say what its items are called",
     }
     for name, message in cases.items():
         with pytest.raises(CheckpointError, match=message) as refused:

@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyro
 import pytest
 import torch
 from corpora import TINY, fail, hashes, metrics, succeed, train_command
 from own_guides import folder_of_modules
 from pyro.nn import PyroParam
+from torch import nn
 from torch.distributions import constraints
 
-from hardpp import load_data, open_run, train
+from hardpp import load_data, open_run, sites, train
+from hardpp.distributions import Categorical
 from hardpp.errors import CheckpointError, ResourceError, UsageError
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import SequenceBatch
 
 QUICK = {"max_steps": 1, "settings": TINY, "device": "cpu", "report": lambda text: None}
 
@@ -159,7 +163,6 @@ def test_a_script_is_named(own: Path, tmp_path: Path) -> None:
 
 def test_a_guide_that_is_made_is_trained_as_it_is(corpus: Path, tmp_path: Path) -> None:
     import mine
-    import pyro
 
     class Positive(mine.Diagonal):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -179,6 +182,22 @@ def test_a_guide_that_is_made_is_trained_as_it_is(corpus: Path, tmp_path: Path) 
     assert opened.programs.guide is not guide
     assert torch.equal(opened.programs.guide.sharpness, guide.sharpness)
     assert len(pyro.get_param_store()) == 0
+
+
+def test_a_parameter_in_the_store_of_pyro_is_refused(corpus: Path, tmp_path: Path) -> None:
+    class Stored(nn.Module):
+        """Has its only parameter where no run looks for it."""
+
+        def forward(self, batch: SequenceBatch) -> None:
+            scores = batch.source_mask.unsqueeze(-2).log() * pyro.param("of_a_test", torch.ones(()))
+            with sites.output_steps(batch.target_mask):
+                pyro.sample(sites.ALIGNMENT, Categorical(logits=scores.expand(*batch.target.shape, -1)))
+
+    try:
+        with pytest.raises(UsageError, match=r"'of_a_test' is a pyro.param.* neither train nor save"):
+            train(guide=Stored, data=corpus, out=tmp_path / "run", **QUICK)
+    finally:
+        pyro.get_param_store().clear()
 
 
 def test_data_that_are_at_hand(corpus: Path, tmp_path: Path) -> None:

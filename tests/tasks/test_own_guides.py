@@ -142,6 +142,16 @@ def test_a_change_of_code_is_told_from_one_of_words(folder: Path) -> None:
     assert code_of(int) == ""
 
 
+def test_code_that_a_class_inherits_is_its_own(folder: Path) -> None:
+    text = "class Base:\n    width = 1.0\n\n\nclass Mine(Base):\n    pass\n"
+    codes = []
+    for name, code in (("heir", text), ("heir2", text), ("heir3", text.replace("1.0", "2.0"))):
+        (folder / f"{name}.py").write_text(code)
+        codes.append(code_of(import_class("guide", f"{name}:Mine")))
+    assert codes[0] == codes[1]
+    assert codes[2] not in (codes[0], "")
+
+
 @pytest.fixture
 def package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     data = write_corpus(folder / "data")

@@ -105,7 +105,7 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
         if not site["infer"].get("is_auxiliary"):
             check_not_observed(name, site if site["is_observed"] else None)
             raise UsageError(f"the guide's site {name!r} is missing in the model")
-        if not site["is_observed"] and not any(_is_delta(guide_sites[n]["fn"]) for n in names[place:]):
+        if not site["is_observed"] and not any(is_delta(guide_sites[n]["fn"]) for n in names[place:]):
             raise UsageError(
                 f"the guide's auxiliary site {name!r} is missing in the model, and no later site of the "
                 "guide is a function of it (a Delta), so that log p - log q bounds nothing"
@@ -174,14 +174,15 @@ def check_support(model_site: Site, guide_site: Site) -> None:
     categorical = isinstance(model_fn, Categorical) and isinstance(guide_fn, Categorical)
     if categorical and guide_fn.logits.shape[-1] <= model_fn.logits.shape[-1]:
         return
-    if _is_delta(guide_fn):  # one value, which the model finds possible or not
+    if is_delta(guide_fn):  # one value, which the model finds possible or not
         return
     model, guide = _support(model_fn), _support(guide_fn)
     if model.is_discrete != guide.is_discrete or not _within(guide, model):
         raise UsageError(f"site {name!r} takes {_said(model)} in the model but {_said(guide)} in the guide")
 
 
-def _is_delta(fn: Any) -> bool:
+def is_delta(fn: Any) -> bool:
+    """Is a distribution one value, whatever it is wrapped in?"""
     while hasattr(fn, "base_dist") and not isinstance(fn, Delta):
         fn = fn.base_dist
     return isinstance(fn, Delta)

@@ -93,7 +93,8 @@ class LinkMaker(NamedTuple):
         try:
             return cross_fit([_key(pair) for pair in dev], fitted)
         except ValueError as error:
-            raise DataError(f"links of the dev part cannot calibrate others: {error}") from error
+            what = f"links of the dev part cannot calibrate others: {error}"
+            raise DataError(what, "align without --calibrated needs no known ones") from error
 
 
 def known_pairs(pairs: Sequence[Pair]) -> list[Pair]:

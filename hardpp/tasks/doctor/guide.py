@@ -5,7 +5,16 @@ from typing import Any
 
 from torch import nn
 
-from hardpp.tasks.doctor import guide_batches, guide_causality, guide_device, guide_numbers, guide_sites
+from hardpp.tasks.doctor import (
+    guide_batches,
+    guide_causality,
+    guide_device,
+    guide_draws,
+    guide_numbers,
+    guide_repeats,
+    guide_sites,
+    guide_training,
+)
 from hardpp.tasks.doctor.findings import Check, Finding, examine
 from hardpp.tasks.doctor.subject import Subject, subject_of, toy_of
 from hardpp.tasks.family import Family
@@ -14,9 +23,12 @@ from hardpp.tasks.named_classes import name_of
 CHECKS: list[Check[Subject]] = [
     *guide_sites.CHECKS,
     *guide_device.CHECKS,
+    *guide_repeats.CHECKS,
     *guide_batches.CHECKS,
+    *guide_training.CHECKS,
     *guide_causality.CHECKS,
     *guide_numbers.CHECKS,
+    *guide_draws.CHECKS,
 ]
 
 

@@ -18,7 +18,7 @@ from hardpp.tasks.doctor.recorded import Recorded, by_datum, log_probs, recorded
 from hardpp.tasks.doctor.subject import Subject, rows, with_fields
 
 CLOSE = 1e-4  # nats, and relative, of single precision
-_CROWD = "what is computed along the data (a mean over dim 0, a batch norm, a squeeze) ties them"
+_CROWD = "what is computed along the data (a mean over dim 0, a batch norm, a squeeze, a cache) ties them"
 
 
 def _alone(subject: Subject) -> Iterator[str]:
@@ -51,8 +51,10 @@ def _reordered(subject: Subject) -> Iterator[str]:
 
 def _compared(subject: Subject, index: Tensor, when: str, cause: str) -> Iterator[str]:
     values = {}
-    for name, site in subject.drawn.latents.items():
-        dim = _data_dim(site)
+    for site in subject.drawn.sites:  # auxiliary ones as well
+        if site["is_observed"]:
+            continue
+        dim, name = _data_dim(site), site["name"]
         if dim is None:
             raise Skip(f"site {name!r} is in no plate of data")
         values[name] = site["value"].index_select(dim, index)
@@ -154,6 +156,7 @@ def masked_as(model: Site, terms: Tensor, index: Tensor | None = None) -> Tensor
 
 
 def _different(name: str, wanted: Tensor, got: Tensor, when: str, cause: str) -> Iterator[str]:
+    wanted, got = wanted.detach(), got.detach()
     if wanted.shape != got.shape:
         yield f"site {name!r} is of {len(got)} data and not of {len(wanted)} {when}: {cause}"
         return
@@ -187,7 +190,7 @@ CHECKS: list[Check[Subject]] = [
         "smaller batch",
         "a smaller last batch changes nothing",
         _smaller,
-        ("plates", "event shapes", "names", "sites"),
+        ("plates", "event shapes", "names", "sites", "repeats"),
     ),
     Check("order", "the order of a batch changes nothing", _reordered, ("smaller batch",)),
     Check("padding", "padding changes nothing", _padded, ("smaller batch", "batch of one")),

@@ -1,7 +1,7 @@
 """Whether a guide that is declared `causal = True` looks at targets after the step it is at.
 
 Such a guide can be used while the target is still to come. Other symbols are put in place of all after a
-step, and log q of the same draws must stay the same up to it.
+step, or the target ends there, and log q of the same draws must stay the same up to it.
 """
 
 from collections.abc import Iterator
@@ -23,20 +23,25 @@ def _causality(subject: Subject) -> Iterator[str]:
     target: Tensor | None = getattr(subject.whole, "target", None)
     if target is None or target.dim() != 2:
         raise Skip("a batch of this model has no sequences as targets")
-    T = target.shape[1]
+    T, mask = target.shape[1], subject.whole.target_mask
     plain = _steps(subject, subject.drawn, T)
     for t in range(T - 1):
         later = torch.arange(T) > t
-        batch: Any = subject.whole._replace(target=target.where(~later, (target + 1) % (target.max() + 1)))
-        changed = _steps(subject, recorded(subject.guide, batch, subject.drawn.values), T)
-        for (name, step), terms in plain.items():
-            if step <= t and not torch.allclose(terms, changed[name, step], CLOSE, CLOSE):
-                yield (
-                    f"site {name!r} at step {step} depends on targets after step {t}, and the guide declares "
-                    "causal = True: read targets from the left only (no backward LSTM, no attention ahead), "
-                    "or leave the declaration out"
-                )
-                return
+        others: dict[str, dict[str, Tensor]] = {
+            f"targets after step {t}": {"target": target.where(~later, (target + 1) % (target.max() + 1))},
+            "how long the target is": {"target_mask": mask & ~later},
+        }
+        for what, fields in others.items():
+            batch: Any = subject.whole._replace(**fields)
+            changed = _steps(subject, recorded(subject.guide, batch, subject.drawn.values), T)
+            for (name, step), terms in plain.items():
+                if step <= t and not torch.allclose(terms, changed[name, step], CLOSE, CLOSE):
+                    yield (
+                        f"site {name!r} at step {step} depends on {what}, and the guide declares causal = "
+                        "True: read targets from the left only (no backward LSTM, no attention ahead, no "
+                        "target_mask.sum()), or leave the declaration out"
+                    )
+                    return
 
 
 # Log-probabilities by site and step: a site a step, or steps in a plate or an event.

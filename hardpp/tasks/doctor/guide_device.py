@@ -1,8 +1,9 @@
-"""Whether a guide computes where its batch is, found out without a second device.
+"""Whether a guide has its tensors with it and computes where its batch is, without a second device.
 
-A tensor that is neither parameter nor buffer stays behind when a module is moved. And torch's meta device has
-shapes and no numbers: an operation on tensors of that device and of the CPU is refused as it would be on a
-GPU, but what asks for a number cannot be answered there.
+Parameters of `pyro.param` are in a store of Pyro's, and not in the guide. A tensor that is neither parameter
+nor buffer stays behind when a module is moved. And torch's meta device has shapes and no numbers: an
+operation on tensors of that device and of the CPU is refused as it would be on a GPU, but what asks for a
+number cannot be answered there.
 """
 
 import copy
@@ -12,14 +13,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hardpp.errors import UsageError
 from hardpp.tasks.doctor.findings import Check, Skip
 from hardpp.tasks.doctor.recorded import recorded
 from hardpp.tasks.doctor.subject import Subject, with_fields
+from hardpp.tasks.own_parameters import check_own
 
 _META = torch.device("meta")
 _MIXED = ("expected device", "on the same device", "two devices")  # in what torch says of two devices
 
 _WHERE = "make tensors with device=batch.source.device, or new_zeros of another"
+
+
+def _store(subject: Subject) -> Iterator[str]:
+    for name, value in subject.drawn.params.items():
+        try:
+            check_own(name, value, subject.guide)
+        except UsageError as error:
+            yield f"{error}: {error.hint}"
 
 
 def left_behind(module: nn.Module) -> Iterator[str]:
@@ -57,5 +68,6 @@ def _devices(subject: Subject) -> Iterator[str]:
 
 
 CHECKS: list[Check[Subject]] = [
-    Check("device", "the guide computes where its batch is", _devices, ("runs",)),
+    Check("parameters", "all parameters are the guide's own", _store, ("runs",)),
+    Check("device", "the guide computes where its batch is", _devices, ("runs", "parameters")),
 ]

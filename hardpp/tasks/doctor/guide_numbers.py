@@ -71,14 +71,30 @@ def _normalisation(subject: Subject) -> Iterator[str]:
     chosen = tuples(latents)
     for row in range(count):
         values = {name: supports[name][index[row]] for name, index in chosen.items()}
-        total = total + _log_q(recorded(precise.guide, batch, values)).exp()
-    total, tolerance = float(total), 1e-6 if precise is not subject else 1e-4
-    if not abs(total - 1) < tolerance:
+        total = total + _log_q(recorded(precise.guide, batch, values, gradients=True)).exp()
+    tolerance = 1e-6 if precise is not subject else 1e-4
+    found = float(total.detach()) if isinstance(total, Tensor) else total
+    if not abs(found - 1) < tolerance:
         names = ", ".join(map(repr, latents))
         yield (
-            f"q sums to {total:.6f} and not to 1 over all {count} values of {names} of the first datum: its "
-            "distributions are not normalised, or it has a factor or scale of its own"
+            f"q sums to {found:.6f} and not to 1 over all {count} values of {names} of the first datum:"
+            " its distributions are not normalised, or it has a factor or scale of its own"
         )
+    elif isinstance(total, Tensor) and total.requires_grad and precise.own_parameters():
+        yield from _constant(total, precise.own_parameters(), tolerance)
+
+
+# What is 1 whatever the parameters are has no gradient.
+def _constant(total: Tensor, parameters: dict[str, Any], tolerance: float) -> Iterator[str]:
+    gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+    for name, gradient in zip(parameters, gradients, strict=True):
+        if gradient is not None and not bool((gradient.abs() < 10 * tolerance).all()):
+            yield (
+                f"q sums to 1, and the gradients of its values by parameter {name!r} do not sum to 0 but to "
+                f"{float(gradient.flatten()[gradient.abs().argmax()]):.6f}: a part of log q is detached, "
+                "such as its normaliser"
+            )
+            return
 
 
 def _log_q(run: Recorded) -> Tensor:
@@ -109,12 +125,12 @@ def _bound(subject: Subject) -> Iterator[str]:
 
 
 CHECKS: list[Check[Subject]] = [
-    Check("gradients", "every parameter gets a gradient", _gradients, ("runs",)),
+    Check("gradients", "every parameter gets a gradient", _gradients, ("runs", "parameters")),
     Check(
         "normalisation",
-        "q sums to 1 over all values",
+        "q sums to 1 over all values, and its gradients to 0",
         _normalisation,
-        ("names", "batch of one", "enumeration"),
+        ("names", "repeats", "batch of one", "enumeration"),
     ),
     Check(
         "bound",

@@ -19,6 +19,7 @@ from hardpp.inference.weights.model_guide_match import (
     check_same_masks,
     check_same_plates,
     check_support,
+    is_delta,
 )
 from hardpp.inference.weights.sample_sites import Site, plates_of
 from hardpp.tasks.doctor.findings import Check, Skip
@@ -32,7 +33,7 @@ def _numbers(subject: Subject) -> Iterator[str]:
         if not bool(parameter.isfinite().all()):
             yield f"parameter {name!r} holds {_nonfinite(parameter)} at the start: look how it is initialised"
     for site in subject.drawn.sites:
-        for name, value in _arguments(site).items():
+        for name, value in arguments(site).items():
             if bool(value.isnan().any()):
                 count = int(value.isnan().sum())
                 yield (
@@ -76,7 +77,15 @@ def _sites(subject: Subject) -> Iterator[str]:
                 f"site {name!r} of the guide is none of the model's latents ({', '.join(map(repr, wanted))}"
                 "): leave it out, rename it, or mark it infer={'is_auxiliary': True}"
             )
-    for site in subject.drawn.sites:
+    drawn = subject.drawn.sites
+    for place, site in enumerate(drawn):
+        auxiliary = site["infer"].get("is_auxiliary") and site["name"] not in wanted
+        if auxiliary and not site["is_observed"] and not any(is_delta(s["fn"]) for s in drawn[place:]):
+            yield (
+                f"the guide's auxiliary site {site['name']!r} is missing in the model, and no later site of "
+                "the guide is a function of it (a Delta), so that log p - log q bounds nothing: sum it out "
+                "of log q, as mixtures do"
+            )
         if site["is_observed"] and "is_auxiliary" not in site["infer"]:
             yield f"the guide observes site {site['name']!r}, and a guide draws latents only: leave obs= out"
 
@@ -114,7 +123,7 @@ def _dtypes(subject: Subject) -> Iterator[str]:
         name, got = guide["name"], guide["value"].dtype
         if got != model["value"].dtype:
             yield f"site {name!r} has values of {got}, and {model['value'].dtype} in the model"
-        for argument, value in _arguments(guide).items():
+        for argument, value in arguments(guide).items():
             if value.is_floating_point() and value.dtype != wanted:
                 yield (
                     f"site {name!r}: {argument} are {value.dtype}, and the model computes in {wanted}: make "
@@ -124,20 +133,26 @@ def _dtypes(subject: Subject) -> Iterator[str]:
 
 
 def _listed(subject: Subject) -> Iterator[str]:
+    if "enumerable" in subject.lacks:
+        reason = subject.lacks["enumerable"].reason
+        raise Skip(f"declared as absent ({reason.format(objective='exact')})")
     listed = [(model, guide) for model, guide in subject.shared if _lists(model)]
     if not listed:
         raise Skip("the values of the model's own latents cannot be listed")
     for _, guide in listed:
         if not _lists(guide):
-            yield f"{not_enumerable(guide)}, which the model's is"
+            yield (
+                f"{not_enumerable(guide)}, which the model's is; a guide that cannot be declares lacks = "
+                "{'enumerable': 'why'}"
+            )
 
 
 def _lists(site: Site) -> bool:
     return bool(getattr(site["fn"], "has_enumerate_support", False)) and lists_values(site["fn"])
 
 
-# The tensors that a distribution is made of, by name.
-def _arguments(site: Site) -> dict[str, Tensor]:
+def arguments(site: Site) -> dict[str, Tensor]:
+    """The tensors that a site's distribution is made of, by name."""
     found, fn = {}, site["fn"]
     while hasattr(fn, "base_dist"):
         fn = fn.base_dist

@@ -1,6 +1,8 @@
 """The doctor of objectives: `hardpp check objective`."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import get_args
 
 import pyro
@@ -45,7 +47,15 @@ def check_objective(objective: str | type[SurrogateObjective]) -> list[Finding]:
         takes = "particles" in options_of(spec).model_fields
         if takes and not draws_together(made):
             made = make(max(getattr(made, "least_particles", 1), 2))
-        return examine(Looked(made, make, takes), CHECKS)
+        looked = Looked(made, make, takes)
+        return examine(replace(looked, random=_is_random(looked)), CHECKS)
+
+
+# What fails is found by the checks.
+def _is_random(looked: Looked) -> bool:
+    with suppress(Exception):
+        return not looked.together and objective_data.has_own_numbers(looked)
+    return False
 
 
 def _declared(looked: Looked) -> Iterator[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hardpp.tasks.doctor.exact_expectation import flat_gradient
-from hardpp.tasks.doctor.findings import Check
+from hardpp.tasks.doctor.findings import Check, Skip
 from hardpp.tasks.doctor.objective_programs import Symbols, forced, pair
 from hardpp.tasks.doctor.objective_values import Looked, accepted
 from hardpp.types import Estimate
@@ -19,7 +19,9 @@ from hardpp.types import Estimate
 CLOSE = 1e-9  # nats
 
 
-def at_draws(looked: Looked, data: Symbols, rows: list[int] | None = None) -> tuple[Estimate, Tensor]:
+def at_draws(
+    looked: Looked, data: Symbols, rows: list[int] | None = None, seed: int = 0
+) -> tuple[Estimate, Tensor]:
     """An estimate, and the gradient of all parameters, at draws that are given by the number of a datum."""
     both, K, (B, T) = pair(looked.states), looked.objective.num_particles, data.target.shape
     numbers = torch.arange(B) if rows is None else torch.tensor(rows)
@@ -27,11 +29,32 @@ def at_draws(looked: Looked, data: Symbols, rows: list[int] | None = None) -> tu
     values = {f"state_{t + 1}": (numbers + (2 * t + 1) * particles + t) % looked.states for t in range(T)}
     values = {name: value if K > 1 else value[0] for name, value in values.items()}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         guide, force = forced(looked.objective, both.guide, values)
         with force:
             estimate = looked.objective.estimate(both.model, guide, data)
     return estimate, flat_gradient(estimate.surrogate, both.parameters)
+
+
+def has_own_numbers(looked: Looked) -> bool:
+    """Are an estimate and its gradient other ones by another seed, at the same draws of the guide?"""
+    return any(_differ(at_draws(looked, data), at_draws(looked, data, seed=1)) for data in accepted(looked))
+
+
+def _differ(one: tuple[Estimate, Tensor], other: tuple[Estimate, Tensor]) -> bool:
+    bounds, gradients = (one[0].bound, other[0].bound), (one[1], other[1])
+    return not all(torch.allclose(*pair, CLOSE, CLOSE, equal_nan=True) for pair in (bounds, gradients))
+
+
+def _repeats(looked: Looked) -> Iterator[str]:
+    for data in accepted(looked):
+        if _differ(at_draws(looked, data), at_draws(looked, data)):
+            yield (
+                "its bound or gradient is another one in the next call, at the same draws: it keeps state; "
+                "a running baseline is a module that learns in training mode alone (Baseline, in "
+                "hardpp.inference.control.baselines)"
+            )
+            return
 
 
 def _estimates(looked: Looked) -> Iterator[str]:
@@ -40,6 +63,9 @@ def _estimates(looked: Looked) -> Iterator[str]:
         B, K = len(data.target), looked.objective.num_particles
         if estimate.bound.shape != (B,):
             yield f"its bound has the shape {tuple(estimate.bound.shape)}: {(B,)} is wanted, one a datum"
+        if estimate.bound.dtype != torch.float64 or estimate.surrogate.dtype != torch.float64:
+            kinds = f"{estimate.bound.dtype} and {estimate.surrogate.dtype}"
+            yield f"its bound and surrogate are {kinds}, of programs in torch.float64: leave the dtype alone"
         if estimate.bound.requires_grad:
             yield "its bound has a gradient: detach it, as the surrogate is what is differentiated"
         if estimate.surrogate.shape != ():
@@ -52,6 +78,7 @@ def _estimates(looked: Looked) -> Iterator[str]:
 
 
 def _apart(looked: Looked) -> Iterator[str]:
+    _check_compares(looked)
     for data in accepted(looked):
         data = _several(data)
         whole, gradient = at_draws(looked, data)
@@ -74,6 +101,7 @@ def _apart(looked: Looked) -> Iterator[str]:
 
 
 def _masked(looked: Looked) -> Iterator[str]:
+    _check_compares(looked)
     for data in accepted(looked):
         data = _several(data)
         mask = data.mask.clone()
@@ -87,6 +115,12 @@ def _masked(looked: Looked) -> Iterator[str]:
             yield "a masked datum changes the bounds of others"
         if not torch.allclose(gradient, wanted, CLOSE, CLOSE):
             yield "a masked datum has a gradient: multiply scores by nothing that ignores the table's masks"
+
+
+# Batches of different sizes have different random numbers.
+def _check_compares(looked: Looked) -> None:
+    if looked.random:
+        raise Skip("it has random numbers beside the draws of the guide")
 
 
 def _scaled(looked: Looked) -> Iterator[str]:
@@ -112,7 +146,8 @@ def _several(data: Symbols) -> Symbols:
 
 CHECKS: list[Check[Looked]] = [
     Check("estimate", "an estimate has a bound of each datum and one surrogate", _estimates),
-    Check("per datum", "data have nothing to do with one another", _apart, ("estimate",)),
-    Check("masks", "what is masked adds nothing", _masked, ("estimate",)),
-    Check("scale", "the scale of a plate multiplies bound and gradient", _scaled, ("estimate",)),
+    Check("repeats", "the same draws have the same estimate in every call", _repeats, ("estimate",)),
+    Check("per datum", "data have nothing to do with one another", _apart, ("repeats",)),
+    Check("masks", "what is masked adds nothing", _masked, ("repeats",)),
+    Check("scale", "the scale of a plate multiplies bound and gradient", _scaled, ("repeats",)),
 ]

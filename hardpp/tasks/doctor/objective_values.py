@@ -1,8 +1,9 @@
 """Whether an objective is what it declares: a bound in expectation, and its gradient.
 
 Where each particle is a draw of the guide, the expectation is exact: all tuples of the latents of all
-particles are gone through. Objectives that draw their particles together have a law of their own; their
-mean over many copies of a datum is compared, with a distance of six standard errors.
+particles are gone through. Objectives that draw their particles together, or have random numbers beside those
+draws, have a law of their own; their mean over many copies of a datum is compared, with a distance of six
+standard errors.
 
 Shapes: B data, K particles, P parameters.
 """
@@ -13,7 +14,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
@@ -39,11 +40,12 @@ class Looked:
     objective: SurrogateObjective
     make: Callable[[int], SurrogateObjective]  # with so many particles
     takes_particles: bool
+    random: bool = False  # has it random numbers beside the draws of the guide?
 
     @property
     def together(self) -> bool:
         """Is it not for tuples of independent draws to say what it expects?"""
-        return draws_together(self.objective)
+        return self.random or draws_together(self.objective)
 
     @property
     def states(self) -> int:
@@ -167,9 +169,35 @@ def _gradients(looked: Looked) -> Iterator[str]:
                     break
 
 
+def _trains(looked: Looked) -> Iterator[str]:
+    objective, both = looked.objective, pair(looked.states)
+    of_model = sum(parameter.numel() for parameter in both.model.parameters())
+    data, found = looked.averages[-1]  # where a datum has the most latents
+    surrogate = objective.estimate(*both, data).surrogate
+    # A reward that happens to be 0 has a gradient of 0, and one that is detached none.
+    reached = [_reaches(surrogate, program) for program in both]
+    if not reached[0]:
+        yield "no parameter of the model has a gradient: its surrogate is to have that of log p"
+    elif objective.bound != "none" and float(found.gradient[:of_model] @ found.of_gradient[:of_model]) < 0:
+        yield "on average the gradient of the model leads away from its bound: a surrogate is maximised"
+    if objective.trains_guide and not reached[1]:
+        yield "no parameter of the guide has a gradient, and trains_guide = False is not declared"
+    if not objective.trains_guide and bool((found.gradient[of_model:].abs() > CLOSE).any()):
+        yield "the guide has a gradient, and trains_guide = False is declared"
+
+
+def _reaches(surrogate: Tensor, program: nn.Module) -> bool:
+    parameters = list(program.parameters())
+    if not surrogate.requires_grad:
+        return False
+    found = torch.autograd.grad(surrogate, parameters, retain_graph=True, allow_unused=True)
+    return any(gradient is not None for gradient in found)
+
+
 _NAMES = {"elbo": "evidence lower bound", "iw": "importance weighted bound", "exact": "log likelihood"}
 
 CHECKS: list[Check[Looked]] = [
-    Check("value", "its mean is the bound that it declares", _values, ("declared", "estimate")),
-    Check("gradient", "its mean gradient is that of its bound", _gradients, ("declared", "estimate")),
+    Check("value", "its mean is the bound that it declares", _values, ("declared", "repeats")),
+    Check("trains", "it trains what it declares to train", _trains, ("declared", "repeats")),
+    Check("gradient", "its mean gradient is that of its bound", _gradients, ("declared", "repeats")),
 ]

@@ -1,11 +1,14 @@
 """One run of a program, and every site that it came to, whatever is wrong with them.
 
 A trace of Pyro's refuses a second site of the same name, and an error leaves none behind. Here both are kept,
-so that they can be named. Runs are in evaluation mode, without gradients and without Pyro's validation, and
-leave all random numbers as they were.
+so that they can be named. Runs are in evaluation mode (unless told otherwise), without gradients and without
+Pyro's validation, of a copy of the batch, and leave all random numbers as they were.
 """
 
+import copy
 from collections.abc import Mapping
+from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyro
@@ -28,6 +31,8 @@ class Recorded(NamedTuple):
 
     sites: list[Site]
     error: str = ""  # empty where it ran to its end
+    batch: Any = None  # as the program has left it
+    params: Mapping[str, Tensor] = MappingProxyType({})  # what `pyro.param` gave, by name
 
     @property
     def latents(self) -> dict[str, Site]:
@@ -42,17 +47,32 @@ class Recorded(NamedTuple):
 
 
 def recorded(
-    program: nn.Module, batch: Any, values: Mapping[str, Any] | None = None, *, gradients: bool = False
+    program: nn.Module,
+    batch: Any,
+    values: Mapping[str, Any] | None = None,
+    *,
+    gradients: bool = False,
+    training: bool = False,
+    seed: int = SEED,
 ) -> Recorded:
-    """Runs a program once, with these values in place of draws, as far as they are given."""
-    recorder, error = _Recorder(), ""
+    """Runs a program once, with these values in place of draws, as far as they are given.
+
+    Args:
+        program: is run in evaluation mode.
+        batch: is copied, so that what a program does to it shows in `Recorded.batch` alone.
+        values: by names of sites.
+        gradients: are they wanted?
+        training: leave the program in the mode that it is in.
+        seed: of all random numbers.
+    """
+    recorder, error, batch = _Recorder(), "", copy.deepcopy(batch)
     with (
         torch.random.fork_rng(devices=[]),
         torch.set_grad_enabled(gradients),
-        evaluating(program),
+        nullcontext() if training else evaluating(program),
         pyro.validation_enabled(False),
     ):
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         try:
             with recorder, Force(dict(values or {})):
                 program(batch)
@@ -62,7 +82,7 @@ def recorded(
             )
             error = f"{where}: {failure(fault)}"
     whole = [site for site in recorder.sites if isinstance(site["value"], Tensor)]
-    return Recorded(recorder.sites if error else whole, error)
+    return Recorded(recorder.sites if error else whole, error, batch, recorder.params)
 
 
 def log_probs(run: Recorded) -> dict[str, Tensor]:
@@ -98,7 +118,11 @@ class _Recorder(Messenger):
     def __init__(self) -> None:
         super().__init__()
         self.sites: list[Site] = []
+        self.params: dict[str, Tensor] = {}
 
     def _pyro_sample(self, msg: Any) -> None:
         if not site_is_subsample(msg) and not msg["infer"].get("_deterministic"):
             self.sites.append(msg)
+
+    def _pyro_post_param(self, msg: Any) -> None:
+        self.params[msg["name"]] = msg["value"]

@@ -56,6 +56,14 @@ def _posterior(run: OpenedRun, items: Any) -> Iterator[str]:
     for name, variable in tree["posterior"].to_dataset().data_vars.items():
         if variable.dims[:2] != ("chain", "draw"):
             yield f"variable {name!r} has the dims {variable.dims}: chain and draw come first"
+    if not {"observed_data", "posterior_predictive"} <= tree.children.keys():
+        return
+    for name in tree["observed_data"].data_vars:
+        if name not in tree["posterior_predictive"].data_vars:
+            yield (
+                f"{name!r} of observed_data is not drawn anew in posterior_predictive, where az.plot_ppc "
+                "looks for it: what the model does not predict stands in constant_data"
+            )
 
 
 def _align(run: OpenedRun, items: Any) -> Iterator[str]:

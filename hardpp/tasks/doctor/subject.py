@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,10 @@ from hardpp.inference.weights.joined_plates import joined
 from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.doctor.recorded import Recorded, recorded
-from hardpp.tasks.family import Family, Programs, Toy
+from hardpp.tasks.family import Family, Lack, Programs, Toy
 from hardpp.tasks.named_classes import name_of
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import Need
 
 
 class ToyPrograms(NamedTuple):
@@ -60,9 +61,10 @@ def toy_of(
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model and a guide over toy data."""
+    """A model and a guide over toy data, and what the guide declares not to give to objectives."""
 
     run: OpenedRun
+    lacks: Mapping[Need, Lack] = field(default_factory=dict)
 
     @property
     def model(self) -> nn.Module:
@@ -108,7 +110,8 @@ class Subject:
     def precise(self) -> "Subject":
         """The same in float64; as it is where its programs do not run so."""
         programs = Programs(*copy.deepcopy(tuple(self.run.programs)))
-        subject = _Precise(replace(self.run, programs=Programs(*(each.double() for each in programs))))
+        run = replace(self.run, programs=Programs(*(each.double() for each in programs)))
+        subject = _Precise(run, self.lacks)
         runs = not (
             recorded(subject.guide, subject.whole).error or recorded(subject.model, subject.whole).error
         )
@@ -136,7 +139,7 @@ def subject_of(on: ToyPrograms, guide: str | None = None, seed: int = 0) -> Subj
     objective = catalogue.objective(on.config.objective, on.config.inference)
     made_of = (Path("toy"), on.family, on.config, on.description, programs, objective, torch.device("cpu"))
     run: OpenedRun = on.family.run(*made_of, step=0, data=on.toy.data)
-    return Subject(run)
+    return Subject(run, spec.lacks)
 
 
 def with_fields(batch: Any, change: Callable[[str, Tensor], Tensor]) -> Any:

@@ -4,8 +4,8 @@
     attention             marginal (image, feature, moment): mean and standard deviation of the weighted draws
     log_likelihood        pixels (chain, image), a bound
     posterior_predictive  pixels (chain, draw, image, channel, row, column) of codes drawn anew, `SHOWN` draws
-    observed_data         pixels (image, channel, row, column), 0 to 255; label_number (image)
-    constant_data         number (image) in its part of the data
+    observed_data         pixels (image, channel, row, column), 0 to 255
+    constant_data         number (image) in its part of the data; label_number (image)
 
 There is no exact posterior of a code. The rest is as in `hardpp.diagnostics.posterior`.
 
@@ -73,11 +73,11 @@ class CodeLabels(NamedTuple):
             "attention": {"marginal": xr.Variable(("image", "feature", "moment"), moments)},
             "log_likelihood": {"pixels": log_likelihood("image", None, log_weight.T)},
             "posterior_predictive": {"pixels": xr.Variable((*DRAW, *picture), anew[None])},
-            "observed_data": {
-                "pixels": xr.Variable(picture, pixels),
+            "observed_data": {"pixels": xr.Variable(picture, pixels)},
+            "constant_data": {
+                "number": xr.Variable("image", np.array(self.numbers)),
                 "label_number": xr.Variable("image", label),
             },
-            "constant_data": {"number": xr.Variable("image", np.array(self.numbers))},
         }
 
 

@@ -101,7 +101,8 @@ def fits_of(heard: Heard, seconds: float, mass: float) -> CrossFit[BoundaryFit]:
         return cross_fit([utterance.name for utterance, _ in known], fitted)
     except ValueError as error:
         raise DataError(
-            f"times of the dev part cannot calibrate others: {error}", "leave out --calibrated"
+            f"times of the dev part cannot calibrate others: {error}",
+            "align without --calibrated needs no known ones",
         ) from error
 
 

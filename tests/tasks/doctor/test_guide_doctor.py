@@ -1,7 +1,8 @@
 """The doctor of guides names each planted mistake, and nothing else; of sound guides it says nothing."""
 
+import random
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pyro
 import pytest
@@ -227,6 +228,128 @@ class Fails(Sound):
         raise KeyError("speaker")
 
 
+class Counts(Sound):
+    calls = 0
+
+    def scores(self, batch: SequenceBatch) -> Tensor:
+        self.calls += 1
+        return super().scores(batch) * (1 + 0.1 * self.calls)
+
+
+class DrawnByPython(Sound):
+    def scores(self, batch: SequenceBatch) -> Tensor:
+        return super().scores(batch) * (1 + random.random())
+
+
+class AlwaysDropsOut(Sound):
+    def centre(self, batch: SequenceBatch) -> Tensor:
+        return super().centre(batch) + nn.functional.dropout(self.sharpness, 0.5) * torch.rand(())
+
+
+class OtherWithGradients(Sound):
+    def scores(self, batch: SequenceBatch) -> Tensor:
+        return super().scores(batch) * (2 if torch.is_grad_enabled() else 1)
+
+
+class WritesTheTarget(Sound):
+    def centre(self, batch: SequenceBatch) -> Tensor:
+        batch.target.add_(1).remainder_(4)
+        return super().centre(batch)
+
+
+class DrawsOtherwise(Sound):
+    class Sharper(Categorical):
+        def sample(self, sample_shape: Any = ()) -> Tensor:
+            return Categorical(logits=1.5 * self.logits).sample(sample_shape)
+
+    def forward(self, batch: SequenceBatch) -> None:
+        with sites.output_steps(batch.target_mask):
+            pyro.sample(sites.ALIGNMENT, self.Sharper(logits=self.scores(batch)))
+
+
+class DrawsTheLikeliest(DrawsOtherwise):
+    class Sharper(Categorical):
+        def sample(self, sample_shape: Any = ()) -> Tensor:
+            return self.logits.argmax(-1).expand(*sample_shape, *self.batch_shape)
+
+
+class KnowsTheLength(Sound):
+    def centre(self, batch: SequenceBatch) -> Tensor:
+        return super().centre(batch) / batch.target_mask.sum(-1, keepdim=True)
+
+
+class NormalisesABatch(Sound):
+    def __init__(self, symbols: int = 16):
+        super().__init__(symbols)
+        self.norm = nn.BatchNorm1d(1)
+
+    def centre(self, batch: SequenceBatch) -> Tensor:
+        return super().centre(batch) + self.norm(self.shift(batch.target)[:, 0])
+
+
+class NaNInTraining(Sound):
+    def scores(self, batch: SequenceBatch) -> Tensor:
+        return super().scores(batch) + (torch.nan if self.training else 0)
+
+
+class DetachedNormaliser(Sound):
+    class Raw(Categorical):
+        def log_prob(self, value: Tensor) -> Tensor:
+            raw = self._param  # as it was given, in place of the normalised one
+            return (raw - raw.logsumexp(-1, True).detach()).gather(-1, value.unsqueeze(-1)).squeeze(-1)
+
+    def forward(self, batch: SequenceBatch) -> None:
+        scores = self.scores(batch)
+        distribution = self.Raw(logits=scores)
+        distribution._param = scores
+        with sites.output_steps(batch.target_mask):
+            pyro.sample(sites.ALIGNMENT, distribution)
+
+
+class InTheStore(Sound):
+    def scores(self, batch: SequenceBatch) -> Tensor:
+        width = pyro.param("width_of_the_doctor", torch.ones((), device=batch.source.device))
+        return super().scores(batch) / width
+
+
+class AuxiliaryOfNothing(Sound):
+    causal = False
+
+    def forward(self, batch: SequenceBatch) -> None:
+        with pyro.plate("data", batch.size, dim=-2):
+            one = self.sharpness.new_ones(())
+            normal = pyro.distributions.Normal(0 * one, one)
+            noise = pyro.sample("noise", normal, infer={"is_auxiliary": True})
+        with sites.output_steps(batch.target_mask):
+            pyro.sample(sites.ALIGNMENT, Categorical(logits=self.scores(batch) * noise.unsqueeze(-1).exp()))
+
+
+class Unlisted(Sound):
+    """A mixture of two at each step, whose values torch does not list."""
+
+    lacks: ClassVar = {"enumerable": "it is a mixture"}
+
+    def forward(self, batch: SequenceBatch) -> None:
+        scores = self.scores(batch)
+        which = pyro.distributions.Categorical(logits=scores.new_zeros(*scores.shape[:-1], 2))
+        both = pyro.distributions.Categorical(logits=torch.stack([scores, scores / 2], -2))
+        with sites.output_steps(batch.target_mask):
+            pyro.sample(sites.ALIGNMENT, pyro.distributions.MixtureSameFamily(which, both))
+
+
+class Normalised(Sound):
+    """Batch normalisation over steps, and dropout that knows of its mode."""
+
+    causal = False
+
+    def __init__(self, symbols: int = 16):
+        super().__init__(symbols)
+        self.norm, self.dropout = nn.BatchNorm1d(1), nn.Dropout(0.3)
+
+    def centre(self, batch: SequenceBatch) -> Tensor:
+        return super().centre(batch) + self.dropout(self.norm(self.shift(batch.target).mT)).squeeze(-2)
+
+
 MISTAKES: list[tuple[type[Sound], str, str]] = [
     (MissingPlate, "plates", r"'alignment' has shape \(5, 6\).*'data', 'steps'.*guide's \('data',\)"),
     (PlateOfAnotherSize, "plates", r"plate\('data'\) at site alignment.*'alignment' in \['data', 'steps'\]"),
@@ -258,6 +381,23 @@ MISTAKES: list[tuple[type[Sound], str, str]] = [
         "supports",
         "takes the integers 0 to 5 in the model but the integers 0 to 6 in the guide",
     ),
+    (Counts, "repeats", "in the next run, and .* before: the guide keeps something from run to run"),
+    (DrawnByPython, "repeats", "in the next run.* random numbers of Python or numpy"),
+    (AlwaysDropsOut, "repeats", "by another seed.* no site .*F.dropout without training=self.training"),
+    (OtherWithGradients, "repeats", "nats with gradients, and .*is_grad_enabled"),
+    (WritesTheTarget, "batch", "running the guide changes target of its batch"),
+    (
+        DrawsOtherwise,
+        "draws",
+        r"draws of the first datum \d+ are \[\d, \d, \d\], .* are of two distributions",
+    ),
+    (DrawsTheLikeliest, "draws", r"2000 draws of the first datum 2000 are \["),
+    (KnowsTheLength, "causality", "'alignment' at step 0 depends on how long the target is"),
+    (NormalisesABatch, "training", "in training mode the guide fails on a batch of one.*more than 1 value"),
+    (NaNInTraining, "training", "logits of its Categorical are NaN in training mode"),
+    (DetachedNormaliser, "normalisation", "by parameter 'sharpness' do not sum to 0 .*detached"),
+    (InTheStore, "parameters", "'width_of_the_doctor' is a pyro.param.*neither train nor save"),
+    (AuxiliaryOfNothing, "sites", "auxiliary site 'noise' .* bounds nothing"),
     (Fails, "runs", "the guide fails after site 'alignment': KeyError: 'speaker'"),
 ]
 
@@ -272,6 +412,15 @@ def test_a_mistake_is_named(guide: type[Sound], check: str, sentence: str) -> No
 def test_a_sound_guide_is_sound() -> None:
     found = check_guide(Sound)
     assert {finding.status for finding in found} == {"ok"}, found
+
+
+@pytest.mark.parametrize("guide", [Unlisted, Normalised])
+def test_what_is_unusual_is_no_mistake(guide: type[Sound]) -> None:
+    found = check_guide(guide)
+    assert not faults(found), found
+    if guide is Unlisted:
+        skipped = {finding.check: finding.finding for finding in found if finding.status == "skipped"}
+        assert "it is a mixture" in skipped["enumeration"]
 
 
 def test_looking_at_a_guide_changes_nothing() -> None:

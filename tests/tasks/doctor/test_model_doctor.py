@@ -76,6 +76,11 @@ class Mute(AlignmentRun):
     def _plot(self, items: Any, indices: Any) -> Any:
         raise UsageError("these models have no pictures")
 
+    def _posterior(self, items: Any, **sampling: Any) -> Any:
+        tree = super()._posterior(items, **sampling)
+        del tree["posterior_predictive"]["target"]
+        return tree
+
 
 class SaysNothing(AlignmentFamily):
     run = Mute
@@ -98,6 +103,7 @@ MISTAKES: list[tuple[type[Family], str, str]] = [
     (NaNLoss, "model", "site 'symbol' of the model has a log-probability of NaN at the start"),
     (SaysNothing, "evaluate", "KeyError: 'links'"),
     (SaysNothing, "decode", r"decode gives \[\]: a name and a text of each item are wanted"),
+    (SaysNothing, "posterior", "'target' of observed_data is not drawn anew in posterior_predictive"),
     (NoBatches, "batches", "dev_batches gives no batch of the toy data"),
 ]
 
