@@ -98,18 +98,31 @@ def sample_posterior(
         with seeded(stream(seed, streams(number, batch)), batch.source.device):
             draws.append(draw(batch).cpu())
         rows.append(batch_rows)
+    about = {"seed": seed, **(attributes or {})}
+    return posterior_tree(labels.groups(rows, draws), labels.coordinates(), labels.datum, about)
+
+
+def posterior_tree(
+    groups: Mapping[str, Variables], coordinates: Variables, datum: str, attributes: Mapping[str, Any]
+) -> xr.DataTree:
+    """The variables of every group, one of `GROUPS`, as a tree that `read_posterior` and ArviZ take.
+
+    Args:
+        groups: all of them.
+        coordinates: labels by name; a group gets those whose dims it has.
+        datum: the dim of the data, whose labels are their names.
+        attributes: what else the root says, as in `sample_posterior`.
+    """
     about = {
         "inference_library": "hardpp",
         "inference_library_version": __version__,
         "posterior_format": FORMAT,
-        "datum": labels.datum,
-        "seed": seed,
-        **{name: value for name, value in (attributes or {}).items() if value is not None},
+        "datum": datum,
+        **{name: value for name, value in attributes.items() if value is not None},
     }
     # A netCDF attribute is a text or a number.
     plain = {name: value if type(value) in (str, int, float) else str(value) for name, value in about.items()}
     nodes = {"/": xr.Dataset(attrs=plain)}
-    groups, coordinates = labels.groups(rows, draws), labels.coordinates()
     for group, variables in groups.items():
         sizes = {dim: size for variable in variables.values() for dim, size in variable.sizes.items()}
         numbers = {dim: xr.Variable(dim, np.arange(size)) for dim, size in sizes.items()}

@@ -73,15 +73,16 @@ def read_posterior(path: Path | str) -> Posterior:
         version = tree.attrs.get("inference_library_version", "?")
         what = f"{path} has format {found} (hardpp {version}), and this hardpp reads format {FORMAT}"
         raise CheckpointError(what, "write it anew with hardpp posterior")
-    check_complete(tree, path)
+    if missing := missing_parts(tree):
+        raise CheckpointError(f"{path}: {missing}", "write it anew with hardpp posterior")
     return Posterior(tree)
 
 
-def check_complete(tree: xr.DataTree, path: Path) -> None:
-    """Refuses, by a CheckpointError, what has lost a part without which its items are not known."""
-    hint = "write it anew with hardpp posterior"
+def missing_parts(tree: xr.DataTree) -> str:
+    """What a posterior lacks without which its items are not known, in words; empty where it is whole."""
     if missing := [group for group in GROUPS if group not in tree.children]:
-        raise CheckpointError(f"{path} has lost its groups {', '.join(missing)}", hint)
+        return f"there are no groups {', '.join(missing)}"
     datum = tree.attrs.get("datum")
     if datum not in tree["posterior"].to_dataset().coords:
-        raise CheckpointError(f"{path} does not say what its items are called (datum: {datum!r})", hint)
+        return f"it is not said what items are called (datum: {datum!r})"
+    return ""

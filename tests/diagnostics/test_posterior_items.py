@@ -183,8 +183,8 @@ def test_a_file_is_read_back_and_others_are_refused(tree: xr.DataTree, tmp_path:
         "text.nc": "is no netCDF file that can be read",
         "strange.nc": "is not a posterior of hardpp, but of an unknown program",
         "older.nc": "has format 1",
-        "cut.nc": "has lost its groups constant_data",
-        "nameless.nc": "does not say what its items are called",
+        "cut.nc": "there are no groups constant_data",
+        "nameless.nc": "it is not said what items are called",
     }
     for name, message in cases.items():
         with pytest.raises(CheckpointError, match=message) as refused:

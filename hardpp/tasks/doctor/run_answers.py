@@ -56,7 +56,10 @@ def _posterior(run: OpenedRun, items: Any) -> Iterator[str]:
     for name, variable in tree["posterior"].to_dataset().data_vars.items():
         if variable.dims[:2] != ("chain", "draw"):
             yield f"variable {name!r} has the dims {variable.dims}: chain and draw come first"
-    if not {"observed_data", "posterior_predictive"} <= tree.children.keys():
+    from hardpp.diagnostics.posterior_file import missing_parts
+
+    if lost := missing_parts(tree):
+        yield f"{lost}: hardpp.diagnostics.posterior.posterior_tree makes a whole tree of groups"
         return
     for name in tree["observed_data"].data_vars:
         if name not in tree["posterior_predictive"].data_vars:

@@ -86,6 +86,17 @@ class SaysNothing(AlignmentFamily):
     run = Mute
 
 
+class Drawn(AlignmentRun):
+    def _posterior(self, items: Any, **sampling: Any) -> Any:
+        tree = super()._posterior(items, **sampling)
+        del tree["attention"]
+        return tree
+
+
+class OnlyDraws(AlignmentFamily):
+    run = Drawn
+
+
 class NoBatches(AlignmentFamily):
     def dev_batches(self, config: Any, data: Any, description: Any) -> list[SequenceBatch]:
         return []
@@ -104,6 +115,7 @@ MISTAKES: list[tuple[type[Family], str, str]] = [
     (SaysNothing, "evaluate", "KeyError: 'links'"),
     (SaysNothing, "decode", r"decode gives \[\]: a name and a text of each item are wanted"),
     (SaysNothing, "posterior", "'target' of observed_data is not drawn anew in posterior_predictive"),
+    (OnlyDraws, "posterior", "there are no groups attention: .*posterior_tree"),
     (NoBatches, "batches", "dev_batches gives no batch of the toy data"),
 ]
 
