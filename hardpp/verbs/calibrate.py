@@ -35,6 +35,8 @@ def calibrate(
     p log p(z, y)  simulation-based calibration: how often ranks of right posteriors lie as far from even as
                    these, for the joint probability of latents and output; .001 says the posterior is wrong
     p mean of z    the same for the mean of the latents, which sees a shift
+    p temperature  how often truths are by chance as much more or less probable than draws as these: is the
+                   posterior too flat, or too narrow? It sees a little of that far sooner than ranks do
     50% sets ...   how often the smallest set of values with that probability holds the true one
     kl             nats a datum from this posterior to the exact one
 

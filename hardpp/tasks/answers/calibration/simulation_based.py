@@ -4,6 +4,7 @@ The model draws outputs together with the latents that they come from, so the tr
 posterior holds it as often as it says. What is asked of a posterior:
 
     ranks    of the true latents among its draws are uniform (simulation-based calibration): p-values
+    levels   the true latents are as probable as its draws: the p-value of a score test of its temperature
     sets     of its likeliest values at 50, 89 and 95 % hold the true value so often
     kl       to the exact posterior, nats a datum
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hardpp.diagnostics.credible_sets import held
+from hardpp.diagnostics.exchangeability import exchangeability
 from hardpp.diagnostics.rank_uniformity import Uniformity, fractional_ranks, uniformity
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.diagnostics.simulated_posterior import Latents, Statistics, statistics
@@ -67,6 +69,7 @@ class _Gathered:
 
     def __init__(self) -> None:
         self.ranks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in RANKED}
+        self.levels: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []  # log p(z, y): truth, draws
         self.held: dict[float, list[Tensor]] = {level: [] for level in LEVELS}
         self.kl: list[Tensor] = []
 
@@ -124,7 +127,14 @@ def calibrate(
         name: {key: uniformity(np.concatenate(ranks), random) for key, ranks in gathered.ranks.items()}
         for name, gathered in found.items()
     }
-    return Calibration([_row(name, found[name], curves[name], data) for name in found], curves)
+    rows = []
+    for name, gathered in found.items():
+        p_values = {f"p {what}": curves[name][key].p_value for key, what in RANKED.items()}
+        truths, drawn = (np.concatenate(parts, -1) for parts in zip(*gathered.levels, strict=True))
+        p_values["p temperature"] = exchangeability(truths, drawn, random)
+        held_by = {f"{level:.0%} sets": _mean(parts) for level, parts in gathered.held.items()}
+        rows.append({"posterior": name, "data": data, **p_values, **held_by, "kl": _mean(gathered.kl)})
+    return Calibration(rows, curves)
 
 
 def _rank(gathered: _Gathered, truth: Statistics, drawn: Statistics, random: np.random.Generator) -> None:
@@ -133,12 +143,8 @@ def _rank(gathered: _Gathered, truth: Statistics, drawn: Statistics, random: np.
         # Sums in another order differ by rounding, and equal draws have to be equal.
         true, others = (np.round(values, 4) for values in (true, others))
         gathered.ranks[name].append(fractional_ranks(true[0], others, random))
-
-
-def _row(name: str, gathered: _Gathered, curves: Mapping[str, Uniformity], data: int) -> dict[str, Any]:
-    held_by = {f"{level:.0%} sets": _mean(parts) for level, parts in gathered.held.items()}
-    p_values = {f"p {what}": curves[key].p_value for key, what in RANKED.items()}
-    return {"posterior": name, "data": data, **p_values, **held_by, "kl": _mean(gathered.kl)}
+        if name == "log_joint":
+            gathered.levels.append((true[0], others))
 
 
 def _mean(parts: list[Tensor]) -> float | None:
