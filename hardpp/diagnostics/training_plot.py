@@ -1,5 +1,6 @@
 """Pictures of a training: bounds of train and dev, figures of dev items, and the learning rate, by step."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,9 +84,16 @@ def _mark_stages(axes: Sequence[Axes], records: Records) -> None:
         axes[0].annotate(name, (step, 1), xycoords=("data", "axes fraction"), **place)
 
 
+# Steps and values; a gap between two stages, whose numbers are not of one thing.
 def _points(records: Records, key: str) -> tuple[list[int], list[float]]:
     known = [record for record in records if record.get(key) is not None]
-    return [record["step"] for record in known], [record[key] for record in known]
+    steps, values, stage = list[int](), list[float](), known[0].get("stage") if known else None
+    for record in known:
+        if record.get("stage") != stage:
+            steps, values, stage = [*steps, record["step"]], [*values, math.nan], record.get("stage")
+        steps.append(record["step"])
+        values.append(record[key])
+    return steps, values
 
 
 # A line of one point would not be seen.

@@ -164,8 +164,12 @@ def load_data(
         UsageError: there is no such data set, or no such setting.
         DataError: the data cannot be read.
     """
-    config = resolve([{"model": model, "data": {"name": data_name(name), **settings}}])
-    family = catalogue.family(config.model)
+    family = catalogue.family(model)
+    tables: dict[str, Any] = {"model": model, "data": {"name": data_name(name), **_plain(settings)}}
+    replaying = [guide for guide, spec in family.guides.items() if spec.replays]
+    if settings.get("sequences") is not None and replaying:  # others have no use for them, and refuse them
+        tables["guide"] = replaying[0]
+    config = resolve([tables])
     return LoadedData(family.load(config.data, report), config.data, config.model, family)
 
 

@@ -62,7 +62,8 @@ def check_options(family: Any, stored: Mapping[str, Any], given: Mapping[str, An
     if foreign := [key for key in given if key not in schema.model_fields]:
         sentence = "; ".join(f"--{key.replace('_', '-')} is not for model {name}" for key in foreign)
         raise UsageError(sentence, f"hardpp models {name} lists the options of its decoding")
-    options = {**stored, **given}
+    plain = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+    options = {**stored, **plain}
     if wrong := problems(schema, options):
         raise UsageError("; ".join(wrong))
     return schema(**options)

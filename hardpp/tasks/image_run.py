@@ -42,12 +42,19 @@ class ImageRun(OpenedRun):
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> SelectedImages:
         images = self._load(data, report)
-        for name, there in (("size", list(images.test.size)), ("classes", list(images.classes))):
-            if there != (trained_on := getattr(self.description, name)):
-                raise DataError(
-                    f"{images.name}: {name} of images {there}, and this run was trained on {trained_on}"
-                )
+        self._check_like(images.name, images.test, images.classes)
         return select(images, part, limit)
+
+    def _items(self, items: Any) -> SelectedImages:
+        found: SelectedImages = super()._items(items)
+        self._check_like(found.data, found.part, found.classes)
+        return found
+
+    # Refuses images that are not like those that the run was trained on, of which its answers would be wrong.
+    def _check_like(self, data: str, part: ImagePart, classes: Sequence[str]) -> None:
+        for name, there in (("size", list(part.size)), ("classes", list(classes))):
+            if there != (trained_on := getattr(self.description, name)):
+                raise DataError(f"{data}: {name} of images {there}, and this run was trained on {trained_on}")
 
     def training_images(self) -> ImagePart:
         """The images that the run was trained on, read anew where they are not at hand."""

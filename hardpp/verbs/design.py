@@ -95,7 +95,8 @@ def completing(completion: str, run: Any) -> "str | CompletingRun":
     other = open_run(Path(completion), str(run.device.type), report=report)
     if not isinstance(other, CompletingRun):
         raise click.UsageError(f"{other.path}: model {other.family.name} completes no images")
-    ours, theirs = (each.config.data.name for each in (run, other))
-    if ours != theirs:
-        report(f"{other.path} was trained on {theirs}, and {run.path} on {ours}: it completes to the former")
+    if run.description.fingerprint != other.description.fingerprint:
+        ours, theirs = (each.config.data.name for each in (run, other))
+        which = f"{theirs}, and {run.path} on {ours}" if ours != theirs else f"other images called {ours}"
+        report(f"{other.path} was trained on {which}: what it completes looks like the former")
     return other

@@ -116,6 +116,8 @@ def plot(
     from hardpp.verbs.design import completing, designing
     from hardpp.verbs.output import write_animation, write_figure
 
+    if kind != "attention" and style == "gif":
+        raise click.UsageError(f"--kind {kind}: nothing moves; give --format png, svg or pdf")
     if kind == "training":
         path = (out or run.path / "plots") / f"training.{style}"
         figure = training_figure(
@@ -127,8 +129,6 @@ def plot(
     make, write = (run.animate, write_animation) if style == "gif" else (run.plot, write_figure)
     make = partial(make, **sampling)
     if kind == "information":
-        if style == "gif":
-            raise click.UsageError("--kind information: nothing moves; give --format png, svg or pdf")
         make = partial(designing(run).plot_information, completion=completing(completion, run))
     if order == "uncertain" and not names:
         report(f"the most uncertain of the first {CONSIDERED} {run.kind}: {run.uncertainty}")

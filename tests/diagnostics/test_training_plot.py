@@ -1,5 +1,6 @@
 """Curves of a training show what was recorded of it."""
 
+from math import nan
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ def test_stages_are_marked_where_they_begin() -> None:
     figure = training_figure([*recorded(stage="places"), *later], title="", unit="an image")
     assert [text.get_text() for text in figure.axes[0].texts] == ["places", "joint"]
     assert [list(line.get_xdata()) for line in figure.axes[-1].lines[1:]] == [[7, 7]]
+    _, dev, *_ = figure.axes[0].lines
+    assert list(dev.get_ydata()) == pytest.approx([-4.0, -2.0, nan, -4.0, -2.0], nan_ok=True)
 
 
 def test_nothing_recorded_is_refused_and_gaps_are_left_out() -> None:

@@ -1,15 +1,19 @@
 """`hardpp design` on images made up here: sequences in a file, from the first image to the last."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import xarray as xr
+from click.testing import CliRunner
 from corpora import fail, settings, succeed
 from image_files import write_idx
 
 import hardpp
+from hardpp.cli import main
 from hardpp.data.images.glimpse_sequences import GlimpseSequences, read
 from hardpp.tasks.designing import DesigningRun
 from hardpp.tasks.masked_image.design import classifier, designer
@@ -160,7 +164,7 @@ def test_sequences_of_others_are_refused(run: Path, tmp_path: Path) -> None:
     design(run, path)
     some = ("evaluate", run, "--sequences", path)
     assert "part train, and these have test" in fail(3, *some)
-    assert "has no sequence of 'train/4', which is asked about, nor of 1 others" in fail(
+    assert "has no sequence of 'train/4', which is asked about, nor of 1 more" in fail(
         3, *some, "--part", "train", "--limit", "6"
     )
     assert "give one of them" in fail(2, *some, "--part", "train", "--limit", "4", "--policy", "centre")
@@ -186,3 +190,53 @@ def test_maps_are_drawn(run: Path, tmp_path: Path) -> None:
     drawn = Path(succeed(*words).strip())
     assert drawn.read_bytes().startswith(b"\x89PNG")
     assert "nothing moves" in fail(2, *words, "--format", "gif")
+    assert "--kind training: nothing moves" in fail(2, "plot", run, "--kind", "training", "--format", "gif")
+
+
+def test_completion_by_other_images_is_told(run: Path, tmp_path: Path) -> None:
+    """Also where both folders have the same name: they have other pixels."""
+    network = {
+        "glimpses": 2,
+        "patch": 4,
+        "cells": 3,
+        "code": 3,
+        "components": 2,
+        "planes": [4, 4],
+        "hidden": 8,
+    }
+    words = ["train", "--model", "image-vae", "--device", "cpu", *settings({**OWN, "network": network})]
+    told = []
+    for number, train in enumerate((40, 39)):
+        data = run.parent / "idx"
+        data.rename(kept := tmp_path / "kept")
+        write_idx(data, train=train, side=12)
+        other, out = tmp_path / f"vae{number}", tmp_path / f"{number}.txt"
+        succeed(*words, "--data", data, "--out", other)
+        shutil.rmtree(data)
+        kept.rename(data)
+        command = ("design", run, "--limit", "1", *FEW[:6], "--completion", other, "--out", out)
+        told.append("was trained on other images" in CliRunner().invoke(main, list(map(str, command))).stderr)
+    assert told == [False, True]
+
+
+def test_images_unlike_those_of_training_are_refused(run: Path, tmp_path: Path) -> None:
+    """Items of `load_data` have not gone through the run's own `select`."""
+    opened = hardpp.open_run(run, device="cpu")
+    assert isinstance(opened, DesigningRun)
+    data = hardpp.load_data(write_idx(tmp_path / "idx", side=16), model="masked-image")
+    like = hardpp.load_data(run.parent / "idx", model="masked-image")
+    assert opened.evaluate(like.test[:3]) == opened.evaluate(opened.select(limit=3))
+    for ask in (opened.evaluate, opened.decode, lambda items: opened.design(tmp_path / "s.txt", items)):
+        with pytest.raises(hardpp.errors.DataError, match=r"size of images .* and this run was trained on"):
+            ask(data.test[:3])
+    other = replace(like.test[:3], classes=tuple("9876543210"))
+    with pytest.raises(hardpp.errors.DataError, match="classes of images"):
+        opened.evaluate(other)
+
+
+def test_a_file_of_sequences_may_be_a_path(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "sequences.txt"
+    design(run, path)
+    opened = hardpp.open_run(run, device="cpu")
+    items = opened.select(part="train", limit=4)
+    assert opened.evaluate(items, sequences=path) == opened.evaluate(items, sequences=str(path))

@@ -131,7 +131,7 @@ def test_bits_are_of_a_standard_normal_prior_whichever_the_model_has(run: ImageV
 
 def test_an_image_is_judged_alike_whichever_others_are_there(run: ImageVAERun) -> None:
     items = run.select(limit=3)
-    (last,) = [items._replace(indices=items.indices[2:], names=items.names[2:])]
+    (last,) = [items[2:]]
     assert torch.equal(run.batch(items).seen[2:], run.batch(last).seen)
 
 
@@ -248,3 +248,11 @@ def test_grey_and_colour_of_several_sizes_can_be_built() -> None:
             assert isinstance(parts.model, ImageVAE)
             loc, scale = parts.model.decoder(torch.zeros(1, network.code))
             assert (list(loc.shape[1:]), list(scale.shape)) == (size, [size[0], 1, 1])
+
+
+def test_arviz_draws_what_is_predicted_beside_what_was_seen(run: ImageVAERun) -> None:
+    """It takes whole numbers with a sign only."""
+    posterior = run.posterior(run.select(limit=1), draws=3)
+    for group in ("observed_data", "posterior_predictive"):
+        assert posterior[group]["pixels"].dtype.kind == "i"
+        assert 0 <= int(posterior[group]["pixels"].min()) <= int(posterior[group]["pixels"].max()) <= 255

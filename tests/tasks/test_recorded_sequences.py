@@ -1,7 +1,8 @@
 """Sequences on record from the command line, on images made up here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from corpora import fail, metrics, settings, succeed
 from image_files import write_idx
 from sequence_files import CELLS, PATCH, corners, header_of, write_sequences
 
+import hardpp
 from hardpp import sites
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import ImagePart
+from hardpp.errors import UsageError
 from hardpp.guides.replay import Replay
 from hardpp.ops.receptive_field import ReceptiveField
 from hardpp.runs.folder import open_run
@@ -285,3 +288,31 @@ def test_places_that_are_not_there(
     words = [word for each in network for word in ("--set", f"network.{each}")]
     said = fail(2, *command("glimpse", folders["glimpse"], tmp_path / "run", *words, sequences=""))
     assert sentence in " ".join(said.split())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_data_with_sequences_are_loaded_in_python(
+    model: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = folders[model]
+    own = {"side": 21} if model == "saccader" else {}
+    data = hardpp.load_data(folder, model=model, sequences=folder.parent / "sequences.txt", **own)
+    assert data.train.part.known.sum() == len(TAUGHT)
+    layers = dict(pair for table in (MODELS[model][0], TRAINING) for pair in _flat(table))
+    train = partial(hardpp.train, data=data, model=model, settings=layers, evaluate="none", device="cpu")
+    run = train(guide="replay", max_steps=1, out=tmp_path / "run")
+    assert run.config.data.sequences == str(folder.parent / "sequences.txt")
+    with pytest.raises(UsageError, match="for a guide that replays them"):
+        train(max_steps=1, out=tmp_path / "other")
+
+
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        inside = value if isinstance(value, Mapping) else {"": value}
+        yield from ((f"{name}.{key}".rstrip("."), each) for key, each in inside.items())
+
+
+def test_a_weight_whose_gradients_overflow_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    words = command("glimpse", folders["glimpse"], tmp_path / "run", "--guide", "replay")
+    for key in ("supervision", "entropy_bonus"):
+        assert "1e+09" in fail(2, *words, "--set", f"inference.{key}=1e300")

@@ -294,7 +294,7 @@ def test_ordered_logits_at_test_have_not_heard_the_label(run: OpenedRun) -> None
     decoded = shook.decode(images, policy="ordered-logits")
     other = copy.copy(images.part)
     object.__setattr__(other, "labels", (images.part.labels + 1) % 10)
-    assert shook.decode(images._replace(part=other), policy="ordered-logits") == decoded
+    assert shook.decode(dataclasses.replace(images, part=other), policy="ordered-logits") == decoded
 
 
 def test_places_may_be_drawn(run: OpenedRun) -> None:

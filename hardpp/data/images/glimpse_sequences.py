@@ -42,6 +42,7 @@ from hardpp.data.lines import Place, decode_line, read_content, split_lines
 from hardpp.errors import DataError
 
 _EXPECTED = f'"# {FIRST}: {VERSION}" in its first line, and more header lines'
+_NAMED = f"# {FIRST}: ".encode()
 _DIGITS = re.compile("[0-9]{1,5}")
 
 
@@ -57,7 +58,7 @@ class GlimpseSequences(NamedTuple):
 def read(path: Path) -> GlimpseSequences:
     """Read a file of glimpse sequences; a DataError names the line that is wrong."""
     content = read_content(path, _EXPECTED)
-    if not content.endswith(b"\n"):
+    if not content.endswith(b"\n") and _NAMED in content:
         number = content.count(b"\n") + 1
         raise DataError(
             f"{path}:{number}: the last line has no line break, so it was not written to its end",
@@ -112,7 +113,8 @@ def check_fits(sequences: GlimpseSequences, part: ImagePart, part_name: str, siz
         if (got := getattr(header, key)) != value:
             raise DataError(
                 f"{sequences.path}: was made for images of {key} {got}, and these have {value}",
-                "sequences hold for the pixels that they were made for; make them anew",
+                "sequences hold for the pixels that they were made for: read pictures as they were read then "
+                "(their side, and which model reads them), or make sequences anew",
             )
     names = set(image_names(part, part_name))
     for name, place in sequences.where.items():

@@ -39,6 +39,8 @@ from torch import Tensor, nn
 
 from hardpp.errors import UsageError
 
+LARGEST = 1e9  # weight of a part of a bound: squares of gradients of a larger one overflow float32
+
 
 class TrainingSchedule(nn.Module):
     """Counts training estimates; after `steps`, at least 1, the schedule is over."""
@@ -105,8 +107,9 @@ class EntropyBonus(TrainingSchedule):
     ):
         super().__init__(steps)
         final = 0.1 * initial if final is None else final
-        if min(initial, final) < 0:
-            raise UsageError(f"an entropy bonus has weights of 0 or more, not {initial} and {final}")
+        if not 0 <= min(initial, final) <= max(initial, final) <= LARGEST:
+            what = f"an entropy bonus has weights of 0 to {LARGEST:.0e}, not {initial} and {final}"
+            raise UsageError(what)
         if not 0 <= hold < steps:
             raise UsageError(f"an entropy bonus is held for 0 steps or more and below {steps}, not {hold}")
         self.initial, self.final, self.hold = initial, final, hold
@@ -128,8 +131,8 @@ class Supervision(TrainingSchedule):
 
     def __init__(self, weight: float, steps: int | None = None):
         super().__init__(1 if steps is None else steps)
-        if not weight >= 0:
-            raise UsageError(f"supervision has a weight of 0 or more, not {weight}")
+        if not 0 <= weight <= LARGEST:
+            raise UsageError(f"supervision has a weight of 0 to {LARGEST:.0e}, not {weight}")
         self.weight, self.ends = weight, steps is not None
 
     def forward(self) -> Tensor:

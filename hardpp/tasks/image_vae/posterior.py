@@ -36,8 +36,8 @@ class CodeDraws(NamedTuple):
     code: Tensor  # (K, D)
     log_weight: Tensor  # (K,) nats
     label: Tensor  # () int32
-    pixels: Tensor  # (C, H, W) uint8
-    replicated: Tensor  # (at most SHOWN, C, H, W) uint8
+    pixels: Tensor  # (C, H, W) int16, as ArviZ takes no unsigned numbers
+    replicated: Tensor  # (at most SHOWN, C, H, W) int16
 
     def cpu(self) -> "CodeDraws":
         return CodeDraws(*(part.cpu() for part in self))
@@ -102,6 +102,6 @@ def draw_codes(
         torch.cat(codes),
         torch.cat(log_weights),
         image.target[0].int(),
-        image.source[0].to(torch.uint8),
-        anew[:, 0].to(torch.uint8),
+        image.source[0].to(torch.int16),
+        anew[:, 0].to(torch.int16),
     )

@@ -103,7 +103,7 @@ class Gazes:
                 raise DataError(f"{path}: is of {key} {got}, and this run of {value}")
         check_fits(sequences, designed_for(self.images.part), self.images.part_name, grid.size)
         if missing := [name for name in self.images.names if name not in sequences.places]:
-            others = f", nor of {len(missing) - 1} others" if len(missing) > 1 else ""
+            others = f", nor of {len(missing) - 1} more" if len(missing) > 1 else ""
             what = f"{path}: has no sequence of {missing[0]!r}, which is asked about{others}"
             raise DataError(what, "give a smaller --limit, or design them")
         return sequences.places

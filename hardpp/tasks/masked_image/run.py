@@ -99,7 +99,7 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
     ) -> dict[str, Any]:
         from hardpp.tasks.masked_image.design import design
 
-        return design(self, path, items, options, completion, watch)
+        return design(self, path, self._items(items), options, completion, watch)
 
     def _plot_information(
         self,

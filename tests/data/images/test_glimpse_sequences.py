@@ -170,6 +170,7 @@ def test_what_is_wrong_is_refused_by_file_and_line(
         ("\n".join([*HEADER.lines, *LINES]).encode(), ":13: the last line has no line break"),
         ("\n".join([*HEADER.lines, ""]).encode() + b"\xff\t0,8 4,4\n", ":12: not UTF-8"),
         (b"\x89PNG\r\n", ":1: not UTF-8"),
+        (b"no sequences at all", ":1: not a file of glimpse sequences"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -67,7 +67,7 @@ def test_the_entropy_bonus_is_held_falls_linearly_and_then_stays() -> None:
     for steps in (0, -1):
         with pytest.raises(UsageError, match=f"a schedule takes at least 1 step, not {steps}"):
             KLWarmUp(steps)
-    with pytest.raises(UsageError, match="weights of 0 or more"):
+    with pytest.raises(UsageError, match="weights of 0 to 1e"):
         EntropyBonus(1.0, -0.1)
     with pytest.raises(UsageError, match="held for 0 steps or more and below 5"):
         EntropyBonus(hold=5, steps=5)
