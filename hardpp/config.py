@@ -214,17 +214,6 @@ def problems(
     return []
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
-    return "".join(f"; did you mean {close!r}?" for close in closest(name, names))
-
-
-def unknown(kind: str, name: str, names: Iterable[str]) -> str:
-    """The sentence that there is no such thing, with the nearest name, or all names if none is near."""
-    others = f" (there are: {', '.join(names)})"
-    return f"there is no {kind} {name!r}{nearest(name, names) or others}"
-
-
 def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
     place = [str(part) for part in detail["loc"]]
     key = ".".join([prefix, *place] if prefix else place)

@@ -115,6 +115,17 @@ def closest(name: str, names: Iterable[str], likeness: float = 0.5) -> list[str]
     return [*by_initials, *habit, *difflib.get_close_matches(name, names, n=1, cutoff=likeness)][:1]
 
 
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the most similar of names, or nothing if none is."""
+    return "".join(f"; did you mean {close!r}?" for close in closest(name, names))
+
+
+def unknown(kind: str, name: str, names: Iterable[str]) -> str:
+    """The sentence that there is no such thing, with the nearest name, or all names if none is near."""
+    others = f" (there are: {', '.join(names)})"
+    return f"there is no {kind} {name!r}{nearest(name, names) or others}"
+
+
 # Of names of several words: lr of learning_rate.
 def _initials(name: str) -> str:
     words = name.replace("-", "_").split("_")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from corpora import fail
 
-from hardpp.config import RunConfig, merge, nearest, parse_setting
-from hardpp.errors import UsageError
+from hardpp.config import RunConfig, merge, parse_setting
+from hardpp.errors import UsageError, nearest
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from hardpp.config import RunConfig, unknown
-from hardpp.errors import UsageError
+from hardpp.config import RunConfig
+from hardpp.errors import UsageError, unknown
 from hardpp.tasks.opened_run import Report
 
 Values = Mapping[str, float]

@@ -6,8 +6,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from hardpp.config import nearest, problems
-from hardpp.errors import UsageError
+from hardpp.config import problems
+from hardpp.errors import UsageError, nearest
 
 
 def check_word(name: str, word: Any, words: Sequence[str | None]) -> None:

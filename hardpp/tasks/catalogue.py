@@ -14,15 +14,14 @@ from typing import Any
 
 from torch import nn
 
-from hardpp.config import RunConfig, unknown
+from hardpp.config import RunConfig
 from hardpp.data.kinds import KINDS, field_separator, kinds_of
-from hardpp.errors import HardppError, UsageError, closest
+from hardpp.errors import HardppError, UsageError, closest, unknown
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
-from hardpp.tasks.named_classes import import_class, load_plugin, named, offered_alone, package_of
+from hardpp.tasks.named_classes import import_class, load_plugin, named, offered_alone, package_of, plugins
 from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
 from hardpp.tasks.own_guides import check_model, class_of, lacks_of, made, summary_of
-from hardpp.tasks.plugins import plugins
 
 OwnGuides = Mapping[str, type | nn.Module]  # classes, or guides, by the names that a run has for them
 NONE: OwnGuides = MappingProxyType({})

@@ -20,10 +20,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hardpp.config import nearest, unknown
-from hardpp.errors import UsageError
-from hardpp.tasks.plugins import GROUPS, plugins
+from hardpp.errors import UsageError, nearest, unknown
 
+# What a name is of -> the group of entry points that others may add to.
+GROUPS = {
+    "model": "hardpp.tasks",
+    "guide": "hardpp.guides",
+    "objective": "hardpp.objectives",
+    "data set": "hardpp.datasets",
+}
 SCRIPT = "__main__"  # the module that a script or a notebook runs as
 _LOCAL = "<locals>"  # stands in the name of a class that a function has made
 
@@ -121,6 +126,14 @@ def _tree(kind: type) -> str:
         return ast.dump(ast.parse(textwrap.dedent(inspect.getsource(kind))))
     except (OSError, TypeError, SyntaxError):
         return ""
+
+
+def plugins(kind: str) -> dict[str, EntryPoint]:
+    """The entry points of installed packages by name; of two with one name the first that is found."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUPS[kind]):
+        found.setdefault(entry.name, entry)
+    return found
 
 
 def load_plugin(kind: str, entry: EntryPoint) -> Any:

@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple, Union, Unpack, get_args, get_origin
 import torch
 from pydantic import Field, ValidationError, create_model
 
-from hardpp.config import Section, nearest, problems
-from hardpp.errors import UsageError
+from hardpp.config import Section, problems
+from hardpp.errors import UsageError, nearest
 from hardpp.inference.control.schedule_options import SCHEDULES
 from hardpp.inference.dirichlet import ImplicitDirichlet
 from hardpp.inference.disarm import DisARM

@@ -20,8 +20,7 @@ from typing import Any, get_args
 
 from torch import nn
 
-from hardpp.config import unknown
-from hardpp.errors import UsageError
+from hardpp.errors import UsageError, unknown
 from hardpp.types import Need
 
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from hardpp.config import merge, parse_setting, unknown
-from hardpp.errors import UsageError
+from hardpp.config import merge, parse_setting
+from hardpp.errors import UsageError, unknown
 from hardpp.tasks.family import Family
 
 KEYS = ("then", "stages", "stage")  # of a configuration

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 from click.types import StringParamType
 
-from hardpp.tasks.plugins import plugins
+from hardpp.tasks.named_classes import plugins
 from hardpp.verbs.family_help import model_of_run
 
 # Which names a parameter takes, by verb and parameter or by the parameter alone.

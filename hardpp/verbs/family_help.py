@@ -55,7 +55,7 @@ class FamilyCommand(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The sections of a family, and how to see those of others."""
         from hardpp.tasks.catalogue import FAMILIES, families, family
-        from hardpp.tasks.plugins import plugins
+        from hardpp.tasks.named_classes import plugins
 
         if not self.declared:
             return

@@ -16,7 +16,7 @@ from hardpp.data.fetch import debian, npm, wheels
 from hardpp.data.fetch.cache import build_folder, cache_folder
 from hardpp.data.fetch.members import has_many, has_members, sha256_of_member, size_of_member
 from hardpp.data.fetch.origins import SOURCES, Source
-from hardpp.errors import DataError, ResourceError, UsageError, closest
+from hardpp.errors import DataError, ResourceError, UsageError, nearest
 
 _DONE = "DONE"
 
@@ -55,8 +55,8 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
         ResourceError: the disk is full.
     """
     if name not in SOURCES:
-        meant = "".join(f"; did you mean {close!r}?" for close in closest(name, SOURCES))
-        raise UsageError(f"there is no data set named {name!r}{meant}", f"there are: {', '.join(SOURCES)}")
+        what = f"there is no data set named {name!r}{nearest(name, SOURCES)}"
+        raise UsageError(what, f"there are: {', '.join(SOURCES)}")
     source = SOURCES[name]
     folder = _folder(source)
     if not verify and _trusted(folder, source):

@@ -11,8 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hardpp.config import nearest
-from hardpp.errors import UsageError
+from hardpp.errors import UsageError, nearest
 from hardpp.inference.sums.enumeration import lists_values, not_enumerable
 from hardpp.inference.weights.model_guide_match import (
     check_event_shape,
