@@ -1,12 +1,14 @@
 """What is told of a training of every model family, and how likely its runs find single items."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from tiny_families import TinyRun
 
+from hardpp.errors import DataError
 from hardpp.runs.loaded_data import LoadedData
 from hardpp.runs.session import Session
 from hardpp.runs.training_messages import introduction
@@ -65,6 +67,16 @@ def test_parts_of_loaded_data_are_what_runs_are_asked_about(run: OpenedRun) -> N
     for part in ("train", "dev", "test"):
         assert count(run.select(part=part)) == count(getattr(data, part))
     torch.testing.assert_close(run.batch(data.test[:2]).source, run.batch(run.select(limit=2)).source)
+
+
+def test_items_unlike_what_a_run_was_trained_on_are_refused(run: OpenedRun) -> None:
+    if run.family.name == "alignment":
+        pytest.skip("its items are symbols, of which unknown ones are told")
+    sizes = {"online-alignment": {"features": 99}, "question-answering": {"channels": 9}}
+    other = run.description.model_copy(update=sizes.get(run.family.name, {"size": [9, 9, 9]}))
+    items = run.select(limit=2)
+    with pytest.raises(DataError, match="this run was trained on"):
+        replace(run, description=other).evaluate(items)
 
 
 def test_an_item_is_as_likely_in_any_company(run: OpenedRun) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.captions.captioned import CaptionedPart
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
@@ -42,12 +43,19 @@ class CaptionRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
         images = self._load(data, report)
-        if list(images.test.images.size) != self.description.size:
-            raise DataError(
-                f"{images.name}: images of {list(images.test.images.size)} (channels, height, width), and "
-                f"this run was trained on {self.description.size}"
-            )
+        self._check_like(images.test, f"{images.name}: ")
         return first_sentences(getattr(images, part or "test"), limit)
+
+    def _items(self, items: Any) -> CaptionItems:
+        found: CaptionItems = super()._items(items)
+        self._check_like(found.part)
+        return found
+
+    # Refuses images of another size than those that the run was trained on.
+    def _check_like(self, part: CaptionedPart, of: str = "") -> None:
+        if (size := list(part.images.size)) != (trained_on := self.description.size):
+            what = f"images of {size} (channels, height, width), and this run was trained on {trained_on}"
+            raise DataError(of + what)
 
     def _batch(self, items: CaptionItems) -> SequenceBatch:
         return items.batch(self.description, self.network.kernels).to(self.device)

@@ -70,11 +70,7 @@ class OnlineAlignmentRun(OpenedRun):
             utterances = self._hear(recordings[:limit])
         else:
             corpus, trained = self._load(data, report), self.description
-            if (size := corpus.test[0].read().shape[-1]) != trained.features:
-                raise DataError(
-                    f"{corpus.name}: frames have {size} features, and this run was trained on "
-                    f"{trained.features}"
-                )
+            self._check_like(corpus.test, f"{corpus.name}: ")
             utterances = items_of_part(corpus, part, limit)
             # Another folder's own mean and variance would make other features of the same sound. Runs of
             # before moments were kept leave utterances as their folder has them.
@@ -82,6 +78,21 @@ class OnlineAlignmentRun(OpenedRun):
                 utterances = features.renormalise(utterances, trained.feature_normalisation)
         check_lengths(utterances, self.description.vocabulary, self.network.topology)
         return utterances
+
+    def _items(self, items: Any) -> list[Utterance]:
+        found: list[Utterance] = super()._items(items)
+        self._check_like(found)
+        return found
+
+    # Refuses frames of other features than those that the run was trained on; all have those of the first.
+    def _check_like(self, utterances: Sequence[Utterance], of: str = "") -> None:
+        size, trained_on = (
+            {utterance.read().shape[-1] for utterance in utterances[:1]},
+            self.description.features,
+        )
+        if size - {trained_on}:
+            what = f"frames have {size.pop()} features, and this run was trained on {trained_on}"
+            raise DataError(of + what)
 
     def _read_inputs(self, path: Path) -> list[Utterance | None]:
         recordings = read_sound_list(path)

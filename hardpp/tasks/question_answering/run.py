@@ -10,6 +10,7 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
+from hardpp.data.questions.questions import Pictures
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated, dreamt
 from hardpp.tasks.answers.class_hypotheses import likeliest
@@ -43,13 +44,22 @@ class QuestionAnsweringRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)
-        pictures, kind, channels = corpus.pictures, self.description.images, self.description.channels
+        self._check_like(corpus.pictures, f"{corpus.name}: ")
+        return QuestionItems(items_of_part(corpus, part, limit), corpus.pictures)
+
+    def _items(self, items: Any) -> QuestionItems:
+        found: QuestionItems = super()._items(items)
+        self._check_like(found.pictures)
+        return found
+
+    # Refuses pictures that are not like those that the run was trained on.
+    def _check_like(self, pictures: Pictures, of: str = "") -> None:
+        kind, channels = self.description.images, self.description.channels
         if pictures.kind != kind:
-            raise DataError(f"{corpus.name}: images are {pictures.kind}, and this run was trained on {kind}")
+            raise DataError(f"{of}images are {pictures.kind}, and this run was trained on {kind}")
         if pictures.channels != channels:
-            there = f"regions have {pictures.channels} features"
-            raise DataError(f"{corpus.name}: {there}, and this run was trained on {channels}")
-        return QuestionItems(items_of_part(corpus, part, limit), pictures)
+            what = f"regions have {pictures.channels} features, and this run was trained on {channels}"
+            raise DataError(of + what)
 
     def _batch(self, items: QuestionItems) -> QuestionBatch:
         size = len(items.questions)
