@@ -86,13 +86,9 @@ class OnlineAlignmentRun(OpenedRun):
 
     # Refuses frames of other features than those that the run was trained on; all have those of the first.
     def _check_like(self, utterances: Sequence[Utterance], of: str = "") -> None:
-        size, trained_on = (
-            {utterance.read().shape[-1] for utterance in utterances[:1]},
-            self.description.features,
-        )
-        if size - {trained_on}:
-            what = f"frames have {size.pop()} features, and this run was trained on {trained_on}"
-            raise DataError(of + what)
+        size = utterances[0].read().shape[-1] if utterances else self.description.features
+        if size != (trained_on := self.description.features):
+            raise DataError(f"{of}frames have {size} features, and this run was trained on {trained_on}")
 
     def _read_inputs(self, path: Path) -> list[Utterance | None]:
         recordings = read_sound_list(path)
