@@ -23,4 +23,6 @@ def test_every_part_is_measured_and_reported(
     accuracies = {row[0].strip("| "): row[1:] for row in rows if len(row) == 4}
     for policy in ("designed", "learned", "centre", "random"):
         assert all(0 <= float(share.strip(" |")) <= 1 for share in accuracies[policy])
-    assert {"| relu, none", "| relu, designed", "| relu, central"} <= {row[0] for row in rows}
+    taught = [tuple(cell.strip("| ") for cell in row[:3]) for row in rows if row[0] == "| relu"]
+    assert taught == [("relu", teacher, f"{times} x") for teacher, times in benchmark.TEACHINGS]
+    assert "relu: taught by designed sequences, in half of the steps, against nobody" in printed

@@ -29,7 +29,7 @@ def test_every_run_is_measured_and_reported(
     printed = capsys.readouterr().out
     assert "## squares, seeds 3" in printed
     titles = re.findall(r"^### (.+)$", printed, re.MULTILINE)
-    assert len(titles) == 6
+    assert len(titles) == 7
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")]
     for policy in POLICIES:
         accuracies, shares, distances = [row[1:] for row in rows if row[0] == f"| {policy}"][:3]
