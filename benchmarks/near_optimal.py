@@ -271,21 +271,22 @@ def _print_policies(runs: Sequence[Any]) -> None:
 
 
 def _print_teaching(runs: Sequence[Any]) -> None:
-    _row(["network", "taught by", "epochs", "error", "nats", "nats, one draw", "its spread"], head=True)
+    columns = {"error": "error", "nll": "nats, one draw", "nll_mean": "nats, mean of draws"}
+    _row(["network", "taught by", "epochs", *columns.values(), "spread of the last"], head=True)
     for key in [key for key in runs[0] if ", " in key]:
         network, teacher, times = key.split(", ")
-        figures = [[run[key][figure] for run in runs] for figure in ("error", "nll", "nll_mean")]
+        figures = [[run[key][figure] for run in runs] for figure in columns]
         spread = f"{np.std(figures[-1], ddof=1):.4f}" if len(runs) > 1 else ""
         _row([network, teacher, f"{times} x", *(over_seeds(each, 4) for each in figures), spread])
     for network in NETWORKS:
         if (half := f"{network}, designed, 1") in runs[0]:
-            apart = [run[half]["nll_mean"] - run[f"{network}, none, 2"]["nll_mean"] for run in runs]
-            enough = sum(each <= WITHIN for each in apart)
-            print(
-                f"\n{network}: taught by designed sequences, in half of the steps, against nobody: ", end=""
-            )
-            print(f"{over_seeds(apart, 4)} nats; within {WITHIN} in {enough} of {len(apart)} seeds")
-    print("\nits spread: the standard deviation between seeds")
+            print(f"\n{network}: taught by designed sequences, in half of the steps, against nobody:")
+            for figure in ("nll", "nll_mean"):
+                apart = [run[half][figure] - run[f"{network}, none, 2"][figure] for run in runs]
+                enough = sum(each <= WITHIN for each in apart)
+                reached = f"within {WITHIN} in {enough} of {len(apart)} seeds"
+                print(f"- {columns[figure]}: {over_seeds(apart, 4)} more; {reached}")
+    print("\nspread: the standard deviation between seeds")
 
 
 def _row(cells: Sequence[str], head: bool = False) -> None:
