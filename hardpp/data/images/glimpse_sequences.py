@@ -58,7 +58,7 @@ class GlimpseSequences(NamedTuple):
 def read(path: Path) -> GlimpseSequences:
     """Read a file of glimpse sequences; a DataError names the line that is wrong."""
     content = read_content(path, _EXPECTED)
-    if not content.endswith(b"\n") and _NAMED in content:
+    if not content.endswith(b"\n") and (_NAMED in content or _NAMED.startswith(content)):
         number = content.count(b"\n") + 1
         raise DataError(
             f"{path}:{number}: the last line has no line break, so it was not written to its end",
