@@ -41,20 +41,15 @@ class ImageRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> SelectedImages:
-        images = self._load(data, report)
-        self._check_like(images.name, images.test, images.classes)
-        return select(images, part, limit)
+        items = select(self._load(data, report), part, limit)
+        self._check_like(items)
+        return items
 
-    def _items(self, items: Any) -> SelectedImages:
-        found: SelectedImages = super()._items(items)
-        self._check_like(found.data, found.part, found.classes)
-        return found
-
-    # Refuses images that are not like those that the run was trained on, of which its answers would be wrong.
-    def _check_like(self, data: str, part: ImagePart, classes: Sequence[str]) -> None:
-        for name, there in (("size", list(part.size)), ("classes", list(classes))):
+    def _check_like(self, items: SelectedImages, of: str = "") -> None:
+        for name, there in (("size", list(items.part.size)), ("classes", list(items.classes))):
             if there != (trained_on := getattr(self.description, name)):
-                raise DataError(f"{data}: {name} of images {there}, and this run was trained on {trained_on}")
+                what = f"{name} of images {there}, and this run was trained on {trained_on}"
+                raise DataError(f"{items.data}: {what}")
 
     def training_images(self) -> ImagePart:
         """The images that the run was trained on, read anew where they are not at hand."""

@@ -145,7 +145,15 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
         return self.family.load(self.data_config(data), report)
 
     def _items(self, items: Any) -> Any:
-        return self.select() if items is None else check_items(items, self.selection, self.item)
+        if items is None:
+            return self.select()
+        self._check_like(check_items(items, self.selection, self.item))
+        return items
+
+    # Refuses, by a DataError, items that are not like the data that the run was trained on, of which its
+    # answers would be wrong; `of` says whose they are, before a colon. By default all are.
+    def _check_like(self, items: Any, of: str = "") -> None:
+        return
 
     # What each family answers; options are of its schema of decoding.
     @abstractmethod

@@ -23,6 +23,7 @@ from hardpp.inference.weights.sample_sites import (
     Site,
     elements,
     has_own_mask,
+    is_delta,
     plates_of,
     sample_sites,
 )
@@ -106,10 +107,7 @@ def check_same_latents(model_sites: dict[str, Site], guide_sites: dict[str, Site
             check_not_observed(name, site if site["is_observed"] else None)
             raise UsageError(f"the guide's site {name!r} is missing in the model")
         if not site["is_observed"] and not any(is_delta(guide_sites[n]["fn"]) for n in names[place:]):
-            raise UsageError(
-                f"the guide's auxiliary site {name!r} is missing in the model, and no later site of the "
-                "guide is a function of it (a Delta), so that log p - log q bounds nothing"
-            )
+            raise UsageError(unbounded(name))
 
 
 def check_latent(model_site: Site, guide_site: Site) -> None:
@@ -181,11 +179,10 @@ def check_support(model_site: Site, guide_site: Site) -> None:
         raise UsageError(f"site {name!r} takes {_said(model)} in the model but {_said(guide)} in the guide")
 
 
-def is_delta(fn: Any) -> bool:
-    """Is a distribution one value, whatever it is wrapped in?"""
-    while hasattr(fn, "base_dist") and not isinstance(fn, Delta):
-        fn = fn.base_dist
-    return isinstance(fn, Delta)
+def unbounded(name: str) -> str:
+    """What is wrong with an auxiliary site of a guide that nothing is made from."""
+    missing = f"the guide's auxiliary site {name!r} is missing in the model, and no later site of the guide"
+    return f"{missing} is a function of it (a Delta), so that log p - log q bounds nothing"
 
 
 def _support(fn: Any) -> Any:

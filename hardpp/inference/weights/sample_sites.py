@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from pyro.distributions import MaskedDistribution
+from pyro.distributions import Delta, MaskedDistribution
 from pyro.poutine import Trace
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
@@ -190,3 +190,10 @@ def _shown(scale: Any) -> str:
     if isinstance(scale, Tensor) and scale.numel() > 1:
         return f"a tensor of shape {tuple(scale.shape)}"
     return str(float(scale))
+
+
+def is_delta(fn: Any) -> bool:
+    """Is a distribution one value, whatever it is wrapped in?"""
+    while hasattr(fn, "base_dist") and not isinstance(fn, Delta):
+        fn = fn.base_dist
+    return isinstance(fn, Delta)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from hardpp import sites
-from hardpp.data.captions.captioned import CaptionedPart
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
@@ -43,17 +42,12 @@ class CaptionRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
         images = self._load(data, report)
-        self._check_like(images.test, f"{images.name}: ")
-        return first_sentences(getattr(images, part or "test"), limit)
+        items = first_sentences(getattr(images, part or "test"), limit)
+        self._check_like(items, f"{images.name}: ")
+        return items
 
-    def _items(self, items: Any) -> CaptionItems:
-        found: CaptionItems = super()._items(items)
-        self._check_like(found.part)
-        return found
-
-    # Refuses images of another size than those that the run was trained on.
-    def _check_like(self, part: CaptionedPart, of: str = "") -> None:
-        if (size := list(part.images.size)) != (trained_on := self.description.size):
+    def _check_like(self, items: CaptionItems, of: str = "") -> None:
+        if (size := list(items.part.images.size)) != (trained_on := self.description.size):
             what = f"images of {size} (channels, height, width), and this run was trained on {trained_on}"
             raise DataError(of + what)
 

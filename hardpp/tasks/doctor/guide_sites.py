@@ -18,9 +18,9 @@ from hardpp.inference.weights.model_guide_match import (
     check_same_masks,
     check_same_plates,
     check_support,
-    is_delta,
+    unbounded,
 )
-from hardpp.inference.weights.sample_sites import Site, plates_of
+from hardpp.inference.weights.sample_sites import Site, is_delta, plates_of
 from hardpp.tasks.doctor.findings import Check, Skip
 from hardpp.tasks.doctor.subject import Subject
 
@@ -80,11 +80,7 @@ def _sites(subject: Subject) -> Iterator[str]:
     for place, site in enumerate(drawn):
         auxiliary = site["infer"].get("is_auxiliary") and site["name"] not in wanted
         if auxiliary and not site["is_observed"] and not any(is_delta(s["fn"]) for s in drawn[place:]):
-            yield (
-                f"the guide's auxiliary site {site['name']!r} is missing in the model, and no later site of "
-                "the guide is a function of it (a Delta), so that log p - log q bounds nothing: sum it out "
-                "of log q, as mixtures do"
-            )
+            yield f"{unbounded(site['name'])}: sum it out of log q, as mixtures do"
         if site["is_observed"] and "is_auxiliary" not in site["infer"]:
             yield f"the guide observes site {site['name']!r}, and a guide draws latents only: leave obs= out"
 

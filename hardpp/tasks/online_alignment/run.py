@@ -79,14 +79,9 @@ class OnlineAlignmentRun(OpenedRun):
         check_lengths(utterances, self.description.vocabulary, self.network.topology)
         return utterances
 
-    def _items(self, items: Any) -> list[Utterance]:
-        found: list[Utterance] = super()._items(items)
-        self._check_like(found)
-        return found
-
-    # Refuses frames of other features than those that the run was trained on; all have those of the first.
-    def _check_like(self, utterances: Sequence[Utterance], of: str = "") -> None:
-        size = utterances[0].read().shape[-1] if utterances else self.description.features
+    # All utterances have the features of the first.
+    def _check_like(self, items: Sequence[Utterance], of: str = "") -> None:
+        size = items[0].read().shape[-1] if items else self.description.features
         if size != (trained_on := self.description.features):
             raise DataError(f"{of}frames have {size} features, and this run was trained on {trained_on}")
 

@@ -10,7 +10,6 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.questions.batches import group_by_image
-from hardpp.data.questions.questions import Pictures
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated, dreamt
 from hardpp.tasks.answers.class_hypotheses import likeliest
@@ -44,16 +43,12 @@ class QuestionAnsweringRun(OpenedRun):
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> QuestionItems:
         corpus = self._load(data, report)
-        self._check_like(corpus.pictures, f"{corpus.name}: ")
-        return QuestionItems(items_of_part(corpus, part, limit), corpus.pictures)
+        items = QuestionItems(items_of_part(corpus, part, limit), corpus.pictures)
+        self._check_like(items, f"{corpus.name}: ")
+        return items
 
-    def _items(self, items: Any) -> QuestionItems:
-        found: QuestionItems = super()._items(items)
-        self._check_like(found.pictures)
-        return found
-
-    # Refuses pictures that are not like those that the run was trained on.
-    def _check_like(self, pictures: Pictures, of: str = "") -> None:
+    def _check_like(self, items: QuestionItems, of: str = "") -> None:
+        pictures = items.pictures
         kind, channels = self.description.images, self.description.channels
         if pictures.kind != kind:
             raise DataError(f"{of}images are {pictures.kind}, and this run was trained on {kind}")
