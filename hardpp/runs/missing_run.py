@@ -14,14 +14,14 @@ def no_run(folder: Path) -> CheckpointError:
     That one may lie beside the folder or in `runs`, where training puts them.
     """
     what = f"{folder} is not a run folder (no config.toml)"
-    if inside := _in(folder):
+    if inside := _runs_of(folder):
         more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
         return CheckpointError(what, f"there are runs in it: {', '.join(map(str, inside[:_NAMED]))}{more}")
-    runs = {run.name: run for place in (Path("runs"), folder.parent) for run in _in(place)}
+    runs = {run.name: run for place in (Path("runs"), folder.parent) for run in _runs_of(place)}
     for name in closest(folder.name, runs):
         what += f"; did you mean {str(runs[name])!r}?"
     return CheckpointError(what, "hardpp train makes one, and hardpp runs lists those of a folder")
 
 
-def _in(folder: Path) -> list[Path]:
+def _runs_of(folder: Path) -> list[Path]:
     return sorted(runs_in(folder, 1)) if folder.is_dir() else []

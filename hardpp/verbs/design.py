@@ -70,9 +70,8 @@ def design(
         figures = designer.design(out, items, completion=other, watch=watch, **options)
     if maps is not None and (old := figures["images"] - figures["added"]):
         report(f"{old} images had sequences already, of which no maps are written")
-    report(
-        f"{figures.pop('seconds'):.2f} seconds an image"
-    )  # figures are the same whenever they are asked for
+    # On standard error: what is printed is the same whenever it is asked for.
+    report(f"{figures.pop('seconds'):.2f} seconds an image")
     click.echo(figures_table(figures, style))
 
 
