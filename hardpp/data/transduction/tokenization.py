@@ -1,7 +1,7 @@
 """From texts to tokens: a bitext becomes the corpus that trains."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hardpp.data.lines import BadLine, OnBad, Place, Report, report_bad
 from hardpp.data.parts import PARTS
@@ -54,7 +54,7 @@ def tokenize_bitext(
         parts |= _short(bitext, parts, max_length, on_bad, report)
     train, dev, test = (with_references(part, pooled=pooled) for part in parts.values())
     if pooled:
-        dev, test = _distinct(dev), _distinct(test)
+        dev, test = distinct_sources(dev), distinct_sources(test)
     return Corpus(bitext.name, train, dev, test, source, target)
 
 
@@ -134,10 +134,42 @@ def with_references(sides: Sequence[TokenPair], *, pooled: bool) -> list[Pair]:
     return [Pair(x, y, tuple(references[x])) for x, y in sides]
 
 
+def distinct_sources(pairs: Sequence[Pair]) -> list[Pair]:
+    """The first of all pairs with one source and the same right answers, which it holds; in order.
+
+    Pairs with known links stay, as their links are theirs alone.
+    """
+    first: dict[Any, Pair] = {}
+    for number, pair in enumerate(pairs):
+        first.setdefault(number if pair.links else (pair.source, frozenset(pair.references)), pair)
+    return list(first.values())
+
+
 def reverse_corpus(corpus: Corpus) -> Corpus:
-    """Reverse every pair and its links."""
-    train, dev, test = ([reverse_pair(pair) for pair in part] for part in corpus[1:4])
+    """Reverse every pair and its links.
+
+    A target with several sources, as a sound with several spellings, is then a source with as many right
+    answers, in whatever part they stand, unless what are now targets are sentences.
+    """
+    pooled = not corpus.source.sentences
+    # Pairs of dev and test may stand for several, one for each right answer.
+    parts = [corpus.train, *([one for pair in part for one in _each(pair)] for part in corpus[2:4])]
+    turned = iter(reverse_pairs([pair for part in parts for pair in part], pooled=pooled))
+    train, dev, test = ([next(turned) for _ in part] for part in parts)
+    if pooled:
+        dev, test = distinct_sources(dev), distinct_sources(test)
     return Corpus(corpus.name, train, dev, test, corpus.target, corpus.source)
+
+
+def reverse_pairs(pairs: Sequence[Pair], *, pooled: bool) -> list[Pair]:
+    """Reverse pairs, in order; where `pooled`, all sources of a target are right answers to it.
+
+    Where links are known, pairs are of sentences, and none has answers but its own.
+    """
+    turned = [reverse_pair(pair) for pair in pairs]
+    if not pooled or any(pair.links for pair in pairs):
+        return turned
+    return with_references([TokenPair(pair.source, pair.target) for pair in turned], pooled=True)
 
 
 def reverse_pair(pair: Pair) -> Pair:
@@ -146,12 +178,9 @@ def reverse_pair(pair: Pair) -> Pair:
     return Pair(pair.target, pair.source, (pair.source,), links)
 
 
-# The first pair of every source: it holds the right answers of them all.
-def _distinct(part: list[Pair]) -> list[Pair]:
-    first: dict[tuple[str, ...], Pair] = {}
-    for pair in part:
-        first.setdefault(pair.source, pair)
-    return list(first.values())
+# A pair for every right answer.
+def _each(pair: Pair) -> list[Pair]:
+    return [pair] if pair.links else [pair._replace(target=right) for right in pair.references]
 
 
 # What is left of the parts out of which pairs that are too long are taken.

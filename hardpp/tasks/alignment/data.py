@@ -108,7 +108,10 @@ def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
     lines = reader.lines(Path(config.name), **options)
     max_length = None if config.on_bad == "stop" else config.max_length  # as in `_tokenized`
     pairs = tokenization.tokenize_lines(lines, **_cutting(config, sides, report), max_length=max_length)
-    return [tokenization.reverse_pair(pair) for pair in pairs] if config.reverse else pairs
+    if config.reverse:
+        source, _ = sides
+        pairs = tokenization.reverse_pairs(pairs, pooled=not source.sentences)
+    return pairs
 
 
 def is_tsv(path: Path) -> bool:

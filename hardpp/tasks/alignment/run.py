@@ -13,6 +13,7 @@ from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
 from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.tokenization import distinct_sources
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
@@ -60,7 +61,9 @@ class AlignmentRun(OpenedRun):
         return collate(encode(items, *self.description.vocabularies)).to(self.device)
 
     def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
-        return evaluate(self, items, options)
+        _, target = self.description.tokenizers
+        # A source with several right answers is judged once, in whatever form its data came.
+        return evaluate(self, items if target.sentences else distinct_sources(items), options)
 
     def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> Iterator[Decoded]:
         _, target = self.description.tokenizers
