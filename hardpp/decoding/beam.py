@@ -28,6 +28,7 @@ class Hypothesis(NamedTuple):
     log_prob: float  # nats, of all symbols and of the boundary if it ended
     score: float  # log_prob, or log_prob normalised for length
     ended: bool  # False: cut off at the last step
+    stopped: bool = False  # was the likeliest, this or another, unfinished at the last step?
 
 
 @torch.no_grad()
@@ -147,8 +148,9 @@ def _normaliser(length: int, penalty: float) -> float:
 
 
 def _hypotheses(ended: _Ranked, live: _Ranked, boundary: int) -> list[list[Hypothesis]]:
-    rows = zip(_listed(ended, boundary), _listed(live.first(1), None), strict=True)
-    return [finished or unfinished for finished, unfinished in rows]
+    stopped = (live.rank[:, 0] > ended.rank[:, 0]).tolist()
+    rows = zip(_listed(ended, boundary), _listed(live.first(1), None), stopped, strict=True)
+    return [[one._replace(stopped=cut) for one in finished or unfinished] for finished, unfinished, cut in rows]
 
 
 def _listed(ranked: _Ranked, boundary: int | None) -> list[list[Hypothesis]]:

@@ -6,6 +6,7 @@ One question has one answer: what is drawn is drawn as `hardpp.tasks.answers.sam
 Memory and disk that ran out are a ResourceError.
 """
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
     step: int
     data: Any = None  # the run's own data, where they are loaded already
     watch: Callable[[int], None] = lambda count: None  # told how many items each batch had
+    warn: Report = warnings.warn  # told what is not as it should be
     sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
     certainty: Certainty = PLAIN  # how alignments say what is uncertain
 

@@ -4,7 +4,7 @@ Shapes: B data.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
@@ -32,20 +32,44 @@ class SequenceDecoding(Section):
     length_penalty: float = Field(
         0.0, ge=0, le=10, description="divides log p by ((5 + length) / 6) ** penalty (GNMT); 0: no"
     )
+    max_length: int | None = Field(
+        None,
+        ge=1,
+        description="symbols after which an output is cut off; left out: half as many again as in training, "
+        "more for longer sources",
+    )
+
+    def most_steps(self, usual: int) -> int:
+        """After how many symbols, the end mark included, an output is cut off; `usual` if nothing is said."""
+        return usual if self.max_length is None else self.max_length
+
+
+class Output(NamedTuple):
+    """An output that a search found."""
+
+    symbols: list[int]  # without the end mark
+    cut: int  # after so many symbols it, or a likelier one, was cut off, since it had not ended; else 0
 
 
 def best_sequences(
-    run: OpenedRun, batch: SequenceBatch, options: SequenceDecoding, max_steps: int
-) -> list[list[int]]:
-    """Symbols of the most probable target of every source in a batch, as the run's objective predicts."""
-    return [found[0] for found in _search(run, batch, options, max_steps, options.beam)]
+    run: OpenedRun, batch: SequenceBatch, options: SequenceDecoding, usual: int
+) -> list[Output]:
+    """The most probable target of every source in a batch, as the run's objective predicts.
+
+    Args:
+        run: an opened run.
+        batch: B sources.
+        options: how to search.
+        usual: after how many symbols, the end mark included, an output is cut off, unless options say so.
+    """
+    return [found[0] for found in _search(run, batch, options, options.most_steps(usual), options.beam)]
 
 
 def best_texts(
     run: OpenedRun,
     batch: SequenceBatch,
     options: SequenceDecoding,
-    max_steps: int,
+    usual: int,
     nbest: int,
     text: Callable[[Sequence[int]], str],
     *,
@@ -58,22 +82,27 @@ def best_texts(
     are in the order of their probabilities, whatever `length_penalty` says.
 
     Args:
-        run, batch, options, max_steps: as for `best_sequences`.
+        run, batch, options, usual: as for `best_sequences`.
         nbest: how many.
         text: of the symbols of a target.
         one_way: is there one sequence of symbols to a text? If not its probability is of those found.
     """
     width = options.beam if nbest == 1 else max(options.beam, nbest if one_way else 2 * nbest)
-    found = _search(run, batch, options, max_steps, width)
+    found = _search(run, batch, options, options.most_steps(usual), width)
     if nbest == 1:
         found = [targets[:1] for targets in found]
     exact = one_way and options.keep is None
+    symbols = [[target.symbols for target in targets] for targets in found]
+    scores = log_probs(run, batch, symbols, options.keep)
     return [
         ranked(
-            (Hypothesis(text(target), value, exact) for target, value in zip(targets, values, strict=True)),
+            (
+                Hypothesis(text(target.symbols), value, exact, target.cut)
+                for target, value in zip(targets, values, strict=True)
+            ),
             nbest,
         )
-        for targets, values in zip(found, log_probs(run, batch, found, options.keep), strict=True)
+        for targets, values in zip(found, scores, strict=True)
     ]
 
 
@@ -116,11 +145,15 @@ def predictive(run: OpenedRun, keep: int | None = None) -> Callable[[SequenceBat
 # The best targets of every source in a batch, the best first; one of each if the width is 1.
 def _search(
     run: OpenedRun, batch: SequenceBatch, options: SequenceDecoding, max_steps: int, width: int
-) -> list[list[list[int]]]:
+) -> list[list[Output]]:
     model: Any = run.programs.model  # any program with `read`, `step` and `readout`
     how: Any = {"max_steps": max_steps, "prediction": run.objective.prediction, "keep": options.keep}
     if width == 1:
-        return [[symbols] for symbols in greedy(model, batch.source, batch.source_mask, **how)]
+        found = greedy(model, batch.source, batch.source_mask, **how)
+        # With an end mark there would have been fewer.
+        return [[Output(symbols, max_steps if len(symbols) == max_steps else 0)] for symbols in found]
     how |= {"width": width, "length_penalty": options.length_penalty}
     searched = beam_search(model, batch.source, batch.source_mask, **how)
-    return [[hypothesis.symbols for hypothesis in hypotheses] for hypotheses in searched]
+    return [
+        [Output(one.symbols, max_steps if one.stopped else 0) for one in hypotheses] for hypotheses in searched
+    ]

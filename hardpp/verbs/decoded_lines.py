@@ -45,8 +45,17 @@ def _cells(hypothesis: "Hypothesis") -> list[str]:
 
 def _object(decoded: "Decoded") -> dict[str, Any]:
     # JSON has no word for minus infinity, the log of a probability too small for a float: it becomes null.
-    found = [finite({**one._asdict(), "probability": one.probability}) for one in decoded.hypotheses]
-    return {"name": decoded.name, "text": decoded.text, **({"hypotheses": found} if found else {})}
+    said: dict[str, Any] = {"name": decoded.name, "text": decoded.text}
+    if decoded.cut:
+        said["cut"] = decoded.cut
+    if found := [_hypothesis(one) for one in decoded.hypotheses]:
+        said["hypotheses"] = found
+    return said
+
+
+def _hypothesis(one: "Hypothesis") -> dict[str, Any]:
+    scores = {"log_prob": one.log_prob, "exact": one.exact, "probability": one.probability}
+    return {"text": one.text, **finite(scores)}
 
 
 # A JSON array, an element a line.

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import DecodingCommand
 from hardpp.verbs.options import run_options, style_option
 from hardpp.verbs.tables import figures_table
@@ -21,7 +22,9 @@ def evaluate(run: Any, select: Callable[[], Any], style: str, **decoding: Any) -
     from hardpp.tasks.item_lists import count
 
     run.decoding(decoding)  # refused before the data are read
-    items = select()
+    items, told = select(), list[str]()
     with ItemProgress(count(items), "items") as progress:
-        figures = replace(run, watch=progress.add).evaluate(items, **decoding)
+        figures = replace(run, watch=progress.add, warn=told.append).evaluate(items, **decoding)
+    for sentence in told:  # once the bar is gone
+        report(sentence)
     click.echo(figures_table(figures, style))

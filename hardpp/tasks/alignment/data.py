@@ -158,6 +158,7 @@ class PairsDescription(Description):
     source_tokens: dict[str, Any]  # as a tokenizer describes itself
     target_tokens: dict[str, Any]
     longest_target: PositiveInt  # symbols
+    longest_source: PositiveInt | None = None  # symbols; runs of before do not say it
     target_per_source: float  # the most target symbols for one source symbol
 
     @model_validator(mode="after")
@@ -184,10 +185,12 @@ class PairsDescription(Description):
     def longest(self, positions: int) -> int:
         """How many symbols a target may have, its end mark included, for a source of so many positions.
 
-        Half as much again as training targets had, for such sources and at most, and a few more.
+        Half as much again as training targets had, for such sources and at most, and a few more; for a
+        source that is longer than any was in training, so many times more.
         """
         most = min(self.target_per_source * positions, self.longest_target)
-        return ceil(1.5 * most) + ALLOWANCE
+        longer = (positions - 1) / (self.longest_source or self.longest_target)  # without its end mark
+        return ceil(1.5 * most * max(1.0, longer)) + ALLOWANCE
 
 
 def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:

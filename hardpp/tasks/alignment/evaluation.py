@@ -5,7 +5,7 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
@@ -14,6 +14,7 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
 from hardpp.tasks.alignment.data import batches
+from hardpp.tasks.answers.cut_outputs import cuts_told
 from hardpp.tasks.answers.decoded import Hypothesis
 from hardpp.tasks.attention import exact_and_gap, weights_of_items
 from hardpp.tasks.metrics.bleu import bleu
@@ -28,7 +29,9 @@ _TOKENISED = ("words", "bpe")  # cut at blanks as the texts are, which were toke
 
 def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
     """Quality of the decoded targets, and likelihoods, of pairs: see `AlignmentFamily.figures`."""
-    decoded = decode(run, pairs, options)
+    found = outputs(run, pairs, options)
+    cuts_told([output.cut for output in found], run.warn)
+    decoded = [output.symbols for output in found]
     return {
         **quality(run, pairs, decoded),
         **likelihoods(run, pairs, options.keep),
@@ -37,15 +40,27 @@ def evaluate(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding) -
     }
 
 
-def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[list[str]]:
+class Symbols(NamedTuple):
+    """What is said of a source."""
+
+    symbols: list[str]
+    cut: int  # after so many symbols it was cut off, since it had not ended; 0: it ended
+
+
+def outputs(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[Symbols]:
     """The most probable target of every source: greedy, or the best of a beam."""
-    outputs: list[list[str]] = [[] for _ in pairs]
+    found = [Symbols([], 0)] * len(pairs)
     _, vocabulary = run.description.vocabularies
     for indices, batch in batches(run, pairs):
-        max_steps = run.description.longest(batch.source.shape[1])
-        for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
-            outputs[index] = vocabulary.decode(symbols)
-    return outputs
+        usual = run.description.longest(batch.source.shape[1])
+        for index, output in zip(indices, best_sequences(run, batch, options, usual), strict=True):
+            found[index] = Symbols(vocabulary.decode(output.symbols), output.cut)
+    return found
+
+
+def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[list[str]]:
+    """The symbols of `outputs`."""
+    return [output.symbols for output in outputs(run, pairs, options)]
 
 
 def hypotheses(
@@ -60,8 +75,8 @@ def hypotheses(
         return tokenizer.detokenize(vocabulary.decode(symbols))
 
     for indices, batch in batches(run, pairs):
-        max_steps = run.description.longest(batch.source.shape[1])
-        texts = best_texts(run, batch, options, max_steps, nbest, text, one_way=tokenizer.one_way)
+        usual = run.description.longest(batch.source.shape[1])
+        texts = best_texts(run, batch, options, usual, nbest, text, one_way=tokenizer.one_way)
         for index, of_pair in zip(indices, texts, strict=True):
             found[index] = of_pair
     return found

@@ -137,6 +137,7 @@ class AlignmentFamily(Family):
             source_tokens=data.source.describe(),
             target_tokens=data.target.describe(),
             longest_target=max(len(pair.target) for pair in train),
+            longest_source=max(len(pair.source) for pair in train),
             target_per_source=max(1.0, max(ratios)),
             fingerprint=data.fingerprint(),
         )

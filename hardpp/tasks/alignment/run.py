@@ -17,7 +17,7 @@ from hardpp.data.transduction.tokenization import distinct_sources
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
-from hardpp.tasks.alignment.evaluation import decode, evaluate, hypotheses, position_weights
+from hardpp.tasks.alignment.evaluation import evaluate, hypotheses, outputs, position_weights
 from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.answers.calibration.reliability import BINS, Curve
@@ -32,6 +32,7 @@ from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.simulated_targets import simulate
 from hardpp.types import SequenceBatch
 
+LONGER = 1.5  # times as long as any of training: such sources are told of
 SHOWN = 2 * BATCH  # pairs decoded together: two batches of like length
 
 
@@ -68,19 +69,26 @@ class AlignmentRun(OpenedRun):
     def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> Iterator[Decoded]:
         _, target = self.description.tokenizers
         for some in _some(items):
-            outputs = decode(self, some, options)
-            for name, symbols in zip(self._names(some), outputs, strict=True):
-                yield Decoded(name, target.detokenize(symbols))
+            found = outputs(self, some, options)
+            for name, output in zip(self._names(some), found, strict=True):
+                yield Decoded(name, target.detokenize(output.symbols), cut=output.cut)
 
     def _nbest(self, items: Sequence[Pair], options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
         for some in _some(items):
             for name, found in zip(self._names(some), hypotheses(self, some, options, nbest), strict=True):
-                yield Decoded(name, found[0].text, found)
+                yield Decoded(name, found[0].text, found, found[0].cut)
 
     def _unseen(self, items: Sequence[Pair]) -> Iterator[tuple[str, Sequence[str]]]:
         vocabulary, _ = self.description.vocabularies
         for name, pair in zip(self._names(items), items, strict=True):
             yield name, vocabulary.unseen(pair.source)
+
+    def _remarks(self, items: Sequence[Pair]) -> Iterator[tuple[int, str]]:
+        longest = self.description.longest_source
+        for index, pair in enumerate(items):
+            if longest is not None and (length := len(pair.source)) > LONGER * longest:
+                what = f"the source has {length} symbols, and none had more than {longest} in training"
+                yield index, f"{what}: the output may stop too early; --length-penalty 1 favours longer ones"
 
     def _read_inputs(self, path: Path) -> list[Pair | None]:
         texts = read_source_texts(path)

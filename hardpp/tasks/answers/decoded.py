@@ -15,6 +15,7 @@ class Hypothesis(NamedTuple):
     log_prob: float  # nats
     # Is that of the text, all that may lead to it summed out? If not it is of the part that was looked at.
     exact: bool
+    cut: int = 0  # as of `Decoded`
 
     @property
     def probability(self) -> float:
@@ -36,6 +37,7 @@ class Decoded:
     name: str  # the item, as the user knows it
     text: str
     hypotheses: tuple[Hypothesis, ...] = ()  # the likeliest first, no text twice; none unless asked for
+    cut: int = 0  # after so many symbols it, or a likelier one, was cut off, since it had not ended; else 0
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.name, self.text))
@@ -51,7 +53,7 @@ def ranked(hypotheses: Iterable[Hypothesis], count: int) -> tuple[Hypothesis, ..
         if (old := of_text.get(new.text)) is not None:
             high, low = max(old.log_prob, new.log_prob), min(old.log_prob, new.log_prob)
             log_sum = high if low == -math.inf else high + math.log1p(math.exp(low - high))
-            new = Hypothesis(new.text, log_sum, old.exact and new.exact)
+            new = Hypothesis(new.text, log_sum, old.exact and new.exact, min(old.cut, new.cut))
         of_text[new.text] = new
     return tuple(sorted(of_text.values(), key=lambda each: -each.log_prob)[:count])
 

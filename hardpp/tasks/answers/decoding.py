@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from hardpp.config import RunConfig
 from hardpp.errors import DataError, UsageError, mended
+from hardpp.tasks.answers.cut_outputs import telling_cuts
 from hardpp.tasks.answers.decoded import BLANK, Decoded, Unseen
 from hardpp.tasks.arguments import are_texts, check_number, check_options, check_word
 from hardpp.tasks.family import Family
@@ -79,7 +80,8 @@ class DecodingRun(ABC):
             items = [item for item in items if item is not None]
         items = self._items(items)
         self._check_symbols(items, numbers, unknown, report, place)
-        answers = self._answers(items, options, nbest)
+        self._tell_remarks(items, numbers, report, place)
+        answers = telling_cuts(self._answers(items, options, nbest), numbers, place, report)
         return answers if numbers is None else _with_blanks(answers, numbers, count)
 
     def check_nbest(self, nbest: int | None) -> None:
@@ -137,6 +139,15 @@ class DecodingRun(ABC):
         if len(found) > _TOLD:
             report(f"warning: {len(found) - _TOLD} more have such symbols")
 
+    def _tell_remarks(
+        self, items: Any, numbers: Sequence[int] | None, report: Callable[[str], None], place: str
+    ) -> None:
+        remarks = list(self._remarks(items))
+        for index, sentence in remarks[:_TOLD]:
+            report(f"warning: {place}{index + 1 if numbers is None else numbers[index]}: {sentence}")
+        if len(remarks) > _TOLD:
+            report(f"warning: the same of {len(remarks) - _TOLD} more")
+
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
     @abstractmethod
@@ -154,6 +165,11 @@ class DecodingRun(ABC):
 
     # A name and the unknown symbols of every item.
     def _unseen(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
+        return ()
+
+
+    # Why what is said of some items, by their indices, may be wrong.
+    def _remarks(self, items: Any) -> Iterable[tuple[int, str]]:
         return ()
 
 

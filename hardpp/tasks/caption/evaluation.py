@@ -4,11 +4,12 @@ Shapes: B sentences, T words (the end mark included), S regions.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from hardpp import sites
+from hardpp.tasks.answers.cut_outputs import cuts_told
 from hardpp.tasks.answers.decoded import Hypothesis
 from hardpp.tasks.attention import (
     attention,
@@ -30,7 +31,9 @@ def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> 
 
     `hit_prior` and the like are there where it is known which region a word is about.
     """
-    decoded = [" ".join(words) for words in decode(run, items, options)]
+    said = outputs(run, items, options)
+    cuts_told([one.cut for one in said], run.warn)
+    decoded = [" ".join(one.words) for one in said]
     right = references(items)
     scores = [bleu(decoded, right, tokenized=True, order=order) for order in (1, 2, 3, 4)]
     count = len(decoded)
@@ -45,14 +48,26 @@ def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> 
     }
 
 
-def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> list[list[str]]:
+class Said(NamedTuple):
+    """A sentence about an image."""
+
+    words: list[str]
+    cut: int  # after so many words it was cut off, since it had not ended; 0: it ended
+
+
+def outputs(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> list[Said]:
     """The most probable sentence about each image: greedy, or the best of a beam."""
-    sentences: list[list[str]] = [[] for _ in items.sentences]
-    max_steps = run.description.most_steps
+    sentences = [Said([], 0)] * len(items.sentences)
+    usual = run.description.most_steps
     for indices, batch in batches(run, items):
-        for index, symbols in zip(indices, best_sequences(run, batch, options, max_steps), strict=True):
-            sentences[index] = run.description.vocabulary.decode(symbols)
+        for index, output in zip(indices, best_sequences(run, batch, options, usual), strict=True):
+            sentences[index] = Said(run.description.vocabulary.decode(output.symbols), output.cut)
     return sentences
+
+
+def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> list[list[str]]:
+    """The words of `outputs`."""
+    return [said.words for said in outputs(run, items, options)]
 
 
 def references(items: CaptionItems) -> list[list[str]]:
@@ -65,7 +80,7 @@ def hypotheses(
     run: OpenedRun, items: CaptionItems, options: SequenceDecoding, nbest: int
 ) -> list[tuple[Hypothesis, ...]]:
     """The most probable sentences about each image, regions summed out."""
-    max_steps = run.description.most_steps
+    usual = run.description.most_steps
 
     def text(symbols: Sequence[int]) -> str:
         return " ".join(run.description.vocabulary.decode(symbols))
@@ -73,7 +88,7 @@ def hypotheses(
     found: list[tuple[Hypothesis, ...]] = [()] * len(items.sentences)
     for indices, batch in batches(run, items):
         for index, texts in zip(
-            indices, best_texts(run, batch, options, max_steps, nbest, text), strict=True
+            indices, best_texts(run, batch, options, usual, nbest, text), strict=True
         ):
             found[index] = texts
     return found

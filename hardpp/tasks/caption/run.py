@@ -21,7 +21,7 @@ from hardpp.tasks.caption.data import (
     first_sentences,
     region_boxes,
 )
-from hardpp.tasks.caption.evaluation import decode, evaluate, hypotheses, word_weights
+from hardpp.tasks.caption.evaluation import evaluate, hypotheses, outputs, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.error_rates import error_rates
@@ -59,13 +59,13 @@ class CaptionRun(OpenedRun):
 
     def _decode(self, items: CaptionItems, options: SequenceDecoding) -> Iterator[Decoded]:
         for some in _some(items):
-            for name, words in zip(some.names, decode(self, some, options), strict=True):
-                yield Decoded(name, " ".join(words))
+            for name, said in zip(some.names, outputs(self, some, options), strict=True):
+                yield Decoded(name, " ".join(said.words), cut=said.cut)
 
     def _nbest(self, items: CaptionItems, options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
         for some in _some(items):
             for name, found in zip(some.names, hypotheses(self, some, options, nbest), strict=True):
-                yield Decoded(name, found[0].text, found)
+                yield Decoded(name, found[0].text, found, found[0].cut)
 
     def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
