@@ -12,8 +12,9 @@ from hardpp.data.atomic_files import remove_partial
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
-from hardpp.runs.folder import check_same_data, create, holds_results, holds_run
+from hardpp.runs.folder import create, holds_results, holds_run
 from hardpp.runs.lock import locked
+from hardpp.runs.moved_data import follow_data
 from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.prolonging import Longer, consequence, grown, prolong
 from hardpp.runs.recorded_training import train
@@ -119,7 +120,7 @@ def _train_all(
             check_stages(session.family, stages, session.description, session.programs)
         first = number == place.stage
         if first and begun:
-            check_same_data(folder, session.description)
+            follow_data(folder, config, session.description, report, session.family.own_guides)
             prolong(folder, config, longer, report)
         elif first:
             create(folder, config, session.description, session.family.own_guides)
