@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from hardpp.errors import DataError
 
 OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
+# Between the two, where what is written has a line for each that is read: leave out lines that lack a text.
+BLANKS: Literal["blanks"] = "blanks"
 Report = Callable[[str], None]
 
 Raw = TypeVar("Raw")
@@ -28,6 +30,10 @@ class Place(NamedTuple):
     number: int  # from 1
 
 
+class Blank(ValueError):
+    """There is no text, or one only where there should be two: which need not be wrong."""
+
+
 class BadLine(NamedTuple):
     """A line that cannot be used, or an entry of a list."""
 
@@ -35,6 +41,7 @@ class BadLine(NamedTuple):
     number: int  # of a line from 1, of an entry from 0
     reason: str
     entry: bool = False
+    blank: bool = False
 
 
 def read_text(path: Path, hint: str = "") -> str:
@@ -94,7 +101,7 @@ def decode_line(line: bytes) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 (byte 0x{line[error.start]:02x} at byte {error.start + 1})") from error
     if not text:
-        raise ValueError("empty line")
+        raise Blank("empty line")
     if "\0" in text:
         raise ValueError("holds a NUL character")
     return text
@@ -147,24 +154,27 @@ def parse_entries(
         try:
             parsed[number] = parse(number, entry)
         except (ValueError, DataError) as reason:
-            bad.append(BadLine(path, number, str(reason), entry=not lines))
+            blank = isinstance(reason, Blank)
+            bad.append(BadLine(path, number, str(reason), entry=not lines, blank=blank))
     report_bad(bad, on_bad, report, hint)
     if not parsed:
         raise DataError(f"{path}: no {'line' if lines else 'entry'} is left", hint)
     return parsed
 
 
-def report_bad(bad: Sequence[BadLine], on_bad: OnBad, report: Report, hint: str) -> None:
+def report_bad(bad: Sequence[BadLine], on_bad: OnBad | Literal["blanks"], report: Report, hint: str) -> None:
     """Refuse data that has bad lines, or tell how many were left out and which came first.
 
     Args:
         bad: The bad lines of one file, or of files of one folder, in order; there may be none.
-        on_bad: "stop" or "skip".
+        on_bad: "stop", "skip", or BLANKS: stop unless all of them are blank.
         report: Told what is left out.
         hint: What a line should be.
     """
     if not bad:
         return
+    if on_bad == BLANKS and (worse := [line for line in bad if not line.blank]):
+        bad, on_bad = worse, "stop"
     first, *rest = bad
     singular, plural = ("entry", "entries") if first.entry else ("line", "lines")
     place = f"{first.path}: entry {first.number}" if first.entry else f"{first.path}:{first.number}"

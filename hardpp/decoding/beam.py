@@ -150,7 +150,9 @@ def _normaliser(length: int, penalty: float) -> float:
 def _hypotheses(ended: _Ranked, live: _Ranked, boundary: int) -> list[list[Hypothesis]]:
     stopped = (live.rank[:, 0] > ended.rank[:, 0]).tolist()
     rows = zip(_listed(ended, boundary), _listed(live.first(1), None), stopped, strict=True)
-    return [[one._replace(stopped=cut) for one in finished or unfinished] for finished, unfinished, cut in rows]
+    return [
+        [one._replace(stopped=cut) for one in finished or unfinished] for finished, unfinished, cut in rows
+    ]
 
 
 def _listed(ranked: _Ranked, boundary: int | None) -> list[list[Hypothesis]]:

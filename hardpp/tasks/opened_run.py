@@ -80,6 +80,25 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
             UsageError: there are no such data, or not all parts can be asked about at once.
             DataError: the data cannot be read, or are of another kind.
         """
+        return self._select(*self._asked_data(data, part, limit), report)
+
+    def select_lines(
+        self,
+        data: str | Path | None = None,
+        part: str | None = None,
+        limit: int | None = None,
+        report: Report = lambda text: None,
+    ) -> Any:
+        """The same for what is written a line for each line that is read: `decode` and `align` take it.
+
+        Where items are lines of a file, there is None for each that is left out, and a line without a text is
+        left out, not refused.
+        """
+        return self._select_lines(*self._asked_data(data, part, limit), report)
+
+    def _asked_data(
+        self, data: str | Path | None, part: str | None, limit: int | None
+    ) -> tuple[str | None, str | None, int | None]:
         check_word("part", part, (None, "train", "dev", "test", "all"))
         check_number("limit", limit, 1, optional=True)
         if part == "all" and not self.family.together:
@@ -91,7 +110,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
             what, hint = data_problem(self.family, name)
             if what:
                 raise UsageError(what, hint)
-        return self._select(name, part, limit, report)
+        return name, part, limit
 
     def batch(self, items: Any) -> Any:
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
@@ -157,6 +176,10 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
     # answers would be wrong; `of` says whose they are, before a colon. By default all are.
     def _check_like(self, items: Any, of: str = "") -> None:
         return
+
+    # Only of families whose items are lines of files of the user's own.
+    def _select_lines(self, data: str | None, part: str | None, limit: int | None, report: Report) -> Any:
+        return self._select(data, part, limit, report)
 
     # What each family answers; options are of its schema of decoding.
     @abstractmethod

@@ -155,5 +155,6 @@ def _search(
     how |= {"width": width, "length_penalty": options.length_penalty}
     searched = beam_search(model, batch.source, batch.source_mask, **how)
     return [
-        [Output(one.symbols, max_steps if one.stopped else 0) for one in hypotheses] for hypotheses in searched
+        [Output(one.symbols, max_steps if one.stopped else 0) for one in hypotheses]
+        for hypotheses in searched
     ]

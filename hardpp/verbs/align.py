@@ -1,5 +1,6 @@
 """`hardpp align`: which source position, region, time or place goes with each output symbol."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,14 @@ import click
 
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import AlignmentCommand
-from hardpp.verbs.options import PATH, choice_option, opened_backward, read_options, sampling_options
+from hardpp.verbs.options import PATH, choice_option, opened_backward, run_options, sampling_options
 from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
 
 @click.command(cls=AlignmentCommand, declared="alignment_forms", of_all=True)
-@read_options
+@run_options
 @choice_option(
     "--of",
     words=["posterior", "guide", "prior"],
@@ -48,7 +49,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
 @click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")
 def align(
     run: Any,
-    items: Any,
+    select: Callable[..., Any],
     style: str,
     of: str,
     backward: Path | None,
@@ -65,10 +66,12 @@ def align(
     by importance weights (online-alignment), or one of them, picked by its weight (glimpse, saccader,
     masked-image); a message says so. They are those of `hardpp posterior` with the same --draws and --seed,
     which says how far they can be trusted.
+
+    Links of the lines of a file have a line each: an empty one for a pair that is left out.
     """
     from hardpp.data.atomic_files import write_file
 
-    form = run.family.alignment_forms.get(style)
+    items, form = select(run.select_lines), run.family.alignment_forms.get(style)
     if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
         report(f"posterior: {what}")
     asked = {"of": of, "form": style, "mass": mass, "calibrated": calibrated, **sampling}

@@ -29,7 +29,7 @@ from hardpp.verbs.output import write_lines
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def decode(
     run: Any,
-    select: Callable[[], Any],
+    select: Callable[..., Any],
     file: Path | None,
     nbest: int | None,
     scores: bool,
@@ -42,7 +42,8 @@ def decode(
     """Print what the run says of each source: its target, tokens, sentence, answer or label.
 
     \b
-    text     a line for each source, with what is said of it; a blank one for a blank line of --input
+    text     a line for each source, with what is said of it; a blank one for a blank line of --input, or a
+             line of --data that is left out
     tsv      the same after the source (or the name of the utterance, image or question) and a TAB
     json     a list of objects
 
@@ -63,7 +64,7 @@ def decode(
     run.check_nbest(count)
     place = "item "
     if file is None:
-        items = select()
+        items = select(run.select_lines)
     elif any(click.get_current_context().params[name] is not None for name in ("data", "part", "limit")):
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:

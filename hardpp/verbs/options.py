@@ -72,7 +72,8 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every verb that reads a run: which data, how many, on which device.
 
-    The command is given the opened `run`, and `select`, which reads the data that was asked for.
+    The command is given the opened `run`, and `select`, which reads the data that was asked for; it may be
+    given another way to read than `run.select`.
     """
 
     @open_options
@@ -81,9 +82,9 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_LIMIT
     @wraps(command)
     def wrapped(run: Any, data: str | None, part: str | None, limit: int | None, **options: Any) -> Any:
-        def select() -> Any:
+        def select(read: Callable[..., Any] = run.select) -> Any:
             began = time.monotonic()
-            items = run.select(data, part, limit, report)
+            items = read(data, part, limit, report)
             report_detail(f"read {data or run.config.data.name} in {time.monotonic() - began:.1f} s")
             return items
 

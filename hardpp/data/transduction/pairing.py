@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, OnBad, Place, Report, decode_line, parse_lines, report_bad
+from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, parse_lines, report_bad
 from hardpp.data.parts import split_by_checksum
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError, UsageError
@@ -75,7 +75,7 @@ def pair_texts(
             try:
                 sides.append(_text(line))
             except ValueError as reason:
-                bad.append(BadLine(path, number, str(reason)))
+                bad.append(BadLine(path, number, str(reason), blank=isinstance(reason, Blank)))
                 break
         else:
             places = Place(paths[0], first[0]), Place(paths[1], second[0])
@@ -112,5 +112,5 @@ def split_lines(lines: list[Line], path: Path, hint: str) -> dict[str, list[Line
 def _text(line: bytes) -> str:
     text = decode_line(line).strip(" \t")
     if not text.strip():
-        raise ValueError("holds only blanks")
+        raise Blank("holds only blanks")
     return text

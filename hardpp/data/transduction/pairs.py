@@ -23,6 +23,19 @@ class Pair(NamedTuple):
     links: tuple[tuple[int, int], ...] = ()  # known (source word, target word), from 0, sorted
 
 
+class PlacedPair(Pair):
+    """A pair of a user's own which knows where it stands; it is equal to the pair that does not."""
+
+    place: Place | None = None  # of its source
+
+    @classmethod
+    def at(cls, place: Place | None, pair: Pair) -> "PlacedPair":
+        """A pair that stands there."""
+        placed = cls(*pair)
+        placed.place = place
+        return placed
+
+
 class TextPair(NamedTuple):
     """Two texts that mean the same, each one line."""
 

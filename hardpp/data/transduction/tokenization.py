@@ -1,11 +1,11 @@
 """From texts to tokens: a bitext becomes the corpus that trains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hardpp.data.lines import BadLine, OnBad, Place, Report, report_bad
 from hardpp.data.parts import PARTS
-from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
+from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, PlacedPair, TextPair
 from hardpp.data.transduction.pieces import Pieces
 from hardpp.data.transduction.tokenizers import (
     SIMPLE_TOKENIZERS,
@@ -26,6 +26,12 @@ class TokenPair(NamedTuple):
     target: tuple[str, ...]
 
 
+class PlacedTokens(TokenPair):
+    """The tokens of a pair of a user's own, which know where they stand."""
+
+    place: Place
+
+
 def tokenize_bitext(
     bitext: Bitext,
     source: Tokenizer,
@@ -33,26 +39,28 @@ def tokenize_bitext(
     *,
     pooled: bool,
     max_length: int | None = None,
+    checked: Collection[str] = PARTS,
     on_bad: OnBad = "stop",
     report: Report = lambda text: None,
 ) -> Corpus:
     """Tokenize every text of a bitext.
 
-    A pair with more symbols than `max_length` on a side is a bad line in parts whose places are known. In
-    others such pairs are left out of train, with a count, and stay in dev and test.
+    A pair with more symbols than `max_length` on a side is a bad line in `checked` parts whose places are
+    known. In others such pairs are left out of train, with a count, and stay in dev and test.
 
     Args:
         bitext: Texts in three parts.
         source, target: How each side is cut.
         pooled: See `with_references`; in dev and test there is then one pair a distinct source.
         max_length: Symbols a side; None for any number.
+        checked: Parts.
         on_bad: What happens to pairs that are too long.
         report: Told what was left out.
     """
-    parts = {name: tokenize_texts(getattr(bitext, name), source, target) for name in PARTS}
+    parts = {name: _placed(getattr(bitext, name), bitext.places.get(name), source, target) for name in PARTS}
     if max_length is not None:
-        parts |= _short(bitext, parts, max_length, on_bad, report)
-    train, dev, test = (with_references(part, pooled=pooled) for part in parts.values())
+        parts |= _short(bitext, parts, max_length, checked, on_bad, report)
+    train, dev, test = (_in_place(part, with_references(part, pooled=pooled)) for part in parts.values())
     if pooled:
         dev, test = distinct_sources(dev), distinct_sources(test)
     return Corpus(bitext.name, train, dev, test, source, target)
@@ -69,11 +77,11 @@ def tokenize_lines(
     report: Report,
 ) -> list[Pair]:
     """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`."""
-    sides = tokenize_texts([line.pair for line in lines], source, target)
+    sides = _placed([line.pair for line in lines], [line.places for line in lines], source, target)
     if max_length is not None:
         report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
         sides = [pair for pair in sides if _length(pair) <= max_length]
-    return with_references(sides, pooled=pooled)
+    return _in_place(sides, with_references(sides, pooled=pooled))
 
 
 def tokenizers(
@@ -145,55 +153,49 @@ def distinct_sources(pairs: Sequence[Pair]) -> list[Pair]:
     return list(first.values())
 
 
-def reverse_corpus(corpus: Corpus) -> Corpus:
-    """Reverse every pair and its links.
-
-    A target with several sources, as a sound with several spellings, is then a source with as many right
-    answers, in whatever part they stand, unless what are now targets are sentences.
-    """
-    pooled = not corpus.source.sentences
-    # Pairs of dev and test may stand for several, one for each right answer.
-    parts = [corpus.train, *([one for pair in part for one in _each(pair)] for part in corpus[2:4])]
-    turned = iter(reverse_pairs([pair for part in parts for pair in part], pooled=pooled))
-    train, dev, test = ([next(turned) for _ in part] for part in parts)
-    if pooled:
-        dev, test = distinct_sources(dev), distinct_sources(test)
-    return Corpus(corpus.name, train, dev, test, corpus.target, corpus.source)
-
-
-def reverse_pairs(pairs: Sequence[Pair], *, pooled: bool) -> list[Pair]:
-    """Reverse pairs, in order; where `pooled`, all sources of a target are right answers to it.
-
-    Where links are known, pairs are of sentences, and none has answers but its own.
-    """
-    turned = [reverse_pair(pair) for pair in pairs]
-    if not pooled or any(pair.links for pair in pairs):
-        return turned
-    return with_references([TokenPair(pair.source, pair.target) for pair in turned], pooled=True)
+# Tokens of texts that stand at these places, if they are known.
+def _placed(
+    texts: Sequence[TextPair],
+    places: Sequence[tuple[Place, Place]] | None,
+    source: Tokenizer,
+    target: Tokenizer,
+) -> list[TokenPair]:
+    sides = tokenize_texts(texts, source, target)
+    if places is None:
+        return sides
+    placed = list[TokenPair]()
+    for side, (place, _) in zip(sides, places, strict=True):
+        tokens = PlacedTokens(*side)
+        tokens.place = place
+        placed.append(tokens)
+    return placed
 
 
-def reverse_pair(pair: Pair) -> Pair:
-    """Reverse a pair; its one right answer is then the source."""
-    links = tuple(sorted((t, s) for s, t in pair.links))
-    return Pair(pair.target, pair.source, (pair.source,), links)
-
-
-# A pair for every right answer.
-def _each(pair: Pair) -> list[Pair]:
-    return [pair] if pair.links else [pair._replace(target=right) for right in pair.references]
+# The pairs that were made of tokens, where they stand.
+def _in_place(sides: Sequence[TokenPair], pairs: Sequence[Pair]) -> list[Pair]:
+    return [
+        PlacedPair.at(side.place, pair) if isinstance(side, PlacedTokens) else pair
+        for side, pair in zip(sides, pairs, strict=True)
+    ]
 
 
 # What is left of the parts out of which pairs that are too long are taken.
 def _short(
-    bitext: Bitext, parts: Mapping[str, list[TokenPair]], max_length: int, on_bad: OnBad, report: Report
+    bitext: Bitext,
+    parts: Mapping[str, list[TokenPair]],
+    max_length: int,
+    checked: Collection[str],
+    on_bad: OnBad,
+    report: Report,
 ) -> dict[str, list[TokenPair]]:
     bad: list[BadLine] = []
-    for name, places in bitext.places.items():
+    placed = {name: places for name, places in bitext.places.items() if name in checked}
+    for name, places in placed.items():
         bad += _long(parts[name], places, max_length)
     report_bad(bad, on_bad, report, _HINT)
-    names = dict.fromkeys(("train", *bitext.places))
+    names = dict.fromkeys(("train", *placed))
     short = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
-    if "train" not in bitext.places and (count := len(parts["train"]) - len(short["train"])):
+    if "train" not in placed and (count := len(parts["train"]) - len(short["train"])):
         noun = "pair" if count == 1 else "pairs"
         report(f"{count} training {noun} of more than {max_length} symbols left out")
     for name, part in short.items():

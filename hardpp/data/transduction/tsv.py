@@ -7,7 +7,7 @@ skipped in silence: a bad line is refused with its number, or left out and repor
 
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_lines
+from hardpp.data.lines import Blank, OnBad, Place, Report, decode_line, parse_lines
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairing import split_lines
 from hardpp.data.transduction.pairs import Bitext, Line, TextPair
@@ -67,5 +67,5 @@ def _fields(line: bytes) -> TextPair:
         raise ValueError(f"{len(columns)} columns found where 2 are wanted")
     for side, column in zip(("source", "target"), columns, strict=True):
         if not column.strip():
-            raise ValueError(f"{side} holds only blanks" if column else f"empty {side}")
+            raise Blank(f"{side} holds only blanks" if column else f"empty {side}")
     return TextPair(columns[0].strip(" "), columns[1].strip(" "))

@@ -5,7 +5,7 @@ set is one line in `CORPORA` or in `hardpp.data.transduction.bitexts`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -17,7 +17,17 @@ from hardpp.config import DataConfig
 from hardpp.data.batches import in_order
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
-from hardpp.data.transduction import bible_alignments, bitexts, cmudict, iwslt, parallel, tokenization, tsv
+from hardpp.data.parts import PARTS
+from hardpp.data.transduction import (
+    bible_alignments,
+    bitexts,
+    cmudict,
+    iwslt,
+    parallel,
+    reversal,
+    tokenization,
+    tsv,
+)
 from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
@@ -93,7 +103,7 @@ def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus
     if isinstance(corpus, Bitext):
         corpus = _tokenized(config, corpus, report, sides)
     if config.reverse:
-        corpus = tokenization.reverse_corpus(corpus)
+        corpus = reversal.reverse_corpus(corpus)
     return corpus._replace(train=corpus.train[: config.train_limit])
 
 
@@ -106,11 +116,11 @@ def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
     """Every line of one file or pair of files, in order; for the arguments and errors see `load`."""
     reader, options = _reader(config, report)
     lines = reader.lines(Path(config.name), **options)
-    max_length = None if config.on_bad == "stop" else config.max_length  # as in `_tokenized`
+    max_length = config.max_length if config.on_bad == "skip" else None  # as in `_tokenized`
     pairs = tokenization.tokenize_lines(lines, **_cutting(config, sides, report), max_length=max_length)
     if config.reverse:
         source, _ = sides
-        pairs = tokenization.reverse_pairs(pairs, pooled=not source.sentences)
+        pairs = reversal.reverse_pairs(pairs, pooled=not source.sentences)
     return pairs
 
 
@@ -132,15 +142,15 @@ def _reader(config: PairData, report: Report) -> tuple[Any, dict[str, Any]]:
 
 
 def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:
+    checked: Collection[str] = PARTS
     if sides is None:
         tokens = config.source_tokens, config.target_tokens
         sides = tokenization.tokenizers(bitext, *tokens, config.pieces, report)
     else:
         # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
         checked = ("dev", "test") if config.on_bad == "skip" else ()
-        bitext = bitext._replace(places={part: at for part, at in bitext.places.items() if part in checked})
     cutting = _cutting(config, sides, report)
-    return tokenization.tokenize_bitext(bitext, **cutting, max_length=config.max_length)
+    return tokenization.tokenize_bitext(bitext, **cutting, max_length=config.max_length, checked=checked)
 
 
 def _cutting(config: PairData, sides: Sides, report: Report) -> dict[str, Any]:

@@ -4,11 +4,13 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.lines import BLANKS
 from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
@@ -16,8 +18,10 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenization import distinct_sources
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.alignment.aligned_lines import link_lines, position_lines, source_symbols
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import evaluate, hypotheses, outputs, position_weights
+from hardpp.tasks.alignment.item_lines import are_lines, line_by_line
 from hardpp.tasks.alignment.link_calibration import LinkMaker
 from hardpp.tasks.alignment.word_links import compare_links
 from hardpp.tasks.answers.calibration.reliability import BINS, Curve
@@ -25,7 +29,6 @@ from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.file_names import distinct, file_names
-from hardpp.tasks.formats.pharaoh import pharaoh
 from hardpp.tasks.metrics.error_rates import error_rates
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
@@ -55,6 +58,20 @@ class AlignmentRun(OpenedRun):
         if corpus is None:
             corpus = load(config, report, sides)
         return items_of_part(corpus, part, limit)
+
+    def _select_lines(
+        self, data: str | None, part: str | None, limit: int | None, report: Report
+    ) -> list[Pair | None]:
+        config = self.data_config(data)
+        run = self
+        if config.on_bad == "stop":
+            lenient = self.config.data.model_copy(update={"on_bad": BLANKS})
+            run = replace(self, config=self.config.model_copy(update={"data": lenient}))
+        pairs = run._select(data, part, None, report)
+        _, target = self.description.tokenizers
+        if are_lines(config, part, parted=data is None, pooled=not target.sentences):
+            return line_by_line(pairs)[:limit]
+        return [*pairs[:limit]]
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
         if not items:
@@ -105,23 +122,19 @@ class AlignmentRun(OpenedRun):
         from hardpp.diagnostics.posterior import sample_posterior
 
         names, targets = distinct(self._names(items)), [pair.target for pair in items]
-        labels = Sentences(names, [_positions(pair) for pair in items], targets, END)
+        labels = Sentences(names, [source_symbols(pair) for pair in items], targets, END)
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
         return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
 
+    def _align_lines(self, items: Any, of: str, form: str) -> Iterator[str]:
+        if form == "tsv":
+            return position_lines(self, self._lines(items), of)
+        return link_lines(LinkMaker(self, of), self._lines(items), form)
+
     def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
-        if form != "tsv":
-            yield from self._linked(LinkMaker(self, of), items, form)
-            return
-        yield "\t".join(("pair", "step", "symbol", "position", "source", "probability"))
-        for number, (pair, weights) in enumerate(zip(items, position_weights(self, items, of), strict=True)):
-            probability, position = (part.tolist() for part in weights.max(-1))
-            for step, symbol in enumerate((*pair.target, END)):
-                source = _positions(pair)[position[step]]
-                cells = (number, step, symbol, position[step], source, f"{probability[step]:.4f}")
-                yield "\t".join(map(str, cells))
+        return self._align_lines(items, of, form)
 
     def link_words(
         self,
@@ -140,12 +153,15 @@ class AlignmentRun(OpenedRun):
             DataError: calibrated, and too few links of the dev part are known.
         """
         run = self.sure(form, calibrated=calibrated)
-        return list(run._linked(LinkMaker(self, of, backward, method), self._items(items), form))
+        return list(link_lines(LinkMaker(run, of, backward, method), self._lines(items), form))
 
-    def _linked(self, maker: LinkMaker, items: Sequence[Pair], form: str) -> Iterator[str]:
-        calibrated = self.certainty.calibrated
-        linked = maker.calibrated(items, self.select(part="dev")) if calibrated else maker.links(items)[0]
-        return (pharaoh(links, form != "pharaoh") for links in linked)
+    # Items as `select_lines` gives them; without any, and without any blank, they are refused.
+    def _lines(self, items: Any) -> list[Pair | None]:
+        lines = items if isinstance(items, list) and items else self._items(items)
+        if not lines:
+            raise DataError("there are no pairs in this part of the data")
+        self._items([pair for pair in lines if pair is not None])
+        return list(lines)
 
     def link_reliability(
         self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, bins: int = BINS
@@ -182,7 +198,7 @@ class AlignmentRun(OpenedRun):
         for index, (pair, title, name) in enumerate(zip(drawn, titles, file_names(titles, 40), strict=True)):
             panels = [(view, weights[index].numpy()) for view, weights in views.items()]
             symbols = (*pair.target, END)
-            yield name, alignment_figure(panels, _positions(pair), symbols, title=title, note=note)
+            yield name, alignment_figure(panels, source_symbols(pair), symbols, title=title, note=note)
 
     def _uncertainty(self, items: Sequence[Pair]) -> list[float]:
         return mean_entropies(position_weights(self, items, "posterior"))
@@ -204,8 +220,3 @@ class AlignmentRun(OpenedRun):
 def _some(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
     for start in range(0, len(pairs) or 1, SHOWN):
         yield pairs[start : start + SHOWN]
-
-
-# The symbol at every source position, the end mark last.
-def _positions(pair: Pair) -> tuple[str, ...]:
-    return (*pair.source, END)

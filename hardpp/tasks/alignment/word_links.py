@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hardpp.data.transduction.pairs import Pair
-from hardpp.data.transduction.tokenization import reverse_pair
+from hardpp.data.transduction.reversal import reverse_pair
 from hardpp.data.vocabulary import FACTORS
 from hardpp.decoding.links import Link, best_links, reversed_links
 from hardpp.decoding.links import word_links as links_of_words

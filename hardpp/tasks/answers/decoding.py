@@ -79,6 +79,8 @@ class DecodingRun(ABC):
         if isinstance(items, list) and any(item is None for item in items):
             numbers = [number for number, item in enumerate(items, start=1) if item is not None]
             items = [item for item in items if item is not None]
+            if not items:
+                return iter([BLANK] * count)
         items = self._items(items)
         self._check_symbols(items, numbers, unknown, report, place)
         self._tell_remarks(items, numbers, report, place)
@@ -173,7 +175,6 @@ class DecodingRun(ABC):
     # A name and the unknown symbols of every item.
     def _unseen(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
         return ()
-
 
     # Why what is said of some items, by their indices, may be wrong.
     def _remarks(self, items: Any) -> Iterable[tuple[int, str]]:

@@ -62,7 +62,7 @@ class PosteriorRun(ABC):
         """Lines that say which source position, region, time or place goes with each output.
 
         Args:
-            items: what `select` gave.
+            items: what `select` or `select_lines` gave.
             of: whose alignment: "posterior" (exact, or what `shown_posterior` says), "guide", or "prior"
                 (before the output is seen).
             form: one of the family's `alignment_forms` that is lines.
@@ -72,7 +72,7 @@ class PosteriorRun(ABC):
         """
         self._check_form(form, of, files=False)
         asked = self.asked(**sampling).sure(form, mass, calibrated)
-        return list(asked._align(self._items(items), of, form))
+        return list(asked._align_lines(items, of, form))
 
     @answering()
     def align_files(
@@ -122,6 +122,10 @@ class PosteriorRun(ABC):
         if form not in [*forms] or forms[form].files != files:
             what = f"model {self.family.name} has no alignments in the form {form!r}"
             raise UsageError(what, f"give --format {' or '.join(forms)}" if forms else "it has no others")
+
+    # Of items as `select_lines` gives them, which may be None in families with such.
+    def _align_lines(self, items: Any, of: str, form: str) -> Iterator[str]:
+        return self._align(self._items(items), of, form)
 
     @abstractmethod
     def decoding(self, given: Any) -> Any: ...

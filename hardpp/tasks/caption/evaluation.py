@@ -87,9 +87,7 @@ def hypotheses(
 
     found: list[tuple[Hypothesis, ...]] = [()] * len(items.sentences)
     for indices, batch in batches(run, items):
-        for index, texts in zip(
-            indices, best_texts(run, batch, options, usual, nbest, text), strict=True
-        ):
+        for index, texts in zip(indices, best_texts(run, batch, options, usual, nbest, text), strict=True):
             found[index] = texts
     return found
 

@@ -2,7 +2,8 @@ import pytest
 
 from hardpp.data.lines import Place
 from hardpp.data.transduction.pairs import Bitext, Line, Pair, TextPair
-from hardpp.data.transduction.tokenization import reverse_corpus, tokenize_bitext, tokenize_lines, tokenizers
+from hardpp.data.transduction.reversal import reverse_corpus
+from hardpp.data.transduction.tokenization import tokenize_bitext, tokenize_lines, tokenizers
 from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
 
