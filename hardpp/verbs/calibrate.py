@@ -1,17 +1,19 @@
 """`hardpp calibrate`: how far a run's posteriors can be trusted."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hardpp.verbs.exit_codes import report
-from hardpp.verbs.options import PATH, choice_option, read_options, style_option
+from hardpp.verbs.gold_links import linked_options
+from hardpp.verbs.options import PATH, choice_option, style_option
 from hardpp.verbs.tables import table
 
 
 @click.command()
-@read_options
+@linked_options
 @click.option("--draws", type=click.IntRange(9), help="Of each posterior [99; --by known: 100, as align].")
 @click.option(
     "--refine-steps",
@@ -27,7 +29,14 @@ from hardpp.verbs.tables import table
 @choice_option("--by", words=["simulation", "known"], help="Judged by what, see above.")
 @style_option("table", "json", "csv")
 def calibrate(
-    run: Any, items: Any, out: Path | None, force: bool, by: str, style: str, **options: Any
+    run: Any,
+    select: Callable[..., Any],
+    linked: bool,
+    out: Path | None,
+    force: bool,
+    by: str,
+    style: str,
+    **options: Any,
 ) -> None:
     """Judge posteriors on outputs that the model itself draws, whose true latents are known.
 
@@ -44,9 +53,13 @@ def calibrate(
     and its p-values are even between 0 and 1. More data (--part train, --limit 1000) see smaller faults.
 
     --by known: judge links of words, or times of tokens, against known ones: of what is called so probable,
-    how much is true, raw and calibrated (`hardpp align --calibrated`); ece is the mean difference.
+    how much is true, raw and calibrated (`hardpp align --calibrated`); ece is the mean difference. Known
+    links of pairs of your own are those of --links.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if linked and by != "known":
+        raise click.UsageError("--links are known: give --by known")
+    items = select()
     if by == "known":
         if out is not None or given.pop("refine_steps"):
             raise click.UsageError("--by known draws no picture and refines nothing: leave the option out")

@@ -1,18 +1,19 @@
 """`hardpp compare`: figures side by side."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hardpp.verbs.exit_codes import report
+from hardpp.verbs.gold_links import linked_options
 from hardpp.verbs.options import (
     PATH,
     choice_option,
     open_options,
     opened_backward,
     opened_run,
-    read_options,
     style_option,
 )
 from hardpp.verbs.tables import table
@@ -140,7 +141,7 @@ def gradients(
 
 
 @compare.command()
-@read_options
+@linked_options
 @click.option(
     "--both-ways",
     "backward",
@@ -148,14 +149,15 @@ def gradients(
     help="A run of the other direction (data.reverse=true): adds its links, and those of both.",
 )
 @style_option("table", "json", "csv")
-def alignments(run: Any, items: Any, backward: Path | None, style: str) -> None:
-    """Hold a run's word links against links made by hand, such as those of bible-alignments.
+def alignments(run: Any, select: Callable[..., Any], linked: bool, backward: Path | None, style: str) -> None:
+    """Hold a run's word links against links made by hand: those of --links, or of bible-alignments.
 
     \b
     by         whose positions: the exact posterior, the guide, or the prior, which has not seen the word
     links      forward, backward, or both made one
-    AER        alignment error rate; precision and recall are of links
+    AER        alignment error rate, 1 - (|A & S| + |A & P|) / (|A| + |S|) of links A, sure and possible ones;
+               precision is |A & P| / |A|, recall |A & S| / |S|
     hit        words whose best source word is a right one
     """
     other = opened_backward(run, backward)  # refuses runs without links of words, which have no compare_links
-    click.echo(table(run.compare_links(items, other), style))
+    click.echo(table(run.compare_links(select(), other), style))

@@ -7,15 +7,20 @@ import click
 
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import DecodingCommand
-from hardpp.verbs.options import run_options, style_option
+from hardpp.verbs.gold_links import linked_options
+from hardpp.verbs.options import style_option
 from hardpp.verbs.tables import figures_table
 
 
 @click.command(cls=DecodingCommand, declared="figures")
-@run_options
+@linked_options
 @style_option("table", "json", "csv")
-def evaluate(run: Any, select: Callable[[], Any], style: str, **decoding: Any) -> None:
-    """Measure what the run decodes, how likely it finds the data, and how far its guide is from exact."""
+def evaluate(run: Any, select: Callable[..., Any], linked: bool, style: str, **decoding: Any) -> None:
+    """Measure what the run decodes, how likely it finds the data, and how far its guide is from exact.
+
+    --links adds how right the run's links of words are: AER, precision, recall, and link_ece, the mean
+    difference between how probable links are called and how many are right.
+    """
     from dataclasses import replace
 
     from hardpp.runs.progress_bar import ItemProgress
@@ -25,6 +30,8 @@ def evaluate(run: Any, select: Callable[[], Any], style: str, **decoding: Any) -
     items, told = select(), list[str]()
     with ItemProgress(count(items), "items") as progress:
         figures = replace(run, watch=progress.add, warn=told.append).evaluate(items, **decoding)
+    if linked:
+        figures |= run.link_figures(items)
     for sentence in told:  # once the bar is gone
         report(sentence)
     click.echo(figures_table(figures, style))

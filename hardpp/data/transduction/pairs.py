@@ -27,6 +27,7 @@ class PlacedPair(Pair):
     """A pair of a user's own which knows where it stands; it is equal to the pair that does not."""
 
     place: Place | None = None  # of its source
+    possible: tuple[tuple[int, int], ...] = ()  # known links beside `links`, which are the sure ones
 
     @classmethod
     def at(cls, place: Place | None, pair: Pair) -> "PlacedPair":

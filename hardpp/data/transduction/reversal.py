@@ -42,12 +42,16 @@ def reverse_pair(pair: Pair) -> Pair:
 
 # A pair where the one that it was made of stands, if that is known.
 def _where(pair: Pair, before: Pair) -> Pair:
-    place = before.place if isinstance(before, PlacedPair) else None
-    return pair if place is None else PlacedPair.at(place, pair)
+    if not isinstance(before, PlacedPair):
+        return pair
+    placed = PlacedPair.at(before.place, pair)
+    placed.possible = tuple(sorted((t, s) for s, t in before.possible))
+    return placed
 
 
 # A pair for every right answer.
 def _each(pair: Pair) -> list[Pair]:
     if pair.links:
         return [pair]
-    return [_where(pair._replace(target=right), pair) for right in pair.references]
+    place = pair.place if isinstance(pair, PlacedPair) else None
+    return [PlacedPair.at(place, pair._replace(target=right)) for right in pair.references]

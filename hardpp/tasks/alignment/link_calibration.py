@@ -11,6 +11,7 @@ it has not). All known links are sure ones. A pair without any was not looked at
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.decoding.links import Link
 from hardpp.decoding.symmetrisation import Method
 from hardpp.errors import DataError
+from hardpp.tasks.alignment.gold_pairs import LINKS_HINT, NO_LINKS, right_links
 from hardpp.tasks.alignment.word_links import both_ways, symmetrised, word_links
 from hardpp.tasks.answers.calibration.cross_fitting import CrossFit, cross_fit
 from hardpp.tasks.answers.calibration.platt import Floats, Platt, fit, logits
@@ -61,29 +63,35 @@ class LinkMaker(NamedTuple):
     def reliability(self, pairs: Sequence[Pair], dev: Sequence[Pair], bins: int) -> list[Curve]:
         """The curves of links as the run weighs them, and as they are after the map.
 
+        A link comes true if it is a sure or possible one. Without dev pairs each pair gets a map that was
+        fitted to the others; where they are too few for one, there is the curve before it alone.
+
         Raises:
             DataError: as for `calibrated`, or the pairs have no known links.
         """
         pairs = known_pairs(pairs)
         links, scores = self.links(pairs)
-        right = [
-            (link.source, link.target) in pair.links
-            for pair, of in zip(pairs, links, strict=True)
-            for link in of
+        right = [came for of_pair in _came_true(pairs, links) for came in of_pair]
+        made = {"raw": links}
+        if dev:
+            made["calibrated"] = _mapped(links, scores, pairs, self._maps(dev))
+        else:
+            with suppress(DataError):  # of too few there is no map, and still a curve
+                made["calibrated by the others"] = _mapped(links, scores, pairs, self._maps(pairs))
+        return [
+            of_probabilities(
+                f"word links, {self.name}, {how}",
+                [link.probability for of_pair in each for link in of_pair],
+                right,
+                bins,
+            )
+            for how, each in made.items()
         ]
-        curves = []
-        for how, made in (("raw", links), ("calibrated", _mapped(links, scores, pairs, self._maps(dev)))):
-            probabilities = [link.probability for of_pair in made for link in of_pair]
-            curves.append(of_probabilities(f"word links, {self.name}, {how}", probabilities, right, bins))
-        return curves
 
     def _maps(self, dev: Sequence[Pair]) -> CrossFit[Platt]:
         dev = known_pairs(dev)
         links, scores = self.links(dev)
-        right = [
-            np.array([(link.source, link.target) in pair.links for link in of_pair], dtype=bool)
-            for pair, of_pair in zip(dev, links, strict=True)
-        ]
+        right = [np.array(of_pair, dtype=bool) for of_pair in _came_true(dev, links)]
 
         def fitted(places: Sequence[int]) -> Platt:
             if not places:
@@ -99,9 +107,15 @@ class LinkMaker(NamedTuple):
 
 def known_pairs(pairs: Sequence[Pair]) -> list[Pair]:
     """Those with known links; a DataError if there are none."""
-    if not (known := [pair for pair in pairs if pair.links]):
-        raise DataError("these pairs have no known links", "bible-alignments has some")
+    if not (known := [pair for pair in pairs if right_links(pair)]):
+        raise DataError(NO_LINKS, LINKS_HINT)
     return known
+
+
+# Which links are known ones.
+def _came_true(pairs: Sequence[Pair], links: Sequence[Sequence[Link]]) -> list[list[bool]]:
+    right = [right_links(pair) for pair in pairs]
+    return [[link[:2] in known for link in of_pair] for known, of_pair in zip(right, links, strict=True)]
 
 
 # Of each link: is it forward's, is it backward's, and the log-odds of both.

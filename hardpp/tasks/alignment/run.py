@@ -4,13 +4,11 @@ Shapes: B data, T output steps (the end mark included), S source positions.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hardpp import sites
-from hardpp.data.lines import BLANKS
 from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairing import read_source_texts
@@ -18,19 +16,16 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenization import distinct_sources
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.alignment.aligned_lines import link_lines, position_lines, source_symbols
+from hardpp.tasks.alignment.aligned_lines import source_symbols
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import evaluate, hypotheses, outputs, position_weights
-from hardpp.tasks.alignment.item_lines import are_lines, line_by_line
-from hardpp.tasks.alignment.link_calibration import LinkMaker
-from hardpp.tasks.alignment.word_links import compare_links
-from hardpp.tasks.answers.calibration.reliability import BINS, Curve
+from hardpp.tasks.alignment.linked_run import LinkedRun
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.file_names import distinct, file_names
 from hardpp.tasks.metrics.error_rates import error_rates
-from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.opened_run import DataTree, Decoded, Report
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.simulated_targets import simulate
 from hardpp.types import SequenceBatch
@@ -39,7 +34,7 @@ LONGER = 1.5  # times as long as any of training: such sources are told of
 SHOWN = 2 * BATCH  # pairs decoded together: two batches of like length
 
 
-class AlignmentRun(OpenedRun):
+class AlignmentRun(LinkedRun):
     """A run on sequence pairs; items are lists of `Pair`."""
 
     description: PairsDescription
@@ -58,20 +53,6 @@ class AlignmentRun(OpenedRun):
         if corpus is None:
             corpus = load(config, report, sides)
         return items_of_part(corpus, part, limit)
-
-    def _select_lines(
-        self, data: str | None, part: str | None, limit: int | None, report: Report
-    ) -> list[Pair | None]:
-        config = self.data_config(data)
-        run = self
-        if config.on_bad == "stop":
-            lenient = self.config.data.model_copy(update={"on_bad": BLANKS})
-            run = replace(self, config=self.config.model_copy(update={"data": lenient}))
-        pairs = run._select(data, part, None, report)
-        _, target = self.description.tokenizers
-        if are_lines(config, part, parted=data is None, pooled=not target.sentences):
-            return line_by_line(pairs)[:limit]
-        return [*pairs[:limit]]
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
         if not items:
@@ -127,55 +108,6 @@ class AlignmentRun(OpenedRun):
         draw = partial(draw, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
         return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
-
-    def _align_lines(self, items: Any, of: str, form: str) -> Iterator[str]:
-        if form == "tsv":
-            return position_lines(self, self._lines(items), of)
-        return link_lines(LinkMaker(self, of), self._lines(items), form)
-
-    def _align(self, items: Sequence[Pair], of: str, form: str) -> Iterator[str]:
-        return self._align_lines(items, of, form)
-
-    def link_words(
-        self,
-        backward: OpenedRun,
-        items: Any = None,
-        *,
-        of: str,
-        method: Any,
-        form: str,
-        calibrated: bool = False,
-    ) -> list[str]:
-        """Lines of word links by this run and one of the other direction, symmetrised.
-
-        Raises:
-            UsageError: the second run does not go back from where the first one goes to.
-            DataError: calibrated, and too few links of the dev part are known.
-        """
-        run = self.sure(form, calibrated=calibrated)
-        return list(link_lines(LinkMaker(run, of, backward, method), self._lines(items), form))
-
-    # Items as `select_lines` gives them; without any, and without any blank, they are refused.
-    def _lines(self, items: Any) -> list[Pair | None]:
-        lines = items if isinstance(items, list) and items else self._items(items)
-        if not lines:
-            raise DataError("there are no pairs in this part of the data")
-        self._items([pair for pair in lines if pair is not None])
-        return list(lines)
-
-    def link_reliability(
-        self, backward: OpenedRun, items: Any = None, *, of: str, method: Any, bins: int = BINS
-    ) -> list[Curve]:
-        """`reliability` of the links of two directions, symmetrised."""
-        maker = LinkMaker(self, of, backward, method)
-        return maker.reliability(self._items(items), self.select(part="dev"), bins)
-
-    def _reliability(self, items: Sequence[Pair], of: str, bins: int) -> list[Curve]:
-        return LinkMaker(self, of).reliability(items, self.select(part="dev"), bins)
-
-    def compare_links(self, items: Any = None, backward: OpenedRun | None = None) -> list[dict[str, Any]]:
-        """Errors of the run's word links against known ones: see `word_links.compare_links`."""
-        return compare_links(self, backward, self._items(items))
 
     def _simulate(self, items: Sequence[Pair]) -> Iterator[Simulated]:
         if self.network.alignment == "chain":

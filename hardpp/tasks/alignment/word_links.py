@@ -17,8 +17,9 @@ from hardpp.decoding.links import word_links as links_of_words
 from hardpp.decoding.symmetrisation import METHODS, Method, symmetrise
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.evaluation import position_weights
+from hardpp.tasks.alignment.gold_pairs import LINKS_HINT, NO_LINKS, right_links
 from hardpp.tasks.attention import VIEWS
-from hardpp.tasks.metrics.alignment_error import Links, alignment_errors, hit_rate
+from hardpp.tasks.metrics.alignment_error import AlignmentErrors, Links, alignment_errors, hit_rate
 from hardpp.tasks.opened_run import OpenedRun
 
 
@@ -83,32 +84,39 @@ def compare_links(
         DataError: the pairs have no known links.
         UsageError: see `both_ways`.
     """
-    gold, turned = _known_links(pairs), [reverse_pair(pair) for pair in pairs]
+    turned = [reverse_pair(pair) for pair in pairs]
+    right, right_back = _right_links(pairs), _right_links(turned)
     rows = []
     for view in VIEWS:
-        hits = hit_rate(_points(word_links(forward, pairs, view, always=True)), gold).rate
+        hits = hit_rate(_points(word_links(forward, pairs, view, always=True)), right).rate
         if backward is None:
-            rows.append(_row(view, "forward", word_links(forward, pairs, view), gold, hits))
+            rows.append(_row(view, "forward", word_links(forward, pairs, view), pairs, hits))
             continue
         ahead, back = both_ways(forward, backward, pairs, view)
-        hits_back = hit_rate(_points(word_links(backward, turned, view, always=True)), _known_links(turned))
-        rows.append(_row(view, "forward", ahead, gold, hits))
-        rows.append(_row(view, "backward", back, gold, hits_back.rate))
-        rows += [_row(view, method, symmetrised(ahead, back, method), gold) for method in METHODS]
+        hits_back = hit_rate(_points(word_links(backward, turned, view, always=True)), right_back)
+        rows.append(_row(view, "forward", ahead, pairs, hits))
+        rows.append(_row(view, "backward", back, pairs, hits_back.rate))
+        rows += [_row(view, method, symmetrised(ahead, back, method), pairs) for method in METHODS]
     return rows
 
 
-# The links made by hand, one collection a pair.
-def _known_links(pairs: Sequence[Pair]) -> list[Links]:
-    if not any(pair.links for pair in pairs):
-        raise DataError("these pairs have no known links", "bible-alignments has some")
-    return [pair.links for pair in pairs]
+def link_errors(links: Sequence[Sequence[Link]], pairs: Sequence[Pair]) -> AlignmentErrors:
+    """AER, precision and recall of some links of pairs against the known ones of these, sure and possible."""
+    return alignment_errors(_points(links), [pair.links for pair in pairs], _right_links(pairs))
+
+
+# The known links, one collection a pair.
+def _right_links(pairs: Sequence[Pair]) -> list[Links]:
+    right = [right_links(pair) for pair in pairs]
+    if not any(right):
+        raise DataError(NO_LINKS, LINKS_HINT)
+    return right
 
 
 def _row(
-    view: str, how: str, links: list[list[Link]], gold: Sequence[Links], hits: float | None = None
+    view: str, how: str, links: list[list[Link]], pairs: Sequence[Pair], hits: float | None = None
 ) -> dict[str, Any]:
-    errors = alignment_errors(_points(links), gold)
+    errors = link_errors(links, pairs)
     row = {"by": view, "links": how, "AER": errors.error, "precision": errors.precision}
     return row | {"recall": errors.recall, "hit": hits}
 
