@@ -23,6 +23,9 @@ from hardpp.verbs.output import write_lines
 )
 @click.option("--nbest", type=click.IntRange(1), help="So many of the likeliest outputs, with probabilities.")
 @click.option("--scores", is_flag=True, help="The output alone, with its probability.")
+@click.option(
+    "--lexicon", type=PATH, help="A file of words and what is right for them: what it lists is looked up."
+)
 @choice_option("--unknown", words=["warn", "stop"], help="At symbols that training never saw.")
 @style_option(*STYLES)
 @click.option("--out", type=PATH, help="File to write [standard output].")
@@ -33,6 +36,7 @@ def decode(
     file: Path | None,
     nbest: int | None,
     scores: bool,
+    lexicon: Path | None,
     unknown: str,
     style: str,
     out: Path | None,
@@ -50,6 +54,8 @@ def decode(
     Probabilities are those of the output, alignments summed out; log-probabilities are in nats. --scores adds
     TAB-separated columns: log-probability, probability, exact or approximate. --nbest prints a line for each
     output, the likeliest first (tsv: its rank after the source); ~ marks a probability that is approximate.
+    What --lexicon lists is said as listed, all of it with --nbest, and marked "listed" in tsv (the last
+    column) and json; it has no probability.
 
     \b
     echo "a tune" | hardpp decode RUN --input -            your own words or sentences
@@ -72,8 +78,9 @@ def decode(
         items, place = run.read_inputs(file), f"{file}:"
 
     def lines() -> Any:
-        how = {"nbest": count, "unknown": unknown, "report": report, "place": place}
+        how = {"nbest": count, "unknown": unknown, "report": report, "place": place, "lexicon": lexicon}
         each = run.decode_each(items, **how, **decoding)
-        return decoded_lines(each, style, ranked=nbest is not None, scored=scores)
+        by = {"ranked": nbest is not None, "scored": scores, "looked_up": lexicon is not None}
+        return decoded_lines(each, style, **by)
 
     write_lines(lines, out, force)

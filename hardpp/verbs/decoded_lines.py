@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from hardpp.verbs.tables import finite
@@ -13,32 +14,51 @@ STYLES = ("text", "tsv", "json")
 
 
 def decoded_lines(
-    decoded: Iterable["Decoded"], style: str, *, ranked: bool = False, scored: bool = False
+    decoded: Iterable["Decoded"],
+    style: str,
+    *,
+    ranked: bool = False,
+    scored: bool = False,
+    looked_up: bool = False,
 ) -> Iterator[str]:
-    """Lines of a style: one for each item, with a score or not, or one for each of its ranked hypotheses."""
+    """Lines of a style: one for each item, with a score or not, or one for each of its ranked hypotheses.
+
+    In TSV a last column says who said it, `listed` or `model`, where some were `looked_up`.
+    """
     if style == "json":
         yield from _array(_object(each) for each in decoded)
         return
     for each in decoded:
         named, found = [each.name] if style == "tsv" else [], each.hypotheses
+        by = [_by(each)] if looked_up and style == "tsv" else []
         if not ranked:
             scores = (_cells(found[0]) if found else [""] * 3) if scored else []
-            yield "\t".join([*named, each.text, *scores])
+            yield "\t".join([*named, each.text, *scores, *by])
         elif style == "tsv":
             rows = [[str(rank), one.text, *_cells(one)] for rank, one in enumerate(found, start=1)]
-            yield from ("\t".join([*named, *row]) for row in rows or [[""] * 5])
+            yield from ("\t".join([*named, *row, *by]) for row in rows or [[""] * 5])
         else:
             yield each.name
             yield from (f"  {_rounded(one)} {one.text}" for one in found)
 
 
+def _by(decoded: "Decoded") -> str:
+    if decoded.listed:
+        return "listed"
+    return "model" if decoded.name else ""  # nobody says anything of a blank line
+
+
 def _rounded(hypothesis: "Hypothesis") -> str:
+    if isnan(hypothesis.log_prob):
+        return "listed "
     probability = hypothesis.probability
     text = f"{probability:.4f}" if probability >= 5e-4 else f"{probability:.0e}".rjust(6)
     return f"{text}{' ' if hypothesis.exact else '~'}"
 
 
 def _cells(hypothesis: "Hypothesis") -> list[str]:
+    if isnan(hypothesis.log_prob):
+        return ["", "", "listed"]
     exact = "exact" if hypothesis.exact else "approximate"
     return [f"{hypothesis.log_prob:.6f}", f"{hypothesis.probability:.6g}", exact]
 
@@ -46,6 +66,8 @@ def _cells(hypothesis: "Hypothesis") -> list[str]:
 def _object(decoded: "Decoded") -> dict[str, Any]:
     # JSON has no word for minus infinity, the log of a probability too small for a float: it becomes null.
     said: dict[str, Any] = {"name": decoded.name, "text": decoded.text}
+    if decoded.listed:
+        said["listed"] = True
     if decoded.cut:
         said["cut"] = decoded.cut
     if found := [_hypothesis(one) for one in decoded.hypotheses]:

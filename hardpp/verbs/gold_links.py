@@ -20,8 +20,8 @@ def linked_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--links",
         type=PATH,
-        help="Links made by hand, of the lines of --data: Pharaoh (0-0 1-2 3?5, with ? or p for possible "
-        "ones) or NAACL (sentence, source, target, S or P).",
+        help="Links made by hand, SOURCE-TARGET of the run, of the lines of --data: Pharaoh "
+        "(0-0 1-2 3?5, with ? or p for possible ones) or NAACL (sentence, source, target, S or P).",
     )
     @click.option("--possible-links", "possible", type=PATH, help="A file of its own of the possible ones.")
     @click.option(

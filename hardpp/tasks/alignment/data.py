@@ -28,7 +28,7 @@ from hardpp.data.transduction import (
     tokenization,
     tsv,
 )
-from hardpp.data.transduction.pairs import Bitext, Corpus, Pair
+from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
 from hardpp.tasks.family import Description
@@ -114,14 +114,20 @@ def is_single(name: str) -> bool:
 
 def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
     """Every line of one file or pair of files, in order; for the arguments and errors see `load`."""
-    reader, options = _reader(config, report)
-    lines = reader.lines(Path(config.name), **options)
+    lines = own_lines(config, report)
     max_length = config.max_length if config.on_bad == "skip" else None  # as in `_tokenized`
     pairs = tokenization.tokenize_lines(lines, **_cutting(config, sides, report), max_length=max_length)
     if config.reverse:
         source, _ = sides
         pairs = reversal.reverse_pairs(pairs, pooled=not source.sentences)
     return pairs
+
+
+def own_lines(config: PairData, report: Report) -> list[Line]:
+    """Every line of one file or pair of files as texts, in order; errors as for `load`."""
+    reader, options = _reader(config, report)
+    lines: list[Line] = reader.lines(Path(config.name), **options)
+    return lines
 
 
 def is_tsv(path: Path) -> bool:

@@ -34,22 +34,19 @@ class GoldFiles(NamedTuple):
         return links, more
 
 
-def with_gold(
-    items: Sequence[Pair | None], files: GoldFiles, sides: Sides, reverse: bool, report: Report
-) -> list[Pair]:
+def with_gold(items: Sequence[Pair | None], files: GoldFiles, sides: Sides, report: Report) -> list[Pair]:
     """The pairs among the items, line by line, with their links.
 
     Args:
         items: pairs, and None where a line was left out.
-        files: of links, from the data's source to its target, before anything is reversed.
+        files: of links, from the run's source to its target, as `align` writes them.
         sides: what cuts sources and targets.
-        reverse: were the pairs reversed?
         report: told what was read, and what may be wrong.
 
     Raises:
         DataError: links that are not of these pairs.
     """
-    links, more = files._replace(swapped=files.swapped != reverse).read(len(items), report)
+    links, more = files.read(len(items), report)
     pairs: list[Pair] = []
     for index, pair in enumerate(items):
         if pair is None:
@@ -60,7 +57,8 @@ def with_gold(
         )
         pairs.append(linked(pair, links[index], (source, target), more[index]))
     if unjudged := sum(bool(links[index]) for index, pair in enumerate(items) if pair is None):
-        report(f"warning: {files.links}: links of {unjudged} pairs that were left out are not judged")
+        left = "a pair that was" if unjudged == 1 else f"{unjudged} pairs that were"
+        report(f"warning: {files.links}: links of {left} left out are not judged")
     for place, (name, tokenizer) in enumerate(zip(("source", "target"), sides, strict=True)):
         if tokenizer.kind == Characters.kind and any(" " in pair[place] for pair in pairs):
             report(f"warning: {name}s are cut into characters: links are of characters, blanks among them")

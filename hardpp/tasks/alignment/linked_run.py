@@ -104,8 +104,7 @@ class LinkedRun(OpenedRun):
             DataError: there are links of other pairs than these, or what is no link.
         """
         items = self.select_lines(data, part, None, report)
-        reverse = self.data_config(data).reverse
-        return with_gold(items, gold, self.description.tokenizers, reverse, report)[:limit]
+        return with_gold(items, gold, self.description.tokenizers, report)[:limit]
 
     def link_figures(self, items: Any = None) -> dict[str, float]:
         """How right the run's links are, by the exact posterior: see `AlignmentFamily.figures`."""

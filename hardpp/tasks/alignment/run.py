@@ -19,8 +19,10 @@ from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.aligned_lines import source_symbols
 from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
 from hardpp.tasks.alignment.evaluation import evaluate, hypotheses, outputs, position_weights
+from hardpp.tasks.alignment.lexicon import look_up, read_lexicon
 from hardpp.tasks.alignment.linked_run import LinkedRun
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
+from hardpp.tasks.answers.decoded import listed
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.file_names import distinct, file_names
@@ -80,6 +82,11 @@ class AlignmentRun(LinkedRun):
         vocabulary, _ = self.description.vocabularies
         for name, pair in zip(self._names(items), items, strict=True):
             yield name, vocabulary.unseen(pair.source)
+
+    def _look_up(self, items: Sequence[Pair], path: Path, report: Report) -> Iterator[Decoded]:
+        lexicon = read_lexicon(path, self.data_config(None), self.description.tokenizers, report)
+        for name, texts in zip(self._names(items), look_up(lexicon, items), strict=True):
+            yield listed(name, texts)
 
     def _remarks(self, items: Sequence[Pair]) -> Iterator[tuple[int, str]]:
         longest = self.description.longest_source

@@ -1,7 +1,7 @@
 """What a run says of an item: a text, and where it was asked for, other texts with their probabilities."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -38,12 +38,19 @@ class Decoded:
     text: str
     hypotheses: tuple[Hypothesis, ...] = ()  # the likeliest first, no text twice; none unless asked for
     cut: int = 0  # after so many symbols it, or a likelier one, was cut off, since it had not ended; else 0
+    listed: bool = False  # was it looked up? Then the run was not asked, and log-probabilities are NaN
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.name, self.text))
 
 
 BLANK = Decoded("", "")  # of a blank line
+
+
+def listed(name: str, texts: Sequence[str]) -> Decoded:
+    """What was looked up of an item, the first text being what is said of it; of none, nothing is said."""
+    found = tuple(Hypothesis(text, math.nan, exact=False) for text in texts)
+    return Decoded(name, texts[0] if texts else "", found, listed=bool(texts))
 
 
 def ranked(hypotheses: Iterable[Hypothesis], count: int) -> tuple[Hypothesis, ...]:

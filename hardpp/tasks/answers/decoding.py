@@ -3,6 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +34,7 @@ class DecodingRun(ABC):
         nbest: int | None = None,
         unknown: OnUnknown = "warn",
         report: Callable[[str], None] = warnings.warn,
+        lexicon: Path | str | None = None,
         **decoding: Any,
     ) -> list[Decoded]:
         """What the run says of every item, or of every text in a list, where the family takes texts.
@@ -48,13 +50,16 @@ class DecodingRun(ABC):
             nbest: how many `hypotheses` each is given, with probabilities; None: none, which is quicker.
             unknown: "warn" of symbols that training never saw, or "stop".
             report: told the warnings.
+            lexicon: a file of words and what is right for them. Of a listed item the first is said, and with
+                `nbest` all are; the run is asked about the others.
             decoding: options of the family's decoding; those left out are the run's.
 
         Raises:
             UsageError: what are no items, an option that is not the family's, or `nbest` of one without.
-            DataError: there are no items, or unknown symbols where they stop.
+            DataError: there are no items, or unknown symbols where they stop, or the lexicon cannot be read.
         """
-        each = self.decode_each(items, nbest=nbest, unknown=unknown, report=report, **decoding)
+        asked: Any = {"nbest": nbest, "unknown": unknown, "report": report, "lexicon": lexicon}
+        each = self.decode_each(items, **asked, **decoding)
         return list(each)
 
     def decode_each(
@@ -64,6 +69,7 @@ class DecodingRun(ABC):
         nbest: int | None = None,
         unknown: OnUnknown = "warn",
         report: Callable[[str], None] = warnings.warn,
+        lexicon: Path | str | None = None,
         place: str = "text ",
         **decoding: Any,
     ) -> Iterator[Decoded]:
@@ -72,20 +78,20 @@ class DecodingRun(ABC):
         self.check_nbest(nbest)
         check_word("unknown", unknown, ("warn", "stop"))
         if are_texts(items):
-            known = iter(self._from_texts([text for text in items if text.strip()]))
-            items = [next(known) if text.strip() else None for text in items]
-        numbers: list[int] | None = None  # of the items that are not blank, from 1
-        count = len(items) if isinstance(items, list) else 0
-        if isinstance(items, list) and any(item is None for item in items):
-            numbers = [number for number, item in enumerate(items, start=1) if item is not None]
-            items = [item for item in items if item is not None]
+            of_texts = iter(self._from_texts([text for text in items if text.strip()]))
+            items = [next(of_texts) if text.strip() else None for text in items]
+        items, known = self._known(items, lexicon, nbest, report)
+        numbers: list[int] | None = None  # of the items that the run is asked about, from 1
+        if known:
+            numbers = [number for number, item in enumerate(items, start=1) if number not in known]
+            count, items = len(items), [items[number - 1] for number in numbers]
             if not items:
-                return iter([BLANK] * count)
+                return iter([known[number] for number in range(1, count + 1)])
         items = self._items(items)
         self._check_symbols(items, numbers, unknown, report, place)
         self._tell_remarks(items, numbers, report, place)
         answers = telling_cuts(self._answers(items, options, nbest), numbers, place, report)
-        return answers if numbers is None else _with_blanks(answers, numbers, count)
+        return answers if numbers is None else _with_known(answers, known, count)
 
     def check_nbest(self, nbest: int | None) -> None:
         """Refuses, by a UsageError, a number that is none, and any of a family without n-best outputs."""
@@ -113,6 +119,31 @@ class DecodingRun(ABC):
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top, checked."""
         return check_options(self.family, self.config.decoding, given)
+
+    # The items, and the answers that the run is not asked for, by the numbers of items, from 1.
+    def _known(
+        self, items: Any, lexicon: Path | str | None, nbest: int | None, report: Callable[[str], None]
+    ) -> tuple[Any, dict[int, Decoded]]:
+        if lexicon is not None and not isinstance(items, list):
+            items = self._items(items)
+            items = list(items) if self.selection is list else items
+        if not isinstance(items, list):
+            if lexicon is not None:
+                self._look_up(items, Path(lexicon), report)
+            return items, {}
+        known = {number: BLANK for number, item in enumerate(items, start=1) if item is None}
+        if lexicon is not None:
+            numbers = [number for number in range(1, len(items) + 1) if number not in known]
+            asked = self._items([items[number - 1] for number in numbers])
+            found = zip(numbers, self._look_up(asked, Path(lexicon), report), strict=True)
+            looked_up = {number: answer for number, answer in found if answer.listed}
+            report(f"{lexicon}: {len(looked_up)} of {len(numbers)} were looked up, the others are the run's")
+            known |= (
+                looked_up
+                if nbest is not None
+                else {number: replace(answer, hypotheses=()) for number, answer in looked_up.items()}
+            )
+        return items, known
 
     def _answers(self, items: Any, options: Any, nbest: int | None) -> Iterator[Decoded]:
         asked = self._decode(items, options) if nbest is None else self._nbest(items, options, nbest)
@@ -176,16 +207,20 @@ class DecodingRun(ABC):
     def _unseen(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
         return ()
 
+    # What is listed of each item, if anything is.
+    def _look_up(self, items: Any, path: Path, report: Callable[[str], None]) -> Iterable[Decoded]:
+        raise UsageError(f"model {self.family.name} has nothing to look up", "leave --lexicon out")
+
     # Why what is said of some items, by their indices, may be wrong.
     def _remarks(self, items: Any) -> Iterable[tuple[int, str]]:
         return ()
 
 
-# Blank answers between those to the items of some numbers, of so many in all.
-def _with_blanks(answers: Iterator[Decoded], numbers: Sequence[int], count: int) -> Iterator[Decoded]:
-    asked = set(numbers)
+# Those that are known, by their numbers from 1, between the others, of so many in all.
+def _with_known(answers: Iterator[Decoded], known: Mapping[int, Decoded], count: int) -> Iterator[Decoded]:
     for number in range(1, count + 1):
-        yield next(answers) if number in asked else BLANK
+        yield known[number] if number in known else next(answers)
+    yield from answers  # none: there may be something to tell when they are over
 
 
 # A symbol that could not be seen, such as a blank, stands in quotation marks.
