@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from hardpp.data.lines import (
+    BLANKS,
     BadLine,
+    Blank,
     decode_line,
     parse_entries,
     parse_lines,
@@ -167,3 +169,20 @@ def test_entries_are_made_left_out_or_refused() -> None:
         parse_entries(Path("f"), entries, half, "even", "stop", pytest.fail)
     with pytest.raises(DataError, match=r"^f: no entry is left"):
         parse_entries(Path("f"), [(0, 1)], half, "even", "skip", told.append)
+
+
+def test_blank_lines_alone_may_be_left_out(tmp_path):
+    def parse(number, line):
+        if line == b"no text":
+            raise Blank("no text")
+        return decode_line(line)
+
+    told = []
+    (tmp_path / "f").write_text("a\n\nno text\nb\n")
+    assert parse_lines(tmp_path / "f", parse, "x", "hint", BLANKS, told.append) == ["a", "b"]
+    assert told == [f"left out: {tmp_path / 'f'}:2: empty line (and 1 more bad line: 3)"]
+    with pytest.raises(DataError, match="f:2: empty line"):
+        parse_lines(tmp_path / "f", parse, "x", "hint")
+    (tmp_path / "f").write_bytes(b"a\n\n\xff\n")
+    with pytest.raises(DataError, match="f:3: not UTF-8"):
+        parse_lines(tmp_path / "f", parse, "x", "hint", BLANKS)

@@ -2,7 +2,6 @@ import pytest
 
 from hardpp.data.lines import Place
 from hardpp.data.transduction.pairs import Bitext, Line, Pair, TextPair
-from hardpp.data.transduction.reversal import reverse_corpus
 from hardpp.data.transduction.tokenization import tokenize_bitext, tokenize_lines, tokenizers
 from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError
@@ -132,12 +131,3 @@ def test_who_wants_pieces_of_parts_gets_them_and_is_told():
 def test_tokenizers_know_whether_texts_are_sentences(sentences):
     bitext = BITEXT._replace(sentences=sentences)
     assert [side.sentences for side in tokenizers(bitext, "words", "characters", 20)] == [sentences] * 2
-
-
-def test_the_other_direction_turns_links():
-    corpus = tokenize_bitext(BITEXT, Characters(), Words(), pooled=True)
-    linked = corpus._replace(train=[corpus.train[0]._replace(links=((0, 1), (1, 0), (1, 1)))])
-    turned = reverse_corpus(linked)
-    assert turned.train == [Pair(("x", "y"), ("a", "b"), (("a", "b"),), ((0, 1), (1, 0), (1, 1)))]
-    assert (turned.source.kind, turned.target.kind) == ("words", "characters")
-    assert reverse_corpus(turned).train[0].links == linked.train[0].links
