@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.errors import UsageError
+from hardpp.errors import DataError, UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.answers.calibrated import CalibratedRun
 from hardpp.tasks.answers.certainty import PLAIN, Certainty
@@ -91,6 +91,8 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
             what, hint = data_problem(self.family, name)
             if what:
                 raise UsageError(what, hint)
+        elif name is None and self.data is None:
+            self._check_still_there()
         return self._reading(on_bad)._select(name, part, limit, report)
 
     def batch(self, items: Any) -> Any:
@@ -141,6 +143,12 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
 
     def _at(self, items: Any, indices: Sequence[int]) -> Any:
         return some(items, indices)
+
+    def _check_still_there(self) -> None:
+        name = self.config.data.name
+        if name not in self.family.data_sets and not self.config.data.is_there(name):
+            what = f"{name}: the data that the run was trained on are not there any more"
+            raise DataError(what, "say where they are now: --data PATH --part test")
 
     # The run, as it reads data where those that cannot be used are stopped at, or left out.
     def _reading(self, on_bad: str | None) -> "OpenedRun":
