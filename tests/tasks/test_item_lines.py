@@ -107,6 +107,8 @@ def test_what_is_worse_than_blank_stops_where_it_did(runs: Path, tmp_path: Path)
         run.select_lines(str(tmp_path / "bad.tsv"))
     (tmp_path / "bad.tsv").write_text("der hund\tthe dog\n\t\n")
     assert run.select_lines(str(tmp_path / "bad.tsv"))[1:] == [None]
+    with pytest.raises(DataError, match=r"bad\.tsv:2: "):
+        run.select_lines(str(tmp_path / "bad.tsv"), on_bad="stop")
     with pytest.raises(DataError, match=r"bad\.tsv:2: "):  # figures of fewer pairs than there are
         run.select(str(tmp_path / "bad.tsv"))
 

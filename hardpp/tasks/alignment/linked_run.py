@@ -26,11 +26,11 @@ class LinkedRun(OpenedRun):
     description: PairsDescription
 
     def _select_lines(
-        self, data: str | None, part: str | None, limit: int | None, report: Report
+        self, data: str | None, part: str | None, limit: int | None, report: Report, *, strict: bool
     ) -> list[Pair | None]:
         config = self.data_config(data)
         run = self
-        if config.on_bad == "stop":
+        if config.on_bad == "stop" and not strict:
             lenient = self.config.data.model_copy(update={"on_bad": BLANKS})
             run = replace(self, config=self.config.model_copy(update={"data": lenient}))
         pairs = run._select(data, part, None, report)
@@ -95,6 +95,7 @@ class LinkedRun(OpenedRun):
         part: str | None = None,
         limit: int | None = None,
         report: Report = lambda text: None,
+        on_bad: str | None = None,
         *,
         gold: GoldFiles,
     ) -> list[Pair]:
@@ -103,7 +104,7 @@ class LinkedRun(OpenedRun):
         Raises:
             DataError: there are links of other pairs than these, or what is no link.
         """
-        items = self.select_lines(data, part, None, report)
+        items = self.select_lines(data, part, None, report, on_bad)
         return with_gold(items, gold, self.description.tokenizers, report)[:limit]
 
     def link_figures(self, items: Any = None) -> dict[str, float]:
