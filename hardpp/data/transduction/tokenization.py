@@ -1,16 +1,18 @@
 """From texts to tokens: a bitext becomes the corpus that trains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from hardpp.data.lines import BadLine, OnBad, Place, Report, report_bad
 from hardpp.data.parts import PARTS
-from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, TextPair
+from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, PlacedPair, TextPair
 from hardpp.data.transduction.pieces import Pieces
 from hardpp.data.transduction.tokenizers import (
     SIMPLE_TOKENIZERS,
+    Inflected,
     MarkedWords,
     Tokenizer,
+    folding_of,
     guess_tokenizer,
     has_bpe_marks,
 )
@@ -26,6 +28,13 @@ class TokenPair(NamedTuple):
     target: tuple[str, ...]
 
 
+class PlacedTokens(TokenPair):
+    """The tokens of a pair of a user's own, which know where they stand."""
+
+    place: Place
+    text: str | None
+
+
 def tokenize_bitext(
     bitext: Bitext,
     source: Tokenizer,
@@ -33,6 +42,7 @@ def tokenize_bitext(
     *,
     pooled: bool,
     max_length: int | None = None,
+    checked: Collection[str] = PARTS,
     on_bad: OnBad = "stop",
     report: Report = lambda text: None,
 ) -> Corpus:
@@ -46,13 +56,15 @@ def tokenize_bitext(
         source, target: How each side is cut.
         pooled: See `with_references`; in dev and test there is then one pair a distinct source.
         max_length: Symbols a side; None for any number.
+        checked: Parts of which pairs that are too long are bad lines.
         on_bad: What happens to pairs that are too long.
         report: Told what was left out.
     """
-    parts = {name: tokenize_texts(getattr(bitext, name), source, target) for name in PARTS}
+    parts = {name: _placed(getattr(bitext, name), bitext.places.get(name), source, target) for name in PARTS}
     if max_length is not None:
-        parts |= _short(bitext, parts, max_length, on_bad, report)
-    train, dev, test = (with_references(part, pooled=pooled) for part in parts.values())
+        places = {part: at for part, at in bitext.places.items() if part in checked}
+        parts |= _short(bitext._replace(places=places), parts, max_length, on_bad, report)
+    train, dev, test = (_in_place(part, with_references(part, pooled=pooled)) for part in parts.values())
     if pooled:
         dev, test = _distinct(dev), _distinct(test)
     return Corpus(bitext.name, train, dev, test, source, target)
@@ -69,11 +81,11 @@ def tokenize_lines(
     report: Report,
 ) -> list[Pair]:
     """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`."""
-    sides = tokenize_texts([line.pair for line in lines], source, target)
+    sides = _placed([line.pair for line in lines], [line.places for line in lines], source, target)
     if max_length is not None:
         report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
         sides = [pair for pair in sides if _length(pair) <= max_length]
-    return with_references(sides, pooled=pooled)
+    return _in_place(sides, with_references(sides, pooled=pooled))
 
 
 def tokenizers(
@@ -106,6 +118,8 @@ def tokenizers(
     pieces = Pieces.learn(texts, size) if learning else None
 
     def tokenizer_of(side: str, kind: str) -> Tokenizer:
+        if bitext.features and side == "source" and kind == "auto":
+            return Inflected(bitext.features)
         if pieces is not None and kind == Pieces.kind:
             return pieces
         if kind in SIMPLE_TOKENIZERS:
@@ -144,6 +158,35 @@ def reverse_pair(pair: Pair) -> Pair:
     """Reverse a pair; its one right answer is then the source."""
     links = tuple(sorted((t, s) for s, t in pair.links))
     return Pair(pair.target, pair.source, (pair.source,), links)
+
+
+# Tokens of texts that stand at these places, if they are known.
+def _placed(
+    texts: Sequence[TextPair],
+    places: Sequence[tuple[Place, Place]] | None,
+    source: Tokenizer,
+    target: Tokenizer,
+) -> list[TokenPair]:
+    sides = tokenize_texts(texts, source, target)
+    if places is None:
+        return sides
+    fold, placed = folding_of(source), list[TokenPair]()
+    for side, text, (place, _) in zip(sides, texts, places, strict=True):
+        tokens = PlacedTokens(*side)
+        tokens.place, tokens.text = place, text.source if fold(text.source) != text.source else None
+        placed.append(tokens)
+    return placed
+
+
+# The pairs that were made of tokens, where they stand.
+def _in_place(sides: Sequence[TokenPair], pairs: Sequence[Pair]) -> list[Pair]:
+    placed = list(pairs)
+    for index, side in enumerate(sides):
+        if isinstance(side, PlacedTokens):
+            pair = PlacedPair(*pairs[index])
+            pair.place, pair.text = side.place, side.text
+            placed[index] = pair
+    return placed
 
 
 # The first pair of every source: it holds the right answers of them all.

@@ -8,13 +8,14 @@ from typing import Any, ClassVar, Literal
 
 from hardpp.config import RunConfig
 from hardpp.errors import DataError, UsageError, mended
-from hardpp.tasks.answers.decoded import BLANK, Decoded, Unseen
+from hardpp.tasks.answers.decoded import BLANK, Decoded
+from hardpp.tasks.answers.unseen import Unseen, found_unseen
 from hardpp.tasks.arguments import are_texts, check_number, check_options, check_word
 from hardpp.tasks.family import Family
 
 OnUnknown = Literal["warn", "stop"]  # what happens to an item with symbols that training never saw
 
-_TOLD = 5  # such items named one by one
+TOLD = 5  # such items named one by one
 
 
 class DecodingRun(ABC):
@@ -78,7 +79,7 @@ class DecodingRun(ABC):
             numbers = [number for number, item in enumerate(items, start=1) if item is not None]
             items = [item for item in items if item is not None]
         items = self._items(items)
-        self._check_symbols(items, numbers, unknown, report, place)
+        self.check_symbols(items, unknown=unknown, report=report, place=place, numbers=numbers)
         answers = self._answers(items, options, nbest)
         return answers if numbers is None else _with_blanks(answers, numbers, count)
 
@@ -89,8 +90,10 @@ class DecodingRun(ABC):
             what = f"model {self.family.name} says no probabilities of what it decodes"
             raise UsageError(what, "leave out --nbest and --scores")
 
-    def read_inputs(self, path: Path | str) -> list[Any]:
+    def read_inputs(self, path: Path | str, report: Callable[[str], None] = lambda text: None) -> list[Any]:
         """Every line of a file as an item of which only the source is known; None for a blank line.
+
+        `report` is told how lines were read, where there is a choice.
 
         Raises:
             UsageError: items of this family are no lines of a file.
@@ -102,8 +105,46 @@ class DecodingRun(ABC):
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
-        found = enumerate(self._unseen(self._items(items)))
-        return [Unseen(place, name, tuple(dict.fromkeys(more))) for place, (name, more) in found if more]
+        return found_unseen(self._unseen(self._items(items)))
+
+    def check_symbols(
+        self,
+        items: Any,
+        *,
+        unknown: OnUnknown = "warn",
+        report: Callable[[str], None] = warnings.warn,
+        targets: bool = False,
+        place: str = "item ",
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        """Name the items with symbols that training never saw, of which answers mean little.
+
+        Args:
+            items: what `select` gave.
+            unknown: "warn", or "stop" at the first.
+            report: told the warnings.
+            targets: look at targets, too: they are asked about, not decoded.
+            place: stands before an item's number, where it does not know its line.
+            numbers: of the items; None: from 1 on.
+
+        Raises:
+            DataError: there are such items, and they stop.
+        """
+        found = found_unseen(self._unseen(items))
+        if targets:
+            found += found_unseen(self._unseen_targets(items))
+        told = []
+        for each in found[:TOLD]:
+            number = each.place + 1 if numbers is None else numbers[each.place]
+            at = getattr(items[each.place], "place", None) if isinstance(items, list) else None
+            told.append(each.sentence(f"{at.path}:{at.number}" if at else f"{place}{number}"))
+        if found and unknown == "stop":
+            more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
+            raise DataError(f"{told[0]}{more}", "--unknown warn takes each of them for the unknown symbol")
+        for sentence in told:
+            report(f"warning: {sentence}")
+        if len(found) > TOLD:
+            report(f"warning: {len(found) - TOLD} more have such symbols")
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top, checked."""
@@ -112,30 +153,6 @@ class DecodingRun(ABC):
     def _answers(self, items: Any, options: Any, nbest: int | None) -> Iterator[Decoded]:
         with mended():
             yield from self._decode(items, options) if nbest is None else self._nbest(items, options, nbest)
-
-    def _check_symbols(
-        self,
-        items: Any,
-        numbers: Sequence[int] | None,
-        unknown: str,
-        report: Callable[[str], None],
-        place: str,
-    ) -> None:
-        found = self.unseen(items)
-        if not found:
-            return
-        told = []
-        for index, name, symbols in found[:_TOLD]:
-            number = index + 1 if numbers is None else numbers[index]
-            what = f"{name!r} has symbols never seen in training: {' '.join(map(_legible, symbols))}"
-            told.append(f"{place}{number}: {what}")
-        if unknown == "stop":
-            more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
-            raise DataError(f"{told[0]}{more}", "--unknown warn takes each of them for the unknown symbol")
-        for sentence in told:
-            report(f"warning: {sentence}")
-        if len(found) > _TOLD:
-            report(f"warning: {len(found) - _TOLD} more have such symbols")
 
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
@@ -156,14 +173,13 @@ class DecodingRun(ABC):
     def _unseen(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
         return ()
 
+    # The same of targets, which are named by what they say.
+    def _unseen_targets(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
+        return ()
+
 
 # Blank answers between those to the items of some numbers, of so many in all.
 def _with_blanks(answers: Iterator[Decoded], numbers: Sequence[int], count: int) -> Iterator[Decoded]:
     asked = set(numbers)
     for number in range(1, count + 1):
         yield next(answers) if number in asked else BLANK
-
-
-# A symbol that could not be seen, such as a blank, stands in quotation marks.
-def _legible(symbol: str) -> str:
-    return symbol if symbol.isprintable() and symbol.split() == [symbol] else repr(symbol)
