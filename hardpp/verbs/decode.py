@@ -9,7 +9,7 @@ import click
 from hardpp.verbs.decoded_lines import STYLES, decoded_lines
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import DecodingCommand
-from hardpp.verbs.options import PATH, choice_option, run_options, style_option
+from hardpp.verbs.options import PATH, run_options, style_option, unknown_option
 from hardpp.verbs.output import write_lines
 
 
@@ -23,7 +23,7 @@ from hardpp.verbs.output import write_lines
 )
 @click.option("--nbest", type=click.IntRange(1), help="So many of the likeliest outputs, with probabilities.")
 @click.option("--scores", is_flag=True, help="The output alone, with its probability.")
-@choice_option("--unknown", words=["warn", "stop"], help="At symbols that training never saw.")
+@unknown_option
 @style_option(*STYLES)
 @click.option("--out", type=PATH, help="File to write [standard output].")
 @click.option("--force", is_flag=True, help="Overwrite the file.")

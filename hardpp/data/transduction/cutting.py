@@ -52,4 +52,4 @@ def _distinct(symbols: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 def _example(tokenizer: Tokenizer, symbols: tuple[str, ...]) -> str:
     shown = [symbol if symbol.split() == [symbol] else repr(symbol) for symbol in symbols[:_LONGEST]]
     more = " ..." if len(symbols) > _LONGEST else ""
-    return f"{tokenizer.detokenize(symbols)!r} = {' '.join(shown)}{more}"
+    return f"{tokenizer.detokenize(symbols)!r} = {' | '.join(shown)}{more}"

@@ -32,7 +32,8 @@ def parse_list(
         on_bad: What happens to a line that cannot be used.
         report: Told what was left out.
     """
-    entries = list(_rows(path, content, dialect) if dialect.quoted else enumerate(content, start=1))
+    rows = _rows(path, content, dialect) if dialect.quoted else enumerate(content, start=1)
+    entries: list[tuple[int, bytes | list[str]]] = list(rows)
     passed: list[int] = []
 
     def pair(number: int, entry: bytes | list[str]) -> TextPair | None:
@@ -45,17 +46,18 @@ def parse_list(
 
     found = parse_entries(path, entries, pair, _HINT, on_bad, report, lines=True)
     if passed:
-        first, comments = passed[0], f"comment{'s' * (len(passed) > 1)}"
-        report(
-            f"{path}:{first}: {len(passed)} line{'s' * (len(passed) > 1)} left out, {comments} or a heading"
-        )
+        more = f" and {len(passed) - 1} more" if len(passed) > 1 else ""
+        report(f"{path}:{passed[0]}{more}: a heading, comment or blank line, which is no pair")
+    if remarks := [number for number, entry in entries if number in found and _has_remark(entry, dialect)]:
+        more = f" and {len(remarks) - 1} more" if len(remarks) > 1 else ""
+        report(f"{path}:{remarks[0]}{more}: a comment, from # on, is no part of the phones")
     lines = [Line(text, (Place(path, at),) * 2) for at, text in found.items() if text is not None]
     if not lines:
         raise DataError(f"{path}: no line is left", _HINT)
     return lines
 
 
-def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[Line], int]:
+def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[Line], list[str]]:
     """Make `word(2)` a further line of `word`, where most of such words have one without a number.
 
     Args:
@@ -63,25 +65,33 @@ def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[L
         others: Of all files that belong together, these among them.
 
     Returns:
-        The lines, and how many of them had a number.
+        The lines, and the words that had a number.
     """
     words = {line.pair.source for line in others}
     variants = [match[1] for word in words if (match := _VARIANT.fullmatch(word))]
     if 2 * sum(base in words for base in variants) <= len(variants):
-        return list(lines), 0
+        return list(lines), []
     pooled = []
     for line in lines:
         match = _VARIANT.fullmatch(line.pair.source)
         pooled.append(line._replace(pair=line.pair._replace(source=match[1])) if match else line)
-    return pooled, sum(new is not old for new, old in zip(pooled, lines, strict=True))
+    numbered = [old.pair.source for new, old in zip(pooled, lines, strict=True) if new is not old]
+    return pooled, numbered
+
+
+def _has_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
+    if dialect.kind != "lexicon" or isinstance(entry, list):
+        return False
+    text = entry.decode("utf-8", "replace")
+    return without_comment(text) not in ("", text)
 
 
 def _is_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
     if isinstance(entry, list):
-        return tuple(entry) == dialect.heading
+        return not entry or tuple(entry) == dialect.heading
     if entry.startswith(b";;;"):
         return True
-    if dialect.kind == "lexicon" and entry.lstrip().startswith(b"#"):
+    if dialect.kind == "lexicon" and entry.lstrip()[:1] in (b"#", b""):
         return dialect.separator != "\t" or b"\t" not in entry
     return bool(dialect.heading) and tuple(entry.decode("utf-8", "replace").split("\t")) == dialect.heading
 

@@ -80,9 +80,10 @@ class ListOfPairs:
             return found, dialect
         together = [line for lines in found for line in lines]
         pooled = [pool_variants(lines, together) for lines in found]
-        if count := sum(number for _, number in pooled):
-            words = "word(2) is" if count == 1 else "words such as word(2) are"
-            self.report(
-                f"{paths[0]}: {count} {words} taken for more of word; data.format=tsv keeps them apart"
+        if variants := [word for _, numbered in pooled for word in numbered]:
+            sources = (
+                f"{variants[0]!r}{' is' if len(variants) == 1 else f' and {len(variants) - 1} more are'}"
             )
+            what = f"{sources} taken for further lines of the word before the number"
+            self.report(f"{paths[0]}: {what}; data.format=tsv keeps them apart")
         return [lines for lines, _ in pooled], dialect
