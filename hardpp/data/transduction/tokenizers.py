@@ -161,14 +161,14 @@ def folding_of(tokenizer: Tokenizer) -> Folding:
 
 
 def guess_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    """Words where most texts hold a blank, else characters; words with marks where any text has them.
+    """Words where half of the texts or more hold a blank, else characters; words with marks where any text has them.
 
-    Texts without blanks say nothing against words if most of them are words of the others, as phones are.
+    Texts without blanks say nothing against words if nearly all of them are words of the others, as phones are.
     """
     blank = [text for text in texts if has_blank(text)]
     words = {word for text in blank for word in text.split()}
-    single = sum(text in words for text in texts if not has_blank(text))
-    if not blank or (2 * len(blank) < len(texts) and 2 * single < len(texts) - len(blank)):
+    otherwise = sum(text not in words for text in texts if not has_blank(text))
+    if not blank or (2 * len(blank) < len(texts) and 10 * otherwise > len(texts) - len(blank)):
         return Characters()
     return MarkedWords() if has_bpe_marks(texts) else Words()
 

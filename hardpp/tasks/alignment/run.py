@@ -52,7 +52,7 @@ class AlignmentRun(OpenedRun):
             return single(config, sides, report)[:limit]
         corpus = self.data if data is None else None
         if corpus is None:
-            corpus = load(config, report, sides)
+            corpus = load(config, _warnings_of(report) if data is None else report, sides)
         return items_of_part(corpus, part, limit)
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
@@ -205,6 +205,11 @@ class AlignmentRun(OpenedRun):
     def _names(self, items: Sequence[Pair]) -> list[str]:
         tokenizer, _ = self.description.tokenizers
         return [getattr(pair, "text", None) or tokenizer.detokenize(pair.source) for pair in items]
+
+
+# How the run's own data are read was said when it was trained.
+def _warnings_of(report: Report) -> Report:
+    return lambda text: report(text) if text.startswith(("warning: ", "left out: ")) else None
 
 
 # So many at once that what is printed comes soon; none are refused where they are decoded.

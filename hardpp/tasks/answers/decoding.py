@@ -132,7 +132,7 @@ class DecodingRun(ABC):
         """
         found = found_unseen(self._unseen(items))
         if targets:
-            found += found_unseen(self._unseen_targets(items))
+            found += found_unseen(self._unseen_targets(items), "target ")
         told = []
         for each in found[:TOLD]:
             number = each.place + 1 if numbers is None else numbers[each.place]

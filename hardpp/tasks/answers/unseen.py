@@ -14,17 +14,18 @@ class Unseen(NamedTuple):
     place: int  # among the items asked about, from 0
     name: str
     symbols: tuple[str, ...]
+    of: str = ""  # what of the item has them: "target "; "": its source
 
     def sentence(self, where: str) -> str:
         """What is told of it; `where` is a file and line, or another way to find it."""
         symbols = " ".join(map(legible, self.symbols))
-        return f"{where}: {self.name!r} has symbols never seen in training: {symbols}"
+        return f"{where}: {self.of}{self.name!r} has symbols never seen in training: {symbols}"
 
 
-def found_unseen(symbols_of_items: Iterable[tuple[str, Sequence[str]]]) -> list[Unseen]:
-    """Those of all items, given by name and unknown symbols, that have any."""
+def found_unseen(symbols_of_items: Iterable[tuple[str, Sequence[str]]], of: str = "") -> list[Unseen]:
+    """Those of all items, given by name and unknown symbols, that have any; `of` is as in `Unseen`."""
     found = enumerate(symbols_of_items)
-    return [Unseen(place, name, tuple(dict.fromkeys(more))) for place, (name, more) in found if more]
+    return [Unseen(place, name, tuple(dict.fromkeys(more)), of) for place, (name, more) in found if more]
 
 
 def legible(symbol: str) -> str:
