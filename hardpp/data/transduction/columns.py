@@ -5,37 +5,80 @@ from collections.abc import Sequence
 
 from hardpp.errors import UsageError
 
-_SOURCES = {"source", "src", "input", "word", "words", "letters", "grapheme", "graphemes", "spelling"} | {
-    *("text", "sentence", "orthography", "lemma", "entry", "headword", "wordform")
-}
-_TARGETS = {"target", "tgt", "output", "phone", "phones", "phoneme", "phonemes", "pronunciation", "ipa"} | {
-    *(
+_SOURCES = frozenset(
+    [
+        "source",
+        "src",
+        "input",
+        "word",
+        "words",
+        "letters",
+        "grapheme",
+        "graphemes",
+        "spelling",
+        "orthography",
+        "text",
+        "sentence",
+        "lemma",
+        "entry",
+        "headword",
+        "wordform",
+        "wort",
+        "mot",
+        "palabra",
+        "parola",
+    ]
+)
+_TARGETS = frozenset(
+    [
+        "target",
+        "tgt",
+        "output",
+        "phone",
+        "phones",
+        "phoneme",
+        "phonemes",
+        "pronunciation",
         "pronunciations",
         "transcription",
-        "translation",
-        "tokens",
-        "form",
-        "inflection",
-        "inflected",
+        "ipa",
         "arpabet",
-    )
-}
-_FEATURES = {"features", "feature", "feats", "tags", "tag", "msd", "morphology"}
+        "sampa",
+        "tokens",
+        "translation",
+        "form",
+        "inflected",
+        "lautschrift",
+        "aussprache",
+        "prononciation",
+    ]
+)
+_FEATURES = frozenset(["features", "feature", "feats", "tags", "tag", "msd", "morphology"])
 _HEADINGS = _SOURCES | _TARGETS | _FEATURES
-_NAMES = {"english", "german", "french", "spanish", "italian", "dutch", "russian", "chinese", "japanese"} | {
-    *("id", "index", "number", "no", "lang", "language", "pos", "ipa_transcription", "frequency", "count", "")
-}
+_LANGUAGES = frozenset(
+    ["english", "german", "french", "spanish", "italian", "dutch", "russian", "chinese", "japanese"]
+)
 _FEATURE = re.compile(r"[^\s;]+(?:;[^\s;]+)*")
 _KEYED = re.compile(r"[^\s,=]+=[^\s,]+(?:,[^\s,=]+=[^\s,]+)*")  # of 2016: pos=V,tense=PRS
 _NEARLY = 0.95
 
 
-def is_heading(row: Sequence[str]) -> bool:
-    """Are all cells of a first row names of columns, two of them ones that tell which is which?"""
+def is_heading(row: Sequence[str], others: Sequence[Sequence[str]] = ()) -> bool:
+    """Does a first row name columns?
+
+    It does if two of its cells are usual names, or both are names of languages. One usual name is enough beside a
+    cell that is no word of the targets in the `others`, which most have blanks where it has none.
+    """
     cells = [cell.strip().casefold() for cell in row]
     known = sum(cell in _HEADINGS for cell in cells)
-    named = all(cell in _HEADINGS | _NAMES for cell in cells)
-    return len(set(cells)) == len(cells) and (known >= 2 or (named and len(cells) == 2 and "" not in cells))
+    if len(set(cells)) < len(cells) or len(cells) < 2:
+        return False
+    if known >= 2 or _LANGUAGES.issuperset(cells):
+        return True
+    targets = [other[-1].split() for other in others if len(other) == len(cells) == 2]
+    phones = {phone for target in targets for phone in target}
+    apart = len(row[-1].split()) == 1 and row[-1].strip() not in phones
+    return known == 1 and apart and 2 * sum(len(target) > 1 for target in targets) > len(targets)
 
 
 def features_column(rows: Sequence[Sequence[str]]) -> tuple[int | None, str]:

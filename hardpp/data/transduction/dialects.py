@@ -116,7 +116,7 @@ def _table(texts: Sequence[str], rows: list[list[str]], separator: str, columns:
         return Dialect()
     (width, _), *_ = Counter(map(len, rows)).most_common()
     named = columns is not None and not columns[0].isdecimal()
-    heading = tuple(rows[0]) if len(rows[0]) == width and (named or is_heading(rows[0])) else ()
+    heading = tuple(rows[0]) if len(rows[0]) == width and (named or is_heading(rows[0], rows[1:])) else ()
     body = [row for row in rows[bool(heading) :] if len(row) == width]
     table = Dialect(separator=separator, width=width, heading=heading)
     if columns is None and width == 2:

@@ -12,8 +12,8 @@ from hardpp.data.transduction.tsv import fields, pair_of
 from hardpp.errors import DataError
 
 _HINT = (
-    "every line is source, TAB, target in UTF-8 (data.format and data.columns are for other lists); "
-    "a run with --on-bad skip leaves bad ones out"
+    "every line is source, TAB, target in UTF-8; data.columns=1,3 would pick columns, data.format=lexicon "
+    "read words and phones with blanks between them; a run with --on-bad skip leaves bad lines out"
 )
 _INFLECTED = ("lemma", "features", "form")
 _VARIANT = re.compile(r"(.+)\(\d+\)", re.DOTALL)

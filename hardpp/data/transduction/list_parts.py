@@ -60,6 +60,15 @@ def list_parts(path: Path, report: Report = lambda text: None) -> Parts:
     return parts
 
 
+def parts_beside(path: Path) -> Path | None:
+    """What would take a train part and the files beside it as three parts: a folder, or a beginning of names."""
+    match = _NAME.fullmatch(path.name)
+    if match is None or _PART[match[2].lower()] != "train":
+        return None
+    whole = path.parent / match[1] if match[1] else path.parent
+    return whole if len(sets_in(whole).get(match[1] or "", {})) == len(PARTS) else None
+
+
 def sets_in(path: Path) -> dict[str, Parts]:
     """The lists that have a train part in a folder, or whose names begin so: name -> part -> file."""
     folder, start = (path, None) if path.is_dir() else (path.parent, path.name)

@@ -12,7 +12,7 @@ from hardpp.data.lines import OnBad, Report, read_lines
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.dialects import Dialect, Format, detect, sampled
 from hardpp.data.transduction.list_lines import parse_list, pool_variants
-from hardpp.data.transduction.list_parts import list_parts
+from hardpp.data.transduction.list_parts import list_parts, parts_beside
 from hardpp.data.transduction.pairing import split_lines
 from hardpp.data.transduction.pairs import Bitext, Line
 from hardpp.errors import DataError
@@ -46,6 +46,10 @@ class ListOfPairs:
         """Read a file, a folder with a file for each part, or three files by the beginning of their names."""
         path = Path(path)
         if (path.exists() and not path.is_dir()) or not (files := list_parts(path, self.report)):
+            if beside := parts_beside(path):
+                self.report(
+                    f"{path}: split by itself; --data {beside} would take the files beside it as parts"
+                )
             lines, dialect = self._read([path])
             parts = split_lines(lines[0], path, _OWN_SPLIT, self.fold)
             name = path.stem
@@ -69,13 +73,13 @@ class ListOfPairs:
         except DataError as error:
             raise DataError(f"{paths[0]}: {error}", error.hint) from error
         literal = self.format == "tsv"
-        if not literal:
-            names = ", ".join(path.name for path in paths[1:])
-            self.report(f"{paths[0]}{names and f' ({names})'}: read as {dialect}")
         found = [
             parse_list(path, content, dialect, literal, self.on_bad, self.report)
             for path, content in zip(paths, contents, strict=True)
         ]
+        if not literal:
+            names = ", ".join(path.name for path in paths[1:])
+            self.report(f"{paths[0]}{names and f' ({names})'}: read as {dialect}")
         if literal or dialect.kind in ("bars", "inflection"):
             return found, dialect
         together = [line for lines in found for line in lines]

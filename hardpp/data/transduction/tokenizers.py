@@ -161,9 +161,9 @@ def folding_of(tokenizer: Tokenizer) -> Folding:
 
 
 def guess_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    """Words where half of the texts or more hold a blank, else characters; words with marks where any text has them.
+    """Words where half of the texts or more hold a blank, else characters; words with marks where any has.
 
-    Texts without blanks say nothing against words if nearly all of them are words of the others, as phones are.
+    Texts without blanks say nothing against words if nearly all of them are words of others, as phones are.
     """
     blank = [text for text in texts if has_blank(text)]
     words = {word for text in blank for word in text.split()}
