@@ -5,59 +5,16 @@ from collections.abc import Sequence
 
 from hardpp.errors import UsageError
 
-_SOURCES = frozenset(
-    [
-        "source",
-        "src",
-        "input",
-        "word",
-        "words",
-        "letters",
-        "grapheme",
-        "graphemes",
-        "spelling",
-        "orthography",
-        "text",
-        "sentence",
-        "lemma",
-        "entry",
-        "headword",
-        "wordform",
-        "wort",
-        "mot",
-        "palabra",
-        "parola",
-    ]
-)
-_TARGETS = frozenset(
-    [
-        "target",
-        "tgt",
-        "output",
-        "phone",
-        "phones",
-        "phoneme",
-        "phonemes",
-        "pronunciation",
-        "pronunciations",
-        "transcription",
-        "ipa",
-        "arpabet",
-        "sampa",
-        "tokens",
-        "translation",
-        "form",
-        "inflected",
-        "lautschrift",
-        "aussprache",
-        "prononciation",
-    ]
-)
-_FEATURES = frozenset(["features", "feature", "feats", "tags", "tag", "msd", "morphology"])
+_SOURCES = {"source", "src", "input", "text", "sentence", "word", "words", "wordform", "lemma", "entry"} | {
+    *("letters", "grapheme", "graphemes", "spelling", "orthography", "headword", "wort", "mot", "palabra")
+}
+_TARGETS = {"target", "tgt", "output", "translation", "tokens", "form", "inflected", "ipa", "arpabet"} | {
+    *("phone", "phones", "phoneme", "phonemes", "pronunciation", "pronunciations", "transcription"),
+    *("sampa", "lautschrift", "aussprache", "prononciation"),
+}
+_FEATURES = {"features", "feature", "feats", "tags", "tag", "msd", "morphology"}
 _HEADINGS = _SOURCES | _TARGETS | _FEATURES
-_LANGUAGES = frozenset(
-    ["english", "german", "french", "spanish", "italian", "dutch", "russian", "chinese", "japanese"]
-)
+_LANGUAGES = {"english", "german", "french", "spanish", "italian", "dutch", "russian", "chinese", "japanese"}
 _FEATURE = re.compile(r"[^\s;]+(?:;[^\s;]+)*")
 _KEYED = re.compile(r"[^\s,=]+=[^\s,]+(?:,[^\s,=]+=[^\s,]+)*")  # of 2016: pos=V,tense=PRS
 _NEARLY = 0.95
@@ -66,8 +23,8 @@ _NEARLY = 0.95
 def is_heading(row: Sequence[str], others: Sequence[Sequence[str]] = ()) -> bool:
     """Does a first row name columns?
 
-    It does if two of its cells are usual names, or both are names of languages. One usual name is enough beside a
-    cell that is no word of the targets in the `others`, which most have blanks where it has none.
+    It does if two of its cells are usual names, or both are names of languages. One usual name is enough
+    beside a cell that is no word of the targets in the `others`, which most have blanks where it has none.
     """
     cells = [cell.strip().casefold() for cell in row]
     known = sum(cell in _HEADINGS for cell in cells)

@@ -39,10 +39,8 @@ def list_parts(path: Path, report: Report = lambda text: None) -> Parts:
     sets = sets_in(path)
     if not sets and not path.is_dir():
         return {}
-    if not sets:
-        sets = {"": {}}
-    if "" in sets:
-        sets = {"": sets[""]}
+    if "" in sets or not sets:
+        sets = {"": _named_parts(path, None).get("", {})}
     if len(sets) > 1:
         names = ", ".join(str(path / name) for name in sorted(sets)[:4])
         what = f"{path}: there are train parts of {len(sets)} lists in the folder"
@@ -61,7 +59,7 @@ def list_parts(path: Path, report: Report = lambda text: None) -> Parts:
 
 
 def parts_beside(path: Path) -> Path | None:
-    """What would take a train part and the files beside it as three parts: a folder, or a beginning of names."""
+    """What takes a train part and the files beside it as three parts: a folder, or a beginning of names."""
     match = _NAME.fullmatch(path.name)
     if match is None or _PART[match[2].lower()] != "train":
         return None
@@ -71,18 +69,18 @@ def parts_beside(path: Path) -> Path | None:
 
 def sets_in(path: Path) -> dict[str, Parts]:
     """The lists that have a train part in a folder, or whose names begin so: name -> part -> file."""
-    folder, start = (path, None) if path.is_dir() else (path.parent, path.name)
+    found = _named_parts(path, None) if path.is_dir() else _named_parts(path.parent, path.name)
+    return {name: parts for name, parts in found.items() if "train" in parts}
+
+
+def _named_parts(folder: Path, wanted: str | None) -> dict[str, Parts]:
     found: dict[str, dict[str, list[tuple[int, Path]]]] = {}
     for file, name, part, rank in _named(folder):
-        if start is None or name == start:
+        if wanted is None or name == wanted:
             found.setdefault(name, {}).setdefault(part, []).append((rank, file))
-    best = {
+    return {
         name: {part: min(parts[part])[1] for part in PARTS if part in parts} for name, parts in found.items()
     }
-    plain = (
-        {"": best[""]} if start is None and any(f.suffix == ".tsv" for f in best.get("", {}).values()) else {}
-    )
-    return plain or {name: parts for name, parts in best.items() if "train" in parts}
 
 
 def _named(folder: Path) -> Iterator[tuple[Path, str, str, int]]:

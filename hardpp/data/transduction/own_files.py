@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from hardpp.data.lines import OnBad, Report, split_lines
 from hardpp.data.transduction import iwslt, parallel
 from hardpp.data.transduction.dialects import BARS, Format, sampled
-from hardpp.data.transduction.list_parts import list_parts, sets_in
+from hardpp.data.transduction.list_parts import sets_in
 from hardpp.data.transduction.lists import ListOfPairs
 from hardpp.data.transduction.pairs import Bitext, Line
 
@@ -83,10 +83,8 @@ def has_sentences(path: Path) -> bool:
     """Whether a path seems to hold translations, not a list of words."""
     if layout(path) != "lists":
         return True
-    if not path.is_file():
-        parts = list_parts(path) if in_parts(path) and sets_in(path) else {}
-        return bool(parts) and _two_sided(parts["train"], BARS)
-    return _two_sided(path, BARS)
+    trains = [path] if path.is_file() else [parts["train"] for parts in sets_in(path).values()]
+    return any(_two_sided(train, BARS) for train in trains[:1])
 
 
 # Have most lines a TAB, or three bars?

@@ -119,7 +119,7 @@ class AlignmentFamily(Family):
     def recommended(self, data: str) -> Recommended:
         if data in _RECOMMENDED:
             return _RECOMMENDED[data]
-        return Recommended(_TRANSLATION) if has_sentences(Path(data)) else Recommended()
+        return Recommended(_TRANSLATION) if data and has_sentences(Path(data)) else Recommended()
 
     def toy(self) -> Toy:
         return toy()
