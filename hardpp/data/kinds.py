@@ -17,6 +17,7 @@ KINDS = {
     "speech": "recordings",
     "parallel": "parallel text",
     "lists": "TSV lists",
+    "tables": "CSV tables",
     "images": "pictures",
 }
 _SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3")

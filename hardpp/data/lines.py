@@ -1,10 +1,13 @@
 """A user's own text and JSON files, and what happens to bad lines and entries of them.
 
 Lines end at `\\n` (or `\\r\\n`) and nowhere else, so U+2028 and U+0085 are data. One `\\n` at the end of
-the file closes the last line; a second one is an empty line, and counts. A byte order mark is dropped.
+the file closes the last line; a second one is an empty line, and counts. A byte order mark is dropped; with
+that of UTF-16 the file is read as such. A file that gzip has packed is unpacked, whatever it is called.
 """
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -20,6 +23,8 @@ Raw = TypeVar("Raw")
 Parsed = TypeVar("Parsed")
 
 _BOM = b"\xef\xbb\xbf"  # byte order mark
+_BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_GZIP = b"\x1f\x8b"
 _SHOWN = 5  # bad lines named in one message
 
 
@@ -74,6 +79,16 @@ def read_content(path: Path, expected: str) -> bytes:
         raise DataError(f"{path}: there is no such file or folder") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if content.startswith(_GZIP):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path}: cannot be unpacked ({error})") from error
+    if content.startswith(_BOMS_UTF16) and len(content) > len(_BOMS_UTF16[0]):
+        try:
+            content = content.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-16, as its first bytes say (byte {error.start + 1})") from error
     if not content.removeprefix(_BOM):
         raise DataError(f"{path}: the file is empty", f"it needs {expected}")
     return content

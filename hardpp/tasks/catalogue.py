@@ -187,7 +187,7 @@ def data_problem(model: Family, name: str) -> tuple[str, str]:
             return f"there is no file or folder {name!r}{_beside(Path(name))}", ""
         return unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]), ""
     path, wanted = Path(name), " or ".join(KINDS[kind] for kind in model.reads)
-    if wanted and (between := field_separator(path)):
+    if wanted and "tables" not in model.reads and (between := field_separator(path)):
         old, new = shlex.quote(name), shlex.quote(str(path.with_suffix(".tsv")))
         mark, sign = ("semicolon", "';'") if between == "semicolons" else ("comma", ",")
         hint = f"if no field has a {mark} in it: tr {sign} '\\t' < {old} > {new}"

@@ -8,7 +8,14 @@ import click
 
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import AlignmentCommand
-from hardpp.verbs.options import PATH, choice_option, opened_backward, run_options, sampling_options
+from hardpp.verbs.options import (
+    PATH,
+    choice_option,
+    opened_backward,
+    run_options,
+    sampling_options,
+    unknown_option,
+)
 from hardpp.verbs.output import write_lines
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
@@ -45,6 +52,7 @@ _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "gr
     type=PATH,
     help="File to write [standard output]; of a form with a file for every datum, the folder for them.",
 )
+@unknown_option
 @sampling_options
 @click.option("--force", is_flag=True, help="Overwrite the file, or what lies in the folder.")
 def align(
@@ -57,6 +65,7 @@ def align(
     mass: float | None,
     calibrated: bool,
     out: Path | None,
+    unknown: str,
     force: bool,
     **sampling: Any,
 ) -> None:
@@ -72,6 +81,7 @@ def align(
     from hardpp.data.atomic_files import write_file
 
     items, form = select(run.select_lines), run.family.alignment_forms.get(style)
+    run.check_symbols(items, unknown=unknown, report=report, targets=True)
     if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
         report(f"posterior: {what}")
     asked = {"of": of, "form": style, "mass": mass, "calibrated": calibrated, **sampling}

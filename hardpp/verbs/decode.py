@@ -9,7 +9,7 @@ import click
 from hardpp.verbs.decoded_lines import STYLES, decoded_lines
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import DecodingCommand
-from hardpp.verbs.options import PATH, choice_option, run_options, style_option
+from hardpp.verbs.options import PATH, run_options, style_option, unknown_option
 from hardpp.verbs.output import write_lines
 
 
@@ -26,7 +26,7 @@ from hardpp.verbs.output import write_lines
 @click.option(
     "--lexicon", type=PATH, help="A file of words and what is right for them: what it lists is looked up."
 )
-@choice_option("--unknown", words=["warn", "stop"], help="At symbols that training never saw.")
+@unknown_option
 @style_option(*STYLES)
 @click.option("--out", type=PATH, help="File to write [standard output].")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
@@ -75,7 +75,7 @@ def decode(
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
         file = Path("/dev/stdin") if str(file) == "-" else file
-        items, place = run.read_inputs(file), f"{file}:"
+        items, place = run.read_inputs(file, report), f"{file}:"
 
     def lines() -> Any:
         how = {"nbest": count, "unknown": unknown, "report": report, "place": place, "lexicon": lexicon}

@@ -8,14 +8,17 @@ import click
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import DecodingCommand
 from hardpp.verbs.gold_links import linked_options
-from hardpp.verbs.options import style_option
+from hardpp.verbs.options import style_option, unknown_option
 from hardpp.verbs.tables import figures_table
 
 
 @click.command(cls=DecodingCommand, declared="figures")
 @linked_options
+@unknown_option
 @style_option("table", "json", "csv")
-def evaluate(run: Any, select: Callable[..., Any], linked: bool, style: str, **decoding: Any) -> None:
+def evaluate(
+    run: Any, select: Callable[..., Any], linked: bool, unknown: str, style: str, **decoding: Any
+) -> None:
     """Measure what the run decodes, how likely it finds the data, and how far its guide is from exact.
 
     --links adds how right the run's links of words are: AER, precision, recall, and link_ece, the mean
@@ -28,6 +31,7 @@ def evaluate(run: Any, select: Callable[..., Any], linked: bool, style: str, **d
 
     run.decoding(decoding)  # refused before the data are read
     items, told = select(), list[str]()
+    run.check_symbols(items, unknown=unknown, report=report, targets=True)
     with ItemProgress(count(items), "items") as progress:
         figures = replace(run, watch=progress.add, warn=told.append).evaluate(items, **decoding)
     if linked:

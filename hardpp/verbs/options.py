@@ -149,6 +149,11 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+unknown_option = choice_option(
+    "--unknown", words=["warn", "stop"], help="At symbols that training never saw."
+)
+
+
 def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--draws` and `--seed` of verbs that draw from a guide."""
 

@@ -190,7 +190,8 @@ def test_words_of_parallel_text_are_sentences(parallel: Path, tmp_path: Path) ->
     # A run folder of before does not say it, and is asked as it was.
     opened = open_run(run, "cpu")
     before = {side: {"kind": "words"} for side in ("source_tokens", "target_tokens")}
-    assert opened.description.source_tokens == {"kind": "words", "sentences": True}
+    folding = {"form": "NFC"}
+    assert opened.description.source_tokens == {"kind": "words", "sentences": True, "folding": folding}
     opened = replace(opened, description=PairsDescription(**opened.description.model_dump() | before))
     pairs = opened.select()
     assert len(pairs) == len({pair.source for pair in pairs})

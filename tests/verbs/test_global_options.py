@@ -66,15 +66,16 @@ def test_data_of_another_kind_are_refused_with_who_reads_them(
     assert "seems to hold TSV lists, and model glimpse reads pictures" in message
     assert "--model alignment and online-alignment" in message
     (tmp_path / "words.csv").write_text("a,A\n")
-    message = fail(2, "train", "--data", tmp_path / "words.csv")
+    speech = ("train", "--model", "online-alignment")
+    message = fail(2, *speech, "--data", tmp_path / "words.csv")
     assert "is a .csv file with commas between its fields" in message
     assert f"> {tmp_path / 'words.tsv'}" in message
     (tmp_path / "words.csv").write_text("a;A\n")
-    message = fail(2, "train", "--data", tmp_path / "words.csv")
+    message = fail(2, *speech, "--data", tmp_path / "words.csv")
     assert "with semicolons between its fields" in message
     assert "if no field has a semicolon in it: tr ';' '\\t' <" in message
     (tmp_path / "words.csv").write_text("a\tA\n")
-    message = fail(2, "train", "--data", tmp_path / "words.csv")
+    message = fail(2, *speech, "--data", tmp_path / "words.csv")
     assert "with TABs between its fields" in message
     assert f"mv {tmp_path / 'words.csv'} {tmp_path / 'words.tsv'}" in message
 
@@ -93,7 +94,7 @@ def test_headings_and_few_lines(tmp_path: Path) -> None:
     own = tmp_path / "own.tsv"
     own.write_text("Word\tphones\n" + "".join(f"{n}\tN\n" for n in range(200)))
     result = hardpp("train", "--data", own, "--dry-run")
-    assert f"warning: {own}:1: 'Word' and 'phones' look like headings" in result.stderr
+    assert f"{own}:1: a heading, comment or blank line, which is no pair" in result.stderr
     own.write_text("a\tA\nb\tB\nc\tC\n")
     assert "bring 100 lines or more" in fail(3, "train", "--data", own)
 

@@ -1,9 +1,9 @@
 """Pairs of texts from two files in two languages: which is translated into which, and what stands where."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, parse_lines, report_bad
+from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, report_bad
 from hardpp.data.parts import split_by_checksum
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError, UsageError
@@ -86,24 +86,14 @@ def pair_texts(
     return lines
 
 
-def read_source_texts(path: Path) -> list[str]:
-    """Read the texts of a file that has no translations, one a line, without blanks around them.
-
-    A blank line is an empty text.
-    """
-
-    def text(number: int, line: bytes) -> str:
-        return _text(line) if line and decode_line(line).strip() else ""
-
-    return parse_lines(path, text, "one text a line", "every line is a text in UTF-8")
-
-
-def split_lines(lines: list[Line], path: Path, hint: str) -> dict[str, list[Line]]:
-    """Split lines into parts by checksum of the source (`split_by_checksum`)."""
+def split_lines(
+    lines: list[Line], path: Path, hint: str, fold: Callable[[str], str] = str
+) -> dict[str, list[Line]]:
+    """Split lines into parts by checksum of the source (`split_by_checksum`), folded by `fold`."""
 
     def source(line: Line) -> str:
-        # Doubled blanks must not put one source into two parts.
-        return " ".join(word for word in line.pair.source.split(" ") if word)
+        # Doubled blanks must not put one source into two parts, nor a lemma the TAB and features after it.
+        return " ".join(fold(line.pair.source.partition("\t")[0]).split())
 
     return split_by_checksum(lines, source, path, "line", "source", hint)
 

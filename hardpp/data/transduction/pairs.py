@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from hardpp.data.digests import sha256_of_parts
 from hardpp.data.lines import Place
-from hardpp.data.transduction.tokenizers import Tokenizer
+from hardpp.data.transduction.folding import Folding
+from hardpp.data.transduction.tokenizers import FOLDING, Tokenizer
 
 
 class Pair(NamedTuple):
@@ -27,13 +28,14 @@ class PlacedPair(Pair):
     """A pair of a user's own which knows where it stands; it is equal to the pair that does not."""
 
     place: Place | None = None  # of its source
+    text: str | None = None  # its source as it is written there, if symbols do not say that
     possible: tuple[tuple[int, int], ...] = ()  # known links beside `links`, which are the sure ones
 
     @classmethod
-    def at(cls, place: Place | None, pair: Pair) -> "PlacedPair":
+    def at(cls, place: Place | None, pair: Pair, text: str | None = None) -> "PlacedPair":
         """A pair that stands there."""
         placed = cls(*pair)
-        placed.place = place
+        placed.place, placed.text = place, text
         return placed
 
 
@@ -60,13 +62,24 @@ class Bitext(NamedTuple):
     test: list[TextPair]
     places: Mapping[str, list[tuple[Place, Place]]] = MappingProxyType({})  # of a user's pairs, by part
     sentences: bool = True  # translations; else there may be several right answers to a source, a line each
+    features: str = ""  # what stands between features, where sources are lemma, TAB, features
 
     @classmethod
-    def of_lines(cls, name: str, parts: Mapping[str, list[Line]], *, sentences: bool = True) -> "Bitext":
+    def of_lines(
+        cls, name: str, parts: Mapping[str, list[Line]], *, sentences: bool = True, features: str = ""
+    ) -> "Bitext":
         """Make a bitext of a user's own lines, whose places are known."""
         texts = {part: [line.pair for line in lines] for part, lines in parts.items()}
         places = {part: [line.places for line in lines] for part, lines in parts.items()}
-        return cls(name, **texts, places=places, sentences=sentences)
+        return cls(name, **texts, places=places, sentences=sentences, features=features)
+
+    def folded(self, source: Folding, target: Folding) -> "Bitext":
+        """The same with every text folded."""
+        train, dev, test = (
+            [TextPair(source(pair.source), target(pair.target)) for pair in part]
+            for part in (self.train, self.dev, self.test)
+        )
+        return self._replace(train=train, dev=dev, test=test)
 
 
 class Corpus(NamedTuple):
@@ -81,5 +94,7 @@ class Corpus(NamedTuple):
 
     def fingerprint(self) -> str:
         """SHA-256 of all pairs in order and of the tokenizers."""
-        head = json.dumps([self.source.describe(), self.target.describe()])
+        # Pairs are folded already: which folding did nothing to them makes no difference.
+        sides = (self.source.describe(), self.target.describe())
+        head = json.dumps([{key: side[key] for key in side if key != FOLDING} for side in sides])
         return sha256_of_parts(head, (map(json.dumps, part) for part in (self.train, self.dev, self.test)))

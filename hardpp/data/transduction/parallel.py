@@ -8,6 +8,7 @@ byte pair encoding (`@@`) stay.
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from hardpp.data.lines import OnBad, Report, read_lines
@@ -17,7 +18,7 @@ from hardpp.errors import DataError
 
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[_-][A-Za-z]+)?")
-_NO_LANGUAGE = {"csv", "tsv", "txt", "xml", "zip"}
+_NO_LANGUAGE = {"csv", "tsv", "txt", "xml", "zip", "lex", "dic", "trn", "dev", "tst", "gz", "bak", "log"}
 _OWN_SPLIT = "bring a folder with train, dev and test in both languages to choose the parts yourself"
 
 
@@ -26,6 +27,7 @@ def bitext(
     *,
     source: str | None = None,
     target: str | None = None,
+    fold: Callable[[str], str] = str,
     on_bad: OnBad = "stop",
     report: Report = lambda text: None,
 ) -> Bitext:
@@ -35,6 +37,7 @@ def bitext(
         path: A folder, the common beginning of two files, or one of the two.
         source: How the names of the source files end; need not be said when it is clear.
         target: The same for the target; "en" (or "tgt") when there is such a file.
+        fold: What makes one of sources that count as the same: a pair of files is split by that.
         on_bad: What happens to a pair with a text that is empty or cannot be read.
         report: Told which side is the source, and what was left out.
     """
@@ -45,7 +48,7 @@ def bitext(
         parts = {part: _read(paths, on_bad, report) for part, paths in files.items()}
         return Bitext.of_lines(path.resolve().name, parts)
     pairs = lines(path, source=source, target=target, on_bad=on_bad, report=report)
-    return Bitext.of_lines(_stem(path).name, split_lines(pairs, path, _OWN_SPLIT))
+    return Bitext.of_lines(_stem(path).name, split_lines(pairs, path, _OWN_SPLIT, fold))
 
 
 def lines(
@@ -60,6 +63,18 @@ def lines(
     files = _files(Path(path), source, target)
     report(f"{path}: from {_language(files[0])} to {_language(files[1])}")
     return _read(files, on_bad, report)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder has a train part in two languages."""
+    files = path.iterdir() if path.is_dir() else iter(())
+    return len({_ending(file.name, _PARTS["train"], set()) for file in files} - {None}) > 1
+
+
+def has_translation(path: Path) -> bool:
+    """Whether beside a file NAME.de there is one in another language, NAME.en."""
+    endings = _endings(_stem(path), ())
+    return path.is_file() and _language(path) in endings and len(endings) > 1
 
 
 def is_beginning(path: Path | str) -> bool:

@@ -9,8 +9,10 @@ from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, PlacedPai
 from hardpp.data.transduction.pieces import Pieces
 from hardpp.data.transduction.tokenizers import (
     SIMPLE_TOKENIZERS,
+    Inflected,
     MarkedWords,
     Tokenizer,
+    folding_of,
     guess_tokenizer,
     has_bpe_marks,
 )
@@ -30,6 +32,7 @@ class PlacedTokens(TokenPair):
     """The tokens of a pair of a user's own, which know where they stand."""
 
     place: Place
+    text: str | None
 
 
 def tokenize_bitext(
@@ -53,13 +56,14 @@ def tokenize_bitext(
         source, target: How each side is cut.
         pooled: See `with_references`; in dev and test there is then one pair a distinct source.
         max_length: Symbols a side; None for any number.
-        checked: Parts.
+        checked: Parts of which pairs that are too long are bad lines.
         on_bad: What happens to pairs that are too long.
         report: Told what was left out.
     """
     parts = {name: _placed(getattr(bitext, name), bitext.places.get(name), source, target) for name in PARTS}
     if max_length is not None:
-        parts |= _short(bitext, parts, max_length, checked, on_bad, report)
+        places = {part: at for part, at in bitext.places.items() if part in checked}
+        parts |= _short(bitext._replace(places=places), parts, max_length, on_bad, report)
     train, dev, test = (_in_place(part, with_references(part, pooled=pooled)) for part in parts.values())
     if pooled:
         dev, test = distinct_sources(dev), distinct_sources(test)
@@ -114,6 +118,8 @@ def tokenizers(
     pieces = Pieces.learn(texts, size) if learning else None
 
     def tokenizer_of(side: str, kind: str) -> Tokenizer:
+        if bitext.features and side == "source" and kind == "auto":
+            return Inflected(bitext.features)
         if pieces is not None and kind == Pieces.kind:
             return pieces
         if kind in SIMPLE_TOKENIZERS:
@@ -163,10 +169,10 @@ def _placed(
     sides = tokenize_texts(texts, source, target)
     if places is None:
         return sides
-    placed = list[TokenPair]()
-    for side, (place, _) in zip(sides, places, strict=True):
+    fold, placed = folding_of(source), list[TokenPair]()
+    for side, text, (place, _) in zip(sides, texts, places, strict=True):
         tokens = PlacedTokens(*side)
-        tokens.place = place
+        tokens.place, tokens.text = place, text.source if fold(text.source) != text.source else None
         placed.append(tokens)
     return placed
 
@@ -174,7 +180,7 @@ def _placed(
 # The pairs that were made of tokens, where they stand.
 def _in_place(sides: Sequence[TokenPair], pairs: Sequence[Pair]) -> list[Pair]:
     return [
-        PlacedPair.at(side.place, pair) if isinstance(side, PlacedTokens) else pair
+        PlacedPair.at(side.place, pair, side.text) if isinstance(side, PlacedTokens) else pair
         for side, pair in zip(sides, pairs, strict=True)
     ]
 
@@ -184,18 +190,16 @@ def _short(
     bitext: Bitext,
     parts: Mapping[str, list[TokenPair]],
     max_length: int,
-    checked: Collection[str],
     on_bad: OnBad,
     report: Report,
 ) -> dict[str, list[TokenPair]]:
     bad: list[BadLine] = []
-    placed = {name: places for name, places in bitext.places.items() if name in checked}
-    for name, places in placed.items():
+    for name, places in bitext.places.items():
         bad += _long(parts[name], places, max_length)
     report_bad(bad, on_bad, report, _HINT)
-    names = dict.fromkeys(("train", *placed))
+    names = dict.fromkeys(("train", *bitext.places))
     short = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
-    if "train" not in placed and (count := len(parts["train"]) - len(short["train"])):
+    if "train" not in bitext.places and (count := len(parts["train"]) - len(short["train"])):
         noun = "pair" if count == 1 else "pairs"
         report(f"{count} training {noun} of more than {max_length} symbols left out")
     for name, part in short.items():

@@ -2,16 +2,19 @@
 
     characters   every character is a symbol; the spelling of a word
     words        cut at blanks; phones, or text that was tokenised before
+    inflection   a lemma's characters, a TAB, and its features, each a symbol
     bpe          words in parts that end in @@ but for the last one, as subword-nmt leaves them
     pieces       learnt from the training text (`hardpp.data.transduction.pieces`); sentences
 
-A tokenizer describes itself as JSON, so that a run can cut new text as it cut its training text.
+A blank is any white space of Unicode. A tokenizer describes itself as JSON, so that a run can cut new text as
+it cut its training text.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from hardpp.data.transduction.folding import NOTHING, Folding, load_folding
 from hardpp.data.transduction.pieces import Pieces
 
 
@@ -61,12 +64,12 @@ class Characters:
 
 
 class Words(Characters):
-    """Cut at blanks (spaces), and nowhere else."""
+    """Cut at blanks, and nowhere else."""
 
     kind = "words"
 
     def tokenize(self, text: str) -> tuple[str, ...]:
-        return tuple(token for token in text.split(" ") if token)
+        return tuple(text.split())
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         return " ".join(tokens)
@@ -90,6 +93,50 @@ class MarkedWords(Words):
         return words
 
 
+class Inflected(Characters):
+    """A lemma, a TAB and its features, as `walk V;PST`: characters, then symbols `<V>` and `<PST>`."""
+
+    kind = "inflection"
+
+    def __init__(self, separator: str = ";"):
+        super().__init__()
+        self.separator = separator  # between features
+
+    def tokenize(self, text: str) -> tuple[str, ...]:
+        lemma, _, features = text.partition("\t")
+        return (*lemma, *(f"<{feature}>" for feature in features.split(self.separator) if feature))
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        letters = [token for token in tokens if len(token) == 1]
+        features = [token[1:-1] for token in tokens if len(token) > 1]
+        return "".join(letters) + (f"\t{self.separator.join(features)}" if features else "")
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": self.kind, "separator": self.separator}
+
+
+class Folded:
+    """Another tokenizer's symbols of texts that are folded first."""
+
+    def __init__(self, inner: Tokenizer, folding: Folding):
+        self.inner, self.folding = inner, folding
+        self.kind, self.sentences, self.one_way = inner.kind, inner.sentences, inner.one_way
+
+    def tokenize(self, text: str) -> tuple[str, ...]:
+        return self.inner.tokenize(self.folding(text))
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        return self.folding.write(self.inner.detokenize(tokens))
+
+    def word_of(self, tokens: Sequence[str]) -> list[int]:
+        return self.inner.word_of(tokens)
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.inner.describe(), FOLDING: self.folding.describe()}
+
+
+FOLDING = "folding"  # key of a description
+
 SIMPLE_TOKENIZERS: Mapping[str, type[Characters]] = {
     kind.kind: kind for kind in (Characters, Words, MarkedWords)
 }
@@ -97,17 +144,38 @@ SIMPLE_TOKENIZERS: Mapping[str, type[Characters]] = {
 
 def load_tokenizer(description: Mapping[str, Any]) -> Tokenizer:
     """Restore a tokenizer from what its `describe` returned; a KeyError or ValueError if none did."""
+    if FOLDING in description:
+        inner = {key: value for key, value in description.items() if key != FOLDING}
+        return Folded(load_tokenizer(inner), load_folding(description[FOLDING]))
     kind = description["kind"]
     if kind == Pieces.kind:
         return Pieces.load(description)
+    if kind == Inflected.kind:
+        return Inflected(description["separator"])
     return SIMPLE_TOKENIZERS[kind](description.get("sentences", False))  # runs of before do not say it
 
 
+def folding_of(tokenizer: Tokenizer) -> Folding:
+    """How a tokenizer folds texts before it cuts them."""
+    return tokenizer.folding if isinstance(tokenizer, Folded) else NOTHING
+
+
 def guess_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    """Words where any text holds a blank (with marks if any text has them), else characters."""
-    if not any(" " in text for text in texts):
+    """Words where half of the texts or more hold a blank, else characters; words with marks where any has.
+
+    Texts without blanks say nothing against words if nearly all of them are words of others, as phones are.
+    """
+    blank = [text for text in texts if has_blank(text)]
+    words = {word for text in blank for word in text.split()}
+    otherwise = sum(text not in words for text in texts if not has_blank(text))
+    if not blank or (2 * len(blank) < len(texts) and 10 * otherwise > len(texts) - len(blank)):
         return Characters()
     return MarkedWords() if has_bpe_marks(texts) else Words()
+
+
+def has_blank(text: str) -> bool:
+    """Whether there is white space within a text."""
+    return len(text.split(maxsplit=1)) > 1
 
 
 def has_bpe_marks(texts: Iterable[str]) -> bool:

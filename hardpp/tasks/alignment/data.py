@@ -5,7 +5,7 @@ set is one line in `CORPORA` or in `hardpp.data.transduction.bitexts`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -18,19 +18,16 @@ from hardpp.data.batches import in_order
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
 from hardpp.data.parts import PARTS
-from hardpp.data.transduction import (
-    bible_alignments,
-    bitexts,
-    cmudict,
-    iwslt,
-    parallel,
-    reversal,
-    tokenization,
-    tsv,
-)
+from hardpp.data.transduction import bible_alignments, bitexts, cmudict, reversal, tokenization
+from hardpp.data.transduction.cutting import how_cut
+from hardpp.data.transduction.dialects import Format
+from hardpp.data.transduction.folded import folded, folded_like, foldings_for
+from hardpp.data.transduction.folding import Folding, Form
+from hardpp.data.transduction.own_files import OwnFiles, in_parts, is_beginning
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair
-from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
+from hardpp.data.transduction.tokenizers import Inflected, Tokenizer, folding_of, load_tokenizer
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.errors import DataError, UsageError
 from hardpp.tasks.family import Description
 from hardpp.tasks.opened_run import OpenedRun, Report
 from hardpp.tasks.sequence_decoding import ALLOWANCE
@@ -44,10 +41,25 @@ Sides = tuple[Tokenizer, Tokenizer]  # what sources are cut by, and what targets
 class PairData(DataConfig):
     """Which pairs, and how they are cut into symbols."""
 
+    format: Format = Field(
+        "auto",
+        description="what a file of pairs is: tsv (source TAB target, to the letter), csv, lexicon (word and "
+        "phones, as CMUdict or MFA have it), inflection (lemma, features, form), bars (source ||| target), "
+        "parallel; auto: as most of its lines say",
+    )
+    columns: str | None = Field(
+        None, description="source and target, or lemma, features, form of a table: names or numbers, as 1,3"
+    )
+    normalise: Form = Field(
+        "NFC", description="form of Unicode in which texts are compared; none: as they are written"
+    )
+    lowercase: Literal["none", "source", "target", "both"] = Field(
+        "none", description="sides whose letters are made small"
+    )
     source_tokens: Tokens = Field(
         "auto",
         description="how sources are cut: characters, words (at blanks), bpe (words with @@ marks), pieces "
-        "(learnt); auto: as their layout says",
+        "(learnt); auto: as most of them say",
     )
     target_tokens: Tokens = Field("auto", description="how targets are cut, likewise")
     pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
@@ -61,8 +73,13 @@ class PairData(DataConfig):
 
     @classmethod
     def is_there(cls, name: str) -> bool:
-        """Is there a file or folder, or two files whose names begin so?"""
-        return super().is_there(name) or parallel.is_beginning(name)
+        """Is there a file or folder, or are there files whose names begin so?"""
+        return super().is_there(name) or is_beginning(Path(name))
+
+    def foldings(self) -> tuple[Folding, Folding]:
+        """How sources and targets are folded."""
+        source, target = (self.lowercase in ("both", side) for side in ("source", "target"))
+        return Folding(self.normalise, source), Folding(self.normalise, target)
 
 
 def _cmudict(config: PairData, report: Report) -> Corpus:
@@ -94,14 +111,19 @@ def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus
     """
     corpus: Corpus | Bitext
     if config.name in CORPORA:
-        corpus = CORPORA[config.name](config, report)
+        if config.lowercase != "none":
+            raise UsageError(f"{config.name} is cut into symbols as it is", "leave out data.lowercase")
+        corpus = folded_like(CORPORA[config.name](config, report), config.foldings())
     elif config.name in bitexts.BITEXTS:
         corpus = bitexts.bitext(config.name, report)
     else:
-        reader, options = _reader(config, report)
-        corpus = reader.bitext(Path(config.name), **options)
+        corpus = _files(config, sides, report).bitext(Path(config.name))
+    bitext = corpus if isinstance(corpus, Bitext) else None
     if isinstance(corpus, Bitext):
         corpus = _tokenized(config, corpus, report, sides)
+    if sides is None:
+        for sentence in how_cut(corpus, bitext, reverse=config.reverse):
+            report(sentence)
     if config.reverse:
         corpus = reversal.reverse_corpus(corpus)
     return corpus._replace(train=corpus.train[: config.train_limit])
@@ -109,12 +131,13 @@ def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus
 
 def is_single(name: str) -> bool:
     """Is this one file of pairs (a pipe, too), or one pair of files, neither of which is parted?"""
-    return name not in NAMES and not Path(name).is_dir()
+    return name not in NAMES and not in_parts(Path(name))
 
 
 def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
     """Every line of one file or pair of files, in order; for the arguments and errors see `load`."""
-    lines = own_lines(config, report)
+    lines = own_lines(config, sides, report)
+    _check_features(config, lines[0].pair.source, sides)
     max_length = config.max_length if config.on_bad == "skip" else None  # as in `_tokenized`
     pairs = tokenization.tokenize_lines(lines, **_cutting(config, sides, report), max_length=max_length)
     if config.reverse:
@@ -123,36 +146,29 @@ def single(config: PairData, sides: Sides, report: Report) -> list[Pair]:
     return pairs
 
 
-def own_lines(config: PairData, report: Report) -> list[Line]:
+def own_lines(config: PairData, sides: Sides, report: Report) -> list[Line]:
     """Every line of one file or pair of files as texts, in order; errors as for `load`."""
-    reader, options = _reader(config, report)
-    lines: list[Line] = reader.lines(Path(config.name), **options)
-    return lines
+    return _files(config, sides, report).lines(Path(config.name))
 
 
-def is_tsv(path: Path) -> bool:
-    """Is this a TSV file or pipe, or a folder of three, and no parallel text?"""
-    if path.is_dir():
-        return any(path.glob("*.tsv"))
-    return path.suffix in (".tsv", ".txt", "") and not parallel.is_beginning(path)
-
-
-# What reads the user's own files by their layout, and its options.
-def _reader(config: PairData, report: Report) -> tuple[Any, dict[str, Any]]:
-    path = Path(config.name)
-    options: dict[str, Any] = {"on_bad": config.on_bad, "report": report}
-    if is_tsv(path):
-        return tsv, options
-    options |= {"source": config.source_language, "target": config.target_language}
-    return iwslt if path.is_dir() and iwslt.is_raw(path) else parallel, options
+# What reads the user's own files.
+def _files(config: PairData, sides: Sides | None, report: Report) -> OwnFiles:
+    fold = folding_of(sides[0]) if sides else config.foldings()[0]
+    languages = {"source": config.source_language, "target": config.target_language}
+    how = {"format": config.format, "columns": config.columns, "on_bad": config.on_bad}
+    return OwnFiles(fold=fold, report=report, **languages, **how)  # type: ignore[arg-type]
 
 
 def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:
-    checked: Collection[str] = PARTS
+    checked: Sequence[str] = PARTS
     if sides is None:
+        named = config.name in NAMES and config.normalise == "NFC"  # theirs are as they were before
+        source, target = foldings_for(bitext, config.foldings(), report, keep=named)
         tokens = config.source_tokens, config.target_tokens
-        sides = tokenization.tokenizers(bitext, *tokens, config.pieces, report)
+        cut = tokenization.tokenizers(bitext.folded(source, target), *tokens, config.pieces, report)
+        sides = folded(cut[0], source), folded(cut[1], target)
     else:
+        _check_features(config, bitext.train[0].source, sides)
         # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
         checked = ("dev", "test") if config.on_bad == "skip" else ()
     cutting = _cutting(config, sides, report)
@@ -163,6 +179,17 @@ def _cutting(config: PairData, sides: Sides, report: Report) -> dict[str, Any]:
     source, target = sides
     pooled = not target.sentences
     return {"source": source, "target": target, "pooled": pooled, "on_bad": config.on_bad, "report": report}
+
+
+# Refuses pairs for a run on inflections, and the other way round.
+def _check_features(config: PairData, source: str, sides: Sides) -> None:
+    inflected, wanted = "\t" in source, sides[0].kind == Inflected.kind
+    if inflected != wanted and config.source_tokens == "auto":
+        held, of_run = ("inflections", "pairs")[:: 1 if inflected else -1]
+        what = f"{config.name} was read as {held}, and the run was trained on {of_run}"
+        raise DataError(
+            what, "lemma, TAB, features, TAB, form are inflections; source, TAB, target are pairs"
+        )
 
 
 class PairsDescription(Description):

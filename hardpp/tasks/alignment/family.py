@@ -12,11 +12,12 @@ from hardpp.config import RunConfig, merge
 from hardpp.data.batches import in_order, length_buckets
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
+from hardpp.data.transduction.own_files import has_sentences
 from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
-from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, is_tsv, load, target_counts
+from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, load, target_counts
 from hardpp.tasks.alignment.evaluation import decode, quality
 from hardpp.tasks.alignment.guides import GUIDES
 from hardpp.tasks.alignment.run import AlignmentRun
@@ -89,7 +90,7 @@ class AlignmentFamily(Family):
         ),
         "pharaoh-probabilities": AlignmentForm("the same as SOURCE-TARGET:PROBABILITY", calibrated=True),
     }
-    reads = ("lists", "parallel")
+    reads = ("lists", "tables", "parallel")
     layouts = {
         "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
         "the CRC-32 of the source, 1/20 test, 1/20 dev",
@@ -116,8 +117,9 @@ class AlignmentFamily(Family):
     reliability = {"word links": "shares of links that were made by hand too, by their probabilities"}
 
     def recommended(self, data: str) -> Recommended:
-        own = Recommended() if is_tsv(Path(data)) else Recommended(_TRANSLATION)
-        return _RECOMMENDED.get(data, own)
+        if data in _RECOMMENDED:
+            return _RECOMMENDED[data]
+        return Recommended(_TRANSLATION) if data and has_sentences(Path(data)) else Recommended()
 
     def toy(self) -> Toy:
         return toy()

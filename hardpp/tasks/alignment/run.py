@@ -11,9 +11,10 @@ from typing import Any
 from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
-from hardpp.data.transduction.pairing import read_source_texts
-from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.pairs import Pair, PlacedPair
+from hardpp.data.transduction.source_texts import read_sources
 from hardpp.data.transduction.tokenization import distinct_sources
+from hardpp.data.transduction.tokenizers import Inflected, folding_of
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.aligned_lines import source_symbols
@@ -53,7 +54,7 @@ class AlignmentRun(LinkedRun):
             return single(config, sides, report)[:limit]
         corpus = self.data if data is None else None
         if corpus is None:
-            corpus = load(config, report, sides)
+            corpus = load(config, _warnings_of(report) if data is None else report, sides)
         return items_of_part(corpus, part, limit)
 
     def _batch(self, items: Sequence[Pair]) -> SequenceBatch:
@@ -95,14 +96,31 @@ class AlignmentRun(LinkedRun):
                 what = f"the source has {length} symbols, and none had more than {longest} in training"
                 yield index, f"{what}: the output may stop too early; --length-penalty 1 favours longer ones"
 
-    def _read_inputs(self, path: Path) -> list[Pair | None]:
-        texts = read_source_texts(path)
+    def _unseen_targets(self, items: Sequence[Pair]) -> Iterator[tuple[str, Sequence[str]]]:
+        _, vocabulary = self.description.vocabularies
+        _, tokenizer = self.description.tokenizers
+        for pair in items:
+            symbols = [symbol for target in pair.references for symbol in vocabulary.unseen(target)]
+            yield tokenizer.detokenize(pair.target), symbols
+
+    def read_inputs(self, path: Path | str, report: Report = lambda text: None) -> list[Pair | None]:
+        """The sources of a file, one a line; None for a blank line."""
+        inflected = self.description.tokenizers[0].kind == Inflected.kind
+        texts = read_sources(Path(path), report, inflected=inflected)
         pairs = iter(self._from_texts([text for text in texts if text]))
         return [next(pairs) if text else None for text in texts]
 
     def _from_texts(self, texts: Sequence[str]) -> list[Pair]:
         tokenizer, _ = self.description.tokenizers
-        return [Pair(tokenizer.tokenize(text), (), ()) for text in texts]
+        fold, pairs = folding_of(tokenizer), list[Pair]()
+        for number, text in enumerate(texts, start=1):
+            if tokenizer.kind == Inflected.kind and "\t" not in text:
+                what = f"text {number}: {text!r} has no features"
+                raise DataError(what, "give lemma, TAB, features, as the run was trained on")
+            pair = PlacedPair(tokenizer.tokenize(text), (), ())
+            pair.text = text if fold(text) != text else None
+            pairs.append(pair)
+        return pairs
 
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
@@ -152,7 +170,12 @@ class AlignmentRun(LinkedRun):
 
     def _names(self, items: Sequence[Pair]) -> list[str]:
         tokenizer, _ = self.description.tokenizers
-        return [tokenizer.detokenize(pair.source) for pair in items]
+        return [getattr(pair, "text", None) or tokenizer.detokenize(pair.source) for pair in items]
+
+
+# How the run's own data are read was said when it was trained.
+def _warnings_of(report: Report) -> Report:
+    return lambda text: report(text) if text.startswith(("warning: ", "left out: ")) else None
 
 
 # So many at once that what is printed comes soon; none are refused where they are decoded.

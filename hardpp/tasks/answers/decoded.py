@@ -22,14 +22,6 @@ class Hypothesis(NamedTuple):
         return math.exp(min(self.log_prob, 0.0))  # above 0 by rounding alone
 
 
-class Unseen(NamedTuple):
-    """An item with symbols that training never saw."""
-
-    place: int  # among the items asked about, from 0
-    name: str
-    symbols: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class Decoded:
     """What a run says of one item; it unpacks into a name and a text."""

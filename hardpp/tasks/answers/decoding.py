@@ -10,14 +10,15 @@ from typing import Any, ClassVar, Literal
 from hardpp.config import RunConfig
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.answers.cut_outputs import telling_cuts
-from hardpp.tasks.answers.decoded import BLANK, Decoded, Unseen
+from hardpp.tasks.answers.decoded import BLANK, Decoded
+from hardpp.tasks.answers.unseen import Unseen, found_unseen
 from hardpp.tasks.arguments import are_texts, check_number, check_options, check_word
 from hardpp.tasks.family import Family
 from hardpp.tasks.one_thread import answering
 
 OnUnknown = Literal["warn", "stop"]  # what happens to an item with symbols that training never saw
 
-_TOLD = 5  # such items named one by one
+TOLD = 5  # such items named one by one
 
 
 class DecodingRun(ABC):
@@ -88,7 +89,7 @@ class DecodingRun(ABC):
             if not items:
                 return iter([known[number] for number in range(1, count + 1)])
         items = self._items(items)
-        self._check_symbols(items, numbers, unknown, report, place)
+        self.check_symbols(items, unknown=unknown, report=report, place=place, numbers=numbers)
         self._tell_remarks(items, numbers, report, place)
         answers = telling_cuts(self._answers(items, options, nbest), numbers, place, report)
         return answers if numbers is None else _with_known(answers, known, count)
@@ -100,8 +101,10 @@ class DecodingRun(ABC):
             what = f"model {self.family.name} says no probabilities of what it decodes"
             raise UsageError(what, "leave out --nbest and --scores")
 
-    def read_inputs(self, path: Path | str) -> list[Any]:
+    def read_inputs(self, path: Path | str, report: Callable[[str], None] = lambda text: None) -> list[Any]:
         """Every line of a file as an item of which only the source is known; None for a blank line.
+
+        `report` is told how lines were read, where there is a choice.
 
         Raises:
             UsageError: items of this family are no lines of a file.
@@ -113,8 +116,49 @@ class DecodingRun(ABC):
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
-        found = enumerate(self._unseen(self._items(items)))
-        return [Unseen(place, name, tuple(dict.fromkeys(more))) for place, (name, more) in found if more]
+        return found_unseen(self._unseen(self._items(items)))
+
+    def check_symbols(
+        self,
+        items: Any,
+        *,
+        unknown: OnUnknown = "warn",
+        report: Callable[[str], None] = warnings.warn,
+        targets: bool = False,
+        place: str = "item ",
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        """Name the items with symbols that training never saw, of which answers mean little.
+
+        Args:
+            items: what `select` or `select_lines` gave.
+            unknown: "warn", or "stop" at the first.
+            report: told the warnings.
+            targets: look at targets, too: they are asked about, not decoded.
+            place: stands before an item's number, where it does not know its line.
+            numbers: of the items; None: from 1 on.
+
+        Raises:
+            DataError: there are such items, and they stop.
+        """
+        if isinstance(items, list) and any(item is None for item in items):
+            numbers = [number for number, item in enumerate(items, start=1) if item is not None]
+            items = [item for item in items if item is not None]
+        found = found_unseen(self._unseen(items))
+        if targets:
+            found += found_unseen(self._unseen_targets(items), "target ")
+        told = []
+        for each in found[:TOLD]:
+            number = each.place + 1 if numbers is None else numbers[each.place]
+            at = getattr(items[each.place], "place", None) if isinstance(items, list) else None
+            told.append(each.sentence(f"{at.path}:{at.number}" if at else f"{place}{number}"))
+        if found and unknown == "stop":
+            more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
+            raise DataError(f"{told[0]}{more}", "--unknown warn takes each of them for the unknown symbol")
+        for sentence in told:
+            report(f"warning: {sentence}")
+        if len(found) > TOLD:
+            report(f"warning: {len(found) - TOLD} more have such symbols")
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top, checked."""
@@ -155,38 +199,14 @@ class DecodingRun(ABC):
                 return
             yield answer
 
-    def _check_symbols(
-        self,
-        items: Any,
-        numbers: Sequence[int] | None,
-        unknown: str,
-        report: Callable[[str], None],
-        place: str,
-    ) -> None:
-        found = self.unseen(items)
-        if not found:
-            return
-        told = []
-        for index, name, symbols in found[:_TOLD]:
-            number = index + 1 if numbers is None else numbers[index]
-            what = f"{name!r} has symbols never seen in training: {' '.join(map(_legible, symbols))}"
-            told.append(f"{place}{number}: {what}")
-        if unknown == "stop":
-            more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
-            raise DataError(f"{told[0]}{more}", "--unknown warn takes each of them for the unknown symbol")
-        for sentence in told:
-            report(f"warning: {sentence}")
-        if len(found) > _TOLD:
-            report(f"warning: {len(found) - _TOLD} more have such symbols")
-
     def _tell_remarks(
         self, items: Any, numbers: Sequence[int] | None, report: Callable[[str], None], place: str
     ) -> None:
         remarks = list(self._remarks(items))
-        for index, sentence in remarks[:_TOLD]:
+        for index, sentence in remarks[:TOLD]:
             report(f"warning: {place}{index + 1 if numbers is None else numbers[index]}: {sentence}")
-        if len(remarks) > _TOLD:
-            report(f"warning: the same of {len(remarks) - _TOLD} more")
+        if len(remarks) > TOLD:
+            report(f"warning: the same of {len(remarks) - TOLD} more")
 
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
@@ -207,6 +227,10 @@ class DecodingRun(ABC):
     def _unseen(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
         return ()
 
+    # The same of targets, which are named by what they say.
+    def _unseen_targets(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
+        return ()
+
     # What is listed of each item, if anything is.
     def _look_up(self, items: Any, path: Path, report: Callable[[str], None]) -> Iterable[Decoded]:
         raise UsageError(f"model {self.family.name} has nothing to look up", "leave --lexicon out")
@@ -221,8 +245,3 @@ def _with_known(answers: Iterator[Decoded], known: Mapping[int, Decoded], count:
     for number in range(1, count + 1):
         yield known[number] if number in known else next(answers)
     yield from answers  # none: there may be something to tell when they are over
-
-
-# A symbol that could not be seen, such as a blank, stands in quotation marks.
-def _legible(symbol: str) -> str:
-    return symbol if symbol.isprintable() and symbol.split() == [symbol] else repr(symbol)

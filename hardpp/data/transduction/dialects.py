@@ -1,0 +1,196 @@
+"""What kind of list the lines of a file are, told by what most of them have, and never by the file's name.
+
+pairs        source TAB target
+csv          the same as a table with commas or semicolons, and quotes where they are needed
+lexicon      a word, TAB or blank, its phones: CMUdict (`word(2)`, `# comment`), MFA and Kaldi dictionaries,
+             whose probabilities stand between the two
+inflection   lemma, features and form in any order that SIGMORPHON had, 2016 to 2023
+bars         source ||| target, as for fast_align
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from hardpp.data.transduction.columns import chosen_columns, features_column, is_heading
+from hardpp.errors import DataError
+
+Format = Literal["auto", "tsv", "csv", "lexicon", "inflection", "bars", "parallel"]
+BARS = "|||"
+
+_MARKS = {",": "commas", ";": "semicolons", "\t": "TABs"}
+_CLEAR = 0.9  # the share of rows that are alike in a CSV file
+_SAMPLE = 20_000  # lines that are looked at
+_FEW = 0.1  # the share of lines that may be otherwise in a lexicon
+_COMMENT = re.compile(r"(?:^|\s+)#.*")
+_NUMBER = re.compile(r"\d*\.?\d+(?:e-?\d+)?", re.IGNORECASE)
+
+
+class Dialect(NamedTuple):
+    """How the lines of a list are read."""
+
+    kind: str = "pairs"
+    separator: str = "\t"  # between columns; "" where white space is
+    quoted: bool = False  # may quotes stand around fields?
+    width: int = 2  # columns
+    columns: tuple[int, ...] = (0, 1)  # of source and target; of lemma, features and form
+    heading: tuple[str, ...] = ()  # the first line, if it is no pair
+    numbers: int = 0  # that stand between a word and its phones
+    features: str = ""  # what stands between features
+
+    def __str__(self) -> str:
+        """What it is, in words."""
+        mark = _MARKS.get(self.separator, "blanks")
+        if self.kind == "bars":
+            return f"parallel text, source {BARS} target"
+        if self.kind == "lexicon":
+            numbers = f", {self.numbers} number{'s' * (self.numbers > 1)} passed over" if self.numbers else ""
+            return f"a pronouncing dictionary, word and phones with {mark} between them{numbers}"
+        if self.kind == "inflection":
+            order = sorted(zip(self.columns, ("lemma", "features", "form"), strict=True))
+            return f"inflections, {', '.join(name for _, name in order)} with {mark} between them"
+        if self == Dialect(heading=self.heading):
+            return "pairs, source TAB target"
+        source, target = (column + 1 for column in self.columns)
+        return f"a table with {mark}, sources in column {source} and targets in column {target}"
+
+
+def sampled(lines: Sequence[bytes]) -> list[str]:
+    """Lines from all over a file, as text, without those that are blank, no UTF-8, or comments by `;;;`."""
+    texts = (line.decode("utf-8", "replace") for line in lines[:: 1 + len(lines) // _SAMPLE])
+    return [text for text in texts if text.strip() and "\ufffd" not in text and not text.startswith(";;;")]
+
+
+def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = None) -> Dialect:
+    """Tell how lines are read.
+
+    Args:
+        texts: Lines, as `sampled` gives them, of all files that are read in one way.
+        wanted: "auto", or the kind of list that it is said to be.
+        columns: Which columns of a table are meant, as `chosen_columns` takes it; None where that is clear.
+
+    Raises:
+        DataError: Two ways are as likely, and the message names the setting that decides.
+        UsageError: There are no such columns.
+    """
+    if wanted == "tsv" and columns is None:
+        return Dialect()
+    if wanted == "bars" or (wanted == "auto" and _most(texts, lambda text: BARS in text)):
+        return Dialect("bars", BARS)
+    if wanted == "lexicon":
+        separator = "\t" if _most(texts, lambda text: "\t" in text) else ""
+        return _lexicon(texts, separator)
+    tabs = _most(texts, lambda text: "\t" in text)
+    quoted = not tabs or _most(texts, lambda text: text.count('"') >= 4)
+    separator = "\t" if tabs else _csv_separator(texts, sure=wanted == "csv")
+    if wanted in ("tsv", "csv", "inflection") or separator:
+        separator = separator or "\t"
+        rows = list(csv.reader(texts, delimiter=separator)) if quoted else [t.split("\t") for t in texts]
+        found = _table(texts, rows, separator, columns)._replace(quoted=quoted)
+        if wanted == "inflection" and found.kind != "inflection":
+            what = "no column holds features such as V;PST"
+            raise DataError(what, "data.columns says which columns are lemma, features, form")
+        return found
+    return _lexicon(texts, "") if _is_lexicon(texts) else Dialect()
+
+
+def without_comment(text: str) -> str:
+    """A line without `# comment` at its end."""
+    return _COMMENT.sub("", text)
+
+
+def is_number(text: str) -> bool:
+    """Is it a number without a sign?"""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def _most(texts: Sequence[str], test: Callable[[str], bool]) -> bool:
+    return 2 * sum(map(test, texts)) > len(texts)
+
+
+def _table(texts: Sequence[str], rows: list[list[str]], separator: str, columns: str | None) -> Dialect:
+    rows = [row for row in rows if len(row) > 1]
+    if not rows:
+        return Dialect()
+    (width, _), *_ = Counter(map(len, rows)).most_common()
+    named = columns is not None and not columns[0].isdecimal()
+    heading = tuple(rows[0]) if len(rows[0]) == width and (named or is_heading(rows[0], rows[1:])) else ()
+    body = [row for row in rows[bool(heading) :] if len(row) == width]
+    table = Dialect(separator=separator, width=width, heading=heading)
+    if columns is None and width == 2:
+        return _with_customs(table, texts, body) if separator == "\t" else table
+    feature, mark = features_column(body)
+    if columns is None and width == 3 and feature is not None:
+        lemma, form = (column for column in range(3) if column != feature)
+        return table._replace(kind="inflection", columns=(lemma, feature, form), features=mark)
+    numeric = [width > 2 and all(map(is_number, row[1:-1])) for row in body]
+    if columns is None and separator == "\t" and 2 * sum(numeric) > len(numeric):
+        return Dialect("lexicon", separator, numbers=width - 2)
+    found = chosen_columns(heading, width, columns)
+    if found is None:
+        return Dialect(separator=separator)  # whose reader finds too many columns
+    if len(found) == 3:
+        _, mark = features_column([[row[found[1]]] for row in body])
+        return table._replace(kind="inflection", columns=found, features=mark or ";")
+    return table._replace(columns=found)
+
+
+# Pairs, or what CMUdict or MFA make of them.
+def _with_customs(pairs: Dialect, texts: Sequence[str], body: list[list[str]]) -> Dialect:
+    numbers = _numbers([row[1].split() for row in body])
+    remarks = any(text.startswith("#") and "\t" not in text for text in texts)
+    if numbers or remarks or _has_comments([row[1] for row in body]):
+        return pairs._replace(kind="lexicon", numbers=numbers)
+    return pairs
+
+
+def _lexicon(texts: Sequence[str], separator: str) -> Dialect:
+    rows = [without_comment(text).split() for text in texts]
+    return Dialect("lexicon", separator, numbers=_numbers([row[1:] for row in rows if row]))
+
+
+# How many probabilities come before the phones.
+def _numbers(rows: list[list[str]]) -> int:
+    leading = Counter(
+        next((count for count, cell in enumerate(row) if not is_number(cell)), len(row))
+        if row and "." in row[0]
+        else 0
+        for row in rows
+    )
+    count = leading.most_common(1)[0][0] if leading else 0
+    return count if any(len(row) > count for row in rows) else 0
+
+
+# What follows # is a comment where its words are no symbols of the other lines.
+def _has_comments(targets: list[str]) -> bool:
+    marked = [target for target in targets if _COMMENT.search(target)]
+    if not marked or 2 * len(marked) > len(targets):
+        return False
+    known = {symbol for target in targets for symbol in without_comment(target).split()}
+    words = [word for target in marked for word in target.partition("#")[2].replace("#", " ").split()]
+    share = sum(word in known for word in words) / max(1, len(words))
+    if 0.4 < share < 0.9:
+        what = f"what follows # in {len(marked)} of {len(targets)} lines may be comments or symbols"
+        raise DataError(what, "data.format=lexicon takes it for comments, data.format=tsv for symbols")
+    return share < 0.5
+
+
+def _csv_separator(texts: Sequence[str], *, sure: bool) -> str:
+    shares = {}
+    for separator in (";", ","):
+        rows = [row for row in csv.reader(texts, delimiter=separator) if row]
+        (width, count), *_ = Counter(map(len, rows)).most_common() or [(0, 0)]
+        shares[separator] = count / max(1, len(rows)) if width > 1 else 0.0
+    best = max(shares, key=lambda separator: shares[separator])
+    return best if shares[best] >= (0.01 if sure else _CLEAR) else ""
+
+
+# Words that are not among the phones, and phones that are short.
+def _is_lexicon(texts: Sequence[str]) -> bool:
+    rows = [row for text in texts if (row := without_comment(text).split())]
+    phones = {phone for row in rows for phone in row[1:] if not is_number(phone)}
+    short = sum(len(phone) <= 3 for phone in phones)
+    alone = sum(len(row) < 2 or row[0] in phones for row in rows)
+    return bool(phones) and alone <= 2 * _FEW * len(rows) and short >= (1 - _FEW) * len(phones)

@@ -1,0 +1,151 @@
+"""The pairs that the lines of a list are, once it is known how they are to be read (`Dialect`)."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_entries
+from hardpp.data.transduction.dialects import BARS, Dialect, is_number, without_comment
+from hardpp.data.transduction.pairs import Line, TextPair
+from hardpp.data.transduction.tsv import fields, pair_of
+from hardpp.errors import DataError
+
+_HINT = (
+    "every line is source, TAB, target in UTF-8; data.columns=1,3 would pick columns, data.format=lexicon "
+    "read words and phones with blanks between them; a run with --on-bad skip leaves bad lines out"
+)
+_INFLECTED = ("lemma", "features", "form")
+_VARIANT = re.compile(r"(.+)\(\d+\)", re.DOTALL)
+
+
+def parse_list(
+    path: Path, content: Sequence[bytes], dialect: Dialect, literal: bool, on_bad: OnBad, report: Report
+) -> list[Line]:
+    """Parse the lines of one file, in order.
+
+    Args:
+        path: The file, for messages.
+        content: Its lines.
+        dialect: How they are read.
+        literal: Nothing is a comment or a heading.
+        on_bad: What happens to a line that cannot be used.
+        report: Told what was left out.
+    """
+    rows = _rows(path, content, dialect) if dialect.quoted else enumerate(content, start=1)
+    entries: list[tuple[int, bytes | list[str]]] = list(rows)
+    passed: list[int] = []
+
+    def pair(number: int, entry: bytes | list[str]) -> TextPair | None:
+        if not literal and _is_remark(entry, dialect):
+            passed.append(number)
+            return None
+        if isinstance(entry, list):
+            return _of_cells(entry, dialect)
+        return _of_line(entry, dialect)
+
+    found = parse_entries(path, entries, pair, _HINT, on_bad, report, lines=True)
+    if passed:
+        more = f" and {len(passed) - 1} more" if len(passed) > 1 else ""
+        report(f"{path}:{passed[0]}{more}: a heading, comment or blank line, which is no pair")
+    if remarks := [number for number, entry in entries if number in found and _has_remark(entry, dialect)]:
+        more = f" and {len(remarks) - 1} more" if len(remarks) > 1 else ""
+        report(f"{path}:{remarks[0]}{more}: a comment, from # on, is no part of the phones")
+    lines = [Line(text, (Place(path, at),) * 2) for at, text in found.items() if text is not None]
+    if not lines:
+        raise DataError(f"{path}: no line is left", _HINT)
+    return lines
+
+
+def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[Line], list[str]]:
+    """Make `word(2)` a further line of `word`, where most of such words have one without a number.
+
+    Args:
+        lines: Of one file.
+        others: Of all files that belong together, these among them.
+
+    Returns:
+        The lines, and the words that had a number.
+    """
+    words = {line.pair.source for line in others}
+    variants = [match[1] for word in words if (match := _VARIANT.fullmatch(word))]
+    if 2 * sum(base in words for base in variants) <= len(variants):
+        return list(lines), []
+    pooled = []
+    for line in lines:
+        match = _VARIANT.fullmatch(line.pair.source)
+        pooled.append(line._replace(pair=line.pair._replace(source=match[1])) if match else line)
+    numbered = [old.pair.source for new, old in zip(pooled, lines, strict=True) if new is not old]
+    return pooled, numbered
+
+
+def _has_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
+    if dialect.kind != "lexicon" or isinstance(entry, list):
+        return False
+    text = entry.decode("utf-8", "replace")
+    return without_comment(text) not in ("", text)
+
+
+def _is_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
+    if isinstance(entry, list):
+        return not entry or tuple(entry) == dialect.heading
+    if entry.startswith(b";;;"):
+        return True
+    if dialect.kind == "lexicon" and entry.lstrip()[:1] in (b"#", b""):
+        return dialect.separator != "\t" or b"\t" not in entry
+    return bool(dialect.heading) and tuple(entry.decode("utf-8", "replace").split("\t")) == dialect.heading
+
+
+def _of_line(line: bytes, dialect: Dialect) -> TextPair:
+    if dialect == Dialect(heading=dialect.heading):
+        return fields(line)
+    text = decode_line(line)
+    if dialect.kind == "lexicon":
+        return _of_entry(without_comment(text), dialect)
+    cells = text.split(dialect.separator)
+    if dialect.kind == "bars":
+        if len(cells) == 1:
+            raise ValueError(f"no {BARS} in the line")
+        return pair_of(cells)
+    return _of_cells(cells, dialect)
+
+
+def _of_entry(text: str, dialect: Dialect) -> TextPair:
+    word, *rest = text.split("\t", 1) if dialect.separator else text.split(None, 1)
+    if not rest:
+        raise ValueError("a word without phones")
+    phones = rest[0]
+    for _ in range(dialect.numbers):
+        number, *more = phones.split(None, 1)
+        if not is_number(number) or not more:
+            wanted = f"{dialect.numbers} number{'s' * (dialect.numbers > 1)}"
+            raise ValueError(f"no {wanted} and phones after the word")
+        phones = more[0]
+    return pair_of([word, phones])
+
+
+def _of_cells(cells: list[str], dialect: Dialect) -> TextPair:
+    if len(cells) != dialect.width:
+        raise ValueError(f"{len(cells)} columns found where {dialect.width} are wanted")
+    if any("\n" in cell or "\0" in cell for cell in cells):
+        raise ValueError("a line break or NUL within a field")
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        raise ValueError("not UTF-8") from None
+    chosen = [cells[column] for column in dialect.columns]
+    return pair_of(chosen, _INFLECTED) if len(chosen) == 3 else pair_of(chosen)
+
+
+# Rows with the numbers of the lines where they begin; a quoted field may go over several.
+def _rows(path: Path, content: Sequence[bytes], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    texts = (line.decode("utf-8", "surrogateescape") + "\n" for line in content)
+    reader = csv.reader(texts, delimiter=dialect.separator, strict=True)
+    number = 1
+    try:
+        for row in reader:
+            yield number, row
+            number = reader.line_num + 1
+    except csv.Error as error:
+        hint = "a field with quotes in it stands in quotes, and its own are doubled"
+        raise DataError(f"{path}:{number}: not CSV ({error})", hint) from error
