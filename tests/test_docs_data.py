@@ -17,6 +17,7 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenizers import Words
 from hardpp.tasks.alignment import data as alignment
 from hardpp.tasks.alignment.data import PairData
+from hardpp.tasks.alignment.gold_pairs import GoldFiles, right_links, with_gold
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 SECTION = re.compile(r"^## .*?`--model ([\w-]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -33,14 +34,25 @@ class Form(NamedTuple):
 
 
 def pairs(path: Path) -> Iterator[str]:
-    """Pairs of texts, as `--model alignment` reads them."""
-    config, sides = PairData(name=str(path)), (Words(), Words())
+    """Pairs of texts, as `--model alignment` reads them; `--links FILE` or `--reverse` may follow the path."""
+    name, _, options = str(path).partition(" --")
+    config, sides = PairData(name=name, reverse=options == "reverse"), (Words(), Words())
 
     def shown(pair: Pair) -> str:
         return " → ".join(" ".join(side) for side in (pair.source, pair.target))
 
     if alignment.is_single(config.name):
-        yield from map(shown, alignment.single(config, sides, report=lambda text: None))
+        found = alignment.single(config, sides, report=lambda text: None)
+        if option := options.partition(" ")[2]:
+            gold = GoldFiles(Path(option))
+            for pair in with_gold([*found], gold, sides, lambda text: None):
+                kinds = {"sure": pair.links, "possible": sorted({*right_links(pair)} - {*pair.links})}
+                links = (" ".join([kind, *(f"{s}-{t}" for s, t in of)]) for kind, of in kinds.items())
+                yield " | ".join([shown(pair), *links])
+            return
+        for pair in found:
+            others = [" ".join(right) for right in pair.references if right != pair.target]
+            yield shown(pair) + (f" (or {', '.join(others)})" if config.reverse else "")
         return
     corpus = alignment.load(config, lambda text: None, sides)
     for part in PARTS:

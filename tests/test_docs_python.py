@@ -53,7 +53,7 @@ def test_sixteen_lines_go_from_data_to_a_saved_run() -> None:
 
 def test_every_method_and_name_shown_exists() -> None:
     methods = re.findall(r"^\| `(\w+)\(", PAGE, re.MULTILINE)
-    assert len(methods) == 13
+    assert len(methods) == 14
     assert all(callable(getattr(OpenedRun, name)) for name in methods)
     assert set(re.findall(r"hardpp\.((?:list_)?\w+)\(", PAGE)) <= set(hardpp.__all__)
 

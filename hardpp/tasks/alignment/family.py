@@ -109,7 +109,9 @@ class AlignmentFamily(Family):
         "entropy": "nats a symbol, of the prior over positions",
         "kl": "nats a symbol, of the guide to the exact posterior; by 50 draws where its steps depend on one "
         "another",
-        "pairs, step": "how many; the run's step",
+        "pairs, step": "how many, of lists of words how many sources; the run's step",
+        "AER, precision, recall, link_ece": "of word links, with --links: alignment error rate, and the mean "
+        "difference between how probable links are called and how many are right",
     }
     inputs = "sources, one a line"
     nbest = "targets that a beam found, positions summed out; of pieces and bpe, only as they were cut there"
