@@ -34,7 +34,7 @@ class Form(NamedTuple):
 
 
 def pairs(path: Path) -> Iterator[str]:
-    """Pairs of texts, as `--model alignment` reads them; `--links FILE` or `--reverse` may follow the path."""
+    """Pairs of texts, as `--model alignment` reads them; `--links FILE` or `--reverse` may follow."""
     name, _, options = str(path).partition(" --")
     config, sides = PairData(name=name, reverse=options == "reverse"), (Words(), Words())
 
