@@ -34,7 +34,7 @@ class Form(NamedTuple):
 
 def pairs(path: Path) -> Iterator[str]:
     """Pairs of texts, as `--model alignment` reads them."""
-    config, sides = PairData(name=str(path)), (Words(), Words())
+    config, sides = PairData(name=str(path), source_tokens="words"), (Words(), Words())
 
     def shown(pair: Pair) -> str:
         return " → ".join(" ".join(side) for side in (pair.source, pair.target))

@@ -40,6 +40,7 @@ from hardpp.runs.stage import place_of, step_of
 from hardpp.tasks import catalogue
 from hardpp.tasks.catalogue import NONE, OwnGuides
 from hardpp.tasks.family import Description, Programs
+from hardpp.tasks.one_thread import one_thread
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.own_guides import Given
 
@@ -136,6 +137,7 @@ def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") 
     return ""
 
 
+@one_thread()  # weights are drawn before they are read, of the state that a training draws from
 def open_run(
     folder: Path | str,
     device: str = "auto",

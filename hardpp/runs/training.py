@@ -28,6 +28,7 @@ from hardpp.runs.trainer import Trainer
 from hardpp.runs.training_messages import ending, introduction, kept, next_commands
 from hardpp.tasks.catalogue import NONE
 from hardpp.tasks.family import Family
+from hardpp.tasks.one_thread import one_thread
 from hardpp.tasks.opened_run import OpenedRun, Report
 
 
@@ -67,7 +68,7 @@ def run_in_folder(
     check_extent(evaluate)
     check_trackers(log)
     holds_run(folder)  # before a lock is put into a folder of other things
-    with locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
+    with one_thread(report), locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
         remove_partial(folder)
         began = time.monotonic()
         session, steps = _train_all(
