@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from hardpp.data.transduction.lists import ListOfPairs
+from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.errors import DataError, UsageError
 
 FEATURES = ["V;PST", "V;PRS;NOM(3,SG)", "N;PL"]

@@ -1,8 +1,8 @@
 import pytest
 
 from hardpp.data.transduction.list_parts import list_parts, parts_beside, sets_in
-from hardpp.data.transduction.lists import ListOfPairs
 from hardpp.data.transduction.own_files import has_sentences, in_parts, is_beginning, layout
+from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.errors import DataError, UsageError
 
 
