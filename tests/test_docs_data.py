@@ -36,7 +36,8 @@ class Form(NamedTuple):
 def pairs(path: Path) -> Iterator[str]:
     """Pairs of texts, as `--model alignment` reads them; `--links FILE` or `--reverse` may follow."""
     name, _, options = str(path).partition(" --")
-    config, sides = PairData(name=name, reverse=options == "reverse"), (Words(), Words())
+    config = PairData(name=name, source_tokens="words", reverse=options == "reverse")
+    sides = Words(), Words()
 
     def shown(pair: Pair) -> str:
         return " → ".join(" ".join(side) for side in (pair.source, pair.target))

@@ -23,14 +23,15 @@ _NEARLY = 0.95
 def is_heading(row: Sequence[str], others: Sequence[Sequence[str]] = ()) -> bool:
     """Does a first row name columns?
 
-    It does if two of its cells are usual names, or both are names of languages. One usual name is enough
-    beside a cell that is no word of the targets in the `others`, which most have blanks where it has none.
+    It does if it has usual names of sources and of targets, or all are names of languages. One usual name is
+    enough beside a cell that is no word of the targets in the `others`, of which most have blanks.
     """
     cells = [cell.strip().casefold() for cell in row]
     known = sum(cell in _HEADINGS for cell in cells)
     if len(set(cells)) < len(cells) or len(cells) < 2:
         return False
-    if known >= 2 or _LANGUAGES.issuperset(cells):
+    sides = all(side.intersection(cells) for side in (_SOURCES, _TARGETS | _FEATURES))
+    if sides or _LANGUAGES.issuperset(cells):
         return True
     targets = [other[-1].split() for other in others if len(other) == len(cells) == 2]
     phones = {phone for target in targets for phone in target}

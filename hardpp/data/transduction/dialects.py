@@ -25,6 +25,7 @@ _CLEAR = 0.9  # the share of rows that are alike in a CSV file
 _SAMPLE = 20_000  # lines that are looked at
 _FEW = 0.1  # the share of lines that may be otherwise in a lexicon
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
+_HASH = re.compile(r"#\S+(?:\s+[A-Z]{1,2}[0-2]?)+")  # CMUdict says #HASH-MARK, too
 _NUMBER = re.compile(r"\d*\.?\d+(?:e-?\d+)?", re.IGNORECASE)
 
 
@@ -97,8 +98,8 @@ def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = 
 
 
 def without_comment(text: str) -> str:
-    """A line without `# comment` at its end."""
-    return _COMMENT.sub("", text)
+    """A line without `# comment` at its end; blank if that is all of it."""
+    return text if _HASH.fullmatch(text.rstrip()) else _COMMENT.sub("", text)
 
 
 def is_number(text: str) -> bool:
@@ -115,7 +116,7 @@ def _table(texts: Sequence[str], rows: list[list[str]], separator: str, columns:
     if not rows:
         return Dialect()
     (width, _), *_ = Counter(map(len, rows)).most_common()
-    named = columns is not None and not columns[0].isdecimal()
+    named = columns is not None and not columns[:1].isdecimal()
     heading = tuple(rows[0]) if len(rows[0]) == width and (named or is_heading(rows[0], rows[1:])) else ()
     body = [row for row in rows[bool(heading) :] if len(row) == width]
     table = Dialect(separator=separator, width=width, heading=heading)

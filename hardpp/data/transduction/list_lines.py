@@ -48,7 +48,8 @@ def parse_list(
     if passed:
         more = f" and {len(passed) - 1} more" if len(passed) > 1 else ""
         report(f"{path}:{passed[0]}{more}: a heading, comment or blank line, which is no pair")
-    if remarks := [number for number, entry in entries if number in found and _has_remark(entry, dialect)]:
+    kept = (entry for entry in entries if found.get(entry[0]) is not None)
+    if remarks := [number for number, entry in kept if _has_remark(entry, dialect)]:
         more = f" and {len(remarks) - 1} more" if len(remarks) > 1 else ""
         report(f"{path}:{remarks[0]}{more}: a comment, from # on, is no part of the phones")
     lines = [Line(text, (Place(path, at),) * 2) for at, text in found.items() if text is not None]
@@ -91,8 +92,8 @@ def _is_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
         return not entry or tuple(entry) == dialect.heading
     if entry.startswith(b";;;"):
         return True
-    if dialect.kind == "lexicon" and entry.lstrip()[:1] in (b"#", b""):
-        return dialect.separator != "\t" or b"\t" not in entry
+    if dialect.kind == "lexicon" and (dialect.separator != "\t" or b"\t" not in entry):
+        return not without_comment(entry.decode("utf-8", "replace")).strip()
     return bool(dialect.heading) and tuple(entry.decode("utf-8", "replace").split("\t")) == dialect.heading
 
 

@@ -1,6 +1,6 @@
 """Which reader a user's own text is for: told by what files hold, and by how those beside them are called.
 
-lists      pairs in one file, or in three that are its parts (`lists`)
+lists      pairs in one file, or in three that are its parts (`pair_lists`)
 parallel   a file for each language (`parallel`)
 iwslt      raw talks of IWSLT (`iwslt`)
 """
@@ -13,7 +13,7 @@ from hardpp.data.lines import OnBad, Report, split_lines
 from hardpp.data.transduction import iwslt, parallel
 from hardpp.data.transduction.dialects import BARS, Format, sampled
 from hardpp.data.transduction.list_parts import sets_in
-from hardpp.data.transduction.lists import ListOfPairs
+from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.data.transduction.pairs import Bitext, Line
 
 Layout = Literal["lists", "parallel", "iwslt"]

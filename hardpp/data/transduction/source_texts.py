@@ -26,7 +26,7 @@ def read_sources(path: Path, report: Report = lambda text: None, *, inflected: b
     content = read_lines(path, "one text a line")
     rows = [separated(text) for text in sampled(content)]
     several = [row for row in rows if len(row) > 1]
-    columns: tuple[int, ...] = (0,) if 2 * len(several) > len(rows) else ()
+    columns: tuple[int, ...] = (0,) if several and 2 * len(several) >= len(rows) else ()
     if inflected:
         columns = _lemma_and_features(several)
     if columns and (not inflected or max(map(len, several), default=0) > 2):

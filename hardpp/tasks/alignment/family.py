@@ -92,9 +92,11 @@ class AlignmentFamily(Family):
     }
     reads = ("lists", "tables", "parallel")
     layouts = {
-        "FILE.tsv": "lines of source TAB target: words where a column has blanks, else characters; split by "
-        "the CRC-32 of the source, 1/20 test, 1/20 dev",
+        "FILE": "pairs, whatever the file is called: source TAB target, CSV, pronouncing dictionaries, "
+        "inflections, source ||| target; told by most lines. A side is words if most have blanks, else "
+        "characters; split by the CRC-32 of the source, 1/20 test, 1/20 dev",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
+        "FOLDER/deu": "three such files deu.trn, deu.dev, deu.tst, or deu_train.tsv and so on",
         "FOLDER/train.de, train.en": "parallel text, a sentence a line, and dev and test likewise: words "
         "with @@ marks, if there are any, else pieces of words that are learnt",
         "texts": "two files texts.de and texts.en of parallel text, split as a TSV file is",

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from hardpp.data.parts import bucket
-from hardpp.data.transduction.lists import ListOfPairs
+from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.data.transduction.tokenization import tokenize_bitext, tokenizers
 from hardpp.errors import DataError
 

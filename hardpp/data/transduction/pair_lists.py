@@ -73,13 +73,13 @@ class ListOfPairs:
         except DataError as error:
             raise DataError(f"{paths[0]}: {error}", error.hint) from error
         literal = self.format == "tsv"
+        if not literal and (dialect != Dialect() or any("\t" in text for text in texts)):
+            names = ", ".join(path.name for path in paths[1:])
+            self.report(f"{paths[0]}{names and f' ({names})'}: read as {dialect}")
         found = [
             parse_list(path, content, dialect, literal, self.on_bad, self.report)
             for path, content in zip(paths, contents, strict=True)
         ]
-        if not literal:
-            names = ", ".join(path.name for path in paths[1:])
-            self.report(f"{paths[0]}{names and f' ({names})'}: read as {dialect}")
         if literal or dialect.kind in ("bars", "inflection"):
             return found, dialect
         together = [line for lines in found for line in lines]

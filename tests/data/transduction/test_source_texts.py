@@ -1,0 +1,59 @@
+import pytest
+
+from hardpp.data.transduction.source_texts import read_sources
+from hardpp.errors import DataError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        path = tmp_path / "own.txt"
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("content", "texts", "said"),
+    [
+        ("ab\n\n c d \n", ["ab", "", "c d"], None),
+        ("ab\tX Y\ncd\tZ\n", ["ab", "cd"], "lines have 2 columns, of which the first is read"),
+        ("ab\tX Y\n\ncd\n", ["ab", "", "cd"], "lines have 2 columns"),
+        ("das ab ||| the AB\n", ["das ab"], "lines have 2 columns"),
+        ("ab\t0.5\tX\n", ["ab"], "lines have 3 columns"),
+        ("word\tphones\nab\tX\n", ["", "ab"], "the heading is answered by a blank line"),
+        ("a\nb\nc\td\n", ["a", "b", "c\td"], None),  # one line of three: its TAB is named as unknown
+        ("\u3000\n\u00a0ab\u00a0\n", ["", "ab"], None),
+    ],
+)
+def test_sources_of_a_file(write, content, texts, said):
+    told = []
+    assert read_sources(write(content), told.append) == texts
+    assert bool(told) == bool(said)
+    assert said is None or any(said in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("ab\tV;PST\n\n", ["ab\tV;PST", ""]),
+        ("ab\tV;PST\tabx\n", ["ab\tV;PST"]),
+        ("ab\tabx\tV;PST\ncd\tcdx\tN;PL\n", ["ab\tV;PST", "cd\tN;PL"]),
+    ],
+)
+def test_sources_of_inflections_are_lemma_and_features(write, content, texts):
+    assert read_sources(write(content), inflected=True) == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "inflected", "message"),
+    [
+        ("ab\ncd\n", True, r"own\.txt:1: a lemma without features \(no TAB in the line\) \(and 1 more"),
+        ("ab\t\n", True, r"own\.txt:1: empty source"),
+        ("ab\tX\n\tX\n", False, r"own\.txt:2: empty source"),
+    ],
+)
+def test_lines_without_a_source_are_named(write, content, inflected, message):
+    with pytest.raises(DataError, match=message):
+        read_sources(write(content), inflected=inflected)
