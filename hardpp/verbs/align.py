@@ -77,7 +77,7 @@ def align(
     """
     from hardpp.data.atomic_files import write_file
 
-    run.check_symbols(items, unknown=unknown, report=report, targets=True)
+    run.check_symbols(items, unknown=unknown, report=report)
     form = run.family.alignment_forms.get(style)
     if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
         report(f"posterior: {what}")

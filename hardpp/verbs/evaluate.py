@@ -24,7 +24,7 @@ def evaluate(run: Any, select: Callable[[], Any], unknown: str, style: str, **de
 
     run.decoding(decoding)  # refused before the data are read
     items = select()
-    run.check_symbols(items, unknown=unknown, report=report, targets=True)
+    run.check_symbols(items, unknown=unknown, report=report)
     with ItemProgress(count(items), "items") as progress:
         figures = replace(run, watch=progress.add).evaluate(items, **decoding)
     click.echo(figures_table(figures, style))
