@@ -130,8 +130,7 @@ def test_help_needs_nothing_heavy() -> None:
         "sys.exit(' '.join(name for name in heavy if name in sys.modules) or 0)"
     )
     ended = python("-c", code)
-    assert ended.returncode == 0
-    assert b"test.tsv:1: target '\\u025b' has symbols never seen in training" in ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, b"")
     assert b"hardpp train --model alignment --guide variational" in ended.stdout
 
 
