@@ -22,8 +22,19 @@ from hardpp.tasks.objectives import OBJECTIVES
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step"]
 READ = ["--on-bad", "--data", "--part", "--limit", "--device", "--trust"]
 DRAWN = ["--draws", "--seed"]
+LINKS = ["--links", "--possible-links", "--links-from", "--links-swapped"]
 DECODING = [  # made from the schemas of the families
-    *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),
+    *(
+        "--beam",
+        "--keep",
+        "--length-penalty",
+        "--max-length",
+        "--threshold",
+        "--sample",
+        "--draws",
+        "--particles",
+        "--seed",
+    ),
     *("--glimpses", "--policy", "--draw", "--occlude"),
     *("--second", "--second-weights", "--second-side", "--geometry"),
     *("--sequences", "--completed"),
@@ -45,9 +56,10 @@ OPTIONS = {
         ),
         *("--init-from", "--on-bad", "--dry-run", "--force"),
     ],
-    "evaluate": [*READ, *DECODING, "--unknown", "--format"],
+    "evaluate": [*READ, *LINKS, *DECODING, "--unknown", "--format"],
     "decode": [
-        *(*READ, "--input", "--nbest", "--scores", "--unknown", *DECODING, "--format", "--out", "--force"),
+        *(*READ, "--input", "--nbest", "--scores", "--lexicon", "--unknown", *DECODING),
+        *("--format", "--out", "--force"),
     ],
     "align": [
         *READ,
@@ -68,7 +80,7 @@ OPTIONS = {
         *(*DRAWN, "--force"),
     ],
     "report": ["--out", "--count", "--data", "--part", "--limit", "--device", "--trust", "--force"],
-    "calibrate": [*READ, *DRAWN, "--refine-steps", "--out", "--force", "--by", "--format"],
+    "calibrate": [*READ, *LINKS, *DRAWN, "--refine-steps", "--out", "--force", "--by", "--format"],
     "design": [
         *(*READ, "--out", "--completion", "--maps", "--format", "--glimpses", "--completions", "--first"),
         *("--database", "--deviation", "--effective", "--budget", "--exhaustive", "--seed"),
@@ -81,7 +93,7 @@ OPTIONS = {
     "compare gradients": [
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
-    "compare alignments": [*READ, "--both-ways", "--format"],
+    "compare alignments": [*READ, *LINKS, "--both-ways", "--format"],
     "new": ["--out"],
     "check guide": ["--model", "--set", "--format"],
     "check objective": ["--format"],
@@ -130,8 +142,7 @@ def test_help_needs_nothing_heavy() -> None:
         "sys.exit(' '.join(name for name in heavy if name in sys.modules) or 0)"
     )
     ended = python("-c", code)
-    assert ended.returncode == 0
-    assert b"test.tsv:1: target '\\u025b' has symbols never seen in training" in ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, b"")
     assert b"hardpp train --model alignment --guide variational" in ended.stdout
 
 

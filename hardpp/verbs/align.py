@@ -81,7 +81,7 @@ def align(
     from hardpp.data.atomic_files import write_file
 
     items, form = select(run.select_lines), run.family.alignment_forms.get(style)
-    run.check_symbols(items, unknown=unknown, report=report, targets=True)
+    run.check_symbols(items, unknown=unknown, report=report)
     if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
         report(f"posterior: {what}")
     asked = {"of": of, "form": style, "mass": mass, "calibrated": calibrated, **sampling}

@@ -31,7 +31,7 @@ def evaluate(
 
     run.decoding(decoding)  # refused before the data are read
     items, told = select(), list[str]()
-    run.check_symbols(items, unknown=unknown, report=report, targets=True)
+    run.check_symbols(items, unknown=unknown, report=report)
     with ItemProgress(count(items), "items") as progress:
         figures = replace(run, watch=progress.add, warn=told.append).evaluate(items, **decoding)
     if linked:

@@ -95,7 +95,7 @@ def test_unknown_symbols_are_named_with_their_lines(run: Path, tmp_path: Path, v
         f"warning: {own}:4: target 'ZZ' has symbols never seen in training: ZZ",
     ]
     message = fail(3, verb, run, "--data", own, "--unknown", "stop")
-    assert f"{own}:2: 'qa' has symbols never seen in training: q (and 3 more such lines)" in message
+    assert f"{own}:2: 'qa' has symbols never seen in training: q (and 1 more such lines)" in message
 
 
 def test_lines_are_named_after_others_were_left_out(run: Path, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_evaluate_counts_them(folder: Path) -> None:
 def test_the_first_are_named_and_the_others_counted() -> None:
     told: list[str] = []
     answers = [Decoded("a", "x", cut=7)] * 7 + [Decoded("b", "y")]
-    assert list(telling_cuts(answers, None, "item ", told.append)) == answers
+    assert list(telling_cuts(answers, lambda index: f"item {index + 1}", told.append)) == answers
     assert [sentence.split(":")[1] for sentence in told[:5]] == [f" item {number}" for number in range(1, 6)]
     assert told[5:] == ["warning: 2 more outputs were cut off in the same way"]
     cuts_told([0, 0], pytest.fail)

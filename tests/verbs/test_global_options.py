@@ -41,7 +41,7 @@ def test_quiet_and_verbose(run: Path) -> None:
 
 def test_help_is_that_of_one_family(run: Path) -> None:
     brief, own = succeed("evaluate", "--help"), succeed("evaluate", run, "--help")
-    assert len(brief.splitlines()) < 40
+    assert len(brief.splitlines()) < 48
     assert "--draws" in brief
     assert "--draws" not in own
     assert "hypotheses kept; 1 is greedy [the run's]" in " ".join(own.split())

@@ -25,6 +25,7 @@ _CLEAR = 0.9  # the share of rows that are alike in a CSV file
 _SAMPLE = 20_000  # lines that are looked at
 _FEW = 0.1  # the share of lines that may be otherwise in a lexicon
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
+_QUOTED = re.compile(r'".*"\t".*"')
 _HASH = re.compile(r"#\S+(?:\s+[A-Z]{1,2}[0-2]?)+")  # CMUdict says #HASH-MARK, too
 _NUMBER = re.compile(r"\d*\.?\d+(?:e-?\d+)?", re.IGNORECASE)
 
@@ -84,7 +85,7 @@ def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = 
         separator = "\t" if _most(texts, lambda text: "\t" in text) else ""
         return _lexicon(texts, separator)
     tabs = _most(texts, lambda text: "\t" in text)
-    quoted = not tabs or _most(texts, lambda text: text.count('"') >= 4)
+    quoted = not tabs or _most(texts, lambda text: _QUOTED.fullmatch(text) is not None)
     separator = "\t" if tabs else _csv_separator(texts, sure=wanted == "csv")
     if wanted in ("tsv", "csv", "inflection") or separator:
         separator = separator or "\t"
@@ -131,7 +132,9 @@ def _table(texts: Sequence[str], rows: list[list[str]], separator: str, columns:
         return Dialect("lexicon", separator, numbers=width - 2)
     found = chosen_columns(heading, width, columns)
     if found is None:
-        return Dialect(separator=separator)  # whose reader finds too many columns
+        what = f"lines have {width} columns ({', '.join(rows[0])}), and 2 are wanted"
+        hint = "data.columns=1,3 would take the first and the third; data.columns=1,2,3 lemma, features, form"
+        raise DataError(what, hint)
     if len(found) == 3:
         _, mark = features_column([[row[found[1]]] for row in body])
         return table._replace(kind="inflection", columns=found, features=mark or ";")
@@ -140,10 +143,14 @@ def _table(texts: Sequence[str], rows: list[list[str]], separator: str, columns:
 
 # Pairs, or what CMUdict or MFA make of them.
 def _with_customs(pairs: Dialect, texts: Sequence[str], body: list[list[str]]) -> Dialect:
-    numbers = _numbers([row[1].split() for row in body])
+    targets = [row[1].split() for row in body]
+    first = [float(target[0]) for target in targets if target and is_number(target[0])]
+    if _numbers(targets) and max(first) <= 1:
+        what = "targets begin with a number in most lines, which may be a probability"
+        raise DataError(what, "data.format=lexicon passes it over, data.format=tsv takes it as it is")
     remarks = any(text.startswith("#") and "\t" not in text for text in texts)
-    if numbers or remarks or _has_comments([row[1] for row in body]):
-        return pairs._replace(kind="lexicon", numbers=numbers)
+    if remarks or _has_comments([row[1] for row in body]):
+        return pairs._replace(kind="lexicon")
     return pairs
 
 

@@ -90,8 +90,8 @@ def _has_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
 def _is_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
     if isinstance(entry, list):
         return not entry or tuple(entry) == dialect.heading
-    if entry.startswith(b";;;"):
-        return True
+    if entry.startswith(b";;;") or (dialect.kind == "inflection" and not entry.strip()):
+        return True  # UniMorph has blank lines between lemmas
     if dialect.kind == "lexicon" and (dialect.separator != "\t" or b"\t" not in entry):
         return not without_comment(entry.decode("utf-8", "replace")).strip()
     return bool(dialect.heading) and tuple(entry.decode("utf-8", "replace").split("\t")) == dialect.heading

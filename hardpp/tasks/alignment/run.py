@@ -103,10 +103,9 @@ class AlignmentRun(LinkedRun):
             symbols = [symbol for target in pair.references for symbol in vocabulary.unseen(target)]
             yield tokenizer.detokenize(pair.target), symbols
 
-    def read_inputs(self, path: Path | str, report: Report = lambda text: None) -> list[Pair | None]:
-        """The sources of a file, one a line; None for a blank line."""
+    def _read_inputs(self, path: Path, report: Report) -> list[Pair | None]:
         inflected = self.description.tokenizers[0].kind == Inflected.kind
-        texts = read_sources(Path(path), report, inflected=inflected)
+        texts = read_sources(path, report, inflected=inflected)
         pairs = iter(self._from_texts([text for text in texts if text]))
         return [next(pairs) if text else None for text in texts]
 

@@ -8,14 +8,13 @@ _TOLD = 5  # such outputs named one by one
 
 
 def telling_cuts(
-    answers: Iterable[Decoded], numbers: Sequence[int] | None, place: str, report: Callable[[str], None]
+    answers: Iterable[Decoded], where: Callable[[int], str], report: Callable[[str], None]
 ) -> Iterator[Decoded]:
     """The answers as they come; of those that were cut off the first are named, and the others counted.
 
     Args:
         answers: in the order of the items.
-        numbers: of the items, from 1; None: one after the other.
-        place: what stands before a number in a message.
+        where: where an item is to be found, by its index.
         report: told.
     """
     count = 0
@@ -23,11 +22,20 @@ def telling_cuts(
         if answer.cut:
             count += 1
             if count <= _TOLD:
-                number = index + 1 if numbers is None else numbers[index]
-                report(f"warning: {place}{number}: {_cut_off(answer.cut)}")
+                report(f"warning: {where(index)}: {_cut_off(answer.cut)}")
         yield answer
     if count > _TOLD:
         report(f"warning: {count - _TOLD} more outputs were cut off in the same way")
+
+
+def tell_remarks(
+    remarks: Sequence[tuple[int, str]], where: Callable[[int], str], report: Callable[[str], None]
+) -> None:
+    """Tells why what is said of some items, given by index, may be wrong: of the first, and how many more."""
+    for index, sentence in remarks[:_TOLD]:
+        report(f"warning: {where(index)}: {sentence}")
+    if len(remarks) > _TOLD:
+        report(f"warning: the same of {len(remarks) - _TOLD} more")
 
 
 def cuts_told(cuts: Sequence[int], report: Callable[[str], None]) -> None:

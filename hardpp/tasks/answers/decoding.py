@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from hardpp.config import RunConfig
-from hardpp.errors import DataError, UsageError
-from hardpp.tasks.answers.cut_outputs import telling_cuts
+from hardpp.errors import UsageError
+from hardpp.tasks.answers.cut_outputs import tell_remarks, telling_cuts
 from hardpp.tasks.answers.decoded import BLANK, Decoded
-from hardpp.tasks.answers.unseen import Unseen, found_unseen
+from hardpp.tasks.answers.unseen import Unseen, found_unseen, placed, tell_unseen
 from hardpp.tasks.arguments import are_texts, check_number, check_options, check_word
 from hardpp.tasks.family import Family
 from hardpp.tasks.one_thread import answering
 
 OnUnknown = Literal["warn", "stop"]  # what happens to an item with symbols that training never saw
-
-TOLD = 5  # such items named one by one
 
 
 class DecodingRun(ABC):
@@ -89,9 +87,10 @@ class DecodingRun(ABC):
             if not items:
                 return iter([known[number] for number in range(1, count + 1)])
         items = self._items(items)
-        self.check_symbols(items, unknown=unknown, report=report, place=place, numbers=numbers)
-        self._tell_remarks(items, numbers, report, place)
-        answers = telling_cuts(self._answers(items, options, nbest), numbers, place, report)
+        self._check_symbols(items, numbers, unknown, report, place)
+        where = placed(items, numbers, place)
+        tell_remarks(list(self._remarks(items)), where, report)
+        answers = telling_cuts(self._answers(items, options, nbest), where, report)
         return answers if numbers is None else _with_known(answers, known, count)
 
     def check_nbest(self, nbest: int | None) -> None:
@@ -112,53 +111,32 @@ class DecodingRun(ABC):
         """
         if self.family.inputs is None:
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(Path(path))
+        return self._read_inputs(Path(path), report)
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
         return found_unseen(self._unseen(self._items(items)))
 
     def check_symbols(
-        self,
-        items: Any,
-        *,
-        unknown: OnUnknown = "warn",
-        report: Callable[[str], None] = warnings.warn,
-        targets: bool = False,
-        place: str = "item ",
-        numbers: Sequence[int] | None = None,
+        self, items: Any, *, unknown: OnUnknown = "warn", report: Callable[[str], None] = warnings.warn
     ) -> None:
-        """Name the items with symbols that training never saw, of which answers mean little.
+        """Name the items with symbols that training never saw, in sources or targets: answers mean little.
 
         Args:
             items: what `select` or `select_lines` gave.
             unknown: "warn", or "stop" at the first.
             report: told the warnings.
-            targets: look at targets, too: they are asked about, not decoded.
-            place: stands before an item's number, where it does not know its line.
-            numbers: of the items; None: from 1 on.
 
         Raises:
             DataError: there are such items, and they stop.
         """
+        numbers: list[int] | None = None
         if isinstance(items, list) and any(item is None for item in items):
             numbers = [number for number, item in enumerate(items, start=1) if item is not None]
             items = [item for item in items if item is not None]
-        found = found_unseen(self._unseen(items))
-        if targets:
-            found += found_unseen(self._unseen_targets(items), "target ")
-        told = []
-        for each in found[:TOLD]:
-            number = each.place + 1 if numbers is None else numbers[each.place]
-            at = getattr(items[each.place], "place", None) if isinstance(items, list) else None
-            told.append(each.sentence(f"{at.path}:{at.number}" if at else f"{place}{number}"))
-        if found and unknown == "stop":
-            more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
-            raise DataError(f"{told[0]}{more}", "--unknown warn takes each of them for the unknown symbol")
-        for sentence in told:
-            report(f"warning: {sentence}")
-        if len(found) > TOLD:
-            report(f"warning: {len(found) - TOLD} more have such symbols")
+        self._check_symbols(items, numbers, unknown, report, "item ")
+        targets = found_unseen(self._unseen_targets(items), "target ")
+        tell_unseen(targets, placed(items, numbers, "item "), report, stop=unknown == "stop")
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
         """The options of decoding: the run's own, with those given now on top, checked."""
@@ -199,14 +177,15 @@ class DecodingRun(ABC):
                 return
             yield answer
 
-    def _tell_remarks(
-        self, items: Any, numbers: Sequence[int] | None, report: Callable[[str], None], place: str
+    def _check_symbols(
+        self,
+        items: Any,
+        numbers: Sequence[int] | None,
+        unknown: str,
+        report: Callable[[str], None],
+        place: str,
     ) -> None:
-        remarks = list(self._remarks(items))
-        for index, sentence in remarks[:TOLD]:
-            report(f"warning: {place}{index + 1 if numbers is None else numbers[index]}: {sentence}")
-        if len(remarks) > TOLD:
-            report(f"warning: the same of {len(remarks) - TOLD} more")
+        tell_unseen(self.unseen(items), placed(items, numbers, place), report, stop=unknown == "stop")
 
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
@@ -217,7 +196,7 @@ class DecodingRun(ABC):
     def _nbest(self, items: Any, options: Any, nbest: int) -> Iterable[Decoded]:
         raise NotImplementedError
 
-    def _read_inputs(self, path: Path) -> list[Any]:
+    def _read_inputs(self, path: Path, report: Callable[[str], None]) -> list[Any]:
         raise NotImplementedError
 
     def _from_texts(self, texts: Sequence[str]) -> Sequence[Any]:

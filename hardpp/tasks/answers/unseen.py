@@ -3,9 +3,13 @@
 A run takes all such symbols for one, the unknown one, so that answers about them mean little.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 from unicodedata import combining, name
+
+from hardpp.errors import DataError
+
+_TOLD = 5  # such items named one by one
 
 
 class Unseen(NamedTuple):
@@ -26,6 +30,37 @@ def found_unseen(symbols_of_items: Iterable[tuple[str, Sequence[str]]], of: str 
     """Those of all items, given by name and unknown symbols, that have any; `of` is as in `Unseen`."""
     found = enumerate(symbols_of_items)
     return [Unseen(place, name, tuple(dict.fromkeys(more)), of) for place, (name, more) in found if more]
+
+
+def placed(items: Any, numbers: Sequence[int] | None, otherwise: str) -> Callable[[int], str]:
+    """Where each of some items is to be found, by its index: the line that it knows, or its number.
+
+    Args:
+        items: A list of items, which may have a `place` (`hardpp.data.lines.Place`); or something else.
+        numbers: Of the items; None: from 1 on.
+        otherwise: Stands before a number.
+    """
+
+    def where(index: int) -> str:
+        at = getattr(items[index], "place", None) if isinstance(items, list) else None
+        number = index + 1 if numbers is None else numbers[index]
+        return f"{at.path}:{at.number}" if at else f"{otherwise}{number}"
+
+    return where
+
+
+def tell_unseen(
+    found: Sequence[Unseen], where: Callable[[int], str], report: Callable[[str], None], *, stop: bool
+) -> None:
+    """Report the first of such items and how many more there are, or refuse them, by a DataError."""
+    told = [each.sentence(where(each.place)) for each in found[:_TOLD]]
+    if found and stop:
+        more = f" (and {len(found) - 1} more such lines)" if len(found) > 1 else ""
+        raise DataError(f"{told[0]}{more}", "--unknown warn takes each of them for the unknown symbol")
+    for sentence in told:
+        report(f"warning: {sentence}")
+    if len(found) > _TOLD:
+        report(f"warning: {len(found) - _TOLD} more have such symbols")
 
 
 def legible(symbol: str) -> str:

@@ -56,7 +56,6 @@ def test_lists_are_told_by_what_most_lines_hold(lines, expected):
     [
         ([f"{w}\t0.99\t0.2\t1.0\t1\t{p}" for w, p in BOTH], 4),
         ([f"{w}\t0.5\t{p}" for w, p in BOTH], 1),
-        ([f"{w}\t0.123 {p}" for w, p in BOTH], 1),
         ([f"{w} 0.123 1e-05 {p}" for w, p in BOTH], 2),
     ],
 )
@@ -64,6 +63,21 @@ def test_probabilities_stand_between_a_word_and_its_phones(lines, numbers):
     found = told(lines)
     assert (found.kind, found.numbers) == ("lexicon", numbers)
     assert f"{numbers} number" in str(found)
+
+
+def test_numbers_before_targets_are_asked_about_if_they_may_be_probabilities():
+    lines = [f"{w}\t0.123 {p}" for w, p in BOTH]
+    with pytest.raises(DataError, match="targets begin with a number in most lines") as caught:
+        told(lines)
+    assert "data.format=lexicon" in caught.value.hint
+    assert told(lines, "lexicon").numbers == 1
+    assert told(lines, "tsv") == Dialect()
+    assert told([f"{n}.5\t{n}.25 mg" for n in range(9)]).kind == "pairs"
+
+
+def test_quotes_within_a_text_are_of_the_text():
+    assert not told([f'he said "{w}"\tsagt "{w}" er' for w in WORDS]).quoted
+    assert told([f'"{w}"\t"{w}"' for w in WORDS]).quoted
 
 
 def test_what_follows_a_hash_is_a_comment_or_a_symbol():
@@ -118,6 +132,9 @@ def test_what_is_said_goes_before_what_is_seen():
     assert told([f"{w} ||| x" for w in WORDS], "tsv") == Dialect()
     assert told([f"{w}\ta,b" for w in WORDS], "csv").separator == "\t"
     with pytest.raises(DataError, match="no column holds features"):
+        told([f"{w}\t{w}s" for w in WORDS], "inflection")
+    with pytest.raises(DataError, match="lines have 3 columns") as caught:
         told([f"{w}\tx\t{w}s" for w in WORDS], "inflection")
+    assert "data.columns=1,2,3 lemma, features, form" in caught.value.hint
     odd = told([f"{w}\tx\t{w}s" for w in WORDS], "inflection", "1,2,3")
     assert (odd.kind, odd.columns, odd.features) == ("inflection", (0, 1, 2), ";")

@@ -107,7 +107,6 @@ def test_lists_of_every_kind_under_any_name(write, content, pairs, name):
         ("a\tV;PST\tax\nb\tN;PL\tby\nc\tcx\n", "3: 2 columns found where 3 are wanted"),
         ('"a","b"\n"c\n","d"\n' * 3, "2: a line break or NUL within a field (and 2 more bad lines: 5, 8)"),
         (b'"a","b"\n"c","\xff"\n', "2: not UTF-8"),
-        ("id\tword\tphones2\n1\ta\tb\n", "1: 3 columns found where 2 are wanted (and 1 more bad line: 2)"),
     ],
 )
 def test_bad_lines_of_every_kind_are_named(write, content, message):
@@ -135,6 +134,20 @@ def test_columns_can_be_chosen(write):
 def test_files_that_are_not_what_they_begin_as_are_refused(write, content):
     with pytest.raises(DataError, match=r"mine\.dict: (cannot be unpacked|not UTF-16)"):
         read(write(content))
+
+
+def test_columns_that_say_nothing_are_asked_about(write):
+    path = write("id\tword\tlaut\n1\ta\tb\n2\tc\td\n")
+    with pytest.raises(
+        DataError, match=rf"^{re.escape(str(path))}: lines have 3 columns \(id, word, laut\)"
+    ) as caught:
+        read(path)
+    assert "data.columns=1,3" in caught.value.hint
+    assert read(path, columns="word,laut")[0] == [("a", "b"), ("c", "d")]
+
+
+def test_unimorph_has_blank_lines_between_lemmas(write):
+    assert read(write("a\tax\tN;PL\na\ta\tN;SG\n\nb\tbx\tN;PL\n"))[0][2] == ("b\tN;PL", "bx")
 
 
 def test_a_file_of_comments_is_refused(write):
