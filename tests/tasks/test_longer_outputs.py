@@ -35,7 +35,7 @@ def test_longer_sources_may_have_longer_targets(run: OpenedRun) -> None:
     usual = description.longest(6)  # five letters and the end mark
     assert usual == 18  # 1.5 times as many symbols as the longest had, and ten
     assert description.longest(161) >= 1.5 * 160
-    before = description.model_copy(update={"longest_source": None})  # runs of before do not say it
+    before = description.model_copy(update={"longest_source": 0})  # runs of before do not say it
     assert before.longest(6) == usual
     assert before.longest(161) >= 1.5 * 160
 

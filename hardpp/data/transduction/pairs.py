@@ -30,6 +30,7 @@ class PlacedPair(Pair):
     place: Place | None = None  # of its source
     text: str | None = None  # its source as it is written there, if symbols do not say that
     possible: tuple[tuple[int, int], ...] = ()  # known links beside `links`, which are the sure ones
+    repeated: bool = False  # has a pair before it in its file the same source, whose answers they share?
 
     @classmethod
     def at(cls, place: Place | None, pair: Pair, text: str | None = None) -> "PlacedPair":

@@ -159,6 +159,14 @@ def distinct_sources(pairs: Sequence[Pair]) -> list[Pair]:
     return list(first.values())
 
 
+def mark_repeated(pairs: Sequence[Pair]) -> None:
+    """Mark the pairs that `distinct_sources` would leave out, of those that know where they stand."""
+    first = {id(pair) for pair in distinct_sources(pairs)}
+    for pair in pairs:
+        if isinstance(pair, PlacedPair):
+            pair.repeated = id(pair) not in first
+
+
 # Tokens of texts that stand at these places, if they are known.
 def _placed(
     texts: Sequence[TextPair],

@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from hardpp.config import DataConfig
 from hardpp.data.batches import in_order
@@ -201,7 +201,7 @@ class PairsDescription(Description):
     source_tokens: dict[str, Any]  # as a tokenizer describes itself
     target_tokens: dict[str, Any]
     longest_target: PositiveInt  # symbols
-    longest_source: PositiveInt | None = None  # symbols; runs of before do not say it
+    longest_source: NonNegativeInt = 0  # symbols; 0: runs of before do not say it
     target_per_source: float  # the most target symbols for one source symbol
 
     @model_validator(mode="after")

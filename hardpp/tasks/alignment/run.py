@@ -13,7 +13,7 @@ from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair, PlacedPair
 from hardpp.data.transduction.source_texts import read_sources
-from hardpp.data.transduction.tokenization import distinct_sources
+from hardpp.data.transduction.tokenization import mark_repeated
 from hardpp.data.transduction.tokenizers import Inflected, folding_of
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
@@ -51,7 +51,10 @@ class AlignmentRun(LinkedRun):
         if config.reverse:
             sides = sides[::-1]
         if data is not None and part in (None, "all") and is_single(data):
-            return single(config, sides, report)[:limit]
+            pairs, (_, target) = single(config, sides, report), self.description.tokenizers
+            if not target.sentences:
+                mark_repeated(pairs)
+            return pairs[:limit]
         corpus = self.data if data is None else None
         if corpus is None:
             corpus = load(config, _warnings_of(report) if data is None else report, sides)
@@ -63,9 +66,9 @@ class AlignmentRun(LinkedRun):
         return collate(encode(items, *self.description.vocabularies)).to(self.device)
 
     def _evaluate(self, items: Sequence[Pair], options: SequenceDecoding) -> dict[str, Any]:
-        _, target = self.description.tokenizers
-        # A source with several right answers is judged once, in whatever form its data came.
-        return evaluate(self, items if target.sentences else distinct_sources(items), options)
+        # A source with several right answers is judged once, of one file as of a folder.
+        once = [pair for pair in items if not (isinstance(pair, PlacedPair) and pair.repeated)]
+        return evaluate(self, once, options)
 
     def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> Iterator[Decoded]:
         _, target = self.description.tokenizers
@@ -92,7 +95,7 @@ class AlignmentRun(LinkedRun):
     def _remarks(self, items: Sequence[Pair]) -> Iterator[tuple[int, str]]:
         longest = self.description.longest_source
         for index, pair in enumerate(items):
-            if longest is not None and (length := len(pair.source)) > LONGER * longest:
+            if longest and (length := len(pair.source)) > LONGER * longest:
                 what = f"the source has {length} symbols, and none had more than {longest} in training"
                 yield index, f"{what}: the output may stop too early; --length-penalty 1 favours longer ones"
 
