@@ -4,6 +4,7 @@ A file of pairs will do as well: its sources are read. A blank line is an empty 
 go with lines of the file.
 """
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,25 +16,36 @@ _HINT = "every line is a text in UTF-8"
 _INFLECTED = "every line is a lemma, a TAB and its features, as the run was trained on"
 
 
-def read_sources(path: Path, report: Report = lambda text: None, *, inflected: bool = False) -> list[str]:
+def read_sources(
+    path: Path,
+    report: Report = lambda text: None,
+    *,
+    inflected: bool = False,
+    separators: Sequence[str] = (),
+) -> list[str]:
     """Read the texts, without blanks around them.
 
     Args:
         path: The file; what gzip has packed is unpacked.
         report: Told when the lines have columns, which one is read.
         inflected: Texts are a lemma, a TAB and features.
+        separators: What parts columns besides TABs and three bars: commas, semicolons, if no text has them.
     """
     content = read_lines(path, "one text a line")
-    rows = [separated(text) for text in sampled(content)]
-    several = [row for row in rows if len(row) > 1]
-    columns: tuple[int, ...] = (0,) if several and 2 * len(several) >= len(rows) else ()
+    texts = sampled(content)
+    found = (
+        mark for mark in ("\t", BARS, *separators) if 2 * sum(mark in t for t in texts) >= len(texts) > 0
+    )
+    mark = next(found, "\t")
+    several = [row for row in (_cells(text, mark) for text in texts) if len(row) > 1]
+    columns: tuple[int, ...] = (0,) if several and 2 * len(several) >= len(texts) else ()
     if inflected:
         columns = _lemma_and_features(several)
     if columns and (not inflected or max(map(len, several), default=0) > 2):
         width = max(map(len, several))
         which = "columns {} and {} are".format(*(at + 1 for at in columns)) if inflected else "the first is"
         report(f"{path}: lines have {width} columns, of which {which} read")
-    heading = separated(content[0].decode("utf-8", "replace"))
+    heading = _cells(content[0].decode("utf-8", "replace"), mark)
     skip = len(heading) > 1 and bool(columns) and is_heading(heading)
     if skip:
         report(f"{path}:1: the heading is answered by a blank line")
@@ -41,10 +53,8 @@ def read_sources(path: Path, report: Report = lambda text: None, *, inflected: b
     def text(number: int, line: bytes) -> str:
         if not line or (skip and number == 1) or not (decoded := decode_line(line)).strip():
             return ""
-        if not columns:
-            return decoded.strip()
-        cells = separated(decoded)
-        if max(columns) >= len(cells):
+        cells = _cells(decoded, mark)
+        if not columns or max(columns) >= len(cells):
             if inflected:
                 raise ValueError("a lemma without features (no TAB in the line)")
             return decoded.strip()
@@ -56,9 +66,12 @@ def read_sources(path: Path, report: Report = lambda text: None, *, inflected: b
     return list(parse_entries(path, enumerate(content, 1), text, hint, "stop", report, lines=True).values())
 
 
-def separated(text: str) -> list[str]:
-    """The columns of a line, which TABs or three bars part; the line itself where there are none."""
-    return text.split("\t") if "\t" in text else text.split(BARS)
+def _cells(text: str, mark: str) -> list[str]:
+    return (
+        next(csv.reader([text], delimiter=mark), [""])
+        if len(mark) == 1 and mark != "\t"
+        else text.split(mark)
+    )
 
 
 # The columns of lemma and features, whose order differs from year to year.

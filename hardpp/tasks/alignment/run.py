@@ -14,7 +14,7 @@ from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair, PlacedPair
 from hardpp.data.transduction.source_texts import read_sources
 from hardpp.data.transduction.tokenization import mark_repeated
-from hardpp.data.transduction.tokenizers import Inflected, folding_of
+from hardpp.data.transduction.tokenizers import Characters, Inflected, folding_of
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.aligned_lines import source_symbols
@@ -107,8 +107,10 @@ class AlignmentRun(LinkedRun):
             yield tokenizer.detokenize(pair.target), symbols
 
     def _read_inputs(self, path: Path, report: Report) -> list[Pair | None]:
-        inflected = self.description.tokenizers[0].kind == Inflected.kind
-        texts = read_sources(path, report, inflected=inflected)
+        kind, (known, _) = self.description.tokenizers[0].kind, self.description.vocabularies
+        of_words = kind == Characters.kind and not self.description.tokenizers[1].sentences
+        separators = known.unseen(",;") if of_words else ()
+        texts = read_sources(path, report, inflected=kind == Inflected.kind, separators=separators)
         pairs = iter(self._from_texts([text for text in texts if text]))
         return [next(pairs) if text else None for text in texts]
 

@@ -34,6 +34,14 @@ def test_sources_of_a_file(write, content, texts, said):
     assert said is None or any(said in text for text in told)
 
 
+def test_commas_part_columns_only_where_they_are_in_no_text(write):
+    path, told = write('word,phones\n"ab",X Y\ncd,Z\n'), []
+    assert read_sources(path, told.append, separators=",;") == ["", "ab", "cd"]
+    assert len(told) == 2
+    assert read_sources(path) == ["word,phones", '"ab",X Y', "cd,Z"]
+    assert read_sources(write("ab\ncd\ne,f\n"), separators=",;") == ["ab", "cd", "e,f"]
+
+
 @pytest.mark.parametrize(
     ("content", "texts"),
     [
