@@ -31,6 +31,7 @@ class NonFiniteGuard:
         policy: "stop" at the first such step, or "skip" it.
         latest: gives the last estimate, whose bounds tell which datum it was; None where it is unknown.
         describe: names a datum in words, from a batch and a row of it.
+        place_of: the place in a batch of a row of the last estimate, which may be of a part; -1: none.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class NonFiniteGuard:
         *,
         latest: Callable[[], Estimate | None] = lambda: None,
         describe: Callable[[Any, int], str] = lambda batch, row: f"datum {row} of its batch",
+        place_of: Callable[[Tensor], Tensor] = lambda row: row,
     ):
-        self.policy, self.latest, self.describe = policy, latest, describe
+        self.policy, self.latest, self.describe, self.place_of = policy, latest, describe, place_of
         self.bad_step = torch.tensor(math.inf, device=device)  # the first step that was not finite
         self.bad_row = torch.tensor(-1, device=device)  # its datum in the batch; -1 if every bound was finite
         self.batches: dict[int, Callable[[], Any]] = {}  # of the steps since the last check
@@ -123,9 +125,9 @@ class NonFiniteGuard:
     def _first_bad_row(self) -> Tensor:
         estimate = self.latest()
         if estimate is None:
-            return torch.full_like(self.bad_row, -1)
+            return self.place_of(torch.full_like(self.bad_row, -1))
         bad = ~estimate.bound.isfinite()
-        return torch.where(bad.any(), bad.to(torch.uint8).argmax(), -1)
+        return self.place_of(torch.where(bad.any(), bad.to(torch.uint8).argmax(), -1))
 
     # Which step was not finite, and which datum of it.
     def _sentence(self) -> str:

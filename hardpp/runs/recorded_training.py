@@ -1,4 +1,7 @@
-"""Training one stage in a run folder: steps are recorded in metrics.jsonl, and saved in checkpoints."""
+"""Training one stage in a run folder: steps are recorded in metrics.jsonl, and saved in checkpoints.
+
+Of several processes (`hardpp.runs.distributed`) one records and saves, the others train beside it.
+"""
 
 import json
 import time
@@ -89,3 +92,16 @@ def train(
             if stopping:
                 break
             began = time.perf_counter()
+
+
+def train_beside(session: Session, trainer: Trainer, *, stop: Callable[[], bool]) -> None:
+    """Trains to the end, or until told to stop, in a process beside the one that records: see `train`."""
+    with pyro.validation_enabled(True):
+        for record in trainer.records():
+            pyro.enable_validation(False)
+            if "skipped" in record.values:
+                trainer.nonfinite.reset()
+            if record.split == "dev" or record.step % session.config.training.log_every == 0:
+                trainer.nonfinite.check()
+            if record.split == "train" and stop():
+                break

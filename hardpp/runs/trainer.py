@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
+from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
 from hardpp.runs.optimisation import (
     Schedule,
@@ -53,6 +54,7 @@ class Trainer:
         weight_noise: deviation of the noise added to all weights for the length of a step; 0 for none.
         weight_noise_steps: steps over which the deviation grows from 0.
         frozen: modules that stay in evaluation mode; their parameters want no gradient.
+        ranks: this process among those that train together.
 
     Raises:
         NumericalError: a step's loss or gradient (see `NonFiniteGuard`), or a dev bound, is not finite.
@@ -73,10 +75,11 @@ class Trainer:
         weight_noise: float = 0.0,
         weight_noise_steps: int = 0,
         frozen: Sequence[nn.Module] = (),
+        ranks: Ranks = ALONE,
     ):
         self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
-        self.weight_noise, self.weight_noise_steps = weight_noise, weight_noise_steps
+        self.weight_noise, self.weight_noise_steps, self.ranks = weight_noise, weight_noise_steps, ranks
         trained = trained_parameters(objective)
         self.parameters, self.frozen = list(trained.values()), frozen
         self.optimiser = optimiser_of(trained, schedule)
@@ -112,20 +115,24 @@ class Trainer:
             yield self._validate()
 
     def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
-        batch, rate = make().to(self.device), self.schedule.rate(self.step)
+        whole, rate = make(), self.schedule.rate(self.step)
+        batch = self.ranks.share(whole).to(self.device)
+        self.ranks.seed_step(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
         with weight_noise(self.parameters, share * self.weight_noise):
             own = nullcontext() if self.step else OwnParameters(self.objective)
-            with own, self.nonfinite.explaining_draws(self.parameters, self.step):
-                loss = self.objective(batch)
+            explained = self.nonfinite.explaining_draws(self.parameters, self.step)
+            with own, explained, self.ranks.agreeing_buffers(self.objective, batch.size):
+                loss = self.objective(batch) if batch.size else torch.zeros((), device=self.device)
             if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
-                (loss / batch.size).backward()
-                self.teaches = True
+                (loss / whole.size).backward()
+        self.teaches |= self.ranks.sum_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
-        bound = -loss.detach() / batch.symbols
+        loss = self.ranks.sum(loss)
+        bound = -loss.detach() / whole.symbols.to(self.device)
         if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hardpp.errors import HardppError, mendable
+from hardpp.runs.process_rank import rank
 
 _ANYWHERE = ("--quiet", "--verbose", "--debug")  # options of the group, wherever they stand
 _WARNINGS = ("warning: ", "left out: ")  # how messages begin that nothing silences
@@ -35,6 +36,8 @@ class OrderedGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 # Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
                 stream.reconfigure(errors="backslashreplace")
+        if rank() and [*ctx.protected_args, *ctx.args][:1] != ["train"]:
+            return None  # torchrun started several: what is not shared is done by the first
         began = time.monotonic()
         try:
             result = super().invoke(ctx)
