@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import Supervision, TrainingSchedule
+from hardpp.inference.data_parallel import leave_guide_alone
 from hardpp.inference.options import PlateOptions
 from hardpp.inference.sums.summed_out import SummedOut
 from hardpp.inference.weights.joined_plates import joined
@@ -80,8 +81,7 @@ class SurrogateObjective(ELBO):
         for name, part in self._modules():
             module.add_module(name, part)
         if not self.trains_guide:
-            # Without this DistributedDataParallel would wait for gradients that never come, and not sum others.
-            module._ddp_params_and_buffers_to_ignore = _of_the_guide_alone(module)
+            leave_guide_alone(module)
         return module
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:
@@ -221,13 +221,6 @@ class SampledObjective(SurrogateObjective):
         log_weights = table.layout.per_datum(table.log_weights, 1)  # (K, B)
         diagnostics = {"ess": effective_sample_size(log_weights)} if self.num_particles > 1 else {}
         return estimate._replace(log_weights=log_weights + constant, diagnostics=diagnostics)
-
-
-def _of_the_guide_alone(module: ELBOModule) -> list[str]:
-    of_model = {parameter for parameter in module.model.parameters()}
-    return [
-        f"guide.{name}" for name, parameter in module.guide.named_parameters() if parameter not in of_model
-    ]
 
 
 def check_particles(who: str, given: int, least: int) -> None:

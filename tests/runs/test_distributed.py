@@ -90,7 +90,7 @@ def test_two_processes_train_as_one_and_go_on_as_one(tmp_path: Path) -> None:
 def test_what_ends_one_process_ends_all_and_the_run_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     data, run = write_corpus(tmp_path / "words"), tmp_path / "run"
     words = command(data, run, "--checkpoint-every", "2")
-    longer = [*words, "--max-epochs", "60", "--set", "training.patience=60"]
+    longer = [*words, "--max-epochs", "15", "--set", "training.patience=15"]
     process = torchrun(2, *longer)
     deadline = time.monotonic() + 100
     while not (run / "checkpoints" / "latest").exists() and time.monotonic() < deadline:
