@@ -6,7 +6,7 @@ from pyro.infer.elbo import ELBOModule
 def leave_guide_alone(module: ELBOModule) -> None:
     """Tells DistributedDataParallel that the guide's own parameters get no gradient from this module.
 
-    Else it waits for gradients that never come, and processes keep their own gradients of all others. What the
+    Else it waits for gradients that never come, and sums no others. What the
     guide shares with the model is trained, and not left alone.
     """
     of_model = set(module.model.parameters())
