@@ -14,6 +14,7 @@ from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError
 from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.folder import choose_device, differing, open_run
+from hardpp.runs.memory import check_fits
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
 from hardpp.runs.run_files import UntrustedRun, named_code
@@ -38,6 +39,7 @@ class Session:
 
     Raises:
         UsageError: as the family says, or `hardpp.runs.stage.freeze`.
+        ResourceError: networks do not fit into memory (`hardpp.runs.memory`).
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Session:
             torch.set_num_threads(config.threads)
         self.data = self.family.load(config.data, report) if data is None else data
         self.description = self.family.describe(self.data)
+        check_fits(lambda: catalogue.programs(self.family, config, self.description), self.device)
         pyro.set_rng_seed(config.seed)
         programs = catalogue.programs(self.family, config, self.description)
         if config.init_from is not None and not restored:
