@@ -86,8 +86,10 @@ class TrainingConfig(Section):
         [], description="modules of the model that keep their weights and statistics, by their names"
     )
     log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
-    on_nonfinite: Literal["stop", "skip"] = Field(
-        "stop", description="a step whose loss or gradient is not finite: end the run, or leave the step out"
+    on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
+        "stop",
+        description="a step whose loss or gradient is not finite: end the run, leave the step out, or go "
+        "back to the last sound checkpoint, with half the learning rate and other draws",
     )
 
 

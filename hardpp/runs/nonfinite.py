@@ -28,7 +28,7 @@ class NonFiniteGuard:
 
     Args:
         device: where the numbers are.
-        policy: "stop" at the first such step, or "skip" it.
+        policy: "stop" at the first such step, as "rollback" does, or "skip" it.
         latest: gives the last estimate, whose bounds tell which datum it was; None where it is unknown.
         describe: names a datum in words, from a batch and a row of it.
         place_of: the place in a batch of a row of the last estimate, which may be of a part; -1: none.
@@ -37,7 +37,7 @@ class NonFiniteGuard:
     def __init__(
         self,
         device: torch.device,
-        policy: Literal["stop", "skip"] = "stop",
+        policy: Literal["stop", "skip", "rollback"] = "stop",
         *,
         latest: Callable[[], Estimate | None] = lambda: None,
         describe: Callable[[Any, int], str] = lambda batch, row: f"datum {row} of its batch",
@@ -63,7 +63,7 @@ class NonFiniteGuard:
         self.bad_row = torch.where(first, self._first_bad_row(), self.bad_row)
         self.bad_step = torch.where(first, step, self.bad_step)
         self.batches[step] = batch
-        if self.policy == "stop":
+        if self.policy != "skip":
             return True
         if bool(finite):
             self.skipped = 0
@@ -82,16 +82,25 @@ class NonFiniteGuard:
         """
         if not math.isfinite(float(self.bad_step)):
             self.batches.clear()
-        elif self.policy == "stop" or self.skipped > MOST:
+        elif self.policy != "skip" or self.skipped > MOST:
             raise NumericalError(self._sentence(), HINT)
+
+    def check_weights(self, parameters: Sequence[Tensor], step: int) -> None:
+        """Makes sure that weights are finite after a step: no step that is left out mends them."""
+        if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+            raise NumericalError(f"the weights stopped being finite by step {step}", HINT)
 
     def reset(self) -> str:
         """Forgets the step that was skipped, and says what was wrong with it."""
         sentence = self._sentence()
+        self.forget()
+        return sentence
+
+    def forget(self) -> None:
+        """Begins anew, as if every step so far had been finite."""
         self.bad_step.fill_(math.inf)
         self.bad_row.fill_(-1)
         self.batches.clear()
-        return sentence
 
     @contextmanager
     def explaining_draws(self, parameters: Sequence[Tensor], step: int) -> Iterator[None]:

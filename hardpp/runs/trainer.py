@@ -36,6 +36,7 @@ _PROGRESS = {
     **{name: name for name in ("step", "epoch", "position", "best", "epochs_since_best")},
     "looked": "validated_at",
     "waited": "bad_epochs",
+    "rollbacks": "rollbacks",
 }
 
 
@@ -90,6 +91,7 @@ class Trainer:
         self.validated_at = 0  # the step of the last dev bound
         self.best, self.epochs_since_best = -math.inf, 0
         self.bad_epochs = 0  # those epochs since the best that patience counts
+        self.rollbacks = 0  # how often training has gone back, each at half the learning rate
         self.teaches = False  # has a batch had something to learn from?
 
     @property
@@ -115,7 +117,7 @@ class Trainer:
             yield self._validate()
 
     def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
-        whole, rate = make(), self.schedule.rate(self.step)
+        whole, rate = make(), self.schedule.rate(self.step) / 2**self.rollbacks
         batch = self.ranks.share(whole).to(self.device)
         self.ranks.seed_step(self.step)
         for group in self.optimiser.param_groups:
@@ -134,6 +136,7 @@ class Trainer:
         loss = self.ranks.sum(loss)
         bound = -loss.detach() / whole.symbols.to(self.device)
         if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
+            self.nonfinite.check_weights(self.parameters, self.step)
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()
         self.averaged.update_parameters(self.objective)
@@ -192,8 +195,9 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes up where `checkpoint()` was called; a CheckpointError if that was for other programs."""
-        # Older checkpoints count all epochs since the best one alike.
-        state = {"waited": checkpoint.state.get("epochs_since_best"), **checkpoint.state}
+        # Older checkpoints count all epochs since the best one alike, and know of no way back.
+        older = {"waited": checkpoint.state.get("epochs_since_best"), "rollbacks": 0}
+        state = {**older, **checkpoint.state}
         for key in (*_PROGRESS, "averaged"):
             number = state.get(key, "nothing")
             best = key == "best" and (number is None or (type(number) is float and math.isfinite(number)))

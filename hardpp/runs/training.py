@@ -193,7 +193,7 @@ def _train_all(
                         threads=threads,
                     )
             else:
-                train_beside(session, trainer, stop=stop)
+                train_beside(session, trainer, folder, place, stop=stop)
             number_of = ranks.largest(signals.number)
         if number_of:
             report(f"stopped after step {place.before + trainer.step}, which is in a checkpoint")
