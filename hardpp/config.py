@@ -18,6 +18,7 @@ from hardpp.errors import UsageError, closest
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
+_LARGEST = 1e30  # well inside of what float32 can hold
 _BARE_POINT = re.compile(r"^(\s*[+-]?)\.(?=\d)")  # of numbers such as .5, which TOML does not have
 
 
@@ -31,6 +32,8 @@ class Section(BaseModel):
     def _is_a_number_of_torch(cls, value: Any) -> Any:
         if isinstance(value, int) and abs(value) >= 2**63:
             raise ValueError("whole numbers are below 2**63")
+        if isinstance(value, float) and abs(value) > _LARGEST:
+            raise ValueError(f"numbers are {_LARGEST:g} at most")
         return value
 
 
@@ -83,8 +86,10 @@ class TrainingConfig(Section):
         [], description="modules of the model that keep their weights and statistics, by their names"
     )
     log_every: int = Field(20, ge=1, description="steps a line of metrics.jsonl")
-    on_nonfinite: Literal["stop", "skip"] = Field(
-        "stop", description="a step whose loss or gradient is not finite: end the run, or leave the step out"
+    on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
+        "stop",
+        description="a step whose loss or gradient is not finite: end the run, leave the step out, or go "
+        "back to the last sound checkpoint, with half the learning rate and other draws",
     )
 
 
@@ -112,7 +117,7 @@ class RunConfig(Section):
     threads: int | str = Field(
         "auto", description="CPU threads; auto: as many as make steps quickest, timed at the start"
     )
-    init_from: str | None = Field(None, description="run folder whose weights come first")
+    init_from: str | None = Field(None, min_length=1, description="run folder whose weights come first")
     data: SerializeAsAny[DataConfig] = DataConfig()  # of the model family's own kind
     network: dict[str, Any] = Field(
         default_factory=dict, description="sizes; the model family has the schema"

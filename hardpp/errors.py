@@ -15,6 +15,7 @@ _SYNONYMS = {
     **{"grad_clip": "clip_norm", "gradient_clip": "clip_norm", "iterations": "max_steps", "gpu": "device"},
     **{"samples": "particles", "num_samples": "particles", "k": "particles"},
 }
+_LONGEST_WORD, _LONGEST = 600, 1500  # characters of a message; a path may be long
 _CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
 
 
@@ -24,8 +25,8 @@ class HardppError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = ""):
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(_readable(message))
+        self.hint = _readable(hint)
 
 
 class UsageError(HardppError):
@@ -64,6 +65,16 @@ class Interrupted(HardppError):
     def __init__(self, number: int, hint: str = ""):
         super().__init__(f"stopped by signal {number}", hint)
         self.exit_code = 128 + number
+
+
+# What was given may be long beyond all reading: of a word, and of the whole, the middle is left out.
+def _readable(text: str) -> str:
+    words = (_cut(word, _LONGEST_WORD) for word in text.split(" "))
+    return _cut(" ".join(words), _LONGEST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: 2 * most // 3]} ... {text[-most // 4 :]}"
 
 
 def out_of_memory(error: BaseException) -> bool:

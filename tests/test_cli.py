@@ -104,7 +104,7 @@ OPTIONS = {
     "models": ["--data", "--guide", "--objective", "--preset", "--format"],
     "guides": ["--model", "--format"],
     "objectives": ["--format"],
-    "doctor": [],
+    "doctor": ["--format"],
     "completion": [],
 }
 

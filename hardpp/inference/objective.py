@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import NumericalError, UsageError
 from hardpp.inference.control.schedules import Supervision, TrainingSchedule
+from hardpp.inference.data_parallel import leave_guide_alone
 from hardpp.inference.options import PlateOptions
 from hardpp.inference.sums.summed_out import SummedOut
 from hardpp.inference.weights.joined_plates import joined
@@ -79,6 +80,8 @@ class SurrogateObjective(ELBO):
         module = super().__call__(model, guide)
         for name, part in self._modules():
             module.add_module(name, part)
+        if not self.trains_guide:
+            leave_guide_alone(module)
         return module
 
     def estimate(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> Estimate:

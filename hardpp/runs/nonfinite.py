@@ -28,20 +28,22 @@ class NonFiniteGuard:
 
     Args:
         device: where the numbers are.
-        policy: "stop" at the first such step, or "skip" it.
+        policy: "stop" at the first such step, as "rollback" does, or "skip" it.
         latest: gives the last estimate, whose bounds tell which datum it was; None where it is unknown.
         describe: names a datum in words, from a batch and a row of it.
+        place_of: the place in a batch of a row of the last estimate, which may be of a part; -1: none.
     """
 
     def __init__(
         self,
         device: torch.device,
-        policy: Literal["stop", "skip"] = "stop",
+        policy: Literal["stop", "skip", "rollback"] = "stop",
         *,
         latest: Callable[[], Estimate | None] = lambda: None,
         describe: Callable[[Any, int], str] = lambda batch, row: f"datum {row} of its batch",
+        place_of: Callable[[Tensor], Tensor] = lambda row: row,
     ):
-        self.policy, self.latest, self.describe = policy, latest, describe
+        self.policy, self.latest, self.describe, self.place_of = policy, latest, describe, place_of
         self.bad_step = torch.tensor(math.inf, device=device)  # the first step that was not finite
         self.bad_row = torch.tensor(-1, device=device)  # its datum in the batch; -1 if every bound was finite
         self.batches: dict[int, Callable[[], Any]] = {}  # of the steps since the last check
@@ -61,7 +63,7 @@ class NonFiniteGuard:
         self.bad_row = torch.where(first, self._first_bad_row(), self.bad_row)
         self.bad_step = torch.where(first, step, self.bad_step)
         self.batches[step] = batch
-        if self.policy == "stop":
+        if self.policy != "skip":
             return True
         if bool(finite):
             self.skipped = 0
@@ -80,16 +82,25 @@ class NonFiniteGuard:
         """
         if not math.isfinite(float(self.bad_step)):
             self.batches.clear()
-        elif self.policy == "stop" or self.skipped > MOST:
+        elif self.policy != "skip" or self.skipped > MOST:
             raise NumericalError(self._sentence(), HINT)
+
+    def check_weights(self, parameters: Sequence[Tensor], step: int) -> None:
+        """Makes sure that weights are finite after a step: no step that is left out mends them."""
+        if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+            raise NumericalError(f"the weights stopped being finite by step {step}", HINT)
 
     def reset(self) -> str:
         """Forgets the step that was skipped, and says what was wrong with it."""
         sentence = self._sentence()
+        self.forget()
+        return sentence
+
+    def forget(self) -> None:
+        """Begins anew, as if every step so far had been finite."""
         self.bad_step.fill_(math.inf)
         self.bad_row.fill_(-1)
         self.batches.clear()
-        return sentence
 
     @contextmanager
     def explaining_draws(self, parameters: Sequence[Tensor], step: int) -> Iterator[None]:
@@ -123,9 +134,9 @@ class NonFiniteGuard:
     def _first_bad_row(self) -> Tensor:
         estimate = self.latest()
         if estimate is None:
-            return torch.full_like(self.bad_row, -1)
+            return self.place_of(torch.full_like(self.bad_row, -1))
         bad = ~estimate.bound.isfinite()
-        return torch.where(bad.any(), bad.to(torch.uint8).argmax(), -1)
+        return self.place_of(torch.where(bad.any(), bad.to(torch.uint8).argmax(), -1))
 
     # Which step was not finite, and which datum of it.
     def _sentence(self) -> str:

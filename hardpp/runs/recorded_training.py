@@ -1,4 +1,7 @@
-"""Training one stage in a run folder: steps are recorded in metrics.jsonl, and saved in checkpoints."""
+"""Training one stage in a run folder: steps are recorded in metrics.jsonl, and saved in checkpoints.
+
+Of several processes (`hardpp.runs.distributed`) one records and saves, the others train beside it.
+"""
 
 import json
 import time
@@ -10,7 +13,9 @@ import pyro
 import torch
 
 from hardpp.data.atomic_files import open_to_append
+from hardpp.errors import NumericalError
 from hardpp.runs import checkpoint, history
+from hardpp.runs.rollback import roll_back
 from hardpp.runs.session import Session
 from hardpp.runs.stage import FIRST, Place
 from hardpp.runs.threads import Threads
@@ -47,6 +52,25 @@ def train(
     Raises:
         NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
     """
+    while True:
+        try:
+            _train(session, trainer, folder, place, stop, watch, report, log, threads)
+            return
+        except NumericalError as error:
+            roll_back(session, trainer, folder, place, error, report)
+
+
+def _train(
+    session: Session,
+    trainer: Trainer,
+    folder: Path,
+    place: Place,
+    stop: Callable[[], bool],
+    watch: Callable[[Record], None],
+    report: Report,
+    log: Callable[[dict[str, Any]], None],
+    threads: Threads | None,
+) -> None:
     training = session.config.training
     history.cut(folder, trained=place.before + trainer.step, validated=place.before + trainer.validated_at)
     restored = checkpoint.at_step(folder, place.before + trainer.step)
@@ -89,3 +113,27 @@ def train(
             if stopping:
                 break
             began = time.perf_counter()
+
+
+def train_beside(
+    session: Session, trainer: Trainer, folder: Path, place: Place = FIRST, *, stop: Callable[[], bool]
+) -> None:
+    """Trains to the end, or until told to stop, in a process beside the one that records: see `train`."""
+    while True:
+        try:
+            _train_beside(session, trainer, stop)
+            return
+        except NumericalError as error:
+            roll_back(session, trainer, folder, place, error, lambda text: None)
+
+
+def _train_beside(session: Session, trainer: Trainer, stop: Callable[[], bool]) -> None:
+    with pyro.validation_enabled(True):
+        for record in trainer.records():
+            pyro.enable_validation(False)
+            if "skipped" in record.values:
+                trainer.nonfinite.reset()
+            if record.split == "dev" or record.step % session.config.training.log_every == 0:
+                trainer.nonfinite.check()
+            if record.split == "train" and stop():
+                break

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError
+from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.folder import choose_device, differing, open_run
+from hardpp.runs.memory import check_fits
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
 from hardpp.runs.run_files import UntrustedRun, named_code
@@ -33,9 +35,11 @@ class Session:
         restored: a checkpoint will give the weights, so that those of `init_from` are not asked for.
         data: the run's data, where they are loaded already.
         family: of the run, with guides that were given as such; else that of its name.
+        ranks: this process among those that train the run.
 
     Raises:
         UsageError: as the family says, or `hardpp.runs.stage.freeze`.
+        ResourceError: networks do not fit into memory (`hardpp.runs.memory`).
     """
 
     def __init__(
@@ -46,16 +50,18 @@ class Session:
         restored: bool = False,
         data: Any = None,
         family: Family | None = None,
+        ranks: Ranks = ALONE,
     ):
         # Modules own their parameters; Pyro's global store would share them between runs.
         pyro.settings.set(module_local_params=True)
-        self.config = config
+        self.config, self.ranks = config, ranks
         self.family: Family = family or catalogue.family(config.model)
         self.device = choose_device(config.device)
         if isinstance(config.threads, int):
             torch.set_num_threads(config.threads)
         self.data = self.family.load(config.data, report) if data is None else data
         self.description = self.family.describe(self.data)
+        check_fits(lambda: catalogue.programs(self.family, config, self.description), self.device)
         pyro.set_rng_seed(config.seed)
         programs = catalogue.programs(self.family, config, self.description)
         if config.init_from is not None and not restored:
@@ -82,6 +88,7 @@ class Session:
             training.on_nonfinite,
             latest=lambda: self.objective.latest,
             describe=lambda batch, row: self.family.label(self.description, batch, row),
+            place_of=self.ranks.first_row,
         )
         return Trainer(
             self.objective(*self.programs).to(self.device),
@@ -91,6 +98,7 @@ class Session:
             device=self.device,
             nonfinite=nonfinite,
             frozen=self.frozen,
+            ranks=self.ranks,
             **training.model_dump(include={"max_epochs", "patience", "weight_noise", "weight_noise_steps"}),
         )
 
@@ -118,8 +126,10 @@ class Session:
         """The bound of the dev part under the objective (or a copy of it), in nats per symbol."""
         if module is None:
             module = self.objective(*self.programs).eval()
-        bounds = [module.elbo.estimate(module.model, module.guide, batch).bound.sum() for batch in self.dev]
-        return float(torch.stack(bounds).sum() / sum(batch.symbols for batch in self.dev))
+        estimate = partial(module.elbo.estimate, module.model, module.guide)
+        bounds = [estimate(batch).bound.sum() for batch in self.ranks.mine(self.dev)]
+        total = torch.stack(bounds).sum() if bounds else torch.zeros((), device=self.device)
+        return float(self.ranks.sum(total) / sum(batch.symbols for batch in self.dev))
 
     def opened(
         self, folder: Path, step: int, programs: Programs | None = None, config: RunConfig | None = None

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
+from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
 from hardpp.runs.optimisation import (
     Schedule,
@@ -35,6 +36,7 @@ _PROGRESS = {
     **{name: name for name in ("step", "epoch", "position", "best", "epochs_since_best")},
     "looked": "validated_at",
     "waited": "bad_epochs",
+    "rollbacks": "rollbacks",
 }
 
 
@@ -53,6 +55,7 @@ class Trainer:
         weight_noise: deviation of the noise added to all weights for the length of a step; 0 for none.
         weight_noise_steps: steps over which the deviation grows from 0.
         frozen: modules that stay in evaluation mode; their parameters want no gradient.
+        ranks: this process among those that train together.
 
     Raises:
         NumericalError: a step's loss or gradient (see `NonFiniteGuard`), or a dev bound, is not finite.
@@ -73,10 +76,11 @@ class Trainer:
         weight_noise: float = 0.0,
         weight_noise_steps: int = 0,
         frozen: Sequence[nn.Module] = (),
+        ranks: Ranks = ALONE,
     ):
         self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
-        self.weight_noise, self.weight_noise_steps = weight_noise, weight_noise_steps
+        self.weight_noise, self.weight_noise_steps, self.ranks = weight_noise, weight_noise_steps, ranks
         trained = trained_parameters(objective)
         self.parameters, self.frozen = list(trained.values()), frozen
         self.optimiser = optimiser_of(trained, schedule)
@@ -87,6 +91,7 @@ class Trainer:
         self.validated_at = 0  # the step of the last dev bound
         self.best, self.epochs_since_best = -math.inf, 0
         self.bad_epochs = 0  # those epochs since the best that patience counts
+        self.rollbacks = 0  # how often training has gone back, each at half the learning rate
         self.teaches = False  # has a batch had something to learn from?
 
     @property
@@ -112,21 +117,26 @@ class Trainer:
             yield self._validate()
 
     def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
-        batch, rate = make().to(self.device), self.schedule.rate(self.step)
+        whole, rate = make(), self.schedule.rate(self.step) / 2**self.rollbacks
+        batch = self.ranks.share(whole).to(self.device)
+        self.ranks.seed_step(self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
         with weight_noise(self.parameters, share * self.weight_noise):
             own = nullcontext() if self.step else OwnParameters(self.objective)
-            with own, self.nonfinite.explaining_draws(self.parameters, self.step):
-                loss = self.objective(batch)
+            explained = self.nonfinite.explaining_draws(self.parameters, self.step)
+            with own, explained, self.ranks.agreeing_buffers(self.objective, batch.size):
+                loss = self.objective(batch) if batch.size else torch.zeros((), device=self.device)
             if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
-                (loss / batch.size).backward()
-                self.teaches = True
+                (loss / whole.size).backward()
+        self.teaches |= self.ranks.sum_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
-        bound = -loss.detach() / batch.symbols
+        loss = self.ranks.sum(loss)
+        bound = -loss.detach() / whole.symbols.to(self.device)
         if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
+            self.nonfinite.check_weights(self.parameters, self.step)
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()
         self.averaged.update_parameters(self.objective)
@@ -185,8 +195,9 @@ class Trainer:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes up where `checkpoint()` was called; a CheckpointError if that was for other programs."""
-        # Older checkpoints count all epochs since the best one alike.
-        state = {"waited": checkpoint.state.get("epochs_since_best"), **checkpoint.state}
+        # Older checkpoints count all epochs since the best one alike, and know of no way back.
+        older = {"waited": checkpoint.state.get("epochs_since_best"), "rollbacks": 0}
+        state = {**older, **checkpoint.state}
         for key in (*_PROGRESS, "averaged"):
             number = state.get(key, "nothing")
             best = key == "best" and (number is None or (type(number) is float and math.isfinite(number)))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from hardpp.config import RunConfig
 from hardpp.data.atomic_files import remove_partial
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
+from hardpp.runs.distributed import Ranks, joined_ranks
 from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
 from hardpp.runs.folder import create, holds_results, holds_run
 from hardpp.runs.lock import locked
 from hardpp.runs.moved_data import follow_data
+from hardpp.runs.process_rank import restarted
 from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.prolonging import Longer, consequence, grown, prolong
-from hardpp.runs.recorded_training import train
+from hardpp.runs.recorded_training import train, train_beside
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
 from hardpp.runs.stage import FIRST, Place, carry_over, check_stages, place_of, step_of
@@ -68,24 +71,53 @@ def run_in_folder(
     check_extent(evaluate)
     check_trackers(log)
     holds_run(folder)  # before a lock is put into a folder of other things
-    with one_thread(report), locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
-        remove_partial(folder)
-        began = time.monotonic()
+    with one_thread(report), joined_ranks(config.seed, config.device) as ranks:
+        if ranks.writes:
+            with locked(folder), Trackers(log, folder, config, report) as trackers:
+                remove_partial(folder)
+                return _run(config, folder, resume, force, report, family, data, evaluate, ranks, trackers)
+        silent = Trackers((), folder, config, report)
+        return _run(config, folder, resume, force, _nothing, family, data, "none", ranks, silent)
+
+
+def _nothing(text: str) -> None:
+    return
+
+
+# Trains, and evaluates where a process is to write.
+def _run(
+    config: RunConfig,
+    folder: Path,
+    resume: bool,
+    force: bool,
+    report: Report,
+    family: Family | None,
+    data: Any,
+    evaluate: Extent,
+    ranks: Ranks,
+    trackers: Trackers,
+) -> tuple[OpenedRun, dict[str, Any]]:
+    began = time.monotonic()
+    with put_back():
         session, steps = _train_all(
             config,
             folder,
             resume=resume,
-            force=force,
+            force=force and not restarted(),
             report=report,
             trackers=trackers,
             family=family,
             data=data,
+            ranks=ranks,
         )
         report(f"trained for {time.monotonic() - began:.0f} s")
+        ranks.wait()  # for what is in the folder
         best = checkpoint.best(folder, report)
         session.objective(*session.programs).load_state_dict(best.checkpoint.model)
         place = place_of(best.checkpoint, len(config.stages()), best.folder)
         run = session.opened(folder, step_of(best.checkpoint, place, best.folder), config=config)
+        if not ranks.writes:
+            return run, {}
         report(kept(best.checkpoint.state, run.step, session.family.unit))
         figures = evaluate_test_part(run, evaluate, steps, report)
         for command in next_commands(folder):
@@ -104,6 +136,7 @@ def _train_all(
     trackers: Trackers,
     family: Family | None,
     data: Any,
+    ranks: Ranks,
 ) -> tuple[Session, int]:
     begun = holds_results(folder) and not force
     newest, before, longer = None, config.training, list[Longer]()
@@ -111,19 +144,22 @@ def _train_all(
         newest, longer = _newest(config, folder, family, resume=resume, report=report)
         before = config.training.model_copy(update={length.name: length.before for length in longer})
     stages, most = config.stages(), torch.get_num_threads()
+    # Processes that time steps beside each other would time each other.
+    threads_of = config.threads if ranks.size == 1 or config.threads != AUTO else most
     place = FIRST if newest is None else place_of(newest.checkpoint, len(stages), newest.folder)
     for number in range(place.stage, len(stages)):
-        torch.set_num_threads(1 if config.threads == AUTO else most)
+        torch.set_num_threads(1 if threads_of == AUTO else most)
         given = newest is not None or number > 0  # its weights come from a checkpoint of this run
-        session = Session(stages[number], report, restored=given, data=data, family=family)
+        session = Session(stages[number], report, restored=given, data=data, family=family, ranks=ranks)
         if newest is None and not number:
             _ = session.dev  # data that cannot be read are known before anything is written
             check_stages(session.family, stages, session.description, session.programs)
         first = number == place.stage
-        if first and begun:
+        ranks.wait()  # until all have read what one of them is about to change, or has written
+        if first and begun and ranks.writes:
             follow_data(folder, config, session.description, report, session.family.own_guides)
             prolong(folder, config, longer, report)
-        elif first:
+        elif first and ranks.writes:
             create(folder, config, session.description, session.family.own_guides)
         if newest is None and number:
             place = _begin(session, stages, number, folder, report)
@@ -137,28 +173,39 @@ def _train_all(
         if first and not trainer.finished:
             for line in introduction(session, trainer):
                 report(line)
-        threads = Threads(config.threads, trainer, report, most)
+        threads = Threads(threads_of, trainer, report, most)
         threads.begin(None if newest is None else stated(newest.checkpoint.state))
-        trackers.begin(place.before + trainer.step)
-        bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
-        with Signals() as signals, bar as progress:
-            train(
-                session,
-                trainer,
-                folder,
-                place,
-                stop=signals.came,
-                watch=progress.show,
-                report=report,
-                log=trackers.log,
-                threads=threads,
-            )
-        if signals.came():
+        with Signals() as signals:
+            stop = partial(_came, signals, ranks)
+            if ranks.writes:
+                trackers.begin(place.before + trainer.step)
+                bar = TrainingProgress(trainer.schedule.total_steps, trainer.step, session.family.unit)
+                with bar as progress:
+                    train(
+                        session,
+                        trainer,
+                        folder,
+                        place,
+                        stop=stop,
+                        watch=progress.show,
+                        report=report,
+                        log=trackers.log,
+                        threads=threads,
+                    )
+            else:
+                train_beside(session, trainer, folder, place, stop=stop)
+            number_of = ranks.largest(signals.number)
+        if number_of:
             report(f"stopped after step {place.before + trainer.step}, which is in a checkpoint")
-            raise Interrupted(signals.number, "the same command goes on from here")
+            raise Interrupted(number_of, "the same command goes on from here")
         report(ending(trainer))
         newest, data = None, session.data
     return session, place.before + trainer.step
+
+
+# Has a signal come, to this process or to another one?
+def _came(signals: Signals, ranks: Ranks) -> bool:
+    return ranks.largest(signals.number) > 0
 
 
 # The newest checkpoint of a run that is to be gone on with, and how much longer it is to be.

@@ -19,6 +19,7 @@ from hardpp.data.kinds import KINDS, field_separator, kinds_of
 from hardpp.errors import HardppError, UsageError, closest, unknown
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
+from hardpp.tasks.file_names import may_be_path
 from hardpp.tasks.named_classes import import_class, load_plugin, named, offered_alone, package_of, plugins
 from hardpp.tasks.objectives import OBJECTIVES, ObjectiveSpec, build, options_of, with_settings
 from hardpp.tasks.own_guides import check_model, class_of, lacks_of, made, summary_of
@@ -106,8 +107,10 @@ def data_set(name: str) -> str:
     out as `--data` takes a user's own data; it may fetch them first.
 
     Raises:
-        UsageError: it fails, or gives no path of a file or folder.
+        UsageError: it fails, or gives no path of a file or folder; or no file can have such a name.
     """
+    if not may_be_path(name):
+        raise UsageError(f"no file or folder can be called {name[:60]!r} ...")
     if ":" in name or Path(name).exists() or (entry := plugins("data set").get(name)) is None:
         return name
     told, find = f"data set {package_of(entry)}", load_plugin("data set", entry)

@@ -1,8 +1,9 @@
 """Names of files for what has a name or text of its own, no two alike."""
 
+import errno
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 _SOUNDS = {".wav", ".flac", ".sph", ".nist"}
 _SIGNS = set('<>:"|?*\\')  # which some file systems do not take
@@ -23,6 +24,17 @@ def file_paths(recordings: Sequence[str]) -> list[str]:
     stems = [path.with_suffix("") if path.suffix.lower() in _SOUNDS else path for path in paths]
     parts = [[part for part in stem.parts if part not in ("/", "//", "..")] or ["-"] for stem in stems]
     return distinct(["/".join(map(_plain, each)) for each in parts])
+
+
+def may_be_path(name: str) -> bool:
+    """Can there be a file or folder of that name? Not if it is too long, or holds a NUL character."""
+    try:
+        Path(name).exists()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:
+        return False
+    return "\0" not in name
 
 
 def _plain(part: str) -> str:

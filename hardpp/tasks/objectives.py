@@ -38,6 +38,7 @@ from hardpp.inference.trajectory_balance import TrajectoryBalance
 from hardpp.inference.unordered_set import UnorderedSet
 from hardpp.inference.wake_sleep import ReweightedWakeSleep
 
+MOST_PARTICLES = 10_000  # a step keeps all of them in memory
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -136,6 +137,7 @@ def options_of(spec: ObjectiveSpec) -> type[Section]:
         field = Field(
             ... if default is inspect.Parameter.empty else default,
             ge=1 if shown == "particles" else None,
+            le=MOST_PARTICLES if shown == "particles" else None,
             description=explained.get(name),
         )
         fields[shown] = (Union[tuple(plain)], field)  # noqa: UP007 - built at run time

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from hardpp.errors import HardppError, mendable
+from hardpp.runs.process_rank import rank
+from hardpp.verbs.terminal import LegibleStream, legible
 
 _ANYWHERE = ("--quiet", "--verbose", "--debug")  # options of the group, wherever they stand
 _WARNINGS = ("warning: ", "left out: ")  # how messages begin that nothing silences
@@ -35,6 +37,12 @@ class OrderedGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 # Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
                 stream.reconfigure(errors="backslashreplace")
+        if rank() and [*ctx.protected_args, *ctx.args][:1] != ["train"]:
+            return None  # torchrun started several: what is not shared is done by the first
+        ctx.color = True  # else click takes what looks like colours out of data on a pipe
+        stdout: Any = sys.stdout
+        if stdout.isatty():
+            sys.stdout = LegibleStream(stdout)
         began = time.monotonic()
         try:
             result = super().invoke(ctx)
@@ -46,22 +54,24 @@ class OrderedGroup(click.Group):
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(f"hardpp: {failure}", err=True)
+            click.echo(f"hardpp: {legible(str(failure))}", err=True)
             if failure.hint:
-                click.echo(f"  hint: {failure.hint}", err=True)
+                click.echo(f"  hint: {legible(failure.hint)}", err=True)
             ctx.exit(failure.exit_code)
+        finally:
+            sys.stdout = stdout
 
 
 def report(text: str) -> None:
     """A message for people, on standard error; under `--quiet` only if it is a warning."""
     if not asked_for("quiet") or text.startswith(_WARNINGS):
-        click.echo(text, err=True)
+        click.echo(legible(text), err=True)
 
 
 def report_detail(text: str) -> None:
     """The same of what only `--verbose` shows."""
     if asked_for("verbose"):
-        click.echo(text, err=True)
+        click.echo(legible(text), err=True)
 
 
 def warn(text: str) -> None:

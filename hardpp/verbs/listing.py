@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from hardpp.verbs.check import FAULTS
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_help import write_declared
 from hardpp.verbs.options import style_option
@@ -105,14 +106,22 @@ def objectives(name: str | None, style: str) -> None:
 
 
 @click.command()
-def doctor() -> None:
-    """Print versions, device and cache folder."""
+@style_option("table", "json", "csv")
+def doctor(style: str) -> None:
+    """Print versions and devices, and try what hardpp needs: packages, programs, folders, estimators.
+
+    What is missing is only needed for what stands beside it. Estimators are held against sums over all
+    latents of tiny programs, which takes some seconds (hardpp check objective NAME looks at more). Ends with
+    2 if something has failed, as hardpp check does.
+    """
     import torch
 
-    from hardpp.data.fetch.cache import cache_folder
     from hardpp.runs.folder import choose_device
     from hardpp.runs.run_files import versions
+    from hardpp.tasks.doctor.installation import Row, installation, self_test
 
-    rows = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
-    rows["cache"] = str(cache_folder())
-    click.echo(table([{"what": name, "value": value} for name, value in rows.items()], "table"))
+    plain = versions() | {"device": str(choose_device("auto")), "threads": str(torch.get_num_threads())}
+    rows = [*(Row(name, value) for name, value in plain.items()), *installation(), *self_test()]
+    click.echo(table([row._asdict() for row in rows], style))
+    if any(row.state == "failed" for row in rows):
+        click.get_current_context().exit(FAULTS)

@@ -27,10 +27,10 @@ class AlignmentNetwork(Section):
 
     embedding: int = Field(128, ge=1, description="features of a symbol")
     encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
-    encoder_layers: int = Field(1, ge=1, description="of the encoder")
+    encoder_layers: int = Field(1, ge=1, le=100, description="of the encoder")
     skip: bool = Field(False, description="attended positions also hold the features of their own symbol")
     decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
-    decoder_layers: int = Field(1, ge=1, description="of the decoder")
+    decoder_layers: int = Field(1, ge=1, le=100, description="of the decoder")
     scorer: Literal["bilinear", "additive"] = Field("bilinear", description="of the prior over positions")
     prior_transform: Transform = Field(
         "softmax", description="of the prior's scores; the others are sparse, and take no guide but prior"

@@ -33,11 +33,11 @@ class OnlineNetwork(Section):
     dwell: bool = Field(True, description="an emission stays at its frame; if not it takes the frame along")
     embedding: int = Field(32, ge=1, description="features of a token")
     hidden: int = Field(128, ge=1, description="features of the model's LSTMs, which read forwards")
-    layers: int = Field(1, ge=1, description="of the model's LSTMs")
+    layers: int = Field(1, ge=1, le=100, description="of the model's LSTMs")
     reader: int = Field(64, ge=1, description="features of each direction of the guide's reader of frames")
-    reader_layers: int = Field(1, ge=1, description="of the guide's reading of all frames")
+    reader_layers: int = Field(1, ge=1, le=100, description="of the guide's reading of all frames")
     guide: int = Field(64, ge=1, description="features of the guide's LSTM over decisions")
-    guide_layers: int = Field(1, ge=1, description="of the guide's own recurrence")
+    guide_layers: int = Field(1, ge=1, le=100, description="of the guide's own recurrence")
     even: bool = Field(
         True,
         description="the guide starts with all paths alike; if not, emitting as often as there are tokens",

@@ -1,0 +1,55 @@
+"""How much memory networks need, known before any of it is taken.
+
+Linux grants memory that it does not have and ends whoever writes to it, so that networks which do not fit
+would end the process without a word.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from hardpp.errors import ResourceError
+from hardpp.tasks.family import Programs
+
+COPIES = 5  # of every parameter in a training: weights, gradient, two moments, running average
+
+_GIB = 2**30
+
+
+def check_fits(build: Callable[[], Programs], device: torch.device) -> None:
+    """Refuses networks that cannot be trained in the memory that is free.
+
+    Args:
+        build: makes model and guide; they are made without memory here.
+        device: where they are trained.
+
+    Raises:
+        ResourceError: weights, gradients, moments and average alone need more than is free.
+    """
+    with torch.device("meta"):
+        try:
+            programs = build()
+        except Exception:  # what cannot be made without memory, or not at all, is told when it is made
+            return
+    parameters = {id(p): p for program in programs for p in program.parameters() if p.is_meta}
+    needed = COPIES * sum(p.numel() * p.element_size() for p in parameters.values())
+    left = free_memory(device)
+    if left is not None and needed > left:
+        numbers = sum(p.numel() for p in parameters.values())
+        what = (
+            f"to train {numbers:,} parameters takes {needed / _GIB:,.1f} GiB, and {left / _GIB:,.1f} are free"
+        )
+        raise ResourceError(what, "smaller sizes of network. (hardpp train --dry-run counts them)")
+
+
+def free_memory(device: torch.device) -> int | None:
+    """The bytes that a device has left for this process; None where that is not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return None
