@@ -133,6 +133,6 @@ def captioned_parts(
     return CaptionedImages(name, **parts)
 
 
-def split_into_words(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> tuple[str, ...]:
     """Split a sentence into words in lower case, without punctuation."""
     return tuple(_WORD.findall(text.lower()))

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from hardpp.data.captions.captioned import split_into_words
+from hardpp.data.captions.captioned import words_of
 from hardpp.data.lines import read_json, read_text
 from hardpp.data.parts import PARTS
 from hardpp.errors import DataError
@@ -30,7 +30,7 @@ def read_captions(path: Path, *, table: bool) -> CaptionsOf:
     """Read captions.txt, if it is the table, or Flickr8k.token.txt."""
     captions_of: CaptionsOf = {}
     for line, name, text in _table(path) if table else _tokens(path):
-        if not (words := split_into_words(text)):
+        if not (words := words_of(text)):
             raise DataError(f"{path}:{line}: a caption without words")
         captions_of.setdefault(name, []).append(words)
     return captions_of
@@ -43,7 +43,7 @@ def read_split_captions(path: Path) -> tuple[CaptionsOf, dict[str, list[str]]]:
     try:
         for image in read_json(path)["images"]:
             name = image["filename"]
-            captions_of[name] = [split_into_words(sentence["raw"]) for sentence in image["sentences"]]
+            captions_of[name] = [words_of(sentence["raw"]) for sentence in image["sentences"]]
             parts[_SPLITS[image["split"]]].append(name)
             if not all(captions_of[name]):
                 raise DataError(f"{path}: picture {name} has a caption without words")

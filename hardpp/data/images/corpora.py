@@ -50,7 +50,7 @@ class ImageOptions(NamedTuple):
     smallest_area: float = SMALLEST_AREA  # of a crop, a share of the picture
     flip: bool = True  # whether half of the crops are mirrored
     attribute: str = celeba_hq.DEFAULT  # of faces with attributes: which is the label
-    on_bad: OnBad = "stop"  # at a broken picture of a folder that is read at a side, or "skip" it
+    on_bad: OnBad = "stop"  # at a broken picture of a folder, or "skip" it
 
 
 def corpus(
@@ -89,9 +89,9 @@ def _of_own_size(name: str, options: ImageOptions, report: Report) -> LabelledIm
     if name in NATURAL or find_attribute_list(folder) or cub.is_cub(folder):
         raise UsageError(f"{name} has pictures of any size", "a model that reads them at a side can take it")
     if idx.is_idx_folder(folder):
-        return idx.labelled_images(folder, folder.resolve().name)
+        return idx.labelled_images(folder, folder.resolve().name, None, report)
     if folder.is_dir():
-        return folders.labelled_images(folder, report)
+        return folders.labelled_images(folder, report, options.on_bad)
     if folder.exists():
         raise DataError(f"{folder}: a file, and a folder of images is wanted")
     names = NAMES if options.side is None else (*NATURAL, *NAMES)

@@ -27,7 +27,7 @@ from hardpp.data.images.labelled import (
     LabelledImages,
     as_indices,
 )
-from hardpp.data.images.layouts import Parts, classes_of, find_pictures
+from hardpp.data.images.layouts import Parts, classes_of, find_pictures, without
 from hardpp.data.images.rgb_files import KEPT, KnownPicture, RGBFiles, known_pictures
 from hardpp.data.images.rgb_pictures import Shape
 from hardpp.data.lines import OnBad, Report
@@ -173,9 +173,7 @@ def resized_images(
     listed = [picture for part in PARTS for picture in parts[part]]
     known = known_pictures([picture.path for picture in listed], _FINER * side, on_bad, report)
     left = {picture.path: found for picture, found in zip(listed, known, strict=True) if found}
-    whole = {part: [picture for picture in parts[part] if picture.path in left] for part in PARTS}
-    if lost := {picture.label for picture in parts["train"]} - {picture.label for picture in whole["train"]}:
-        raise DataError(f"{folder}: every image to train on of class {min(lost)!r} was left out")
+    whole = without(parts, {picture.path for picture in listed} - left.keys(), folder)
     found = classes_of(whole, folder, report)
     classes = tuple(name for name in order or found if name in found)
     pictures = [left[picture.path] for part in PARTS for picture in whole[part]]

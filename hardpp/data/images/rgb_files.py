@@ -10,31 +10,25 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.opened_pictures import quiet
-from hardpp.data.images.rgb_pictures import Shape, check_picture, decode_rgb
+from hardpp.data.images.rgb_pictures import KnownPicture, check_picture, decode_rgb
 from hardpp.data.lines import OnBad, Report
 from hardpp.errors import DataError
 
 KEPT = 2**30  # bytes of pixels that may stay in memory
 
+AS_THEY_ARE = 2**31  # pixels; no shorter side has so many
+
 _AT_ONCE = 4  # files looked at together, since most of the time goes into waiting for them
-_HINT = "mend or remove it, or leave such pictures out with data.on_bad = skip"
 _SHOWN = 20  # pictures named in one message
 
 T = TypeVar("T")
-
-
-class KnownPicture(NamedTuple):
-    """A picture file whose header was read."""
-
-    path: Path
-    shape: Shape
 
 
 class RGBFiles:
@@ -68,7 +62,7 @@ class RGBFiles:
         """The pixels (H, W, 3) of a picture, not to be written to."""
         if (kept := self._kept.get(place)) is not None:
             return kept
-        path, shape = self.pictures[place]
+        path, shape, *_ = self.pictures[place]
         pixels = decode_rgb(path, self.shorter)
         height, width, _ = pixels.shape
         if (width, height) != shape.reduced(self.shorter):
@@ -89,7 +83,7 @@ class RGBFiles:
 
 
 def known_pictures(
-    paths: Sequence[Path], shorter: int, on_bad: OnBad, report: Report
+    paths: Sequence[Path], shorter: int = AS_THEY_ARE, on_bad: OnBad = "stop", report: Report = lambda text: None
 ) -> list[KnownPicture | None]:
     """Read the headers of pictures, None for each that is left out.
 
@@ -110,17 +104,19 @@ def known_pictures(
             if isinstance(found, DataError):
                 bad.append(found)
                 if on_bad == "stop":
-                    raise DataError(str(found), found.hint or _HINT) from found
+                    raise found
             known.append(None if isinstance(found, DataError) else found)
     if bad:
         more = f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else ""
         report(f"left out {len(bad)} images: {'; '.join(str(error) for error in bad[:_SHOWN])}{more}")
+    if moving := [picture.path for picture in known if picture is not None and picture.moving]:
+        report(f"of pictures with several frames the first is read: {len(moving)}, such as {moving[0]}")
     return known
 
 
 def _look(path: Path, shorter: int | None) -> KnownPicture | DataError:
     try:
-        known = KnownPicture(path, check_picture(path))
+        known = check_picture(path)
         if shorter is not None:
             decode_rgb(path, shorter)
         return known

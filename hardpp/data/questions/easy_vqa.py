@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardpp.data.digests import sha256_of_json
-from hardpp.data.images.picture_files import decode_picture
+from hardpp.data.images.picture_files import decoded
 from hardpp.data.images.rasters import Box
 from hardpp.data.lines import OnBad, Report, parse_entries, read_json
 from hardpp.data.questions.answers import normalise_answer
@@ -69,7 +69,7 @@ class Shapes:
 
     def shown(self, image: str) -> NDArray[Any]:
         if image not in self._read:
-            pixels = np.moveaxis(decode_picture(self._path(image)), 0, -1)
+            pixels = np.moveaxis(decoded(self._path(image)), 0, -1)
             # Channels last in memory: the layout decides how torch convolves, so the last bits of figures.
             self._read[image] = np.repeat(pixels, 3 // pixels.shape[-1], axis=-1).copy(order="C")
         return self._read[image]

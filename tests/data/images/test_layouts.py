@@ -51,18 +51,28 @@ def test_a_flat_part_needs_a_list_but_pictures_to_test_on_are_passed_over(folder
         find_pictures(folder)
 
 
-def test_what_is_passed_over_is_counted(folder: Path) -> None:
-    written(folder, "train/n01/.hidden.png", "train/stray.png", "train/.git/x.png")
-    for name in ("train/n02/b.jfif", "val/.DS_Store", "val/README"):
+def test_what_is_passed_over_is_counted_by_kind_and_noise_is_not(folder: Path) -> None:
+    written(folder, "train/n01/.hidden.png", "train/stray.png", "train/.git/x.png", "__MACOSX/train/n01/x.png")
+    for name in ("train/n02/b.heic", "train/n02/c.heic", "train/n02/Thumbs.db", "val/.DS_Store", "val/README"):
         (folder / name).write_bytes(b"x")
-    (folder / "train" / "n01" / "more").symlink_to(folder / "val")
+    (folder / "train/n02/notes.txt").write_text("x")
     told: list[str] = []
     parts = find_pictures(folder, told.append)
-    assert told[1] == (
-        "files passed over, as they are hidden, not called like pictures or in no folder of a class: 7, such "
-        f"as {folder / 'train/.git'}"
-    )
+    assert told[1:3] == [
+        f"passing over 1 pictures in no folder of a class, such as {folder / 'train/stray.png'}",
+        f"passing over 3 files that are no pictures: 2 .heic, such as {folder / 'train/n02/b.heic'}; "
+        f"1 without ending, such as {folder / 'val/README'}",
+    ]
     assert sum(map(len, parts.values())) == 83
+
+
+def test_pictures_behind_links_and_without_endings_count(folder: Path, tmp_path: Path) -> None:
+    written(tmp_path / "elsewhere", "a.png", "b.png")
+    (tmp_path / "elsewhere" / "b.png").rename(tmp_path / "elsewhere" / "b")
+    (folder / "train" / "n01" / "more").symlink_to(tmp_path / "elsewhere")
+    (folder / "train" / "n01" / "again").symlink_to(folder / "train" / "n01")  # a circle
+    parts = find_pictures(folder)
+    assert sum(map(len, parts.values())) == 85
 
 
 def test_a_class_may_be_missing_from_a_part_but_not_from_train(tmp_path: Path) -> None:
