@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.errors import UsageError, mended
+from hardpp.errors import UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.answers.calibrated import CalibratedRun
 from hardpp.tasks.answers.certainty import PLAIN, Certainty
@@ -29,6 +29,7 @@ from hardpp.tasks.arguments import are_texts, check_items, check_number, check_w
 from hardpp.tasks.catalogue import data_problem, data_set, measured_objectives
 from hardpp.tasks.family import Family, Programs
 from hardpp.tasks.item_lists import some
+from hardpp.tasks.one_thread import answering
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from xarray import DataTree as DataTree
@@ -94,13 +95,13 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
         return self._batch(self._items(items))
 
-    @mended()
+    @answering()
     def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
         """Figures by name; options of the family's decoding that are left out are the run's."""
         options = self.decoding(decoding)
         return self._evaluate(self._items(items), options)
 
-    @mended()
+    @answering()
     def compare_gradients(
         self,
         items: Any = None,
