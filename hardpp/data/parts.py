@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def part_called(name: str) -> str | None:
-    """The part that a folder's name says, in any case: "Training_Set", "val2014", "TEST"; None if it says none."""
+    """The part that a name says, in any case: "Training_Set", "val2014", "TEST"; None if it says none."""
     words = re.findall("[a-z]+", name.lower())
     words = [word for word in words if word not in _ENDS] or words
     if len(words) != 1:

@@ -68,7 +68,7 @@ def decode(
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
         file = Path("/dev/stdin") if str(file) == "-" else file
-        items, place = run.read_inputs(file), f"{file}:"
+        items, place = run.read_inputs(file, report), f"{file}:"
 
     def lines() -> Any:
         how = {"nbest": count, "unknown": unknown, "report": report, "place": place}

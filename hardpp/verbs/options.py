@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,14 @@ _DATA = click.option("--data", help="Other data than the run's own: a name, file
 _PART = click.option(
     "--part",
     type=click.Choice(["train", "dev", "test", "all"]),
-    help="Part of the data [test; all of a file, or pair of files, given by --data]; of images not all.",
+    help="Part of the data [test; all of --data that has no parts: a file, or pair of files, or folder].",
 )
 _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
+_ON_BAD = click.option(
+    "--on-bad",
+    type=click.Choice(["stop", "skip"]),
+    help="Data that cannot be used: stop, or skip and say so [as in training].",
+)
 
 
 def opened_run(path: Path, device: str, trust: bool) -> Any:
@@ -54,6 +60,16 @@ def opened_run(path: Path, device: str, trust: bool) -> Any:
     as_trained(run)
     report_detail(f"{run!r}: step {run.step}, on {run.device}")
     return run
+
+
+def reading(run: Any, on_bad: str | None) -> Any:
+    """The run, which does so at data that cannot be used; None: as in training."""
+    if on_bad is None:
+        return run
+    if not hasattr(run.config.data, "on_bad"):
+        raise click.UsageError(f"--on-bad is not for model {run.family.name}")
+    data = run.config.data.model_copy(update={"on_bad": on_bad})
+    return replace(run, config=run.config.model_copy(update={"data": data}))
 
 
 def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,8 +95,13 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_DATA
     @_PART
     @_LIMIT
+    @_ON_BAD
     @wraps(command)
-    def wrapped(run: Any, data: str | None, part: str | None, limit: int | None, **options: Any) -> Any:
+    def wrapped(
+        run: Any, data: str | None, part: str | None, limit: int | None, on_bad: str | None, **options: Any
+    ) -> Any:
+        run = reading(run, on_bad)
+
         def select() -> Any:
             began = time.monotonic()
             items = run.select(data, part, limit, report)
@@ -115,12 +136,19 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_DATA
     @_PART
     @_LIMIT
+    @_ON_BAD
     @wraps(command)
     def wrapped(
-        device: str, trust: bool, data: str | None, part: str | None, limit: int | None, **options: Any
+        device: str,
+        trust: bool,
+        data: str | None,
+        part: str | None,
+        limit: int | None,
+        on_bad: str | None,
+        **options: Any,
     ) -> Any:
         def opened(path: Path) -> tuple[Any, Any]:
-            run = opened_run(path, device, trust)
+            run = reading(opened_run(path, device, trust), on_bad)
             return run, run.select(data, part, limit, report)
 
         return command(opened=opened, **options)

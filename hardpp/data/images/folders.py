@@ -13,6 +13,7 @@ from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import ImagesWithBoxes, LabelledImages
 from hardpp.data.images.layouts import Parts, classes_of, find_pictures, without
 from hardpp.data.images.picture_files import PictureFiles
+from hardpp.data.images.pixel_modes import channels_of
 from hardpp.data.images.rgb_files import known_pictures
 from hardpp.data.lines import OnBad, Report
 from hardpp.data.parts import PARTS
@@ -70,6 +71,9 @@ def labelled_images(
     parts = without(parts, {*listed} - {picture.path for picture in known}, folder)
     classes = classes_of(parts, folder, report)
     files = PictureFiles(known, folder)  # one size, across parts
+    grey = [picture.path for picture in known if channels_of(picture.mode) == 1]
+    if grey and files.size[0] == 3:
+        report(f"grey pictures that are read as colours, as others are: {len(grey)}, such as {grey[0]}")
     places = torch.arange(len(known)).split([len(parts[part]) for part in PARTS])
     labels = torch.tensor([classes.index(image.label) for part in PARTS for image in parts[part]])
     train, dev, test = (Pictures(files, part_places, labels[part_places]) for part_places in places)

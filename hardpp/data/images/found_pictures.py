@@ -53,10 +53,11 @@ def report_passed_over(paths: Sequence[Path], report: Report) -> None:
     kinds.sort(key=lambda kind: -len(kind[1]))
     if not kinds:
         return
-    shown = [f"{len(of_kind)} {ending or 'without ending'}, such as {of_kind[0]}" for ending, of_kind in kinds]
+    shown = [
+        f"{len(of_kind)} {ending or 'without ending'}, such as {of_kind[0]}" for ending, of_kind in kinds
+    ]
     more = "; ..." if len(shown) > _SHOWN else ""
-    report(f"passing over {len(told)} files that are no pictures: {'; '.join(shown[:_SHOWN])}{more}")
-
+    report(f"files passed over, as they are no pictures: {'; '.join(shown[:_SHOWN])}{more}")
 
 
 def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:

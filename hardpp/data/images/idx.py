@@ -4,7 +4,8 @@
     t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte     the test part, which may be called test as well
 
 with or without .gz, and with a dot instead of the hyphen before "idx". The last twelfth of train is kept for
-dev (5,000 of 60,000), or of every class of train, where that lacks one that has so many. A file is an array of bytes behind a short header:
+dev (5,000 of 60,000); where that lacks a class which has a dozen images, or leaves train without one, it is
+the last twelfth of every class. A file is an array of bytes behind a short header:
 
     byte 0, 1    0
     byte 2       kind of number; 8 is uint8, the only one read here

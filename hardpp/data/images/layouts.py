@@ -4,10 +4,10 @@
     FOLDER/train/CLASS/**/*.jpg, FOLDER/val/*.jpg with a list of labels (`hardpp.data.images.label_lists`)
     FOLDER/CLASS/**/*.jpg
 
-Parts may be called otherwise (`hardpp.data.parts.part_called`), and all of it may lie in one folder of FOLDER.
+Parts may be called otherwise (`hardpp.data.parts.part_called`), and all of it may lie in a folder of FOLDER.
 Parts that are missing are shares of train (`hardpp.data.images.shares`). Pictures to test on that nobody has
-labelled are passed over. Classes are the folders of train, sorted. What lies in no folder of a class is passed
-over, and so are files that are no pictures (`hardpp.data.images.found_pictures`).
+labelled are passed over. Classes are the folders of train, sorted. What lies in no folder of a class is
+passed over, and so are files that are no pictures (`hardpp.data.images.found_pictures`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -59,6 +59,13 @@ def find_pictures(
         named = " and ".join(f"{part} ({path.name})" for part, path in own.items())
         raise DataError(f"{folder}: has a folder for {named}, and none for train", _PARTS_HINT)
     parts = find_parts(inside, own, report, on_bad)
+    return with_shares(parts, folder, report)
+
+
+def with_shares(
+    parts: Mapping[str, list[LabelledPicture]], folder: Path, report: Report
+) -> dict[str, list[LabelledPicture]]:
+    """All three parts; those that are missing are shares of train, by paths below the folder."""
     missing = [part for part in PARTS if part not in parts]
     for part in missing:
         report(f"keeping a tenth of the images for {part}")
@@ -66,11 +73,15 @@ def find_pictures(
     def name_of(picture: LabelledPicture) -> str:
         return picture.path.relative_to(folder).as_posix()
 
-    return parts | share_out(parts["train"], missing, name_of, lambda picture: picture.label)
+    return {**parts, **share_out(parts["train"], missing, name_of, lambda picture: picture.label)}
 
 
 def find_parts(
-    folder: Path, own: Mapping[str, Path], report: Report, on_bad: OnBad = "stop"
+    folder: Path,
+    own: Mapping[str, Path],
+    report: Report,
+    on_bad: OnBad = "stop",
+    known: Sequence[str] = (),
 ) -> dict[str, list[LabelledPicture]]:
     """Find the pictures of the parts that a folder has itself; without any, all of its pictures are `train`.
 
@@ -78,6 +89,7 @@ def find_parts(
         folder: The innermost one.
         own: Its `part_folders`.
         report, on_bad: See `find_pictures`.
+        known: The classes of a list of labels, sorted, where there is no train.
     """
     passed_over: list[Path] = []
     parts: dict[str, list[LabelledPicture]] = {}
@@ -89,39 +101,42 @@ def find_parts(
         if not parts[part] and (flat := [path for path in aside if is_picture(path)]):
             labels = find_list(folder, own[part])
             if labels is None and part == "test":
-                report(f"{own[part]}: passing over {len(flat)} pictures that have no labels")
+                report(f"{own[part]}: pictures passed over, as they have no labels: {len(flat)}")
                 del parts[part]
                 continue
-            classes = sorted({picture.label for picture in parts.get("train", ())})
+            classes = sorted({picture.label for picture in parts.get("train", ())} or known)
             found = labels_of(flat, own[part], labels, classes, on_bad, report)
             parts[part] = [LabelledPicture(path, label) for path, label in found.items()]
             aside = sorted({*aside} - {*flat})
         passed_over += aside
     strays = [path for path in passed_over if is_picture(path)]
     if strays:
-        report(f"passing over {len(strays)} pictures in no folder of a class, such as {strays[0]}")
+        report(
+            f"pictures passed over, as they are in no folder of a class: {len(strays)}, such as {strays[0]}"
+        )
     report_passed_over(sorted({*passed_over} - {*strays}), report)
     if own and (others := [path.name for path in subfolders(folder) if path not in own.values()]):
         names = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
-        report(f"passing over folders of no part beside those of {', '.join(own)}: {names}")
+        report(f"folders passed over, as they are called by no part: {names}")
     return parts
 
 
 def innermost(folder: Path, report: Report = lambda text: None) -> Path:
-    """The folder itself, or the only one in it, if that has folders and the outer one no pictures."""
-    inside = subfolders(folder)
-    while len(inside) == 1 and len(subfolders(inside[0])) > 1 and part_called(inside[0].name) is None:
-        folder = inside[0]
-        report(f"all lies in {folder}")
-        inside = subfolders(folder)
-    return folder
+    """The folder itself, or the one below it that all folders of parts or classes lie in."""
+    inside, below = folder, subfolders(folder)
+    while len(below) == 1 and part_called(below[0].name) is None:
+        inside, below = below[0], subfolders(below[0])
+    if inside == folder or not below:
+        return folder
+    report(f"all lies in {inside}")
+    return inside
 
 
 def part_folders(folder: Path) -> dict[str, Path]:
     """The folders of parts, by part; none where those that are called so are classes.
 
-    Classes may be called train or valid, too: such a folder has pictures and no folders of classes, and stands
-    beside others that are no parts.
+    Classes may be called train or valid, too: such a folder has pictures and no folders of classes, and
+    stands beside others that are no parts.
 
     Raises:
         DataError: two are called by one part.

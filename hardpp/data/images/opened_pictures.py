@@ -31,7 +31,17 @@ _TURNS = {  # orientation -> what makes the stored picture upright, by pillow's 
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}  # what the last bytes of a whole file have
 _LAST = 64  # bytes
 # What pillow raises at files that are none of its, or damaged.
-_FAULTS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 _HINT = "mend or remove it, or leave such pictures out with --on-bad skip"
 _ON_ITS_SIDE = 5  # this orientation and those above exchange width and height
 

@@ -58,7 +58,7 @@ class PictureFiles:
 
     Args:
         pictures: N files, at least one, with their headers or, where a side is given, without.
-        relative_to: Left out of the names, and of what the fingerprint has of the paths.
+        relative_to: Left out of the names, and of what the fingerprint has of the paths; None: of neither.
         side: See `decoded`; if it is given, sizes may differ, and all pictures get three channels.
         channels: All pictures get so many; left out, three if any of them has colours.
     """
@@ -66,7 +66,7 @@ class PictureFiles:
     def __init__(
         self,
         pictures: Sequence[Path] | Sequence[KnownPicture],
-        relative_to: Path,
+        relative_to: Path | None,
         side: int | None = None,
         channels: int | None = None,
     ):
@@ -88,7 +88,8 @@ class PictureFiles:
     @property
     def names(self) -> list[str]:
         """N paths as people write them, with slashes."""
-        return [path.relative_to(self._folder).as_posix() for path in self.paths]
+        folder = self._folder
+        return [(path if folder is None else path.relative_to(folder)).as_posix() for path in self.paths]
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
         """The pictures at those places, or all of them: (B, C, H, W) uint8."""

@@ -36,13 +36,17 @@ class RGBFiles:
 
     Args:
         pictures: N of them.
-        relative_to: Left out of the names, and of what the fingerprint has of the paths.
+        relative_to: Left out of the names, and of what the fingerprint has of the paths; None: of neither.
         shorter: Pixels that the shorter side of a picture has at most; larger ones are made smaller.
         kept_bytes: If all pictures together need no more than that, they stay in memory once decoded.
     """
 
     def __init__(
-        self, pictures: Sequence[KnownPicture], relative_to: Path, shorter: int, kept_bytes: int = KEPT
+        self,
+        pictures: Sequence[KnownPicture],
+        relative_to: Path | None,
+        shorter: int,
+        kept_bytes: int = KEPT,
     ):
         self.pictures, self.relative_to = pictures, relative_to
         self.shorter, self.kept_bytes = shorter, kept_bytes
@@ -56,7 +60,9 @@ class RGBFiles:
     @cached_property
     def names(self) -> list[str]:
         """N paths as people write them, with slashes."""
-        return [picture.path.relative_to(self.relative_to).as_posix() for picture in self.pictures]
+        paths = (picture.path for picture in self.pictures)
+        folder = self.relative_to
+        return [(path if folder is None else path.relative_to(folder)).as_posix() for path in paths]
 
     def read(self, place: int) -> NDArray[np.uint8]:
         """The pixels (H, W, 3) of a picture, not to be written to."""
@@ -83,7 +89,10 @@ class RGBFiles:
 
 
 def known_pictures(
-    paths: Sequence[Path], shorter: int = AS_THEY_ARE, on_bad: OnBad = "stop", report: Report = lambda text: None
+    paths: Sequence[Path],
+    shorter: int = AS_THEY_ARE,
+    on_bad: OnBad = "stop",
+    report: Report = lambda text: None,
 ) -> list[KnownPicture | None]:
     """Read the headers of pictures, None for each that is left out.
 

@@ -1,8 +1,8 @@
 """Shares of pictures to train on, kept for parts that a folder lacks: a tenth of them, of every class.
 
-Which they are is decided by the checksum of each picture's path, the same on every machine and whatever other
-pictures there are. Where that leaves a part without a class, the first tenth of the class by checksum follows,
-one picture at least; a class keeps one to train on before any is given away.
+Which they are is decided by the checksum of each picture's path, the same on every machine and whatever
+other pictures there are. Where that leaves a part without a class, the first tenth of the class by checksum
+follows, one picture at least; a class keeps one to train on before any is given away.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,13 +38,19 @@ def share_out(
         for part in ("train", *missing):
             if any(parts[place] == part for place in places):
                 continue
-            spare = [place for place in places if parts[place] != part]
-            if part != "train":
-                spare = [place for place in spare if parts[place] == "train"][:-1]  # one stays
-                spare = spare[: max(1, len(places) // 10)]
-            for place in spare[: 1 if part == "train" else None]:
+            for place in _spare(places, parts, part):
                 parts[place] = part
     return {
         wanted: [item for item, part in zip(items, parts, strict=True) if part == wanted]
         for wanted in ("train", *missing)
     }
+
+
+# Places that a part without any of a class is given: of train, or of another part that has two.
+def _spare(places: Sequence[int], parts: Sequence[str], part: str) -> list[int]:
+    if part == "train":
+        return list(places[:1])
+    for other in dict.fromkeys(("train", *(parts[place] for place in places))):
+        if spare := [place for place in places if parts[place] == other][:-1]:  # one stays
+            return spare[: max(1, len(places) // 10)]
+    return []

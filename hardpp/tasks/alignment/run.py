@@ -79,7 +79,7 @@ class AlignmentRun(OpenedRun):
         for name, pair in zip(self._names(items), items, strict=True):
             yield name, vocabulary.unseen(pair.source)
 
-    def _read_inputs(self, path: Path) -> list[Pair | None]:
+    def _read_inputs(self, path: Path, report: Report) -> list[Pair | None]:
         texts = read_source_texts(path)
         pairs = iter(self._from_texts([text for text in texts if text]))
         return [next(pairs) if text else None for text in texts]

@@ -78,7 +78,7 @@ class DecodingRun(ABC):
         if isinstance(items, list) and any(item is None for item in items):
             numbers = [number for number, item in enumerate(items, start=1) if item is not None]
             items = [item for item in items if item is not None]
-        items = self._items(items)
+        items = self._items(self._gathered(items))
         self._check_symbols(items, numbers, unknown, report, place)
         answers = self._answers(items, options, nbest)
         return answers if numbers is None else _with_blanks(answers, numbers, count)
@@ -90,8 +90,10 @@ class DecodingRun(ABC):
             what = f"model {self.family.name} says no probabilities of what it decodes"
             raise UsageError(what, "leave out --nbest and --scores")
 
-    def read_inputs(self, path: Path | str) -> list[Any]:
+    def read_inputs(self, path: Path | str, report: Callable[[str], None] = warnings.warn) -> list[Any]:
         """Every line of a file as an item of which only the source is known; None for a blank line.
+
+        `report` is told what is left out, for which there is None, too.
 
         Raises:
             UsageError: items of this family are no lines of a file.
@@ -99,7 +101,7 @@ class DecodingRun(ABC):
         """
         if self.family.inputs is None:
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(Path(path))
+        return self._read_inputs(Path(path), report)
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
@@ -153,8 +155,12 @@ class DecodingRun(ABC):
     def _nbest(self, items: Any, options: Any, nbest: int) -> Iterable[Decoded]:
         raise NotImplementedError
 
-    def _read_inputs(self, path: Path) -> list[Any]:
+    def _read_inputs(self, path: Path, report: Callable[[str], None]) -> list[Any]:
         raise NotImplementedError
+
+    # What `_read_inputs` gave, but for what is None, as `select` would give it.
+    def _gathered(self, items: Any) -> Any:
+        return items
 
     def _from_texts(self, texts: Sequence[str]) -> Sequence[Any]:
         raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")

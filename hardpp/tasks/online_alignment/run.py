@@ -85,7 +85,7 @@ class OnlineAlignmentRun(OpenedRun):
         if size != (trained_on := self.description.features):
             raise DataError(f"{of}frames have {size} features, and this run was trained on {trained_on}")
 
-    def _read_inputs(self, path: Path) -> list[Utterance | None]:
+    def _read_inputs(self, path: Path, report: Report) -> list[Utterance | None]:
         recordings = read_sound_list(path)
         heard = iter(self._hear([recording for recording in recordings if recording is not None]))
         return [None if recording is None else next(heard) for recording in recordings]
