@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from hardpp.errors import DataError
 
 PARTS = ("train", "dev", "test")
+ALL = "all"  # of all that a folder without parts has, and of the parts together
 
 _NAMED = {
     **dict.fromkeys(("train", "training", "trn"), "train"),

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from hardpp.data.images.asked_pictures import (
-    ALL,
     AskedPicture,
     Wanted,
+    are_asked,
     asked_pictures,
     labelled_parts,
     named_pictures,
@@ -25,12 +25,13 @@ from hardpp.data.images.corpora import is_of_classes
 from hardpp.data.images.idx import is_idx_folder, labelled_images
 from hardpp.data.images.labelled import ImagePart, LabelledImages
 from hardpp.data.lines import OnBad
+from hardpp.data.parts import ALL
 from hardpp.errors import DataError
 from hardpp.tasks.answers.class_hypotheses import likeliest
 from hardpp.tasks.answers.pictures import Animations, Figures
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select, select_part
-from hardpp.tasks.opened_run import Decoded, OpenedRun, Report
+from hardpp.tasks.opened_run import Decoded, OpenedRun, Report, is_own
 from hardpp.types import ImageBatch
 
 # Of an image the name of its file, what draws it (with `shown=`, only so many glimpses), and their number.
@@ -54,7 +55,7 @@ class ImageRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> SelectedImages:
-        if data is None or self._is_own(data) or not is_of_classes(data):
+        if data is None or is_own(self, data) or not is_of_classes(data):
             numbered = data is not None and is_idx_folder(Path(data))
             images = self._numbered(Path(str(data)), report) if numbered else self._load(data, report)
             items = select(images, part, limit)
@@ -76,10 +77,6 @@ class ImageRun(OpenedRun):
         known = classes if classes == [str(number) for number in range(len(classes))] else None
         return labelled_images(folder, folder.resolve().name, known, report)
 
-    # Were the run's images read there? Then its parts are those of training, which made what a folder lacks.
-    def _is_own(self, data: str) -> bool:
-        return Path(data).resolve() == Path(self.config.data.name).resolve()
-
     @property
     def _wanted(self) -> Wanted:
         channels, height, width = self.description.size
@@ -96,7 +93,7 @@ class ImageRun(OpenedRun):
         return named_pictures(texts)
 
     def _gathered(self, items: Any) -> Any:
-        if not (isinstance(items, list) and items and all(isinstance(each, AskedPicture) for each in items)):
+        if not are_asked(items):
             return items
         part, names = unlabelled_part(items, self._wanted), [each.name for each in items]
         return SelectedImages(part, list(range(len(items))), names, tuple(self.description.classes), "")

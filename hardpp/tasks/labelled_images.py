@@ -12,11 +12,10 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor
 
-from hardpp.data.images.asked_pictures import ALL
 from hardpp.data.images.glimpse_sequences import image_names
 from hardpp.data.images.joined_images import JoinedImages
 from hardpp.data.images.labelled import ImagePart, LabelledImages
-from hardpp.data.parts import PARTS
+from hardpp.data.parts import ALL, PARTS
 from hardpp.errors import DataError
 from hardpp.tasks.family import Description
 from hardpp.tasks.item_lists import Selection

@@ -8,7 +8,7 @@ paths.
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,9 +29,9 @@ from hardpp.data.images.resized_pictures import ResizedPictures, files_at
 from hardpp.data.images.rgb_files import known_pictures
 from hardpp.data.images.rgb_pictures import KnownPicture
 from hardpp.data.lines import OnBad, Report, decode_line, parse_lines
+from hardpp.data.parts import ALL
 from hardpp.errors import DataError
 
-ALL = "all"  # the part of a folder without parts
 UNKNOWN = -1  # the label of a picture of which no class is known
 
 _HINT = "hardpp decode RUN --input FOLDER says labels of pictures without classes"
@@ -51,6 +51,11 @@ class AskedPicture(NamedTuple):
 
     name: str
     picture: KnownPicture
+
+
+def are_asked(items: Any) -> bool:
+    """Whether these are some `AskedPicture`."""
+    return isinstance(items, list) and bool(items) and all(isinstance(each, AskedPicture) for each in items)
 
 
 def labelled_parts(folder: Path, wanted: Wanted, report: Report = lambda text: None) -> dict[str, ImagePart]:
@@ -132,7 +137,23 @@ def _maker(
 ) -> Callable[[Tensor, Tensor], ImagePart]:
     if wanted.side is not None:
         return partial(ResizedPictures, files_at(known, folder, wanted.side), side=wanted.side)
-    channels, height, width = wanted.size
+    return partial(Pictures, files_like(known, wanted.size, folder))
+
+
+def files_like(
+    known: Sequence[KnownPicture],
+    size: tuple[int, int, int],
+    folder: Path | None = None,
+    side: int | None = None,
+) -> PictureFiles:
+    """Pictures of the size (C, H, W) that a run's images have, or made so by a side of theirs.
+
+    Raises:
+        DataError: without a side, one has another height or width.
+    """
+    channels, height, width = size
+    if side is not None:
+        return PictureFiles([each.path for each in known], folder, side, channels)
     for each in known:
         if each.shape != (width, height):
             raise DataError(
@@ -140,4 +161,4 @@ def _maker(
                 f"on images of {width} x {height}",
                 "a run that was trained with data.side takes pictures of any size",
             )
-    return partial(Pictures, PictureFiles(known, folder, channels=channels))
+    return PictureFiles(known, folder, channels=channels)

@@ -1,0 +1,53 @@
+"""The picture files below a folder, by the names that lists have for them."""
+
+from pathlib import Path, PurePosixPath
+
+from hardpp.data.images.found_pictures import files_below
+from hardpp.data.images.picture_files import ENDINGS
+from hardpp.errors import DataError
+
+
+class NamedPictures:
+    """Files of pictures below a folder, by the ends of their paths."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._named: dict[str, list[Path]] = {}
+        self._stems: dict[str, list[Path]] = {}
+        for path in files_below(folder):
+            if path.suffix.lower() in ENDINGS:
+                self._named.setdefault(path.name, []).append(path)
+                self._stems.setdefault(path.stem, []).append(path)
+
+    def find(self, name: str) -> Path | None:
+        """Find the one file of a name, or of a path that ends so below the folder; None if there is none.
+
+        A name may lack its ending, and folders before it that are not there count only where names alone are
+        not enough.
+
+        Raises:
+            DataError: several files are meant.
+        """
+        ending = PurePosixPath(name.replace("\\", "/")).parts
+        if not ending:
+            return None
+        called = self._named.get(ending[-1], []) or self._stems.get(ending[-1], [])
+        shared = {path: self._shared(path, ending[:-1]) for path in called}
+        most = max(shared.values(), default=0)
+        paths = [path for path in called if shared[path] == most]
+        if (exact := self._folder.joinpath(*ending)) in paths:
+            return exact
+        if len(paths) > 1:
+            raise DataError(
+                f"{paths[0]} and {paths[1]} are both meant by {name}",
+                "write the folder before the name, too",
+            )
+        return paths[0] if paths else None
+
+    # How many folders before the name are the same, from the last on.
+    def _shared(self, path: Path, folders: tuple[str, ...]) -> int:
+        own = path.relative_to(self._folder).parts[:-1]
+        count = 0
+        while count < min(len(own), len(folders)) and own[-1 - count] == folders[-1 - count]:
+            count += 1
+        return count
