@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardpp.data.captions.caption_json import CAPTION, IMAGE, Listed, is_caption_json, read_caption_json
+from hardpp.data.captions.captioned import words_of
 from hardpp.data.images.picture_files import ENDINGS
 from hardpp.data.lines import BadLine, OnBad, Report, read_text, report_bad
 from hardpp.errors import DataError
@@ -86,8 +87,9 @@ def _form(lines: Sequence[str]) -> str | None:
         return "#"
     for separator in ("\t", ","):
         split = [_cells(line, separator) for line in lines]
-        if sum(len(cells) == 2 and _is_name(cells[0]) for cells in split) * 2 > len(lines):
-            return separator
+        said = [cells[1] for cells in split if len(cells) == 2 and _is_name(cells[0])]
+        if len(said) * 2 > len(lines) and sum(len(words_of(text)) > 1 for text in said) * 2 > len(said):
+            return separator  # not labels, which have one word
     return None
 
 

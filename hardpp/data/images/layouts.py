@@ -11,6 +11,7 @@ passed over, and so are files that are no pictures (`hardpp.data.images.found_pi
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -158,6 +159,15 @@ def part_folders(folder: Path) -> dict[str, Path]:
     return {part: own[part] for part in PARTS if part in own}
 
 
+def has_classes(folder: Path) -> bool:
+    """Whether two folders at least have pictures where folders of classes lie, to train on or of no part."""
+    inside = innermost(folder)
+    named = {part_called(path.name): path for path in subfolders(inside)}
+    classes = subfolders(named["train"]) if "train" in named else subfolders(inside)
+    of_pictures = (path for path in classes if part_called(path.name) is None and _has_pictures(path))
+    return len(list(islice(of_pictures, 2))) == 2
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder, sorted, but those that systems leave behind."""
     try:
@@ -208,6 +218,10 @@ def without(parts: Parts, bad: Collection[Path], folder: Path) -> Parts:
     if lost := {each.label for each in parts["train"]} - {each.label for each in left["train"]}:
         raise DataError(f"{folder}: every image to train on of class {min(lost)!r} was left out")
     return left
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(is_picture(path) for path in islice(folder.rglob("*"), 50) if path.is_file())
 
 
 def _in_classes(

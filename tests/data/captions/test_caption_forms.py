@@ -177,7 +177,7 @@ def test_a_file_for_each_part_and_lists_of_parts(tmp_path: Path) -> None:
 
 def test_two_files_of_no_part_are_refused_by_name(tmp_path: Path) -> None:
     kaggle(tmp_path)
-    (tmp_path / "older captions.tsv").write_text("000001.jpg\tx\n")
+    (tmp_path / "older captions.tsv").write_text("000001.jpg\ta dog\n")
     with pytest.raises(DataError, match=r"captions are in my captions\.csv and older captions\.tsv"):
         captioned_images(tmp_path)
 
