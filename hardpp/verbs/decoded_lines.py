@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hardpp.tasks.answers.decoded import Decoded, Hypothesis
 
 STYLES = ("text", "tsv", "json")
+RESULTS = ("vqa",)  # those of some families alone
 
 
 def decoded_lines(
@@ -18,6 +19,9 @@ def decoded_lines(
     """Lines of a style: one for each item, with a score or not, or one for each of its ranked hypotheses."""
     if style == "json":
         yield from _array(_object(each) for each in decoded)
+        return
+    if style == "vqa":
+        yield from _array(_result(each) for each in decoded if each.name)
         return
     for each in decoded:
         named, found = [each.name] if style == "tsv" else [], each.hypotheses
@@ -47,6 +51,11 @@ def _object(decoded: "Decoded") -> dict[str, Any]:
     # JSON has no word for minus infinity, the log of a probability too small for a float: it becomes null.
     found = [finite({**one._asdict(), "probability": one.probability}) for one in decoded.hypotheses]
     return {"name": decoded.name, "text": decoded.text, **({"hypotheses": found} if found else {})}
+
+
+def _result(decoded: "Decoded") -> dict[str, Any]:
+    key = int(decoded.key) if decoded.key.isdecimal() else decoded.key
+    return {"question_id": key, "answer": decoded.text}
 
 
 # A JSON array, an element a line.

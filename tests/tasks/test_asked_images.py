@@ -131,6 +131,13 @@ def test_classes_of_new_pictures_are_some_of_the_runs(tmp_path: Path) -> None:
     assert evaluated(run, "--data", tmp_path / "tests")["images"] == "24"
 
 
+def test_other_forms_are_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train("glimpse", write(tmp_path / "pets"), run)
+    refused = fail(2, "decode", run, "--input", tmp_path / "pets", "--format", "vqa")
+    assert "--format vqa is not for model glimpse" in refused
+
+
 def test_pictures_for_a_run_on_grey_images_of_one_size(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train("glimpse", write_idx(tmp_path / "idx", side=12), run, side=None)

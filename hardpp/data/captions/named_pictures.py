@@ -1,10 +1,13 @@
 """The picture files below a folder, by the names that lists have for them."""
 
+import re
 from pathlib import Path, PurePosixPath
 
 from hardpp.data.images.found_pictures import files_below
 from hardpp.data.images.picture_files import ENDINGS
 from hardpp.errors import DataError
+
+_NUMBER = re.compile(r"\d+$", re.ASCII)
 
 
 class NamedPictures:
@@ -14,16 +17,19 @@ class NamedPictures:
         self._folder = folder
         self._named: dict[str, list[Path]] = {}
         self._stems: dict[str, list[Path]] = {}
+        self._numbers: dict[int, list[Path]] = {}
         for path in files_below(folder):
             if path.suffix.lower() in ENDINGS:
                 self._named.setdefault(path.name, []).append(path)
                 self._stems.setdefault(path.stem, []).append(path)
+                if (number := _NUMBER.search(path.stem)) is not None:
+                    self._numbers.setdefault(int(number[0]), []).append(path)
 
     def find(self, name: str) -> Path | None:
         """Find the one file of a name, or of a path that ends so below the folder; None if there is none.
 
-        A name may lack its ending, and folders before it that are not there count only where names alone are
-        not enough.
+        A name may lack its ending, or be the number at the end of one (262148 of COCO_test2015_000000262148),
+        and folders before it that are not there count only where names alone are not enough.
 
         Raises:
             DataError: several files are meant.
@@ -31,7 +37,10 @@ class NamedPictures:
         ending = PurePosixPath(name.replace("\\", "/")).parts
         if not ending:
             return None
-        called = self._named.get(ending[-1], []) or self._stems.get(ending[-1], [])
+        last = ending[-1]
+        called = self._named.get(last) or self._stems.get(last) or []
+        if not called and last.isascii() and last.isdecimal():
+            called = self._numbers.get(int(last), [])
         shared = {path: self._shared(path, ending[:-1]) for path in called}
         most = max(shared.values(), default=0)
         paths = [path for path in called if shared[path] == most]

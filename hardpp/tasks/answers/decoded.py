@@ -36,6 +36,7 @@ class Decoded:
     name: str  # the item, as the user knows it
     text: str
     hypotheses: tuple[Hypothesis, ...] = ()  # the likeliest first, no text twice; none unless asked for
+    key: str = ""  # by which the data know it, where its name says more
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.name, self.text))
