@@ -37,7 +37,10 @@ def is_caption_file(path: Path) -> bool:
     """Whether a file holds captions in one of the forms."""
     if path.suffix.lower() in (".json", ".jsonl"):
         return is_caption_json(path)
-    return path.suffix.lower() in _LINES and _form(_first_lines(path)) is not None
+    try:
+        return path.suffix.lower() in _LINES and _form(_first_lines(path)) is not None
+    except csv.Error:  # no text
+        return False
 
 
 def read_caption_file(path: Path, on_bad: OnBad, report: Report) -> list[Listed]:
@@ -68,6 +71,8 @@ def _first_lines(path: Path) -> list[str]:
         with path.open("rb") as file:
             first = file.read(_FIRST)
     except OSError:
+        return []
+    if b"\0" in first:
         return []
     whole = first if len(first) < _FIRST else first[: first.rfind(b"\n") + 1]
     lines = whole.decode("utf-8-sig", "replace").replace("\r\n", "\n").split("\n")

@@ -25,7 +25,7 @@ def cut_captions(listed: Iterable[Listed], on_bad: OnBad, report: Report) -> Cap
         report: Told what is left out, and how captions were cut, with three examples.
     """
     captions_of: CaptionsOf = {}
-    examples: list[tuple[str, Sequence[str]]] = []
+    examples: dict[str, Sequence[str]] = {}
     bad: list[str] = []
     characters = False
     for each in listed:
@@ -34,7 +34,7 @@ def cut_captions(listed: Iterable[Listed], on_bad: OnBad, report: Report) -> Cap
             of_image.append(words)
             characters = characters or any(map(is_unspaced, words))
             if len(examples) < _EXAMPLES:
-                examples.append((each.text, words))
+                examples.setdefault(each.text, words)
         elif each.text or not each.part:
             if on_bad == "stop":
                 hint = "leave such captions out with --on-bad skip"
@@ -44,6 +44,6 @@ def cut_captions(listed: Iterable[Listed], on_bad: OnBad, report: Report) -> Cap
         more = f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else ""
         report(f"left out {len(bad)} captions without words: {', '.join(bad[:_SHOWN])}{more}")
     how = "words, and into characters where a script has no blanks" if characters else "words"
-    shown = "; ".join(f"{text!r} is {' | '.join(words)}" for text, words in examples)
+    shown = "; ".join(f"{text!r} is {' | '.join(words)}" for text, words in examples.items())
     report(f"captions are cut into {how}, in lower case without punctuation: {shown}")
     return captions_of

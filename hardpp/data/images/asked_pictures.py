@@ -26,7 +26,7 @@ from hardpp.data.images.layouts import (
 )
 from hardpp.data.images.picture_files import ENDINGS, PictureFiles
 from hardpp.data.images.resized_pictures import ResizedPictures, files_at
-from hardpp.data.images.rgb_files import known_pictures
+from hardpp.data.images.rgb_files import AS_THEY_ARE, known_pictures, look_at
 from hardpp.data.images.rgb_pictures import KnownPicture
 from hardpp.data.lines import OnBad, Report, decode_line, parse_lines
 from hardpp.data.parts import ALL
@@ -123,7 +123,7 @@ def named_pictures(
 
 
 def _known(paths: dict[str, Path], on_bad: OnBad, report: Report) -> list[AskedPicture | None]:
-    known = known_pictures(list(paths.values()), on_bad=on_bad, report=report)
+    known = look_at(list(paths.values()), AS_THEY_ARE, on_bad, report)
     return [each and AskedPicture(name, each) for name, each in zip(paths, known, strict=True)]
 
 

@@ -94,7 +94,7 @@ def known_pictures(
     on_bad: OnBad = "stop",
     report: Report = lambda text: None,
 ) -> list[KnownPicture | None]:
-    """Read the headers of pictures, None for each that is left out.
+    """Read the headers of pictures, None for each that is left out, and tell that this is going on.
 
     Args:
         paths: The files.
@@ -105,6 +105,11 @@ def known_pictures(
     """
     decoded = ", and decoding them once" if on_bad == "skip" else ""
     report(f"reading the sizes of {len(paths)} images{decoded}")
+    return look_at(paths, shorter, on_bad, report)
+
+
+def look_at(paths: Sequence[Path], shorter: int, on_bad: OnBad, report: Report) -> list[KnownPicture | None]:
+    """The same in silence, but for what is left out."""
     look = partial(_look, shorter=shorter if on_bad == "skip" else None)
     known: list[KnownPicture | None] = []
     bad: list[DataError] = []

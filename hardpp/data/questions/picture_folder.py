@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hardpp.data.captions.named_pictures import NamedPictures
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.picture_files import decoded
-from hardpp.data.images.rgb_files import known_pictures
+from hardpp.data.images.rgb_files import AS_THEY_ARE, look_at
 from hardpp.data.lines import OnBad, Report
 from hardpp.errors import DataError
 
@@ -40,7 +40,7 @@ class PictureFolder:
     ):
         self.size = None if size is None else (size[0], size[1])
         self._paths = _found(names, folder)
-        known = known_pictures(list(self._paths.values()), on_bad=on_bad, report=report)
+        known = look_at(list(self._paths.values()), AS_THEY_ARE, on_bad, report)
         for name, picture in zip(list(self._paths), known, strict=True):
             if picture is None:
                 del self._paths[name]

@@ -205,10 +205,10 @@ class QuestionAnsweringFamily(Family):
         return f"the image of {', '.join(repr(question) for question in questions if question)}"
 
 
-# Height and width of pictures of pixels, by the first.
-def _size(data: Questions) -> list[int] | None:
+# Height and width of pictures of pixels, by the first; nothing of regions.
+def _size(data: Questions) -> list[int]:
     if data.pictures.kind != "pixels":
-        return None
+        return []
     _, height, width = data.pictures.read(data.train[0].image).shape
     return [height, width]
 

@@ -69,7 +69,7 @@ class QuestionAnsweringRun(OpenedRun):
             if self.description.images == "regions" and feature_files(path.parent, path):
                 return RegionFeatures.of_folder(path.parent, report, path)
             if self.description.images == "pixels":
-                found = PictureFolder(names, path.parent, self.description.size, how.on_bad, report)
+                found = PictureFolder(names, path.parent, self.description.size or None, how.on_bad, report)
                 if any(name in found for name in names):
                     return found
             own: Pictures = self._load(None, report).pictures
