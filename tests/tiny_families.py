@@ -175,7 +175,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "variational",
         "questions",
         _right_answers,
-        texts=lambda data: ["test/0\twhat color is it?", "test/1\tis it red?"],
+        texts=lambda data: ["test/0\twhat color is the shape?", "test/1\tis there a red shape?"],
     ),
     "glimpse": TinyFamily(
         lambda folder: write_idx(folder, side=12),
