@@ -74,8 +74,9 @@ def decode(
     elif any(click.get_current_context().params[name] is not None for name in ("data", "part", "limit")):
         raise click.UsageError("--input is all that is read: leave out --data, --part and --limit")
     else:
+        on_bad = click.get_current_context().params["on_bad"]
         file = Path("/dev/stdin") if str(file) == "-" else file
-        items, place = run.read_inputs(file, report), f"{file}:"
+        items, place = run.read_inputs(file, report, on_bad), f"{file}:"
 
     def lines() -> Any:
         how = {"nbest": count, "unknown": unknown, "report": report, "place": place}

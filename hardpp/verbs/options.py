@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -40,12 +39,12 @@ _PART = click.option(
     type=click.Choice(["train", "dev", "test", "all"]),
     help="Part of the data [test; all of --data that has no parts: a file, or pair of files, or folder].",
 )
-_LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
-_ON_BAD = click.option(
+on_bad_option = click.option(
     "--on-bad",
     type=click.Choice(["stop", "skip"]),
-    help="Data that cannot be used: stop, or skip and say so [as in training].",
+    help="Data that cannot be used: stop, or skip and say so [as the run was trained].",
 )
+_LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
 
 
 def opened_run(path: Path, device: str, trust: bool) -> Any:
@@ -60,16 +59,6 @@ def opened_run(path: Path, device: str, trust: bool) -> Any:
     as_trained(run)
     report_detail(f"{run!r}: step {run.step}, on {run.device}")
     return run
-
-
-def reading(run: Any, on_bad: str | None) -> Any:
-    """The run, which does so at data that cannot be used; None: as in training."""
-    if on_bad is None:
-        return run
-    if not hasattr(run.config.data, "on_bad"):
-        raise click.UsageError(f"--on-bad is not for model {run.family.name}")
-    data = run.config.data.model_copy(update={"on_bad": on_bad})
-    return replace(run, config=run.config.model_copy(update={"data": data}))
 
 
 def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,16 +84,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_DATA
     @_PART
     @_LIMIT
-    @_ON_BAD
+    @on_bad_option
     @wraps(command)
     def wrapped(
-        run: Any, data: str | None, part: str | None, limit: int | None, on_bad: str | None, **options: Any
+        run: Any,
+        data: str | None,
+        part: str | None,
+        limit: int | None,
+        on_bad: str | None,
+        **options: Any,
     ) -> Any:
-        run = reading(run, on_bad)
-
         def select() -> Any:
             began = time.monotonic()
-            items = run.select(data, part, limit, report)
+            items = run.select(data, part, limit, report, on_bad)
             report_detail(f"read {data or run.config.data.name} in {time.monotonic() - began:.1f} s")
             return items
 
@@ -136,7 +128,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_DATA
     @_PART
     @_LIMIT
-    @_ON_BAD
+    @on_bad_option
     @wraps(command)
     def wrapped(
         device: str,
@@ -148,8 +140,8 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         def opened(path: Path) -> tuple[Any, Any]:
-            run = reading(opened_run(path, device, trust), on_bad)
-            return run, run.select(data, part, limit, report)
+            run = opened_run(path, device, trust)
+            return run, run.select(data, part, limit, report, on_bad)
 
         return command(opened=opened, **options)
 

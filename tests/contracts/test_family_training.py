@@ -63,6 +63,10 @@ def test_a_run_goes_on_where_its_data_were_moved_to(name: str, tmp_path: Path) -
     elsewhere = tmp_path / "other" / "place"
     elsewhere.parent.mkdir()
     run.data.rename(elsewhere)
+    told = fail(3, "evaluate", run.folder)
+    assert f"{run.data}: the data that the run was trained on are not there any more" in told
+    assert "--data PATH --part test" in told
+    succeed("evaluate", run.folder, "--data", elsewhere, "--part", "test", "--limit", "1")
     moved = run._replace(data=elsewhere)
     told = hardpp(*moved.command(run.folder, *longer)).stderr
     assert f"{run.folder}: its data have moved, and are the same (data.name is '{run.data}' there" in told

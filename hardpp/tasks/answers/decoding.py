@@ -90,10 +90,18 @@ class DecodingRun(ABC):
             what = f"model {self.family.name} says no probabilities of what it decodes"
             raise UsageError(what, "leave out --nbest and --scores")
 
-    def read_inputs(self, path: Path | str, report: Callable[[str], None] = warnings.warn) -> list[Any]:
+    def read_inputs(
+        self,
+        path: Path | str,
+        report: Callable[[str], None] = warnings.warn,
+        on_bad: str | None = None,
+    ) -> list[Any]:
         """Every line of a file as an item of which only the source is known; None for a blank line.
 
-        `report` is told what is left out, for which there is None, too.
+        Args:
+            path: of the file; of pictures, too, where the family takes them.
+            report: told what is left out, for which there is None, too.
+            on_bad: "stop" at what cannot be used, or "skip" it [as the run was trained].
 
         Raises:
             UsageError: items of this family are no lines of a file.
@@ -101,7 +109,7 @@ class DecodingRun(ABC):
         """
         if self.family.inputs is None:
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(Path(path), report)
+        return self._reading(on_bad)._read_inputs(Path(path), report)
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
@@ -148,6 +156,8 @@ class DecodingRun(ABC):
 
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
+    @abstractmethod
+    def _reading(self, on_bad: str | None) -> "DecodingRun": ...
     @abstractmethod
     def _decode(self, items: Any, options: Any) -> Iterable[Decoded]: ...
 
