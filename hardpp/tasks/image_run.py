@@ -60,6 +60,8 @@ class ImageRun(OpenedRun):
             images = self._numbered(Path(str(data)), report) if numbered else self._load(data, report)
             items = select(images, part, limit)
             self._check_like(items)
+            if data is None and self._has_changed(images):
+                report("warning: these are not the pictures, or the parts, that the run was trained on")
             return items
         parts = labelled_parts(Path(data), self._wanted, report)
         whole = ALL if ALL in parts else "test"
@@ -70,6 +72,13 @@ class ImageRun(OpenedRun):
             if there != (trained_on := getattr(self.description, name)):
                 what = f"{name} of images {there}, and this run was trained on {trained_on}"
                 raise DataError(f"{items.data}: {what}")
+
+    # Of a folder that was read anew; sequences of training are left out of what is compared.
+    def _has_changed(self, images: LabelledImages) -> bool:
+        config = self.config.data
+        if self.data is not None or getattr(config, "sequences", None) or not is_of_classes(config.name):
+            return False
+        return images.fingerprint() != self.description.fingerprint
 
     # IDX files, which may not have all of the run's classes, if these are numbers.
     def _numbered(self, folder: Path, report: Report) -> LabelledImages:

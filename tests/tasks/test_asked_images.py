@@ -159,3 +159,14 @@ def test_runs_of_glimpses_take_pictures_of_any_size_and_kind(tmp_path: Path) -> 
     told = train("glimpse", data, tmp_path / "run", side=12)
     assert open_run(tmp_path / "run", "cpu").description.size == [3, 12, 12]
     assert f"of pictures with several frames the first is read: 1, such as {data}/dog/moving.gif" in told
+
+
+def test_a_run_says_when_its_own_pictures_are_others(tmp_path: Path) -> None:
+    data, run = write(tmp_path / "pets", 20), tmp_path / "run"
+    train("glimpse", data, run)
+    assert "not the pictures" not in hardpp("evaluate", run).stderr
+    write_picture(data / "cat" / "another.png", 1, (30, 30))
+    assert (
+        "warning: these are not the pictures, or the parts, that the run was trained on"
+        in hardpp("evaluate", run).stderr
+    )
