@@ -28,8 +28,8 @@ class NamedPictures:
     def find(self, name: str) -> Path | None:
         """Find the one file of a name, or of a path that ends so below the folder; None if there is none.
 
-        A name may lack its ending, or be the number at the end of one (262148 of COCO_test2015_000000262148),
-        and folders before it that are not there count only where names alone are not enough.
+        A name may lack its ending, or be the number at the end of one (262148 of COCO_test2015_000000262148).
+        It may have fewer folders before it than the file, or more, as lists have that were made elsewhere.
 
         Raises:
             DataError: several files are meant.
@@ -41,9 +41,10 @@ class NamedPictures:
         called = self._named.get(last) or self._stems.get(last) or []
         if not called and last.isascii() and last.isdecimal():
             called = self._numbers.get(int(last), [])
-        shared = {path: self._shared(path, ending[:-1]) for path in called}
+        of_all = ((path, self._shared(path, ending[:-1])) for path in called)
+        shared = {path: count for path, count in of_all if count is not None}
         most = max(shared.values(), default=0)
-        paths = [path for path in called if shared[path] == most]
+        paths = [path for path, count in shared.items() if count == most]
         if (exact := self._folder.joinpath(*ending)) in paths:
             return exact
         if len(paths) > 1:
@@ -53,10 +54,8 @@ class NamedPictures:
             )
         return paths[0] if paths else None
 
-    # How many folders before the name are the same, from the last on.
-    def _shared(self, path: Path, folders: tuple[str, ...]) -> int:
+    # How many folders before the name are the same, from the last on; None if others come before them.
+    def _shared(self, path: Path, folders: tuple[str, ...]) -> int | None:
         own = path.relative_to(self._folder).parts[:-1]
-        count = 0
-        while count < min(len(own), len(folders)) and own[-1 - count] == folders[-1 - count]:
-            count += 1
-        return count
+        least = min(len(own), len(folders))
+        return least if own[len(own) - least :] == folders[len(folders) - least :] else None

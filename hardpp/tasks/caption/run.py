@@ -54,7 +54,9 @@ class CaptionRun(OpenedRun):
         else:
             how: Any = self.data_config(data)
             name = Path(data).resolve().name
-            parts = asked_parts(Path(data), report, side=how.side, on_bad=how.on_bad)
+            channels, side, _ = self.description.size
+            side = how.side if channels == 1 else side  # of scenes, which no pictures are like
+            parts = asked_parts(Path(data), report, side=side, on_bad=how.on_bad)
         items = first_sentences(one_part(parts, part, name), limit)
         self._check_like(items, f"{name}: ")
         return items
