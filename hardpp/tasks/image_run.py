@@ -61,7 +61,8 @@ class ImageRun(OpenedRun):
             items = select(images, part, limit)
             self._check_like(items)
             if data is None and self._has_changed(images):
-                report("warning: these are not the pictures, or the parts, that the run was trained on")
+                what = "these are not the pictures, or the parts, that the run was trained on"
+                report(f"warning: {what}: some may have been trained on")
             return items
         parts = labelled_parts(Path(data), self._wanted, report)
         whole = ALL if ALL in parts else "test"
