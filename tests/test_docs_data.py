@@ -6,18 +6,23 @@ A form is a `###` heading with blocks of three kinds: "text NAME", a file of tha
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from hardpp.data.captions import corpora as caption_corpora
+from hardpp.data.captions.corpora import CaptionOptions
+from hardpp.data.images import corpora as image_corpora
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenizers import Words
 from hardpp.tasks.alignment import data as alignment
 from hardpp.tasks.alignment.data import PairData
 from hardpp.tasks.alignment.gold_pairs import GoldFiles, right_links, with_gold
+from hardpp.tasks.question_answering.family import QuestionAnsweringFamily, QuestionData
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 SECTION = re.compile(r"^## .*?`--model ([\w-]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -60,7 +65,44 @@ def pairs(path: Path) -> Iterator[str]:
         yield from (f"{part}: {shown(pair)}" for pair in getattr(corpus, part))
 
 
-READERS: dict[str, Callable[[Path], Iterator[str]]] = {"alignment": pairs}
+def pictures(path: Path) -> Iterator[str]:
+    """Pictures with classes, as `--model glimpse` reads them; of many without names as many as there are."""
+    images = image_corpora.corpus(str(path))
+    for part in PARTS:
+        of_part = getattr(images, part)
+        labels = [images.classes[number] for number in of_part.labels.tolist()]
+        if of_part.names is None:
+            yield from (f"{part}: {count} of {label}" for label, count in Counter(labels).items())
+        else:
+            yield from (
+                f"{part}: {name} → {label}" for name, label in zip(of_part.names, labels, strict=True)
+            )
+
+
+def captions(path: Path) -> Iterator[str]:
+    """Pictures with captions, as `--model caption` reads them."""
+    images = caption_corpora.corpus(str(path), CaptionOptions(side=8))
+    for part in PARTS:
+        of_part = getattr(images, part)
+        for name, of_image in zip(of_part.names, of_part.captions, strict=True):
+            yield from (f"{part}: {name} → {' '.join(caption.words)}" for caption in of_image)
+
+
+def questions(path: Path) -> Iterator[str]:
+    """Questions about pictures, as `--model question-answering` reads them."""
+    found = QuestionAnsweringFamily().load(QuestionData(name=str(path)), lambda text: None)
+    for part in PARTS:
+        for question in getattr(found, part):
+            said = ", ".join(dict.fromkeys(question.answers))
+            yield f"{part}: image {question.image}, {question.text} → {said}"
+
+
+READERS: dict[str, Callable[[Path], Iterator[str]]] = {
+    "alignment": pairs,
+    "glimpse": pictures,
+    "caption": captions,
+    "question-answering": questions,
+}
 FORMS = [
     Form(model, name, text)
     for model, section in SECTION.findall(PAGE)

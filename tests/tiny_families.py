@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from caption_files import NAMES, write_table
 from corpora import settings, write_corpus
-from image_files import write_idx
+from image_files import write_idx, write_picture
 from question_corpora import write_easy
 from tone_speech import write_tones
 
@@ -33,7 +33,6 @@ class TinyFamily(NamedTuple):
     counted: str  # the figure that says how many data were evaluated
     score: Callable[[OpenedRun, Any, Sequence[str]], tuple[str, float]]  # of decoded texts: figure, value
     texts: Callable[[Path], list[str]] = lambda data: []  # lines for `decode --input`
-    together: bool = True  # can all parts be asked about at once?
     extra: str | None = None  # a package without which it is not tested
 
 
@@ -123,6 +122,11 @@ def _same_sentences(run: OpenedRun, items: Any, texts: Sequence[str]) -> tuple[s
     return "same", sum(right) / len(right)
 
 
+def _pictures(data: Path, side: int) -> list[str]:
+    paths = [data.parent / f"{shade}.png" for shade in (9, 200)]
+    return [str(write_picture(path, int(path.stem), (side, side), "L")) for path in paths]
+
+
 def _write_captions(folder: Path) -> Path:
     folder.mkdir(parents=True)
     return write_table(folder, NAMES[:40])
@@ -171,6 +175,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "variational",
         "questions",
         _right_answers,
+        texts=lambda data: ["test/0\twhat color is the shape?", "test/1\tis there a red shape?"],
     ),
     "glimpse": TinyFamily(
         lambda folder: write_idx(folder, side=12),
@@ -178,7 +183,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "variational",
         "images",
         _wrong_labels,
-        together=False,
+        texts=lambda data: _pictures(data, 12),
     ),
     "saccader": TinyFamily(
         lambda folder: write_idx(folder, side=21),
@@ -186,7 +191,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "label-aware",
         "images",
         _right_labels,
-        together=False,
+        texts=lambda data: _pictures(data, 21),
     ),
     "masked-image": TinyFamily(
         lambda folder: write_idx(folder, side=12),
@@ -194,7 +199,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "prior",
         "images",
         _right_labels,
-        together=False,
+        texts=lambda data: _pictures(data, 12),
     ),
     "image-vae": TinyFamily(
         lambda folder: write_idx(folder, side=12),
@@ -202,7 +207,7 @@ FAMILIES: dict[str, TinyFamily] = {
         "encoder",
         "images",
         _mean_bits,
-        together=False,
+        texts=lambda data: _pictures(data, 12),
     ),
     "caption": TinyFamily(
         _write_captions,
@@ -211,6 +216,6 @@ FAMILIES: dict[str, TinyFamily] = {
         "images",
         _same_sentences,
         extra="sacrebleu",
-        together=False,
+        texts=lambda data: sorted(map(str, data.rglob("*.jpg")))[:2],
     ),
 }

@@ -1,6 +1,7 @@
-"""What a user's file or folder seems to hold, told by names alone, so that the wrong kind is refused at once.
+"""What a user's file or folder seems to hold, so that the wrong kind is refused at once.
 
-Only what is plain is told: of anything else the reader has the say.
+It is told by names, and of files beside pictures by what they begin with. Only what is plain is told: of
+anything else the reader has the say.
 """
 
 import os
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from hardpp.data.captions.found_captions import holds_captions
+from hardpp.data.images.layouts import has_classes
 from hardpp.data.images.picture_files import ENDINGS
 
 # A kind -> in words; those that tell more come first.
@@ -33,6 +36,9 @@ def kinds_of(path: Path) -> list[str]:
         found = _of_file(path.name.lower())
     else:
         found = {kind for name in islice(_files(path), _MOST) for kind in _of_file(name) | _of_part(name)}
+        if "images" in found and "questions" not in found and holds_captions(path):
+            found |= {"captions"}
+            found -= set() if has_classes(path) else {"images"}
     return [kind for kind in KINDS if kind in found]
 
 

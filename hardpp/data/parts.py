@@ -3,6 +3,7 @@
 The same text falls into the same part on every machine and in every version.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,8 +12,27 @@ from typing import Any, TypeVar
 from hardpp.errors import DataError
 
 PARTS = ("train", "dev", "test")
+ALL = "all"  # of all that a folder without parts has, and of the parts together
+
+_NAMED = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation", "validate"), "dev"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+_ENDS = ("set", "data", "dataset", "images", "imgs", "pictures", "split", "part")
 
 T = TypeVar("T")
+
+
+def part_called(name: str) -> str | None:
+    """The part that a name says, in any case: "Training_Set", "val2014", "TEST"; None if it says none."""
+    words = re.findall("[a-z]+", name.lower())
+    words = [word for word in words if word not in _ENDS] or words
+    if len(words) != 1:
+        return None
+    (word,) = words
+    stems = [word, *(word.removesuffix(end) for end in _ENDS if word.endswith(end))]
+    return next((_NAMED[stem] for stem in stems if stem in _NAMED), None)
 
 
 def bucket(text: str) -> int:

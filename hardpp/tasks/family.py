@@ -139,6 +139,7 @@ class Family(ABC):
     figures: ClassVar[Mapping[str, str]] = _NOTHING  # what `evaluate` reports: names -> what they are
     trust: ClassVar[Sequence[str]] = ()  # those of `figures` that tell how far probabilities can be trusted
     inputs: ClassVar[str | None] = None  # what the lines of `decode --input` are; None: it takes no file
+    results: ClassVar[Sequence[str]] = ()  # further forms of what `decode` writes, of its `--format`
     nbest: ClassVar[str | None] = None  # the n best of `decode` and their probabilities; None: it has none
     together: ClassVar[bool] = True  # are all parts one list, which `--part all` asks about?
     word_links: ClassVar[bool] = False  # has it links between words, to symmetrise and to compare?

@@ -32,7 +32,7 @@ class ImageFamily(Family):
     """
 
     unit = "an image"
-    together = False
+    inputs = "a picture, a folder of pictures, or a list of their paths, one a line"
     reads = ("images",)
     description = ImagesDescription
     dev_images: ClassVar[int] = 2000  # of the dev part, for the bound after every epoch

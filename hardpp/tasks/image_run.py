@@ -6,18 +6,32 @@ Shapes: G glimpses, L windows of a glimpse, V labels; height x width the image.
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from hardpp.data.images.asked_pictures import (
+    AskedPicture,
+    Wanted,
+    are_asked,
+    asked_pictures,
+    labelled_parts,
+    named_pictures,
+    unlabelled_part,
+)
+from hardpp.data.images.corpora import is_of_classes
+from hardpp.data.images.idx import is_idx_folder, labelled_images
 from hardpp.data.images.labelled import ImagePart, LabelledImages
+from hardpp.data.lines import OnBad
+from hardpp.data.parts import ALL
 from hardpp.errors import DataError
 from hardpp.tasks.answers.class_hypotheses import likeliest
 from hardpp.tasks.answers.pictures import Animations, Figures
 from hardpp.tasks.file_names import file_names
-from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select
-from hardpp.tasks.opened_run import Decoded, OpenedRun, Report
+from hardpp.tasks.labelled_images import ImagesDescription, SelectedImages, select, select_part
+from hardpp.tasks.opened_run import Decoded, OpenedRun, Report, is_own
 from hardpp.types import ImageBatch
 
 # Of an image the name of its file, what draws it (with `shown=`, only so many glimpses), and their number.
@@ -41,15 +55,58 @@ class ImageRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> SelectedImages:
-        items = select(self._load(data, report), part, limit)
-        self._check_like(items)
-        return items
+        if data is None or is_own(self, data) or not is_of_classes(data):
+            numbered = data is not None and is_idx_folder(Path(data))
+            images = self._numbered(Path(str(data)), report) if numbered else self._load(data, report)
+            items = select(images, part, limit)
+            self._check_like(items)
+            if data is None and self._has_changed(images):
+                what = "these are not the pictures, or the parts, that the run was trained on"
+                report(f"warning: {what}: some may have been trained on")
+            return items
+        parts = labelled_parts(Path(data), self._wanted, report)
+        whole = ALL if ALL in parts else "test"
+        return select_part(parts, part or whole, limit, self.description.classes, Path(data).resolve().name)
 
     def _check_like(self, items: SelectedImages, of: str = "") -> None:
         for name, there in (("size", list(items.part.size)), ("classes", list(items.classes))):
             if there != (trained_on := getattr(self.description, name)):
                 what = f"{name} of images {there}, and this run was trained on {trained_on}"
                 raise DataError(f"{items.data}: {what}")
+
+    # Of a folder that was read anew; sequences of training are left out of what is compared.
+    def _has_changed(self, images: LabelledImages) -> bool:
+        config = self.config.data
+        if self.data is not None or getattr(config, "sequences", None) or not is_of_classes(config.name):
+            return False
+        return images.fingerprint() != self.description.fingerprint
+
+    # IDX files, which may not have all of the run's classes, if these are numbers.
+    def _numbered(self, folder: Path, report: Report) -> LabelledImages:
+        classes = self.description.classes
+        known = classes if classes == [str(number) for number in range(len(classes))] else None
+        return labelled_images(folder, folder.resolve().name, known, report)
+
+    @property
+    def _wanted(self) -> Wanted:
+        channels, height, width = self.description.size
+        side: int | None = getattr(self.config.data, "side", None)
+        if channels == 1:  # of pictures that were read at a side there are colours
+            side = None
+        on_bad: OnBad = getattr(self.config.data, "on_bad", "stop")
+        return Wanted((channels, height, width), side, self.description.classes, on_bad)
+
+    def _read_inputs(self, path: Path, report: Report) -> list[AskedPicture | None]:
+        return asked_pictures(path, self._wanted.on_bad, report)
+
+    def _from_texts(self, texts: Sequence[str]) -> list[AskedPicture | None]:
+        return named_pictures(texts)
+
+    def _gathered(self, items: Any) -> Any:
+        if not are_asked(items):
+            return items
+        part, names = unlabelled_part(items, self._wanted), [each.name for each in items]
+        return SelectedImages(part, list(range(len(items))), names, tuple(self.description.classes), "")
 
     def training_images(self) -> ImagePart:
         """The images that the run was trained on, read anew where they are not at hand."""

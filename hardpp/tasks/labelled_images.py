@@ -3,7 +3,7 @@
 Shapes: B images.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import starmap
 from operator import eq
@@ -13,7 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from hardpp.data.images.glimpse_sequences import image_names
+from hardpp.data.images.joined_images import JoinedImages
 from hardpp.data.images.labelled import ImagePart, LabelledImages
+from hardpp.data.parts import ALL, PARTS
 from hardpp.errors import DataError
 from hardpp.tasks.family import Description
 from hardpp.tasks.item_lists import Selection
@@ -37,7 +39,7 @@ class SelectedImages(Selection):
     indices: list[int]  # of the images in the part
     names: list[str]
     classes: tuple[str, ...]
-    part_name: str = "test"  # train, dev or test
+    part_name: str = "test"  # train, dev, test or all
     data: str = ""  # what the images are called
 
     def __len__(self) -> int:
@@ -66,12 +68,30 @@ class SelectedImages(Selection):
 
 
 def select(images: LabelledImages, part: str | None, limit: int | None) -> SelectedImages:
-    """A part of the images (the test part if none is named), or the first of it."""
-    part = part or "test"
-    selected: ImagePart = getattr(images, part)
+    """A part of the images (the test part if none is named), or "all", or the first of it."""
+    parts = {name: getattr(images, name) for name in PARTS}
+    return select_part(parts, part or "test", limit, images.classes, images.name)
+
+
+def select_part(
+    parts: Mapping[str, ImagePart], part: str, limit: int | None, classes: Sequence[str], name: str
+) -> SelectedImages:
+    """One of some parts, or all of them, or the first of it; `name` is that of the data.
+
+    Raises:
+        DataError: there is no such part.
+    """
+    if part == ALL and ALL not in parts:
+        selected: ImagePart = JoinedImages(dict(parts))
+    elif part in parts:
+        selected = parts[part]
+    else:
+        there = "no folders of parts" if ALL in parts else f"parts {', '.join(parts)}"
+        hint = "leave --part out" if ALL in parts else f"give --part {next(iter(parts))}, or all"
+        raise DataError(f"{name}: has {there}, and part {part} is asked for", hint)
     indices = list(range(len(selected)))[:limit]
     names = image_names(selected, part)
-    return SelectedImages(selected, indices, list(names[:limit]), images.classes, part, images.name)
+    return SelectedImages(selected, indices, list(names[:limit]), tuple(classes), part, name)
 
 
 def accuracy(images: SelectedImages, log_probs: Iterable[Tensor]) -> float:

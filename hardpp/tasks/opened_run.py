@@ -211,3 +211,8 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
     def _batch(self, items: Any) -> Any: ...
     @abstractmethod
     def _evaluate(self, items: Any, options: Any) -> dict[str, Any]: ...
+
+
+def is_own(run: OpenedRun, data: str) -> bool:
+    """Was the run trained on the data there? Then their parts are those of training, which made some."""
+    return Path(data).resolve() == Path(run.config.data.name).resolve()

@@ -1,12 +1,11 @@
 """Which images a model is trained on: corpora of one size, and pictures of any size that are read at one."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from hardpp.config import DataConfig
 from hardpp.data.images.celeba_hq import DEFAULT
 from hardpp.data.images.corpora import ImageOptions
+from hardpp.data.lines import OnBad
 
 
 class PictureData(DataConfig):
@@ -21,7 +20,7 @@ class PictureData(DataConfig):
     flip: bool = Field(True, description="half of the crops are mirrored")
     attribute: str = Field(DEFAULT, description="of faces with attributes: which is the label")
     workers: int = Field(0, ge=0, le=256, description="processes that make batches ahead of training")
-    on_bad: Literal["stop", "skip"] = Field("stop", description="at a picture that cannot be read")
+    on_bad: OnBad = Field("stop", description="at a picture that cannot be read: stop, or skip and say so")
 
     def options(self) -> ImageOptions:
         """The same as a corpus takes them."""

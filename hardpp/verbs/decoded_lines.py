@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hardpp.tasks.answers.decoded import Decoded, Hypothesis
 
 STYLES = ("text", "tsv", "json")
+RESULTS = ("vqa",)  # those of some families alone
 
 
 def decoded_lines(
@@ -27,6 +28,9 @@ def decoded_lines(
     """
     if style == "json":
         yield from _array(_object(each) for each in decoded)
+        return
+    if style == "vqa":
+        yield from _array(_result(each) for each in decoded if each.name)
         return
     for each in decoded:
         named, found = [each.name] if style == "tsv" else [], each.hypotheses
@@ -78,6 +82,11 @@ def _object(decoded: "Decoded") -> dict[str, Any]:
 def _hypothesis(one: "Hypothesis") -> dict[str, Any]:
     scores = {"log_prob": one.log_prob, "exact": one.exact, "probability": one.probability}
     return {"text": one.text, **finite(scores)}
+
+
+def _result(decoded: "Decoded") -> dict[str, Any]:
+    key = int(decoded.key) if decoded.key.isdecimal() else decoded.key
+    return {"question_id": key, "answer": decoded.text}
 
 
 # A JSON array, an element a line.

@@ -37,7 +37,7 @@ _DATA = click.option("--data", help="Other data than the run's own: a name, file
 _PART = click.option(
     "--part",
     type=click.Choice(["train", "dev", "test", "all"]),
-    help="Part of the data [test; all of a file, or pair of files, given by --data]; of images not all.",
+    help="Part of the data [test; all of --data that has no parts: a file, or pair of files, or folder].",
 )
 on_bad_option = click.option(
     "--on-bad",

@@ -4,7 +4,10 @@ With `force` a file that exists is replaced; see `hardpp.data.atomic_files.write
 """
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ import click
 
 from hardpp.data.atomic_files import check_writable, write_file
 from hardpp.errors import UsageError
+from hardpp.verbs.exit_codes import report
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     import xarray as xr
@@ -19,6 +23,7 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
 
 FORMATS = ("png", "svg", "pdf")
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # what else says when it was written
+_SHOWN = 10  # letters in one message
 _FRAME_MS, _LAST_FRAME_MS = 900, 2500
 
 
@@ -55,9 +60,30 @@ def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
 
     check_figure(path, force=force)
     picture, form = io.BytesIO(), path.suffix.lower().removeprefix(".")
-    with matplotlib.rc_context({"svg.hashsalt": "hardpp"}):  # else names of parts are drawn at random
+    # Else names of parts are drawn at random.
+    with _legible([figure]), matplotlib.rc_context({"svg.hashsalt": "hardpp"}):
         figure.savefig(picture, format=form, dpi=200, metadata=_UNDATED.get(form))
     write_file(path, picture.getvalue(), force=force)
+
+
+# With fonts for what figures say; letters that no font has are told of once, and are boxes.
+@contextmanager
+def _legible(figures: Sequence["Figure"]) -> Iterator[None]:
+    from hardpp.diagnostics.plot_fonts import add_fonts
+
+    if missing := add_fonts(figures):
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        what = f"warning: no installed font has {missing[:_SHOWN]}{more}, which are drawn as boxes"
+        hint = "install one that has, such as Noto Sans of that script or Noto Sans CJK"
+        _tell_once(f"{what}: {hint}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+@cache
+def _tell_once(sentence: str) -> None:
+    report(sentence)
 
 
 def write_animation(frames: Sequence["Figure"], path: Path, *, force: bool = False) -> None:
@@ -66,10 +92,11 @@ def write_animation(frames: Sequence["Figure"], path: Path, *, force: bool = Fal
 
     check_writable(path, force=force)
     drawn = []
-    for frame in frames:
-        picture = io.BytesIO()
-        frame.savefig(picture, format="png", dpi=100)
-        drawn.append(Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE))
+    with _legible(frames):
+        for frame in frames:
+            picture = io.BytesIO()
+            frame.savefig(picture, format="png", dpi=100)
+            drawn.append(Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE))
     first, *others = drawn
     lengths = [_FRAME_MS] * len(others) + [_LAST_FRAME_MS]
     moving = io.BytesIO()

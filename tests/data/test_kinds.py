@@ -1,6 +1,8 @@
+import json
 from pathlib import Path
 
 import pytest
+from image_files import write_picture
 
 from hardpp.data.kinds import KINDS, field_separator, kinds_of
 
@@ -16,7 +18,7 @@ from hardpp.data.kinds import KINDS, field_separator, kinds_of
         (["a.wav", "train.tsv"], ["speech", "lists"]),
         (["cat/1.PNG"], ["images"]),
         (["train-images-idx3-ubyte"], ["images"]),
-        (["1.jpg", "captions.txt"], ["captions", "images"]),
+        (["1.jpg", "captions.txt"], ["captions"]),
         (["train/questions.json", "train/images/1.png"], ["questions", "images"]),
         ([], []),
     ],
@@ -41,3 +43,26 @@ def test_files_are_told_by_names(tmp_path: Path) -> None:
         ([], ""),
         ([], "commas"),
     ]
+
+
+def test_captions_beside_pictures_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    def of(*names: str, text: str = "image,caption\nx.png,a dog\n", called: str = "notes.csv") -> list[str]:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        for name in names:
+            write_picture(folder / name)
+        (folder / called).write_text(text)
+        return kinds_of(folder)
+
+    assert of("x.png") == of("Images/x.png", "Images/y.png") == ["captions"]
+    assert of("train2017/x.png", "val2017/y.png") == ["captions"]
+    assert of("a/x.png", "b/x.png") == of("train/a/x.png", "train/b/x.png") == ["captions", "images"]
+    assert of("a/x.png", "b/x.png", text="some words") == ["images"]
+    assert (
+        of("val/x.png", text="x.png\tn01\n") == of("a/x.png", text="image_id,part\nx.png,0\n") == ["images"]
+    )
+    coco = json.dumps(
+        {"images": [{"id": 1, "file_name": "x.png"}], "annotations": [{"image_id": 1, "caption": "x"}]}
+    )
+    assert of("train2017/x.png", text=coco, called="captions_train2017.json") == ["captions"]
+    boxes = coco.replace("caption", "bbox")
+    assert of("train2017/x.png", text=boxes, called="instances_train2017.json") == ["images"]

@@ -1,6 +1,6 @@
 import pytest
 
-from hardpp.data.parts import PARTS, bucket, part_of, split_by_checksum
+from hardpp.data.parts import PARTS, bucket, part_called, part_of, split_by_checksum
 from hardpp.errors import DataError
 
 
@@ -32,3 +32,29 @@ def test_a_part_without_items_is_refused(tmp_path):
     with pytest.raises(DataError, match="train and dev parts are empty after splitting 1 word by") as error:
         split_by_checksum(words, str, tmp_path, "word", "text", "bring more")
     assert error.value.hint.endswith("so bring 100 words or more; or bring more")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        *(("train", "train"), ("Train", "train"), ("TRAINING", "train"), ("training_set", "train")),
+        *(
+            ("trainset", "train"),
+            ("train2014", "train"),
+            ("Training Data", "train"),
+            ("train_images", "train"),
+        ),
+        *(("val", "dev"), ("Valid", "dev"), ("validation", "dev"), ("dev-set", "dev"), ("VAL2017", "dev")),
+        *(("TEST", "test"), ("test_set", "test"), ("testing", "test"), ("Test set", "test")),
+        *(
+            ("cat", None),
+            ("trains", None),
+            ("invalid", None),
+            ("test drive", None),
+            ("set", None),
+            ("1", None),
+        ),
+    ],
+)
+def test_what_a_folder_of_a_part_may_be_called(name: str, part: str | None) -> None:
+    assert part_called(name) == part

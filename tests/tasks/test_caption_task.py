@@ -18,7 +18,6 @@ from image_files import idx_bytes, write_idx
 from pydantic import ValidationError
 
 from hardpp import sites
-from hardpp.config import DataConfig
 from hardpp.data.captions import scenes
 from hardpp.data.images import corpora
 from hardpp.decoding.beam import beam_search
@@ -30,6 +29,7 @@ from hardpp.tasks.attention import attention
 from hardpp.tasks.caption import data as caption_data
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, region_boxes
 from hardpp.tasks.caption.evaluation import decode, word_weights
+from hardpp.tasks.caption.family import CaptionData
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
 
@@ -280,7 +280,7 @@ def test_published_flickr8k_is_read(tmp_path: Path) -> None:
 def test_the_training_part_ends_where_training_ended_and_other_data_are_whole(
     run: OpenedRun, flickr: Path
 ) -> None:
-    limited = run.config.model_copy(update={"data": DataConfig(name=str(flickr), train_limit=2)})
+    limited = run.config.model_copy(update={"data": CaptionData(name=str(flickr), train_limit=2)})
     description = run.description.model_copy(update={"size": [3, 224, 224]})
     run = dataclasses.replace(run, config=limited, description=description)
     mine, others = (run.select(name, "train") for name in (None, str(flickr)))
@@ -318,7 +318,7 @@ def test_unknown_and_bad_data_are_refused(tmp_path: Path) -> None:
     assert "did you mean 'digit-captions'" in fail(2, *command("digit-caption", tmp_path / "run"))
     assert "no file or folder" in fail(2, *command("somewhere/else", tmp_path / "run"))
     (tmp_path / "empty").mkdir()
-    assert "captions.txt" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
+    assert "a table image,caption" in fail(3, *command(tmp_path / "empty", tmp_path / "run"))
     folder = tmp_path / "flickr"
     folder.mkdir()
     write_table(folder)

@@ -149,7 +149,6 @@ def test_sequences_are_looked_at(run: Path, tmp_path: Path) -> None:
         (("--completions", "1"), 2, "1 is not in the range 2<=x"),
         (("--glimpses", "3"), 2, "this run was trained on up to 2"),
         (("--database", "1"), 2, "1 is not in the range x>=2"),
-        (("--part", "all"), 2, "one by one"),
     ],
 )
 def test_what_is_refused(run: Path, tmp_path: Path, more: tuple[str, ...], code: int, message: str) -> None:
@@ -240,3 +239,11 @@ def test_a_file_of_sequences_may_be_a_path(run: Path, tmp_path: Path) -> None:
     opened = hardpp.open_run(run, device="cpu")
     items = opened.select(part="train", limit=4)
     assert opened.evaluate(items, sequences=path) == opened.evaluate(items, sequences=str(path))
+
+
+def test_sequences_of_all_parts(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sequences.txt"
+    succeed("design", run, "--part", "all", "--limit", "2", *FEW, "--out", out)
+    assert "# part: all" in out.read_text()
+    figures = succeed("evaluate", run, "--part", "all", "--limit", "2", "--sequences", out, "--format", "csv")
+    assert ",2," in figures

@@ -600,7 +600,7 @@ def test_pictures_of_any_size_are_read_at_one(pictures: Path, tmp_path: Path) ->
 def test_other_data(run: OpenedRun, folder: Path, tmp_path: Path) -> None:
     assert len(run.select(str(folder), "train", 3).indices) == 3
     other = write_idx(tmp_path / "larger", side=23)
-    assert "none of 21 x 21" in fail(2, "evaluate", run.path, "--data", other)
+    assert "trained on [1, 21, 21]" in fail(3, "evaluate", run.path, "--data", other)
     two = LabelledImages("two", *[held(24, side=21)] * 3, ("0", "1"))
     with pytest.raises(DataError, match="classes of images"):
         dataclasses.replace(run, data=two).select()

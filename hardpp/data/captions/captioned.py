@@ -8,18 +8,20 @@ Shapes: N images of a part, B images asked for, C channels, H x W pixels.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.rasters import Box
 from hardpp.data.parts import PARTS
+from hardpp.data.words import CHARACTER, WORD, compiled, folded
 
-_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")  # with an apostrophe inside, straight or not
+# With an apostrophe inside, straight or not.
+_WORD = compiled(rf"{CHARACTER}|{WORD}(?:['\u2019]{WORD})*")
 
 
 class Caption(NamedTuple):
@@ -114,6 +116,29 @@ class ImageSubset:
         return sha256_of_json([self.images.fingerprint(), list(self.places)])
 
 
+@dataclass(frozen=True)
+class JoinedPixels:
+    """Lists of images of one size, one after the other."""
+
+    lists: Sequence[Pixels]  # one at least
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        return self.lists[0].size
+
+    def __len__(self) -> int:
+        return sum(map(len, self.lists))
+
+    def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
+        of_lists = [(images, place) for images in self.lists for place in range(len(images))]
+        wanted = range(len(self)) if places is None else [int(place) for place in places]
+        found = [of_lists[place][0].read([of_lists[place][1]]) for place in wanted]
+        return torch.cat(found) if found else torch.empty(0, *self.size, dtype=torch.uint8)
+
+    def fingerprint(self) -> str:
+        return sha256_of_json([images.fingerprint() for images in self.lists])
+
+
 def captioned_parts(
     name: str, images: Pixels, examples: Mapping[str, Sequence[tuple[str, tuple[Caption, ...]]]]
 ) -> CaptionedImages:
@@ -124,15 +149,29 @@ def captioned_parts(
         images: Those of train, then those of dev, then those of test.
         examples: For each part the name and the references of every image.
     """
+    return CaptionedImages(name, **parts_of(images, {part: examples[part] for part in PARTS}))
+
+
+def parts_of(
+    images: Pixels, examples: Mapping[str, Sequence[tuple[str, tuple[Caption, ...]]]]
+) -> dict[str, CaptionedPart]:
+    """Build parts of any names from one list of their images, part after part."""
     parts, start = {}, 0
-    for part in PARTS:
-        names, captions = zip(*examples[part], strict=True)
+    for part, of_part in examples.items():
+        names, captions = zip(*of_part, strict=True) if of_part else ((), ())
         places = range(start, start + len(names))
         parts[part] = CaptionedPart(names, ImageSubset(images, places), captions)
         start += len(names)
-    return CaptionedImages(name, **parts)
+    return parts
 
 
-def split_into_words(text: str) -> tuple[str, ...]:
-    """Split a sentence into words in lower case, without punctuation."""
-    return tuple(_WORD.findall(text.lower()))
+def joined_parts(parts: Sequence[CaptionedPart]) -> CaptionedPart:
+    """Several parts as one, one after the other."""
+    names = [name for part in parts for name in part.names]
+    captions = [references for part in parts for references in part.captions]
+    return CaptionedPart(names, JoinedPixels([part.images for part in parts]), captions)
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Split a sentence of any script into words in lower case, without punctuation (`hardpp.data.words`)."""
+    return tuple(_WORD.findall(folded(text)))

@@ -2,17 +2,18 @@
 
 digit-captions   two to four digits of MNIST on 84 x 84 pixels, with a gold box for each digit named
 emoji-captions   3,786 pictures of 64 x 64 pixels with their names
-a folder         Flickr8k, or pictures and captions laid out like it (`hardpp.data.captions.flickr8k`)
+a folder         pictures and captions (`hardpp.data.captions.folders`)
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
-from hardpp.data.captions import emoji, flickr8k, scenes
+from hardpp.data.captions import emoji, folders, scenes
 from hardpp.data.captions.captioned import CaptionedImages
+from hardpp.data.captions.found_captions import holds_captions
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.images.corpora import mnist
-from hardpp.data.lines import Report
+from hardpp.data.lines import OnBad, Report
 from hardpp.errors import DataError, UsageError
 
 DEFAULT = "digit-captions"
@@ -25,7 +26,8 @@ class CaptionOptions(NamedTuple):
     seed: int = 0  # of scenes
     scenes: int = scenes.SIZES["train"]  # to train on
     digits: str = "mnist"  # of which scenes are made, or a folder with IDX files of such
-    side: int = flickr8k.SIDE  # pixels a side of what is made of a folder's pictures
+    side: int = folders.SIDE  # pixels a side of what is made of a folder's pictures
+    on_bad: OnBad = "stop"  # at a caption or picture of a folder that cannot be used, or "skip" it
 
 
 def corpus(
@@ -41,11 +43,11 @@ def corpus(
     if name == "emoji-captions":
         return emoji.captioned_images(fetch("emoji", report), name)
     folder = Path(name)
-    if flickr8k.is_flickr8k(folder):
-        return flickr8k.captioned_images(folder, report, side=options.side)
+    if holds_captions(folder):
+        return folders.captioned_images(folder, report, side=options.side, on_bad=options.on_bad)
     if folder.exists():
         raise DataError(
             f"{folder}: not a folder of captioned pictures",
-            "it needs pictures and Flickr8k.token.txt, dataset_flickr8k.json or captions.txt (image,caption)",
+            "it needs pictures and captions: a table image,caption, COCO's or Karpathy's JSON, or Flickr8k's",
         )
     raise UsageError(f"there is no corpus of captions named {name!r}", f"there are: {', '.join(NAMES)}")

@@ -15,7 +15,7 @@ Common Locale Data Repository.
 from pathlib import Path
 from typing import Any
 
-from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts, split_into_words
+from hardpp.data.captions.captioned import Caption, CaptionedImages, captioned_parts, words_of
 from hardpp.data.images.picture_files import PictureFiles
 from hardpp.data.lines import read_json
 from hardpp.data.parts import PARTS, part_of
@@ -40,7 +40,7 @@ def captioned_images(folder: Path | str, name: str = "emoji-captions") -> Captio
     for base, code, image in _listed(folder / LIST):
         text = name_of.get("".join(chr(int(number, 16)) for number in code.split("-")).replace(_VARIANT, ""))
         path = folder / PICTURES / image
-        words = split_into_words(text or "")
+        words = words_of(text or "")
         if not words:
             raise DataError(f"{folder / LIST}: emoji {code} has no name")
         if not path.is_file():

@@ -50,7 +50,7 @@ class ImageOptions(NamedTuple):
     smallest_area: float = SMALLEST_AREA  # of a crop, a share of the picture
     flip: bool = True  # whether half of the crops are mirrored
     attribute: str = celeba_hq.DEFAULT  # of faces with attributes: which is the label
-    on_bad: OnBad = "stop"  # at a broken picture of a folder that is read at a side, or "skip" it
+    on_bad: OnBad = "stop"  # at a broken picture of a folder, or "skip" it
 
 
 def corpus(
@@ -74,6 +74,14 @@ def corpus(
     return images
 
 
+def is_of_classes(name: str) -> bool:
+    """Whether this is a user's folder of a folder for each class, which no list says more of."""
+    folder = Path(name)
+    if name in (*NAMES, *NATURAL) or not folder.is_dir() or idx.is_idx_folder(folder):
+        return False
+    return not (find_attribute_list(folder) or cub.is_cub(folder))
+
+
 def _of_own_size(name: str, options: ImageOptions, report: Report) -> LabelledImages:
     if name == CLOTHES:
         clothes = idx.labelled_images(fetch("fashion-mnist", report) / FASHION, name, idx.CLOTHES)
@@ -87,11 +95,14 @@ def _of_own_size(name: str, options: ImageOptions, report: Report) -> LabelledIm
         return idx.labelled_images(fetch(name, report) / FASHION, name, idx.CLOTHES)
     folder = Path(name)
     if name in NATURAL or find_attribute_list(folder) or cub.is_cub(folder):
-        raise UsageError(f"{name} has pictures of any size", "a model that reads them at a side can take it")
+        raise UsageError(
+            f"{name} has pictures of any size",
+            "they are read at one with --set data.side=64",
+        )
     if idx.is_idx_folder(folder):
-        return idx.labelled_images(folder, folder.resolve().name)
+        return idx.labelled_images(folder, folder.resolve().name, None, report)
     if folder.is_dir():
-        return folders.labelled_images(folder, report)
+        return folders.labelled_images(folder, report, options.on_bad)
     if folder.exists():
         raise DataError(f"{folder}: a file, and a folder of images is wanted")
     names = NAMES if options.side is None else (*NATURAL, *NAMES)

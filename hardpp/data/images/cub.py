@@ -29,7 +29,7 @@ from hardpp.data.images.augmentation import Augmentation, Crop
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.images.layouts import LabelledPicture
 from hardpp.data.images.resized_pictures import resized_images
-from hardpp.data.images.rgb_files import KnownPicture
+from hardpp.data.images.rgb_pictures import KnownPicture
 from hardpp.data.lines import OnBad, Report, decode_line, parse_lines
 from hardpp.errors import DataError
 

@@ -1,4 +1,4 @@
-"""A user's own images, of one size and mode, one folder for each class.
+"""A user's own images, of one size, one folder for each class.
 
 Where they lie is decided in `hardpp.data.images.layouts`.
 """
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import ImagesWithBoxes, LabelledImages
-from hardpp.data.images.layouts import classes_of, find_pictures
+from hardpp.data.images.layouts import Parts, classes_of, find_pictures, without
 from hardpp.data.images.picture_files import PictureFiles
-from hardpp.data.lines import Report
+from hardpp.data.images.pixel_modes import channels_of
+from hardpp.data.images.rgb_files import known_pictures
+from hardpp.data.lines import OnBad, Report
 from hardpp.data.parts import PARTS
 
 
@@ -51,15 +53,28 @@ class Pictures:
         return sha256_of_json([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
 
 
-def labelled_images(folder: Path | str, report: Report = lambda text: None) -> LabelledImages:
-    """Find the images of a folder, and check that all are of one size and mode, and all classes in train."""
+def labelled_images(
+    folder: Path | str, report: Report = lambda text: None, on_bad: OnBad = "stop"
+) -> LabelledImages:
+    """Find the images of a folder, and check that all are of one size, and all classes in train.
+
+    Args:
+        folder: Laid out as `hardpp.data.images.layouts` says.
+        report: Told what is going on, and what is left out.
+        on_bad: "stop" at a picture that cannot be read, or "skip" it.
+    """
     folder = Path(folder)
-    parts = find_pictures(folder, report)
+    parts: Parts = find_pictures(folder, report, on_bad)
+    classes_of(parts, folder)  # before all headers are read
+    listed = [image.path for part in PARTS for image in parts[part]]
+    known = [picture for picture in known_pictures(listed, on_bad=on_bad, report=report) if picture]
+    parts = without(parts, {*listed} - {picture.path for picture in known}, folder)
     classes = classes_of(parts, folder, report)
-    images = [image for part in PARTS for image in parts[part]]
-    report(f"reading the sizes of {len(images)} images")
-    files = PictureFiles([image.path for image in images], folder)  # one size and mode, across parts
-    places = torch.arange(len(images)).split([len(parts[part]) for part in PARTS])
-    labels = torch.tensor([classes.index(image.label) for image in images])
+    files = PictureFiles(known, folder)  # one size, across parts
+    grey = [picture.path for picture in known if channels_of(picture.mode) == 1]
+    if grey and files.size[0] == 3:
+        report(f"grey pictures that are read as colours, as others are: {len(grey)}, such as {grey[0]}")
+    places = torch.arange(len(known)).split([len(parts[part]) for part in PARTS])
+    labels = torch.tensor([classes.index(image.label) for part in PARTS for image in parts[part]])
     train, dev, test = (Pictures(files, part_places, labels[part_places]) for part_places in places)
     return LabelledImages(folder.resolve().name, train, dev, test, classes)

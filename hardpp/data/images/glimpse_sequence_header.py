@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from hardpp.data.parts import PARTS
+from hardpp.data.parts import ALL, PARTS
 
 VERSION = "1"  # of the format of their files
 MOST = 99_999  # of any number in them
@@ -39,7 +39,7 @@ class SequenceHeader:
     glimpses: int  # G, the most of an image
     fewest: int  # of an image; fewer than G where sequences end once little is left to learn
     data: str  # where the images are from
-    part: str  # train, dev or test
+    part: str  # train, dev, test or all
     fingerprint: str  # of the images of that part, in hex
     configuration: str  # a hash of the settings that made the sequences, in hex
 
@@ -96,8 +96,8 @@ class SequenceHeader:
             return f"cells is {self.cells}, and from 0 to {self.last} there are {self.last + 1}"
         if not _fits_in_line(self.data):
             return f"data is {self.data!r}, and UTF-8 without tabs and line breaks is wanted"
-        if self.part not in PARTS:
-            return f"part is {self.part!r}, and it is one of {', '.join(PARTS)}"
+        if self.part not in (parts := (*PARTS, ALL)):
+            return f"part is {self.part!r}, and it is one of {', '.join(parts)}"
         for key in ("fingerprint", "configuration"):
             if not _HEX.fullmatch(getattr(self, key)):
                 return f"{key} is {getattr(self, key)!r}, and digits 0 to 9 and a to f are wanted"

@@ -4,7 +4,8 @@
     t10k-images-idx3-ubyte   t10k-labels-idx1-ubyte     the test part, which may be called test as well
 
 with or without .gz, and with a dot instead of the hyphen before "idx". The last twelfth of train is kept for
-dev (5,000 of 60,000). A file is an array of bytes behind a short header:
+dev (5,000 of 60,000); where that lacks a class which has a dozen images, or leaves train without one, it is
+the last twelfth of every class. A file is an array of bytes behind a short header:
 
     byte 0, 1    0
     byte 2       kind of number; 8 is uint8, the only one read here
@@ -28,7 +29,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hardpp.data.images.labelled import InMemoryImages, LabelledImages
+from hardpp.data.images.labelled import InMemoryImages, LabelledImages, report_missing
+from hardpp.data.lines import Report
+from hardpp.data.parts import PARTS
 from hardpp.errors import DataError
 
 DIGITS = tuple("0123456789")
@@ -47,13 +50,19 @@ def is_idx_folder(folder: Path) -> bool:
     return folder.is_dir() and any(_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
-def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = None) -> LabelledImages:
+def labelled_images(
+    folder: Path,
+    name: str,
+    classes: Sequence[str] | None = None,
+    report: Report = lambda text: None,
+) -> LabelledImages:
     """Read all images into memory.
 
     Args:
         folder: Laid out as above.
         name: Of the data.
         classes: Their names; numbers as far as train has them when left out.
+        report: Told what is odd about dev, and of which classes a part has no image.
     """
     paths = {part: [_file(folder, part, kind) for kind in ("images", "labels")] for part in ("train", "t10k")}
     arrays = {part: (read(images, 3), read(labels, 1)) for part, (images, labels) in paths.items()}
@@ -90,7 +99,30 @@ def labelled_images(folder: Path, name: str, classes: Sequence[str] | None = Non
         raise DataError(
             f"{paths['train'][1]}: labels of two classes at least are wanted, all are {int(classes_of_train)}"
         )
-    return LabelledImages(name, train.part(None, start), train.part(start, None), test, tuple(classes))
+    kept, dev = _with_dev(train, start, paths["train"][1], report)
+    for part, of_part in zip(PARTS, (kept, dev, test), strict=True):
+        present = (classes[number] for number in of_part.labels.unique().tolist())
+        report_missing(part, present, classes, report)
+    return LabelledImages(name, kept, dev, test, tuple(classes))
+
+
+# Train without dev, and dev: its last images, or, where the images are sorted by class, the last of each.
+def _with_dev(
+    train: InMemoryImages, start: int, path: Path, report: Report
+) -> tuple[InMemoryImages, InMemoryImages]:
+    labels = train.labels
+    common = [int(label) for label in labels.unique() if int((labels == label).sum()) >= _DEV]
+    lost = set(labels.tolist()) - set(labels[:start].tolist())
+    if not lost and set(common) <= set(labels[start:].tolist()):
+        return train.part(None, start), train.part(start, None)
+    places = [(labels == label).nonzero()[:, 0] for label in common]
+    if not places:
+        raise DataError(f"{path}: no class has {_DEV} images, of which one is for dev")
+    dev = torch.cat([of_class[-(len(of_class) // _DEV) :] for of_class in places]).sort().values
+    report(f"{path}: the last twelfth lacks classes, so the last twelfth of every class is kept for dev")
+    kept = torch.ones(len(train), dtype=torch.bool)
+    kept[dev] = False
+    return train.at(kept.nonzero()[:, 0]), train.at(dev)
 
 
 def read(path: Path, dimensions: int) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ other ones in every epoch: scenes are put together anew, so that a training set 
 Shapes: N images of a part, B images asked for, C channels, H x W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json, sha256_of_tensors
+from hardpp.data.lines import Report
 from hardpp.types import ImageBatch
+
+_SHOWN = 5  # names in one message
 
 
 class ImagesWithBoxes(NamedTuple):
@@ -65,6 +68,14 @@ class LabelledImages(NamedTuple):
         return sha256_of_json([self.classes, parts])
 
 
+def report_missing(part: str, labels: Iterable[str], classes: Sequence[str], report: Report) -> None:
+    """Tell of which classes a part has no image, by the labels of those it has."""
+    present = set(labels)
+    if missing := [name for name in classes if name not in present]:
+        names = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        report(f"{part} has no image of {len(missing)} of the {len(classes)} classes: {names}")
+
+
 @dataclass(frozen=True)
 class InMemoryImages:
     """Images in memory; they are the same in every epoch."""
@@ -98,6 +109,10 @@ class InMemoryImages:
     def part(self, start: int | None, end: int | None) -> "InMemoryImages":
         """The images from one place to another, without copying them."""
         return InMemoryImages(self.images[start:end], self.labels[start:end])
+
+    def at(self, places: Tensor) -> "InMemoryImages":
+        """The images at some places, copied."""
+        return InMemoryImages(self.images[places], self.labels[places])
 
 
 @dataclass(frozen=True)

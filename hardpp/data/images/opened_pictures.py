@@ -4,8 +4,10 @@ A camera that is held upright stores its picture lying on its side, and says so 
 number from 1 to 8. Viewers turn it, and so must readers (`turn_of`).
 """
 
+import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,21 @@ _TURNS = {  # orientation -> what makes the stored picture upright, by pillow's 
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
+_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}  # what the last bytes of a whole file have
+_LAST = 64  # bytes
+# What pillow raises at files that are none of its, or damaged.
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+_HINT = "mend or remove it, or leave such pictures out with --on-bad skip"
 _ON_ITS_SIDE = 5  # this orientation and those above exchange width and height
 
 
@@ -46,13 +63,13 @@ def opened(path: Path, modes: Collection[str]) -> Iterator["Image.Image"]:
     try:
         with quiet(), Image.open(path) as picture:
             if picture.mode not in modes:
-                raise DataError(f"{path}: a picture of mode {picture.mode}, which is not read")
+                raise DataError(f"{path}: a picture of mode {picture.mode}, which is not read", _HINT)
             yield picture
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such picture") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (*_FAULTS, Image.DecompressionBombError) as error:
         reason = str(error).replace(f" '{path}'", "")
-        raise DataError(f"{path}: not a readable picture ({reason})") from error
+        raise DataError(f"{path}: not a readable picture ({reason})", _HINT) from error
 
 
 def orientation(picture: "Image.Image") -> int:
@@ -82,12 +99,18 @@ def turn_of(picture: "Image.Image") -> "Image.Transpose | None":
     return None if name is None else Image.Transpose[name]
 
 
-def on_white(picture: "Image.Image") -> "Image.Image":
-    """A picture with transparency laid on white (RGBA)."""
-    from PIL import Image
+def has_frames(picture: "Image.Image") -> bool:
+    """Whether a picture has several frames; the small ones that cameras add to a photograph are none."""
+    return picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
 
-    coloured = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured)
+
+def check_end(picture: "Image.Image", path: Path) -> None:
+    """Decode a picture whose file does not end as it should, which raises where pixels are lacking."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LAST))
+        ends = _ENDS.get(picture.format or "", b"") in file.read()
+    if not ends:
+        picture.load()  # other bytes may follow a whole picture
 
 
 @contextmanager

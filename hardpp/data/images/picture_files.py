@@ -1,6 +1,6 @@
 """Picture files read as pixels, by their content, whatever their names say.
 
-Grey pictures have one channel, all others three. What is transparent becomes white. Pictures stand as viewers
+Grey pictures have one channel, all others three (`hardpp.data.images.pixel_modes`). Pictures stand as viewers
 show them, whatever way up they are stored. The files are decoded when they are asked for; they stay in memory
 afterwards, if all of them together are not too large.
 
@@ -9,7 +9,7 @@ Shapes: N files, B of them asked for, C channels, H x W pixels.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,77 +18,69 @@ from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.labelled import as_indices
-from hardpp.data.images.opened_pictures import on_white, opened, turn_of, upright_size
+from hardpp.data.images.opened_pictures import opened, turn_of
+from hardpp.data.images.pixel_modes import MODES, channels_of, with_channels
+from hardpp.data.images.rgb_pictures import KnownPicture, Shape, check_picture
 from hardpp.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
+ENDINGS = (".png", *_JPEG, ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
 
-_CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "RGB": 3, "RGBA": 3, "CMYK": 3, "YCbCr": 3}
 _KEPT = 2**30  # bytes of pixels
 
 
-class Header(NamedTuple):
-    """Mode and size of a picture, known before it is decoded."""
-
-    mode: str  # pillow's name for the kind of pixels
-    width: int
-    height: int
-
-
-def read_header(path: Path) -> Header:
-    """Read mode and size of a picture as it is shown."""
-    with opened(path, _CHANNELS) as picture:
-        return Header(picture.mode, *upright_size(picture))
-
-
-def decode_picture(path: Path, side: int | None = None) -> NDArray[np.uint8]:
-    """Decode a picture into pixels (C, H, W).
+def decoded(path: Path, side: int | None = None, channels: int | None = None) -> NDArray[np.uint8]:
+    """Decode a picture into pixels (C, H, W), of which the first frame is read.
 
     Args:
         path: The file.
+        channels: 1 for grey, 3 for colours; left out, what the picture is.
         side: If given, the picture is made so large that its shorter side has so many pixels, and the square
             in the middle is cut out.
     """
-    with opened(path, _CHANNELS) as picture:
-        turn, colours = turn_of(picture), _CHANNELS[picture.mode] == 3
-        transparent = picture.mode in ("RGBA", "LA") or "transparency" in picture.info
-        converted = on_white(picture) if transparent else picture
-        converted = converted.convert("RGB" if colours else "L")
+    with opened(path, MODES) as picture:
+        turn = turn_of(picture)
+        channels = channels or channels_of(picture.mode)
+        converted = with_channels(picture, channels, path)
         if turn is not None:
             converted = converted.transpose(turn)
         if side is not None:
             converted = _cropped(converted, side)
         pixels = np.array(converted)  # a copy, as pillow's own may not be written to
-    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0) if colours else pixels[None])
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0) if channels == 3 else pixels[None])
 
 
 class PictureFiles:
-    """Pictures of one size and mode, read by place.
+    """Pictures of one size, read by place.
 
     Args:
-        paths: N files, at least one.
-        relative_to: Left out of the names, and of what the fingerprint has of the paths.
-        side: See `decode_picture`; if it is given, sizes may differ, and all pictures get three channels.
+        pictures: N files, at least one, with their headers or, where a side is given, without.
+        relative_to: Left out of the names, and of what the fingerprint has of the paths; None: of neither.
+        side: See `decoded`; if it is given, sizes may differ, and all pictures get three channels.
+        channels: All pictures get so many; left out, three if any of them has colours.
     """
 
-    def __init__(self, paths: Sequence[Path], relative_to: Path, side: int | None = None):
-        self.paths, self._folder, self._side = paths, relative_to, side
+    def __init__(
+        self,
+        pictures: Sequence[Path] | Sequence[KnownPicture],
+        relative_to: Path | None,
+        side: int | None = None,
+        channels: int | None = None,
+    ):
+        self.paths = [each.path if isinstance(each, KnownPicture) else each for each in pictures]
+        self._folder, self._side = relative_to, side
         if side is None:
-            first = read_header(paths[0])
-            for path in paths[1:]:
-                if (header := read_header(path)) != first:
-                    raise DataError(
-                        f"{path}: {_describe(header)}, and {paths[0]} {_describe(first)}",
-                        "pictures have to be of one size and mode",
-                    )
-            self.size: tuple[int, int, int] = _CHANNELS[first.mode], first.height, first.width
+            known = [each if isinstance(each, KnownPicture) else check_picture(each) for each in pictures]
+            width, height = _one_size(known)
+            channels = channels or max(channels_of(picture.mode) for picture in known)
+            self.size: tuple[int, int, int] = channels, height, width
         else:
-            self.size = 3, side, side
+            self.size = channels or 3, side, side
         self._pixels: Tensor | None = None
-        self._known = np.zeros(len(paths), dtype=bool)
+        self._known = np.zeros(len(self.paths), dtype=bool)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -96,7 +88,8 @@ class PictureFiles:
     @property
     def names(self) -> list[str]:
         """N paths as people write them, with slashes."""
-        return [path.relative_to(self._folder).as_posix() for path in self.paths]
+        folder = self._folder
+        return [(path if folder is None else path.relative_to(folder)).as_posix() for path in self.paths]
 
     def read(self, places: Sequence[int] | Tensor | None = None) -> Tensor:
         """The pictures at those places, or all of them: (B, C, H, W) uint8."""
@@ -117,12 +110,22 @@ class PictureFiles:
         return sha256_of_json([self.size, list(zip(self.names, sizes, strict=True))])
 
     def _decoded(self, place: int) -> NDArray[np.uint8]:
-        pixels = decode_picture(self.paths[place], self._side)
-        if self._side is not None and len(pixels) == 1:
-            pixels = np.repeat(pixels, 3, axis=0)
+        pixels = decoded(self.paths[place], self._side, self.size[0])
         if pixels.shape != self.size:
             raise DataError(f"{self.paths[place]}: has changed since it was first looked at")
         return pixels
+
+
+def _one_size(pictures: Sequence[KnownPicture]) -> Shape:
+    first = pictures[0]
+    for picture in pictures[1:]:
+        if picture.shape != first.shape:
+            (width, height), (w, h) = picture.shape, first.shape
+            raise DataError(
+                f"{picture.path}: has {width} x {height} pixels, and {first.path} has {w} x {h}",
+                f"pictures of any size are read at one with --set data.side={max(8, min(first.shape))}",
+            )
+    return first.shape
 
 
 def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
@@ -133,7 +136,3 @@ def _cropped(picture: "Image.Image", side: int) -> "Image.Image":
     left, top = (width - shorter) // 2, (height - shorter) // 2
     box = (left, top, left + shorter, top + shorter)
     return picture.crop(box).resize((side, side), Image.Resampling.BILINEAR)
-
-
-def _describe(header: Header) -> str:
-    return f"has {header.width} x {header.height} pixels of mode {header.mode}"

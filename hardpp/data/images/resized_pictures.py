@@ -27,12 +27,12 @@ from hardpp.data.images.labelled import (
     LabelledImages,
     as_indices,
 )
-from hardpp.data.images.layouts import Parts, classes_of, find_pictures
-from hardpp.data.images.rgb_files import KEPT, KnownPicture, RGBFiles, known_pictures
-from hardpp.data.images.rgb_pictures import Shape
+from hardpp.data.images.layouts import Parts, classes_of, find_pictures, without
+from hardpp.data.images.rgb_files import KEPT, RGBFiles, known_pictures
+from hardpp.data.images.rgb_pictures import KnownPicture, Shape
 from hardpp.data.lines import OnBad, Report
 from hardpp.data.parts import PARTS
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import UsageError
 
 _VERSION = 1  # of how pictures are resized; other pixels have another
 _FINER = 2  # pictures are kept at a shorter side of at most so many times the side they are shown at
@@ -131,8 +131,9 @@ def at_side(part: ImagePart, side: int) -> ImagePart:
     """The images of a part at another side, in pixels; a UsageError if they are no pictures of files."""
     if isinstance(part, FirstImages):
         return FirstImages(at_side(part.part, side), part.count)
-    if isinstance(part, ResizedPictures):
-        return part.at_side(side)
+    if hasattr(part, "at_side"):
+        larger: ImagePart = part.at_side(side)
+        return larger
     if part.size[1:] == (side, side):
         return part
     raise UsageError(
@@ -173,9 +174,7 @@ def resized_images(
     listed = [picture for part in PARTS for picture in parts[part]]
     known = known_pictures([picture.path for picture in listed], _FINER * side, on_bad, report)
     left = {picture.path: found for picture, found in zip(listed, known, strict=True) if found}
-    whole = {part: [picture for picture in parts[part] if picture.path in left] for part in PARTS}
-    if lost := {picture.label for picture in parts["train"]} - {picture.label for picture in whole["train"]}:
-        raise DataError(f"{folder}: every image to train on of class {min(lost)!r} was left out")
+    whole = without(parts, {picture.path for picture in listed} - left.keys(), folder)
     found = classes_of(whole, folder, report)
     classes = tuple(name for name in order or found if name in found)
     pictures = [left[picture.path] for part in PARTS for picture in whole[part]]
@@ -207,6 +206,11 @@ def read_folder(
     classes_of(parts, folder)  # before all headers are read
     name = folder.resolve().name
     return resized_images(name, parts, folder, side, augmentation, on_bad=on_bad, report=report)
+
+
+def files_at(pictures: Sequence[KnownPicture], folder: Path | None, side: int) -> RGBFiles:
+    """Pictures to be shown at a side, kept no finer than that takes; `folder` is left out of their names."""
+    return RGBFiles(pictures, folder, _shorter(side, pictures, None))
 
 
 # The shorter side that pictures are kept at: no region then has fewer pixels than `_FINER` asks for, unless

@@ -10,31 +10,25 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardpp.data.digests import sha256_of_json
 from hardpp.data.images.opened_pictures import quiet
-from hardpp.data.images.rgb_pictures import Shape, check_picture, decode_rgb
+from hardpp.data.images.rgb_pictures import KnownPicture, check_picture, decode_rgb
 from hardpp.data.lines import OnBad, Report
 from hardpp.errors import DataError
 
 KEPT = 2**30  # bytes of pixels that may stay in memory
 
+AS_THEY_ARE = 2**31  # pixels; no shorter side has so many
+
 _AT_ONCE = 4  # files looked at together, since most of the time goes into waiting for them
-_HINT = "mend or remove it, or leave such pictures out with data.on_bad = skip"
 _SHOWN = 20  # pictures named in one message
 
 T = TypeVar("T")
-
-
-class KnownPicture(NamedTuple):
-    """A picture file whose header was read."""
-
-    path: Path
-    shape: Shape
 
 
 class RGBFiles:
@@ -42,13 +36,17 @@ class RGBFiles:
 
     Args:
         pictures: N of them.
-        relative_to: Left out of the names, and of what the fingerprint has of the paths.
+        relative_to: Left out of the names, and of what the fingerprint has of the paths; None: of neither.
         shorter: Pixels that the shorter side of a picture has at most; larger ones are made smaller.
         kept_bytes: If all pictures together need no more than that, they stay in memory once decoded.
     """
 
     def __init__(
-        self, pictures: Sequence[KnownPicture], relative_to: Path, shorter: int, kept_bytes: int = KEPT
+        self,
+        pictures: Sequence[KnownPicture],
+        relative_to: Path | None,
+        shorter: int,
+        kept_bytes: int = KEPT,
     ):
         self.pictures, self.relative_to = pictures, relative_to
         self.shorter, self.kept_bytes = shorter, kept_bytes
@@ -62,13 +60,15 @@ class RGBFiles:
     @cached_property
     def names(self) -> list[str]:
         """N paths as people write them, with slashes."""
-        return [picture.path.relative_to(self.relative_to).as_posix() for picture in self.pictures]
+        paths = (picture.path for picture in self.pictures)
+        folder = self.relative_to
+        return [(path if folder is None else path.relative_to(folder)).as_posix() for path in paths]
 
     def read(self, place: int) -> NDArray[np.uint8]:
         """The pixels (H, W, 3) of a picture, not to be written to."""
         if (kept := self._kept.get(place)) is not None:
             return kept
-        path, shape = self.pictures[place]
+        path, shape, *_ = self.pictures[place]
         pixels = decode_rgb(path, self.shorter)
         height, width, _ = pixels.shape
         if (width, height) != shape.reduced(self.shorter):
@@ -89,9 +89,12 @@ class RGBFiles:
 
 
 def known_pictures(
-    paths: Sequence[Path], shorter: int, on_bad: OnBad, report: Report
+    paths: Sequence[Path],
+    shorter: int = AS_THEY_ARE,
+    on_bad: OnBad = "stop",
+    report: Report = lambda text: None,
 ) -> list[KnownPicture | None]:
-    """Read the headers of pictures, None for each that is left out.
+    """Read the headers of pictures, None for each that is left out, and tell that this is going on.
 
     Args:
         paths: The files.
@@ -102,6 +105,11 @@ def known_pictures(
     """
     decoded = ", and decoding them once" if on_bad == "skip" else ""
     report(f"reading the sizes of {len(paths)} images{decoded}")
+    return look_at(paths, shorter, on_bad, report)
+
+
+def look_at(paths: Sequence[Path], shorter: int, on_bad: OnBad, report: Report) -> list[KnownPicture | None]:
+    """The same in silence, but for what is left out."""
     look = partial(_look, shorter=shorter if on_bad == "skip" else None)
     known: list[KnownPicture | None] = []
     bad: list[DataError] = []
@@ -110,17 +118,19 @@ def known_pictures(
             if isinstance(found, DataError):
                 bad.append(found)
                 if on_bad == "stop":
-                    raise DataError(str(found), found.hint or _HINT) from found
+                    raise found
             known.append(None if isinstance(found, DataError) else found)
     if bad:
         more = f" (and {len(bad) - _SHOWN} more)" if len(bad) > _SHOWN else ""
         report(f"left out {len(bad)} images: {'; '.join(str(error) for error in bad[:_SHOWN])}{more}")
+    if moving := [picture.path for picture in known if picture is not None and picture.moving]:
+        report(f"of pictures with several frames the first is read: {len(moving)}, such as {moving[0]}")
     return known
 
 
 def _look(path: Path, shorter: int | None) -> KnownPicture | DataError:
     try:
-        known = KnownPicture(path, check_picture(path))
+        known = check_picture(path)
         if shorter is not None:
             decode_rgb(path, shorter)
         return known

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardpp.data.digests import sha256_of_json
-from hardpp.data.images.picture_files import decode_picture
+from hardpp.data.images.picture_files import decoded
 from hardpp.data.images.rasters import Box
+from hardpp.data.images.rgb_pictures import check_picture
 from hardpp.data.lines import OnBad, Report, parse_entries, read_json
 from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
@@ -40,7 +41,7 @@ def questions(
 ) -> Questions:
     """Read the questions of the fetched folder, or one laid out as above; images are read when asked for.
 
-    A question is bad that is malformed or whose image is missing.
+    A question is bad that is malformed or whose image is missing or cannot be read.
     """
     folder = Path(folder)
     folder = folder / MEMBER if (folder / MEMBER).is_dir() else folder
@@ -65,11 +66,11 @@ class Shapes:
         self._read: dict[str, NDArray[Any]] = {}
 
     def __contains__(self, image: str) -> bool:
-        return self._path(image).is_file()
+        return self.path(image).is_file()
 
     def shown(self, image: str) -> NDArray[Any]:
         if image not in self._read:
-            pixels = np.moveaxis(decode_picture(self._path(image)), 0, -1)
+            pixels = np.moveaxis(decoded(self.path(image)), 0, -1)
             # Channels last in memory: the layout decides how torch convolves, so the last bits of figures.
             self._read[image] = np.repeat(pixels, 3 // pixels.shape[-1], axis=-1).copy(order="C")
         return self._read[image]
@@ -99,7 +100,8 @@ class Shapes:
         sizes = {str(path.relative_to(self.folder)): path.stat().st_size for path in paths}
         return sha256_of_json(sorted(sizes.items()))
 
-    def _path(self, image: str) -> Path:
+    def path(self, image: str) -> Path:
+        """The file of an image."""
         part, _, number = image.partition("/")
         return self.folder / part / "images" / f"{number}.png"
 
@@ -109,15 +111,26 @@ def _read(folder: Path, part: str, on_bad: OnBad, report: Report) -> list[Questi
     rows = read_json(path)
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path}: a list of [question, answer, image number] is wanted")
-    has_image = cache(Shapes(folder).__contains__)
+    pictures = Shapes(folder)
+    look = decoded if on_bad == "skip" else check_picture
+
+    @cache
+    def fault(image: str) -> str:
+        if image not in pictures:
+            return "is missing"
+        try:
+            look(pictures.path(image))
+        except DataError as error:
+            return f"cannot be read: {error}"
+        return ""
 
     def question(place: int, row: Any) -> Question:
         if not (isinstance(row, list) and [type(cell) for cell in row] == [str, str, int] and row[0].strip()):
             raise ValueError(f"{row!r:.80} is not [question, answer, image number]")
         text, answer, number = row
         image = f"{part}/{number}"
-        if not has_image(image):
-            raise ValueError(f"it is about image {image}, which is missing")
+        if why := fault(image):
+            raise ValueError(f"it is about image {image}, which {why}")
         return Question(f"{part}/{place}", text, image, (normalise_answer(answer),))
 
     return list(parse_entries(path, enumerate(rows), question, _HINT, on_bad, report).values())

@@ -7,15 +7,15 @@ Shapes: S regions, F features of a region.
 """
 
 import json
-import re
 from typing import Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
 from hardpp.data.digests import sha256_of_parts
 from hardpp.data.images.rasters import Box
+from hardpp.data.words import CHARACTER, WORD, compiled, folded
 
-_WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
+_WORD = compiled(rf"{CHARACTER}|{WORD}(?:'{WORD})*|[^\w\s]")
 
 
 class Question(NamedTuple):
@@ -29,7 +29,7 @@ class Question(NamedTuple):
     @property
     def words(self) -> list[str]:
         """Lower-case words and signs."""
-        return _WORD.findall(self.text.lower())
+        return _WORD.findall(folded(self.text))
 
 
 class Pictures(Protocol):

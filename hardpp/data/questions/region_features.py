@@ -24,6 +24,11 @@ from hardpp.errors import DataError
 _PICKLED = {".pkl", ".pickle", ".pt", ".pth", ".npy"}
 
 
+def feature_files(folder: Path, but: Path | None = None) -> list[Path]:
+    """The files of a folder that are called like features of regions, but for one file."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".tsv", ".npz") and path != but)
+
+
 class RegionFeatures:
     """The images of several files as `hardpp.data.questions.questions.Pictures`."""
 
@@ -37,9 +42,9 @@ class RegionFeatures:
                 self._file.setdefault(image, file)
 
     @classmethod
-    def of_folder(cls, folder: Path, report: Report) -> "RegionFeatures":
-        """Read every feature file of a folder."""
-        paths = sorted(path for path in folder.iterdir() if path.suffix in (".tsv", ".npz"))
+    def of_folder(cls, folder: Path, report: Report, but: Path | None = None) -> "RegionFeatures":
+        """Read every feature file of a folder, but for one file."""
+        paths = feature_files(folder, but)
         if not paths:
             pickled = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
             if pickled:

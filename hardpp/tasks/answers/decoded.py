@@ -31,6 +31,7 @@ class Decoded:
     hypotheses: tuple[Hypothesis, ...] = ()  # the likeliest first, no text twice; none unless asked for
     cut: int = 0  # after so many symbols it, or a likelier one, was cut off, since it had not ended; else 0
     listed: bool = False  # was it looked up? Then the run was not asked, and log-probabilities are NaN
+    key: str = ""  # by which the data know it, where its name says more
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.name, self.text))

@@ -86,7 +86,7 @@ class DecodingRun(ABC):
             count, items = len(items), [items[number - 1] for number in numbers]
             if not items:
                 return iter([known[number] for number in range(1, count + 1)])
-        items = self._items(items)
+        items = self._items(self._gathered(items))
         self._check_symbols(items, numbers, unknown, report, place)
         where = placed(items, numbers, place)
         tell_remarks(list(self._remarks(items)), where, report)
@@ -100,10 +100,18 @@ class DecodingRun(ABC):
             what = f"model {self.family.name} says no probabilities of what it decodes"
             raise UsageError(what, "leave out --nbest and --scores")
 
-    def read_inputs(self, path: Path | str, report: Callable[[str], None] = lambda text: None) -> list[Any]:
+    def read_inputs(
+        self,
+        path: Path | str,
+        report: Callable[[str], None] = warnings.warn,
+        on_bad: str | None = None,
+    ) -> list[Any]:
         """Every line of a file as an item of which only the source is known; None for a blank line.
 
-        `report` is told how lines were read, where there is a choice.
+        Args:
+            path: of the file; of pictures, too, where the family takes them.
+            report: told what is left out, for which there is None, too.
+            on_bad: "stop" at what cannot be used, or "skip" it [as the run was trained].
 
         Raises:
             UsageError: items of this family are no lines of a file.
@@ -111,7 +119,7 @@ class DecodingRun(ABC):
         """
         if self.family.inputs is None:
             raise UsageError(f"items of model {self.family.name} are no lines of a file: give --data")
-        return self._read_inputs(Path(path), report)
+        return self._reading(on_bad)._read_inputs(Path(path), report)
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
@@ -190,6 +198,8 @@ class DecodingRun(ABC):
     @abstractmethod
     def _items(self, items: Any) -> Any: ...
     @abstractmethod
+    def _reading(self, on_bad: str | None) -> "DecodingRun": ...
+    @abstractmethod
     def _decode(self, items: Any, options: Any) -> Iterable[Decoded]: ...
 
     # And only if the family declares `inputs` or `nbest`, takes texts, or has symbols.
@@ -198,6 +208,10 @@ class DecodingRun(ABC):
 
     def _read_inputs(self, path: Path, report: Callable[[str], None]) -> list[Any]:
         raise NotImplementedError
+
+    # What `_read_inputs` gave, but for what is None, as `select` would give it.
+    def _gathered(self, items: Any) -> Any:
+        return items
 
     def _from_texts(self, texts: Sequence[str]) -> Sequence[Any]:
         raise UsageError(f"model {self.family.name} takes no texts as items", "give what select() gave")

@@ -3,7 +3,7 @@
 Shapes: B sentences, S regions, T words.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Annotated
@@ -12,8 +12,10 @@ from pydantic import AfterValidator, Field, PositiveInt
 
 from hardpp.data.batches import in_order
 from hardpp.data.captions.batches import Sentence, collate, sentences
-from hardpp.data.captions.captioned import CaptionedPart
+from hardpp.data.captions.captioned import Caption, CaptionedPart, joined_parts
+from hardpp.data.images.asked_pictures import AskedPicture, files_like
 from hardpp.data.images.rasters import Box
+from hardpp.data.parts import ALL
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
 from hardpp.nn.grid_encoder import grid_boxes
@@ -76,6 +78,33 @@ class CaptionItems(Selection):
 def first_sentences(part: CaptionedPart, limit: int | None = None) -> CaptionItems:
     """The first reference of every image of a part, or of the first so many."""
     return CaptionItems(sentences(part, 1)[:limit], part)
+
+
+def one_part(parts: Mapping[str, CaptionedPart], part: str | None, name: str) -> CaptionedPart:
+    """One of some parts, by default all of data without parts, else the test part; "all" joins them.
+
+    Raises:
+        DataError: there is no such part of the data, which are called `name`.
+    """
+    part = part or (ALL if ALL in parts else "test")
+    if part == ALL and ALL not in parts:
+        return joined_parts(list(parts.values()))
+    if part not in parts:
+        there = "no parts" if ALL in parts else f"parts {', '.join(parts)}"
+        hint = "leave --part out" if ALL in parts else f"give --part {next(iter(parts))}, or all"
+        raise DataError(f"{name}: has {there}, and part {part} is asked for", hint)
+    return parts[part]
+
+
+def unsaid(pictures: Sequence[AskedPicture], description: CaptionDescription) -> CaptionItems:
+    """Pictures about which nothing is said yet, made like those of training."""
+    channels, height, width = description.size
+    size = (channels, height, width)
+    # Coloured images were read at a side, grey ones are scenes.
+    side = None if channels == 1 else height
+    images = files_like([each.picture for each in pictures], size, side=side)
+    nothing = [(Caption(()),)] * len(pictures)
+    return first_sentences(CaptionedPart([each.name for each in pictures], images, nothing))
 
 
 def ordered_batches(

@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
 
+from pydantic import Field
+
 from hardpp.config import DataConfig, RunConfig
 from hardpp.data.captions import corpora
 from hardpp.data.captions.batches import buckets, sentences, word_vocabulary
 from hardpp.data.captions.captioned import CaptionedImages
+from hardpp.data.captions.folders import SIDE
+from hardpp.data.lines import OnBad
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.caption.data import CaptionDescription, CaptionItems, first_sentences, ordered_batches
@@ -36,13 +40,22 @@ _RARE, _MANY = 5, 20_000  # of so many sentences and more, words that are rarer 
 _PAPER = {"image": 512, "embedding": 512, "decoder": 1024, "attention": 512, "guide": 512, "dropout": 0.5}
 
 
+class CaptionData(DataConfig):
+    """Which captions."""
+
+    side: int = Field(SIDE, ge=8, description="pixels a side at which pictures of a folder are read")
+    on_bad: OnBad = Field(
+        "stop", description="a caption or picture that cannot be used: stop, or skip and say so"
+    )
+
+
 class CaptionFamily(Family):
     """Captions of images, with hard attention."""
 
     name = "caption"
     summary = "every word of a caption picks one region of the image (Xu et al. 2015, Ba et al. 2015)"
     unit = "a word"
-    data = DataConfig
+    data = CaptionData
     network = CaptionNetwork
     decoding = SequenceDecoding
     description = CaptionDescription
@@ -60,11 +73,11 @@ class CaptionFamily(Family):
     alignment_forms = {"tsv": AlignmentForm("image, word, region (from 0), its box in pixels, probability")}
     reads = ("captions",)
     layouts = {
-        "FOLDER/captions.txt": "lines of image,caption, and the pictures",
-        "FOLDER": "Flickr8k as published, or as Karpathy's JSON, and the pictures",
+        "FOLDER": "pictures, and their captions in a file of it: a table image,caption; Flickr8k, Flickr30k "
+        "or COCO as published; or Karpathy's JSON",
     }
     nbest = "sentences that a beam found, regions summed out"
-    together = False
+    inputs = "a picture, a folder of pictures, or a list of their paths, one a line"
     trust = ("kl",)
     figures = {
         "BLEU1, ..., signature": "sacreBLEU against all references, up to BLEU4",
@@ -91,9 +104,9 @@ class CaptionFamily(Family):
     def toy(self) -> Toy:
         return toy()
 
-    def load(self, config: DataConfig, report: Callable[[str], None]) -> CaptionedImages:
+    def load(self, config: CaptionData, report: Callable[[str], None]) -> CaptionedImages:
         bleu(["a b"], [["a b"]], tokenized=True, order=1)  # not installed? better known before training
-        options, limit = corpora.CaptionOptions(), config.train_limit
+        options, limit = corpora.CaptionOptions(side=config.side, on_bad=config.on_bad), config.train_limit
         if limit is not None:
             options = options._replace(scenes=min(options.scenes, limit))
         images = corpora.corpus(config.name, options, report)

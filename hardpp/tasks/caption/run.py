@@ -5,9 +5,14 @@ Shapes: B sentences, T words (the end mark included), S regions.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hardpp import sites
+from hardpp.data.captions.folders import asked_parts
+from hardpp.data.captions.found_captions import holds_captions
+from hardpp.data.images.asked_pictures import AskedPicture, are_asked, asked_pictures, named_pictures
+from hardpp.data.parts import PARTS
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
@@ -19,13 +24,15 @@ from hardpp.tasks.caption.data import (
     CaptionItems,
     batches,
     first_sentences,
+    one_part,
     region_boxes,
+    unsaid,
 )
 from hardpp.tasks.caption.evaluation import evaluate, hypotheses, outputs, word_weights
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_regions import likeliest_region
 from hardpp.tasks.metrics.error_rates import error_rates
-from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
+from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report, is_own
 from hardpp.tasks.sequence_decoding import SequenceDecoding
 from hardpp.tasks.simulated_targets import simulate
 from hardpp.types import SequenceBatch
@@ -41,15 +48,33 @@ class CaptionRun(OpenedRun):
     error = "edits a word"
 
     def _select(self, data: str | None, part: str | None, limit: int | None, report: Report) -> CaptionItems:
-        images = self._load(data, report)
-        items = first_sentences(getattr(images, part or "test"), limit)
-        self._check_like(items, f"{images.name}: ")
+        if data is None or is_own(self, data) or not holds_captions(Path(data)):
+            images = self._load(data, report)
+            name, parts = images.name, {each: getattr(images, each) for each in PARTS}
+        else:
+            how: Any = self.data_config(data)
+            name = Path(data).resolve().name
+            channels, side, _ = self.description.size
+            side = how.side if channels == 1 else side  # of scenes, which no pictures are like
+            parts = asked_parts(Path(data), report, side=side, on_bad=how.on_bad)
+        items = first_sentences(one_part(parts, part, name), limit)
+        self._check_like(items, f"{name}: ")
         return items
 
     def _check_like(self, items: CaptionItems, of: str = "") -> None:
         if (size := list(items.part.images.size)) != (trained_on := self.description.size):
             what = f"images of {size} (channels, height, width), and this run was trained on {trained_on}"
             raise DataError(of + what)
+
+    def _read_inputs(self, path: Path, report: Report) -> list[AskedPicture | None]:
+        how: Any = self.config.data
+        return asked_pictures(path, how.on_bad, report)
+
+    def _from_texts(self, texts: Sequence[str]) -> list[AskedPicture | None]:
+        return named_pictures(texts)
+
+    def _gathered(self, items: Any) -> Any:
+        return unsaid(items, self.description) if are_asked(items) else items
 
     def _batch(self, items: CaptionItems) -> SequenceBatch:
         return items.batch(self.description, self.network.kernels).to(self.device)

@@ -9,6 +9,7 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
+from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.catalogue import guide_spec
 from hardpp.tasks.family import (
     AlignmentForm,
@@ -75,9 +76,8 @@ class GlimpseFamily(ImageFamily):
     data_sets = ONE_SIZE
     alignment_forms = {"tsv": AlignmentForm("image, label, glimpse, y, x, scale, prediction, probability")}
     layouts = {
-        "FOLDER/train/CLASS/*.png": "images of one size, with dev and test likewise",
-        "FOLDER/CLASS/*.png": "images of one size, of which dev and test are made",
-        "FOLDER/*ubyte*": "the four IDX files of MNIST",
+        **LAYOUTS,
+        "FOLDER/*ubyte*": "the four IDX files of MNIST, at their own size",
     }
     trust = ("ess",)
     nbest = "labels, an estimate: the mean of --draws runs over the image"

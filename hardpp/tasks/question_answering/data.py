@@ -41,6 +41,7 @@ class QuestionDescription(Description):
     answers: Annotated[Names, Field(min_length=2)]  # the classes
     images: Literal["pixels", "regions"]
     channels: PositiveInt  # of pixels, or features of a region
+    size: list[PositiveInt] = Field([])  # height and width of pixels; older runs do not know it
 
     @cached_property
     def word_numbers(self) -> dict[str, int]:

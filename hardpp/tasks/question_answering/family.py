@@ -94,6 +94,8 @@ class QuestionAnsweringFamily(Family):
         "tsv": AlignmentForm("name, question, answer, region (from 0), its box in pixels, probability")
     }
     reads = ("questions",)
+    inputs = "a JSON file of questions as VQA has them, or IMAGE, a TAB and a question, one a line"
+    results = ("vqa",)
     layouts = {
         "FOLDER/train/questions.json": "easy-VQA, with the pictures in train/images, and test likewise",
         "FOLDER/*questions*.json": "VQA v2: its questions and annotations, and features of regions, *.tsv or "
@@ -151,6 +153,7 @@ class QuestionAnsweringFamily(Family):
             answers=answers,
             images=data.pictures.kind,
             channels=data.pictures.channels,
+            size=_size(data),
             fingerprint=data.fingerprint(),
         )
 
@@ -200,6 +203,14 @@ class QuestionAnsweringFamily(Family):
         numbers = batch.question[row].tolist()  # a list for every question
         questions = (" ".join(words[number] for number in question if number) for question in numbers)
         return f"the image of {', '.join(repr(question) for question in questions if question)}"
+
+
+# Height and width of pictures of pixels, by the first; nothing of regions.
+def _size(data: Questions) -> list[int]:
+    if data.pictures.kind != "pixels":
+        return []
+    _, height, width = data.pictures.read(data.train[0].image).shape
+    return [height, width]
 
 
 # Is this easy-VQA, or a folder laid out as it is?

@@ -5,11 +5,16 @@ Shapes: B images, T questions of an image, S regions.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hardpp import sites
 from hardpp.data.parts import items_of_part
+from hardpp.data.questions.asked_questions import AskedQuestion, asked_questions
 from hardpp.data.questions.batches import group_by_image
+from hardpp.data.questions.picture_folder import PictureFolder
+from hardpp.data.questions.questions import Pictures
+from hardpp.data.questions.region_features import RegionFeatures, feature_files
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated, dreamt
 from hardpp.tasks.answers.class_hypotheses import likeliest
@@ -56,6 +61,29 @@ class QuestionAnsweringRun(OpenedRun):
             what = f"regions have {pictures.channels} features, and this run was trained on {channels}"
             raise DataError(of + what)
 
+    # An image is looked for beside the file, and else among those of the run's own data.
+    def _read_inputs(self, path: Path, report: Report) -> list[AskedQuestion | None]:
+        how: Any = self.config.data
+
+        def pictures_of(names: list[str]) -> Pictures:
+            if self.description.images == "regions" and feature_files(path.parent, path):
+                return RegionFeatures.of_folder(path.parent, report, path)
+            if self.description.images == "pixels":
+                found = PictureFolder(names, path.parent, self.description.size or None, how.on_bad, report)
+                if any(name in found for name in names):
+                    return found
+            own: Pictures = self._load(None, report).pictures
+            return own
+
+        return asked_questions(path, pictures_of, how.on_bad, report)
+
+    def _gathered(self, items: Any) -> Any:
+        if not (isinstance(items, list) and items and all(isinstance(each, AskedQuestion) for each in items)):
+            return items
+        gathered = QuestionItems([each.question for each in items], items[0].pictures)
+        self._check_like(gathered)
+        return gathered
+
     def _batch(self, items: QuestionItems) -> QuestionBatch:
         size = len(items.questions)
         ((_, batch),) = ordered_batches(items, self.description, self.network.kernels, size)
@@ -67,15 +95,15 @@ class QuestionAnsweringRun(OpenedRun):
     def _decode(self, items: QuestionItems, options: AnswerChoice) -> Iterator[Decoded]:
         answers = self.description.answers
         rows = in_turn(answer_rows(self, items, options))
-        for name, log_p in zip(_in_words(items), rows, strict=True):
-            yield Decoded(name, answers[int(log_p.argmax(-1))])
+        for name, question, log_p in zip(_in_words(items), items.questions, rows, strict=True):
+            yield Decoded(name, answers[int(log_p.argmax(-1))], key=question.name)
 
     def _nbest(self, items: QuestionItems, options: AnswerChoice, nbest: int) -> Iterator[Decoded]:
         answers, exact = self.description.answers, options.keep is None
         rows = in_turn(answer_rows(self, items, options))
-        for name, log_p in zip(_in_words(items), rows, strict=True):
+        for name, question, log_p in zip(_in_words(items), items.questions, rows, strict=True):
             (found,) = likeliest(log_p.unsqueeze(0), answers, nbest, exact=exact)
-            yield Decoded(name, found[0].text, found)
+            yield Decoded(name, found[0].text, found, key=question.name)
 
     def _unseen(self, items: QuestionItems) -> Iterator[tuple[str, Sequence[str]]]:
         known = self.description.word_numbers

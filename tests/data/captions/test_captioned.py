@@ -7,7 +7,7 @@ from hardpp.data.captions.captioned import (
     CaptionedImages,
     CaptionedPart,
     ImageSubset,
-    split_into_words,
+    words_of,
 )
 
 ONE = (Caption(("a", "dog"), {1: (0.0, 1.0, 2.0, 3.0)}), Caption(("dogs",)))
@@ -64,5 +64,5 @@ def test_every_image_has_a_reference(captions: list[tuple[Caption, ...]]) -> Non
 def test_words_are_lower_case_without_punctuation() -> None:
     text = "A child's dog , in a pink\tT-shirt ; it ' s \u201cso\u201d n\u2019est GR\u00dcN ."
     words = "a child's dog in a pink t shirt it s so n\u2019est gr\u00fcn"
-    assert split_into_words(text) == tuple(words.split(" "))
-    assert split_into_words(" .,! ") == ()
+    assert words_of(text) == tuple(words.split(" "))
+    assert words_of(" .,! ") == ()

@@ -167,3 +167,31 @@ def test_given_classes_bound_the_labels_of_train_too(tmp_path: Path) -> None:
         labelled_images(folder, "mine", "abc")
     with pytest.raises(DataError, match="cannot be read"):
         labelled_images(tmp_path / "none", "mine")
+
+
+def test_dev_of_images_sorted_by_class_is_the_last_twelfth_of_every_class(tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "idx", train=250)
+    labels = np.repeat(np.array([0, 1, 2], np.uint8), [120, 100, 30])
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes(np.arange(10, dtype=np.uint8) % 2))
+    told: list[str] = []
+    found = labelled_images(folder, "mine", report=told.append)
+    assert found.dev.labels.tolist() == [0] * 10 + [1] * 8 + [2] * 2
+    assert torch.bincount(found.train.labels).tolist() == [110, 92, 28]
+    known = torch.from_numpy(digits(250, "train")).unsqueeze(1)
+    assert found.dev.read().pixels.equal(known[[*range(110, 120), *range(212, 220), *range(248, 250)]])
+    assert "the last twelfth of every class is kept for dev" in told[0]
+    assert told[1:] == ["test has no image of 1 of the 3 classes: 2"]
+
+
+def test_a_class_that_is_rare_does_not_move_the_split(tmp_path: Path) -> None:
+    folder = write_idx(tmp_path / "idx", train=120)
+    labels = np.arange(120, dtype=np.uint8) % 3
+    labels[5] = 3
+    (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    found = labelled_images(folder, "mine", "abcdefghij")
+    assert found.dev.labels.tolist() == labels[110:].tolist()
+    labels = np.repeat(np.arange(10, dtype=np.uint8), [3] * 7 + [1] * 3)
+    (write_idx(folder, train=24) / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    with pytest.raises(DataError, match="no class has 12 images, of which one is for dev"):
+        labelled_images(folder, "mine")

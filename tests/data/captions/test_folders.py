@@ -7,7 +7,8 @@ import pytest
 from caption_files import LOST, NAMES, spoken, write_json, write_table, write_tokens
 
 from hardpp.data.captions.captioned import CaptionedImages, CaptionedPart
-from hardpp.data.captions.flickr8k import captioned_images, is_flickr8k
+from hardpp.data.captions.folders import captioned_images
+from hardpp.data.captions.found_captions import holds_captions
 from hardpp.errors import DataError
 
 Write = Callable[[Path], Path]
@@ -22,7 +23,17 @@ def test_the_published_form(tmp_path: Path) -> None:
     found = captioned_images(write_tokens(tmp_path / "flickr"), told.append, side=8)
     assert found.name == "flickr"
     assert [tuple(part.names) for part in parts(found)] == [NAMES[:40], NAMES[40:48], NAMES[48:56]]
-    assert told == ["passing over 5 pictures that are missing or in no part"]
+    assert told[0] == "captions of Flickr8k.token.txt"
+    assert told[1] == (
+        "captions are cut into words, in lower case without punctuation: "
+        "'A dog , number 0 , runs \"fast\" #0 .' is a | dog | number | 0 | runs | fast | 0; "
+        "'A dog , number 0 , runs \"fast\" #1 .' is a | dog | number | 0 | runs | fast | 1; "
+        "'A dog , number 0 , runs \"fast\" #2 .' is a | dog | number | 0 | runs | fast | 2"
+    )
+    assert told[2:] == [
+        "passing over 5 pictures that are missing or in no part",
+        "reading the sizes of 56 images",
+    ]
     for first, part in zip((0, 40, 48), parts(found), strict=True):
         for number, captions in enumerate(part.captions, start=first):
             wanted = [f"a dog number {number} runs fast {reference}" for reference in range(5)]
@@ -37,7 +48,7 @@ def test_the_published_form(tmp_path: Path) -> None:
 def test_kaggle_s_form_is_split_by_checksum(tmp_path: Path) -> None:
     told: list[str] = []
     found = captioned_images(write_table(tmp_path / "kaggle"), told.append, side=8)
-    assert told == ["keeping a tenth of the pictures for dev and a tenth for test"]
+    assert told[2] == "keeping a tenth of the pictures for dev and a tenth for test"
     names = [set(part.names) for part in parts(found)]
     assert sum(map(len, names)) == 60 == len(set.union(*names))
     assert all(1 <= len(some) <= 14 for some in names[1:])
@@ -67,7 +78,7 @@ def test_karpathy_s_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", [write_tokens, write_table, write_json])
 def test_windows_line_ends_and_byte_order_marks_change_nothing(tmp_path: Path, write: Write) -> None:
     folder = write(tmp_path / "flickr")
-    assert is_flickr8k(folder)
+    assert holds_captions(folder)
     before = captioned_images(folder, side=8)
     for path in folder.rglob("*.[tj][xs]*"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
@@ -89,9 +100,9 @@ def test_only_the_last_hash_ends_a_name(tmp_path: Path) -> None:
 
 
 def test_what_is_such_a_folder(tmp_path: Path) -> None:
-    assert not is_flickr8k(tmp_path / "none")
-    assert not is_flickr8k(tmp_path)
-    with pytest.raises(DataError, match=r"there is no Flickr8k\.token\.txt, dataset_flickr8k\.json or"):
+    assert not holds_captions(tmp_path / "none")
+    assert not holds_captions(tmp_path)
+    with pytest.raises(DataError, match="there are no captions"):
         captioned_images(tmp_path)
 
 
@@ -140,14 +151,6 @@ def no_dev(folder: Path) -> None:
     next(folder.rglob("Flickr_8k.devImages.txt")).write_text("\n")
 
 
-def no_splits(folder: Path) -> None:
-    path = folder / "dataset_flickr8k.json"
-    content = json.loads(path.read_text())
-    for image in content["images"]:
-        image["split"] = "train"
-    path.write_text(json.dumps(content))
-
-
 TOKENS, DEV = "Flickr8k.token.txt", "Flickr_8k.devImages.txt"
 TABLE, JSON = "captions.txt", "dataset_flickr8k.json"
 
@@ -167,7 +170,6 @@ TABLE, JSON = "captions.txt", "dataset_flickr8k.json"
         (write_tokens, lose(NAMES[50]), f"picture {NAMES[50]} of the test part is missing"),
         (write_tokens, lose(DEV), r"there is no Flickr_8k\.devImages\.txt"),
         (write_tokens, no_dev, "no picture is for dev"),
-        (write_table, edit(TABLE, "image,caption\n", ""), r"captions\.txt:1: the header image,caption"),
         (write_table, edit(TABLE, '""0""', '"0"'), r"captions\.txt:2: not CSV"),
         (write_table, edit(TABLE, f"{NAMES[2]},", f"{NAMES[2]},,"), "6: two columns are wanted, found 3"),
         (write_table, latin, r"captions\.txt: not UTF-8"),
@@ -175,7 +177,6 @@ TABLE, JSON = "captions.txt", "dataset_flickr8k.json"
         (write_json, edit(JSON, '"images"', '"pictures"'), "not captions in this form"),
         (write_json, edit(JSON, "{", "{{"), "not JSON"),
         (write_json, edit(JSON, '"raw": "A dog', '"raw": "!"}, {"raw": "A dog'), "a caption without words"),
-        (write_json, no_splits, "no picture is for dev"),
     ],
 )
 def test_wrong_files_are_refused_by_name(
@@ -199,4 +200,7 @@ def test_a_picture_without_caption_and_a_damaged_one(tmp_path: Path) -> None:
     folder = write_json(tmp_path / "other")
     (folder / "pictures" / NAMES[1]).write_bytes(b"no")
     with pytest.raises(DataError, match=f"{NAMES[1]}: not a readable picture"):
-        captioned_images(folder, side=8).test.images.read([0])
+        captioned_images(folder, side=8)
+    told: list[str] = []
+    assert len(captioned_images(folder, told.append, side=8, on_bad="skip").test) == 5
+    assert f"left out 1 images: {folder}/pictures/{NAMES[1]}: not a readable picture" in told[-1]
