@@ -23,12 +23,14 @@ from hardpp.data.fetch.cache import derived
 from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
+from hardpp.data.speech.audio import Sound
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
 from hardpp.errors import DataError
 
 _VERSION = 1  # of what is computed; another version is kept elsewhere
 _FILE = "static.safetensors"
+_END = 1 - 1e-3  # of the range of samples
 _REPORTED = 15  # seconds between two reports
 
 
@@ -39,6 +41,8 @@ class LogMel:
     static: Tensor  # (M, 41) float16
     normalisation: Normalisation  # of 123 features
     stacked: int
+    head: Sound | None = None  # of the sound, where it is known
+    clipped: bool = False  # known of sounds that were heard just now, and not of the cache
 
     def __len__(self) -> int:
         return -(-len(self.static) // self.stacked)
@@ -54,6 +58,11 @@ class LogMel:
 
     def digest(self) -> str:
         return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
+
+
+def is_clipped(wave: Tensor) -> bool:
+    """Do more than a thousandth of the samples (N,) of a wave stand at the ends of their range?"""
+    return int((wave.abs() >= _END).sum()) > max(10, len(wave) // 1000)
 
 
 def static_features(wave: Tensor) -> Tensor:
@@ -96,22 +105,26 @@ def corpus(
         raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
     utterances = iter(
         [
-            _utterance(recording, LogMel(static, normalisation, stacked))
+            _utterance(recording, LogMel(static, normalisation, stacked, recording.head))
             for recording, static in zip(recordings, rows, strict=True)
         ]
     )
     train, dev, test = (list(islice(utterances, len(parts[part]))) for part in PARTS)
-    return SpeechCorpus(name, train, dev, test, stacked * log_mel.HOP_SECONDS, folding, normalisation)
+    rates = [recording.head.rate for recording in parts["train"] if recording.head is not None]
+    seconds = stacked * log_mel.HOP_SECONDS
+    return SpeechCorpus(name, train, dev, test, seconds, folding, normalisation, min(rates, default=None))
 
 
 def utterances_of(
     recordings: Sequence[Recording], normalisation: Normalisation, stacked: int
 ) -> list[Utterance]:
     """Make utterances of recordings that belong to no corpus; nothing is kept in the cache."""
-    return [
-        _utterance(recording, LogMel(static_features(recording.sound.read()), normalisation, stacked))
-        for recording in recordings
-    ]
+    utterances = []
+    for recording in recordings:
+        wave = recording.sound.read()
+        computed = static_features(wave), normalisation, stacked, recording.head, is_clipped(wave)
+        utterances.append(_utterance(recording, LogMel(*computed)))
+    return utterances
 
 
 def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
@@ -128,17 +141,22 @@ def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -
 
 
 def _utterance(recording: Recording, frames: LogMel) -> Utterance:
-    return Utterance(recording.name, recording.speaker, frames, recording.segments, recording.tokens)
+    said = recording.segments, recording.tokens
+    return Utterance(recording.name, recording.speaker, frames, *said, recording.place)
 
 
 def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Report) -> None:
     report(f"computing features of {len(recordings)} utterances")
-    rows, reported_at = [], time.monotonic()
+    rows, clipped, reported_at = [], [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
-        rows.append(static_features(recording.sound.read()))
+        wave = recording.sound.read()
+        rows.append(static_features(wave))
+        clipped += [recording.name] if is_clipped(wave) else []
         if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
             reported_at = time.monotonic()
+    if clipped:
+        report(f"warning: {len(clipped)} recordings are clipped, {clipped[0]} first")
     moments = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
     tensors = {
         "static": torch.cat(rows),

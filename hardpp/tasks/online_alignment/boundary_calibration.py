@@ -18,7 +18,13 @@ from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.cross_fitting import CrossFit, cross_fit
 from hardpp.tasks.answers.calibration.reliability import Curve, of_intervals
 from hardpp.tasks.answers.calibration.tempering import Floats, Known, Tempering, central, fit, spread
-from hardpp.tasks.online_alignment.emission_times import TokenTimes, first_start, item_frames, plain_times
+from hardpp.tasks.online_alignment.emission_times import (
+    TokenTimes,
+    first_start,
+    item_frames,
+    plain_times,
+    sound_seconds,
+)
 from hardpp.tasks.opened_run import OpenedRun
 
 LEVELS = (0.25, 0.5, 0.75, 0.89, 0.95)  # of the intervals that are held against known times
@@ -70,12 +76,17 @@ def times_of(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list
     """
     heard, seconds = Heard.by(run, utterances, view), run.description.frame_seconds
     mass, calibrated = run.certainty
-    if not calibrated:
-        return [plain_times(frames, seconds, mass) for frames in heard.frames]
-    fits = fits_of(Heard.by(run, run.select(part="dev"), view), seconds, mass)
+    if calibrated:
+        fits = fits_of(Heard.by(run, run.select(part="dev"), view), seconds, mass)
+        times = [
+            fits.fit_for(utterance.name).times(frames, utterance.tokens, seconds, mass)
+            for utterance, frames in zip(utterances, heard.smooth(), strict=True)
+        ]
+    else:
+        times = [plain_times(frames, seconds, mass) for frames in heard.frames]
     return [
-        fits.fit_for(utterance.name).times(frames, utterance.tokens, seconds, mass)
-        for utterance, frames in zip(utterances, heard.smooth(), strict=True)
+        each.within(sound_seconds(utterance, seconds))
+        for utterance, each in zip(utterances, times, strict=True)
     ]
 
 

@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 from hardpp.config import DataConfig
 from hardpp.data.batches import in_order
 from hardpp.data.lines import OnBad
+from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.log_mel import STACKED
+from hardpp.data.speech.spoken import Case, Units
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
 from hardpp.data.speech.utterances import Normalisation, Utterance
@@ -34,9 +36,19 @@ class SpeechData(DataConfig):
     merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
     stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
+    units: Units = Field(
+        "words", description="what tokens of your own text are: between blanks, or characters"
+    )
+    case: Case = Field("keep", description="of the tokens of your own recordings")
+    tier: str = Field("", description="of your own TextGrids; left out: the one with the most labels")
     on_bad: OnBad = Field(
         "stop", description="a recording that cannot be used: refuse the list, or leave it out and say so"
     )
+
+
+def speech_options(config: SpeechData) -> SpeechOptions:
+    """The options of a corpus that a configuration has."""
+    return SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))
 
 
 class SpeechDescription(Description):
@@ -50,6 +62,9 @@ class SpeechDescription(Description):
     mean_tokens_per_frame: float = Field(gt=0)
     # "mean" and "deviation" of features before they were stacked; empty where these came with the data.
     normalisation: dict[str, list[float]] = Field(default_factory=dict)
+    rate: int | None = Field(None, ge=1)  # the lowest of sounds, samples a second; None: not known
+    # Lowest and highest of sounds, in decibels from full scale; empty where they are not known.
+    levels: list[float] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

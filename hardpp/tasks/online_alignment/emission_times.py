@@ -1,7 +1,8 @@
 """When each token of known utterances starts and ends: medians and intervals, by a run's guide or posterior.
 
 A model says when a token is said, and nothing of where it starts: that is where the one before it was said.
-The first token starts at 0, which is not known either: it may start at any time before it is said.
+Of the first token nothing is known but that it does not start after its end: its interval is from 0 up to
+the last time that it may end. Nothing ends after the sound, whose last frame may do so.
 
 Shapes: B utterances, S frames, T tokens (the end mark included), N tokens (without it).
 """
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hardpp import sites
+from hardpp.data.speech.features import LogMel
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import Boundary, draw_emissions, exact_emissions
 from hardpp.diagnostics.seeds import seeded, stream
@@ -44,6 +46,14 @@ class TokenTimes(NamedTuple):
         highs = accumulate((boundary.high for boundary in both), max)
         both = [Boundary(*row) for row in zip(times, lows, highs, strict=True)]
         return cls(both[::2], both[1::2], confidences)
+
+    def within(self, seconds: float) -> "TokenTimes":
+        """The same with nothing after the end of the sound, which lasts `seconds`."""
+
+        def cut(boundaries: Sequence[Boundary]) -> list[Boundary]:
+            return [Boundary(*(min(time, seconds) for time in boundary)) for boundary in boundaries]
+
+        return self._replace(starts=cut(self.starts), ends=cut(self.ends))
 
     def segments(self, tokens: Sequence[str]) -> list[Segment]:
         """Each token from its start to its end."""
@@ -121,7 +131,13 @@ def plain_times(frames: Tensor, seconds: float, mass: float) -> TokenTimes:
 
 def first_start(ends: Sequence[Boundary]) -> Boundary:
     """Where the first token starts, of which nothing is known but that it is not after its end."""
-    return Boundary(0.0, 0.0, min((end.low for end in ends), default=0.0))
+    return Boundary(0.0, 0.0, ends[0].high if ends else 0.0)
+
+
+def sound_seconds(utterance: Utterance, frame_seconds: float) -> float:
+    """How long the sound of an utterance lasts, by its head; where none was read, as long as its frames."""
+    head = utterance.frames.head if isinstance(utterance.frames, LogMel) else None
+    return utterance.length * frame_seconds if head is None else head.seconds
 
 
 def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tensor]:

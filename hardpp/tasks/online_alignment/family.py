@@ -10,11 +10,13 @@ from typing import Any
 
 from hardpp.config import RunConfig
 from hardpp.data.batches import in_order
+from hardpp.data.parts import PARTS
 from hardpp.data.speech import corpora
-from hardpp.data.speech.batches import buckets, check_lengths, collate, token_vocabulary
-from hardpp.data.speech.corpora import SpeechOptions
+from hardpp.data.speech.batches import buckets, collate, fitting, token_vocabulary
+from hardpp.data.speech.sound_remarks import levels_of, remarks
 from hardpp.data.speech.utterances import SpeechCorpus
 from hardpp.decoding.online_hypotheses import OnlineModel
+from hardpp.errors import DataError
 from hardpp.tasks.family import (
     AlignmentForm,
     EpochBatches,
@@ -27,7 +29,7 @@ from hardpp.tasks.family import (
 )
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment import network as networks
-from hardpp.tasks.online_alignment.data import BATCH, SpeechData, SpeechDescription
+from hardpp.tasks.online_alignment.data import BATCH, SpeechData, SpeechDescription, speech_options
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, recognise
 from hardpp.tasks.online_alignment.run import OnlineAlignmentRun
 from hardpp.tasks.online_alignment.toy import toy
@@ -143,8 +145,10 @@ class OnlineAlignmentFamily(Family):
         return toy()
 
     def load(self, config: SpeechData, report: Report) -> SpeechCorpus:
-        options = SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))
+        options = speech_options(config)
         corpus = corpora.corpus(config.name, options, report)
+        for sentence in remarks([*corpus.train, *corpus.dev, *corpus.test]):
+            report(sentence)
         return corpus._replace(train=corpus.train[: config.train_limit])
 
     def describe(self, data: SpeechCorpus) -> SpeechDescription:
@@ -158,11 +162,26 @@ class OnlineAlignmentFamily(Family):
             tokens_per_frame=max(tokens / frames for tokens, frames in sizes),
             mean_tokens_per_frame=sum(tokens for tokens, _ in sizes) / sum(frames for _, frames in sizes),
             normalisation={name: value.tolist() for name, value in moments.items()},
+            rate=data.rate,
+            levels=list(levels_of(data.train) or ()),
             fingerprint=data.fingerprint(),
         )
 
     def parts(self, network: networks.OnlineNetwork, description: SpeechDescription) -> networks.SpeechParts:
         return networks.speech_parts(network, description)
+
+    def usable(
+        self, config: RunConfig, data: SpeechCorpus, description: SpeechDescription, report: Report
+    ) -> SpeechCorpus:
+        settings: Any = config.data
+        topology = self.network(**config.network).topology
+        stacked = None if data.normalisation is None else settings.stacked
+        how: Any = (description.vocabulary, topology, stacked, settings.on_bad, report)
+        parts: Any = {part: fitting(getattr(data, part), *how) for part in PARTS}
+        for part, utterances in parts.items():
+            if not utterances:
+                raise DataError(f"{data.name}: no utterance of the {part} part is left")
+        return data._replace(**parts)
 
     def epoch_batches(
         self, config: RunConfig, data: SpeechCorpus, description: SpeechDescription
@@ -178,10 +197,6 @@ class OnlineAlignmentFamily(Family):
     def dev_batches(
         self, config: RunConfig, data: SpeechCorpus, description: SpeechDescription
     ) -> list[SequenceBatch]:
-        # Checked here, since every run comes by before its first step, and `--dry-run` goes no further.
-        topology = self.network(**config.network).topology
-        for part in (data.train, data.dev, data.test):
-            check_lengths(part, description.vocabulary, topology)
         batches = in_order([utterance.length for utterance in data.dev], BATCH)
         return [collate([data.dev[index] for index in batch], description.vocabulary) for batch in batches]
 

@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 
 from hardpp import sites
 from hardpp.data.parts import items_of_part
-from hardpp.data.speech import features, log_mel
-from hardpp.data.speech.batches import check_lengths, collate
-from hardpp.data.speech.recordings import Recording
-from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
+from hardpp.data.speech import corpora, features, log_mel, own_recordings
+from hardpp.data.speech.batches import collate
+from hardpp.data.speech.transcripts import read_sounds
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import END
 from hardpp.decoding.ancestral import draw_online_outputs
@@ -26,9 +25,15 @@ from hardpp.tasks.file_names import file_names, file_paths
 from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
+from hardpp.tasks.online_alignment.asked_recordings import hear, tell_unlike, usable
 from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
-from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, batches
-from hardpp.tasks.online_alignment.emission_times import frames_of_items, token_frames, view_name
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, batches, speech_options
+from hardpp.tasks.online_alignment.emission_times import (
+    frames_of_items,
+    sound_seconds,
+    token_frames,
+    view_name,
+)
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.types import SequenceBatch
@@ -65,9 +70,17 @@ class OnlineAlignmentRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> list[Utterance]:
-        if data is not None and part in (None, "all") and is_list(Path(data)):
-            recordings = read_list(Path(data), self.data_config(data).on_bad, report)
-            utterances = self._hear(recordings[:limit])
+        found = None
+        if data is not None and data not in corpora.NAMES:
+            found = corpora.own(Path(data), speech_options(self.data_config(data)), report)
+        if data is not None and found is not None:
+            if isinstance(found, list) and part in (None, "all"):
+                recordings = found
+            elif part == "all":
+                recordings = own_recordings.whole(found)
+            else:
+                recordings = own_recordings.split(found, Path(data))[part or "test"]
+            utterances = hear(self, recordings[:limit])
         else:
             corpus, trained = self._load(data, report), self.description
             self._check_like(corpus.test, f"{corpus.name}: ")
@@ -76,8 +89,9 @@ class OnlineAlignmentRun(OpenedRun):
             # before moments were kept leave utterances as their folder has them.
             if trained.feature_normalisation is not None:
                 utterances = features.renormalise(utterances, trained.feature_normalisation)
-        check_lengths(utterances, self.description.vocabulary, self.network.topology)
-        return utterances
+        if data is not None:
+            tell_unlike(self, utterances, report)
+        return usable(self, utterances, report)
 
     # All utterances have the features of the first.
     def _check_like(self, items: Sequence[Utterance], of: str = "") -> None:
@@ -86,18 +100,9 @@ class OnlineAlignmentRun(OpenedRun):
             raise DataError(f"{of}frames have {size} features, and this run was trained on {trained_on}")
 
     def _read_inputs(self, path: Path) -> list[Utterance | None]:
-        recordings = read_sound_list(path)
-        heard = iter(self._hear([recording for recording in recordings if recording is not None]))
+        recordings = read_sounds(path)
+        heard = iter(hear(self, [recording for recording in recordings if recording is not None]))
         return [None if recording is None else next(heard) for recording in recordings]
-
-    # Recordings that go through what those of the train part went through.
-    def _hear(self, recordings: Sequence[Recording]) -> list[Utterance]:
-        normalisation = self.description.feature_normalisation
-        if normalisation is None:
-            raise UsageError(
-                "this run hears features that came with its data, and not sound", "train one on recordings"
-            )
-        return features.utterances_of(recordings, normalisation, self.data_config(None).stacked)
 
     def _batch(self, items: Sequence[Utterance]) -> SequenceBatch:
         if not items:
@@ -167,7 +172,7 @@ class OnlineAlignmentRun(OpenedRun):
         names, times_of_items = file_paths([item.name for item in items]), times_of(self, items, of)
         frame_seconds = self.description.frame_seconds
         for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            lasts = utterance.length * frame_seconds
+            lasts = sound_seconds(utterance, frame_seconds)
             tiers = [("tokens", times.segments(utterance.tokens))]
             if utterance.segments:  # which may end a little after the last frame
                 gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]

@@ -1,0 +1,81 @@
+"""Recordings that a run is asked about: heard as in training, and what is unlike training is said."""
+
+from collections.abc import Sequence
+
+from hardpp.data.speech import features, log_mel
+from hardpp.data.speech.batches import fitting
+from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.sound_remarks import Levels, remarks
+from hardpp.data.speech.utterances import Utterance
+from hardpp.errors import UsageError
+from hardpp.tasks.online_alignment.data import SpeechDescription
+from hardpp.tasks.opened_run import OpenedRun, Report
+
+_SHOWN = 5  # utterances named one by one
+
+
+def hear(run: OpenedRun, recordings: Sequence[Recording]) -> list[Utterance]:
+    """Recordings that go through what those of the train part went through.
+
+    Raises:
+        UsageError: a run that hears features that came with its data.
+    """
+    normalisation = run.description.feature_normalisation
+    if normalisation is None:
+        raise UsageError(
+            "this run hears features that came with its data, and not sound", "train one on recordings"
+        )
+    return features.utterances_of(recordings, normalisation, run.data_config(None).stacked)
+
+
+def usable(run: OpenedRun, utterances: Sequence[Utterance], report: Report) -> list[Utterance]:
+    """Those with frames enough for their tokens; others are refused, or left out if the run leaves them out.
+
+    Tokens that the run does not know are told.
+    """
+    settings, description = run.data_config(None), run.description
+    stacked = None if description.feature_normalisation is None else settings.stacked
+    how = description.vocabulary, run.network.topology, stacked, settings.on_bad, report
+    fit = fitting(utterances, *how)
+    _tell_unknown(fit, description, report)
+    return fit
+
+
+def tell_unlike(run: OpenedRun, utterances: Sequence[Utterance], report: Report) -> None:
+    """Says how sounds differ from those that the run was trained on."""
+    description = run.description
+    for sentence in remarks(utterances, description.rate, _levels(description)):
+        report(sentence)
+
+
+# Of runs that were trained before levels were kept about what mean and deviation of the energy say.
+def _levels(description: SpeechDescription) -> Levels | None:
+    if description.levels:
+        return Levels(*description.levels)
+    moments = description.feature_normalisation
+    if moments is None:
+        return None
+    mean, deviation = (float(each[log_mel.BANDS]) for each in moments)
+    return Levels(log_mel.decibels(mean), log_mel.decibels(mean + 3 * deviation))
+
+
+def _tell_unknown(utterances: Sequence[Utterance], description: SpeechDescription, report: Report) -> None:
+    vocabulary, told = description.vocabulary, 0
+    known = {symbol.casefold(): symbol for symbol in vocabulary.symbols}
+    for utterance in utterances:
+        unseen = list(dict.fromkeys(vocabulary.unseen(utterance.tokens)))
+        if not unseen:
+            continue
+        told += 1
+        if told > _SHOWN:
+            continue
+        alike = [known[token.casefold()] for token in unseen if token.casefold() in known]
+        case = f"; it knows {' '.join(alike)}: the case is another" if alike else ""
+        names = " ".join(unseen)
+        report(
+            f"warning: {utterance.where}: tokens unknown to the run, never seen in training: {names}{case}"
+        )
+    if told > _SHOWN:
+        report(f"warning: {told - _SHOWN} more utterances have unknown tokens")
+    if told:
+        report("warning: unknown tokens are all taken for one, and their times and probabilities mean little")
