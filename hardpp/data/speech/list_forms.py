@@ -161,12 +161,13 @@ def _is_trans(lines: list[str], path: Path) -> bool:
 
 def _is_ctm(lines: list[str], path: Path) -> bool:
     rows = [words for line in lines if not (words := line.split())[0].startswith(";;")]
+    if path.suffix.lower() == ".ctm" or any(line.count("\t") == 1 for line in lines):
+        return path.suffix.lower() == ".ctm"  # the others are plain lists, of digits perhaps
     try:
-        return bool(rows) and all(
-            len(row) > 4 and seconds_of(row[2]) + seconds_of(row[3]) >= 0 for row in rows
-        )
+        times = [seconds_of(row[place]) for row in rows for place in (2, 3) if row[4]]
     except (ValueError, IndexError):
         return False
+    return bool(times)
 
 
 FORMS = (

@@ -111,11 +111,8 @@ def sounds_in(folder: Path) -> Iterator[Path]:
 
 def sound_named(folder: Path, stem: str) -> Path:
     """The sound file in a folder with a name without its ending; a DataError if there is none."""
-    for candidate in (stem, *(stem + ending for ending in SOUND_ENDINGS)):
-        for spelt in (
-            candidate,
-            candidate.upper() if candidate == stem else stem + candidate[len(stem) :].upper(),
-        ):
-            if (path := folder / spelt).suffix and path.is_file():
-                return path
+    endings = ("", *SOUND_ENDINGS, *(ending.upper() for ending in SOUND_ENDINGS))
+    for path in (folder / f"{stem}{ending}" for ending in endings):
+        if path.is_file():
+            return path
     raise DataError(f"{folder / stem}: there is no such sound file", f"endings: {', '.join(SOUND_ENDINGS)}")

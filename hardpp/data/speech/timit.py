@@ -62,7 +62,7 @@ def has_its_phones(folder: Path) -> bool:
                     known + (words[0].lower() in PHONES),
                     unknown + (words[0].lower() not in PHONES),
                 )
-    return known >= unknown
+    return known > unknown
 
 
 def recordings(

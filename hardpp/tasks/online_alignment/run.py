@@ -185,6 +185,14 @@ class OnlineAlignmentRun(OpenedRun):
             ]
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
+    def shared_folder(self, items: Sequence[Utterance]) -> str:
+        folders = {utterance.name.partition("/")[0] for utterance in items}
+        listed = all(
+            utterance.place is not None and utterance.place.number and "/" in utterance.name
+            for utterance in items
+        )
+        return folders.pop() if listed and len(folders) == 1 else ""
+
     def _simulate(self, items: Sequence[Utterance]) -> Iterator[Simulated]:
         if self.network.form == "ctc":
             raise UsageError("CTC sums its alignments out, so it has no posterior", "train another form")
