@@ -23,6 +23,7 @@ from hardpp.tasks.online_alignment.emission_times import (
     first_start,
     item_frames,
     plain_times,
+    plain_times_of,
     sound_seconds,
 )
 from hardpp.tasks.opened_run import OpenedRun
@@ -74,16 +75,17 @@ def times_of(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list
     Raises:
         DataError: calibrated, and the dev part has too few known times.
     """
-    heard, seconds = Heard.by(run, utterances, view), run.description.frame_seconds
+    seconds = run.description.frame_seconds
     mass, calibrated = run.certainty
     if calibrated:
+        heard = Heard.by(run, utterances, view)
         fits = fits_of(Heard.by(run, run.select(part="dev"), view), seconds, mass)
         times = [
             fits.fit_for(utterance.name).times(frames, utterance.tokens, seconds, mass)
             for utterance, frames in zip(utterances, heard.smooth(), strict=True)
         ]
     else:
-        times = [plain_times(frames, seconds, mass) for frames in heard.frames]
+        times = plain_times_of(run, utterances, view, mass)
     return [
         each.within(sound_seconds(utterance, seconds))
         for utterance, each in zip(utterances, times, strict=True)

@@ -3,7 +3,6 @@
 Shapes: B utterances, S frames, T tokens (the end mark included).
 """
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from typing import Self
@@ -12,18 +11,15 @@ import torch
 from pydantic import Field, model_validator
 
 from hardpp.config import DataConfig
-from hardpp.data.batches import in_order
 from hardpp.data.lines import OnBad
 from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.spoken import Case, Units
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
-from hardpp.data.speech.utterances import Normalisation, Utterance
+from hardpp.data.speech.utterances import Normalisation
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.tasks.family import Description
-from hardpp.tasks.opened_run import OpenedRun
-from hardpp.types import SequenceBatch
 
 BATCH = 50  # utterances read at once when a run is asked about them
 
@@ -89,11 +85,3 @@ class SpeechDescription(Description):
     def most_tokens(self, frames: int) -> int:
         """As many as any utterance of so many frames is likely to have."""
         return 2 + ceil(1.2 * self.tokens_per_frame * frames)
-
-
-def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All utterances in batches of like length on the run's device, each with the indices of its own."""
-    lengths = [utterance.length for utterance in utterances]
-    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
-        yield indices, run.batch([utterances[index] for index in indices])
-        run.watch(len(indices))

@@ -27,7 +27,7 @@ from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.asked_recordings import hear, tell_unlike, usable
 from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
-from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, batches, speech_options
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, speech_options
 from hardpp.tasks.online_alignment.emission_times import (
     frames_of_items,
     sound_seconds,
@@ -35,6 +35,7 @@ from hardpp.tasks.online_alignment.emission_times import (
     view_name,
 )
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
+from hardpp.tasks.online_alignment.long_recordings import batches
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.types import SequenceBatch
 
