@@ -205,14 +205,14 @@ def test_align_says_when_each_token_was_said(
     assert header.split("\t") == ["utterance", "token", *bounds, "probability"]
     rows = [line.split("\t") for line in lines]
     assert [row[:2] for row in rows] == [[one.name, token] for one in test_items for token in one.tokens]
-    lasts = {one.name: one.length * 0.03 for one in test_items}
+    lasts = {one.name: one.frames.head.seconds for one in test_items}  # type: ignore[union-attr]
     before: dict[str, list[float]] = {}
     for utterance, _, *cells in rows:
         *start, time, low, high, probability = map(float, cells)
         assert 0 <= low < time <= high <= lasts[utterance] + 1e-9
         assert 0 < probability <= 1 + 1e-6
         # A token starts where the one before ends, the first one at any time before it does.
-        assert start == before.get(utterance, [0.0, 0.0, low])
+        assert start == before.get(utterance, [0.0, 0.0, high])
         before[utterance] = [time, low, high]
 
 

@@ -48,6 +48,7 @@ class SpeechOptions(NamedTuple):
     units: Units = "words"  # what tokens are, of one's own recordings
     case: Case = "keep"  # of the tokens of one's own recordings
     tier: str = ""  # of one's own TextGrids
+    level: features.Level = "kept"  # of sounds
     seed: int = 0  # of spoken-digits
 
 
@@ -90,7 +91,7 @@ def corpus(
         )
     else:
         raise UsageError(f"there is no corpus of speech named {name!r}", f"there are: {', '.join(NAMES)}")
-    return features.corpus(name, parts, report, folding=folding, stacked=options.stacked)
+    return features.corpus(name, parts, report, folding=folding, stacked=options.stacked, level=options.level)
 
 
 def own(path: Path, options: SpeechOptions, report: Report) -> own_recordings.Parts | list[Recording] | None:

@@ -17,7 +17,6 @@ from hardpp.data.speech import log_mel
 from hardpp.data.speech.features import LogMel
 from hardpp.data.speech.utterances import Utterance
 
-_LOUD = 0.9  # quantile of the energies of windows
 _SHORT = 0.05  # seconds
 _MARGIN = 10.0  # decibels beyond the levels of training
 _SHOWN = 3  # recordings named in one message
@@ -30,16 +29,10 @@ class Levels(NamedTuple):
     highest: float
 
 
-def level_of(frames: LogMel) -> float:
-    """The level of a recording, in decibels from full scale; minus infinity of digital silence."""
-    energy = float(frames.static[:, log_mel.BANDS].float().quantile(_LOUD))
-    return log_mel.decibels(energy) if energy > 0 else -float("inf")
-
-
 def levels_of(utterances: Sequence[Utterance]) -> Levels | None:
     """The levels of those that are no digital silence; None where they were not computed from sound."""
     heard = [each.frames for each in utterances if isinstance(each.frames, LogMel)]
-    levels = [level for frames in heard if (level := level_of(frames)) > -float("inf")]
+    levels = [level for frames in heard if (level := frames.level()) > -float("inf")]
     return Levels(min(levels), max(levels)) if levels else None
 
 
@@ -64,7 +57,7 @@ def remarks(
 
 
 def _remarks(frames: LogMel, rate: int, levels: Levels | None) -> Iterator[str]:
-    head, level = frames.head, level_of(frames)
+    head, level = frames.head, frames.level()
     if float(frames.static[:, log_mel.BANDS].max()) <= 0:
         yield "are silent throughout"
     elif levels is not None and level < levels.lowest - _MARGIN:

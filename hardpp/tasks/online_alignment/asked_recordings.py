@@ -25,7 +25,8 @@ def hear(run: OpenedRun, recordings: Sequence[Recording]) -> list[Utterance]:
         raise UsageError(
             "this run hears features that came with its data, and not sound", "train one on recordings"
         )
-    return features.utterances_of(recordings, normalisation, run.data_config(None).stacked)
+    settings = run.data_config(None)
+    return features.utterances_of(recordings, normalisation, settings.stacked, settings.level)
 
 
 def usable(run: OpenedRun, utterances: Sequence[Utterance], report: Report) -> list[Utterance]:
@@ -44,7 +45,8 @@ def usable(run: OpenedRun, utterances: Sequence[Utterance], report: Report) -> l
 def tell_unlike(run: OpenedRun, utterances: Sequence[Utterance], report: Report) -> None:
     """Says how sounds differ from those that the run was trained on."""
     description = run.description
-    for sentence in remarks(utterances, description.rate, _levels(description)):
+    levels = _levels(description) if run.data_config(None).level == "kept" else None
+    for sentence in remarks(utterances, description.rate, levels):
         report(sentence)
 
 

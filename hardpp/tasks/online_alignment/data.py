@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from hardpp.config import DataConfig
 from hardpp.data.lines import OnBad
 from hardpp.data.speech.corpora import SpeechOptions
+from hardpp.data.speech.features import Level
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.spoken import Case, Units
 from hardpp.data.speech.synthetic_speech import Size
@@ -37,6 +38,7 @@ class SpeechData(DataConfig):
     )
     case: Case = Field("keep", description="of the tokens of your own recordings")
     tier: str = Field("", description="of your own TextGrids; left out: the one with the most labels")
+    level: Level = Field("kept", description="of sounds: as recorded, or equal: all are brought to one level")
     on_bad: OnBad = Field(
         "stop", description="a recording that cannot be used: refuse the list, or leave it out and say so"
     )
