@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
@@ -39,6 +39,9 @@ class DataConfig(Section):
 
     name: str = Field("", description="a fetchable data set, or the path of your own; left out: the model's")
     train_limit: int | None = Field(None, ge=1, description="train on the first so many data")
+
+    # Fields that say where the data lie. A run goes on wherever they are, since it compares what they are.
+    places: ClassVar[Sequence[str]] = ("name",)
 
     @classmethod
     def is_there(cls, name: str) -> bool:

@@ -20,7 +20,7 @@ from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step"]
-READ = ["--data", "--part", "--limit", "--device", "--trust"]
+READ = ["--on-bad", "--data", "--part", "--limit", "--device", "--trust"]
 DRAWN = ["--draws", "--seed"]
 DECODING = [  # made from the schemas of the families
     *("--beam", "--keep", "--length-penalty", "--threshold", "--sample", "--draws", "--particles", "--seed"),

@@ -21,6 +21,7 @@ def compare_runs(
     *,
     draws: int = 16,
     seed: int = 0,
+    on_bad: str | None = None,
     report: Report = lambda text: None,
     watch: Callable[[int], None] = lambda count: None,
 ) -> list[Row]:
@@ -35,6 +36,7 @@ def compare_runs(
         data, part, limit: which items, as for `OpenedRun.select` [those of the test part of each run].
         draws: for a bound, where the likelihood is no sum.
         seed: of these.
+        on_bad: as for `OpenedRun.select`.
         report: told what is going on.
         watch: told of so many more items that are done.
 
@@ -48,7 +50,7 @@ def compare_runs(
     names = distinct([str(run.path) for run in runs])
     found: dict[str, HeldOut] = {}
     for name, run in zip(names, runs, strict=True):
-        items = run.select(data, part, limit, report)
+        items = run.select(data, part, limit, report, on_bad)
         found[name] = log_likelihoods(replace(run, watch=watch), items, draws=draws, seed=seed)
     first = names[0]
     for name, run in zip(names, runs, strict=True):

@@ -19,7 +19,7 @@ from torch import nn
 
 from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
-from hardpp.errors import CheckpointError, DataError, UsageError
+from hardpp.errors import CheckpointError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
@@ -40,6 +40,7 @@ from hardpp.runs.stage import place_of, step_of
 from hardpp.tasks import catalogue
 from hardpp.tasks.catalogue import NONE, OwnGuides
 from hardpp.tasks.family import Description, Programs
+from hardpp.tasks.one_thread import one_thread
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.own_guides import Given
 
@@ -105,16 +106,16 @@ def holds_results(folder: Path) -> bool:
 def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = NONE) -> None:
     """Refuses to go on with a run that was begun with another configuration.
 
-    Where it runs (device, threads) may change.
+    Where it runs (device, threads) may change, and where its data lie (`hardpp.runs.moved_data`).
 
     Raises:
         UsageError: it was; the message names the first key that differs, or a class whose code does.
         CheckpointError: the folder's configuration is not one of ours.
     """
     began_with = read_config(folder, named_code(dict(config)), own_guides)
+    anywhere: Any = {"device": True, "threads": True, "data": {*config.data.places}}
     before, now = (
-        which.model_dump(mode="json", exclude_none=True, exclude={"device", "threads"})
-        for which in (began_with, config)
+        which.model_dump(mode="json", exclude_none=True, exclude=anywhere) for which in (began_with, config)
     )
     if difference := differing(before, now):
         what = f"{folder} holds a run with another configuration ({difference})"
@@ -136,12 +137,7 @@ def differing(stored: dict[str, Any], wanted: dict[str, Any], prefix: str = "") 
     return ""
 
 
-def check_same_data(folder: Path, description: Description) -> None:
-    """Refuses to go on, by a DataError, when the data have changed since the run began."""
-    if read_json(folder / "data.json").get("fingerprint") != description.fingerprint:
-        raise DataError(f"the data have changed since {folder} was begun", "give another --out, or --force")
-
-
+@one_thread()  # weights are drawn before they are read, of the state that a training draws from
 def open_run(
     folder: Path | str,
     device: str = "auto",

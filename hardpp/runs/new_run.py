@@ -14,7 +14,7 @@ from hardpp.runs.evaluation import Extent
 from hardpp.runs.loaded_data import LoadedData
 from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue
-from hardpp.tasks.arguments import data_name
+from hardpp.tasks.arguments import check_on_bad, data_name
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.named_classes import name_of
 from hardpp.tasks.opened_run import OpenedRun
@@ -188,8 +188,11 @@ def configuration(
         given["data"] = data_name(given["data"])
     if "init_from" in given:
         given["init_from"] = str(Path(given["init_from"]).absolute())
-    top = [nested(_PLACES.get(key, key), value) for key, value in given.items()]
-    return resolve([*layers, *top], own_guides)
+    all_layers = [*layers, *(nested(_PLACES.get(key, key), value) for key, value in given.items())]
+    if "on_bad" in given:
+        model = merge(all_layers).get("model", RunConfig.model_fields["model"].default)
+        check_on_bad(catalogue.family(model), given["on_bad"])
+    return resolve(all_layers, own_guides)
 
 
 def default_folder(config: RunConfig) -> Path:

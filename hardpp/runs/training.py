@@ -12,8 +12,9 @@ from hardpp.data.atomic_files import remove_partial
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
-from hardpp.runs.folder import check_same_data, create, holds_results, holds_run
+from hardpp.runs.folder import create, holds_results, holds_run
 from hardpp.runs.lock import locked
+from hardpp.runs.moved_data import follow_data
 from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.prolonging import Longer, consequence, grown, prolong
 from hardpp.runs.recorded_training import train
@@ -27,6 +28,7 @@ from hardpp.runs.trainer import Trainer
 from hardpp.runs.training_messages import ending, introduction, kept, next_commands
 from hardpp.tasks.catalogue import NONE
 from hardpp.tasks.family import Family
+from hardpp.tasks.one_thread import one_thread
 from hardpp.tasks.opened_run import OpenedRun, Report
 
 
@@ -66,7 +68,7 @@ def run_in_folder(
     check_extent(evaluate)
     check_trackers(log)
     holds_run(folder)  # before a lock is put into a folder of other things
-    with locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
+    with one_thread(report), locked(folder), put_back(), Trackers(log, folder, config, report) as trackers:
         remove_partial(folder)
         began = time.monotonic()
         session, steps = _train_all(
@@ -119,7 +121,7 @@ def _train_all(
             check_stages(session.family, stages, session.description, session.programs)
         first = number == place.stage
         if first and begun:
-            check_same_data(folder, session.description)
+            follow_data(folder, config, session.description, report, session.family.own_guides)
             prolong(folder, config, longer, report)
         elif first:
             create(folder, config, session.description, session.family.own_guides)

@@ -27,6 +27,13 @@ def check_number(
         raise UsageError(f"{name} is a whole number from {least}{end}, not {number!r}")
 
 
+def check_on_bad(family: Any, on_bad: Any) -> None:
+    """Refuses what `on_bad` cannot be, or any for a family whose data are never left out."""
+    check_word("on_bad", on_bad, ("stop", "skip"))
+    if "on_bad" not in family.data.model_fields:
+        raise UsageError(f"--on-bad is not for model {family.name}, which leaves none of its data out")
+
+
 def data_name(data: Any) -> str | None:
     """The name, file or folder of data, if there is any, as a string."""
     if data is None or (isinstance(data, str | Path) and str(data)):

@@ -8,7 +8,7 @@ Memory and disk that ran out are a ResourceError.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.errors import UsageError, mended
+from hardpp.errors import DataError, UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.answers.calibrated import CalibratedRun
 from hardpp.tasks.answers.certainty import PLAIN, Certainty
@@ -25,10 +25,11 @@ from hardpp.tasks.answers.decoding import DecodingRun
 from hardpp.tasks.answers.pictures import PicturedRun
 from hardpp.tasks.answers.record import RunRecord
 from hardpp.tasks.answers.sampling import DEFAULT, Sampling
-from hardpp.tasks.arguments import are_texts, check_items, check_number, check_word, data_name
+from hardpp.tasks.arguments import are_texts, check_items, check_number, check_on_bad, check_word, data_name
 from hardpp.tasks.catalogue import data_problem, data_set, measured_objectives
 from hardpp.tasks.family import Family, Programs
 from hardpp.tasks.item_lists import some
+from hardpp.tasks.one_thread import answering
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
     from xarray import DataTree as DataTree
@@ -64,6 +65,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
         part: str | None = None,
         limit: int | None = None,
         report: Report = lambda text: None,
+        on_bad: str | None = None,
     ) -> Any:
         """A part of the run's data, or of other data that are read in the same way.
 
@@ -72,6 +74,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
             part: "train", "dev", "test" or "all" [test; all of one other file].
             limit: only the first so many.
             report: told in a few words what is going on.
+            on_bad: "stop" at data that cannot be used, or "skip" them and say so [as the run was trained].
 
         Raises:
             UsageError: there are no such data, or not all parts can be asked about at once.
@@ -88,19 +91,21 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
             what, hint = data_problem(self.family, name)
             if what:
                 raise UsageError(what, hint)
-        return self._select(name, part, limit, report)
+        elif name is None and self.data is None:
+            self._check_still_there()
+        return self._reading(on_bad)._select(name, part, limit, report)
 
     def batch(self, items: Any) -> Any:
         """The items as one batch for the run's programs, on its device; a DataError if there are none."""
         return self._batch(self._items(items))
 
-    @mended()
+    @answering()
     def evaluate(self, items: Any = None, **decoding: Any) -> dict[str, Any]:
         """Figures by name; options of the family's decoding that are left out are the run's."""
         options = self.decoding(decoding)
         return self._evaluate(self._items(items), options)
 
-    @mended()
+    @answering()
     def compare_gradients(
         self,
         items: Any = None,
@@ -138,6 +143,20 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
 
     def _at(self, items: Any, indices: Sequence[int]) -> Any:
         return some(items, indices)
+
+    def _check_still_there(self) -> None:
+        name = self.config.data.name
+        if name not in self.family.data_sets and not self.config.data.is_there(name):
+            what = f"{name}: the data that the run was trained on are not there any more"
+            raise DataError(what, "say where they are now: --data PATH --part test")
+
+    # The run, as it reads data where those that cannot be used are stopped at, or left out.
+    def _reading(self, on_bad: str | None) -> "OpenedRun":
+        if on_bad is None:
+            return self
+        check_on_bad(self.family, on_bad)
+        data = self.config.data.model_copy(update={"on_bad": on_bad})
+        return replace(self, config=self.config.model_copy(update={"data": data}), data=None)
 
     def _load(self, data: str | None, report: Report) -> Any:
         if data is None and self.data is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -34,6 +34,8 @@ class SequenceOptions(DataConfig):
 
     sequences: str | None = Field(None, description="file of glimpse sequences of images to train on")
     sequences_limit: int | None = Field(None, ge=1, description="only the first so many of them")
+
+    places: ClassVar[Sequence[str]] = (*DataConfig.places, "sequences")
 
     @field_validator("sequences")
     @classmethod

@@ -9,6 +9,7 @@ from hardpp.verbs.exit_codes import report
 from hardpp.verbs.options import (
     PATH,
     choice_option,
+    on_bad_option,
     open_options,
     opened_backward,
     opened_run,
@@ -28,6 +29,7 @@ def compare() -> None:
 @click.option("--data", help="Other data than those of the runs.")
 @choice_option("--part", words=["train", "dev", "test"], default="test", help="Part of the data.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many items.")
+@on_bad_option
 @click.option(
     "--draws", type=click.IntRange(1), default=16, show_default=True, help="Of a bound, where p is no sum."
 )
@@ -81,6 +83,7 @@ def runs(
 @click.option("--data", help="Other data than the run's own.")
 @choice_option("--part", words=["train", "dev", "test"], default="dev", help="Part of the data.")
 @click.option("--limit", type=click.IntRange(1), default=16, show_default=True, help="Data in the batch.")
+@on_bad_option
 @click.option(
     "--objectives", "names", default="all", show_default=True, help="Names, separated by commas, or all."
 )
@@ -95,6 +98,7 @@ def gradients(
     data: str | None,
     part: str,
     limit: int,
+    on_bad: str | None,
     names: str,
     out: Path | None,
     force: bool,
@@ -130,7 +134,7 @@ def gradients(
     objectives = None if names == "all" else [name.strip() for name in names.split(",")]
     path = out or run.path / "plots" / "gradients.png"
     check_figure(path, force=force)
-    items = run.select(data, part, limit, report)
+    items = run.select(data, part, limit, report, on_bad)
     rows = run.compare_gradients(items, objectives, report=report, **options)
     title = f"gradients of {len({row['objective'] for row in rows})} objectives"
     note = run.note(f"{limit} data, {options['draws']} draws of each")

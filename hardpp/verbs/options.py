@@ -39,6 +39,11 @@ _PART = click.option(
     type=click.Choice(["train", "dev", "test", "all"]),
     help="Part of the data [test; all of a file, or pair of files, given by --data]; of images not all.",
 )
+on_bad_option = click.option(
+    "--on-bad",
+    type=click.Choice(["stop", "skip"]),
+    help="Data that cannot be used: stop, or skip and say so [as the run was trained].",
+)
 _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
 
 
@@ -79,11 +84,19 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_DATA
     @_PART
     @_LIMIT
+    @on_bad_option
     @wraps(command)
-    def wrapped(run: Any, data: str | None, part: str | None, limit: int | None, **options: Any) -> Any:
+    def wrapped(
+        run: Any,
+        data: str | None,
+        part: str | None,
+        limit: int | None,
+        on_bad: str | None,
+        **options: Any,
+    ) -> Any:
         def select() -> Any:
             began = time.monotonic()
-            items = run.select(data, part, limit, report)
+            items = run.select(data, part, limit, report, on_bad)
             report_detail(f"read {data or run.config.data.name} in {time.monotonic() - began:.1f} s")
             return items
 
@@ -115,13 +128,20 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @_DATA
     @_PART
     @_LIMIT
+    @on_bad_option
     @wraps(command)
     def wrapped(
-        device: str, trust: bool, data: str | None, part: str | None, limit: int | None, **options: Any
+        device: str,
+        trust: bool,
+        data: str | None,
+        part: str | None,
+        limit: int | None,
+        on_bad: str | None,
+        **options: Any,
     ) -> Any:
         def opened(path: Path) -> tuple[Any, Any]:
             run = opened_run(path, device, trust)
-            return run, run.select(data, part, limit, report)
+            return run, run.select(data, part, limit, report, on_bad)
 
         return command(opened=opened, **options)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpora import fail, hashes, metrics, succeed
+from corpora import fail, hardpp, hashes, metrics, succeed
 from tiny_families import FAMILIES, TinyRun, available
 
 from hardpp.runs import training
@@ -51,6 +51,32 @@ def test_a_finished_run_is_only_evaluated_again(trained: TinyRun) -> None:
     assert "holds a run already" in fail(2, *trained.command(trained.folder, "--resume", "never"))
     assert "another configuration (seed is 0 there, 1 here)" in fail(
         2, *trained.command(trained.folder, "--seed", "1")
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_run_goes_on_where_its_data_were_moved_to(name: str, tmp_path: Path) -> None:
+    run = TinyRun(name, tmp_path / "data", tmp_path / "run")
+    available(name).write(run.data)
+    longer = ["--max-steps", "2"]
+    succeed(*run.command(run.folder, "--max-steps", "1"))
+    elsewhere = tmp_path / "other" / "place"
+    elsewhere.parent.mkdir()
+    run.data.rename(elsewhere)
+    told = fail(3, "evaluate", run.folder)
+    assert f"{run.data}: the data that the run was trained on are not there any more" in told
+    assert "--data PATH --part test" in told
+    succeed("evaluate", run.folder, "--data", elsewhere, "--part", "test", "--limit", "1")
+    moved = run._replace(data=elsewhere)
+    told = hardpp(*moved.command(run.folder, *longer)).stderr
+    assert f"{run.folder}: its data have moved, and are the same (data.name is '{run.data}' there" in told
+    assert metrics(run.folder)[-1]["step"] == 2
+    assert open_run(run.folder, "cpu").config.data.name == str(elsewhere)
+    succeed("evaluate", run.folder, "--limit", "1")
+    run.tiny.change(elsewhere)
+    elsewhere.rename(run.data)
+    assert f"the data have changed since {run.folder} was begun (data.name is" in fail(
+        3, *run.command(run.folder, *longer)
     )
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 
-from hardpp.errors import UsageError, mended
+from hardpp.errors import UsageError
 from hardpp.tasks.answers.calibration.reliability import BINS, Curve
 from hardpp.tasks.answers.posterior import VIEWS, PosteriorRun
 from hardpp.tasks.answers.sampling import SamplingOptions
 from hardpp.tasks.arguments import check_number, check_word
 from hardpp.tasks.family import Programs
+from hardpp.tasks.one_thread import answering
 
 if TYPE_CHECKING:  # scipy is slow to import, and most verbs never need it
     from hardpp.tasks.answers.calibration.simulation_based import Calibration, Choices, Judged, Simulated
@@ -29,7 +30,7 @@ class CalibratedRun(PosteriorRun):
     programs: Programs
     device: torch.device
 
-    @mended()
+    @answering()
     def calibrate(
         self, items: Any = None, *, draws: int = 99, refine_steps: int = 0, seed: int = 0
     ) -> "Calibration":
@@ -80,7 +81,7 @@ class CalibratedRun(PosteriorRun):
 
         return Judged(draw, partial(self._choices, "guide"), divergence if exact else None)
 
-    @mended()
+    @answering()
     def reliability(
         self,
         items: Any = None,

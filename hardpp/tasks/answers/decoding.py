@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from hardpp.config import RunConfig
-from hardpp.errors import DataError, UsageError, mended
+from hardpp.errors import DataError, UsageError
 from hardpp.tasks.answers.decoded import BLANK, Decoded, Unseen
 from hardpp.tasks.arguments import are_texts, check_number, check_options, check_word
 from hardpp.tasks.family import Family
+from hardpp.tasks.one_thread import answering
 
 OnUnknown = Literal["warn", "stop"]  # what happens to an item with symbols that training never saw
 
@@ -110,8 +111,14 @@ class DecodingRun(ABC):
         return check_options(self.family, self.config.decoding, given)
 
     def _answers(self, items: Any, options: Any, nbest: int | None) -> Iterator[Decoded]:
-        with mended():
-            yield from self._decode(items, options) if nbest is None else self._nbest(items, options, nbest)
+        asked = self._decode(items, options) if nbest is None else self._nbest(items, options, nbest)
+        answers = iter(asked)
+        while True:
+            with answering():  # not while the caller has one, who may never ask for the next
+                answer = next(answers, None)
+            if answer is None:
+                return
+            yield answer
 
     def _check_symbols(
         self,

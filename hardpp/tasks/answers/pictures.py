@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from hardpp.errors import UsageError, mended
+from hardpp.errors import UsageError
 from hardpp.tasks.answers.plots import Plots
 from hardpp.tasks.answers.posterior import PosteriorRun
 from hardpp.tasks.answers.ranking import RankedRun
 from hardpp.tasks.answers.sampling import SamplingOptions
 from hardpp.tasks.arguments import check_number, check_word, named_items
+from hardpp.tasks.one_thread import answering
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ class PicturedRun(RankedRun, PosteriorRun):
     path: Path
     step: int
 
-    @mended()
+    @answering()
     def plot(
         self,
         *names: Any,
@@ -53,12 +54,12 @@ class PicturedRun(RankedRun, PosteriorRun):
         asked = self.asked(**sampling)
         return asked.figures_of(*asked._drawn_items(names, items, count, order))
 
-    @mended()
+    @answering()
     def figures_of(self, items: Any, indices: Sequence[int]) -> Plots:
         """The same of items by their indices."""
         return Plots(self._plot(items, indices))
 
-    @mended()
+    @answering()
     def animate(
         self,
         *names: str,

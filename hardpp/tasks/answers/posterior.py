@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from hardpp.errors import UsageError, mended
+from hardpp.errors import UsageError
 from hardpp.tasks.answers.certainty import Certainty, certainty_in
 from hardpp.tasks.answers.sampling import DEFAULT, Sampling, SamplingOptions
 from hardpp.tasks.arguments import check_number, check_word
 from hardpp.tasks.family import Family
+from hardpp.tasks.one_thread import answering
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from xarray import DataTree
@@ -35,7 +36,7 @@ class PosteriorRun(ABC):
         """What `align` and `plot` have for the posterior (see `Sampling`); None: the exact one."""
         return None
 
-    @mended()
+    @answering()
     def posterior(
         self, items: Any = None, *, exact: bool = True, **sampling: Unpack[SamplingOptions]
     ) -> DataTree:
@@ -47,7 +48,7 @@ class PosteriorRun(ABC):
         asked = self.asked(**sampling)
         return asked._posterior(self._items(items), exact=exact, **asked.sampling._asdict())
 
-    @mended()
+    @answering()
     def align(
         self,
         items: Any = None,
@@ -73,7 +74,7 @@ class PosteriorRun(ABC):
         asked = self.asked(**sampling).sure(form, mass, calibrated)
         return list(asked._align(self._items(items), of, form))
 
-    @mended()
+    @answering()
     def align_files(
         self,
         items: Any = None,

@@ -19,8 +19,9 @@ from hardpp.data.images.labelled import ImagePart
 from hardpp.data.images.resized_pictures import at_side
 from hardpp.decoding.saccades import running_logits
 from hardpp.diagnostics.seeds import seeded
-from hardpp.errors import UsageError, mended
+from hardpp.errors import UsageError
 from hardpp.tasks.labelled_images import SelectedImages
+from hardpp.tasks.one_thread import answering
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.saccader.looking import SaccaderDecoding, check_glimpses, look
 from hardpp.tasks.saccader.named_module import check_reads, named_module
@@ -62,7 +63,7 @@ class SecondClassifier(NamedTuple):
         return running_logits(logits.unflatten(0, places.shape), in_order)
 
 
-@mended()
+@answering()
 def patches(
     run: OpenedRun,
     images: SelectedImages,

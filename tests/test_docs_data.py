@@ -1,0 +1,81 @@
+"""The page on a user's own data is true: its files are read as it says.
+
+A form is a `###` heading with blocks of three kinds: "text NAME", a file of that name with that content;
+"python", run in the folder, for files that are no text; and one of "text reads PATH", what is read with
+`--data PATH`, an item a line.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from hardpp.data.parts import PARTS
+from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.tokenizers import Words
+from hardpp.tasks.alignment import data as alignment
+from hardpp.tasks.alignment.data import PairData
+
+PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+SECTION = re.compile(r"^## .*?`--model ([\w-]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+FORM = re.compile(r"^### (.*?)\n(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(text|python)(?: (reads))?(?: ([^\n]+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class Form(NamedTuple):
+    """A form of data: what its blocks say."""
+
+    model: str
+    name: str
+    text: str
+
+
+def pairs(path: Path) -> Iterator[str]:
+    """Pairs of texts, as `--model alignment` reads them."""
+    config, sides = PairData(name=str(path)), (Words(), Words())
+
+    def shown(pair: Pair) -> str:
+        return " → ".join(" ".join(side) for side in (pair.source, pair.target))
+
+    if alignment.is_single(config.name):
+        yield from map(shown, alignment.single(config, sides, report=lambda text: None))
+        return
+    corpus = alignment.load(config, lambda text: None, sides)
+    for part in PARTS:
+        yield from (f"{part}: {shown(pair)}" for pair in getattr(corpus, part))
+
+
+READERS: dict[str, Callable[[Path], Iterator[str]]] = {"alignment": pairs}
+FORMS = [
+    Form(model, name, text)
+    for model, section in SECTION.findall(PAGE)
+    for name, text in FORM.findall(section)
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.model}: {form.name}")
+def test_a_form_is_read_as_the_page_says(form: Form, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    read = 0
+    for language, reads, name, content in BLOCK.findall(form.text):
+        if reads:
+            read += 1
+            assert [*READERS[form.model](Path(name))] == content.splitlines()
+        elif language == "python":
+            exec(compile(content, form.name, "exec"), {})
+        else:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_text(content, encoding="utf-8")
+    assert read == 1
+
+
+def test_every_family_has_a_section() -> None:
+    assert [model for model, _ in SECTION.findall(PAGE)] == [
+        "alignment",
+        "online-alignment",
+        "glimpse",
+        "caption",
+        "question-answering",
+    ]
