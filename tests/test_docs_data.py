@@ -13,6 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from hardpp.data.parts import PARTS
+from hardpp.data.speech import timit
+from hardpp.data.speech.corpora import SpeechOptions, own
+from hardpp.data.speech.recordings import Recording
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenizers import Words
 from hardpp.tasks.alignment import data as alignment
@@ -47,7 +50,26 @@ def pairs(path: Path) -> Iterator[str]:
         yield from (f"{part}: {shown(pair)}" for pair in getattr(corpus, part))
 
 
-READERS: dict[str, Callable[[Path], Iterator[str]]] = {"alignment": pairs}
+def recordings(path: Path) -> Iterator[str]:
+    """Recordings, as `--model online-alignment` reads them: tokens, and times where they are known."""
+    pytest.importorskip("soundfile")
+
+    def shown(one: Recording) -> str:
+        times = [f"{token} ({start:g}-{end:g})" for start, end, token in one.segments]
+        return f"{one.name} → {' '.join(times or one.tokens)}"
+
+    found = own(path, SpeechOptions(), print)
+    found = timit.recordings(path) if found is None else found
+    if isinstance(found, list):
+        yield from map(shown, found)
+    else:
+        yield from (f"{part}: {shown(one)}" for part in PARTS for one in found[part])
+
+
+READERS: dict[str, Callable[[Path], Iterator[str]]] = {
+    "alignment": pairs,
+    "online-alignment": recordings,
+}
 FORMS = [
     Form(model, name, text)
     for model, section in SECTION.findall(PAGE)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hardpp.data.speech.log_mel import RATE
 from hardpp.data.speech.resampling import resample
-from hardpp.data.speech.sound_headers import HEADER, kind_of, magic_kind, sphere_header
+from hardpp.data.speech.sound_headers import HEADER, closed, kind_of, magic_kind, sphere_header
 from hardpp.errors import DataError, UsageError
 
 _NEEDED = (b"channel_count ", b"sample_")  # fields that say how samples are kept
@@ -110,7 +110,9 @@ def _readable(path: Path) -> Any:
         head = file.read(HEADER)
         size = sphere_header(head)
         if size == HEADER:
-            return BytesIO(head + file.read()) if path.suffix.lower() == ".raw" else str(path)
+            more = path.stat().st_size > int.from_bytes(head[4:8], "little") + 8
+            bare = path.suffix.lower() == ".raw" or (head[:4] == b"RIFF" and more)
+            return BytesIO(closed(head + file.read())) if bare else str(path)
         head, samples = head + file.read(size - HEADER), file.read()
     lines = [line for line in head.split(b"\n")[2:] if line.startswith(_NEEDED)]
     short = b"\n".join([b"NIST_1A", b"   1024", *lines, b"end_head", b""])

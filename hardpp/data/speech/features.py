@@ -50,6 +50,7 @@ class LogMel:
     head: Sound | None = None  # of the sound, where it is known
     clipped: bool = False  # known of sounds that were heard just now, and not of the cache
     shift: float = 0.0  # nats that are added to all energies, which bring the sound to another level
+    as_recorded: Normalisation | None = None  # the features' without shifts, where they have some
 
     def __len__(self) -> int:
         return -(-len(self.static) // self.stacked)
@@ -75,8 +76,9 @@ class LogMel:
         return replace(self, shift=shift)
 
     def digest(self) -> str:
-        shift = [torch.tensor(self.shift)] if self.shift else []
-        return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked), *shift)
+        # Of what the sound is, and not of the level that it is brought to.
+        moments = self.as_recorded or self.normalisation
+        return sha256_of_tensors(self.static, *moments, torch.tensor(self.stacked))
 
 
 def is_clipped(wave: Tensor) -> bool:
@@ -131,8 +133,8 @@ def corpus(
     if level == "equal":
         heard = [frames.levelled() for frames in heard]
         moved = (frames.static.float() + frames.shift for frames in heard[: len(parts["train"])])
-        normalisation = log_mel.normalisation(map(log_mel.with_deltas, moved))
-        heard = [replace(frames, normalisation=normalisation) for frames in heard]
+        recorded, normalisation = normalisation, log_mel.normalisation(map(log_mel.with_deltas, moved))
+        heard = [replace(frames, normalisation=normalisation, as_recorded=recorded) for frames in heard]
     utterances = iter([_utterance(*pair) for pair in zip(recordings, heard, strict=True)])
     train, dev, test = (list(islice(utterances, len(parts[part]))) for part in PARTS)
     rates = [recording.head.rate for recording in parts["train"] if recording.head is not None]

@@ -43,7 +43,8 @@ def find(path: Path, reading: Reading) -> Parts | list[Recording] | None:
         for entry, part in named.items():
             found = find(entry, reading)
             if found is not None:
-                parts.setdefault(part, []).extend(_flat(found))
+                items = [_called(recording, entry) for recording in _flat(found)]
+                parts.setdefault(part, []).extend(items)
         return _apart(path, parts, reading) if parts else None
     if has_stems(path):
         return _told(path, "sounds with labels or text beside them", read_stems(path, reading), reading)
@@ -112,6 +113,12 @@ def _entries(path: Path) -> dict[Path, str]:
         for entry, part in found.items()
         if part not in exact or entry.name.lower().partition(".")[0] in _EXACT
     }
+
+
+# Sounds in folders of parts are called by the part, too, since names are unique in a corpus.
+def _called(recording: Recording, entry: Path) -> Recording:
+    of_folder = entry.is_dir() and recording.place is not None and not recording.place.number
+    return recording._replace(name=f"{entry.name}/{recording.name}") if of_folder else recording
 
 
 # A missing dev or test part is taken from the train part, if that is there.
