@@ -125,8 +125,8 @@ class OnlineAlignmentFamily(Family):
         # Measured: phones are learnt faster with both, digits without (docs/benchmarks.md). A user's own
         # speech counts as phones.
         phones = data != "spoken-digits"
-        # Measured on 70 strings of digits, two seeds: a tenth of the level makes a PER of .90 and .92 of .25 and
-        # .19; with equal levels it is .23 and .12, and .23 and .15 as recorded.
+        # Measured on 70 strings of digits, two seeds: at a tenth of the level PER is .90 and .92 in place of .25
+        # and .19; with equal levels it is .23 and .12, and .23 and .15 as recorded.
         own = data not in corpora.NAMES and not timit.is_timit(Path(data))
         bonus = {"entropy_bonus": 1.0, "entropy_bonus_steps": 1000} if phones else {}
         return Recommended(
