@@ -19,7 +19,7 @@ KINDS = {
     "lists": "TSV lists",
     "images": "pictures",
 }
-_SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3")
+_SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
 _MOST = 300  # files that are looked at
 _MOST_BYTES = 10_000  # of a first line
 _PARTS = ("train", "dev", "valid", "val", "test")

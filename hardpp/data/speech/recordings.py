@@ -4,6 +4,7 @@ Shapes: N samples.
 """
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -42,6 +43,12 @@ class SoundFile(NamedTuple):
         return sha256_of_file(self.path)
 
 
+# Of a recording of hours with hundreds of stretches, once.
+@lru_cache(maxsize=8)
+def _digest(path: Path, changed: int) -> str:
+    return sha256_of_file(path)
+
+
 class SoundPart(NamedTuple):
     """A stretch of a sound file."""
 
@@ -53,7 +60,7 @@ class SoundPart(NamedTuple):
         return audio.read(self.path, self.start, self.end)
 
     def digest(self) -> str:
-        return f"{sha256_of_file(self.path)} {self.start} {self.end}"
+        return f"{_digest(self.path, self.path.stat().st_mtime_ns)} {self.start} {self.end}"
 
 
 class Recording(NamedTuple):

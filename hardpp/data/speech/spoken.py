@@ -5,6 +5,7 @@ Shapes: none.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -109,10 +110,30 @@ def sounds_in(folder: Path) -> Iterator[Path]:
             yield path
 
 
+@lru_cache(maxsize=4)
+def _sounds_below(folder: Path, changed: int) -> tuple[Path, ...]:
+    return tuple(sounds_in(folder))
+
+
 def sound_named(folder: Path, stem: str) -> Path:
-    """The sound file in a folder with a name without its ending; a DataError if there is none."""
+    """The sound file in a folder with a name without its ending, or the one below it.
+
+    Raises:
+        DataError: there is none, or there are several below.
+    """
     endings = ("", *SOUND_ENDINGS, *(ending.upper() for ending in SOUND_ENDINGS))
     for path in (folder / f"{stem}{ending}" for ending in endings):
         if path.is_file():
             return path
+    if (
+        len(
+            below := [
+                path
+                for path in _sounds_below(folder, folder.stat().st_mtime_ns)
+                if stem in (path.stem, path.name)
+            ]
+        )
+        == 1
+    ):
+        return below[0]
     raise DataError(f"{folder / stem}: there is no such sound file", f"endings: {', '.join(SOUND_ENDINGS)}")

@@ -2,10 +2,12 @@
 
     X.wav and X.TextGrid, X.lab, X.phn, X.txt ...      read by `hardpp.data.speech.label_files`
 
+Labels may also lie in another folder below, if one alone has that name (wav/X.wav with lab/X.lab).
 Where a sound has several, the first of `.TextGrid`, `.phn`, `.lab`, `.txt` is taken. Of a TextGrid one tier
 is taken: the one asked for, or that with the most labels in all files.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,14 +73,22 @@ def read_stems(folder: Path, reading: Reading) -> list[Recording]:
 
 
 def _pairs(folder: Path) -> list[tuple[Path, Path]]:
-    names: dict[Path, dict[str, Path]] = {}
-    found = []
-    for sound in sounds_in(folder):
-        if sound.parent not in names:
-            names[sound.parent] = {path.name.lower(): path for path in sorted(sound.parent.iterdir())}
-        if (path := labels_beside(sound, names[sound.parent])) is not None:
-            found.append((sound, path))
-    return found
+    beside: dict[Path, dict[str, Path]] = {}
+    below: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in LABEL_ENDINGS:
+            beside.setdefault(path.parent, {})[path.name.lower()] = path
+            below.setdefault(path.name.lower(), []).append(path)
+    # Where labels lie in a folder of their own, the names must tell which sound they are of.
+    alone = {name: paths[0] for name, paths in below.items() if len(paths) == 1}
+    sounds = list(sounds_in(folder))
+    found = [(sound, labels_beside(sound, beside.get(sound.parent, {}))) for sound in sounds]
+    stems = Counter(sound.stem.lower() for sound in sounds)
+    return [
+        (sound, labels)
+        for sound, path in found
+        if (labels := path or (labels_beside(sound, alone) if stems[sound.stem.lower()] == 1 else None))
+    ]
 
 
 def _recording(folder: Path, each: _Labelled, tier: str, reading: Reading) -> Recording:

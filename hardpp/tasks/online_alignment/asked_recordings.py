@@ -1,14 +1,15 @@
 """Recordings that a run is asked about: heard as in training, and what is unlike training is said."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from hardpp.data.speech import features, log_mel
+from hardpp.data.speech import corpora, features, log_mel, own_recordings
 from hardpp.data.speech.batches import fitting
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.sound_remarks import Levels, remarks
 from hardpp.data.speech.utterances import Utterance
 from hardpp.errors import UsageError
-from hardpp.tasks.online_alignment.data import SpeechDescription
+from hardpp.tasks.online_alignment.data import SpeechDescription, speech_options
 from hardpp.tasks.opened_run import OpenedRun, Report
 
 _SHOWN = 5  # utterances named one by one
@@ -27,6 +28,28 @@ def hear(run: OpenedRun, recordings: Sequence[Recording]) -> list[Utterance]:
         )
     settings = run.data_config(None)
     return features.utterances_of(recordings, normalisation, settings.stacked, settings.level)
+
+
+def own_recordings_of(run: OpenedRun, data: str, part: str | None, report: Report) -> list[Recording] | None:
+    """A user's own recordings, all of one list or some part; None of a corpus with a name, and of TIMIT."""
+    if data in corpora.NAMES:
+        return None
+    found = corpora.own(Path(data), speech_options(run.data_config(data)), report)
+    if found is None:
+        return None
+    if part == "all" or (part is None and isinstance(found, list)):
+        return own_recordings.whole(found)
+    return own_recordings.split(found, Path(data))[part or "test"]
+
+
+def folder_of_list(utterances: Sequence[Utterance]) -> str:
+    """The folder in which all sounds of a list lie, by their paths from it, or nothing."""
+    folders = {utterance.name.partition("/")[0] for utterance in utterances}
+    listed = all(
+        utterance.place is not None and utterance.place.number and "/" in utterance.name
+        for utterance in utterances
+    )
+    return folders.pop() if listed and len(folders) == 1 else ""
 
 
 def usable(run: OpenedRun, utterances: Sequence[Utterance], report: Report) -> list[Utterance]:

@@ -7,6 +7,7 @@ are left between tokens, starts are the ends before them, and need no fit.
 """
 
 from collections.abc import Sequence
+from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -69,8 +70,12 @@ class Heard(NamedTuple):
         return [spread(each) if len(each) else each for each in rows] if self.drawn else rows
 
 
-def times_of(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[TokenTimes]:
+def times_of(
+    run: OpenedRun, utterances: Sequence[Utterance], view: str, *, thousandths: bool = False
+) -> list[TokenTimes]:
     """When each token of each utterance starts and ends, as certain as the run was asked to be.
+
+    Nothing ends after the sound, also when it is written in `thousandths` of a second.
 
     Raises:
         DataError: calibrated, and the dev part has too few known times.
@@ -87,9 +92,13 @@ def times_of(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list
     else:
         times = plain_times_of(run, utterances, view, mass)
     return [
-        each.within(sound_seconds(utterance, seconds))
+        each.within(_last(sound_seconds(utterance, seconds), thousandths))
         for utterance, each in zip(utterances, times, strict=True)
     ]
+
+
+def _last(seconds: float, thousandths: bool) -> float:
+    return floor(1000 * seconds + _TOGETHER) / 1000 if thousandths else seconds
 
 
 def fits_of(heard: Heard, seconds: float, mass: float) -> CrossFit[BoundaryFit]:

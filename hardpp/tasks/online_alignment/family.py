@@ -102,6 +102,8 @@ class OnlineAlignmentFamily(Family):
         "FILE.tsv": "lines of a sound file's PATH TAB tokens with blanks between them, split by the CRC-32 "
         "of paths",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
+        "FOLDER/X.wav, X.TextGrid": "sounds with labels (TextGrid, .phn, .lab, Audacity) or text beside them",
+        "FOLDER/wav.scp, text": "Kaldi; Common Voice, LibriSpeech, LJSpeech, JSON lines, CTM: docs/data.md",
     }
     trust = ("coverage", "coverage_aligned", "interval")
     nbest = (
@@ -119,14 +121,14 @@ class OnlineAlignmentFamily(Family):
         "boundary_aligned, coverage_aligned": "what is left of both without the lag",
         "utterances, step": "how many; the run's step",
     }
-    inputs = "sound files, one a line"
+    inputs = "a sound file, a folder of them, or a list of them, one a line"
 
     def recommended(self, data: str) -> Recommended:
         # Measured: phones are learnt faster with both, digits without (docs/benchmarks.md). A user's own
         # speech counts as phones.
         phones = data != "spoken-digits"
-        # Measured on 70 strings of digits, two seeds: at a tenth of the level PER is .90 and .92 in place of .25
-        # and .19; with equal levels it is .23 and .12, and .23 and .15 as recorded.
+        # Measured on 70 strings of digits, two seeds: at a tenth of the level PER is .90 and .92 (.25 and .19
+        # at their own); with equal levels it is .23 and .12 (.23 and .15).
         own = data not in corpora.NAMES and not timit.is_timit(Path(data))
         bonus = {"entropy_bonus": 1.0, "entropy_bonus_steps": 1000} if phones else {}
         return Recommended(

@@ -119,9 +119,11 @@ def long_entries(run: OpenedRun, utterance: Utterance) -> Entries:
         step, which = (said > _LEAST).nonzero(as_tuple=True)
         found.append((which.cpu(), frames[step, which].cpu(), said[step, which].double().cpu()))
     token, frame, probability = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
-    order = np.lexsort((frame, token))
-    T = len(utterance.tokens) + 1
-    return Entries(token[order], frame[order], probability[order], T, utterance.length)
+    # What is said after the last frame counts as said at it, so that a pair may be there twice.
+    S, T = utterance.length, len(utterance.tokens) + 1
+    pairs, places = np.unique(token * S + frame, return_inverse=True)
+    summed = np.bincount(places, probability, len(pairs)).astype(np.float64)
+    return Entries(pairs // S, pairs % S, summed, T, S)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from hardpp import sites
 from hardpp.data.parts import items_of_part
-from hardpp.data.speech import corpora, features, log_mel, own_recordings
+from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.transcripts import read_sounds
 from hardpp.data.speech.utterances import Segment, Utterance
@@ -25,9 +25,15 @@ from hardpp.tasks.file_names import file_names, file_paths
 from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
 from hardpp.tasks.formats.textgrid import textgrid
 from hardpp.tasks.metrics.error_rates import phone_error_rate
-from hardpp.tasks.online_alignment.asked_recordings import hear, tell_unlike, usable
+from hardpp.tasks.online_alignment.asked_recordings import (
+    folder_of_list,
+    hear,
+    own_recordings_of,
+    tell_unlike,
+    usable,
+)
 from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
-from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, speech_options
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import (
     frames_of_items,
     sound_seconds,
@@ -71,17 +77,9 @@ class OnlineAlignmentRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> list[Utterance]:
-        found = None
-        if data is not None and data not in corpora.NAMES:
-            found = corpora.own(Path(data), speech_options(self.data_config(data)), report)
-        if data is not None and found is not None:
-            if isinstance(found, list) and part in (None, "all"):
-                recordings = found
-            elif part == "all":
-                recordings = own_recordings.whole(found)
-            else:
-                recordings = own_recordings.split(found, Path(data))[part or "test"]
-            utterances = hear(self, recordings[:limit])
+        own = None if data is None else own_recordings_of(self, data, part, report)
+        if own is not None:
+            utterances = hear(self, own[:limit])
         else:
             corpus, trained = self._load(data, report), self.description
             self._check_like(corpus.test, f"{corpus.name}: ")
@@ -104,6 +102,11 @@ class OnlineAlignmentRun(OpenedRun):
         recordings = read_sounds(path)
         heard = iter(hear(self, [recording for recording in recordings if recording is not None]))
         return [None if recording is None else next(heard) for recording in recordings]
+
+    # What nobody has heard of yet: recordings of data are told of when they are selected.
+    def _check_symbols(self, items: Any, numbers: Any, unknown: str, report: Report, place: str) -> None:
+        tell_unlike(self, [utterance for utterance in items if not utterance.tokens], report)
+        super()._check_symbols(items, numbers, unknown, report, place)
 
     def _batch(self, items: Sequence[Utterance]) -> SequenceBatch:
         if not items:
@@ -154,7 +157,7 @@ class OnlineAlignmentRun(OpenedRun):
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = times_of(self, items, of)  # first, as it may refuse
+        times_of_items = times_of(self, items, of, thousandths=True)  # first, as it may refuse
         if form == "tsv":
             yield "\t".join(_COLUMNS)
         if form == "ctm-intervals":
@@ -187,12 +190,7 @@ class OnlineAlignmentRun(OpenedRun):
             yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
 
     def shared_folder(self, items: Sequence[Utterance]) -> str:
-        folders = {utterance.name.partition("/")[0] for utterance in items}
-        listed = all(
-            utterance.place is not None and utterance.place.number and "/" in utterance.name
-            for utterance in items
-        )
-        return folders.pop() if listed and len(folders) == 1 else ""
+        return folder_of_list(items)
 
     def _simulate(self, items: Sequence[Utterance]) -> Iterator[Simulated]:
         if self.network.form == "ctc":
