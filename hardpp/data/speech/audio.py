@@ -44,10 +44,7 @@ class Sound(NamedTuple):
 
 
 def inspect(path: Path) -> Sound:
-    """The head of a file, which must be whole and of a kind that is read; of its samples the last is read.
-
-    Samples that are kept as fractions, which alone may be no finite numbers, are all looked at.
-    """
+    """The head of a file, which must be whole and of a kind that is read."""
     kind = kind_of(path)
     soundfile = _soundfile()
     try:
@@ -55,13 +52,10 @@ def inspect(path: Path) -> Sound:
             head = Sound(kind, file.samplerate, file.channels, file.frames)
             if head.samples == _UNKNOWN:
                 raise DataError(f"{path}: does not say how long it is", "write it to a file, not to a pipe")
-            file.seek(max(0, head.samples - 1))  # only so are FLAC and MP3 known to be whole
-            if head.samples and not len(file.read(1)):
-                raise DataError(f"{path}: cut short, has fewer than {head.samples:,} samples")
-            if file.subtype in ("FLOAT", "DOUBLE"):
-                file.seek(0)
-                if not all(np.isfinite(block).all() for block in file.blocks(_BLOCK)):
-                    raise DataError(f"{path}: holds samples that are not finite numbers")
+            if kind == "MP3" or file.subtype in ("FLOAT", "DOUBLE"):
+                _look_through(path, file, head.samples)
+            else:
+                file.seek(max(0, head.samples - 1))  # only so is FLAC known to be whole
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"{path}: damaged {kind} audio ({error})") from error
     if not head.samples or not head.rate:
@@ -87,12 +81,31 @@ def read(path: Path, start: float = 0.0, end: float | None = None) -> Tensor:
     return resample(wave, rate, RATE)
 
 
+# All samples of MP3, whose length only they tell, and of what is kept as fractions, which may be no numbers.
+def _look_through(path: Path, file: Any, promised: int) -> None:
+    count = 0
+    while len(block := file.read(_BLOCK)):
+        count += len(block)
+        if not np.isfinite(block).all():
+            raise DataError(f"{path}: holds samples that are not finite numbers")
+    if count < promised:
+        raise DataError(f"{path}: cut short, has {count:,} of {promised:,} samples")
+
+
 def is_sound(path: Path) -> bool:
     """Whether the first bytes of a file are those of a sound, which may be damaged."""
     if not path.is_file():  # as standard input
         return False
     with path.open("rb") as file:
         return bool(magic_kind(file.read(HEADER)))
+
+
+def is_binary(path: Path) -> bool:
+    """Whether a file is no text: sound perhaps of a kind that is not read."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return b"\0" in file.read(HEADER)
 
 
 def to_flac(path: Path, to: Path) -> None:

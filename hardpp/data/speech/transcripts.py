@@ -62,7 +62,7 @@ def read_sounds(path: Path) -> list[Recording | None]:
         if not files:
             raise DataError(f"{path}: there is no sound file in this folder")
         return [_sound(file.relative_to(path).as_posix(), file) for file in files]
-    if audio.is_sound(path):
+    if audio.is_sound(path) or audio.is_binary(path):
         return [_sound(str(path), path)]
 
     def recording(number: int, line: bytes) -> Recording | None:
