@@ -16,10 +16,13 @@ from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.ctc import CTCSequence
+from hardpp.models.memory_needed import check_memory
 from hardpp.ops.lattice_blocks import PathBlocks
 from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end, first_frames
 from hardpp.ops.precision import log_softmax
 from hardpp.types import SequenceBatch
+
+_SMALLER = "shorter recordings, a smaller training.batch_size, or a larger data.stacked"
 
 
 class CTC(PyroModule):
@@ -39,6 +42,9 @@ class CTC(PyroModule):
 
     def forward(self, batch: SequenceBatch) -> None:
         """Runs the program."""
+        states, frames = 2 * batch.target.shape[1] + 1, batch.source.shape[1]
+        what = f"{batch.size} recordings of up to {frames:,} frames and {batch.target.shape[1]:,} tokens"
+        check_memory(100 * batch.size * frames * states, batch.source.device, what, _SMALLER)
         logits = self.read(batch.source, batch.source_mask)
         tokens = CTCSequence(logits, batch.source_mask, batch.target_mask, self.boundary)
         with sites.utterances(batch.size, str(logits.device)):

@@ -28,15 +28,14 @@ from hardpp import sites
 from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
 from hardpp.distributions.linear_categorical import LinearCategorical
-from hardpp.errors import ResourceError
+from hardpp.models.memory_needed import check_memory
 from hardpp.nn.recurrent import Cells, StepwiseLSTM, choose, select
-from hardpp.ops.available_memory import available_bytes
 from hardpp.ops.lattice_blocks import PathBlocks
 from hardpp.ops.lattice_grid import Grid, decision_log_probs
 from hardpp.ops.precision import at_least_single
 from hardpp.types import SequenceBatch
 
-_LITTLE = 1_000_000_000  # bytes about which nobody is asked
+_SMALLER = "shorter recordings, a smaller training.batch_size, a larger data.stacked, or network.form=ctc"
 _AT_ONCE = 100_000  # pairs of frame and token whose features are in memory together
 
 
@@ -93,7 +92,9 @@ class TransducerAlignment(PyroModule):
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the program; returns the decisions, (..., B, N)."""
         grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
-        self._check_memory(batch.size, grid, batch.source.device)
+        pairs = batch.size * (grid.S + 1) * (grid.T + 1)
+        what = f"{batch.size} recordings of up to {grid.S:,} frames and {grid.T:,} tokens"
+        check_memory(12 * pairs * self.readout.in_features, batch.source.device, what, _SMALLER)
         frames = self.read(batch.source, batch.source_mask)  # (B, S + 1, .)
         tokens = self.tokens(self.embedding(pad(batch.target, (1, 0), value=self.boundary)))  # (B, T + 1, .)
         joint = self.joint(frames.unsqueeze(2), tokens.unsqueeze(1))  # (B, S + 1, T + 1, H)
@@ -103,18 +104,6 @@ class TransducerAlignment(PyroModule):
             decisions = pyro.sample(sites.DECISIONS, GridDecisions(grid, table))
             pyro.sample(sites.SYMBOL, GridEmissions(grid, decisions, symbols), obs=batch.target)
         return decisions
-
-    # All pairs of frame and token are in memory at once, so that it may end the process, and unasked for.
-    def _check_memory(self, rows: int, grid: Grid, device: torch.device) -> None:
-        bytes_needed = 3 * 4 * rows * (grid.S + 1) * (grid.T + 1) * self.readout.in_features
-        if bytes_needed < _LITTLE or (free := available_bytes(device)) is None or bytes_needed < free:
-            return
-        what = f"{rows} recordings of up to {grid.S:,} frames and {grid.T:,} tokens"
-        raise ResourceError(
-            f"all pairs of frame and token of {what} need about {bytes_needed / 1e9:.0f} GB, "
-            f"and {free / 1e9:.0f} GB are free",
-            "shorter recordings, a smaller training.batch_size, a larger data.stacked, or network.form=ctc",
-        )
 
     def path_blocks(self, batch: SequenceBatch) -> PathBlocks:
         """All paths of one utterance without padding, for sums in blocks of steps (`hardpp.ops`).

@@ -15,6 +15,7 @@ from utterances import transducer, utterances
 from hardpp.diagnostics.emissions import exact_emissions
 from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import ResourceError
+from hardpp.models import memory_needed
 from hardpp.models import transducer as transducer_module
 from hardpp.models.ctc import CTC
 from hardpp.nn.recurrent import StepwiseLSTM
@@ -116,14 +117,15 @@ def test_draws_of_a_guide_are_fewer_at_once_where_recordings_are_long() -> None:
     assert long_recordings.draws_at_once(run, 10**9, 10**8) == 1
 
 
+@pytest.mark.parametrize("form", ["transducer", "ctc"])
 def test_what_cannot_fit_is_refused_before_it_is_tried(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transducer_module, "_LITTLE", 0)
-    monkeypatch.setattr(transducer_module, "available_bytes", lambda device: 10)
-    words = ["--objective", "exact", "--set", "network.form=transducer", "--device", "cpu"]
+    monkeypatch.setattr(memory_needed, "_LITTLE", 0)
+    monkeypatch.setattr(memory_needed, "available_bytes", lambda device: 10)
+    words = ["--objective", "exact", "--set", f"network.form={form}", "--device", "cpu"]
     refused = fail(
         6, "train", "--model", MODEL, "--data", data, *settings(TINY), *words, "--out", tmp_path / "run"
     )
-    assert "all pairs of frame and token of" in refused
+    assert "all alignments of 2 recordings of up to" in refused
     assert "training.batch_size" in refused
