@@ -27,7 +27,7 @@ from hardpp.data.speech import (
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.phone_folding import TO_39
 from hardpp.data.speech.recordings import Recording
-from hardpp.data.speech.spoken import Case, Reading, Units
+from hardpp.data.speech.spoken import Case, Form, Reading, Units
 from hardpp.data.speech.utterances import SpeechCorpus
 from hardpp.data.transduction import ding
 from hardpp.errors import DataError, UsageError
@@ -47,6 +47,7 @@ class SpeechOptions(NamedTuple):
     on_bad: OnBad = "stop"  # lines of lists of recordings, and files of labels
     units: Units = "words"  # what tokens are, of one's own recordings
     case: Case = "keep"  # of the tokens of one's own recordings
+    normalise: Form = "none"  # form of Unicode of these
     tier: str = ""  # of one's own TextGrids
     level: features.Level = "kept"  # of sounds
     seed: int = 0  # of spoken-digits
@@ -99,7 +100,7 @@ def own(path: Path, options: SpeechOptions, report: Report) -> own_recordings.Pa
     lists = all((path / f"{part}.tsv").is_file() for part in PARTS)
     if not lists and timit.is_timit(path) and timit.has_its_phones(path):
         return None
-    how = options.units, options.case, options.tier, options.on_bad, report
+    how = options.units, options.case, options.normalise, options.tier, options.on_bad, report
     return own_recordings.find(path, Reading(*how))
 
 

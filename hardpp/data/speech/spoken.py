@@ -4,6 +4,7 @@ Shapes: none.
 """
 
 import math
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from hardpp.errors import DataError
 
 Units = Literal["words", "characters"]
 Case = Literal["keep", "lower", "upper"]
+Form = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
 
 SOUND_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".au", ".sph", ".caf")
 BLANK = "\u2581"  # the token of a blank between words, where characters are tokens
@@ -30,18 +32,23 @@ class Reading(NamedTuple):
 
     units: Units = "words"  # what tokens are, where only text is known
     case: Case = "keep"
+    normalise: Form = "none"
     tier: str = ""  # of a TextGrid; "": the one with the most labels
     on_bad: OnBad = "stop"
     report: Report = lambda text: None
 
     def tokens(self, text: str) -> tuple[str, ...]:
         """The tokens of a text: what stands between blanks, or characters with `BLANK` between words."""
-        words = _CASES[self.case](text).split()
+        words = self._folded(text).split()
         return tuple(words if self.units == "words" else BLANK.join(words))
 
     def labels(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
-        """Segments with their labels in the case that is asked for."""
-        return tuple(segment._replace(label=_CASES[self.case](segment.label)) for segment in segments)
+        """Segments with their labels in the case and the form of Unicode that are asked for."""
+        return tuple(segment._replace(label=self._folded(segment.label)) for segment in segments)
+
+    def _folded(self, text: str) -> str:
+        text = _CASES[self.case](text)
+        return text if self.normalise == "none" else unicodedata.normalize(self.normalise, text)
 
 
 class Spoken(NamedTuple):

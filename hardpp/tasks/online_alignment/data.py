@@ -15,7 +15,7 @@ from hardpp.data.lines import OnBad
 from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.features import Level
 from hardpp.data.speech.log_mel import STACKED
-from hardpp.data.speech.spoken import Case, Units
+from hardpp.data.speech.spoken import Case, Form, Units
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
 from hardpp.data.speech.utterances import Normalisation
@@ -37,6 +37,9 @@ class SpeechData(DataConfig):
         "words", description="what tokens of your own text are: between blanks, or characters"
     )
     case: Case = Field("keep", description="of the tokens of your own recordings")
+    normalise: Form = Field(
+        "none", description="form of Unicode of these; none: as they are written, new runs have NFC"
+    )
     tier: str = Field("", description="of your own TextGrids; left out: the one with the most labels")
     level: Level = Field("kept", description="of sounds: as recorded, or equal: all are brought to one level")
     on_bad: OnBad = Field(

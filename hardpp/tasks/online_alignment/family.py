@@ -137,7 +137,7 @@ class OnlineAlignmentFamily(Family):
                 "objective": "vimco",
                 "optimiser": {"learning_rate": 3e-3, "weight_decay": 0.01, "average": 0.99},
                 "training": {"batch_size": 16, "max_epochs": 20},
-                **({"data": {"level": "equal"}} if own else {}),
+                **({"data": {"level": "equal", "normalise": "NFC"}} if own else {}),
             },
             guides={"reinforce": "prior"},
             # Two particles at the same step are at different tokens, so they are compared as wholes.

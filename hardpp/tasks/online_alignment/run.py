@@ -10,7 +10,7 @@ from hardpp.data.parts import items_of_part
 from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.batches import collate
 from hardpp.data.speech.transcripts import read_sounds
-from hardpp.data.speech.utterances import Segment, Utterance
+from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import END
 from hardpp.decoding.ancestral import draw_online_outputs
 from hardpp.diagnostics.seeds import seeded_steps
@@ -21,9 +21,7 @@ from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.answers.sampling import AVERAGED
 from hardpp.tasks.attention import datum_stream, mean_entropies
 from hardpp.tasks.family import has_own_parameters
-from hardpp.tasks.file_names import file_names, file_paths
-from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
-from hardpp.tasks.formats.textgrid import textgrid
+from hardpp.tasks.file_names import file_names
 from hardpp.tasks.metrics.error_rates import phone_error_rate
 from hardpp.tasks.online_alignment.asked_recordings import (
     folder_of_list,
@@ -36,28 +34,16 @@ from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliabil
 from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
 from hardpp.tasks.online_alignment.emission_times import (
     frames_of_items,
-    sound_seconds,
     token_frames,
     view_name,
 )
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
 from hardpp.tasks.online_alignment.long_recordings import batches
+from hardpp.tasks.online_alignment.written_times import lines_of_times, textgrids
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.types import SequenceBatch
 
 T = TypeVar("T")
-
-_COLUMNS = (
-    "utterance",
-    "token",
-    "start",
-    "start_low",
-    "start_high",
-    "end",
-    "end_low",
-    "end_high",
-    "probability",
-)
 
 
 class OnlineAlignmentRun(OpenedRun):
@@ -157,37 +143,14 @@ class OnlineAlignmentRun(OpenedRun):
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = times_of(self, items, of, thousandths=True)  # first, as it may refuse
-        if form == "tsv":
-            yield "\t".join(_COLUMNS)
-        if form == "ctm-intervals":
-            yield INTERVALS
-        for utterance, times in zip(items, times_of_items, strict=True):
-            bounds = [Bounds(*pair) for pair in zip(times.starts, times.ends, strict=True)]
-            if form != "tsv":
-                columns = bounds if form == "ctm-intervals" else None
-                yield from ctm(utterance.name, times.segments(utterance.tokens), times.confidences, columns)
-                continue
-            for token, pair, confidence in zip(utterance.tokens, bounds, times.confidences, strict=True):
-                seconds = (f"{value:.3f}" for boundary in pair for value in boundary)
-                yield "\t".join((utterance.name, token, *seconds, f"{confidence:.4f}"))
+        yield from lines_of_times(items, times_of(self, items, of, thousandths=True), form)
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
-        names, times_of_items = file_paths([item.name for item in items]), times_of(self, items, of)
-        frame_seconds = self.description.frame_seconds
-        for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            lasts = sound_seconds(utterance, frame_seconds)
-            tiers = [("tokens", times.segments(utterance.tokens))]
-            if utterance.segments:  # which may end a little after the last frame
-                gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]
-                tiers.append(("reference", gold))
-            points = [
-                (f"{which} {bound}", [(getattr(each, bound), token) for each, token in labelled])
-                for which, boundaries in (("start", times.starts), ("end", times.ends))
-                for labelled in [list(zip(boundaries, utterance.tokens, strict=True))]
-                for bound in ("low", "high")
-            ]
-            yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
+        yield from textgrids(items, times_of(self, items, of), self.description.frame_seconds)
+
+    def _unseen_targets(self, items: Sequence[Utterance]) -> Iterator[tuple[str, Sequence[str]]]:
+        for utterance in items:
+            yield utterance.name, self.description.vocabulary.unseen(utterance.tokens)
 
     def shared_folder(self, items: Sequence[Utterance]) -> str:
         return folder_of_list(items)

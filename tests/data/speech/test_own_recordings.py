@@ -1,6 +1,7 @@
 """A user's own recordings in the forms of well-known corpora, and what is said of them."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,17 @@ def test_common_voice(tmp_path: Path) -> None:
     write(tmp_path / "train.tsv", "client_id\tpath\tsentence\nanna\tz.mp3\tno\n")
     with pytest.raises(DataError, match=r"train\.tsv:2: .*z\.mp3: there is no such sound file"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_tokens_are_of_one_form_of_unicode(tmp_path: Path, form: Any) -> None:
+    sound(tmp_path / "a.wav")
+    sound(tmp_path / "b.wav")
+    path = write(tmp_path / "l.tsv", "a.wav\tb\u00e9\nb.wav\tbe\u0301\n")
+    one, other = one_list(path, normalise=form)
+    assert one.tokens == other.tokens == (unicodedata.normalize(form, "b\u00e9"),)
+    kept = one_list(path)
+    assert kept[0].tokens != kept[1].tokens
 
 
 def test_json_lines(tmp_path: Path) -> None:
