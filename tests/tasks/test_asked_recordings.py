@@ -199,3 +199,6 @@ def test_a_sound_a_folder_and_a_list_are_recognised(
     assert f"{listed}:2: c.wav: there is no such sound file" in fail(3, "decode", run, "--input", listed)
     (folder / "b.wav").write_bytes((folder / "b.wav").read_bytes()[:3000])
     assert "b.wav: cut short" in fail(3, "decode", run, "--input", folder)
+    for no_sound in ("c.m4a", "c.wav"):
+        (folder / no_sound).write_bytes(b"what\0" if no_sound == "c.m4a" else b"what")
+        assert f"{no_sound}: not RIFF (WAV)" in fail(3, "decode", run, "--input", folder / no_sound)

@@ -11,7 +11,7 @@ from pathlib import Path
 from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_lines
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile
-from hardpp.data.speech.spoken import Reading, Spoken, sounds_in
+from hardpp.data.speech.spoken import SOUND_ENDINGS, Reading, Spoken, sounds_in
 from hardpp.errors import DataError
 
 _HINT = (
@@ -62,7 +62,8 @@ def read_sounds(path: Path) -> list[Recording | None]:
         if not files:
             raise DataError(f"{path}: there is no sound file in this folder")
         return [_sound(file.relative_to(path).as_posix(), file) for file in files]
-    if audio.is_sound(path) or audio.is_binary(path):
+    named = path.is_file() and path.suffix.lower() in SOUND_ENDINGS
+    if named or audio.is_sound(path) or audio.is_binary(path):
         return [_sound(str(path), path)]
 
     def recording(number: int, line: bytes) -> Recording | None:

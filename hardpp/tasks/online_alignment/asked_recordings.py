@@ -69,7 +69,7 @@ def tell_unlike(run: OpenedRun, utterances: Sequence[Utterance], report: Report)
     """Says how sounds differ from those that the run was trained on."""
     description = run.description
     levels = _levels(description) if run.data_config(None).level == "kept" else None
-    for sentence in remarks(utterances, description.rate, levels):
+    for sentence in remarks(utterances, description.rate or None, levels):
         report(sentence)
 
 
