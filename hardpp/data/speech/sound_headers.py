@@ -108,6 +108,8 @@ def _check_whole(path: Path, file: BinaryIO, kind: str, head: bytes) -> None:
 
 # Where the sound begins, and how many bytes of it there are; nothing where that is not known.
 def _sound_chunks(file: BinaryIO, kind: str, head: bytes) -> Iterator[tuple[int, int]]:
+    if kind == "MP3":
+        yield from _mp3_chunk(file, head)
     if kind == "AU" and len(head) >= 12:
         start, promised = struct.unpack(">II", head[4:12])
         if 0 < promised < _PIPED:
@@ -130,6 +132,21 @@ def _sound_chunks(file: BinaryIO, kind: str, head: bytes) -> Iterator[tuple[int,
                 yield at + 8, length
             return
         at += 8 + length + length % 2
+
+
+# By what encoders write into the first frame, after a tag if there is one: how many bytes there are.
+def _mp3_chunk(file: BinaryIO, head: bytes) -> Iterator[tuple[int, int]]:
+    start = 0
+    if head[:3] == b"ID3" and len(head) >= 10:
+        start = 10 + sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    file.seek(start)
+    frame = file.read(200)
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at >= 0 and len(frame) >= at + 16:
+        flags = struct.unpack(">I", frame[at + 4 : at + 8])[0]
+        place = at + 8 + 4 * (flags & 1)
+        if flags & 2:
+            yield start, struct.unpack(">I", frame[place : place + 4])[0]
 
 
 def _check_sphere(path: Path, head: bytes, has: int) -> None:

@@ -77,6 +77,17 @@ def test_other_chunks_before_and_after_the_sound_are_none_of_it(tmp_path: Path) 
         audio.inspect(path)
 
 
+def test_an_mp3_file_with_a_tag(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(str(path), noise(16_000), 16_000, format="MP3")
+    tagged = b"ID3\x03\0\0" + bytes((0, 0, 2, 16)) + bytes(2 * 128 + 16) + path.read_bytes()
+    path.write_bytes(tagged)
+    assert audio.inspect(path).samples == 16_000
+    path.write_bytes(tagged[:-1500])
+    with pytest.raises(DataError, match="cut short"):
+        audio.inspect(path)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_samples_that_are_no_numbers_are_found_before_anything_is_computed(
     tmp_path: Path, value: float
