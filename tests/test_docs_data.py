@@ -17,6 +17,9 @@ from hardpp.data.captions import corpora as caption_corpora
 from hardpp.data.captions.corpora import CaptionOptions
 from hardpp.data.images import corpora as image_corpora
 from hardpp.data.parts import PARTS
+from hardpp.data.speech import timit
+from hardpp.data.speech.corpora import SpeechOptions, own
+from hardpp.data.speech.recordings import Recording
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenizers import Words
 from hardpp.tasks.alignment import data as alignment
@@ -97,11 +100,28 @@ def questions(path: Path) -> Iterator[str]:
             yield f"{part}: image {question.image}, {question.text} → {said}"
 
 
+def recordings(path: Path) -> Iterator[str]:
+    """Recordings, as `--model online-alignment` reads them: tokens, and times where they are known."""
+    pytest.importorskip("soundfile")
+
+    def shown(one: Recording) -> str:
+        times = [f"{token} ({start:g}-{end:g})" for start, end, token in one.segments]
+        return f"{one.name} → {' '.join(times or one.tokens)}"
+
+    found = own(path, SpeechOptions(), print)
+    found = timit.recordings(path) if found is None else found
+    if isinstance(found, list):
+        yield from map(shown, found)
+    else:
+        yield from (f"{part}: {shown(one)}" for part in PARTS for one in found[part])
+
+
 READERS: dict[str, Callable[[Path], Iterator[str]]] = {
     "alignment": pairs,
     "glimpse": pictures,
     "caption": captions,
     "question-answering": questions,
+    "online-alignment": recordings,
 }
 FORMS = [
     Form(model, name, text)

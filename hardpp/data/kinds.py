@@ -23,11 +23,27 @@ KINDS = {
     "tables": "CSV tables",
     "images": "pictures",
 }
-_SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".mp3")
+_SOUNDS = (".wav", ".flac", ".sph", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
 _MOST = 300  # files that are looked at
 _MOST_BYTES = 10_000  # of a first line
 _PARTS = ("train", "dev", "valid", "val", "test")
-_NOT = {"csv", "tsv", "txt", "npz", "png", "jpg", "gif", "bmp", "wav", "xml", "zip", "gz"}  # languages
+_NOT = {
+    "csv",
+    "tsv",
+    "txt",
+    "npz",
+    "png",
+    "jpg",
+    "gif",
+    "bmp",
+    "wav",
+    "xml",
+    "zip",
+    "gz",
+    "ctm",
+    "lab",
+    "phn",
+}  # languages
 
 
 def kinds_of(path: Path) -> list[str]:
@@ -54,6 +70,8 @@ def field_separator(path: Path) -> str:
             first = file.readline(_MOST_BYTES)
     except OSError:
         return ""  # its reader says so
+    if b"|" in first:
+        return ""
     if b"\t" in first:
         return "TABs"
     return "semicolons" if b";" in first and b"," not in first else "commas"

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from hardpp.ops.lattice import arc_probabilities, log_total
-from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end
+from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end, first_frames
 from hardpp.ops.precision import log_softmax
 
 
@@ -59,9 +59,7 @@ class CTCSequence(TorchDistribution):
         at padding, or if the frames are too few) and medians are in order.
         """
         taken = arc_probabilities(*self._lattice(value))  # by the state that a path leaves
-        # A path that stays in a state has emitted its token before.
-        entering = [torch.nn.functional.pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in (1, 2)]
-        return (entering[0] + entering[1])[..., 1::2].transpose(-1, -2)
+        return first_frames(taken).transpose(-1, -2)
 
     # The arcs of the lattice and the weights of its ends.
     def _lattice(self, value: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,12 +10,19 @@ Shapes: B data, S frames, F features of a frame, H hidden features, V symbols.
 """
 
 import pyro
+import torch
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from hardpp import sites
 from hardpp.distributions.ctc import CTCSequence
+from hardpp.models.memory_needed import check_memory
+from hardpp.ops.lattice_blocks import PathBlocks
+from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end, first_frames
+from hardpp.ops.precision import log_softmax
 from hardpp.types import SequenceBatch
+
+_SMALLER = "shorter recordings, a smaller training.batch_size, or a larger data.stacked"
 
 
 class CTC(PyroModule):
@@ -35,10 +42,30 @@ class CTC(PyroModule):
 
     def forward(self, batch: SequenceBatch) -> None:
         """Runs the program."""
+        states, frames = 2 * batch.target.shape[1] + 1, batch.source.shape[1]
+        what = f"{batch.size} recordings of up to {frames:,} frames and {batch.target.shape[1]:,} tokens"
+        check_memory(100 * batch.size * frames * states, batch.source.device, what, _SMALLER)
         logits = self.read(batch.source, batch.source_mask)
         tokens = CTCSequence(logits, batch.source_mask, batch.target_mask, self.boundary)
         with sites.utterances(batch.size, str(logits.device)):
             pyro.sample(sites.SYMBOL, tokens, obs=batch.target)
+
+    def path_blocks(self, batch: SequenceBatch) -> PathBlocks:
+        """All paths of one utterance without padding, for sums in blocks of frames (`hardpp.ops`)."""
+        log_probs, target = log_softmax(self.read(batch.source, batch.source_mask)), batch.target[:, :-1]
+        states = 2 * target.shape[-1] + 1
+
+        def arcs(first: int, last: int) -> Tensor:
+            frames = torch.tensor([last - first], device=target.device)
+            return ctc_arcs(log_probs[:, first:last], frames, target, self.boundary)[0]
+
+        def emissions(first: int, marginals: Tensor) -> tuple[Tensor, Tensor]:
+            frames = torch.arange(first, first + len(marginals), device=target.device)
+            said = first_frames(marginals)
+            return said, frames[:, None].expand_as(said)
+
+        end = ctc_end(batch.target_mask.sum(-1) - 1, states, log_probs.dtype)[0]
+        return PathBlocks(arcs, emissions, log_probs.shape[1], end)
 
     def read(self, source: Tensor, mask: Tensor) -> Tensor:
         """Logits (B, S, V) of every frame, from frames (B, S, F) and their mask."""

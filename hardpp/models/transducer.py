@@ -28,9 +28,15 @@ from hardpp import sites
 from hardpp.distributions.decisions import GridDecisions
 from hardpp.distributions.emissions import GridEmissions
 from hardpp.distributions.linear_categorical import LinearCategorical
+from hardpp.models.memory_needed import check_memory
 from hardpp.nn.recurrent import Cells, StepwiseLSTM, choose, select
-from hardpp.ops.lattice_grid import Grid
+from hardpp.ops.lattice_blocks import PathBlocks
+from hardpp.ops.lattice_grid import Grid, decision_log_probs
+from hardpp.ops.precision import at_least_single
 from hardpp.types import SequenceBatch
+
+_SMALLER = "shorter recordings, a smaller training.batch_size, a larger data.stacked, or network.form=ctc"
+_AT_ONCE = 100_000  # pairs of frame and token whose features are in memory together
 
 
 class TransducerState(NamedTuple):
@@ -86,6 +92,9 @@ class TransducerAlignment(PyroModule):
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the program; returns the decisions, (..., B, N)."""
         grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
+        pairs = batch.size * (grid.S + 1) * (grid.T + 1)
+        what = f"{batch.size} recordings of up to {grid.S:,} frames and {grid.T:,} tokens"
+        check_memory(12 * pairs * self.readout.in_features, batch.source.device, what, _SMALLER)
         frames = self.read(batch.source, batch.source_mask)  # (B, S + 1, .)
         tokens = self.tokens(self.embedding(pad(batch.target, (1, 0), value=self.boundary)))  # (B, T + 1, .)
         joint = self.joint(frames.unsqueeze(2), tokens.unsqueeze(1))  # (B, S + 1, T + 1, H)
@@ -95,6 +104,42 @@ class TransducerAlignment(PyroModule):
             decisions = pyro.sample(sites.DECISIONS, GridDecisions(grid, table))
             pyro.sample(sites.SYMBOL, GridEmissions(grid, decisions, symbols), obs=batch.target)
         return decisions
+
+    def path_blocks(self, batch: SequenceBatch) -> PathBlocks:
+        """All paths of one utterance without padding, for sums in blocks of steps (`hardpp.ops`).
+
+        Its arcs are those that the program's distributions have.
+        """
+        grid = Grid.of(batch.source_mask, batch.target_mask, self.dwell)
+        frames = self.read(batch.source, batch.source_mask)[0]
+        tokens = self.tokens(self.embedding(pad(batch.target, (1, 0), value=self.boundary)))[0]
+        sides, join = getattr(self.joint, "sides", None), getattr(self.joint, "joined", self.joint)
+        frames, tokens = (frames, tokens) if sides is None else sides(frames, tokens)
+        emitted = torch.arange(grid.T + 1, device=frames.device)
+
+        def arcs(first: int, last: int) -> Tensor:
+            rows = max(1, _AT_ONCE // (grid.T + 1))
+            starts = range(first, last, rows)
+            return torch.cat([some_arcs(start, min(start + rows, last)) for start in starts])
+
+        def some_arcs(first: int, last: int) -> Tensor:
+            step = torch.arange(first, last, device=frames.device)[:, None]
+            consumed = step - emitted if self.dwell else step.expand(-1, grid.T + 1)  # (R, T + 1)
+            at = consumed.clamp(0, grid.S)
+            joint = join(frames[at], tokens)  # (R, T + 1, H)
+            may = grid.may(at.unsqueeze(0), emitted, dims=2)
+            consume, emit = decision_log_probs(self.emission(joint).squeeze(-1).unsqueeze(0), *may)
+            symbols = LinearCategorical(joint[:, :-1], self.readout.weight, self.readout.bias)
+            emit = emit[0] + pad(at_least_single(symbols.log_prob(batch.target[0])), (0, 1))
+            outside = ((consumed < 0) | (consumed > grid.S)).unsqueeze(-1)
+            return torch.stack([consume[0], emit], -1).masked_fill(outside, -torch.inf)
+
+        def emissions(first: int, marginals: Tensor) -> tuple[Tensor, Tensor]:
+            step = torch.arange(first, first + len(marginals), device=frames.device)[:, None]
+            consumed = step - emitted[:-1] if self.dwell else step.expand(-1, grid.T)
+            return marginals[:, :-1, 1], consumed.clamp(0, grid.S - 1)
+
+        return PathBlocks(arcs, emissions, grid.steps, grid.end(at_least_single(frames[0]))[0])
 
     def read(self, source: Tensor, mask: Tensor) -> Tensor:
         """Features by the number of frames consumed, (B, S + 1, .), of frames (B, S, F).

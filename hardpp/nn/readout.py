@@ -59,4 +59,12 @@ class Joint(nn.Module):
 
     def forward(self, frame: Tensor, token: Tensor) -> Tensor:
         """The features (..., H) of a frame and of the tokens so far."""
-        return torch.tanh(self.frame(frame) + self.token(token))
+        return self.joined(*self.sides(frame, token))
+
+    def sides(self, frame: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
+        """What frames and tokens each add to the features: (..., H) of both, to be joined."""
+        return self.frame(frame), self.token(token)
+
+    def joined(self, frame: Tensor, token: Tensor) -> Tensor:
+        """The features (..., H) of two sides, which broadcast."""
+        return torch.tanh(frame + token)

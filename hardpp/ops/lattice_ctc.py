@@ -38,6 +38,15 @@ def ctc_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, blank: int) -> T
     return torch.where(over[..., None, None], stay, arcs.masked_fill(~allowed, -torch.inf))
 
 
+def first_frames(taken: Tensor) -> Tensor:
+    """The probability that each frame is the first of each token, (..., S, T), of arcs (..., S, 2 T + 1, 3).
+
+    A path that stays in a state has emitted its token before.
+    """
+    entering = [pad(taken[..., : taken.shape[-2] - j, j], (j, 0)) for j in (1, 2)]
+    return (entering[0] + entering[1])[..., 1::2]
+
+
 def ctc_end(tokens: Tensor, states: int, dtype: torch.dtype) -> Tensor:
     """The weights of ending in each state, (B, 2 T + 1), for (B,) int64 numbers of tokens."""
     last = 2 * tokens.unsqueeze(-1)

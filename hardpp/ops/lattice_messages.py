@@ -34,12 +34,15 @@ def data_first(by_step: Tensor) -> Tensor:
     return by_step.movedim(1, -1).movedim(0, -3)
 
 
-def forward_messages(by_step: Tensor, plus: Plus = torch.logaddexp) -> tuple[Tensor, Tensor]:
+def forward_messages(
+    by_step: Tensor, plus: Plus = torch.logaddexp, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The messages (N + 1, ..., S), each with 0 as its largest value, and what was subtracted, (N + 1, ...).
 
-    `plus` adds the weights of two paths that meet.
+    `plus` adds the weights of two paths that meet; `start` (..., S) is the first message, if paths begin
+    elsewhere than in state 0.
     """
-    alpha = pad(by_step.new_zeros(*by_step.shape[2:-1], 1), (0, by_step.shape[-1] - 1), value=-torch.inf)
+    alpha = first_message(by_step) if start is None else start
     messages, centres = [alpha], [by_step.new_zeros(alpha.shape[:-1])]
     for weights in by_step:
         leaving = alpha + weights  # (J, ..., S) by the state that a path leaves
@@ -52,8 +55,18 @@ def forward_messages(by_step: Tensor, plus: Plus = torch.logaddexp) -> tuple[Ten
     return torch.stack(messages), torch.stack(centres)
 
 
+def first_message(by_step: Tensor) -> Tensor:
+    """The message before the first step, (..., S): 0 in state 0, minus infinity in all others."""
+    return pad(by_step.new_zeros(*by_step.shape[2:-1], 1), (0, by_step.shape[-1] - 1), value=-torch.inf)
+
+
 def arc_marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
     """Probabilities of arcs (N, J, ..., S), from the forward messages; all zeros where no path exists."""
+    return arc_marginals_and_message(by_step, alpha, end)[0]
+
+
+def arc_marginals_and_message(by_step: Tensor, alpha: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """The same, and the backward message before the first step, (..., S), up to a constant."""
     beta = end
     onward = []  # (J, ..., S) by the state that a path leaves
     for weights in reversed(by_step):
@@ -64,7 +77,7 @@ def arc_marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
     joint = alpha[:-1].unsqueeze(1) + torch.stack(onward[::-1])  # (N, J, ..., S)
     largest = joint.amax((1, -1), keepdim=True)
     joint = (joint - largest.masked_fill(largest == -torch.inf, 0.0)).exp()
-    return joint / joint.sum((1, -1), keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny)
+    return joint / joint.sum((1, -1), keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny), beta
 
 
 def behind(values: Tensor, j: int, nothing: float = -torch.inf) -> Tensor:

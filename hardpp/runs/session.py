@@ -69,7 +69,8 @@ class Session:
         self.programs = Programs(*(program.to(self.device) for program in programs))
         self.frozen = freeze(self.programs, config)
         self.objective = catalogue.objective(config.objective, config.inference)
-        self.prepared = self.family.prepared(config, self.data, self.programs)
+        usable = self.family.usable(config, self.data, self.description, report)
+        self.prepared = self.family.prepared(config, usable, self.programs)
 
     @cached_property
     def dev(self) -> list[Any]:

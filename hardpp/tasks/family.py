@@ -187,6 +187,14 @@ class Family(ABC):
             UsageError: sizes that do not go together, or with the data.
         """
 
+    def usable(self, config: RunConfig, data: Any, description: Any, report: Callable[[str], None]) -> Any:
+        """The data that a run's networks can take; by default all. Others are refused, or left out and said.
+
+        Raises:
+            DataError: data that are not to be left out, or none is left.
+        """
+        return data
+
     def prepared(self, config: RunConfig, data: Any, programs: Programs) -> Any:
         """The data as a stage trains on them; by default as they are.
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-_SOUNDS = {".wav", ".flac", ".sph", ".nist"}
+_SOUNDS = {".wav", ".flac", ".sph", ".nist", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".au", ".caf"}
 _SIGNS = set('<>:"|?*\\')  # which some file systems do not take
 
 

@@ -94,8 +94,10 @@ def align(
     elif form is not None and form.files:
         if out is None:
             raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
+        shared = run.shared_folder(items)
+        shared = "" if (out / shared).is_dir() else f"{shared}/"
         for name, text in run.align_files(items, **asked).items():
-            write_file(out / name, text.encode(), force=force)
+            write_file(out / name.removeprefix(shared), text.encode(), force=force)
         click.echo(out, err=True)
     else:
         write_lines(lambda: run.align(items, **asked), out, force)

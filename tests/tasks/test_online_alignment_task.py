@@ -35,7 +35,7 @@ from hardpp.tasks.online_alignment import data as speech_data
 from hardpp.tasks.online_alignment import evaluation
 from hardpp.tasks.online_alignment.boundary_calibration import Heard, fits_of
 from hardpp.tasks.online_alignment.data import SpeechDescription
-from hardpp.tasks.online_alignment.emission_times import TokenTimes, quantiles
+from hardpp.tasks.online_alignment.emission_times import TokenTimes, quantiles, sound_seconds
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, likelihood, recognise
 from hardpp.tasks.online_alignment.family import OnlineAlignmentFamily
 from hardpp.tasks.online_alignment.network import OnlineNetwork, speech_parts, target_informed_guide
@@ -205,14 +205,14 @@ def test_align_says_when_each_token_was_said(
     assert header.split("\t") == ["utterance", "token", *bounds, "probability"]
     rows = [line.split("\t") for line in lines]
     assert [row[:2] for row in rows] == [[one.name, token] for one in test_items for token in one.tokens]
-    lasts = {one.name: one.length * 0.03 for one in test_items}
+    lasts = {one.name: one.frames.head.seconds for one in test_items}  # type: ignore[union-attr]
     before: dict[str, list[float]] = {}
     for utterance, _, *cells in rows:
         *start, time, low, high, probability = map(float, cells)
         assert 0 <= low < time <= high <= lasts[utterance] + 1e-9
         assert 0 < probability <= 1 + 1e-6
         # A token starts where the one before ends, the first one at any time before it does.
-        assert start == before.get(utterance, [0.0, 0.0, low])
+        assert start == before.get(utterance, [0.0, 0.0, high])
         before[utterance] = [time, low, high]
 
 
@@ -295,7 +295,8 @@ def test_calibrated_times(
     assert heard.drawn == (name == "online")
     tokens = test_items[0].tokens
     times = fits.whole.times(heard.smooth()[0], tokens, 0.03, MASS)
-    assert shown[0][5:8] == [f"{value:.3f}" for value in times.ends[0]]
+    lasts = sound_seconds(test_items[0], 0.03)
+    assert shown[0][5:8] == [f"{min(value, lasts):.3f}" for value in times.ends[0]]
     kinds = {curve["what"]: curve for curve in run.reliability(test_items)}
     assert len(kinds) == 4
     assert {what.partition(",")[0] for what in kinds} == set(run.family.reliability)
@@ -547,13 +548,13 @@ def crowded(data: Path, folder: Path, part: str) -> Path:
 def test_more_tokens_than_frames_are_named_before_training(data: Path, tmp_path: Path, part: str) -> None:
     folder = crowded(data, tmp_path / "TIMIT", part)
     for form, words in {
-        "no-dwell": ["--set", "network.dwell=false"],
-        "ctc": [*EXACT, *CTC],
+        "dwell=false": ["--set", "network.dwell=false"],
+        "form=ctc": [*EXACT, *CTC],
     }.items():
         for more in ([], ["--dry-run"]):
             message = fail(3, *command(folder, tmp_path / form, *words, *more))
-            assert f"utterance {part.lower()}/dr1/" in message
-            assert f"40 tokens, for which the {form} topology needs" in message
+            assert f"{folder}/{part}/DR1/" in message
+            assert f"40 tokens, for which network.{form} needs" in message
             assert not (tmp_path / form).exists()
     succeed(*command(folder, tmp_path / "dwell", "--max-steps", "1"))
 
@@ -562,11 +563,11 @@ def test_more_tokens_than_frames_are_named_in_other_data_too(
     runs: dict[str, OpenedRun], data: Path, tmp_path: Path
 ) -> None:
     folder = str(crowded(data, tmp_path / "TIMIT", "TEST"))
-    with pytest.raises(DataError, match="40 tokens, for which the ctc topology needs"):
+    with pytest.raises(DataError, match=r"40 tokens, for which network\.form=ctc needs"):
         runs["ctc"].select(folder)
     assert len(runs["ctc"].select(folder, "train")) == 6
     assert len(runs["online"].select(folder)) == 3
-    assert "the ctc topology needs" in fail(3, "evaluate", runs["ctc"].path, "--data", folder)
+    assert "network.form=ctc needs" in fail(3, "evaluate", runs["ctc"].path, "--data", folder)
 
 
 def test_timit_that_is_damaged(data: Path, tmp_path: Path) -> None:

@@ -16,12 +16,19 @@ from typing import Literal
 import torch
 
 from hardpp.data.batches import length_buckets, pad
+from hardpp.data.lines import OnBad, Report
+from hardpp.data.speech.bad_recordings import Fault, report_faults
 from hardpp.data.speech.utterances import SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
-from hardpp.errors import DataError
 from hardpp.types import SequenceBatch
 
 Topology = Literal["dwell", "no-dwell", "ctc"]
+
+_OTHERS: dict[Topology, str] = {  # models in which a frame may have several tokens
+    "dwell": "bring more sound",
+    "no-dwell": "--set network.dwell=true lets a frame have several tokens",
+    "ctc": "with --set network.form=transducer (or online) a frame may have several tokens",
+}
 
 
 def token_vocabulary(corpus: SpeechCorpus) -> Vocabulary:
@@ -53,25 +60,46 @@ def buckets(utterances: Sequence[Utterance], batch_size: int, seed: int, epoch: 
     return length_buckets(frames, tokens, batch_size, seed, epoch)
 
 
-def check_lengths(utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology) -> None:
-    """Refuse utterances with too few frames for a model of some topology; the message names the first.
+def too_many_tokens(
+    utterances: Sequence[Utterance], vocabulary: Vocabulary, topology: Topology
+) -> dict[int, Fault]:
+    """The utterances, by their indices, that have too few frames for a model of some topology.
 
     All tokens that the vocabulary lacks are equal to CTC.
     """
+    found = {}
+    for index, utterance in enumerate(utterances):
+        needed = _needed(vocabulary.encode(utterance.tokens), topology)
+        if utterance.length < needed:
+            sizes = f"{utterance.length} frames and {len(utterance.tokens)} tokens"
+            form = "network.form=ctc" if topology == "ctc" else "network.dwell=false"
+            found[index] = Fault(utterance.where, f"{sizes}, for which {form} needs {needed} frames")
+    return found
 
-    def needed(utterance: Utterance) -> int:
-        return _needed(vocabulary.encode(utterance.tokens), topology)
 
-    short = [utterance for utterance in utterances if utterance.length < needed(utterance)]
-    if not short:
-        return
-    first = short[0]
-    rest = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
-    raise DataError(
-        f"utterance {first.name} has {first.length} frames and {len(first.tokens)} tokens, for which the "
-        f"{topology} topology needs {needed(first)} frames{rest}",
-        "stack fewer frames, or take the dwell topology",
-    )
+def fitting(
+    utterances: Sequence[Utterance],
+    vocabulary: Vocabulary,
+    topology: Topology,
+    stacked: int | None,
+    on_bad: OnBad = "stop",
+    report: Report = lambda text: None,
+) -> list[Utterance]:
+    """The utterances with frames enough for their tokens; those without are refused, or left out and named.
+
+    Args:
+        utterances: In any order, which stays.
+        vocabulary: Of the model.
+        topology: Of the model.
+        stacked: Frames of 10 ms that became one; None where frames came with the data.
+        on_bad: "stop" or "skip".
+        report: Told what is left out.
+    """
+    faults = too_many_tokens(utterances, vocabulary, topology)
+    ways = [f"--set data.stacked=1 (now {stacked}) has more frames"] if (stacked or 1) > 1 else []
+    ways.append(_OTHERS[topology])
+    report_faults(list(faults.values()), on_bad, report, "; ".join(ways))
+    return [utterance for index, utterance in enumerate(utterances) if index not in faults]
 
 
 def _needed(ids: Sequence[int], topology: Topology) -> int:

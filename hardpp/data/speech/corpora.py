@@ -5,27 +5,29 @@ festvox-ru                 Russian sentences read aloud, with the times of phone
 synthetic-timit            speech made by flite, as much as TIMIT has or less
 synthetic-timit-10 -25 -50 the same with a second speaker of the other sex, at 10, 25 and 50 % of the peak
 a folder                   TIMIT, as its users hold it
-a list, or a folder of three  one's own recordings (`hardpp.data.speech.transcripts`)
+a file or folder           one's own recordings (`hardpp.data.speech.own_recordings`)
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad, Report
+from hardpp.data.parts import PARTS
 from hardpp.data.speech import (
     features,
     festvox_ru,
     mixing,
+    own_recordings,
     spoken_digits,
     synthetic_speech,
     timit,
-    transcripts,
 )
 from hardpp.data.speech.log_mel import STACKED
 from hardpp.data.speech.phone_folding import TO_39
 from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.spoken import Case, Form, Reading, Units
 from hardpp.data.speech.utterances import SpeechCorpus
 from hardpp.data.transduction import ding
 from hardpp.errors import DataError, UsageError
@@ -42,7 +44,12 @@ class SpeechOptions(NamedTuple):
     merged: tuple[str, ...] = ()  # phones of TIMIT of which several in a row count as one
     mixed: int = 0  # per cent of the peak, of a second speaker in TIMIT; 0: none
     stacked: int = STACKED  # frames of 10 ms that become one; spoken digits are not stacked
-    on_bad: OnBad = "stop"  # lines of lists of recordings
+    on_bad: OnBad = "stop"  # lines of lists of recordings, and files of labels
+    units: Units = "words"  # what tokens are, of one's own recordings
+    case: Case = "keep"  # of the tokens of one's own recordings
+    normalise: Form = "none"  # form of Unicode of these
+    tier: str = ""  # of one's own TextGrids
+    level: features.Level = "kept"  # of sounds
     seed: int = 0  # of spoken-digits
 
 
@@ -64,26 +71,37 @@ def corpus(
         parts = synthetic_speech.recordings(lambda: ding.bitext(fetch("ding", report)), options.size, report)
         level = name.removeprefix(SYNTHETIC).removeprefix("-")
         parts = _mixed(parts, int(level or 0))
-    elif transcripts.is_transcribed(folder := Path(name)):
-        parts, folding = transcripts.recordings(folder, options.on_bad, report), {}
+    elif (found := own(folder := Path(name), options, report)) is not None:
+        parts, folding = own_recordings.split(found, folder), {}
         name = folder.resolve().stem
     elif timit.is_timit(folder):
-        parts = timit.recordings(folder, report, phones=options.phones, merged=options.merged)
+        kinds: Any = {"phones": options.phones, "merged": options.merged, "on_bad": options.on_bad}
+        parts = timit.recordings(folder, report, **kinds)
         parts = _mixed(parts, options.mixed)
         name = "timit"
     elif folder.is_file():
         raise DataError(
             f"{folder}: no list of recordings",
-            "its name ends in .tsv, and its lines are SOUND, TAB, tokens with blanks between them",
+            "its lines are SOUND, TAB, tokens with blanks between them; or see docs/data.md for others",
         )
     elif folder.exists():
         raise DataError(
-            f"{folder}: neither TIMIT nor lists of recordings",
-            "it needs TRAIN and TEST, or train.tsv, dev.tsv and test.tsv (SOUND, TAB, tokens)",
+            f"{folder}: neither TIMIT nor lists of recordings, nor sounds with labels beside them",
+            "it needs TRAIN and TEST, or train.tsv, dev.tsv and test.tsv (SOUND, TAB, tokens), or another of "
+            "the forms in docs/data.md",
         )
     else:
         raise UsageError(f"there is no corpus of speech named {name!r}", f"there are: {', '.join(NAMES)}")
-    return features.corpus(name, parts, report, folding=folding, stacked=options.stacked)
+    return features.corpus(name, parts, report, folding=folding, stacked=options.stacked, level=options.level)
+
+
+def own(path: Path, options: SpeechOptions, report: Report) -> own_recordings.Parts | list[Recording] | None:
+    """A user's own recordings at a path; None where there is TIMIT, or nothing that is read."""
+    lists = all((path / f"{part}.tsv").is_file() for part in PARTS)
+    if not lists and timit.is_timit(path) and timit.has_its_phones(path):
+        return None
+    how = options.units, options.case, options.normalise, options.tier, options.on_bad, report
+    return own_recordings.find(path, Reading(*how))
 
 
 def _mixed(parts: dict[str, list[Recording]], level: int) -> dict[str, list[Recording]]:

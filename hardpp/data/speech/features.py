@@ -7,11 +7,13 @@ so that a corpus of four hours takes 110 MB and is not held in memory.
 Shapes: S frames, F features, M frames before they are stacked.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import safetensors.torch
 import torch
@@ -23,12 +25,18 @@ from hardpp.data.fetch.cache import derived
 from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
+from hardpp.data.speech.audio import Sound
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
 from hardpp.errors import DataError
 
 _VERSION = 1  # of what is computed; another version is kept elsewhere
 _FILE = "static.safetensors"
+LEVEL = -25.0  # decibels from full scale, to which sounds are brought where their own level is not kept
+Level = Literal["kept", "equal"]
+
+_LOUD = 0.9  # quantile of the energies of windows
+_END = 1 - 1e-3  # of the range of samples
 _REPORTED = 15  # seconds between two reports
 
 
@@ -39,21 +47,43 @@ class LogMel:
     static: Tensor  # (M, 41) float16
     normalisation: Normalisation  # of 123 features
     stacked: int
+    head: Sound | None = None  # of the sound, where it is known
+    clipped: bool = False  # known of sounds that were heard just now, and not of the cache
+    shift: float = 0.0  # nats that are added to all energies, which bring the sound to another level
+    as_recorded: Normalisation | None = None  # the features' without shifts, where they have some
 
     def __len__(self) -> int:
         return -(-len(self.static) // self.stacked)
 
     def read(self) -> Tensor:
         """(S, F) float32 with F = 123 stacked, S = M / stacked rounded up."""
-        frames = log_mel.with_deltas(self.static.float())
+        frames = log_mel.with_deltas(self.static.float() + self.shift)
         return log_mel.stack(self.normalisation(frames), self.stacked)
 
     def spectrogram(self) -> Tensor:
         """Log energies (M, 40) of the bands of `log_mel.centres`, in nats, every 10 ms."""
         return self.static[:, : log_mel.BANDS].float()
 
+    def level(self) -> float:
+        """How loud its loudest tenth is: decibels from full scale, minus infinity of digital silence."""
+        energy = float(self.static[:, log_mel.BANDS].float().quantile(_LOUD))
+        return log_mel.decibels(energy) if energy > 0 else -float("inf")
+
+    def levelled(self) -> "LogMel":
+        """The same at a level of `LEVEL`; digital silence stays as it is."""
+        level = self.level()
+        shift = 0.0 if level == -float("inf") else (LEVEL - level) * math.log(10) / 10
+        return replace(self, shift=shift)
+
     def digest(self) -> str:
-        return sha256_of_tensors(self.static, *self.normalisation, torch.tensor(self.stacked))
+        # Of what the sound is, and not of the level that it is brought to.
+        moments = self.as_recorded or self.normalisation
+        return sha256_of_tensors(self.static, *moments, torch.tensor(self.stacked))
+
+
+def is_clipped(wave: Tensor) -> bool:
+    """Do more than a thousandth of the samples (N,) of a wave stand at the ends of their range?"""
+    return int((wave.abs() >= _END).sum()) > max(10, len(wave) // 1000)
 
 
 def static_features(wave: Tensor) -> Tensor:
@@ -68,6 +98,7 @@ def corpus(
     *,
     folding: Mapping[str, str | None],
     stacked: int = log_mel.STACKED,
+    level: Level = "kept",
 ) -> SpeechCorpus:
     """Make a corpus of recordings; the features of sounds seen before are read from the cache.
 
@@ -77,6 +108,7 @@ def corpus(
         report: Told how far the features are.
         folding: Token -> what it counts as when scored.
         stacked: Frames of 10 ms that become one.
+        level: "kept" as it was recorded, or "equal": every sound is brought to `LEVEL`.
     """
     for part in PARTS:
         if not parts[part]:
@@ -94,24 +126,33 @@ def corpus(
         normalisation = Normalisation(cached["mean"], cached["deviation"])
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
-    utterances = iter(
-        [
-            _utterance(recording, LogMel(static, normalisation, stacked))
-            for recording, static in zip(recordings, rows, strict=True)
-        ]
-    )
+    heard = [
+        LogMel(static, normalisation, stacked, recording.head)
+        for recording, static in zip(recordings, rows, strict=True)
+    ]
+    if level == "equal":
+        heard = [frames.levelled() for frames in heard]
+        moved = (frames.static.float() + frames.shift for frames in heard[: len(parts["train"])])
+        recorded, normalisation = normalisation, log_mel.normalisation(map(log_mel.with_deltas, moved))
+        heard = [replace(frames, normalisation=normalisation, as_recorded=recorded) for frames in heard]
+    utterances = iter([_utterance(*pair) for pair in zip(recordings, heard, strict=True)])
     train, dev, test = (list(islice(utterances, len(parts[part]))) for part in PARTS)
-    return SpeechCorpus(name, train, dev, test, stacked * log_mel.HOP_SECONDS, folding, normalisation)
+    rates = [recording.head.rate for recording in parts["train"] if recording.head is not None]
+    seconds = stacked * log_mel.HOP_SECONDS
+    return SpeechCorpus(name, train, dev, test, seconds, folding, normalisation, min(rates, default=None))
 
 
 def utterances_of(
-    recordings: Sequence[Recording], normalisation: Normalisation, stacked: int
+    recordings: Sequence[Recording], normalisation: Normalisation, stacked: int, level: Level = "kept"
 ) -> list[Utterance]:
     """Make utterances of recordings that belong to no corpus; nothing is kept in the cache."""
-    return [
-        _utterance(recording, LogMel(static_features(recording.sound.read()), normalisation, stacked))
-        for recording in recordings
-    ]
+    utterances = []
+    for recording in recordings:
+        wave = recording.sound.read()
+        computed = static_features(wave), normalisation, stacked, recording.head, is_clipped(wave)
+        frames = LogMel(*computed)
+        utterances.append(_utterance(recording, frames if level == "kept" else frames.levelled()))
+    return utterances
 
 
 def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -> list[Utterance]:
@@ -128,17 +169,22 @@ def renormalise(utterances: Sequence[Utterance], normalisation: Normalisation) -
 
 
 def _utterance(recording: Recording, frames: LogMel) -> Utterance:
-    return Utterance(recording.name, recording.speaker, frames, recording.segments, recording.tokens)
+    said = recording.segments, recording.tokens
+    return Utterance(recording.name, recording.speaker, frames, *said, recording.place)
 
 
 def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Report) -> None:
     report(f"computing features of {len(recordings)} utterances")
-    rows, reported_at = [], time.monotonic()
+    rows, clipped, reported_at = [], [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
-        rows.append(static_features(recording.sound.read()))
+        wave = recording.sound.read()
+        rows.append(static_features(wave))
+        clipped += [recording.name] if is_clipped(wave) else []
         if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
             reported_at = time.monotonic()
+    if clipped:
+        report(f"warning: {len(clipped)} recordings are clipped, {clipped[0]} first")
     moments = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
     tensors = {
         "static": torch.cat(rows),

@@ -32,8 +32,9 @@ def recordings(folder: Path) -> dict[str, list[Recording]]:
     recorded = []
     for sound in sorted(folder.glob("wav/*.wav")):
         labels = folder / "lab" / f"{sound.stem}.lab"
-        segments = fit_to_sound(_segments(labels), audio.inspect(sound).seconds, labels, ("pau",), _OVERRUN)
-        recorded.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments))
+        head = audio.inspect(sound)
+        segments = fit_to_sound(_segments(labels), head.seconds, labels, ("pau",), _OVERRUN)
+        recorded.append(Recording(sound.stem, SPEAKER, "m", SoundFile(sound), segments, (), head))
     tenth = len(recorded) // 10
     if not tenth:
         message = f"{folder}: 10 recordings at least are needed, {len(recorded)} were found"

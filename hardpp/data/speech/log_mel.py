@@ -21,6 +21,7 @@ Toolkit, whose windows and filters these are; Lawson et al. (2017), section 4, f
 Shapes: N samples, S frames, F features.
 """
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -40,6 +41,7 @@ _POINTS = 512
 _LOWEST = 20.0  # Hz
 _PREEMPHASIS = 0.97
 _STEPS = 32_768  # of 16 bits, one of which is 1 below
+_AT_ONCE = 20_000  # windows, 200 seconds: of hours all would take gigabytes
 
 
 def static(wave: Tensor) -> Tensor:
@@ -59,12 +61,22 @@ def static(wave: Tensor) -> Tensor:
     places = torch.arange(first, first + (count - 1) * HOP + _WINDOW) % (2 * N)
     mirrored = torch.where(places < N, places, 2 * N - 1 - places)
     windows = (wave.float() * _STEPS)[mirrored].unfold(0, _WINDOW, HOP)
+    return torch.cat([_log_energies(some) for some in windows.split(_AT_ONCE)])
+
+
+def _log_energies(windows: Tensor) -> Tensor:
+    # Windows (S, 400) -> (S, 41).
     windows = windows - windows.mean(-1, keepdim=True)
     energy = windows.square().sum(-1, keepdim=True)
     before = torch.cat([windows[:, :1], windows[:, :-1]], -1)
     spectrum = torch.fft.rfft((windows - _PREEMPHASIS * before) * _povey(), _POINTS)
     power = spectrum.real.square() + spectrum.imag.square()
     return torch.cat([power @ _filters(), energy], -1).clamp(min=1).log()
+
+
+def decibels(energy: float) -> float:
+    """The level of a window in decibels from full scale, of its log energy in nats."""
+    return 10 * (energy - math.log(_WINDOW * _STEPS**2)) / math.log(10)
 
 
 def centres() -> Tensor:

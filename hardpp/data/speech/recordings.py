@@ -4,12 +4,14 @@ Shapes: N samples.
 """
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_file
+from hardpp.data.lines import Place
 from hardpp.data.speech import audio
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
@@ -41,6 +43,26 @@ class SoundFile(NamedTuple):
         return sha256_of_file(self.path)
 
 
+# Of a recording of hours with hundreds of stretches, once.
+@lru_cache(maxsize=8)
+def _digest(path: Path, changed: int) -> str:
+    return sha256_of_file(path)
+
+
+class SoundPart(NamedTuple):
+    """A stretch of a sound file."""
+
+    path: Path
+    start: float  # seconds
+    end: float  # seconds
+
+    def read(self) -> Tensor:
+        return audio.read(self.path, self.start, self.end)
+
+    def digest(self) -> str:
+        return f"{_digest(self.path, self.path.stat().st_mtime_ns)} {self.start} {self.end}"
+
+
 class Recording(NamedTuple):
     """One utterance as it was recorded."""
 
@@ -50,6 +72,8 @@ class Recording(NamedTuple):
     sound: Sound
     segments: tuple[Segment, ...]  # one a token, or none where it is not known when they are said
     transcript: tuple[str, ...] = ()  # the tokens, where there are no segments
+    head: audio.Sound | None = None  # of the sound as it lies there; None where nobody looked
+    place: Place | None = None  # where its tokens stand, for messages; line 0 is a whole file
 
     @property
     def tokens(self) -> tuple[str, ...]:

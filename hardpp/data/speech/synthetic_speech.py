@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 from hardpp.data.fetch.cache import derived
 from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS, by_crc32, part_of, split
-from hardpp.data.speech import flite
+from hardpp.data.speech import audio, flite
 from hardpp.data.speech.recordings import Recording, SoundFile
 from hardpp.data.speech.utterances import Segment
 from hardpp.data.transduction.pairs import Bitext
@@ -111,9 +111,9 @@ def read_parts(folder: Path) -> dict[str, list[Recording]]:
         for row in json.loads((folder / _LIST).read_text(encoding="utf-8")):
             segments = tuple(Segment(*segment) for segment in row["segments"])
             sound = SoundFile(folder / row["part"] / f"{row['name']}.flac")
-            parts[row["part"]].append(
-                Recording(f"{row['part']}/{row['name']}", row["voice"], sexes[row["voice"]], sound, segments)
-            )
+            name, head = f"{row['part']}/{row['name']}", audio.inspect(sound.path)
+            spoken = Recording(name, row["voice"], sexes[row["voice"]], sound, segments, (), head)
+            parts[row["part"]].append(spoken)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{folder / _LIST}: damaged list of utterances ({error})", "remove the folder and try again"

@@ -12,13 +12,15 @@ Sources: Garofolo et al. (1993), LDC93S1, whose documentation has the core test;
 speakers of dev.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from hardpp.data.lines import Report
+from hardpp.data.lines import OnBad, Place, Report
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import audio
+from hardpp.data.speech.bad_recordings import Fault, report_faults
 from hardpp.data.speech.log_mel import RATE
 from hardpp.data.speech.phone_folding import PHONES, TO_39, TO_48, fold_phones
 from hardpp.data.speech.recordings import Recording, SoundFile, fit_to_sound
@@ -39,6 +41,7 @@ mrcs0 mrjm4 fcal1 mmwh0 fjsj0 majc0 mjsw0 mreb0 fgjd0 fjmg0 mroa0 mteb0 mjfc0 mr
 TEST_SPEAKERS = frozenset(_CORE_TEST.split())
 DEV_SPEAKERS = frozenset(_DEV.split())
 
+_LOOKED_AT = 100  # files of labels
 _SILENCE = ("h#", "pau", "epi", "sil")
 _FOLDINGS: dict[PhoneSet, dict[str, str | None]] = {61: {}, 48: TO_48, 39: TO_39}
 
@@ -48,12 +51,27 @@ def is_timit(folder: Path) -> bool:
     return _root(folder) is not None
 
 
+def has_its_phones(folder: Path) -> bool:
+    """Whether most labels of a folder laid out as TIMIT, of those that are looked at, are TIMIT's phones."""
+    root = _root(folder)
+    known = unknown = 0
+    for path in islice((root or folder).glob("*/*/*/*.[pP][hH][nN]"), _LOOKED_AT):
+        for line in path.read_bytes().decode("latin-1").split("\n"):
+            if words := line.split()[2:3]:
+                known, unknown = (
+                    known + (words[0].lower() in PHONES),
+                    unknown + (words[0].lower() not in PHONES),
+                )
+    return known > unknown
+
+
 def recordings(
     folder: Path,
     report: Report = lambda text: None,
     *,
     phones: PhoneSet = 61,
     merged: Collection[str] = (),
+    on_bad: OnBad = "stop",
 ) -> dict[str, list[Recording]]:
     """The train, dev and test parts, each sorted by name.
 
@@ -62,6 +80,7 @@ def recordings(
         report: Told what is left out.
         phones: Which set the tokens are of; folding drops `q`.
         merged: Phones of that set of which several in a row count as one.
+        on_bad: "stop", or "skip" to leave out sentences whose sound or labels cannot be used.
     """
     phone_set = set(PHONES if phones == 61 else _FOLDINGS[phones].values())
     if unknown := [label for label in merged if label not in phone_set]:
@@ -73,18 +92,19 @@ def recordings(
     if root is None:
         raise DataError(f"{folder}: not a TIMIT folder", "it needs the folders TRAIN and TEST")
     parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
-    unused = 0
-    for name, speaker, sound, labels in _listed(root):
+    unused, faults, hint = 0, [], ""
+    for name, entry in _listed(root):
+        speaker = name.split("/")[2]
         part = "train" if name.startswith("train/") else _test_part(speaker)
         if part is None:
             unused += 1
             continue
-        segments = _segments(labels, audio.inspect(sound).seconds)
-        tokens = fold_phones(segments, _FOLDINGS[phones], merged)
-        if not tokens:
-            raise DataError(f"{labels}: holds no phone of the {phones}")
-        sex: Literal["f", "m"] = "f" if speaker.startswith("f") else "m"
-        parts[part].append(Recording(name, speaker, sex, SoundFile(sound), tokens))
+        try:
+            parts[part].append(_recording(name, speaker, entry, phones, merged))
+        except DataError as error:
+            hint = hint or error.hint
+            faults.append(Fault(_example(entry), str(error)))
+    report_faults(faults, on_bad, report, hint)
     for part, of_part in parts.items():
         if not of_part:
             raise DataError(f"{root}: has no recordings for the {part} part", "some speakers are missing")
@@ -107,8 +127,8 @@ def _root(folder: Path) -> Path | None:
     return None
 
 
-def _listed(root: Path) -> Iterator[tuple[str, str, Path, Path]]:
-    # Name, speaker, sound and labels of every sentence but SA, sorted by name.
+def _listed(root: Path) -> list[tuple[str, dict[str, list[Path]]]]:
+    # Name, and sounds and labels, of every sentence but SA, sorted by name.
     files: dict[str, dict[str, list[Path]]] = {}
     for path in root.glob("*/*/*/*"):
         part, region, speaker = (parent.name.lower() for parent in reversed(list(path.parents)[:3]))
@@ -118,13 +138,28 @@ def _listed(root: Path) -> Iterator[tuple[str, str, Path, Path]]:
             if kind:
                 entry = files.setdefault(f"{part}/{region}/{speaker}/{sentence}", {})
                 entry.setdefault(kind, []).append(path)
-    for name, entry in sorted(files.items()):
-        example = next(iter(entry.values()))[0]
-        if "labels" not in entry:
-            raise DataError(f"{example}: there is no .PHN file beside it")
-        if "sound" not in entry:
-            raise DataError(f"{example}: there is no sound file beside it")
-        yield name, name.split("/")[2], min(entry["sound"], key=_preference), entry["labels"][0]
+    return sorted(files.items())
+
+
+def _example(entry: dict[str, list[Path]]) -> str:
+    return str((entry.get("labels") or entry["sound"])[0])
+
+
+def _recording(
+    name: str, speaker: str, entry: dict[str, list[Path]], phones: PhoneSet, merged: Collection[str]
+) -> Recording:
+    if "labels" not in entry:
+        raise DataError(f"{entry['sound'][0]}: there is no .PHN file beside it")
+    labels = entry["labels"][0]
+    if "sound" not in entry:
+        raise DataError(f"{labels}: there is no sound file beside it")
+    sound = min(entry["sound"], key=_preference)
+    head = audio.inspect(sound)
+    tokens = fold_phones(_segments(labels, head.seconds), _FOLDINGS[phones], merged)
+    if not tokens:
+        raise DataError(f"{labels}: holds no phone of the {phones}")
+    sex: Literal["f", "m"] = "f" if speaker.startswith("f") else "m"
+    return Recording(name, speaker, sex, SoundFile(sound), tokens, (), head, Place(labels, 0))
 
 
 def _preference(path: Path) -> tuple[bool, str]:

@@ -1,64 +1,48 @@
-"""A user's own recordings with their transcripts, without times.
+"""Plain lists of recordings with their transcripts, and lists of sounds alone.
 
-    FOLDER/train.tsv, dev.tsv, test.tsv, or one FILE.tsv      lines SOUND TAB TOKENS
+    SOUND TAB TOKENS      a line
 
 SOUND is a file (`hardpp.data.speech.audio`), by its path from the folder of the list. TOKENS, such as phones,
-words or letters, have blanks between them. A single list is split by `part_of` of SOUND. How lines end, see
-`hardpp.data.lines`.
+words or letters, have blanks between them. How lines end, see `hardpp.data.lines`.
 """
 
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Report, decode_line, parse_lines
-from hardpp.data.parts import PARTS, split_by_checksum
+from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_lines
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile
+from hardpp.data.speech.spoken import SOUND_ENDINGS, Reading, Spoken, sounds_in
 from hardpp.errors import DataError
 
 _HINT = (
     "every line is SOUND, TAB, tokens with blanks between them; a run with --on-bad skip leaves bad ones out"
 )
 _SOUNDS = "every line is the path of a sound file"
+_MOST = 10_000  # bytes of a first line
+_PLAIN = Reading()
 
 
-def is_list(path: Path) -> bool:
-    """Whether this is one list of recordings."""
-    return path.is_file() and path.suffix == ".tsv"
+def is_plain_list(path: Path) -> bool:
+    """Whether this is one list of recordings: a file called .tsv, or one with a TAB in its first line."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() == ".tsv":
+        return True
+    with path.open("rb") as file:
+        return b"\t" in file.readline(_MOST)
 
 
-def is_transcribed(path: Path) -> bool:
-    """Whether this is a list of recordings, or a folder of three."""
-    return is_list(path) or all((path / f"{part}.tsv").is_file() for part in PARTS)
+def read_list(
+    path: Path, on_bad: OnBad = "stop", report: Report = lambda text: None, reading: Reading = _PLAIN
+) -> list[Recording]:
+    """Read the recordings of one list, in order.
 
-
-def recordings(
-    path: Path, on_bad: OnBad = "stop", report: Report = lambda text: None
-) -> dict[str, list[Recording]]:
-    """The train, dev and test parts of a list, or of a folder of three, each in the order of its list.
-
-    A line is bad that has no TAB or tokens, or whose sound is not there, damaged, or in the list already. No
-    sound may be in two lists.
+    A line is bad that has no TAB or tokens, or whose sound is not there, damaged, or in the list already.
     """
-    if not is_list(path):
-        parts = {part: read_list(path / f"{part}.tsv", on_bad, report) for part in PARTS}
-        _check_apart(path, parts)
-        return parts
-    return split_by_checksum(
-        read_list(path, on_bad, report),
-        lambda recording: recording.name,
-        path,
-        "recording",
-        "path",
-        "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself",
-    )
-
-
-def read_list(path: Path, on_bad: OnBad = "stop", report: Report = lambda text: None) -> list[Recording]:
-    """Read the recordings of one list, in order; bad lines are those of `recordings`."""
     files: set[Path] = set()
 
     def recording(number: int, line: bytes) -> Recording:
-        parsed = _recording(line, path.parent)
+        parsed = _recording(line, path.parent, reading, Place(path, number))
         if (file := (path.parent / parsed.name).resolve()) in files:
             raise ValueError(f"{parsed.name} is there already")
         files.add(file)
@@ -67,37 +51,40 @@ def read_list(path: Path, on_bad: OnBad = "stop", report: Report = lambda text: 
     return parse_lines(path, recording, "lines of SOUND, TAB, tokens", _HINT, on_bad, report)
 
 
-def read_sound_list(path: Path) -> list[Recording | None]:
-    """Read a list of sound files without transcripts; paths are as the shell takes them.
+def read_sounds(path: Path) -> list[Recording | None]:
+    """Sounds of which nothing is known: a sound file, all those in a folder, or a list of them.
 
-    None stands for a blank line.
+    A list has a path a line, as the shell takes it or from the folder of the list; what stands after a TAB is
+    left alone. None stands for a blank line.
     """
+    if path.is_dir():
+        files = list(sounds_in(path))
+        if not files:
+            raise DataError(f"{path}: there is no sound file in this folder")
+        return [_sound(file.relative_to(path).as_posix(), file) for file in files]
+    named = path.is_file() and path.suffix.lower() in SOUND_ENDINGS
+    if named or audio.is_sound(path) or audio.is_binary(path):
+        return [_sound(str(path), path)]
 
     def recording(number: int, line: bytes) -> Recording | None:
         if not line.strip():
             return None
-        name = decode_line(line)
-        audio.inspect(Path(name))
-        return Recording(name, "", "", SoundFile(Path(name)), ())
+        name = decode_line(line).partition("\t")[0].strip(" ")
+        beside = path.parent / name
+        return _sound(name, Path(name) if Path(name).exists() or not beside.exists() else beside)
 
     return parse_lines(path, recording, "a path a line", _SOUNDS)
 
 
-def _recording(line: bytes, folder: Path) -> Recording:
+def _sound(name: str, file: Path) -> Recording:
+    return Recording(name, "", "", SoundFile(file), (), (), audio.inspect(file))
+
+
+def _recording(line: bytes, folder: Path, reading: Reading, place: Place) -> Recording:
     columns = decode_line(line).split("\t")
     if len(columns) != 2:
         raise ValueError(f"{len(columns)} columns found where SOUND and TOKENS are wanted")
-    name, tokens = columns[0].strip(" "), tuple(columns[1].split())
+    name, tokens = columns[0].strip(" "), reading.tokens(columns[1])
     if not name or not tokens:
         raise ValueError("no tokens" if name else "no sound")
-    sound = folder / name
-    audio.inspect(sound)
-    return Recording(name, "", "", SoundFile(sound), (), tokens)
-
-
-def _check_apart(folder: Path, parts: dict[str, list[Recording]]) -> None:
-    part_of_file: dict[Path, str] = {}  # by the file itself, of which there may be several paths
-    for part, of_part in parts.items():
-        for recording in of_part:
-            if (other_part := part_of_file.setdefault((folder / recording.name).resolve(), part)) != part:
-                raise DataError(f"{folder}: {recording.name} is in {other_part}.tsv and in {part}.tsv")
+    return Spoken(name, folder / name, place, tokens).recording()

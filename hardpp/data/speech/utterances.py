@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_parts, sha256_of_tensors
+from hardpp.data.lines import Place
 
 
 class Segment(NamedTuple):
@@ -56,6 +57,7 @@ class Utterance(NamedTuple):
     frames: Tensor | Frames  # (S, F) float32, or what reads them
     segments: tuple[Segment, ...]  # one a token, in order, or none
     tokens: tuple[str, ...]
+    place: Place | None = None  # where its tokens stand, for messages; line 0 is a whole file
 
     @property
     def length(self) -> int:
@@ -65,6 +67,13 @@ class Utterance(NamedTuple):
     def read(self) -> Tensor:
         """The frames (S, F), float32."""
         return self.frames if isinstance(self.frames, Tensor) else self.frames.read()
+
+    @property
+    def where(self) -> str:
+        """How a message calls it: FILE:LINE, FILE or its name."""
+        if self.place is None:
+            return f"utterance {self.name}"
+        return f"{self.place.path}:{self.place.number}" if self.place.number else f"{self.place.path}"
 
 
 class SpeechCorpus(NamedTuple):
@@ -77,6 +86,7 @@ class SpeechCorpus(NamedTuple):
     frame_seconds: float  # from one frame to the next
     folding: Mapping[str, str | None] = {}  # token -> what it counts as when scored, None: not at all
     normalisation: Normalisation | None = None  # what the frames went through, before frames were stacked
+    rate: int | None = None  # the lowest of the train part's sounds, samples a second; None: not known
 
     def fingerprint(self) -> str:
         """SHA-256 of all utterances in order and of the folding."""

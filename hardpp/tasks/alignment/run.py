@@ -106,6 +106,9 @@ class AlignmentRun(LinkedRun):
             symbols = [symbol for target in pair.references for symbol in vocabulary.unseen(target)]
             yield tokenizer.detokenize(pair.target), symbols
 
+    def _known_symbols(self, *, targets: bool) -> Sequence[str]:
+        return self.description.vocabularies[targets].symbols
+
     def _read_inputs(self, path: Path, report: Report) -> list[Pair | None]:
         kind, (known, _) = self.description.tokenizers[0].kind, self.description.vocabularies
         of_words = kind == Characters.kind and not self.description.tokenizers[1].sentences

@@ -123,7 +123,7 @@ class DecodingRun(ABC):
 
     def unseen(self, items: Any) -> list[Unseen]:
         """Items with symbols that training never saw, which the run takes all for the same."""
-        return found_unseen(self._unseen(self._items(items)))
+        return found_unseen(self._unseen(self._items(items)), known=self._known_symbols(targets=False))
 
     def check_symbols(
         self, items: Any, *, unknown: OnUnknown = "warn", report: Callable[[str], None] = warnings.warn
@@ -143,7 +143,7 @@ class DecodingRun(ABC):
             numbers = [number for number, item in enumerate(items, start=1) if item is not None]
             items = [item for item in items if item is not None]
         self._check_symbols(items, numbers, unknown, report, "item ")
-        targets = found_unseen(self._unseen_targets(items), "target ")
+        targets = found_unseen(self._unseen_targets(items), "target ", self._known_symbols(targets=True))
         tell_unseen(targets, placed(items, numbers, "item "), report, stop=unknown == "stop")
 
     def decoding(self, given: Mapping[str, Any]) -> Any:
@@ -222,6 +222,10 @@ class DecodingRun(ABC):
 
     # The same of targets, which are named by what they say.
     def _unseen_targets(self, items: Any) -> Iterable[tuple[str, Sequence[str]]]:
+        return ()
+
+    # The symbols of sources, or of targets, that training saw.
+    def _known_symbols(self, *, targets: bool) -> Iterable[str]:
         return ()
 
     # What is listed of each item, if anything is.

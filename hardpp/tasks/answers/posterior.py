@@ -90,6 +90,13 @@ class PosteriorRun(ABC):
         asked = self.asked(**sampling).sure(form, mass, calibrated)
         return dict(asked._align_files(self._items(items), of, form))
 
+    def shared_folder(self, items: Any) -> str:
+        """The folder in which names of files begin that all items of a list share, or nothing.
+
+        Where files are written to has no need of it, unless it is there already: beside a list, say.
+        """
+        return ""
+
     def shown_posterior(self, **sampling: Unpack[SamplingOptions]) -> str | None:
         """What `align` and `plot` show as the posterior, in words; None where it is the exact one."""
         what = self.approximation

@@ -19,17 +19,31 @@ class Unseen(NamedTuple):
     name: str
     symbols: tuple[str, ...]
     of: str = ""  # what of the item has them: "target "; "": its source
+    alike: tuple[str, ...] = ()  # what training saw that differs from them in case alone
 
     def sentence(self, where: str) -> str:
         """What is told of it; `where` is a file and line, or another way to find it."""
         symbols = " ".join(map(legible, self.symbols))
-        return f"{where}: {self.of}{self.name!r} has symbols never seen in training: {symbols}"
+        case = f"; it knows {' '.join(map(legible, self.alike))}: the case is another" if self.alike else ""
+        return f"{where}: {self.of}{self.name!r} has symbols never seen in training: {symbols}{case}"
 
 
-def found_unseen(symbols_of_items: Iterable[tuple[str, Sequence[str]]], of: str = "") -> list[Unseen]:
-    """Those of all items, given by name and unknown symbols, that have any; `of` is as in `Unseen`."""
-    found = enumerate(symbols_of_items)
-    return [Unseen(place, name, tuple(dict.fromkeys(more)), of) for place, (name, more) in found if more]
+def found_unseen(
+    symbols_of_items: Iterable[tuple[str, Sequence[str]]], of: str = "", known: Iterable[str] = ()
+) -> list[Unseen]:
+    """The items that have symbols which training never saw.
+
+    Args:
+        symbols_of_items: The name of each item, and such symbols of it.
+        of: As in `Unseen`.
+        known: The symbols that training saw.
+    """
+    found, folded = [], {symbol.casefold(): symbol for symbol in known}
+    for place, (called, more) in enumerate(symbols_of_items):
+        if symbols := tuple(dict.fromkeys(more)):
+            alike = tuple(folded[each.casefold()] for each in symbols if each.casefold() in folded)
+            found.append(Unseen(place, called, symbols, of, alike))
+    return found
 
 
 def placed(items: Any, numbers: Sequence[int] | None, otherwise: str) -> Callable[[int], str]:
@@ -44,7 +58,9 @@ def placed(items: Any, numbers: Sequence[int] | None, otherwise: str) -> Callabl
     def where(index: int) -> str:
         at = getattr(items[index], "place", None) if isinstance(items, list) else None
         number = index + 1 if numbers is None else numbers[index]
-        return f"{at.path}:{at.number}" if at else f"{otherwise}{number}"
+        if at is None:
+            return f"{otherwise}{number}"
+        return f"{at.path}:{at.number}" if at.number else f"{at.path}"  # a whole file
 
     return where
 

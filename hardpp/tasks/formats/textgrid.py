@@ -76,7 +76,7 @@ def _intervals(segments: Sequence[Segment], seconds: float) -> list[list[str]]:
 
 def _points(points: Sequence[Point], seconds: float) -> list[list[str]]:
     # In whole ticks, since what is written decides whether two are at one time.
-    last, lowest, ticks = round(seconds / _TICK), 0, []
+    last, lowest, ticks = round(round(seconds, 6) / _TICK), 0, []
     before = 0.0
     for number, (time, _) in enumerate(points):
         if not before <= time <= seconds:

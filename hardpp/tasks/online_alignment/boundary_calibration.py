@@ -7,6 +7,7 @@ are left between tokens, starts are the ends before them, and need no fit.
 """
 
 from collections.abc import Sequence
+from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,14 @@ from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.cross_fitting import CrossFit, cross_fit
 from hardpp.tasks.answers.calibration.reliability import Curve, of_intervals
 from hardpp.tasks.answers.calibration.tempering import Floats, Known, Tempering, central, fit, spread
-from hardpp.tasks.online_alignment.emission_times import TokenTimes, first_start, item_frames, plain_times
+from hardpp.tasks.online_alignment.emission_times import (
+    TokenTimes,
+    first_start,
+    item_frames,
+    plain_times,
+    plain_times_of,
+    sound_seconds,
+)
 from hardpp.tasks.opened_run import OpenedRun
 
 LEVELS = (0.25, 0.5, 0.75, 0.89, 0.95)  # of the intervals that are held against known times
@@ -62,21 +70,35 @@ class Heard(NamedTuple):
         return [spread(each) if len(each) else each for each in rows] if self.drawn else rows
 
 
-def times_of(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[TokenTimes]:
+def times_of(
+    run: OpenedRun, utterances: Sequence[Utterance], view: str, *, thousandths: bool = False
+) -> list[TokenTimes]:
     """When each token of each utterance starts and ends, as certain as the run was asked to be.
+
+    Nothing ends after the sound, also when it is written in `thousandths` of a second.
 
     Raises:
         DataError: calibrated, and the dev part has too few known times.
     """
-    heard, seconds = Heard.by(run, utterances, view), run.description.frame_seconds
+    seconds = run.description.frame_seconds
     mass, calibrated = run.certainty
-    if not calibrated:
-        return [plain_times(frames, seconds, mass) for frames in heard.frames]
-    fits = fits_of(Heard.by(run, run.select(part="dev"), view), seconds, mass)
+    if calibrated:
+        heard = Heard.by(run, utterances, view)
+        fits = fits_of(Heard.by(run, run.select(part="dev"), view), seconds, mass)
+        times = [
+            fits.fit_for(utterance.name).times(frames, utterance.tokens, seconds, mass)
+            for utterance, frames in zip(utterances, heard.smooth(), strict=True)
+        ]
+    else:
+        times = plain_times_of(run, utterances, view, mass)
     return [
-        fits.fit_for(utterance.name).times(frames, utterance.tokens, seconds, mass)
-        for utterance, frames in zip(utterances, heard.smooth(), strict=True)
+        each.within(_last(sound_seconds(utterance, seconds), thousandths))
+        for utterance, each in zip(utterances, times, strict=True)
     ]
+
+
+def _last(seconds: float, thousandths: bool) -> float:
+    return floor(1000 * seconds + _TOGETHER) / 1000 if thousandths else seconds
 
 
 def fits_of(heard: Heard, seconds: float, mass: float) -> CrossFit[BoundaryFit]:

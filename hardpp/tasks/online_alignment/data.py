@@ -3,7 +3,6 @@
 Shapes: B utterances, S frames, T tokens (the end mark included).
 """
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from typing import Self
@@ -12,16 +11,16 @@ import torch
 from pydantic import Field, model_validator
 
 from hardpp.config import DataConfig
-from hardpp.data.batches import in_order
 from hardpp.data.lines import OnBad
+from hardpp.data.speech.corpora import SpeechOptions
+from hardpp.data.speech.features import Level
 from hardpp.data.speech.log_mel import STACKED
+from hardpp.data.speech.spoken import Case, Form, Units
 from hardpp.data.speech.synthetic_speech import Size
 from hardpp.data.speech.timit import PhoneSet
-from hardpp.data.speech.utterances import Normalisation, Utterance
+from hardpp.data.speech.utterances import Normalisation
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.tasks.family import Description
-from hardpp.tasks.opened_run import OpenedRun
-from hardpp.types import SequenceBatch
 
 BATCH = 50  # utterances read at once when a run is asked about them
 
@@ -34,9 +33,23 @@ class SpeechData(DataConfig):
     merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
     stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
+    units: Units = Field(
+        "words", description="what tokens of your own text are: between blanks, or characters"
+    )
+    case: Case = Field("keep", description="of the tokens of your own recordings")
+    normalise: Form = Field(
+        "none", description="form of Unicode of these; none: as they are written, new runs have NFC"
+    )
+    tier: str = Field("", description="of your own TextGrids; left out: the one with the most labels")
+    level: Level = Field("kept", description="of sounds: as recorded, or equal: all are brought to one level")
     on_bad: OnBad = Field(
         "stop", description="a recording that cannot be used: refuse the list, or leave it out and say so"
     )
+
+
+def speech_options(config: SpeechData) -> SpeechOptions:
+    """The options of a corpus that a configuration has."""
+    return SpeechOptions(**config.model_dump(exclude={"name", "train_limit"}))
 
 
 class SpeechDescription(Description):
@@ -50,6 +63,9 @@ class SpeechDescription(Description):
     mean_tokens_per_frame: float = Field(gt=0)
     # "mean" and "deviation" of features before they were stacked; empty where these came with the data.
     normalisation: dict[str, list[float]] = Field(default_factory=dict)
+    rate: int = Field(0, ge=0)  # the lowest of sounds, samples a second; 0: not known
+    # Lowest and highest of sounds, in decibels from full scale; empty where they are not known.
+    levels: list[float] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -74,11 +90,3 @@ class SpeechDescription(Description):
     def most_tokens(self, frames: int) -> int:
         """As many as any utterance of so many frames is likely to have."""
         return 2 + ceil(1.2 * self.tokens_per_frame * frames)
-
-
-def batches(run: OpenedRun, utterances: Sequence[Utterance]) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All utterances in batches of like length on the run's device, each with the indices of its own."""
-    lengths = [utterance.length for utterance in utterances]
-    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
-        yield indices, run.batch([utterances[index] for index in indices])
-        run.watch(len(indices))

@@ -1,7 +1,8 @@
 """When each token of known utterances starts and ends: medians and intervals, by a run's guide or posterior.
 
 A model says when a token is said, and nothing of where it starts: that is where the one before it was said.
-The first token starts at 0, which is not known either: it may start at any time before it is said.
+Of the first token nothing is known but that it does not start after its end: its interval is from 0 up to
+the last time that it may end. Nothing ends after the sound, whose last frame may do so.
 
 Shapes: B utterances, S frames, T tokens (the end mark included), N tokens (without it).
 """
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hardpp import sites
+from hardpp.data.speech.features import LogMel
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.diagnostics.emissions import Boundary, draw_emissions, exact_emissions
 from hardpp.diagnostics.seeds import seeded, stream
@@ -21,7 +23,7 @@ from hardpp.distributions.ctc import CTCSequence
 from hardpp.errors import UsageError
 from hardpp.tasks.answers.certainty import MASS
 from hardpp.tasks.attention import apart, datum_stream
-from hardpp.tasks.online_alignment.data import batches
+from hardpp.tasks.online_alignment.long_recordings import batches, draws_at_once, is_long, long_entries
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
@@ -44,6 +46,14 @@ class TokenTimes(NamedTuple):
         highs = accumulate((boundary.high for boundary in both), max)
         both = [Boundary(*row) for row in zip(times, lows, highs, strict=True)]
         return cls(both[::2], both[1::2], confidences)
+
+    def within(self, seconds: float) -> "TokenTimes":
+        """The same with nothing after the end of the sound, which lasts `seconds`."""
+
+        def cut(boundaries: Sequence[Boundary]) -> list[Boundary]:
+            return [Boundary(*(min(time, seconds) for time in boundary)) for boundary in boundaries]
+
+        return self._replace(starts=cut(self.starts), ends=cut(self.ends))
 
     def segments(self, tokens: Sequence[str]) -> list[Segment]:
         """Each token from its start to its end."""
@@ -74,7 +84,9 @@ def token_frames(run: OpenedRun, batch: SequenceBatch, view: str) -> Tensor:
     frames = torch.zeros(*batch.target.shape, batch.source.shape[1], device=batch.source.device)
     for row, one in enumerate(apart(batch)):
         with seeded(stream(run.sampling.seed, datum_stream(one)), run.device):
+            sizes = one.source.shape[1], one.target.shape[1]
             options: Any = {"site": sites.DECISIONS, "draws": run.sampling.draws, "exact": False}
+            options["at_once"] = draws_at_once(run, *sizes)
             draws = draw_emissions(*run.programs, one, **options)
         found = (draws.guide if view == "guide" else draws.marginal)[0]
         frames[row, : found.shape[0], : found.shape[1]] = found
@@ -94,7 +106,14 @@ def view_name(run: OpenedRun, view: str) -> str:
 def frames_of_items(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> list[Tensor]:
     """The same of each utterance by itself, without padding and on the host: (T, S) each."""
     probabilities: dict[int, Tensor] = {}
-    for indices, batch in batches(run, utterances):
+    exact = view == "posterior" and run.approximation is None
+    long = [index for index, one in enumerate(utterances) if exact and is_long(run, one)]
+    for index in long:
+        probabilities[index] = long_entries(run, utterances[index]).dense()
+        run.watch(1)
+    others = [index for index in range(len(utterances)) if index not in probabilities]
+    for some, batch in batches(run, [utterances[index] for index in others]) if others or not long else ():
+        indices = [others[place] for place in some]
         sizes = (mask.sum(-1).tolist() for mask in (batch.target_mask, batch.source_mask))
         of_batch = token_frames(run, batch, view).cpu()
         for index, padded, T, S in zip(indices, of_batch, *sizes, strict=True):
@@ -107,21 +126,52 @@ def item_frames(run: OpenedRun, utterances: Sequence[Utterance], view: str) -> l
     return [frames[:-1] for frames in frames_of_items(run, utterances, view)]
 
 
+def plain_times_of(
+    run: OpenedRun, utterances: Sequence[Utterance], view: str, mass: float
+) -> list[TokenTimes]:
+    """Times of utterances as the guide or posterior of a run has them, of long ones without all frames."""
+    exact, seconds = view == "posterior" and run.approximation is None, run.description.frame_seconds
+    times: dict[int, TokenTimes] = {}
+    for index, utterance in enumerate(utterances):
+        if exact and is_long(run, utterance):
+            entries = long_entries(run, utterance)
+            shares = (0.5, (1 - mass) / 2, 1 - (1 - mass) / 2)
+            rows = entries.quantiles(shares)[:-1]
+            times[index] = _times(rows, entries.largest()[:-1], seconds)
+            run.watch(1)
+    others = [index for index in range(len(utterances)) if index not in times]
+    if others or not times:
+        found = item_frames(run, [utterances[index] for index in others], view)
+        times |= dict(zip(others, (plain_times(each, seconds, mass) for each in found), strict=True))
+    return [times[index] for index in range(len(utterances))]
+
+
 def plain_times(frames: Tensor, seconds: float, mass: float) -> TokenTimes:
     """Times of one utterance as a posterior over frames (N, S) has them; a frame lasts `seconds`.
 
     A token ends with the frame at which it is said, the interval holds whole frames.
     """
+    rows = torch.stack(quantiles(frames, mass), -1).tolist()
+    return _times(rows, frames.amax(-1).tolist(), seconds)
+
+
+# Of rows of median, first and last frame.
+def _times(rows: Sequence[Sequence[int]], confidences: list[float], seconds: float) -> TokenTimes:
     ends = [
-        Boundary((median + 1) * seconds, low * seconds, (high + 1) * seconds)
-        for median, low, high in torch.stack(quantiles(frames, mass), -1).tolist()
+        Boundary((median + 1) * seconds, low * seconds, (high + 1) * seconds) for median, low, high in rows
     ]
-    return TokenTimes.of([first_start(ends), *ends][: len(ends)], ends, frames.amax(-1).tolist())
+    return TokenTimes.of([first_start(ends), *ends][: len(ends)], ends, confidences)
 
 
 def first_start(ends: Sequence[Boundary]) -> Boundary:
     """Where the first token starts, of which nothing is known but that it is not after its end."""
-    return Boundary(0.0, 0.0, min((end.low for end in ends), default=0.0))
+    return Boundary(0.0, 0.0, ends[0].high if ends else 0.0)
+
+
+def sound_seconds(utterance: Utterance, frame_seconds: float) -> float:
+    """How long the sound of an utterance lasts, by its head; where none was read, as long as its frames."""
+    head = utterance.frames.head if isinstance(utterance.frames, LogMel) else None
+    return utterance.length * frame_seconds if head is None else head.seconds
 
 
 def quantiles(frames: Tensor, mass: float = MASS) -> tuple[Tensor, Tensor, Tensor]:

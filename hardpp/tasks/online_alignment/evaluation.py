@@ -27,8 +27,8 @@ from hardpp.tasks.answers.decoded import Hypothesis, ranked
 from hardpp.tasks.attention import total_bound
 from hardpp.tasks.metrics.boundary_error import boundary_errors, coverage
 from hardpp.tasks.metrics.error_rates import phone_error_rate
-from hardpp.tasks.online_alignment.data import batches
-from hardpp.tasks.online_alignment.emission_times import item_frames, plain_times
+from hardpp.tasks.online_alignment.emission_times import plain_times_of
+from hardpp.tasks.online_alignment.long_recordings import batches, is_long, long_log_p
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import log_probs
 from hardpp.types import SequenceBatch
@@ -130,7 +130,13 @@ def likelihood(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, Any
     exact = "marginal" not in run.family.lacks(run.network)
     objective = ExactMarginal() if exact else IWAE(PARTICLES)
     bound = symbols = 0.0
-    for _, batch in batches(run, utterances):
+    long = [utterance for utterance in utterances if exact and is_long(run, utterance)]
+    others = [utterance for utterance in utterances if not (exact and is_long(run, utterance))]
+    for utterance in long:
+        bound += long_log_p(run, utterance)
+        symbols += len(utterance.tokens) + 1
+        run.watch(1)
+    for _, batch in batches(run, others) if others or not long else ():
         bound += total_bound(objective, *run.programs, batch)
         symbols += float(batch.symbols)
     return {"nll": -bound / symbols, "nll_is": "exact" if exact else f"bound of {PARTICLES}"}
@@ -156,8 +162,7 @@ def timing(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, float]:
     timed = [utterance for utterance in utterances if utterance.segments]
     if not timed:
         return {}
-    seconds, mass = run.description.frame_seconds, run.certainty.mass
-    rows = [plain_times(frames, seconds, mass).ends for frames in item_frames(run, timed, "posterior")]
+    rows = [times.ends for times in plain_times_of(run, timed, "posterior", run.certainty.mass)]
     ends = [[segment.end for segment in utterance.segments] for utterance in timed]
 
     def side(name: str, lag: float) -> list[list[float]]:

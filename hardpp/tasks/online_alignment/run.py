@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.speech import features, log_mel
-from hardpp.data.speech.batches import check_lengths, collate
-from hardpp.data.speech.recordings import Recording
-from hardpp.data.speech.transcripts import is_list, read_list, read_sound_list
-from hardpp.data.speech.utterances import Segment, Utterance
+from hardpp.data.speech.batches import collate
+from hardpp.data.speech.transcripts import read_sounds
+from hardpp.data.speech.utterances import Utterance
 from hardpp.data.vocabulary import END
 from hardpp.decoding.ancestral import draw_online_outputs
 from hardpp.diagnostics.seeds import seeded_steps
@@ -22,30 +21,29 @@ from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.answers.sampling import AVERAGED
 from hardpp.tasks.attention import datum_stream, mean_entropies
 from hardpp.tasks.family import has_own_parameters
-from hardpp.tasks.file_names import file_names, file_paths
-from hardpp.tasks.formats.ctm import INTERVALS, Bounds, ctm
-from hardpp.tasks.formats.textgrid import textgrid
+from hardpp.tasks.file_names import file_names
 from hardpp.tasks.metrics.error_rates import phone_error_rate
+from hardpp.tasks.online_alignment.asked_recordings import (
+    folder_of_list,
+    hear,
+    own_recordings_of,
+    tell_unlike,
+    usable,
+)
 from hardpp.tasks.online_alignment.boundary_calibration import boundary_reliability, times_of
-from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription, batches
-from hardpp.tasks.online_alignment.emission_times import frames_of_items, token_frames, view_name
+from hardpp.tasks.online_alignment.data import BATCH, SpeechDescription
+from hardpp.tasks.online_alignment.emission_times import (
+    frames_of_items,
+    token_frames,
+    view_name,
+)
 from hardpp.tasks.online_alignment.evaluation import OnlineDecoding, evaluate, hypotheses, recognise
+from hardpp.tasks.online_alignment.long_recordings import batches
+from hardpp.tasks.online_alignment.written_times import lines_of_times, textgrids
 from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.types import SequenceBatch
 
 T = TypeVar("T")
-
-_COLUMNS = (
-    "utterance",
-    "token",
-    "start",
-    "start_low",
-    "start_high",
-    "end",
-    "end_low",
-    "end_high",
-    "probability",
-)
 
 
 class OnlineAlignmentRun(OpenedRun):
@@ -65,9 +63,9 @@ class OnlineAlignmentRun(OpenedRun):
     def _select(
         self, data: str | None, part: str | None, limit: int | None, report: Report
     ) -> list[Utterance]:
-        if data is not None and part in (None, "all") and is_list(Path(data)):
-            recordings = read_list(Path(data), self.data_config(data).on_bad, report)
-            utterances = self._hear(recordings[:limit])
+        own = None if data is None else own_recordings_of(self, data, part, report)
+        if own is not None:
+            utterances = hear(self, own[:limit])
         else:
             corpus, trained = self._load(data, report), self.description
             self._check_like(corpus.test, f"{corpus.name}: ")
@@ -76,8 +74,9 @@ class OnlineAlignmentRun(OpenedRun):
             # before moments were kept leave utterances as their folder has them.
             if trained.feature_normalisation is not None:
                 utterances = features.renormalise(utterances, trained.feature_normalisation)
-        check_lengths(utterances, self.description.vocabulary, self.network.topology)
-        return utterances
+        if data is not None:
+            tell_unlike(self, utterances, report)
+        return usable(self, utterances, report)
 
     # All utterances have the features of the first.
     def _check_like(self, items: Sequence[Utterance], of: str = "") -> None:
@@ -86,18 +85,14 @@ class OnlineAlignmentRun(OpenedRun):
             raise DataError(f"{of}frames have {size} features, and this run was trained on {trained_on}")
 
     def _read_inputs(self, path: Path, report: Report) -> list[Utterance | None]:
-        recordings = read_sound_list(path)
-        heard = iter(self._hear([recording for recording in recordings if recording is not None]))
+        recordings = read_sounds(path)
+        heard = iter(hear(self, [recording for recording in recordings if recording is not None]))
         return [None if recording is None else next(heard) for recording in recordings]
 
-    # Recordings that go through what those of the train part went through.
-    def _hear(self, recordings: Sequence[Recording]) -> list[Utterance]:
-        normalisation = self.description.feature_normalisation
-        if normalisation is None:
-            raise UsageError(
-                "this run hears features that came with its data, and not sound", "train one on recordings"
-            )
-        return features.utterances_of(recordings, normalisation, self.data_config(None).stacked)
+    # What nobody has heard of yet: recordings of data are told of when they are selected.
+    def _check_symbols(self, items: Any, numbers: Any, unknown: str, report: Report, place: str) -> None:
+        tell_unlike(self, [utterance for utterance in items if not utterance.tokens], report)
+        super()._check_symbols(items, numbers, unknown, report, place)
 
     def _batch(self, items: Sequence[Utterance]) -> SequenceBatch:
         if not items:
@@ -148,37 +143,20 @@ class OnlineAlignmentRun(OpenedRun):
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:
-        times_of_items = times_of(self, items, of)  # first, as it may refuse
-        if form == "tsv":
-            yield "\t".join(_COLUMNS)
-        if form == "ctm-intervals":
-            yield INTERVALS
-        for utterance, times in zip(items, times_of_items, strict=True):
-            bounds = [Bounds(*pair) for pair in zip(times.starts, times.ends, strict=True)]
-            if form != "tsv":
-                columns = bounds if form == "ctm-intervals" else None
-                yield from ctm(utterance.name, times.segments(utterance.tokens), times.confidences, columns)
-                continue
-            for token, pair, confidence in zip(utterance.tokens, bounds, times.confidences, strict=True):
-                seconds = (f"{value:.3f}" for boundary in pair for value in boundary)
-                yield "\t".join((utterance.name, token, *seconds, f"{confidence:.4f}"))
+        yield from lines_of_times(items, times_of(self, items, of, thousandths=True), form)
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
-        names, times_of_items = file_paths([item.name for item in items]), times_of(self, items, of)
-        frame_seconds = self.description.frame_seconds
-        for name, utterance, times in zip(names, items, times_of_items, strict=True):
-            lasts = utterance.length * frame_seconds
-            tiers = [("tokens", times.segments(utterance.tokens))]
-            if utterance.segments:  # which may end a little after the last frame
-                gold = [Segment(min(a, lasts), min(b, lasts), token) for a, b, token in utterance.segments]
-                tiers.append(("reference", gold))
-            points = [
-                (f"{which} {bound}", [(getattr(each, bound), token) for each, token in labelled])
-                for which, boundaries in (("start", times.starts), ("end", times.ends))
-                for labelled in [list(zip(boundaries, utterance.tokens, strict=True))]
-                for bound in ("low", "high")
-            ]
-            yield f"{name}.TextGrid", textgrid(lasts, tiers, points)
+        yield from textgrids(items, times_of(self, items, of), self.description.frame_seconds)
+
+    def _unseen_targets(self, items: Sequence[Utterance]) -> Iterator[tuple[str, Sequence[str]]]:
+        for utterance in items:
+            yield utterance.name, self.description.vocabulary.unseen(utterance.tokens)
+
+    def _known_symbols(self, *, targets: bool) -> Sequence[str]:
+        return self.description.vocabulary.symbols if targets else ()
+
+    def shared_folder(self, items: Sequence[Utterance]) -> str:
+        return folder_of_list(items)
 
     def _simulate(self, items: Sequence[Utterance]) -> Iterator[Simulated]:
         if self.network.form == "ctc":

@@ -110,6 +110,9 @@ class QuestionAnsweringRun(OpenedRun):
         for name, question in zip(_in_words(items), items.questions, strict=True):
             yield name, [word for word in question.words if word not in known]
 
+    def _known_symbols(self, *, targets: bool) -> Sequence[str]:
+        return () if targets else [*self.description.word_numbers]
+
     def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Questions
         from hardpp.diagnostics.draws import draw_alignments

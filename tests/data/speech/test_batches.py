@@ -1,9 +1,11 @@
 from itertools import pairwise, product
+from pathlib import Path
 
 import pytest
 import torch
 
-from hardpp.data.speech.batches import Topology, buckets, check_lengths, collate, token_vocabulary
+from hardpp.data.lines import Place
+from hardpp.data.speech.batches import Topology, buckets, collate, fitting, token_vocabulary
 from hardpp.data.speech.utterances import Segment, SpeechCorpus, Utterance
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import DataError
@@ -90,22 +92,39 @@ def test_an_utterance_passes_exactly_if_there_is_a_path(topology: Topology) -> N
             for tokens in map("".join, product("ab", repeat=n)):
                 given = [utterance(frames, tokens)]
                 if possible(frames, tokens, topology):
-                    check_lengths(given, SYMBOLS, topology)
+                    assert fitting(given, SYMBOLS, topology, None) == given
                 else:
                     with pytest.raises(DataError):
-                        check_lengths(given, SYMBOLS, topology)
+                        fitting(given, SYMBOLS, topology, None)
 
 
-def test_the_first_short_utterance_is_named() -> None:
+def test_utterances_that_are_too_short_are_named_with_settings_that_help_or_left_out() -> None:
+    at = [Place(Path("train.tsv"), number) for number in (1, 2, 3)]
     given = [utterance(9, "a"), utterance(3, "aab", "short"), utterance(2, "abab", "shorter")]
+    given = [one._replace(place=place) for one, place in zip(given, at, strict=True)]
     with pytest.raises(DataError) as error:
-        check_lengths(given, SYMBOLS, "ctc")
+        fitting(given, SYMBOLS, "ctc", 3)
     assert str(error.value) == (
-        "utterance short has 3 frames and 3 tokens, for which the ctc topology needs 4 frames (and 1 more)"
+        "train.tsv:2: 3 frames and 3 tokens, for which network.form=ctc needs 4 frames "
+        "(and 1 more bad recording: train.tsv:3)"
     )
-    with pytest.raises(DataError, match=r"utterance short has 3 .* the no-dwell topology needs 4 frames"):
-        check_lengths(given[:2], SYMBOLS, "no-dwell")
+    assert "data.stacked=1 (now 3)" in error.value.hint
+    assert "network.form=transducer" in error.value.hint
+    assert "--on-bad skip" in error.value.hint
+    with pytest.raises(DataError) as error:
+        fitting(given[:2], SYMBOLS, "no-dwell", 1)
+    assert (
+        str(error.value) == "train.tsv:2: 3 frames and 3 tokens, for which network.dwell=false needs 4 frames"
+    )
+    assert "network.dwell=true" in error.value.hint
+    assert "data.stacked" not in error.value.hint
+    told: list[str] = []
+    assert fitting(given, SYMBOLS, "ctc", 3, "skip", told.append) == given[:1]
+    assert told == [
+        "left out: train.tsv:2: 3 frames and 3 tokens, for which network.form=ctc needs 4 frames "
+        "(and 1 more bad recording: train.tsv:3)"
+    ]
     # Tokens that the vocabulary lacks are one symbol to CTC.
     with pytest.raises(DataError, match="needs 3 frames"):
-        check_lengths([utterance(2, "xy")], SYMBOLS, "ctc")
-    check_lengths([utterance(2, "ay")], SYMBOLS, "ctc")
+        fitting([utterance(2, "xy")], SYMBOLS, "ctc", None)
+    assert fitting([utterance(2, "ay")], SYMBOLS, "ctc", None)

@@ -104,8 +104,9 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no corpus of speech named 'synthetic'") as error:
         corpora.corpus("synthetic")
     assert "synthetic-timit-25" in error.value.hint
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="neither TIMIT nor lists"):
-        corpora.corpus(str(tmp_path))
+        corpora.corpus(str(tmp_path / "empty"))
 
 
 def test_the_seed_is_for_spoken_digits() -> None:

@@ -1,0 +1,179 @@
+"""Lists of recordings in the forms of well-known corpora, a file each; what a file is, its first lines say.
+
+    Common Voice    TSV with a heading, of whose columns `path` (in clips/) and `sentence` are taken
+    JSON lines      objects with audio_filepath, text and perhaps offset and duration, as NeMo has them
+    LJSpeech        ID|TEXT|NORMALISED TEXT, sounds in wavs/
+    LibriSpeech     ID TEXT in *.trans.txt, sounds beside it
+    CTM             RECORDING CHANNEL START DURATION TOKEN, sounds of that name beside it
+    a plain list    SOUND TAB TOKENS (`hardpp.data.speech.transcripts`)
+
+Sources: Ardila et al. (2020), Common Voice; Panayotov et al. (2015), LibriSpeech; Ito (2017), LJSpeech; NIST,
+the Rich Transcription evaluation plans, for CTM.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from hardpp.data.lines import Place, decode_line, parse_lines
+from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.spoken import Reading, Spoken, in_order, seconds_of, sound_named
+from hardpp.data.speech.utterances import Segment
+from hardpp.errors import DataError
+
+_MOST = 20_000  # bytes that are looked at
+_EPSILON = ("<eps>", "")
+
+Parse = Callable[[int, bytes], "Recording | None"]
+
+
+class ListForm(NamedTuple):
+    """A form of lists."""
+
+    name: str
+    is_it: Callable[[list[str], Path], bool]  # of the first lines
+    read: Callable[[Path, Reading], list[Recording]]
+
+
+def form_of(path: Path) -> ListForm | None:
+    """The form of a list, by its first lines; None where it has none of these."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MOST).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    lines = [line for line in head.splitlines()[:20] if line.strip()]
+    return next((form for form in FORMS if lines and form.is_it(lines, path)), None)
+
+
+def _common_voice(path: Path, reading: Reading) -> list[Recording]:
+    heading: list[str] = []
+
+    def recording(number: int, line: bytes) -> Recording | None:
+        fields = decode_line(line).split("\t")
+        if number == 1:
+            heading.extend(fields)
+            return None
+        if len(fields) != len(heading):
+            raise ValueError(f"{len(fields)} columns found where the heading has {len(heading)}")
+        row = dict(zip(heading, fields, strict=True))
+        sound = sound_named(path.parent / "clips", row["path"])
+        tokens, speaker = reading.tokens(row["sentence"]), row.get("client_id", "")
+        return Spoken(row["path"], sound, Place(path, number), tokens, speaker=speaker).recording()
+
+    return _parsed(path, recording, "a heading and lines of its columns, TABs between them", reading)
+
+
+def _json_lines(path: Path, reading: Reading) -> list[Recording]:
+    def recording(number: int, line: bytes) -> Recording | None:
+        row = json.loads(decode_line(line))
+        if not isinstance(row, dict) or "audio_filepath" not in row:
+            raise ValueError("no object with audio_filepath")
+        name, text, start = str(row["audio_filepath"]), row.get("text"), row.get("offset") or 0.0
+        if not isinstance(text, str):
+            raise ValueError("no text")
+        start, end = seconds_of(str(start)), None
+        if start or (row.get("offset") is not None and row.get("duration") is not None):
+            end = None if row.get("duration") is None else start + seconds_of(str(row["duration"]))
+        at = "" if end is None else f"#{start:g}-{end:g}"
+        place, speaker = Place(path, number), str(row.get("speaker", ""))
+        tokens = reading.tokens(text)
+        spoken = Spoken(f"{name}{at}", path.parent / name, place, tokens, (), speaker, start, end)
+        return spoken.recording()
+
+    return _parsed(path, recording, "JSON objects with audio_filepath and text, one a line", reading)
+
+
+def _lj_speech(path: Path, reading: Reading) -> list[Recording]:
+    def recording(number: int, line: bytes) -> Recording | None:
+        fields = decode_line(line).split("|")
+        if len(fields) not in (2, 3):
+            raise ValueError(f"{len(fields)} columns found where ID|TEXT or ID|TEXT|TEXT is wanted")
+        folders = [folder for name in ("wavs", "wav", ".") if (folder := path.parent / name).is_dir()]
+        sound = sound_named(folders[0], fields[0].strip())
+        return Spoken(fields[0].strip(), sound, Place(path, number), reading.tokens(fields[-1])).recording()
+
+    return _parsed(path, recording, "lines of ID|TEXT|NORMALISED TEXT", reading)
+
+
+def _libri_speech(path: Path, reading: Reading) -> list[Recording]:
+    def recording(number: int, line: bytes) -> Recording | None:
+        name, _, text = decode_line(line).partition(" ")
+        sound, speaker = sound_named(path.parent, name), name.partition("-")[0]
+        return Spoken(name, sound, Place(path, number), reading.tokens(text), speaker=speaker).recording()
+
+    return _parsed(path, recording, "lines of ID, a blank and the text", reading)
+
+
+def _ctm(path: Path, reading: Reading) -> list[Recording]:
+    rows: dict[str, tuple[int, list[Segment]]] = {}
+
+    def token(number: int, line: bytes) -> Recording | None:
+        words = decode_line(line).split() if line.strip() else []
+        if not words or words[0].startswith(";;"):
+            return None
+        if len(words) < 5:
+            raise ValueError("RECORDING CHANNEL START DURATION TOKEN is wanted")
+        start, lasts = seconds_of(words[2]), seconds_of(words[3])
+        if words[4] not in _EPSILON:
+            rows.setdefault(words[0], (number, []))[1].append(Segment(start, start + lasts, words[4]))
+        return None
+
+    hint = "every line is RECORDING CHANNEL START DURATION TOKEN; --on-bad skip leaves bad ones out"
+    how = reading.on_bad, reading.report
+    parse_lines(path, token, "lines of RECORDING CHANNEL START DURATION TOKEN", hint, *how)
+    # A recording's lines stand together as one, at the first of them.
+    firsts = {number: (name, segments) for name, (number, segments) in rows.items()}
+
+    def recording(number: int, line: bytes) -> Recording | None:
+        if number not in firsts:
+            return None
+        name, segments = firsts[number]
+        said = reading.labels(in_order(segments))
+        tokens = tuple(segment.label for segment in said)
+        return Spoken(name, sound_named(path.parent, name), Place(path, number), tokens, said).recording()
+
+    return _parsed(path, recording, "lines of RECORDING CHANNEL START DURATION TOKEN", reading)
+
+
+def _parsed(path: Path, parse: Parse, expected: str, reading: Reading) -> list[Recording]:
+    hint = f"it is read as {expected}; a run with --on-bad skip leaves bad ones out"
+    found = parse_lines(path, parse, expected, hint, reading.on_bad, reading.report)
+    return [recording for recording in found if recording is not None]
+
+
+def _has_heading(lines: list[str], path: Path) -> bool:
+    return {"path", "sentence"} <= set(lines[0].split("\t"))
+
+
+def _is_json(lines: list[str], path: Path) -> bool:
+    return lines[0].startswith("{") and "audio_filepath" in lines[0]
+
+
+def _has_bars(lines: list[str], path: Path) -> bool:
+    return all("\t" not in line and line.count("|") in (1, 2) for line in lines)
+
+
+def _is_trans(lines: list[str], path: Path) -> bool:
+    return path.name.endswith(".trans.txt")
+
+
+def _is_ctm(lines: list[str], path: Path) -> bool:
+    rows = [words for line in lines if not (words := line.split())[0].startswith(";;")]
+    if path.suffix.lower() == ".ctm" or any(line.count("\t") == 1 for line in lines):
+        return path.suffix.lower() == ".ctm"  # the others are plain lists, of digits perhaps
+    try:
+        times = [seconds_of(row[place]) for row in rows for place in (2, 3) if row[4]]
+    except (ValueError, IndexError):
+        return False
+    return bool(times)
+
+
+FORMS = (
+    ListForm("Common Voice", _has_heading, _common_voice),
+    ListForm("JSON lines", _is_json, _json_lines),
+    ListForm("LibriSpeech transcripts", _is_trans, _libri_speech),
+    ListForm("CTM", _is_ctm, _ctm),
+    ListForm("LJSpeech", _has_bars, _lj_speech),
+)
