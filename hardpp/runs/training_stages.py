@@ -15,6 +15,7 @@ from hardpp.runs.moved_data import follow_data
 from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.prolonging import Longer, consequence, grown, prolong
 from hardpp.runs.recorded_training import train, train_beside
+from hardpp.runs.resources import check_room
 from hardpp.runs.session import Session
 from hardpp.runs.signals import Signals
 from hardpp.runs.stage import FIRST, Place, carry_over, check_stages, place_of, step_of
@@ -51,6 +52,7 @@ def train_all(
     Raises:
         UsageError: a run is there that is not to be gone on with.
         DataError: the data have changed since it began.
+        ResourceError: it does not fit into memory, or onto the disk.
         Interrupted: a signal came; the run can be gone on with.
     """
     begun = holds_results(folder) and not force
@@ -70,6 +72,7 @@ def train_all(
             _ = session.dev  # data that cannot be read are known before anything is written
             check_stages(session.family, stages, session.description, session.programs)
         first = number == place.stage
+        check_room(folder, session.programs)
         ranks.wait()  # until all have read what one of them is about to change, or has written
         if first and begun and ranks.writes:
             follow_data(folder, config, session.description, report, session.family.own_guides)
