@@ -8,12 +8,12 @@ inflection   lemma, features and form in any order that SIGMORPHON had, 2016 to 
 bars         source ||| target, as for fast_align
 """
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from hardpp.data.csv_cells import rows_of
 from hardpp.data.transduction.answer_cells import are_slashed
 from hardpp.data.transduction.columns import chosen_columns, features_column, is_heading
 from hardpp.data.transduction.markup import refuse_markup
@@ -104,7 +104,7 @@ def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = 
     separator = "\t" if tabs else _csv_separator(texts, sure=wanted == "csv")
     if wanted in ("tsv", "csv", "inflection") or separator:
         separator = separator or "\t"
-        rows = list(csv.reader(texts, delimiter=separator)) if quoted else [t.split("\t") for t in texts]
+        rows = rows_of(texts, separator) if quoted else [t.split("\t") for t in texts]
         found = _table(texts, rows, separator, columns)._replace(quoted=quoted)
         if wanted == "inflection" and found.kind != "inflection":
             what = "no column holds features such as V;PST"
@@ -228,7 +228,7 @@ def _has_comments(targets: list[str]) -> bool:
 def _csv_separator(texts: Sequence[str], *, sure: bool) -> str:
     shares = {}
     for separator in (";", ","):
-        rows = [row for row in csv.reader(texts, delimiter=separator) if row]
+        rows = [row for row in rows_of(texts, separator) if row]
         (width, count), *_ = Counter(map(len, rows)).most_common() or [(0, 0)]
         shares[separator] = count / max(1, len(rows)) if width > 1 else 0.0
     best = max(shares, key=lambda separator: shares[separator])

@@ -4,12 +4,12 @@ A file of pairs will do as well: the side that the run reads is read, targets wh
 is an empty text, so that lines of answers go with lines of the file.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hardpp.data.csv_cells import cells_of
 from hardpp.data.lines import OnBad, Report, decode_line, parse_entries, read_lines, trimmed
 from hardpp.data.transduction.columns import chosen_columns, features_column, is_heading
 from hardpp.data.transduction.dialects import BARS, is_lexicon, is_separator, sampled, without_comment
@@ -143,11 +143,7 @@ def _word(text: str) -> str:
 
 
 def _cells(text: str, mark: str) -> list[str]:
-    return (
-        next(csv.reader([text], delimiter=mark), [""])
-        if len(mark) == 1 and mark != "\t"
-        else text.split(mark)
-    )
+    return cells_of(text, mark) if len(mark) == 1 and mark != "\t" else text.split(mark)
 
 
 # The columns of lemma and features, whose order differs from year to year.
