@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from hardpp.data.binary_files import refuse_binary
 from hardpp.errors import DataError
 
 OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
@@ -86,6 +87,7 @@ def read_content(path: Path, expected: str) -> bytes:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be unpacked ({error})") from error
+    refuse_binary(content, str(path))
     if content.startswith(_BOMS_UTF16) and len(content) > len(_BOMS_UTF16[0]):
         try:
             content = content.decode("utf-16").encode()

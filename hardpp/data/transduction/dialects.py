@@ -16,13 +16,13 @@ from typing import Literal, NamedTuple
 from hardpp.data.csv_cells import rows_of
 from hardpp.data.transduction.answer_cells import are_slashed
 from hardpp.data.transduction.columns import chosen_columns, features_column, is_heading
-from hardpp.data.transduction.markup import refuse_markup
+from hardpp.data.transduction.markup import refuse_markup, separating_mark
 from hardpp.errors import DataError
 
 Format = Literal["auto", "tsv", "csv", "lexicon", "inflection", "bars", "parallel"]
 BARS = "|||"
 
-_MARKS = {",": "commas", ";": "semicolons", "\t": "TABs"}
+_MARKS = {",": "commas", ";": "semicolons", "|": "bars", "\t": "TABs"}
 _CLEAR = 0.9  # the share of rows that are alike in a CSV file
 _SAMPLE = 20_000  # lines that are looked at
 _FEW = 0.1  # the share of lines that may be otherwise in a lexicon
@@ -110,7 +110,12 @@ def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = 
             what = "no column holds features such as V;PST"
             raise DataError(what, "data.columns says which columns are lemma, features, form")
         return found
-    return _lexicon(texts, "") if is_lexicon(texts) else Dialect()
+    if not is_lexicon(texts):
+        return Dialect()
+    if mark := separating_mark(texts):
+        what = f"most lines have {mark!r} between a word and its phones"
+        raise DataError(what, f"write a TAB in its place; data.format=lexicon takes {mark!r} for a symbol")
+    return _lexicon(texts, "")
 
 
 def without_comment(text: str) -> str:
@@ -227,7 +232,7 @@ def _has_comments(targets: list[str]) -> bool:
 
 def _csv_separator(texts: Sequence[str], *, sure: bool) -> str:
     shares = {}
-    for separator in (";", ","):
+    for separator in (";", ",", "|"):
         rows = [row for row in rows_of(texts, separator) if row]
         (width, count), *_ = Counter(map(len, rows)).most_common() or [(0, 0)]
         shares[separator] = count / max(1, len(rows)) if width > 1 else 0.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data.transduction.markup import markup_of
+from hardpp.data.transduction.markup import markup_of, separating_mark
 from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.data.transduction.source_texts import read_sources
 from hardpp.errors import DataError
@@ -53,3 +53,27 @@ def test_to_the_letter_lines_are_read_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "words.tsv"
     path.write_text('["a"]\tx\n{"b": 1}\ty\n')
     assert [line.pair.target for line in ListOfPairs(format="tsv").lines(path)] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("form", "mark"),
+    [("{} -> {}", "->"), ("{}: {}", ":"), ("{} = {}", "="), ("{} \u2192 {}", "\u2192"), ("{} {}", "")],
+)
+def test_marks_between_words_and_phones_are_named(form: str, mark: str, tmp_path: Path) -> None:
+    texts = [form.format(word, phones) for word, phones in PAIRS.items()]
+    assert separating_mark(texts) == mark
+    path = tmp_path / "words.txt"
+    path.write_text("\n".join(texts))
+    if not mark:
+        assert len(ListOfPairs().lines(path)) == len(WORDS)
+        return
+    with pytest.raises(DataError, match="between a word and its phones") as error:
+        ListOfPairs().lines(path)
+    assert "data.format=lexicon" in error.value.hint
+    assert len(ListOfPairs(format="lexicon").lines(path)) == len(WORDS)
+
+
+def test_single_bars_part_columns(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("".join(f"{word}|{phones}\n" for word, phones in PAIRS.items()))
+    assert [line.pair for line in ListOfPairs().lines(path)] == list(PAIRS.items())
