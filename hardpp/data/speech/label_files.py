@@ -62,10 +62,15 @@ def label_text(path: Path) -> str:
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     if encoding == "utf-8" and content[:200].count(b"\0") > len(content[:200]) // 4:
         encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+    if content.startswith(b"ooBinaryFile"):
+        raise DataError(f"{path}: a binary file of Praat", "save it there as text: Save as text file...")
     try:
-        return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+        text = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not {encoding.upper()} (byte {error.start + 1})") from error
+    if "\0" in text:
+        raise DataError(f"{path}: no text, as it holds NUL characters")
+    return text
 
 
 # The prompts of TIMIT have the first and the last sample before what is said.

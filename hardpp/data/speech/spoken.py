@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hardpp.data.lines import OnBad, Place, Report
+from hardpp.data.lines import OnBad, Place, Report, trimmed
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile, SoundPart, fit_to_sound
 from hardpp.data.speech.utterances import Segment
@@ -54,12 +54,13 @@ class Reading(NamedTuple):
 
     def tokens(self, text: str) -> tuple[str, ...]:
         """The tokens of a text: what stands between blanks, or characters with `BLANK` between words."""
-        words = self._folded(text).split()
+        words = [word for part in self._folded(text).split() if (word := trimmed(part))]
         return tuple(words if self.units == "words" else BLANK.join(words))
 
     def labels(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
         """Segments with their labels in the case and the form of Unicode that are asked for."""
-        return tuple(segment._replace(label=self._folded(segment.label)) for segment in segments)
+        folded = (segment._replace(label=trimmed(self._folded(segment.label))) for segment in segments)
+        return tuple(segment for segment in folded if segment.label)
 
     def _folded(self, text: str) -> str:
         text = _CASES[self.case](text)

@@ -8,7 +8,16 @@ words or letters, have blanks between them. How lines end, see `hardpp.data.line
 
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_entries, parse_lines, read_lines
+from hardpp.data.lines import (
+    OnBad,
+    Place,
+    Report,
+    decode_line,
+    parse_entries,
+    parse_lines,
+    read_lines,
+    trimmed,
+)
 from hardpp.data.speech import audio
 from hardpp.data.speech.bad_recordings import Fault, report_faults
 from hardpp.data.speech.recordings import Recording, SoundFile
@@ -77,7 +86,7 @@ def read_sounds(
         numbers.append(number)
         if not line.strip():
             return None
-        name = decode_line(line).partition("\t")[0].strip(" ")
+        name = trimmed(decode_line(line).partition("\t")[0])
         beside = path.parent / name
         return _sound(name, Path(name) if Path(name).exists() or not beside.exists() else beside)
 
@@ -117,7 +126,7 @@ def _recording(line: bytes, folder: Path, reading: Reading, place: Place) -> Rec
     columns = decode_line(line).split("\t")
     if len(columns) != 2:
         raise ValueError(f"{len(columns)} columns found where SOUND and TOKENS are wanted")
-    name, tokens = columns[0].strip(" "), reading.tokens(columns[1])
+    name, tokens = trimmed(columns[0]), reading.tokens(columns[1])
     if not name or not tokens:
         raise ValueError("no tokens" if name else "no sound")
     return Spoken(name, folder / name, place, tokens).recording()

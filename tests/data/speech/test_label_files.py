@@ -142,3 +142,17 @@ def test_labels_with_line_ends_of_old_macs(tmp_path: Path) -> None:
     path = tmp_path / "a.lab"
     path.write_bytes(b"0.0 0.5 a\r0.5 1.0 b\r")
     assert [segment.label for segment in read_labels(path, 1.0, 16_000).segments] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ooBinaryFile\x08TextGrid\0\0", "a binary file of Praat"),
+        (b"one two thr\0e", "no text, as it holds NUL"),
+    ],
+)
+def test_what_is_no_text_is_no_label(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.TextGrid"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.TextGrid: {message}"):
+        read_labels(path, 1.0, 16_000)

@@ -174,3 +174,15 @@ def test_sounds_of_kinds_that_are_not_read_are_told_of(holed: Path) -> None:
     with pytest.raises(DataError, match="no sound file") as error:
         read_sounds(holed)
     assert "d.m4a" in error.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_lists_as_spreadsheets_write_them(tmp_path: Path, encoding: str) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_riff(tmp_path / name, noise(3200))
+    path = tmp_path / "list.tsv"
+    path.write_bytes("a.wav\tone \u200btwo\r\n\u200eb.wav\tone\r\n".encode(encoding))
+    found = find(path, Reading())
+    assert isinstance(found, list)
+    assert [(one.name, one.tokens) for one in found] == [("a.wav", ("one", "two")), ("b.wav", ("one",))]
+    assert [one and one.name for one in read_sounds(path)] == ["a.wav", "b.wav"]
