@@ -156,7 +156,7 @@ def _files(config: PairData, sides: Sides | None, report: Report) -> OwnFiles:
     fold = folding_of(sides[0]) if sides else config.foldings()[0]
     languages = {"source": config.source_language, "target": config.target_language}
     how = {"format": config.format, "columns": config.columns, "on_bad": config.on_bad}
-    return OwnFiles(fold=fold, report=report, **languages, **how)  # type: ignore[arg-type]
+    return OwnFiles(fold=fold, report=report, asked=sides is not None, **languages, **how)  # type: ignore[arg-type]
 
 
 def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:

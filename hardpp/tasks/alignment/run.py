@@ -12,7 +12,7 @@ from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair, PlacedPair
-from hardpp.data.transduction.source_texts import read_sources
+from hardpp.data.transduction.source_texts import Reading, read_sources
 from hardpp.data.transduction.tokenization import mark_repeated
 from hardpp.data.transduction.tokenizers import Characters, Inflected, folding_of
 from hardpp.data.vocabulary import END
@@ -111,9 +111,18 @@ class AlignmentRun(LinkedRun):
 
     def _read_inputs(self, path: Path, report: Report) -> list[Pair | None]:
         kind, (known, _) = self.description.tokenizers[0].kind, self.description.vocabularies
-        of_words = kind == Characters.kind and not self.description.tokenizers[1].sentences
-        separators = known.unseen(",;") if of_words else ()
-        texts = read_sources(path, report, inflected=kind == Inflected.kind, separators=separators)
+        config, of_lists = self.data_config(None), not self.description.tokenizers[1].sentences
+        parted = of_lists and (kind == Characters.kind or config.reverse)
+        free = [mark for mark in ",;" if not any(mark in symbol for symbol in known.symbols)]
+        reading = Reading(
+            inflected=kind == Inflected.kind,
+            separators=free if parted else (),
+            columns=config.columns,
+            reverse=config.reverse,
+            of_words=of_lists and kind == Characters.kind and bool(known.unseen(" ")),
+            on_bad=config.on_bad,
+        )
+        texts = read_sources(path, report, reading)
         pairs = iter(self._from_texts([text for text in texts if text]))
         return [next(pairs) if text else None for text in texts]
 
