@@ -18,7 +18,8 @@ from hardpp.data.transduction.tokenizers import Characters, Inflected, folding_o
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.aligned_lines import source_symbols
-from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
+from hardpp.tasks.alignment.data import is_single, load, single
+from hardpp.tasks.alignment.description import BATCH, PairsDescription, batches
 from hardpp.tasks.alignment.evaluation import evaluate, hypotheses, outputs, position_weights
 from hardpp.tasks.alignment.lexicon import look_up, read_lexicon
 from hardpp.tasks.alignment.linked_run import LinkedRun
