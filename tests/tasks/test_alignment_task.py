@@ -13,7 +13,7 @@ from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
 from hardpp.tasks import named_classes
-from hardpp.tasks.alignment import data
+from hardpp.tasks.alignment import description
 from hardpp.tasks.alignment.evaluation import decode, position_weights
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.opened_run import OpenedRun
@@ -58,7 +58,7 @@ def test_figures_are_those_of_the_pairs_taken_one_by_one(
             kl += exact - float(EnumeratedELBO().estimate(*run.programs, batch).bound.sum())
             symbols += len(pair.target) + 1
     for size in (2, 100):
-        monkeypatch.setattr(data, "BATCH", size)
+        monkeypatch.setattr(description, "BATCH", size)
         found = run.evaluate(pairs)
         assert found["nll"] == pytest.approx(nll / symbols, rel=1e-4)
         assert found["kl"] == pytest.approx(kl / symbols, abs=1e-4)
@@ -72,7 +72,7 @@ def test_decoded_words_belong_to_their_pairs(
     how = SequenceDecoding(beam=beam)
     alone = [decode(run, [pair], how)[0] for pair in pairs]
     assert len(set(map(tuple, alone))) > 1
-    monkeypatch.setattr(data, "BATCH", 3)
+    monkeypatch.setattr(description, "BATCH", 3)
     assert decode(run, pairs, how) == alone
     assert decode(run, pairs[::-1], how) == alone[::-1]
 
@@ -81,7 +81,7 @@ def test_decoded_words_belong_to_their_pairs(
 def test_positions_belong_to_their_pairs(
     run: OpenedRun, pairs: list[Pair], which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "BATCH", 3)
+    monkeypatch.setattr(description, "BATCH", 3)
     for pair, together in zip(pairs, position_weights(run, pairs, which), strict=True):
         (alone,) = position_weights(run, [pair], which)
         assert together.shape == (len(pair.target) + 1, len(pair.source) + 1)
