@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data.digests import sha256_of_json
+from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.rasters import Box
 from hardpp.data.lines import Report
 from hardpp.data.questions.region_files import NpzFile, RegionFile, Regions, TsvFile
@@ -35,7 +35,7 @@ class RegionFeatures:
     kind: Literal["pixels", "regions"] = "regions"
 
     def __init__(self, files: list[RegionFile]):
-        self.files = files
+        self.files, self._contents = files, FileContents([file.path for file in files])
         self._file: dict[str, RegionFile] = {}
         for file in files:
             for image in file.images:
@@ -81,8 +81,8 @@ class RegionFeatures:
         return
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files."""
-        return sha256_of_json([(file.path.name, file.path.stat().st_size) for file in self.files])
+        """SHA-256 of the names and contents of all files."""
+        return sha256_of_json([[file.path.name for file in self.files], self._contents.sha256])
 
     def _regions(self, image: str) -> Regions:
         if image not in self._file:

@@ -68,6 +68,20 @@ def test_the_split_does_not_change_with_more_images(tmp_path: Path) -> None:
     assert before.fingerprint() != after.fingerprint()
 
 
+def test_pictures_of_two_classes_that_changed_places_are_other_data(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pets", ("train", "val", "test"), count=3)
+    one, other = (folder / "train" / name / "0.bmp" for name in ("cat", "dog"))
+    write_picture(one, (200, 0, 0))
+    write_picture(other, (0, 0, 200))
+    assert one.stat().st_size == other.stat().st_size
+    before = folders.labelled_images(folder).fingerprint()
+    assert folders.labelled_images(folder).fingerprint() == before
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    assert folders.labelled_images(folder).fingerprint() != before
+
+
 def test_folders_below_a_class_count_and_other_files_do_not(tmp_path: Path) -> None:
     folder = write(tmp_path / "pets", count=2)
     write_picture(folder / "train" / "cat" / "young" / "x.PNG", (200, 9, 0))
