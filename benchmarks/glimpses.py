@@ -41,8 +41,8 @@ from hardpp.guides.prior import Prior
 from hardpp.nn.glimpse_network import GlimpseNetwork
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
+from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
-from hardpp.runs.training import train
 from hardpp.tasks.catalogue import objective
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs

@@ -28,9 +28,9 @@ from measured import commit, over_seeds
 from hardpp.config import merge, parse_setting
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import check_same_config, create, holds_run, open_run
+from hardpp.runs.recorded_training import train as train_session
 from hardpp.runs.session import Session
 from hardpp.runs.trainer import Trainer
-from hardpp.runs.training import train as train_session
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import Programs
 from hardpp.tasks.metrics.error_rates import phone_error_rate

@@ -12,6 +12,7 @@ from pathlib import Path
 from hardpp.data.captions.found_captions import holds_captions
 from hardpp.data.images.layouts import has_classes
 from hardpp.data.images.picture_files import ENDINGS
+from hardpp.data.speech.headed_tables import columns_of
 
 # A kind -> in words; those that tell more come first.
 KINDS = {
@@ -66,16 +67,27 @@ def field_separator(path: Path) -> str:
     """
     if not (path.is_file() and path.suffix.lower() == ".csv"):
         return ""
-    try:
-        with path.open("rb") as file:
-            first = file.readline(_MOST_BYTES)
-    except OSError:
-        return ""  # its reader says so
-    if b"|" in first:
+    first = _first_line(path)
+    if first is None or b"|" in first:
         return ""
     if b"\t" in first:
         return "TABs"
     return "semicolons" if b";" in first and b"," not in first else "commas"
+
+
+def names_recordings(path: Path) -> bool:
+    """Does the first line of a file name columns of sounds and of what is said in them?"""
+    first = _first_line(path) if path.is_file() else None
+    return first is not None and columns_of(first.decode("utf-8-sig", "replace")) is not None
+
+
+# None where it cannot be read, which its reader says.
+def _first_line(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.readline(_MOST_BYTES)
+    except OSError:
+        return None
 
 
 def _files(folder: Path) -> Iterator[str]:

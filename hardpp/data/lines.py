@@ -1,8 +1,9 @@
 """A user's own text and JSON files, and what happens to bad lines and entries of them.
 
-Lines end at `\\n` (or `\\r\\n`) and nowhere else, so U+2028 and U+0085 are data. One `\\n` at the end of
-the file closes the last line; a second one is an empty line, and counts. A byte order mark is dropped; with
-that of UTF-16 the file is read as such. A file that gzip has packed is unpacked, whatever it is called.
+Lines end at `\\n` (or `\\r\\n`; at `\\r` in a file that has no `\\n`) and nowhere else, so U+2028 and U+0085
+are data. One `\\n` at the end of the file closes the last line; a second one is an empty line, and counts. A
+byte order mark is dropped; with that of UTF-16 the file is read as such. A file that gzip has packed is
+unpacked, whatever it is called.
 """
 
 import gzip
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from hardpp.data.binary_files import refuse_binary
 from hardpp.errors import DataError
 
 OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
@@ -25,6 +27,7 @@ Parsed = TypeVar("Parsed")
 _BOM = b"\xef\xbb\xbf"  # byte order mark
 BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"  # byte order mark, zero-width blank, marks of direction, joiner
 _SHOWN = 5  # bad lines named in one message
 
 
@@ -91,6 +94,7 @@ def read_content(path: Path, expected: str) -> bytes:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be unpacked ({error})") from error
+    refuse_binary(content, str(path))
     if content.startswith(BOMS_UTF16) and len(content) > len(BOMS_UTF16[0]):
         try:
             content = content.decode("utf-16").encode()
@@ -103,13 +107,23 @@ def read_content(path: Path, expected: str) -> bytes:
 
 def split_lines(content: bytes) -> list[bytes]:
     """The lines of a file's content, without their ends."""
-    text = content.removeprefix(_BOM).removesuffix(b"\n")
+    text = content.removeprefix(_BOM)
+    if b"\n" not in text:  # as spreadsheets on a Mac write "text (TABs)"
+        text = text.replace(b"\r", b"\n")
+    text = text.removesuffix(b"\n")
     return [line.removesuffix(b"\r") for line in text.split(b"\n")]
 
 
 def read_lines(path: Path, expected: str) -> list[bytes]:
     """Read the lines of a file, without their ends; `expected` says what an empty file should hold."""
     return split_lines(read_content(path, expected))
+
+
+def trimmed(text: str) -> str:
+    """A text without white space and marks that nobody sees around it, such as byte order marks."""
+    while (shorter := text.strip().strip(_UNSEEN)) != text:
+        text = shorter
+    return text
 
 
 def decode_line(line: bytes) -> str:

@@ -14,9 +14,9 @@ from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError
 from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.folder import choose_device, differing, open_run
-from hardpp.runs.memory import check_fits
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
+from hardpp.runs.resources import check_fits
 from hardpp.runs.run_files import UntrustedRun, named_code
 from hardpp.runs.stage import freeze
 from hardpp.runs.trainer import Trainer
@@ -39,7 +39,7 @@ class Session:
 
     Raises:
         UsageError: as the family says, or `hardpp.runs.stage.freeze`.
-        ResourceError: networks do not fit into memory (`hardpp.runs.memory`).
+        ResourceError: networks do not fit into memory (`hardpp.runs.resources`).
     """
 
     def __init__(

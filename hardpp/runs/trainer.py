@@ -134,7 +134,7 @@ class Trainer:
         self.teaches |= self.ranks.sum_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         loss = self.ranks.sum(loss)
-        bound = -loss.detach() / whole.symbols.to(self.device)
+        bound = -loss.detach() / self.ranks.sum(batch.symbols)
         if not self.nonfinite.accept(self.step + 1, make, loss.detach() + norm):
             self.nonfinite.check_weights(self.parameters, self.step)
             return bound, {"learning_rate": rate, "skipped": 1.0}

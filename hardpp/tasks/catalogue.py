@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from hardpp.config import RunConfig
-from hardpp.data.kinds import KINDS, field_separator, kinds_of
+from hardpp.data.kinds import KINDS, field_separator, kinds_of, names_recordings
 from hardpp.errors import HardppError, UsageError, closest, unknown
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.family import Family, GuideSpec, Lack, Programs
@@ -190,6 +190,8 @@ def data_problem(model: Family, name: str) -> tuple[str, str]:
             return f"there is no file or folder {name!r}{_beside(Path(name))}", ""
         return unknown("data set, file or folder", name, [*model.data_sets, *plugins("data set")]), ""
     path, wanted = Path(name), " or ".join(KINDS[kind] for kind in model.reads)
+    if "speech" in model.reads and names_recordings(path):
+        return "", ""
     if wanted and "tables" not in model.reads and (between := field_separator(path)):
         old, new = shlex.quote(name), shlex.quote(str(path.with_suffix(".tsv")))
         mark, sign = ("semicolon", "';'") if between == "semicolons" else ("comma", ",")

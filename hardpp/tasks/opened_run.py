@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from hardpp.config import RunConfig
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError, HardppError, UsageError
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.answers.calibrated import CalibratedRun
 from hardpp.tasks.answers.certainty import PLAIN, Certainty
@@ -83,6 +83,9 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
             DataError: the data cannot be read, or are of another kind.
         """
         asked = self._asked_data(data, part, limit)
+        if part is None and data is not None and Path(data).is_file() and _lies_there(self, str(data)):
+            what = f"{data} is what the run was trained on, and all of it is asked about"
+            report(f"warning: {what}: --part test leaves out what was trained on")
         return self._reading(on_bad)._select(*asked, report)
 
     def select_lines(
@@ -214,5 +217,19 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
 
 
 def is_own(run: OpenedRun, data: str) -> bool:
-    """Was the run trained on the data there? Then their parts are those of training, which made some."""
+    """Was the run trained on the data there? Then their parts are those of training, which made some.
+
+    They may have been moved: then it is told by their fingerprint.
+    """
+    if _lies_there(run, data):
+        return True
+    config = run.config.data.model_copy(update={"name": data})
+    try:
+        found = run.family.describe(run.family.load(config, lambda text: None))
+    except HardppError:  # they are no data that it could have been trained on
+        return False
+    return bool(found.fingerprint == run.description.fingerprint)
+
+
+def _lies_there(run: OpenedRun, data: str) -> bool:
     return Path(data).resolve() == Path(run.config.data.name).resolve()

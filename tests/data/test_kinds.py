@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from image_files import write_picture
 
-from hardpp.data.kinds import KINDS, field_separator, kinds_of
+from hardpp.data.kinds import KINDS, field_separator, kinds_of, names_recordings
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,12 @@ def test_captions_beside_pictures_are_known_by_what_is_in_them(tmp_path: Path) -
     assert of("train2017/x.png", text=coco, called="captions_train2017.json") == ["captions"]
     boxes = coco.replace("caption", "bbox")
     assert of("train2017/x.png", text=boxes, called="instances_train2017.json") == ["images"]
+
+
+def test_a_table_of_recordings_names_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("file_name,transcription\na.wav,one\n")
+    assert names_recordings(path)
+    path.write_text("word,ipa\na,b\n")
+    assert not names_recordings(path)
+    assert not names_recordings(tmp_path)

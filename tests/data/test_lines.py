@@ -13,6 +13,8 @@ from hardpp.data.lines import (
     read_json,
     read_lines,
     report_bad,
+    split_lines,
+    trimmed,
 )
 from hardpp.errors import DataError
 
@@ -186,3 +188,27 @@ def test_blank_lines_alone_may_be_left_out(tmp_path):
     (tmp_path / "f").write_bytes(b"a\n\n\xff\n")
     with pytest.raises(DataError, match="f:3: not UTF-8"):
         parse_lines(tmp_path / "f", parse, "x", "hint", BLANKS)
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"a\rb\rc", [b"a", b"b", b"c"]),
+        (b"a\rb\r", [b"a", b"b"]),
+        (b"a\r\rb\r", [b"a", b"", b"b"]),
+        (b"a\r", [b"a"]),
+        (b"a\rb\nc\n", [b"a\rb", b"c"]),
+    ],
+)
+def test_a_file_without_a_newline_has_lines_of_old_macs(content: bytes, lines: list[bytes]) -> None:
+    assert split_lines(content) == lines
+
+
+@pytest.mark.parametrize("text", ["\ufeffab", "\u200fab\u200e", " \u200b ab\u00a0\u200b\n", "ab\u2060"])
+def test_marks_that_nobody_sees_are_no_part_of_a_text(text: str) -> None:
+    assert trimmed(text) == "ab"
+
+
+def test_joiners_within_words_stay() -> None:
+    assert trimmed("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"
+    assert trimmed("a\u200bb") == "a\u200bb"

@@ -102,12 +102,6 @@ def test_titles_of_panels_do_not_touch_that_of_the_figure(source):
     assert figure._suptitle.get_window_extent().y0 - highest > 4 / 72 * figure.dpi
 
 
-def test_that_a_letter_is_in_no_font_is_said_when_it_is_drawn(tmp_path):
-    figure = alignment_figure([("prior", weights(1, 1))], ["\u4e2d"], ["X"], title="ab")
-    with pytest.warns(UserWarning, match="missing from font"):
-        write_figure(figure, tmp_path / "a.png")
-
-
 def test_tokens_are_no_formulas(tmp_path):
     figure = alignment_figure([("$p", weights(3, 3))], ["$", "$\\x$", " "], ["", "_^", "</s>"], title="$\\y$")
     write_figure(figure, tmp_path / "a.svg")

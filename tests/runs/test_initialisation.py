@@ -12,7 +12,8 @@ def test_another_runs_weights_begin_a_run_on_more_data(trained: Path, tmp_path: 
     command = train_command(folder, tmp_path / "run", "--init-from", str(trained))
     succeed(*command)
     stored, grown = (json.loads((run / "data.json").read_text()) for run in (trained, tmp_path / "run"))
-    figures = {"target_counts", "longest_target", "target_per_source", "fingerprint", "sha256"}
+    lengths = {"longest_source", "longest_target", "target_per_source"}
+    figures = {"target_counts", *lengths, "fingerprint", "sha256"}
     assert {key for key in grown if grown[key] != stored[key]} == figures
     with (folder / "train.tsv").open("a") as file:
         file.write("f\tF\n")

@@ -17,8 +17,9 @@ from hardpp.errors import Interrupted, NumericalError
 from hardpp.runs import checkpoint, training
 from hardpp.runs import trainer as trainers
 from hardpp.runs.folder import create, open_run
+from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
-from hardpp.runs.training import run_in_folder, train
+from hardpp.runs.training import run_in_folder
 from hardpp.tasks.configuration import resolve
 from hardpp.types import Record
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import hardpp
 from hardpp.config import RunConfig
 from hardpp.errors import CheckpointError, Interrupted, UsageError
-from hardpp.runs import checkpoint, training
+from hardpp.runs import checkpoint, training_stages
 from hardpp.runs.checkpoint_format import Checkpoint
 from hardpp.runs.folder import open_run
 from hardpp.runs.stage import Place, carry_over, place_of
@@ -206,11 +206,13 @@ def cut(config: RunConfig, folder: Path, where: str, number: int | None, patch: 
 
     marked = checkpoint.mark
     with patch.context() as during:
-        during.setattr(training.TrainingProgress, "show", killing("show", training.TrainingProgress.show))
+        during.setattr(
+            training_stages.TrainingProgress, "show", killing("show", training_stages.TrainingProgress.show)
+        )
         during.setattr(checkpoint, "save", killing("save", checkpoint.save))
         during.setattr(checkpoint, "mark", mark)
-        during.setattr(training, "_begin", killing("begin", training._begin))
-        during.setattr(training, "carry_over", killing("carry", training.carry_over))
+        during.setattr(training_stages, "_begin", killing("begin", training_stages._begin))
+        during.setattr(training_stages, "carry_over", killing("carry", training_stages.carry_over))
         with pytest.raises(Killed):
             run(config, folder)
 
@@ -252,8 +254,6 @@ def test_a_run_of_images_that_is_killed_goes_on(
 class TakenSteps:
     """Stands for `Signals`, one of which comes after so many steps."""
 
-    number = 15
-
     def __init__(self, count: int):
         self.left = count
 
@@ -266,8 +266,9 @@ class TakenSteps:
     def show(self, record: Record) -> None:
         self.left -= record.split == "train"
 
-    def came(self) -> bool:
-        return self.left <= 0
+    @property
+    def number(self) -> int:
+        return 15 if self.left <= 0 else 0
 
 
 @pytest.mark.parametrize("steps", [[3], [10], [11], [13, 2], [15], [18], [25], [4, 4, 4, 4]], ids=str)
@@ -282,8 +283,8 @@ def test_a_run_that_is_interrupted_goes_on(
     for count in steps:
         taken = TakenSteps(count)
         with monkeypatch.context() as patch:
-            patch.setattr(training, "Signals", lambda taken=taken: taken)
-            patch.setattr(training.TrainingProgress, "show", taken.show)
+            patch.setattr(training_stages, "Signals", lambda taken=taken: taken)
+            patch.setattr(training_stages.TrainingProgress, "show", taken.show)
             with pytest.raises(Interrupted):
                 run(configs["words"], tmp_path / "run")
     at = sum(steps)
@@ -307,7 +308,7 @@ class Watched:
         self.begun: list[dict[str, Tensor]] = []
         self.best: list[dict[str, Tensor]] = []
         self.best_step: list[str] = []
-        begin = training._begin
+        begin = training_stages._begin
 
         def watched(session: Any, stages: Any, number: int, folder: Path, report: Any) -> Place:
             fresh = {name: value.clone() for name, value in self.weights(session).items()}
@@ -318,7 +319,7 @@ class Watched:
             self.best_step.append(best(folder).strip())
             return place
 
-        patch.setattr(training, "_begin", watched)
+        patch.setattr(training_stages, "_begin", watched)
 
     @staticmethod
     def weights(session: Any) -> dict[str, Tensor]:

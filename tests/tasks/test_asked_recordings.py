@@ -202,3 +202,15 @@ def test_a_sound_a_folder_and_a_list_are_recognised(
     for no_sound in ("c.m4a", "c.wav"):
         (folder / no_sound).write_bytes(b"what\0" if no_sound == "c.m4a" else b"what")
         assert f"{no_sound}: not RIFF (WAV)" in fail(3, "decode", run, "--input", folder / no_sound)
+
+
+def test_recordings_far_longer_than_any_of_training_are_told_of(
+    lists: Path, run: Path, tmp_path: Path
+) -> None:
+    path = write_riff(tmp_path / "long.wav", noise(16_000 * 20))
+    result = hardpp("decode", run, "--input", path)
+    assert result.exit_code == 0, result.stderr
+    assert f"warning: {path}:1: the recording lasts 20.0 s, and none lasted more than" in result.stderr
+    assert "tokens may be missing" in result.stderr
+    name, _ = first(lists)
+    assert "tokens may be missing" not in hardpp("decode", run, "--input", lists / name).stderr

@@ -12,7 +12,7 @@ from hardpp.guides.smoothed_alignment import SmoothedAlignment
 from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.factors import FactoredLinear
 from hardpp.tasks import catalogue
-from hardpp.tasks.alignment.data import PairsDescription, target_counts
+from hardpp.tasks.alignment.description import PairsDescription, target_counts
 from hardpp.tasks.alignment.guides import smoothed_guide, stepwise_guide
 from hardpp.tasks.alignment.network import AlignmentNetwork, alignment_parts
 from hardpp.tasks.configuration import resolve

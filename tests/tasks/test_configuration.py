@@ -94,7 +94,7 @@ def test_every_problem_is_told_in_one_message_and_before_data_is_read(tmp_path: 
         ({"training": 3}, "training is a table of settings, got 3"),
         ({"inference": [1]}, "inference: input should be a valid dictionary, got [1]"),
         ({"data": {"mixed": 25}}, "unknown key 'data.mixed' (there are: data.name, "),  # it is for speech
-        ({"model": "caption", "data": {"on_bad": "skip"}}, "unknown key 'data.on_bad'"),
+        ({"model": "caption", "data": {"on_bad": "leave"}}, "data.on_bad: input should be 'stop' or 'skip'"),
         ({"model": "glimpse", "data": {"pieces": 10}}, "unknown key 'data.pieces'"),
         ({"data": {"pieces": 0}}, "data.pieces: input should be greater than or equal to 1"),
         ({"pieces": 10}, "unknown key 'pieces'; did you mean 'data.pieces'?"),

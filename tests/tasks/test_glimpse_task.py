@@ -25,8 +25,9 @@ from hardpp.errors import DataError
 from hardpp.guides.prior import Prior
 from hardpp.nn.glimpse_reader import GlimpseReader
 from hardpp.runs.folder import create, open_run
+from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
-from hardpp.runs.training import run_in_folder, train
+from hardpp.runs.training import run_in_folder
 from hardpp.tasks import catalogue, labelled_images
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.glimpse.family import GlimpseFamily

@@ -123,3 +123,13 @@ def test_without_known_places_there_are_the_pairs_alone(tmp_path: Path) -> None:
     assert line_by_line([placed, placed]) == [pair, pair]  # two that stand for one line
     assert line_by_line([PlacedPair.at(Place(tmp_path / "pipe", 2), pair)]) == [None, pair]
     assert line_by_line([]) == []
+
+
+def test_right_answers_that_stand_in_one_line_are_one_item(tmp_path: Path) -> None:
+    path = tmp_path / "words.tsv"
+    path.write_text("a\t/x/, /y/\n\nb\t/z/\n")
+    pairs = [
+        PlacedPair.at(Place(path, number), Pair(("a",), (t,), ()))
+        for number, t in ((1, "x"), (1, "y"), (3, "z"))
+    ]
+    assert line_by_line(pairs) == [pairs[0], None, pairs[2]]

@@ -92,3 +92,12 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     words = ["decode", folder / "run", "--input", folder / "in", "--lexicon"]
     assert "bad.tsv:2: " in fail(3, *words, folder / "bad.tsv")
     assert "there is no such file" in fail(3, *words, folder / "none.tsv")
+
+
+def test_a_run_that_goes_back_reads_and_looks_up_the_second_column(folder: Path) -> None:
+    (folder / "pairs").write_text("abc\tK AE B\nde\tD IY\n")
+    words = ["--lexicon", folder / "lexicon.tsv", "--format", "tsv"]
+    result = hardpp("decode", folder / "back", "--input", folder / "pairs", *words)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "K AE B\tabc\tlisted\nD IY\tde\tlisted\n"
+    assert "of which column 2 is read" in result.stderr

@@ -9,7 +9,7 @@ from decoding.tiny import SOURCES, padded, tiny_model
 
 from hardpp.decoding.beam import beam_search
 from hardpp.runs.folder import open_run
-from hardpp.tasks.alignment.data import PairsDescription
+from hardpp.tasks.alignment.description import PairsDescription
 from hardpp.tasks.answers.cut_outputs import cuts_told, telling_cuts
 from hardpp.tasks.answers.decoded import Decoded
 from hardpp.tasks.caption.family import CaptionFamily

@@ -24,8 +24,8 @@ from hardpp.diagnostics.emissions import Boundary, exact_emissions
 from hardpp.errors import DataError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import create, open_run
+from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
-from hardpp.runs.training import train
 from hardpp.tasks import catalogue
 from hardpp.tasks.answers.calibration import tempering
 from hardpp.tasks.answers.certainty import MASS

@@ -13,7 +13,7 @@ from corpora import fail, hardpp, settings, succeed
 
 from hardpp.errors import DataError
 from hardpp.runs.folder import open_run
-from hardpp.tasks.alignment.data import PairsDescription
+from hardpp.tasks.alignment.description import PairsDescription
 from hardpp.tasks.alignment.evaluation import quality
 from hardpp.tasks.alignment.family import AlignmentFamily
 from hardpp.tasks.alignment.word_links import both_ways, compare_links, symmetrised, word_links

@@ -21,6 +21,10 @@ from hardpp.errors import DataError, UsageError
 
 _NEEDED = (b"channel_count ", b"sample_")  # fields that say how samples are kept
 _UNKNOWN = 2**63 - 1  # samples, as libsndfile has it where a FLAC file does not say how many
+_BOMS_UTF16 = (
+    b"\xff\xfe",
+    b"\xfe\xff",
+)  # the first might be a frame of MPEG audio, layer I, which nobody has
 _BLOCK = 1 << 20  # samples that are looked at together
 
 
@@ -90,18 +94,22 @@ def _look_through(path: Path, file: Any) -> None:
 
 def is_sound(path: Path) -> bool:
     """Whether the first bytes of a file are those of a sound, which may be damaged."""
-    if not path.is_file():  # as standard input
-        return False
-    with path.open("rb") as file:
-        return bool(magic_kind(file.read(HEADER)))
+    head = _head(path)
+    return bool(magic_kind(head)) and not head.startswith(_BOMS_UTF16)
 
 
 def is_binary(path: Path) -> bool:
     """Whether a file is no text: sound perhaps of a kind that is not read."""
+    head = _head(path)
+    return b"\0" in head and not head.startswith(_BOMS_UTF16)
+
+
+# Nothing of what is no file, as of standard input.
+def _head(path: Path) -> bytes:
     if not path.is_file():
-        return False
+        return b""
     with path.open("rb") as file:
-        return b"\0" in file.read(HEADER)
+        return file.read(HEADER)
 
 
 def to_flac(path: Path, to: Path) -> None:

@@ -4,9 +4,10 @@ TextGrid                  `hardpp.data.speech.textgrid_tiers`
 START END LABEL           in samples (as .phn of TIMIT), in 100 ns (HTK), or in seconds (Audacity); the unit
                           is that with which the labels end nearest to where the sound does
 END COLOUR LABEL          in seconds, after a header that ends with a line `#` (xlabel)
-text                      any other: what is said, with no times
+text                      any other: what is said, with no times; samples 0 and LAST before it are passed over
 """
 
+import re
 from math import log
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
 _MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+_SAMPLES = re.compile(r"0\s+([0-9]+)\s+(\D.*)", re.DOTALL)
+_NEAR = 0.05  # how far the last of these samples may be from the sound's, as a share
 _FARTHEST = 4.0  # times that labels may be longer or shorter than the sound; then no unit fits
 
 
@@ -39,14 +42,14 @@ def read_labels(path: Path, seconds: float, rate: int) -> Labels:
     text = label_text(path)
     if is_textgrid(text):
         return Labels("TextGrid", tiers=tuple(read_tiers(text, path)))
-    lines = [line.rstrip("\r") for line in text.split("\n")]
+    lines = text.split("\n")
     if "#" in (stripped := [line.strip() for line in lines]):
         return Labels("xlabel, seconds", _xlabel(lines, stripped.index("#") + 1, path))
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not numbered:
         raise DataError(f"{path}: holds no labels")
     if not _are_timed([line for _, line in numbered], path):
-        return Labels("text", text=" ".join(line for _, line in numbered))
+        return Labels("text", text=_without_samples(" ".join(line for _, line in numbered), seconds, rate))
     return _timed(numbered, path, seconds, rate)
 
 
@@ -59,10 +62,23 @@ def label_text(path: Path) -> str:
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     if encoding == "utf-8" and content[:200].count(b"\0") > len(content[:200]) // 4:
         encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+    if content.startswith(b"ooBinaryFile"):
+        raise DataError(f"{path}: a binary file of Praat", "save it there as text: Save as text file...")
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not {encoding.upper()} (byte {error.start + 1})") from error
+    if "\0" in text:
+        raise DataError(f"{path}: no text, as it holds NUL characters")
+    return text
+
+
+# The prompts of TIMIT have the first and the last sample before what is said.
+def _without_samples(text: str, seconds: float, rate: int) -> str:
+    match = _SAMPLES.fullmatch(text.strip())
+    ends = [seconds * hertz for hertz in (rate, RATE)]
+    of_sound = match is not None and any(abs(int(match[1]) - end) <= _NEAR * end for end in ends)
+    return match[2] if match is not None and of_sound else text
 
 
 # Of what is called .txt, transcripts such as "1 2 three" would pass: there TABs are wanted.

@@ -1,6 +1,7 @@
 """Lists of recordings in the forms of well-known corpora, a file each; what a file is, its first lines say.
 
-    Common Voice    TSV with a heading, of whose columns `path` (in clips/) and `sentence` are taken
+    tables          with a heading that names columns of sounds and of texts (`headed_tables`), as of Common
+                    Voice, DeepSpeech, Hugging Face
     JSON lines      objects with audio_filepath, text and perhaps offset and duration, as NeMo has them
     LJSpeech        ID|TEXT|NORMALISED TEXT, sounds in wavs/
     LibriSpeech     ID TEXT in *.trans.txt, sounds beside it
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.lines import Place, decode_line, parse_lines
+from hardpp.data.speech.headed_tables import SOUNDS, TEXTS, columns_of, named_key
 from hardpp.data.speech.recordings import Recording
-from hardpp.data.speech.spoken import Reading, Spoken, in_order, seconds_of, sound_named
+from hardpp.data.speech.spoken import Reading, Spoken, in_order, listed_sound, seconds_of, sound_named
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
@@ -47,30 +49,28 @@ def form_of(path: Path) -> ListForm | None:
     return next((form for form in FORMS if lines and form.is_it(lines, path)), None)
 
 
-def _common_voice(path: Path, reading: Reading) -> list[Recording]:
-    heading: list[str] = []
+def _table(path: Path, reading: Reading) -> list[Recording]:
+    with path.open("rb") as file:
+        columns = columns_of(file.readline(_MOST).decode("utf-8-sig", errors="replace"))
+    if columns is None:
+        raise DataError(f"{path}: no heading in the first line")
 
     def recording(number: int, line: bytes) -> Recording | None:
-        fields = decode_line(line).split("\t")
         if number == 1:
-            heading.extend(fields)
             return None
-        if len(fields) != len(heading):
-            raise ValueError(f"{len(fields)} columns found where the heading has {len(heading)}")
-        row = dict(zip(heading, fields, strict=True))
-        sound = sound_named(path.parent / "clips", row["path"])
-        tokens, speaker = reading.tokens(row["sentence"]), row.get("client_id", "")
-        return Spoken(row["path"], sound, Place(path, number), tokens, speaker=speaker).recording()
+        name, text, speaker = columns.of(decode_line(line))
+        sound = listed_sound(path.parent, name, ("clips", "wavs", "wav", "audio"))
+        return Spoken(name, sound, Place(path, number), reading.tokens(text), speaker=speaker).recording()
 
-    return _parsed(path, recording, "a heading and lines of its columns, TABs between them", reading)
+    return _parsed(path, recording, "a heading and lines of its columns", reading)
 
 
 def _json_lines(path: Path, reading: Reading) -> list[Recording]:
     def recording(number: int, line: bytes) -> Recording | None:
         row = json.loads(decode_line(line))
-        if not isinstance(row, dict) or "audio_filepath" not in row:
+        if not isinstance(row, dict) or not (key := named_key(row, SOUNDS)):
             raise ValueError("no object with audio_filepath")
-        name, text, start = str(row["audio_filepath"]), row.get("text"), row.get("offset") or 0.0
+        name, text, start = str(row[key]), row.get(named_key(row, TEXTS)), row.get("offset") or 0.0
         if not isinstance(text, str):
             raise ValueError("no text")
         start, end = seconds_of(str(start)), None
@@ -90,8 +90,7 @@ def _lj_speech(path: Path, reading: Reading) -> list[Recording]:
         fields = decode_line(line).split("|")
         if len(fields) not in (2, 3):
             raise ValueError(f"{len(fields)} columns found where ID|TEXT or ID|TEXT|TEXT is wanted")
-        folders = [folder for name in ("wavs", "wav", ".") if (folder := path.parent / name).is_dir()]
-        sound = sound_named(folders[0], fields[0].strip())
+        sound = listed_sound(path.parent, fields[0].strip(), ("wavs", "wav"))
         return Spoken(fields[0].strip(), sound, Place(path, number), reading.tokens(fields[-1])).recording()
 
     return _parsed(path, recording, "lines of ID|TEXT|NORMALISED TEXT", reading)
@@ -108,6 +107,7 @@ def _libri_speech(path: Path, reading: Reading) -> list[Recording]:
 
 def _ctm(path: Path, reading: Reading) -> list[Recording]:
     rows: dict[str, tuple[int, list[Segment]]] = {}
+    channels: dict[str, dict[str, None]] = {}
 
     def token(number: int, line: bytes) -> Recording | None:
         words = decode_line(line).split() if line.strip() else []
@@ -115,6 +115,7 @@ def _ctm(path: Path, reading: Reading) -> list[Recording]:
             return None
         if len(words) < 5:
             raise ValueError("RECORDING CHANNEL START DURATION TOKEN is wanted")
+        channels.setdefault(words[0], {})[words[1]] = None
         start, lasts = seconds_of(words[2]), seconds_of(words[3])
         if words[4] not in _EPSILON:
             rows.setdefault(words[0], (number, []))[1].append(Segment(start, start + lasts, words[4]))
@@ -130,6 +131,9 @@ def _ctm(path: Path, reading: Reading) -> list[Recording]:
         if number not in firsts:
             return None
         name, segments = firsts[number]
+        if len(channels[name]) > 1:
+            what = f"{name} has channels {' and '.join(channels[name])}, which are averaged"
+            raise ValueError(f"{what}: bring a sound and its lines for each")
         said = reading.labels(in_order(segments))
         tokens = tuple(segment.label for segment in said)
         return Spoken(name, sound_named(path.parent, name), Place(path, number), tokens, said).recording()
@@ -143,12 +147,20 @@ def _parsed(path: Path, parse: Parse, expected: str, reading: Reading) -> list[R
     return [recording for recording in found if recording is not None]
 
 
-def _has_heading(lines: list[str], path: Path) -> bool:
+def _is_common_voice(lines: list[str], path: Path) -> bool:
     return {"path", "sentence"} <= set(lines[0].split("\t"))
 
 
+def _has_heading(lines: list[str], path: Path) -> bool:
+    return columns_of(lines[0]) is not None
+
+
 def _is_json(lines: list[str], path: Path) -> bool:
-    return lines[0].startswith("{") and "audio_filepath" in lines[0]
+    try:
+        row = json.loads(lines[0]) if lines[0].startswith("{") else None
+    except (ValueError, RecursionError):
+        return "audio_filepath" in lines[0]
+    return isinstance(row, dict) and bool(named_key(row, SOUNDS) and named_key(row, TEXTS))
 
 
 def _has_bars(lines: list[str], path: Path) -> bool:
@@ -171,7 +183,8 @@ def _is_ctm(lines: list[str], path: Path) -> bool:
 
 
 FORMS = (
-    ListForm("Common Voice", _has_heading, _common_voice),
+    ListForm("Common Voice", _is_common_voice, _table),
+    ListForm("a table with a heading", _has_heading, _table),
     ListForm("JSON lines", _is_json, _json_lines),
     ListForm("LibriSpeech transcripts", _is_trans, _libri_speech),
     ListForm("CTM", _is_ctm, _ctm),

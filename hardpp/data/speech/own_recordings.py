@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.data.parts import PARTS, part_of, split_by_checksum
+from hardpp.data.speech.audio import is_sound
 from hardpp.data.speech.kaldi import is_kaldi, read_kaldi
 from hardpp.data.speech.list_forms import ListForm, form_of
 from hardpp.data.speech.recordings import Recording
@@ -21,7 +22,7 @@ from hardpp.errors import DataError
 Parts = dict[str, list[Recording]]
 
 _NAMES = {"train": "train", "dev": "dev", "val": "dev", "test": "test", "eval": "test"}  # beginnings
-_LISTS = ("*.trans.txt", "metadata.csv", "validated.tsv", "*.jsonl", "*.json", "*.ctm")
+_LISTS = ("*.trans.txt", "metadata.csv", "validated.tsv", "*.jsonl", "*.json", "*.ctm", "*.csv")
 _EXACT = {"train", "training", "dev", "val", "valid", "validation", "test", "testing", "eval"}
 _ENDINGS = (".tsv", ".txt", ".json", ".jsonl", ".csv", ".ctm")  # of lists
 
@@ -73,6 +74,11 @@ def _flat(found: Parts | list[Recording]) -> list[Recording]:
 
 
 def _read_file(path: Path, reading: Reading) -> list[Recording] | None:
+    if is_sound(path):
+        raise DataError(
+            f"{path}: a sound, of which nothing is said",
+            "a list of SOUND, TAB, tokens says it; hardpp decode RUN --input takes sounds alone",
+        )
     form = form_of(path)
     if form is not None:
         return _told(path, form.name, form.read(path, reading), reading)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hardpp.data.lines import OnBad, Place, Report
+from hardpp.data.lines import OnBad, Place, Report, trimmed
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile, SoundPart, fit_to_sound
 from hardpp.data.speech.utterances import Segment
@@ -21,6 +21,21 @@ Case = Literal["keep", "lower", "upper"]
 Form = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
 
 SOUND_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".au", ".sph", ".caf")
+_UNREAD = (
+    ".m4a",
+    ".aac",
+    ".mp4",
+    ".wma",
+    ".webm",
+    ".amr",
+    ".3gp",
+    ".ac3",
+    ".ape",
+    ".wv",
+    ".mka",
+    ".w64",
+    ".voc",
+)
 BLANK = "\u2581"  # the token of a blank between words, where characters are tokens
 _OVERRUN = 0.05  # seconds that labels may run past the sound
 _OVERLAP = 1e-3  # seconds that two labels may overlap, by rounding
@@ -39,12 +54,13 @@ class Reading(NamedTuple):
 
     def tokens(self, text: str) -> tuple[str, ...]:
         """The tokens of a text: what stands between blanks, or characters with `BLANK` between words."""
-        words = self._folded(text).split()
+        words = [word for part in self._folded(text).split() if (word := trimmed(part))]
         return tuple(words if self.units == "words" else BLANK.join(words))
 
     def labels(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
         """Segments with their labels in the case and the form of Unicode that are asked for."""
-        return tuple(segment._replace(label=self._folded(segment.label)) for segment in segments)
+        folded = (segment._replace(label=trimmed(self._folded(segment.label))) for segment in segments)
+        return tuple(segment for segment in folded if segment.label)
 
     def _folded(self, text: str) -> str:
         text = _CASES[self.case](text)
@@ -115,6 +131,29 @@ def sounds_in(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SOUND_ENDINGS and path.is_file() and not path.name.startswith("."):
             yield path
+
+
+def unread_in(folder: Path) -> list[Path]:
+    """Files in a folder and those below it whose names end as those of sounds that are not read, sorted."""
+    files = sorted(folder.rglob("*"))
+    return [path for path in files if path.suffix.lower() in _UNREAD and path.is_file()]
+
+
+def listed_sound(folder: Path, name: str, within: Sequence[str]) -> Path:
+    """The sound that a list in a folder names: by its path from there, else in the first of some folders.
+
+    Args:
+        folder: In which the list lies.
+        name: The path, or what the sound is called, perhaps without the ending.
+        within: Names of folders in it that may be there.
+
+    Raises:
+        DataError: There is no such sound.
+    """
+    if (path := folder / name).is_file():
+        return path
+    found = [place for each in within if (place := folder / each).is_dir()]
+    return sound_named(found[0] if found else folder, name)
 
 
 @lru_cache(maxsize=4)

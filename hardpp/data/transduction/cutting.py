@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hardpp.data.parts import PARTS
+from hardpp.data.transduction.overlap import seen_in_training
 from hardpp.data.transduction.pairs import Bitext, Corpus
 from hardpp.data.transduction.tokenizers import Characters, Tokenizer, Words, has_blank
 
@@ -12,6 +13,8 @@ _LONGEST = 12  # symbols of an example that are shown
 
 def how_cut(corpus: Corpus, bitext: Bitext | None, *, reverse: bool = False) -> Iterator[str]:
     """A sentence a side: what it was cut into, how many texts have blanks, and three examples.
+
+    Of a user's own files it is said, too, when training sees much of dev or test.
 
     Args:
         corpus: Cut, and not yet reversed.
@@ -30,6 +33,8 @@ def how_cut(corpus: Corpus, bitext: Bitext | None, *, reverse: bool = False) -> 
         examples = "; ".join(_example(tokenizer, each) for each in _distinct(symbols))
         called = other if reverse else side
         yield f"{called}: {tokenizer.kind}, {count} symbols{_blanks(tokenizer, texts, side)}: {examples}"
+    if bitext is not None and bitext.places:
+        yield from seen_in_training(corpus)
 
 
 # How many texts have blanks, where some but not all do.

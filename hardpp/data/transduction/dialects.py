@@ -3,30 +3,34 @@
 pairs        source TAB target
 csv          the same as a table with commas or semicolons, and quotes where they are needed
 lexicon      a word, TAB or blank, its phones: CMUdict (`word(2)`, `# comment`), MFA and Kaldi dictionaries,
-             whose probabilities stand between the two
+             whose probabilities stand between the two; HTK's, which have `[OUTPUT]` there
 inflection   lemma, features and form in any order that SIGMORPHON had, 2016 to 2023
 bars         source ||| target, as for fast_align
 """
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from hardpp.data.csv_cells import rows_of
+from hardpp.data.transduction.answer_cells import are_slashed
 from hardpp.data.transduction.columns import chosen_columns, features_column, is_heading
+from hardpp.data.transduction.markup import refuse_markup, separating_mark
 from hardpp.errors import DataError
 
 Format = Literal["auto", "tsv", "csv", "lexicon", "inflection", "bars", "parallel"]
 BARS = "|||"
 
-_MARKS = {",": "commas", ";": "semicolons", "\t": "TABs"}
+_MARKS = {",": "commas", ";": "semicolons", "|": "bars", "\t": "TABs"}
 _CLEAR = 0.9  # the share of rows that are alike in a CSV file
 _SAMPLE = 20_000  # lines that are looked at
 _FEW = 0.1  # the share of lines that may be otherwise in a lexicon
 _COMMENT = re.compile(r"(?:^|\s+)#.*")
 _QUOTED = re.compile(r'".*"\t".*"')
 _HASH = re.compile(r"#\S+(?:\s+[A-Z]{1,2}[0-2]?)+")  # CMUdict says #HASH-MARK, too
+_OUTPUT = re.compile(r"\[[^\s\[\]]*\]")  # what HTK prints for a word
+_SEPARATOR = re.compile(r"sep=.")  # Excel's first line
 _NUMBER = re.compile(r"\d*\.?\d+(?:e-?\d+)?", re.IGNORECASE)
 
 
@@ -41,6 +45,8 @@ class Dialect(NamedTuple):
     heading: tuple[str, ...] = ()  # the first line, if it is no pair
     numbers: int = 0  # that stand between a word and its phones
     features: str = ""  # what stands between features
+    outputs: bool = False  # does [OUTPUT] stand between a word and its phones?
+    slashed: bool = False  # are targets answers between slashes?
 
     def __str__(self) -> str:
         """What it is, in words."""
@@ -49,6 +55,7 @@ class Dialect(NamedTuple):
             return f"parallel text, source {BARS} target"
         if self.kind == "lexicon":
             numbers = f", {self.numbers} number{'s' * (self.numbers > 1)} passed over" if self.numbers else ""
+            numbers += ", [OUTPUT] passed over" if self.outputs else ""
             return f"a pronouncing dictionary, word and phones with {mark} between them{numbers}"
         if self.kind == "inflection":
             order = sorted(zip(self.columns, ("lemma", "features", "form"), strict=True))
@@ -56,13 +63,19 @@ class Dialect(NamedTuple):
         if self == Dialect(heading=self.heading):
             return "pairs, source TAB target"
         source, target = (column + 1 for column in self.columns)
-        return f"a table with {mark}, sources in column {source} and targets in column {target}"
+        what = f"a table with {mark}, sources in column {source} and targets in column {target}"
+        answers = f"{what}, right answers between slashes; data.format=tsv takes targets as they are"
+        return answers if self.slashed else what
 
 
 def sampled(lines: Sequence[bytes]) -> list[str]:
     """Lines from all over a file, as text, without those that are blank, no UTF-8, or comments by `;;;`."""
     texts = (line.decode("utf-8", "replace") for line in lines[:: 1 + len(lines) // _SAMPLE])
-    return [text for text in texts if text.strip() and "\ufffd" not in text and not text.startswith(";;;")]
+    return [
+        text
+        for text in texts
+        if text.strip() and "\ufffd" not in text and not text.startswith(";;;") and not is_separator(text)
+    ]
 
 
 def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = None) -> Dialect:
@@ -79,8 +92,10 @@ def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = 
     """
     if wanted == "tsv" and columns is None:
         return Dialect()
+    if wanted == "auto":
+        refuse_markup(texts, "source, TAB, target, or data.format=tsv takes the lines as they are")
     if wanted == "bars" or (wanted == "auto" and _most(texts, lambda text: BARS in text)):
-        return Dialect("bars", BARS)
+        return _bars(texts, columns)
     if wanted == "lexicon":
         separator = "\t" if _most(texts, lambda text: "\t" in text) else ""
         return _lexicon(texts, separator)
@@ -89,18 +104,34 @@ def detect(texts: Sequence[str], wanted: Format = "auto", columns: str | None = 
     separator = "\t" if tabs else _csv_separator(texts, sure=wanted == "csv")
     if wanted in ("tsv", "csv", "inflection") or separator:
         separator = separator or "\t"
-        rows = list(csv.reader(texts, delimiter=separator)) if quoted else [t.split("\t") for t in texts]
+        rows = rows_of(texts, separator) if quoted else [t.split("\t") for t in texts]
         found = _table(texts, rows, separator, columns)._replace(quoted=quoted)
         if wanted == "inflection" and found.kind != "inflection":
             what = "no column holds features such as V;PST"
             raise DataError(what, "data.columns says which columns are lemma, features, form")
         return found
-    return _lexicon(texts, "") if _is_lexicon(texts) else Dialect()
+    if not is_lexicon(texts):
+        return Dialect()
+    if mark := separating_mark(texts):
+        what = f"most lines have {mark!r} between a word and its phones"
+        raise DataError(what, f"write a TAB in its place; data.format=lexicon takes {mark!r} for a symbol")
+    return _lexicon(texts, "")
 
 
 def without_comment(text: str) -> str:
     """A line without `# comment` at its end; blank if that is all of it."""
     return text if _HASH.fullmatch(text.rstrip()) else _COMMENT.sub("", text)
+
+
+def without_output(phones: str) -> str:
+    """What stands after a word, without the [OUTPUT] that HTK has before phones."""
+    first, _, rest = phones.lstrip().partition(" ")
+    return rest.lstrip() if _OUTPUT.fullmatch(first) and rest.strip() else phones
+
+
+def is_separator(text: str) -> bool:
+    """Is it the line by which Excel knows what stands between columns?"""
+    return _SEPARATOR.fullmatch(text.strip("\r\ufeff")) is not None
 
 
 def is_number(text: str) -> bool:
@@ -110,6 +141,18 @@ def is_number(text: str) -> bool:
 
 def _most(texts: Sequence[str], test: Callable[[str], bool]) -> bool:
     return 2 * sum(map(test, texts)) > len(texts)
+
+
+def _bars(texts: Sequence[str], columns: str | None) -> Dialect:
+    cells = [text.split(BARS) for text in texts if BARS in text]
+    (width, _), *_ = Counter(map(len, cells)).most_common() or [(2, 0)]
+    found = chosen_columns(None, width, columns) if columns is not None else (0, 1)
+    if found is None or len(found) != 2 or (columns is None and width != 2):
+        what = (
+            f"lines have {width} columns ({', '.join(cell.strip() for cell in cells[0])}), and 2 are wanted"
+        )
+        raise DataError(what, "data.columns=2,3 would take the second and the third")
+    return Dialect("bars", BARS, width=width, columns=found)
 
 
 def _table(texts: Sequence[str], rows: list[list[str]], separator: str, columns: str | None) -> Dialect:
@@ -151,12 +194,14 @@ def _with_customs(pairs: Dialect, texts: Sequence[str], body: list[list[str]]) -
     remarks = any(text.startswith("#") and "\t" not in text for text in texts)
     if remarks or _has_comments([row[1] for row in body]):
         return pairs._replace(kind="lexicon")
-    return pairs
+    return pairs._replace(slashed=are_slashed([row[1] for row in body]))
 
 
 def _lexicon(texts: Sequence[str], separator: str) -> Dialect:
-    rows = [without_comment(text).split() for text in texts]
-    return Dialect("lexicon", separator, numbers=_numbers([row[1:] for row in rows if row]))
+    rows = [row for text in texts if (row := without_comment(text).split())]
+    outputs = 2 * sum(len(row) > 2 and _OUTPUT.fullmatch(row[1]) is not None for row in rows) > len(rows)
+    numbers = _numbers([without_output(" ".join(row[1:])).split() if outputs else row[1:] for row in rows])
+    return Dialect("lexicon", separator, numbers=numbers, outputs=outputs)
 
 
 # How many probabilities come before the phones.
@@ -187,17 +232,18 @@ def _has_comments(targets: list[str]) -> bool:
 
 def _csv_separator(texts: Sequence[str], *, sure: bool) -> str:
     shares = {}
-    for separator in (";", ","):
-        rows = [row for row in csv.reader(texts, delimiter=separator) if row]
+    for separator in (";", ",", "|"):
+        rows = [row for row in rows_of(texts, separator) if row]
         (width, count), *_ = Counter(map(len, rows)).most_common() or [(0, 0)]
         shares[separator] = count / max(1, len(rows)) if width > 1 else 0.0
     best = max(shares, key=lambda separator: shares[separator])
     return best if shares[best] >= (0.01 if sure else _CLEAR) else ""
 
 
-# Words that are not among the phones, and phones that are short.
-def _is_lexicon(texts: Sequence[str]) -> bool:
+def is_lexicon(texts: Sequence[str]) -> bool:
+    """Do words stand before phones, which are short, and no words?"""
     rows = [row for text in texts if (row := without_comment(text).split())]
+    rows = [[row[0], *without_output(" ".join(row[1:])).split()] for row in rows]
     phones = {phone for row in rows for phone in row[1:] if not is_number(phone)}
     short = sum(len(phone) <= 3 for phone in phones)
     alone = sum(len(row) < 2 or row[0] in phones for row in rows)

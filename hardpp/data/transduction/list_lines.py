@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_entries
-from hardpp.data.transduction.dialects import BARS, Dialect, is_number, without_comment
+from hardpp.data.transduction.answer_cells import answers
+from hardpp.data.transduction.dialects import (
+    BARS,
+    Dialect,
+    is_number,
+    is_separator,
+    without_comment,
+    without_output,
+)
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.data.transduction.tsv import fields, pair_of
 from hardpp.errors import DataError
@@ -37,7 +45,7 @@ def parse_list(
     passed: list[int] = []
 
     def pair(number: int, entry: bytes | list[str]) -> TextPair | None:
-        if not literal and _is_remark(entry, dialect):
+        if not literal and (_is_remark(entry, dialect) or (number == 1 and _names_separator(entry))):
             passed.append(number)
             return None
         if isinstance(entry, list):
@@ -52,7 +60,12 @@ def parse_list(
     if remarks := [number for number, entry in kept if _has_remark(entry, dialect)]:
         more = f" and {len(remarks) - 1} more" if len(remarks) > 1 else ""
         report(f"{path}:{remarks[0]}{more}: a comment, from # on, is no part of the phones")
-    lines = [Line(text, (Place(path, at),) * 2) for at, text in found.items() if text is not None]
+    lines = [
+        Line(one, (Place(path, at),) * 2)
+        for at, text in found.items()
+        if text is not None
+        for one in _each(text, dialect)
+    ]
     if not lines:
         raise DataError(f"{path}: no line is left", _HINT)
     return lines
@@ -80,6 +93,16 @@ def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[L
     return pooled, numbered
 
 
+# A pair for each right answer in its target.
+def _each(pair: TextPair, dialect: Dialect) -> list[TextPair]:
+    return [pair._replace(target=each) for each in answers(pair.target)] if dialect.slashed else [pair]
+
+
+def _names_separator(entry: bytes | list[str]) -> bool:
+    text = entry.decode("utf-8", "replace") if isinstance(entry, bytes) else "".join(entry)
+    return is_separator(text) or text == "sep="
+
+
 def _has_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
     if dialect.kind != "lexicon" or isinstance(entry, list):
         return False
@@ -104,10 +127,8 @@ def _of_line(line: bytes, dialect: Dialect) -> TextPair:
     if dialect.kind == "lexicon":
         return _of_entry(without_comment(text), dialect)
     cells = text.split(dialect.separator)
-    if dialect.kind == "bars":
-        if len(cells) == 1:
-            raise ValueError(f"no {BARS} in the line")
-        return pair_of(cells)
+    if dialect.kind == "bars" and len(cells) == 1:
+        raise ValueError(f"no {BARS} in the line")
     return _of_cells(cells, dialect)
 
 
@@ -115,7 +136,7 @@ def _of_entry(text: str, dialect: Dialect) -> TextPair:
     word, *rest = text.split("\t", 1) if dialect.separator else text.split(None, 1)
     if not rest:
         raise ValueError("a word without phones")
-    phones = rest[0]
+    phones = without_output(rest[0]) if dialect.outputs else rest[0]
     for _ in range(dialect.numbers):
         number, *more = phones.split(None, 1)
         if not is_number(number) or not more:

@@ -31,6 +31,7 @@ class OwnFiles(NamedTuple):
     fold: Callable[[str], str] = str  # what makes one of sources that count as the same
     on_bad: OnBad = "stop"
     report: Report = lambda text: None
+    asked: bool = False  # are these other files than a run was trained on, with other columns perhaps?
 
     def bitext(self, path: Path) -> Bitext:
         """Read the three parts of a file, a folder, or files whose names begin so."""
@@ -51,7 +52,7 @@ class OwnFiles(NamedTuple):
         return parallel.lines(path, **languages, on_bad=self.on_bad, report=self.report)
 
     def _lists(self) -> ListOfPairs:
-        return ListOfPairs(self.format, self.columns, self.fold, self.on_bad, self.report)
+        return ListOfPairs(self.format, self.columns, self.fold, self.on_bad, self.report, self.asked)
 
 
 def layout(path: Path, format: Format = "auto") -> Layout:

@@ -15,7 +15,7 @@ from hardpp.data.transduction.list_lines import parse_list, pool_variants
 from hardpp.data.transduction.list_parts import list_parts, parts_beside
 from hardpp.data.transduction.pairing import split_lines
 from hardpp.data.transduction.pairs import Bitext, Line
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 
 _OWN_SPLIT = "bring a folder with train.tsv, dev.tsv and test.tsv to choose the parts yourself"
 
@@ -29,6 +29,8 @@ class ListOfPairs:
         fold: What makes one of sources that count as the same: they fall into one part.
         on_bad: What happens to a line that has no TAB, further columns, an empty side or NUL, or is no UTF-8.
         report: Told what the files were taken for, and what was left out.
+        asked: A run is asked about them: `columns` are those of the table that it was trained on, and go for
+            tables that have them.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class ListOfPairs:
         fold: Callable[[str], str] = str,
         on_bad: OnBad = "stop",
         report: Report = lambda text: None,
+        asked: bool = False,
     ):
         self.format, self.columns, self.fold = format, columns, fold
-        self.on_bad, self.report = on_bad, report
+        self.on_bad, self.report, self.asked = on_bad, report, asked
 
     def bitext(self, path: Path | str) -> Bitext:
         """Read a file, a folder with a file for each part, or three files by the beginning of their names."""
@@ -65,13 +68,22 @@ class ListOfPairs:
         (found,), _ = self._read([Path(path)])
         return found
 
+    def _dialect(self, texts: Sequence[str]) -> Dialect:
+        try:
+            return detect(texts, self.format, self.columns)
+        except UsageError:
+            if not self.asked:
+                raise
+            return detect(texts, self.format)
+
     def _read(self, paths: Sequence[Path]) -> tuple[list[list[Line]], Dialect]:
         contents = [read_lines(path, "lines of source, TAB, target") for path in paths]
         try:
             texts = [text for content in contents for text in sampled(content)]
-            dialect = detect(texts, self.format, self.columns)
+            dialect = self._dialect(texts)
         except DataError as error:
-            raise DataError(f"{paths[0]}: {error}", error.hint) from error
+            hint = "bring a list of source, TAB, target" if self.asked else error.hint
+            raise DataError(f"{paths[0]}: {error}", hint) from error
         literal = self.format == "tsv"
         if not literal and (dialect != Dialect() or any("\t" in text for text in texts)):
             names = ", ".join(path.name for path in paths[1:])

@@ -41,12 +41,14 @@ def translation_direction(
         candidates = [name for name in names if name != source]
         usual = [name for name in _TARGETS if name in candidates]
         if not usual and len(candidates) > 1:
-            raise UsageError(f"{present}: which is translated into?", "say the target language")
+            raise UsageError(f"{present}: which is translated into?", "--set data.target_language says it")
         target = usual[0] if usual else candidates[0]
     if source is None:
         candidates = [name for name in names if name != target]
         if len(candidates) > 1:
-            raise UsageError(f"{present}: which is translated into {target!r}?", "say the source language")
+            raise UsageError(
+                f"{present}: which is translated into {target!r}?", "--set data.source_language says it"
+            )
         source = candidates[0]
     return source, target
 

@@ -19,6 +19,7 @@ from hardpp.errors import DataError
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:[_-][A-Za-z]+)?")
 _NO_LANGUAGE = {"csv", "tsv", "txt", "xml", "zip", "lex", "dic", "trn", "dev", "tst", "gz", "bak", "log"}
+_PACKED = ".gz"
 _OWN_SPLIT = "bring a folder with train, dev and test in both languages to choose the parts yourself"
 
 
@@ -92,7 +93,7 @@ def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tup
     for file in sorted(path.iterdir()):
         for part, names in _PARTS.items():
             ending = _ending(file.name, names, {source, target})
-            if ending is None:
+            if ending is None or (file.suffix == _PACKED and file.with_suffix("").exists()):
                 continue
             if (earlier := files[part].get(ending)) is not None:
                 raise DataError(
@@ -115,6 +116,7 @@ def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tup
 
 def _ending(name: str, names: tuple[str, ...], stated: set[str | None]) -> str | None:
     # The language of a file of a part, None when it is not one: train.de, train.de-en.de.
+    name = name.removesuffix(_PACKED)
     part, *between, ending = name.split(".") if name.count(".") in (1, 2) else ("", "")
     if part not in names or not all("-" in pair for pair in between):
         return None
@@ -122,7 +124,7 @@ def _ending(name: str, names: tuple[str, ...], stated: set[str | None]) -> str |
 
 
 def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Path]:
-    stem, ending = _stem(path), path.suffix.removeprefix(".")
+    stem, ending = _stem(path), _language(path)
     # Unless it was said otherwise, the one of the two that is named is the source.
     if stem != path and source is None and target is None and ending not in ("en", "tgt"):
         source = ending
@@ -130,23 +132,31 @@ def _files(path: Path, source: str | None, target: str | None) -> tuple[Path, Pa
     if not endings:
         raise DataError(f"{path}: there is no such file or folder")
     sides = translation_direction(str(stem), endings, source, target)
-    return Path(f"{stem}.{sides[0]}"), Path(f"{stem}.{sides[1]}")
+    return _file(stem, sides[0]), _file(stem, sides[1])
 
 
 def _stem(path: Path) -> Path:
-    return path.with_suffix("") if path.exists() else path
+    return Path(str(path).removesuffix(_PACKED)).with_suffix("") if path.exists() else path
+
+
+# Of a language, as it is or packed.
+def _file(stem: Path, ending: str) -> Path:
+    plain = Path(f"{stem}.{ending}")
+    return plain if plain.exists() else Path(f"{plain}{_PACKED}")
 
 
 def _endings(stem: Path, stated: tuple[str | None, ...]) -> list[str]:
     # The languages of the files that begin with a name.
     beside = stem.parent.iterdir() if stem.parent.is_dir() else iter(())
     start = f"{stem.name}."
-    endings = [file.name.removeprefix(start) for file in beside if file.name.startswith(start)]
-    return [ending for ending in endings if _is_language(ending) or ending in stated]
+    endings = {
+        file.name.removeprefix(start).removesuffix(_PACKED) for file in beside if file.name.startswith(start)
+    }
+    return [ending for ending in sorted(endings) if _is_language(ending) or ending in stated]
 
 
 def _language(path: Path) -> str:
-    return path.suffix.removeprefix(".")
+    return Path(path.name.removesuffix(_PACKED)).suffix.removeprefix(".")
 
 
 def _is_language(ending: str) -> bool:

@@ -1,9 +1,9 @@
 """Lines of source, TAB, target, and nothing else: what every list of pairs comes down to.
 
-How lines end, see `hardpp.data.lines`; blanks around a field are dropped.
+How lines end, see `hardpp.data.lines`; blanks and invisible marks around a field are dropped.
 """
 
-from hardpp.data.lines import Blank, decode_line
+from hardpp.data.lines import Blank, decode_line, trimmed
 from hardpp.data.transduction.pairs import TextPair
 
 
@@ -30,7 +30,7 @@ def pair_of(columns: list[str], names: tuple[str, ...] = ("source", "target")) -
     if len(columns) != len(names):
         raise ValueError(f"{len(columns)} columns found where {len(names)} are wanted")
     for name, column in zip(names, columns, strict=True):
-        if not column.strip():
+        if not trimmed(column):
             raise Blank(f"{name} holds only blanks" if column else f"empty {name}")
-    *source, target = (column.strip() for column in columns)
+    *source, target = map(trimmed, columns)
     return TextPair("\t".join(source), target)

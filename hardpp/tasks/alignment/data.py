@@ -1,20 +1,16 @@
-"""Which pairs train an alignment model, what a run keeps of them, and the batches that it reads.
+"""Which pairs train an alignment model, and how they are read.
 
 Readers give texts (`Bitext`), which are cut into symbols here, or a corpus that is cut already. Another data
 set is one line in `CORPORA` or in `hardpp.data.transduction.bitexts`.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
-from math import ceil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field
 
 from hardpp.config import DataConfig
-from hardpp.data.batches import in_order
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import OnBad
 from hardpp.data.parts import PARTS
@@ -25,15 +21,10 @@ from hardpp.data.transduction.folded import folded, folded_like, foldings_for
 from hardpp.data.transduction.folding import Folding, Form
 from hardpp.data.transduction.own_files import OwnFiles, in_parts, is_beginning
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair
-from hardpp.data.transduction.tokenizers import Inflected, Tokenizer, folding_of, load_tokenizer
-from hardpp.data.vocabulary import BOUNDARY, Vocabulary
+from hardpp.data.transduction.tokenizers import Inflected, Tokenizer, folding_of
 from hardpp.errors import DataError, UsageError
-from hardpp.tasks.family import Description
-from hardpp.tasks.opened_run import OpenedRun, Report
-from hardpp.tasks.sequence_decoding import ALLOWANCE
-from hardpp.types import SequenceBatch
+from hardpp.tasks.opened_run import Report
 
-BATCH = 100  # pairs read at once: wide enough to be quick, narrow enough for large vocabularies
 Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
 Sides = tuple[Tokenizer, Tokenizer]  # what sources are cut by, and what targets are
 
@@ -156,7 +147,7 @@ def _files(config: PairData, sides: Sides | None, report: Report) -> OwnFiles:
     fold = folding_of(sides[0]) if sides else config.foldings()[0]
     languages = {"source": config.source_language, "target": config.target_language}
     how = {"format": config.format, "columns": config.columns, "on_bad": config.on_bad}
-    return OwnFiles(fold=fold, report=report, **languages, **how)  # type: ignore[arg-type]
+    return OwnFiles(fold=fold, report=report, asked=sides is not None, **languages, **how)  # type: ignore[arg-type]
 
 
 def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:
@@ -190,61 +181,3 @@ def _check_features(config: PairData, source: str, sides: Sides) -> None:
         raise DataError(
             what, "lemma, TAB, features, TAB, form are inflections; source, TAB, target are pairs"
         )
-
-
-class PairsDescription(Description):
-    """Vocabularies of the training part, tokenizers and lengths."""
-
-    source_vocabulary: list[str]
-    target_vocabulary: list[str]
-    target_counts: list[int]  # one more than how often each target symbol occurs
-    source_tokens: dict[str, Any]  # as a tokenizer describes itself
-    target_tokens: dict[str, Any]
-    longest_target: PositiveInt  # symbols
-    longest_source: NonNegativeInt = 0  # symbols; 0: runs of before do not say it
-    target_per_source: float  # the most target symbols for one source symbol
-
-    @model_validator(mode="after")
-    def _can_be(self) -> Self:
-        _, target = self.vocabularies
-        if len(self.target_counts) != len(target):
-            raise ValueError(f"{len(self.target_counts)} target_counts of {len(target)} target symbols")
-        try:
-            _ = self.tokenizers
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"there is no such tokenizer: {error}") from error
-        return self
-
-    @cached_property
-    def vocabularies(self) -> tuple[Vocabulary, Vocabulary]:
-        """Of source and target."""
-        return Vocabulary(tuple(self.source_vocabulary)), Vocabulary(tuple(self.target_vocabulary))
-
-    @cached_property
-    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
-        """Of source and target."""
-        return load_tokenizer(self.source_tokens), load_tokenizer(self.target_tokens)
-
-    def longest(self, positions: int) -> int:
-        """How many symbols a target may have, its end mark included, for a source of so many positions.
-
-        Half as much again as training targets had, for such sources and at most, and a few more; for a
-        source that is longer than any was in training, so many times more.
-        """
-        most = min(self.target_per_source * positions, self.longest_target)
-        longer = (positions - 1) / (self.longest_source or self.longest_target)  # without its end mark
-        return ceil(1.5 * most * max(1.0, longer)) + ALLOWANCE
-
-
-def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
-    """One more than how often each symbol occurs in the targets, end marks included."""
-    counts = Counter(id for pair in pairs for id in (*vocabulary.encode(pair.target), BOUNDARY))
-    return [1 + counts[id] for id in range(len(vocabulary))]
-
-
-def batches(run: OpenedRun, pairs: Sequence[Pair]) -> Iterator[tuple[list[int], SequenceBatch]]:
-    """All pairs in batches of like length on the run's device, each with the indices of its pairs."""
-    lengths = [len(pair.source) for pair in pairs]
-    for indices in in_order(lengths, BATCH) or [[]]:  # a batch of none is refused
-        yield indices, run.batch([pairs[index] for index in indices])
-        run.watch(len(indices))

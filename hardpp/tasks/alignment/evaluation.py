@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
-from hardpp.tasks.alignment.data import batches
+from hardpp.tasks.alignment.description import batches
 from hardpp.tasks.answers.cut_outputs import cuts_told
 from hardpp.tasks.answers.decoded import Hypothesis
 from hardpp.tasks.attention import exact_and_gap, weights_of_items

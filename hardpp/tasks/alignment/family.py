@@ -17,7 +17,8 @@ from hardpp.data.transduction.pairs import Corpus
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
-from hardpp.tasks.alignment.data import NAMES, PairData, PairsDescription, load, target_counts
+from hardpp.tasks.alignment.data import NAMES, PairData, load
+from hardpp.tasks.alignment.description import PairsDescription, target_counts
 from hardpp.tasks.alignment.evaluation import decode, quality
 from hardpp.tasks.alignment.guides import GUIDES
 from hardpp.tasks.alignment.run import AlignmentRun

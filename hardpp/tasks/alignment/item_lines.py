@@ -33,7 +33,7 @@ def line_by_line(pairs: Sequence[Pair]) -> list[Pair | None]:
     """The pairs where they stand in their file, with None for each line that none comes from."""
     places = [pair.place for pair in pairs if isinstance(pair, PlacedPair) and pair.place is not None]
     numbers = [place.number for place in places]
-    in_order = all(before < after for before, after in pairwise(numbers))
+    in_order = all(map(_follows, pairwise(numbers), pairwise(pairs)))
     if len(places) < len(pairs) or len({place.path for place in places}) != 1 or not in_order:
         return list(pairs)
     path, count = places[0].path, numbers[-1]
@@ -41,5 +41,13 @@ def line_by_line(pairs: Sequence[Pair]) -> list[Pair | None]:
         count = max(count, len(read_lines(path, "lines")))
     lines: list[Pair | None] = [None] * count
     for number, pair in zip(numbers, pairs, strict=True):
-        lines[number - 1] = pair
+        if lines[number - 1] is None:  # a line with several right answers is one pair here
+            lines[number - 1] = pair
     return lines
+
+
+# Does a pair stand in a later line than the one before, or is it another right answer in the same line?
+def _follows(numbers: tuple[int, int], pairs: tuple[Pair, Pair]) -> bool:
+    (before, after), (first, second) = numbers, pairs
+    other = first.source == second.source and first.target != second.target
+    return before < after or (before == after and other)

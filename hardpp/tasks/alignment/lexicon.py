@@ -24,7 +24,8 @@ def read_lexicon(path: Path, config: PairData, sides: Sides, report: Report) -> 
     """
     source, _ = sides
     listed: dict[tuple[str, ...], dict[str, None]] = {}
-    for line in own_lines(PairData(name=str(path), on_bad=config.on_bad), sides, report):
+    how = PairData(name=str(path), on_bad=config.on_bad, columns=config.columns)
+    for line in own_lines(how, sides, report):
         word, right = line.pair[::-1] if config.reverse else line.pair
         listed.setdefault(source.tokenize(word), {})[right] = None
     return {symbols: tuple(texts) for symbols, texts in listed.items()}

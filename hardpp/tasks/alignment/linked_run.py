@@ -11,7 +11,8 @@ from hardpp.data.lines import BLANKS
 from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError
 from hardpp.tasks.alignment.aligned_lines import link_lines, position_lines
-from hardpp.tasks.alignment.data import NAMES, PairsDescription
+from hardpp.tasks.alignment.data import NAMES
+from hardpp.tasks.alignment.description import PairsDescription
 from hardpp.tasks.alignment.gold_pairs import GoldFiles, right_links, with_gold
 from hardpp.tasks.alignment.item_lines import are_lines, line_by_line
 from hardpp.tasks.alignment.link_calibration import LinkMaker

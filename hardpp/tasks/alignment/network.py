@@ -17,7 +17,7 @@ from hardpp.nn.factors import MARK, FactoredEmbedding, FactoredLinear
 from hardpp.nn.lexical import LexicalEncoder, LexicalReadout
 from hardpp.nn.readout import Readout
 from hardpp.nn.recurrent import BidirectionalLSTM
-from hardpp.tasks.alignment.data import PairsDescription
+from hardpp.tasks.alignment.description import PairsDescription
 
 Transform = Literal["softmax", "sparsemax", "entmax15"]  # from scores to probabilities
 

@@ -12,13 +12,14 @@ from hardpp import sites
 from hardpp.data.parts import items_of_part
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair, PlacedPair
-from hardpp.data.transduction.source_texts import read_sources
+from hardpp.data.transduction.source_texts import Reading, read_sources
 from hardpp.data.transduction.tokenization import mark_repeated
 from hardpp.data.transduction.tokenizers import Characters, Inflected, folding_of
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.alignment.aligned_lines import source_symbols
-from hardpp.tasks.alignment.data import BATCH, PairsDescription, batches, is_single, load, single
+from hardpp.tasks.alignment.data import is_single, load, single
+from hardpp.tasks.alignment.description import BATCH, PairsDescription, batches
 from hardpp.tasks.alignment.evaluation import evaluate, hypotheses, outputs, position_weights
 from hardpp.tasks.alignment.lexicon import look_up, read_lexicon
 from hardpp.tasks.alignment.linked_run import LinkedRun
@@ -111,9 +112,18 @@ class AlignmentRun(LinkedRun):
 
     def _read_inputs(self, path: Path, report: Report) -> list[Pair | None]:
         kind, (known, _) = self.description.tokenizers[0].kind, self.description.vocabularies
-        of_words = kind == Characters.kind and not self.description.tokenizers[1].sentences
-        separators = known.unseen(",;") if of_words else ()
-        texts = read_sources(path, report, inflected=kind == Inflected.kind, separators=separators)
+        config, of_lists = self.data_config(None), not self.description.tokenizers[1].sentences
+        parted = of_lists and (kind == Characters.kind or config.reverse)
+        free = [mark for mark in ",;" if not any(mark in symbol for symbol in known.symbols)]
+        reading = Reading(
+            inflected=kind == Inflected.kind,
+            separators=free if parted else (),
+            columns=config.columns,
+            reverse=config.reverse,
+            of_words=of_lists and kind == Characters.kind and bool(known.unseen(" ")),
+            on_bad=config.on_bad,
+        )
+        texts = read_sources(path, report, reading)
         pairs = iter(self._from_texts([text for text in texts if text]))
         return [next(pairs) if text else None for text in texts]
 

@@ -41,7 +41,8 @@ def found_unseen(
     found, folded = [], {symbol.casefold(): symbol for symbol in known}
     for place, (called, more) in enumerate(symbols_of_items):
         if symbols := tuple(dict.fromkeys(more)):
-            alike = tuple(folded[each.casefold()] for each in symbols if each.casefold() in folded)
+            others = [(each, folded.get(each.casefold(), each)) for each in symbols]
+            alike = tuple(other for each, other in others if other != each)  # not what is called <unk>
             found.append(Unseen(place, called, symbols, of, alike))
     return found
 

@@ -63,6 +63,7 @@ class SpeechDescription(Description):
     mean_tokens_per_frame: float = Field(gt=0)
     # "mean" and "deviation" of features before they were stacked; empty where these came with the data.
     normalisation: dict[str, list[float]] = Field(default_factory=dict)
+    longest: int = Field(0, ge=0)  # frames of a recording; 0: runs of before do not say it
     rate: int = Field(0, ge=0)  # the lowest of sounds, samples a second; 0: not known
     # Lowest and highest of sounds, in decibels from full scale; empty where they are not known.
     levels: list[float] = Field(default_factory=list)

@@ -169,6 +169,7 @@ class OnlineAlignmentFamily(Family):
             tokens_per_frame=max(tokens / frames for tokens, frames in sizes),
             mean_tokens_per_frame=sum(tokens for tokens, _ in sizes) / sum(frames for _, frames in sizes),
             normalisation={name: value.tolist() for name, value in moments.items()},
+            longest=max(frames for _, frames in sizes),
             rate=data.rate or 0,
             levels=list(levels_of(data.train) or ()),
             fingerprint=data.fingerprint(),

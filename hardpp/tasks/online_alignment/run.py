@@ -44,6 +44,7 @@ from hardpp.tasks.opened_run import DataTree, Decoded, OpenedRun, Report
 from hardpp.types import SequenceBatch
 
 T = TypeVar("T")
+LONGER = 3.0  # times as long as any of training: such recordings are told of
 
 
 class OnlineAlignmentRun(OpenedRun):
@@ -85,7 +86,7 @@ class OnlineAlignmentRun(OpenedRun):
             raise DataError(f"{of}frames have {size} features, and this run was trained on {trained_on}")
 
     def _read_inputs(self, path: Path, report: Report) -> list[Utterance | None]:
-        recordings = read_sounds(path)
+        recordings = read_sounds(path, self.data_config(None).on_bad, report)
         heard = iter(hear(self, [recording for recording in recordings if recording is not None]))
         return [None if recording is None else next(heard) for recording in recordings]
 
@@ -147,6 +148,14 @@ class OnlineAlignmentRun(OpenedRun):
 
     def _align_files(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[tuple[str, str]]:
         yield from textgrids(items, times_of(self, items, of), self.description.frame_seconds)
+
+    def _remarks(self, items: Sequence[Utterance]) -> Iterator[tuple[int, str]]:
+        longest, seconds = self.description.longest, self.description.frame_seconds
+        for index, utterance in enumerate(items):
+            if longest and utterance.length > LONGER * longest:
+                lasts = f"the recording lasts {utterance.length * seconds:.1f} s"
+                what = f"{lasts}, and none lasted more than {longest * seconds:.1f} s in training"
+                yield index, f"{what}: tokens may be missing; shorter pieces of it are safer"
 
     def _unseen_targets(self, items: Sequence[Utterance]) -> Iterator[tuple[str, Sequence[str]]]:
         for utterance in items:

@@ -127,3 +127,32 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xe9t\xe9")
     with pytest.raises(DataError, match=r"x\.lab: not UTF-8 \(byte 1\)"):
         label_text(path)
+
+
+def test_prompts_of_timit_have_samples_before_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("0 16000 She had your dark suit.\n")
+    assert read_labels(path, 1.0, 16_000).text == "She had your dark suit."
+    assert read_labels(path, 5.0, 16_000).text == "0 16000 She had your dark suit."
+    path.write_text("0 16000 20\n")
+    assert read_labels(path, 1.0, 16_000).text == "0 16000 20"
+
+
+def test_labels_with_line_ends_of_old_macs(tmp_path: Path) -> None:
+    path = tmp_path / "a.lab"
+    path.write_bytes(b"0.0 0.5 a\r0.5 1.0 b\r")
+    assert [segment.label for segment in read_labels(path, 1.0, 16_000).segments] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"ooBinaryFile\x08TextGrid\0\0", "a binary file of Praat"),
+        (b"one two thr\0e", "no text, as it holds NUL"),
+    ],
+)
+def test_what_is_no_text_is_no_label(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.TextGrid"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.TextGrid: {message}"):
+        read_labels(path, 1.0, 16_000)

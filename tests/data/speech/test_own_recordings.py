@@ -229,3 +229,46 @@ def test_a_list_beside_that_of_a_part_is_none_of_it(tmp_path: Path) -> None:
         "dev": ["b.wav"],
         "test": ["c.wav"],
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", 'file_name,transcription\nwavs/a.wav,"one, two"\nb,three\n'),
+        ("train.csv", 'wav_filename,wav_filesize,transcript\nwavs/a.wav,1,"one, two"\nwavs/b.wav,1,three\n'),
+        ("list.tsv", "path\ttext\nwavs/a.wav\tone, two\nwavs/b.wav\tthree\n"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "wavs/a.wav", "text": "one, two"}\n{"file_name": "wavs/b.wav", "text": "three"}\n',
+        ),
+        ("filelist.txt", "wavs/a.wav|one, two\nb|three\n"),
+    ],
+)
+def test_tables_that_name_their_columns(name: str, content: str, tmp_path: Path) -> None:
+    sound(tmp_path / "wavs" / "a.wav"), sound(tmp_path / "wavs" / "b.wav")
+    found = one_list(write(tmp_path / name, content))
+    assert [one.tokens for one in found] == [("one,", "two"), ("three",)]
+    assert [one.place.number for one in found if one.place] in ([1, 2], [2, 3])
+
+
+def test_a_folder_with_such_a_table(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    write(tmp_path / "recordings.csv", "audio,sentence\na.wav,one\n")
+    assert [one.name for one in one_list(tmp_path)] == ["a.wav"]
+    write(tmp_path / "recordings.csv", "audio,sentence\na.wav,one\na.wav\n")
+    with pytest.raises(DataError, match=r"recordings\.csv:3: 1 columns found where the heading has 2"):
+        read(tmp_path)
+
+
+def test_a_sound_alone_is_no_list(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.wav: a sound, of which nothing is said"):
+        read(sound(tmp_path / "a.wav"))
+
+
+def test_a_recording_with_two_channels_in_a_ctm_is_named(tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav", 2), sound(tmp_path / "b.wav", 2)
+    lines = "a 1 0.1 0.2 one\na 2 0.5 0.2 two\nb 1 0.1 0.2 one\n"
+    path = write(tmp_path / "x.ctm", lines)
+    with pytest.raises(DataError, match=r"x\.ctm:1: a has channels 1 and 2, which are averaged"):
+        read(path)
+    assert [one.name for one in one_list(path, on_bad="skip")] == ["b"]

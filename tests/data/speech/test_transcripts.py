@@ -135,3 +135,54 @@ def test_what_is_no_list(tmp_path: Path) -> None:
     (tmp_path / "empty.tsv").write_text("")
     with pytest.raises(DataError, match="the file is empty"):
         recordings(tmp_path / "empty.tsv")
+
+
+@pytest.fixture
+def holed(tmp_path: Path) -> Path:
+    """A folder with a sound, something that is none, one of a kind that is not read, and a list."""
+    folder = tmp_path / "holed"
+    for name in ("a.wav", "c.wav"):
+        write_riff(folder / name, noise(3200))
+    (folder / "b.wav").write_text("no sound")
+    (folder / "d.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (folder / "in.txt").write_text("a.wav\nb.wav\n\nnone.wav\nc.wav\n")
+    return folder
+
+
+def test_sounds_that_cannot_be_used_stop_or_leave_their_place_empty(holed: Path) -> None:
+    told: list[str] = []
+    with pytest.raises(DataError, match=r"b\.wav: not RIFF"):
+        read_sounds(holed)
+    with pytest.raises(DataError, match=r"in\.txt:2: .*b\.wav: not RIFF.* \(and 1 more bad line: 4\)"):
+        read_sounds(holed / "in.txt")
+    found = read_sounds(holed, "skip", told.append)
+    assert [one and one.name for one in found] == ["a.wav", None, "c.wav"]
+    assert told[0].startswith(f"left out: {holed / 'b.wav'}: not RIFF")
+    found = read_sounds(holed / "in.txt", "skip", told.append)
+    assert [one and one.name for one in found] == ["a.wav", None, None, None, "c.wav"]
+
+
+def test_sounds_of_kinds_that_are_not_read_are_told_of(holed: Path) -> None:
+    told: list[str] = []
+    (holed / "b.wav").unlink()
+    assert len(read_sounds(holed, report=told.append)) == 2
+    assert told == [
+        f"warning: {holed / 'd.m4a'}: left out, as sound of this kind is not read; convert it to FLAC"
+    ]
+    for name in ("a.wav", "c.wav"):
+        (holed / name).unlink()
+    with pytest.raises(DataError, match="no sound file") as error:
+        read_sounds(holed)
+    assert "d.m4a" in error.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_lists_as_spreadsheets_write_them(tmp_path: Path, encoding: str) -> None:
+    for name in ("a.wav", "b.wav"):
+        write_riff(tmp_path / name, noise(3200))
+    path = tmp_path / "list.tsv"
+    path.write_bytes("a.wav\tone \u200btwo\r\n\u200eb.wav\tone\r\n".encode(encoding))
+    found = find(path, Reading())
+    assert isinstance(found, list)
+    assert [(one.name, one.tokens) for one in found] == [("a.wav", ("one", "two")), ("b.wav", ("one",))]
+    assert [one and one.name for one in read_sounds(path)] == ["a.wav", "b.wav"]

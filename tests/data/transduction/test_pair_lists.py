@@ -5,7 +5,7 @@ import pytest
 from hardpp.data.parts import bucket
 from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.data.transduction.tokenization import tokenize_bitext, tokenizers
-from hardpp.errors import DataError
+from hardpp.errors import DataError, UsageError
 
 PART = {0: "test", 1: "dev"}
 
@@ -277,3 +277,39 @@ def test_an_empty_part_after_splitting_is_refused_with_a_way_out(write, words, m
     with pytest.raises(DataError, match=message) as caught:
         corpus_of(write("".join(f"{word}\tx\n" for word in words)))
     assert "train.tsv, dev.tsv and test.tsv" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "pairs"),
+    [
+        ("a\tx\rb\ty\rc\tz\r", [("a", "x"), ("b", "y"), ("c", "z")]),
+        ("a\tx\n\ufeffb\ty\n\u200fc\u200e\tz\u200b\n", [("a", "x"), ("b", "y"), ("c", "z")]),
+        ("sep=;\r\nWord;IPA\r\na;x x\r\nb;y\r\n", [("a", "x x"), ("b", "y")]),
+        (
+            "A  [A]  ax sp\nBE  [BE]  b iy sp\nC  s iy sp\n",
+            [("A", "ax sp"), ("BE", "b iy sp"), ("C", "s iy sp")],
+        ),
+    ],
+)
+def test_files_of_old_macs_of_excel_of_htk_and_with_unseen_marks(write, content, pairs):
+    assert [line.pair for line in ListOfPairs().lines(write(content))] == pairs
+
+
+def test_columns_go_for_bars_too(write):
+    path = write("0 ||| das haus ||| the house\n1 ||| ein hund ||| a dog\n")
+    with pytest.raises(DataError, match=r"lines have 3 columns \(0, das haus, the house\)") as error:
+        ListOfPairs().lines(path)
+    assert "data.columns=2,3" in error.value.hint
+    assert [line.pair.target for line in ListOfPairs(columns="2,3").lines(path)] == ["the house", "a dog"]
+
+
+def test_a_run_may_be_asked_about_a_table_with_other_columns(write):
+    path = write("a\tx\nb\ty\n")
+    with pytest.raises(UsageError, match="the table has 2 columns"):
+        ListOfPairs(columns="2,3").lines(path)
+    assert [line.pair.target for line in ListOfPairs(columns="2,3", asked=True).lines(path)] == ["x", "y"]
+    three = write("1\ta\tx\n2\tb\ty\n")
+    assert [line.pair.source for line in ListOfPairs(columns="2,3", asked=True).lines(three)] == ["a", "b"]
+    with pytest.raises(DataError) as error:
+        ListOfPairs(asked=True).lines(three)
+    assert "data.columns" not in error.value.hint  # no verb but train has it

@@ -1,7 +1,11 @@
+import gzip
+from pathlib import Path
+
 import pytest
 
 from hardpp.data.parts import PARTS, bucket
 from hardpp.data.transduction import parallel
+from hardpp.data.transduction.own_files import layout
 from hardpp.errors import DataError, UsageError
 
 PART = {0: "test", 1: "dev"}
@@ -273,3 +277,18 @@ def test_two_files_begin_with_a_name_that_nothing_else_has(pair, write, tmp_path
     for name in ("notes.txt", "notes.tsv", "one.de", "both.de", "both.en", "both"):
         write(name, "x\n")
     assert not any(parallel.is_beginning(tmp_path / name) for name in ("notes", "one", "both", "none", "x/y"))
+
+
+@pytest.mark.parametrize("given", ["texts", "texts.de.gz"])
+def test_files_that_gzip_has_packed(tmp_path: Path, given: str) -> None:
+    for language, text in (("de", "das haus\nein hund\n"), ("en", "the house\na dog\n")):
+        (tmp_path / f"texts.{language}.gz").write_bytes(gzip.compress(text.encode()))
+    assert layout(tmp_path / given) == "parallel"
+    found = parallel.lines(tmp_path / given)
+    assert [line.pair for line in found] == [("das haus", "the house"), ("ein hund", "a dog")]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for part in ("train", "dev", "test"):
+        for language in ("de", "en"):
+            (folder / f"{part}.{language}.gz").write_bytes(gzip.compress(f"{part} {language}\n".encode()))
+    assert parallel.bitext(folder).dev == [("dev de", "dev en")]

@@ -21,3 +21,10 @@ def test_items_with_unknown_symbols_are_named_once_a_symbol():
     assert found[0].sentence("words.tsv:2") == (
         "words.tsv:2: target 'cd' has symbols never seen in training: d c"
     )
+
+
+def test_what_is_called_as_the_unknown_symbol_is_no_other_case_of_it() -> None:
+    (found,) = found_unseen([("<unk>", ["<unk>"])], known=["</s>", "<unk>", "a"])
+    assert found.alike == ()
+    (found,) = found_unseen([("A", ["A"])], known=["</s>", "<unk>", "a"])
+    assert found.alike == ("a",)

@@ -1,9 +1,11 @@
-"""How much memory networks need, known before any of it is taken.
+"""How much memory and disk a training needs, known before any of it is taken.
 
 Linux grants memory that it does not have and ends whoever writes to it, so that networks which do not fit
-would end the process without a word.
+would end the process without a word. A full disk is noticed only when the first checkpoint is written, after
+an epoch of work.
 """
 
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,9 @@ import torch
 
 from hardpp.errors import ResourceError
 from hardpp.tasks.family import Programs
+
+_CHECKPOINT = 4  # of every parameter in a checkpoint: weights, their average, two moments
+_KEPT = 2  # checkpoints at once, at least: the last one, and the next while it is written
 
 COPIES = 5  # of every parameter in a training: weights, gradient, two moments, running average
 
@@ -42,6 +47,27 @@ def check_fits(build: Callable[[], Programs], device: torch.device) -> None:
             f"to train {numbers:,} parameters takes {needed / _GIB:,.1f} GiB, and {left / _GIB:,.1f} are free"
         )
         raise ResourceError(what, "smaller sizes of network. (hardpp train --dry-run counts them)")
+
+
+def check_room(folder: Path, programs: Programs) -> None:
+    """Refuses a training whose checkpoints find no room on the disk.
+
+    Args:
+        folder: the run folder, which need not be there yet.
+        programs: that are trained.
+
+    Raises:
+        ResourceError: two checkpoints need more than is free.
+    """
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    parameters = {id(p): p for program in programs for p in program.parameters()}
+    needed = _KEPT * _CHECKPOINT * sum(p.numel() * p.element_size() for p in parameters.values())
+    if needed > (left := shutil.disk_usage(place).free):
+        takes, free = (f"{number / 2**20:,.0f}" for number in (needed, left))
+        what = f"{folder}: checkpoints take {takes} MiB, and {free} are free on that disk"
+        raise ResourceError(what, "make room there, or give another --out")
 
 
 def free_memory(device: torch.device) -> int | None:

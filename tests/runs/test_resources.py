@@ -1,4 +1,4 @@
-"""Networks that do not fit are refused before they are made."""
+"""Networks that do not fit into memory, and runs that do not fit onto a disk, are refused before."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from corpora import fail, train_command, write_corpus
 from torch import nn
 
 from hardpp.errors import ResourceError
-from hardpp.runs import memory
-from hardpp.runs.memory import check_fits, free_memory
+from hardpp.runs import resources
+from hardpp.runs.resources import check_fits, check_room, free_memory
 from hardpp.tasks.family import Programs
 
 CPU = torch.device("cpu")
@@ -22,9 +22,9 @@ def test_the_memory_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         own = nn.Linear(9, 10)  # 100 numbers
         return Programs(nn.ModuleList([own, shared]), own)
 
-    monkeypatch.setattr(memory, "free_memory", lambda device: 5 * 4 * 100)
+    monkeypatch.setattr(resources, "free_memory", lambda device: 5 * 4 * 100)
     check_fits(build, CPU)  # what was there before needs no more memory, and nothing counts twice
-    monkeypatch.setattr(memory, "free_memory", lambda device: 5 * 4 * 100 - 1)
+    monkeypatch.setattr(resources, "free_memory", lambda device: 5 * 4 * 100 - 1)
     with pytest.raises(ResourceError, match="to train 100 parameters"):
         check_fits(build, CPU)
 
@@ -35,6 +35,27 @@ def test_random_numbers_stay_as_they_are() -> None:
     check_fits(lambda: Programs(nn.LSTM(4, 4), nn.Linear(4, 4)), CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert (free_memory(CPU) or 1) > 0
+
+
+def test_room_for_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = Programs(nn.Linear(9, 10), nn.Linear(1, 1, bias=False))  # 101 numbers of 4 bytes
+    usage = resources.shutil.disk_usage(tmp_path)
+    asked = []
+
+    def free(number: int) -> None:
+        monkeypatch.setattr(
+            resources.shutil, "disk_usage", lambda path: asked.append(path) or usage._replace(free=number)
+        )
+
+    free(2 * 4 * 4 * 101)
+    check_room(tmp_path / "not" / "there", programs)
+    assert asked == [tmp_path]
+    free(2 * 4 * 4 * 101 - 1)
+    with pytest.raises(ResourceError, match="checkpoints take 0 MiB"):
+        check_room(tmp_path / "run", programs)
+    data = write_corpus(tmp_path / "words")
+    assert "make room there" in fail(6, *train_command(data, tmp_path / "run"))
+    assert not (tmp_path / "run" / "config.toml").exists()
 
 
 def test_a_command(tmp_path: Path) -> None:
