@@ -55,7 +55,8 @@ def kinds_of(path: Path) -> list[str]:
         found = {kind for name in islice(_files(path), _MOST) for kind in _of_file(name) | _of_part(name)}
         if "images" in found and "questions" not in found and holds_captions(path):
             found |= {"captions"}
-            found -= set() if has_classes(path) else {"images"}
+        if "images" in found and found & {"questions", "captions"} and not has_classes(path):
+            found -= {"images"}
     return [kind for kind in KINDS if kind in found]
 
 

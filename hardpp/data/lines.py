@@ -25,7 +25,7 @@ Raw = TypeVar("Raw")
 Parsed = TypeVar("Parsed")
 
 _BOM = b"\xef\xbb\xbf"  # byte order mark
-_BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
 _UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"  # byte order mark, zero-width blank, marks of direction, joiner
 _SHOWN = 5  # bad lines named in one message
@@ -53,13 +53,20 @@ class BadLine(NamedTuple):
 
 
 def read_text(path: Path, hint: str = "") -> str:
-    """Read a text file in UTF-8; `hint` says what to do when it cannot be read."""
+    """Read a text in UTF-8, or UTF-16 with a byte order mark; `hint` says what to do if it cannot be read."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", hint) from error
+    encoding = "utf-16" if content.startswith(BOMS_UTF16) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start + 1})") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        what = (
+            f"{path}:{line}: not {encoding.removesuffix('-sig').upper()} (byte {error.start + 1} of the file)"
+        )
+        raise DataError(what, hint or "save it in UTF-8") from error
 
 
 def read_json(path: Path) -> Any:
@@ -88,7 +95,7 @@ def read_content(path: Path, expected: str) -> bytes:
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be unpacked ({error})") from error
     refuse_binary(content, str(path))
-    if content.startswith(_BOMS_UTF16) and len(content) > len(_BOMS_UTF16[0]):
+    if content.startswith(BOMS_UTF16) and len(content) > len(BOMS_UTF16[0]):
         try:
             content = content.decode("utf-16").encode()
         except UnicodeDecodeError as error:

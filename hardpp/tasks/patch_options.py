@@ -26,7 +26,10 @@ class PatchOptions(Section):
         """
         _, height, width = description.size
         if height != width:
-            raise UsageError(f"images of {height} by {width} pixels: glimpses are designed on square ones")
+            raise UsageError(
+                f"images of {height} by {width} pixels: glimpses are designed on square ones",
+                f"pictures of any size are read at one with --set data.side={min(height, width)}",
+            )
         if self.patch > height:
             raise UsageError(f"network.patch: {self.patch} pixels are more than the {height} of an image")
         room = height - self.patch

@@ -19,7 +19,8 @@ from hardpp.data.kinds import KINDS, field_separator, kinds_of, names_recordings
         (["cat/1.PNG"], ["images"]),
         (["train-images-idx3-ubyte"], ["images"]),
         (["1.jpg", "captions.txt"], ["captions"]),
-        (["train/questions.json", "train/images/1.png"], ["questions", "images"]),
+        (["train/questions.json", "train/images/1.png"], ["questions"]),
+        (["train/questions.json", "train/a/1.png", "train/b/1.png"], ["questions", "images"]),
         ([], []),
     ],
 )

@@ -41,6 +41,17 @@ def judged(run: Path, *more: str | Path) -> str:
     return row["images"]
 
 
+def test_captions_in_words_that_the_run_does_not_know_are_told_of(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(write(tmp_path / "dogs"), run)
+    assert "never seen" not in hardpp("evaluate", run, "--data", write(tmp_path / "new", 3)).stderr
+    path = tmp_path / "new" / "captions.csv"
+    path.write_text(path.read_text().replace("A dog", "Ein Hund", 1))
+    told = hardpp("evaluate", run, "--data", tmp_path / "new").stderr
+    assert "warning: item 1: target '0.png' has symbols never seen in training: ein hund" in told
+    assert "item 2" not in told
+
+
 def test_runs_are_asked_about_pictures_with_and_without_captions(tmp_path: Path) -> None:
     data, run = write(tmp_path / "dogs"), tmp_path / "run"
     told = train(data, run)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from corpora import fail, hardpp, settings, succeed
 from image_files import write_idx, write_picture
 from PIL import Image
 
+from hardpp.data.images.found_pictures import files_below
 from hardpp.runs.folder import open_run
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -100,6 +102,48 @@ def test_pictures_without_classes_are_answered_one_by_one(tmp_path: Path, model:
     assert "there is no picture in it" in fail(3, "decode", run, "--input", tmp_path / "none")
     (tmp_path / "list.txt").write_text("nowhere.png\n")
     assert "nowhere.png: there is no such picture" in fail(3, "decode", run, "--input", tmp_path / "list.txt")
+
+
+def test_lists_of_pictures_lie_anywhere_and_have_labels_and_what_is_wrong_is_named_by_line(
+    tmp_path: Path,
+) -> None:
+    data, run = write(tmp_path / "pets"), tmp_path / "run"
+    train("glimpse", data, run)
+    listed = tmp_path / "list.tsv"
+    paths = [data / "cat" / "1.png", data / "dog" / "2.png"]
+    listed.write_text("".join(f"{path}\n" for path in paths))
+    right = succeed("decode", run, "--input", listed)
+    listed.write_text("pets/cat/1.png\tcat\r\npets/dog/2.png\tdog\r\n")
+    assert succeed("decode", run, "--input", listed) == right
+    listed.write_text("pets/cat/1.png\n\nnowhere.png\npets/dog/2.png\n")
+    refused = fail(3, "decode", run, "--input", listed)
+    assert f"{listed}:3: nowhere.png: there is no such picture" in refused
+    assert "--on-bad skip" in refused
+    broken = tmp_path / "broken.png"
+    broken.write_text("<html>")
+    listed.write_text("pets/cat/1.png\n\nbroken.png\npets/dog/2.png\n")
+    assert f"{listed}:3: {broken}: not a readable picture" in fail(3, "decode", run, "--input", listed)
+    one, other = right.split()
+    result = hardpp("decode", run, "--input", listed, "--on-bad", "skip")
+    assert result.stdout.split("\n") == [one, "", "", other, ""]
+    assert "left out 1 images" in result.stderr
+    write_idx(tmp_path / "digits", 2, 2)
+    assert "IDX files are taken by --data" in fail(3, "decode", run, "--input", tmp_path / "digits")
+
+
+def test_pipes_are_not_waited_for_and_broken_links_are_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pets", count=1)
+    os.mkfifo(folder / "cat" / "pipe.png")
+    assert {path.name for path in files_below(folder)} == {"0.png"}
+    (folder / "cat" / "link.png").symlink_to("nowhere.png")
+    assert {path.name for path in files_below(folder)} == {"0.png", "link.png"}
+
+
+def test_pictures_that_are_not_square_are_told_what_makes_them_so(tmp_path: Path) -> None:
+    for name in ("cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png", "dog/2.png", "dog/3.png"):
+        write_picture(tmp_path / "pets" / name, (1, 2, 3), (20, 12))
+    words = ["train", "--model", "image-vae", "--data", tmp_path / "pets", "--out", tmp_path / "run"]
+    assert "--set data.side=12" in fail(2, *words, "--max-steps", "1")
 
 
 def test_a_folder_without_parts_is_judged_whole_and_the_runs_own_as_in_training(tmp_path: Path) -> None:

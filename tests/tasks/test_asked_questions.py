@@ -45,6 +45,17 @@ def test_questions_about_pictures_are_answered_line_by_line(tmp_path: Path) -> N
     assert "left out: " in result.stderr
 
 
+def test_lists_beside_a_file_of_questions_are_no_features(tmp_path: Path) -> None:
+    data, run = write_vqa(tmp_path / "vqa"), tmp_path / "run"
+    (data / "notes.tsv").write_text("image\twhat I think\n")
+    train(data, run)
+    (tmp_path / "words.tsv").write_text("acid\tAE S IH D\n")
+    asked = tmp_path / "asked.tsv"
+    image = next(iter(open_run(run, "cpu").select(limit=1).questions)).image
+    asked.write_text(f"{image}\tWhat color is it?\n")
+    assert succeed("decode", run, "--input", asked)
+
+
 def test_vqa_s_file_of_a_part_without_annotations(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(write_vqa(tmp_path / "vqa"), run)

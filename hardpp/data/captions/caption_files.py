@@ -17,7 +17,7 @@ from pathlib import Path
 from hardpp.data.captions.caption_json import CAPTION, IMAGE, Listed, is_caption_json, read_caption_json
 from hardpp.data.captions.captioned import words_of
 from hardpp.data.images.picture_files import ENDINGS
-from hardpp.data.lines import BadLine, OnBad, Report, read_text, report_bad
+from hardpp.data.lines import BOMS_UTF16, BadLine, OnBad, Report, read_text, report_bad
 from hardpp.errors import DataError
 
 _LINES = (".txt", ".csv", ".tsv", ".token", "")
@@ -72,6 +72,8 @@ def _first_lines(path: Path) -> list[str]:
             first = file.read(_FIRST)
     except OSError:
         return []
+    if first.startswith(BOMS_UTF16):
+        return [line for line in read_text_lines(path)[:100] if line.strip()]
     if b"\0" in first:
         return []
     whole = first if len(first) < _FIRST else first[: first.rfind(b"\n") + 1]
@@ -135,9 +137,9 @@ def _rows(path: Path, lines: Sequence[str], separator: str, bad: list[BadLine]) 
         if heading and cells == _cells(first, separator):
             heading = None  # once
         elif len(cells) != width:
-            bad.append(
-                BadLine(path, number, f"{_COUNT.get(width, width)} columns are wanted, found {len(cells)}")
-            )
+            what = f"{_COUNT.get(width, width)} columns are wanted, found {len(cells)}"
+            quoted = "; a caption with commas stands in quotes" if separator == "," else ""
+            bad.append(BadLine(path, number, what + (quoted if len(cells) > width else "")))
         elif not cells[image].strip():
             bad.append(BadLine(path, number, "the name of a picture is wanted"))
         else:

@@ -3,24 +3,41 @@
 {"images": [{"filename", "filepath"?, "split", "sentences": [{"raw"} or {"tokens"}]}]}      Karpathy's
 {"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}                 COCO's
 [{"image": "val2014/1.jpg", "caption": "..." or ["...", ...]}, ...]                         a list
+{"data": [{"image_id": "1", "caption_str": "..."}, ...]}                                    TextCaps
+{"1.jpg": "..." or ["...", ...], ...}                                                       pictures by name
 {"file_name": "1.jpg", "text": "..."}                                                       an object a line
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hardpp.data.images.picture_files import ENDINGS
 from hardpp.data.lines import BadLine, OnBad, Report, read_json, read_text, report_bad
 from hardpp.errors import DataError
 
 # What pictures and captions are called, in headings of tables, too.
-IMAGE = ("image", "image_name", "image_path", "img", "file", "file_name", "filename", "filepath", "name")
-CAPTION = ("caption", "captions", "comment", "text", "description", "sentence")
+IMAGE = (
+    "image",
+    "image_name",
+    "image_path",
+    "img",
+    "file",
+    "file_name",
+    "filename",
+    "filepath",
+    "name",
+    "image_id",
+)
+CAPTION = ("caption", "captions", "comment", "text", "description", "sentence", "caption_str")
 
 _SPLITS = {"train": "train", "restval": "train", "val": "dev", "dev": "dev", "test": "test"}
 _FIRST = 2**16  # bytes that tell what a file is
 _HINT = "leave such entries out with --on-bad skip"
+_ENDINGS = "|".join(ending.removeprefix(".") for ending in ENDINGS)
+_BY_NAME = re.compile(rf'\{{\s*"[^"\n]+\.(?:{_ENDINGS})"\s*:\s*["\[]', re.IGNORECASE)
 
 
 class Listed(NamedTuple):
@@ -41,6 +58,8 @@ def is_caption_json(path: Path) -> bool:
         return False
     if first.startswith("{") and '"images"' in first:
         return '"sentences"' in first or _has_captions(path)
+    if _BY_NAME.match(first):
+        return True
     words = [f'"{name}"' for name in (*IMAGE, *CAPTION) if f'"{name}"' in first]
     found = {word.strip('"') for word in words}
     return bool(found & {*IMAGE}) and bool(found & {*CAPTION}) and '"question"' not in first
@@ -57,10 +76,20 @@ def read_caption_json(path: Path, on_bad: OnBad, report: Report) -> list[Listed]
             found = list(_objects(path, list(enumerate(content)), bad))
         elif isinstance(content, dict) and isinstance(content.get("annotations"), list):
             found = list(_coco(path, content, bad))
+        elif isinstance(content, dict) and (rows := _data(content)):
+            found = list(_objects(path, list(enumerate(rows)), bad))
         else:
             found = list(_karpathy(path, content))
     report_bad(bad, on_bad, report, _HINT)
     return found
+
+
+# The objects of TextCaps, or of pictures by their names; none of another file.
+def _data(content: dict[str, Any]) -> list[Any]:
+    if isinstance(rows := content.get("data"), list):
+        return rows
+    by_name = all(Path(name).suffix.lower() in ENDINGS for name in content)
+    return [{"image": name, "caption": said} for name, said in content.items()] if by_name else []
 
 
 # Whether COCO's file, in which images come first, has captions and not boxes or keypoints.
@@ -108,7 +137,7 @@ def _objects(
     path: Path, rows: list[tuple[int, Any]], bad: list[BadLine], *, lines: bool = False
 ) -> Iterator[Listed]:
     for number, row in rows:
-        keys = [key for key in IMAGE if isinstance(row, dict) and isinstance(row.get(key), str)]
+        keys = [key for key in IMAGE if isinstance(row, dict) and isinstance(row.get(key), str | int)]
         texts = [row[key] for key in CAPTION if isinstance(row, dict) and key in row]
         several = texts[0] if texts and isinstance(texts[0], list) else texts[:1]
         if not keys or not all(isinstance(text, str) for text in several):
@@ -116,7 +145,7 @@ def _objects(
             continue
         place = f"{path}:{number}" if lines else f"{path}: entry {number}"
         for text in several or [""]:
-            yield Listed(row[keys[0]], text, place, _SPLITS.get(str(row.get("split", ""))))
+            yield Listed(str(row[keys[0]]), text, place, _SPLITS.get(str(row.get("split", ""))))
 
 
 def _lines(path: Path) -> list[tuple[int, Any]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hardpp.data.images.folders import Pictures
 from hardpp.data.images.found_pictures import begins_as_picture, files_below, is_picture, report_passed_over
+from hardpp.data.images.idx import is_idx_folder
 from hardpp.data.images.labelled import ImagePart
 from hardpp.data.images.layouts import (
     LabelledPicture,
@@ -28,12 +29,14 @@ from hardpp.data.images.picture_files import ENDINGS, PictureFiles
 from hardpp.data.images.resized_pictures import ResizedPictures, files_at
 from hardpp.data.images.rgb_files import AS_THEY_ARE, known_pictures, look_at
 from hardpp.data.images.rgb_pictures import KnownPicture
-from hardpp.data.lines import OnBad, Report, decode_line, parse_lines
+from hardpp.data.lines import BadLine, OnBad, Report, decode_line, read_lines, report_bad
 from hardpp.data.parts import ALL
 from hardpp.errors import DataError
 
 UNKNOWN = -1  # the label of a picture of which no class is known
 
+_LIST_HINT = "a path a line is wanted; --on-bad skip leaves such lines out"
+_IDX_HINT = "IDX files are taken by --data"
 _HINT = "hardpp decode RUN --input FOLDER says labels of pictures without classes"
 
 
@@ -98,19 +101,19 @@ def asked_pictures(
 ) -> list[AskedPicture | None]:
     """The pictures that a user names by a path: a picture, a folder of them, or a list of paths, one a line.
 
-    None stands for a blank line of a list, and for a picture that is left out.
+    A list's paths begin where one works or where the list lies, and a TAB and what follows it, such as a
+    label, may stand behind them. None stands for a blank line of a list, and for a picture that is left out.
     """
     if path.is_dir():
         files = files_below(path)
         pictures = [file for file in files if is_picture(file)]
         report_passed_over(sorted({*files} - {*pictures}), report)
         if not pictures:
-            raise DataError(f"{path}: there is no picture in it")
+            raise DataError(f"{path}: there is no picture in it", _IDX_HINT if is_idx_folder(path) else "")
         return _known({file.relative_to(path).as_posix(): file for file in pictures}, on_bad, report)
     if path.suffix.lower() in ENDINGS or (path.is_file() and begins_as_picture(path)):
         return _known({path.name: path}, on_bad, report)
-    names = parse_lines(path, lambda _, line: line.strip() and decode_line(line), "a path a line", "")
-    return named_pictures([name or "" for name in names], on_bad, report)
+    return _listed(path, on_bad, report)
 
 
 def named_pictures(
@@ -120,6 +123,40 @@ def named_pictures(
     paths = {name: Path(name.strip()) for name in names if name.strip()}
     known = dict(zip(paths, _known(paths, on_bad, report), strict=True))
     return [known.get(name) for name in names]
+
+
+# The pictures of the lines of a file; what is wrong with one is told with its number.
+def _listed(path: Path, on_bad: OnBad, report: Report) -> list[AskedPicture | None]:
+    def found(number: int, line: bytes) -> tuple[str, Path] | None:
+        if not line.strip():
+            return None
+        whole = decode_line(line).strip()
+        for name in (whole, whole.partition("\t")[0].strip()):
+            for picture in (Path(name), path.parent / name):
+                if picture.is_file():
+                    return name, picture
+        raise ValueError(f"{whole}: there is no such picture")
+
+    bad: list[BadLine] = []
+    lines: dict[int, tuple[str, Path] | None] = {}
+    for number, line in enumerate(read_lines(path, "a path a line"), start=1):
+        try:
+            lines[number] = found(number, line)
+        except ValueError as error:
+            lines[number] = None
+            bad.append(BadLine(path, number, str(error)))
+    report_bad(bad, on_bad, report, _LIST_HINT)
+    named = {picture: number for number, line in reversed(lines.items()) if line for picture in line[1:]}
+    try:
+        known = dict(zip(named, look_at(list(named), AS_THEY_ARE, on_bad, report), strict=True))
+    except DataError as error:
+        at = next((number for picture, number in named.items() if str(error).startswith(f"{picture}: ")), 0)
+        raise DataError(f"{path}:{at}: {error}" if at else str(error), error.hint) from error
+    asked: list[AskedPicture | None] = []
+    for each in lines.values():
+        picture = None if each is None else known[each[1]]
+        asked.append(AskedPicture(each[0], picture) if each and picture else None)
+    return asked
 
 
 def _known(paths: dict[str, Path], on_bad: OnBad, report: Report) -> list[AskedPicture | None]:

@@ -49,7 +49,7 @@ class Pictures:
         return ImagesWithBoxes(self.files.read(files_read), None)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, and of the places and labels of this part."""
+        """SHA-256 of the names and contents of all files, and of the places and labels of this part."""
         return sha256_of_json([self.files.fingerprint(), self.places.tolist(), self.labels.tolist()])
 
 

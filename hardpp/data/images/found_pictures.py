@@ -1,7 +1,7 @@
 """Which files below a folder are pictures: by their endings, or by how they begin where these say nothing.
 
 Folders that are links are gone into, each once. What systems and programs leave behind (hidden files,
-`__MACOSX`, `Thumbs.db`) and texts beside the pictures are passed over in silence; all else is counted.
+`__MACOSX`, `Thumbs.db`), pipes and texts beside the pictures are passed over in silence; all else is counted.
 """
 
 import os
@@ -71,5 +71,5 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
                 continue
             if entry.is_dir():
                 yield from _walk(Path(entry.path), seen)
-            else:
+            elif entry.is_file() or not os.path.exists(entry.path):  # broken links are named
                 yield Path(entry.path)

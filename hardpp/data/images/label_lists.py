@@ -1,6 +1,7 @@
 """Lists of the classes of pictures that lie in one folder, as those to validate on of ImageNet do.
 
     val.txt                 FILE LABEL, a line a picture, with a tab or the first blank between them
+    val_annotations.txt     the same, and after another tab whatever there is (Tiny ImageNet)
     LOC_val_solution.csv    ImageId,PredictionString, in which the first word is the class
 
 for a folder that is called val, beside that folder or in it. A file is named with its ending or without, and
@@ -22,7 +23,7 @@ _NUMBERS = "numbers go from 0, in the order of the sorted names; ILSVRC's own, f
 
 def find_list(folder: Path, pictures: Path) -> Path | None:
     """The list for a folder of pictures: beside it in `folder`, or in it; None if there is none."""
-    names = (f"{pictures.name}.txt", f"LOC_{pictures.name}_solution.csv")
+    names = (f"{pictures.name}.txt", f"{pictures.name}_annotations.txt", f"LOC_{pictures.name}_solution.csv")
     candidates = [place / name for place in (folder, pictures) for name in names]
     return next((path for path in candidates if path.is_file()), None)
 
@@ -103,6 +104,8 @@ def _fields(path: Path, line: str) -> tuple[str, str]:
         label = prediction.split(maxsplit=1)[0] if prediction.split() else ""
     else:
         name, _, label = line.strip().partition("\t" if "\t" in line else " ")
+        if path.stem.endswith("_annotations"):
+            label = label.partition("\t")[0]
     if not name.strip() or not label.strip():
         raise ValueError("a file and a label are wanted")
     return name.strip(), label.strip()

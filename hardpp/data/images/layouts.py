@@ -26,11 +26,12 @@ from hardpp.errors import DataError
 LAYOUTS = {
     "FOLDER/train/CLASS/*": "pictures, with val and test likewise; what is missing is a tenth of train",
     "FOLDER/val/*, FOLDER/val.txt": "pictures to validate on without folders, and lines FILE CLASS (or its "
-    "number, from 0, among the sorted classes); or LOC_val_solution.csv",
+    "number, from 0, among the sorted classes); or val_annotations.txt, LOC_val_solution.csv",
     "FOLDER/CLASS/*": "pictures, of which val and test are made",
 }
 
 _SHOWN = 5  # names in one message
+_NO_CLASS = "images"  # the one folder of pictures of a list, in a part of Tiny ImageNet
 _PARTS_HINT = "folders of parts are called train, dev and test; rename a class that is called so"
 
 
@@ -99,13 +100,15 @@ def find_parts(
     for part in (part for part in own if part != "train"):
         aside: list[Path] = []
         parts[part] = _in_classes(own[part], aside)
+        classes = sorted({picture.label for picture in parts.get("train", ())} or known)
+        if {picture.label for picture in parts[part]} == {_NO_CLASS} and _NO_CLASS not in classes:
+            aside, parts[part] = aside + [picture.path for picture in parts[part]], []
         if not parts[part] and (flat := [path for path in aside if is_picture(path)]):
             labels = find_list(folder, own[part])
             if labels is None and part == "test":
                 report(f"{own[part]}: pictures passed over, as they have no labels: {len(flat)}")
                 del parts[part]
                 continue
-            classes = sorted({picture.label for picture in parts.get("train", ())} or known)
             found = labels_of(flat, own[part], labels, classes, on_bad, report)
             parts[part] = [LabelledPicture(path, label) for path, label in found.items()]
             aside = sorted({*aside} - {*flat})

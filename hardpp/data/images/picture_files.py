@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hardpp.data.digests import sha256_of_json
+from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.labelled import as_indices
 from hardpp.data.images.opened_pictures import opened, turn_of
 from hardpp.data.images.pixel_modes import MODES, channels_of, with_channels
@@ -71,7 +71,7 @@ class PictureFiles:
         channels: int | None = None,
     ):
         self.paths = [each.path if isinstance(each, KnownPicture) else each for each in pictures]
-        self._folder, self._side = relative_to, side
+        self._folder, self._side, self._contents = relative_to, side, FileContents(self.paths)
         if side is None:
             known = [each if isinstance(each, KnownPicture) else check_picture(each) for each in pictures]
             width, height = _one_size(known)
@@ -105,9 +105,8 @@ class PictureFiles:
         return self._pixels[torch.from_numpy(indices)]
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, in order."""
-        sizes = [path.stat().st_size for path in self.paths]
-        return sha256_of_json([self.size, list(zip(self.names, sizes, strict=True))])
+        """SHA-256 of the names and contents (`hardpp.data.digests.FileContents`) of all files, in order."""
+        return sha256_of_json([self.size, self.names, self._contents.sha256])
 
     def _decoded(self, place: int) -> NDArray[np.uint8]:
         pixels = decoded(self.paths[place], self._side, self.size[0])

@@ -85,7 +85,7 @@ class ResizedPictures:
         return ImagesWithBoxes(torch.from_numpy(pixels), None)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, of places and labels, and of how they are shown."""
+        """SHA-256 of the names and contents of all files, of places and labels, and of how they are shown."""
         which = [self.files.fingerprint, self.places.tolist(), self.labels.tolist()]
         regions = [] if self.regions is None else [self.regions]
         return sha256_of_json([_VERSION, *which, self.side, self.augmentation, *regions])

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data.digests import sha256_of_json
+from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.opened_pictures import quiet
 from hardpp.data.images.rgb_pictures import KnownPicture, check_picture, decode_rgb
 from hardpp.data.lines import OnBad, Report
@@ -39,6 +39,7 @@ class RGBFiles:
         relative_to: Left out of the names, and of what the fingerprint has of the paths; None: of neither.
         shorter: Pixels that the shorter side of a picture has at most; larger ones are made smaller.
         kept_bytes: If all pictures together need no more than that, they stay in memory once decoded.
+        contents: Of these files, where their hash may be known already.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class RGBFiles:
         relative_to: Path | None,
         shorter: int,
         kept_bytes: int = KEPT,
+        contents: FileContents | None = None,
     ):
         self.pictures, self.relative_to = pictures, relative_to
         self.shorter, self.kept_bytes = shorter, kept_bytes
+        self._contents = contents or FileContents([picture.path for picture in pictures])
         shapes = (picture.shape.reduced(shorter) for picture in pictures)
         self.fits = sum(3 * shape.width * shape.height for shape in shapes) <= kept_bytes
         self._kept: dict[int, NDArray[np.uint8]] = {}
@@ -79,13 +82,12 @@ class RGBFiles:
 
     def at(self, shorter: int) -> "RGBFiles":
         """The same pictures with other shorter sides."""
-        return RGBFiles(self.pictures, self.relative_to, shorter, self.kept_bytes)
+        return RGBFiles(self.pictures, self.relative_to, shorter, self.kept_bytes, self._contents)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files, in order, and of the size they are kept at."""
-        sizes = [picture.path.stat().st_size for picture in self.pictures]
-        return sha256_of_json([self.shorter, list(zip(self.names, sizes, strict=True))])
+        """SHA-256 of the names and contents of all files, in order, and of the size they are kept at."""
+        return sha256_of_json([self.shorter, self.names, self._contents.sha256])
 
 
 def known_pictures(

@@ -11,14 +11,14 @@ training images, by number, is the dev part.
 Source: Victor Zhou (2020), easy-VQA, PyPI package `easy-vqa`, MIT licence.
 """
 
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data.digests import sha256_of_json
+from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.picture_files import decoded
 from hardpp.data.images.rasters import Box
 from hardpp.data.images.rgb_pictures import check_picture
@@ -95,10 +95,13 @@ class Shapes:
         return float(left), float(top), float(right), float(bottom)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all images."""
-        paths = self.folder.glob("*/images/*.png")
-        sizes = {str(path.relative_to(self.folder)): path.stat().st_size for path in paths}
-        return sha256_of_json(sorted(sizes.items()))
+        """SHA-256 of the names and contents of all images."""
+        names = [path.relative_to(self.folder).as_posix() for path in self._contents.paths]
+        return sha256_of_json([names, self._contents.sha256])
+
+    @cached_property
+    def _contents(self) -> FileContents:
+        return FileContents(sorted(self.folder.glob("*/images/*.png")))
 
     def path(self, image: str) -> Path:
         """The file of an image."""

@@ -1,6 +1,7 @@
 """Pictures of any folder, as images that questions are about."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardpp.data.captions.named_pictures import NamedPictures
-from hardpp.data.digests import sha256_of_json
+from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.picture_files import decoded
 from hardpp.data.images.rgb_files import AS_THEY_ARE, look_at
 from hardpp.data.lines import OnBad, Report
@@ -70,8 +71,12 @@ class PictureFolder:
         return
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files."""
-        return sha256_of_json([[name, path.stat().st_size] for name, path in self._paths.items()])
+        """SHA-256 of the names and contents of all files."""
+        return sha256_of_json([list(self._paths), self._contents.sha256])
+
+    @cached_property
+    def _contents(self) -> FileContents:
+        return FileContents(list(self._paths.values()))
 
 
 def _found(names: Sequence[str], folder: Path) -> dict[str, Path]:

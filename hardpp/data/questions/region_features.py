@@ -15,18 +15,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data.digests import sha256_of_json
+from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.rasters import Box
 from hardpp.data.lines import Report
-from hardpp.data.questions.region_files import NpzFile, RegionFile, Regions, TsvFile
+from hardpp.data.questions.region_files import NpzFile, RegionFile, Regions, TsvFile, may_have_regions
 from hardpp.errors import DataError
 
+_PIXELS = "pictures themselves are read for data laid out as easy-vqa's are"
 _PICKLED = {".pkl", ".pickle", ".pt", ".pth", ".npy"}
 
 
 def feature_files(folder: Path, but: Path | None = None) -> list[Path]:
-    """The files of a folder that are called like features of regions, but for one file."""
-    return sorted(path for path in folder.iterdir() if path.suffix in (".tsv", ".npz") and path != but)
+    """The files of a folder that hold features of regions, but for one file: other lists are none of them."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path != but and (path.suffix == ".npz" or (path.suffix == ".tsv" and may_have_regions(path)))
+    )
 
 
 class RegionFeatures:
@@ -35,7 +40,7 @@ class RegionFeatures:
     kind: Literal["pixels", "regions"] = "regions"
 
     def __init__(self, files: list[RegionFile]):
-        self.files = files
+        self.files, self._contents = files, FileContents([file.path for file in files])
         self._file: dict[str, RegionFile] = {}
         for file in files:
             for image in file.images:
@@ -52,7 +57,7 @@ class RegionFeatures:
                     f"{folder / pickled[0]}: pickled files are not read, as that runs the code in them",
                     "save the arrays with numpy.savez: image_id, features, boxes",
                 )
-            raise DataError(f"{folder}: there are no region features (*.tsv or *.npz)")
+            raise DataError(f"{folder}: there are no region features (*.tsv or *.npz)", _PIXELS)
         files: list[RegionFile] = []
         for path in paths:
             report(f"searching {path.name}")
@@ -81,8 +86,8 @@ class RegionFeatures:
         return
 
     def fingerprint(self) -> str:
-        """SHA-256 of the names and sizes of all files."""
-        return sha256_of_json([(file.path.name, file.path.stat().st_size) for file in self.files])
+        """SHA-256 of the names and contents of all files."""
+        return sha256_of_json([[file.path.name for file in self.files], self._contents.sha256])
 
     def _regions(self, image: str) -> Regions:
         if image not in self._file:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hardpp.errors import DataError
 
 _COLUMNS = 6
+_FIRST = 2**10  # bytes that tell what a file is
 
 
 class Regions(NamedTuple):
@@ -47,6 +48,16 @@ class RegionFile(Protocol):
 
     def place(self, image: str) -> str:
         """Where an image stands, for messages."""
+
+
+def may_have_regions(path: Path) -> bool:
+    """Whether a TSV file may be one of bottom-up attention: it begins with a number, or has long lines."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(_FIRST)
+    except OSError:
+        return True  # its reader says so
+    return b"\n" not in first or first.partition(b"\n")[0].count(b"\t") >= _COLUMNS - 3
 
 
 class TsvFile:

@@ -92,6 +92,16 @@ class CaptionRun(OpenedRun):
             for name, found in zip(some.names, hypotheses(self, some, options, nbest), strict=True):
                 yield Decoded(name, found[0].text, found, found[0].cut)
 
+    # Of most of whose words the run knows nothing; a few rare words are in every language.
+    def _unseen_targets(self, items: CaptionItems) -> Iterator[tuple[str, Sequence[str]]]:
+        for name, sentence in zip(items.names, items.sentences, strict=True):
+            words = sentence.caption.words
+            unseen = self.description.vocabulary.unseen(words)
+            yield name, unseen if 2 * sum(word in unseen for word in words) > len(words) else []
+
+    def _known_symbols(self, *, targets: bool) -> Sequence[str]:
+        return self.description.words if targets else ()
+
     def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments

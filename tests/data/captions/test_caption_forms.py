@@ -74,9 +74,45 @@ def names_without_endings(folder: Path) -> None:
     (folder / "captions.tsv").write_text("name\tcaption\n" + "".join(f"{n:06}\t{said(n)}\n" for n in NUMBERS))
 
 
+def excel(folder: Path) -> None:
+    kaggle(folder)
+    path = folder / "my captions.csv"
+    path.write_bytes(path.read_text().encode("utf-16"))
+
+
+def numbers_of_pictures(folder: Path) -> None:
+    pictures(folder)
+    rows = "".join(f'{n:06},"{said(n)}"\n' for n in NUMBERS)
+    (folder / "captions.csv").write_text(f"image_id,caption\n{rows}")
+
+
+def text_caps(folder: Path) -> None:
+    pictures(folder, "train_images")
+    rows = [{"image_id": f"{n:06}", "caption_id": n, "caption_str": said(n)} for n in NUMBERS]
+    (folder / "TextCaps_0.1_train.json").write_text(json.dumps({"dataset_type": "train", "data": rows}))
+
+
+def by_name(folder: Path) -> None:
+    pictures(folder)
+    (folder / "captions.json").write_text(json.dumps({f"{n:06}.jpg": said(n) for n in NUMBERS}, indent=1))
+
+
+def several_by_name(folder: Path) -> None:
+    pictures(folder)
+    (folder / "captions.json").write_text(json.dumps({f"{n:06}.jpg": [said(n), "A cat"] for n in NUMBERS}))
+
+
 WITHOUT_PARTS = [
     *(kaggle, flickr30k, flickr30k_tokens, flickr30k_on_kaggle, plain_tsv, headless_csv, metadata),
-    *(list_of_objects, names_without_endings),
+    *(
+        list_of_objects,
+        names_without_endings,
+        excel,
+        numbers_of_pictures,
+        text_caps,
+        by_name,
+        several_by_name,
+    ),
 ]
 
 
@@ -107,6 +143,13 @@ def test_forms_without_parts(tmp_path: Path, write: Callable[[Path], None]) -> N
     whole = asked_parts(tmp_path, side=8)
     assert list(whole) == ["all"]
     assert sorted(words(whole["all"])) == list(NUMBERS)
+
+
+def test_commas_that_stand_in_no_quotes_are_told_so(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    (tmp_path / "captions.csv").write_text("image,caption\n000001.jpg,a dog, running\n")
+    with pytest.raises(DataError, match=r"csv:2: two columns are wanted, found 3; a caption with commas"):
+        captioned_images(tmp_path, side=8)
 
 
 def coco(folder: Path, *parts: str) -> None:

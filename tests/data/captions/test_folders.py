@@ -172,7 +172,7 @@ TABLE, JSON = "captions.txt", "dataset_flickr8k.json"
         (write_tokens, no_dev, "no picture is for dev"),
         (write_table, edit(TABLE, '""0""', '"0"'), r"captions\.txt:2: not CSV"),
         (write_table, edit(TABLE, f"{NAMES[2]},", f"{NAMES[2]},,"), "6: two columns are wanted, found 3"),
-        (write_table, latin, r"captions\.txt: not UTF-8"),
+        (write_table, latin, r"captions\.txt:2: not UTF-8"),
         (write_json, edit(JSON, '"restval"', '"rest"'), "not captions in this form"),
         (write_json, edit(JSON, '"images"', '"pictures"'), "not captions in this form"),
         (write_json, edit(JSON, "{", "{{"), "not JSON"),

@@ -68,6 +68,37 @@ def test_the_split_does_not_change_with_more_images(tmp_path: Path) -> None:
     assert before.fingerprint() != after.fingerprint()
 
 
+def test_tiny_imagenet_as_published(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(6):
+            write_picture(tmp_path / "train" / name / "images" / f"{name}_{number}.png", (9, number, 9))
+    for place in ("val/images/val_0.png", "val/images/val_1.png", "test/images/test_0.png"):
+        write_picture(tmp_path / place, (1, 2, 3))
+    listed = "val_1.png\tcat\t0\t0\t5\t5\nval_0.png\tdog\t0\t0\t5\t5\n"
+    (tmp_path / "val" / "val_annotations.txt").write_text(listed)
+    told: list[str] = []
+    found = folders.labelled_images(tmp_path, told.append)
+    assert found.classes == ("cat", "dog")
+    assert found.dev.names == ["val/images/val_0.png", "val/images/val_1.png"]
+    assert found.dev.labels.tolist() == [1, 0]
+    assert f"{tmp_path / 'test'}: pictures passed over, as they have no labels: 1" in told
+    assert all("train/" in name for name in found.test.names or ())
+
+
+def test_pictures_of_two_classes_that_changed_places_are_other_data(tmp_path: Path) -> None:
+    folder = write(tmp_path / "pets", ("train", "val", "test"), count=3)
+    one, other = (folder / "train" / name / "0.bmp" for name in ("cat", "dog"))
+    write_picture(one, (200, 0, 0))
+    write_picture(other, (0, 0, 200))
+    assert one.stat().st_size == other.stat().st_size
+    before = folders.labelled_images(folder).fingerprint()
+    assert folders.labelled_images(folder).fingerprint() == before
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    assert folders.labelled_images(folder).fingerprint() != before
+
+
 def test_folders_below_a_class_count_and_other_files_do_not(tmp_path: Path) -> None:
     folder = write(tmp_path / "pets", count=2)
     write_picture(folder / "train" / "cat" / "young" / "x.PNG", (200, 9, 0))

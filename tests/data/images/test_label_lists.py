@@ -52,6 +52,15 @@ def test_where_a_list_lies(tmp_path: Path) -> None:
         assert find_list(tmp_path, val) == path
 
 
+def test_annotations_have_more_than_labels(tmp_path: Path) -> None:
+    val = tmp_path / "val"
+    val.mkdir()
+    (val / "val_annotations.txt").write_text("b.JPEG\tn01\t0\t0\t9\t9\na.JPEG\tn03\t1\t2\t3\t4\n")
+    pictures = [val / "images" / name for name in ("a.JPEG", "b.JPEG")]
+    found = labels_of(pictures, val, find_list(tmp_path, val), CLASSES)
+    assert list(found.values()) == ["n03", "n01"]
+
+
 def test_the_list_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     labels(tmp_path, "a.JPEG 0\nb.JPEG 2\n", report=told.append)

@@ -58,6 +58,14 @@ def test_other_shorter_sides(paths: list[Path]) -> None:
     assert files.names == [path.name for path in paths]
 
 
+def test_the_fingerprint_sees_that_pictures_changed_places(paths: list[Path]) -> None:
+    before = RGBFiles(known(paths), paths[0].parent, 16).fingerprint
+    contents = [path.read_bytes() for path in paths[:2]]
+    for path, content in zip(paths[:2], contents[::-1], strict=True):
+        path.write_bytes(content)
+    assert RGBFiles(known(paths), paths[0].parent, 16).fingerprint != before
+
+
 def test_a_file_that_changes_later_is_refused(paths: list[Path]) -> None:
     files = RGBFiles(known(paths), paths[0].parent, 16)
     write_picture(paths[1], size=(9, 9))

@@ -62,8 +62,8 @@ def test_the_fingerprint_sees_questions_and_images(folder: Path) -> None:
     assert easy_vqa.questions(folder).fingerprint() == before
     found = easy_vqa.questions(folder)
     assert found._replace(train=found.train[1:]).fingerprint() != before
-    with (folder / "train" / "images" / "3.png").open("ab") as file:
-        file.write(b" ")
+    path = folder / "train" / "images" / "3.png"
+    path.write_bytes(path.read_bytes()[:-1] + b" ")  # of the same size
     assert easy_vqa.questions(folder).fingerprint() != before
 
 

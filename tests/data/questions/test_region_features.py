@@ -150,6 +150,15 @@ def test_archives_that_hold_pickles_or_other_shapes_are_refused(tmp_path: Path) 
         opened(tmp_path)
 
 
+def test_the_fingerprint_sees_every_number(tmp_path: Path) -> None:
+    def fingerprint(value: float) -> str:
+        arrays = {"features": np.full((1, 2, 3), value), "boxes": np.zeros((1, 2, 4))}
+        np.savez(tmp_path / "features.npz", image_id=np.array([1]), **arrays)
+        return opened(tmp_path).fingerprint()
+
+    assert fingerprint(1.0) == fingerprint(1.0) != fingerprint(-1.0)
+
+
 def test_no_features_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are no region features"):
         opened(tmp_path)
