@@ -84,5 +84,5 @@ def test_what_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no example sentence"):
         read(tmp_path, "Haus {n} :: house")
     (tmp_path / "de-en").write_bytes(b"# \xff")
-    with pytest.raises(DataError, match=r"not UTF-8 \(byte 3\)"):
+    with pytest.raises(DataError, match=r"de-en:1: not UTF-8 \(byte 3 of the file\)"):
         ding.bitext(tmp_path / "de-en")

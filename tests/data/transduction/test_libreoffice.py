@@ -122,5 +122,5 @@ def test_what_cannot_be_read_is_refused(write, tmp_path):
     write("de", TRAIN)
     folder = write("en-US", TRAIN)
     (folder / libreoffice.FOLDER / "de/text" / TRAIN).write_bytes(b"<p>\xff")
-    with pytest.raises(DataError, match=r"\.html: not UTF-8 \(byte 4\)"):
+    with pytest.raises(DataError, match=r"\.html:1: not UTF-8 \(byte 4 of the file\)"):
         libreoffice.bitext(folder, "de")
