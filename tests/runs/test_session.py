@@ -14,7 +14,7 @@ import pytest
 from corpora import TINY, fail, hashes, metrics, succeed, train_command
 
 from hardpp.errors import Interrupted, NumericalError
-from hardpp.runs import checkpoint, training
+from hardpp.runs import checkpoint, training_stages
 from hardpp.runs import trainer as trainers
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.recorded_training import train
@@ -146,8 +146,8 @@ def test_killed_around_a_checkpoint(
                 raise Killed
         mark(run, name, folder)
 
-    monkeypatch.setattr(training.checkpoint, "save", killing_save)
-    monkeypatch.setattr(training.checkpoint, "mark", killing_mark)
+    monkeypatch.setattr(training_stages.checkpoint, "save", killing_save)
+    monkeypatch.setattr(training_stages.checkpoint, "mark", killing_mark)
     with pytest.raises(Killed):
         leg(config, tmp_path / "run")
     monkeypatch.undo()
@@ -251,7 +251,7 @@ def test_a_signal_at_the_last_step_is_heard(
         if record.split == "dev" and record.epoch == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(training.TrainingProgress, "show", ring)
+    monkeypatch.setattr(training_stages.TrainingProgress, "show", ring)
     with pytest.raises(Interrupted) as caught:
         run_in_folder(config, tmp_path / "run", resume=True, force=False, report=silent)
     assert caught.value.exit_code == 143
