@@ -62,6 +62,7 @@ def test_broken_pictures_are_left_out_everywhere_or_named(tmp_path: Path, model:
     run = tmp_path / "run"
     train(model, data, run)
     break_some(data / "cat")
+    write_picture(data / "cat" / "0.png", (1, 2, 3), (21, 30))  # else they are the run's own, moved
     refused = fail(3, "evaluate", run, "--data", data.rename(tmp_path / "new"))
     assert "cat/cut.png: not a readable picture" in refused
     assert "--on-bad skip" in refused
