@@ -7,6 +7,7 @@ verb runs, so that `--help` answers at once.
 import click
 
 from hardpp import __version__
+from hardpp.runs.process_rank import rank
 from hardpp.verbs.align import align
 from hardpp.verbs.calibrate import calibrate
 from hardpp.verbs.check import check
@@ -52,6 +53,9 @@ def main(quiet: bool, verbose: bool, debug: bool) -> None:
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose: give one of them")
+    context = click.get_current_context()
+    if rank() and context.invoked_subcommand != train.name:
+        context.exit()  # torchrun started several processes: what they do not share is done by the first
 
 
 _VERBS = (train, evaluate, decode, align, posterior, plot, report, calibrate, design, sequences, compare)

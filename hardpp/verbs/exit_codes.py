@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from hardpp.errors import HardppError, mendable
-from hardpp.runs.process_rank import rank
 from hardpp.verbs.terminal import LegibleStream, legible
 
 _ANYWHERE = ("--quiet", "--verbose", "--debug")  # options of the group, wherever they stand
@@ -37,8 +36,6 @@ class OrderedGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 # Tokens and paths may hold what a terminal or pipe in another encoding cannot show.
                 stream.reconfigure(errors="backslashreplace")
-        if rank() and [*ctx.protected_args, *ctx.args][:1] != ["train"]:
-            return None  # torchrun started several: what is not shared is done by the first
         ctx.color = True  # else click takes what looks like colours out of data on a pipe
         stdout: Any = sys.stdout
         if stdout.isatty():
