@@ -66,10 +66,14 @@ class Ranks(NamedTuple):
         """Those of some items that are this one's."""
         return items[self.rank :: self.size]
 
-    def seed_step(self, step: int) -> None:
-        """Begins a step with random numbers of its own, which no other step or process has."""
+    def seed_step(self, step: int, again: int = 0) -> None:
+        """Begins a step with random numbers of its own, which no other step or process has.
+
+        `again` counts how often training has gone back: a step that is taken again draws others.
+        """
         if self.size > 1:
-            torch.manual_seed(stream(self.seed, step * self.size + self.rank))
+            seed = stream(self.seed, again) if again else self.seed
+            torch.manual_seed(stream(seed, step * self.size + self.rank))
 
     def sum(self, number: Tensor) -> Tensor:
         """The sum of a tensor over all processes, on each."""

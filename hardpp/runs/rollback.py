@@ -41,8 +41,7 @@ def roll_back(
         raise error
     session.ranks.wait()  # for what one of them has written
     saved = checkpoint.newest_sound(folder, report)
-    stages = place.stage + 1 + len(session.config.before)
-    if saved is None or place_of(saved.checkpoint, stages, saved.folder).stage != place.stage:
+    if saved is None or place_of(saved.checkpoint, place.stage + 1, saved.folder).stage != place.stage:
         raise error
     trainer.restore(saved.checkpoint)
     trainer.nonfinite.forget()

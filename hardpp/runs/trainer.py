@@ -119,7 +119,7 @@ class Trainer:
     def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
         whole, rate = make(), self.schedule.rate(self.step) / 2**self.rollbacks
         batch = self.ranks.share(whole).to(self.device)
-        self.ranks.seed_step(self.step)
+        self.ranks.seed_step(self.step, self.rollbacks)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)

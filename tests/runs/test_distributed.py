@@ -148,8 +148,11 @@ def talk(rank: int, port: int, folder: str) -> None:
     found["mean"], found["table"] = module.mean.tolist(), module.table.tolist()
     found["row"] = [int(ranks.first_row(torch.tensor(row if rank else -1))) for row in (2, -1)]
     found["largest"] = ranks.largest(15 * rank)
-    ranks.seed_step(5)
-    found["noise"] = float(torch.rand(()))
+    draws = []
+    for again in (0, 0, 1):
+        ranks.seed_step(5, again)
+        draws.append(float(torch.rand(())))
+    found["noise"], found["drawn anew"] = draws[0], [draw == draws[0] for draw in draws]
     (Path(folder) / f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
 
@@ -169,6 +172,7 @@ def test_what_they_agree_upon(tmp_path: Path) -> None:
         "table": [pytest.approx(0.1, abs=1e-8), float("-inf")],
         "row": [5, -1],  # the third row of the second process
         "largest": 15,
+        "drawn anew": [True, True, False],  # a step that is taken again after going back
     }
 
 
