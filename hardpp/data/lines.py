@@ -7,6 +7,7 @@ unpacked, whatever it is called.
 """
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,7 @@ Parsed = TypeVar("Parsed")
 _BOM = b"\xef\xbb\xbf"  # byte order mark
 BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
+_MOST_UNPACKED = 2**30  # bytes: a few megabytes may unpack to more than memory holds
 _UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"  # byte order mark, zero-width blank, marks of direction, joiner
 _SHOWN = 5  # bad lines named in one message
 
@@ -91,9 +93,13 @@ def read_content(path: Path, expected: str) -> bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if content.startswith(_GZIP):
         try:
-            content = gzip.decompress(content)
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = stream.read(_MOST_UNPACKED + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path}: cannot be unpacked ({error})") from error
+        if len(content) > _MOST_UNPACKED:
+            what = f"{path}: unpacks to more than {_MOST_UNPACKED:,} bytes"
+            raise DataError(what, "unpack it first, if that is what it should hold")
     refuse_binary(content, str(path))
     if content.startswith(BOMS_UTF16) and len(content) > len(BOMS_UTF16[0]):
         try:

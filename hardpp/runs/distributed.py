@@ -87,9 +87,9 @@ class Ranks(NamedTuple):
         """The largest of the numbers that they give."""
         if self.size == 1:
             return number
-        found = torch.tensor(number, device=_device())
-        _talk(lambda: dist.all_reduce(found, dist.ReduceOp.MAX))
-        return int(found)
+        most = torch.tensor(number, device=_device())
+        _talk(lambda: dist.all_reduce(most, dist.ReduceOp.MAX))
+        return int(most)
 
     def first_row(self, row: Tensor) -> Tensor:
         """The place in the whole batch of a row of this one's share; where that is -1, of another's."""

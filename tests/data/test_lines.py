@@ -1,8 +1,10 @@
+import gzip
 import re
 from pathlib import Path
 
 import pytest
 
+from hardpp.data import lines
 from hardpp.data.lines import (
     BLANKS,
     BadLine,
@@ -212,3 +214,15 @@ def test_marks_that_nobody_sees_are_no_part_of_a_text(text: str) -> None:
 def test_joiners_within_words_stay() -> None:
     assert trimmed("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"
     assert trimmed("a\u200bb") == "a\u200bb"
+
+
+def test_a_small_file_that_unpacks_to_more_than_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "_MOST_UNPACKED", 1000)
+    path = tmp_path / "words.tsv.gz"
+    path.write_bytes(gzip.compress(b"a\tb\n" * 250))
+    assert len(read_lines(path, "lines")) == 250
+    path.write_bytes(gzip.compress(b"a\tb\n" * 251))
+    with pytest.raises(DataError, match=r"words.tsv.gz: unpacks to more than 1,000 bytes"):
+        read_lines(path, "lines")
