@@ -2,10 +2,11 @@
 
     python benchmarks/reliability/failing_calls.py --each 3
 
-A small library in C is loaded before the C library and lets the n-th opening, write, fsync, rename or making of a folder
-below the run's folder fail, with ENOSPC, EIO, EACCES or EMFILE, n drawn among those that a whole command makes.
-Wanted: exit code 6, or 0 where the command does without, one sentence, nothing half-written, checkpoints that
-load, and the same command afterwards ends as if nothing had been. Needs `cc` and Linux. Prints a row a command.
+A small library in C is loaded before the C library. It lets the n-th opening, write, fsync, rename or
+making of a folder below the run's folder fail, with ENOSPC, EIO, EACCES or EMFILE, n drawn among those that a
+whole command makes. Wanted: exit code 6, 4 where a run cannot be read, or 0 where the command does without;
+no traceback, nothing half-written, checkpoints that load, and the same command afterwards ends as if nothing
+had been. Needs `cc` and Linux. Prints a row a command.
 """
 
 import argparse
@@ -73,86 +74,86 @@ def faults(process: Forked, code: int | None, wanted: tuple[int, ...], run: Path
     return found + (["half-written files"] if left else [])
 
 
+class Command:
+    """A command on a run of a family, with what it makes of it when nothing fails."""
+
+    def __init__(self, verb: str, words: list[str], run: Path, whole: Path, work: Path):
+        self.verb, self.words, self.run, self.whole, self.work = verb, words, run, whole, work
+        self.right, self.count = result(whole), Counter[str]()
+
+    def fail(self, kind: str, each: int, draw: random.Random) -> None:
+        """Lets calls of a kind fail with every error it may have, at drawn places."""
+        self._prepare()
+        calls = counted(self.words, kind, self.run.parent, self.work)
+        for number in ERRORS[kind]:
+            for at in sorted(draw.sample(range(1, calls + 1), min(each, calls))):
+                wrong, said = self._try(kind, at, number)
+                self.count["tried"] += 1
+                if wrong:
+                    self.count["faults"] += 1
+                    which = f"{self.verb}, {kind} {at} of {calls}, {errno.errorcode[number]}"
+                    print(f"{which}: {', '.join(wrong)} {said.strip().splitlines()[-1:]}", flush=True)
+
+    def _try(self, kind: str, at: int, number: int) -> tuple[list[str], str]:
+        self._prepare()
+        process = Forked(self.words, self.work / "log", failing(kind, at, number, self.run.parent))
+        code = process.wait()
+        self.count[f"code {code}"] += 1
+        wrong = faults(process, code, ENDS.get(kind, (0, 6)), self.run)
+        if Forked(self.words, self.work / "again").wait() != 0:
+            wrong.append("the next command fails")
+        elif self.verb == "train" and result(self.run) != self.right:
+            wrong.append("not equal afterwards")
+        return wrong, process.said
+
+    def _prepare(self) -> None:
+        shutil.rmtree(self.run.parent, ignore_errors=True)
+        self.run.parent.mkdir(parents=True)
+        if self.verb != "train":
+            shutil.copytree(self.whole, self.run)
+
+
+def commands(name: str, work: Path) -> list[Command]:
+    """What is tried of a family, after a training that nothing disturbs."""
+    whole, run = work / "whole" / name, work / "run" / "it"
+    assert Forked(training(name, work, whole), work / "log").wait() == 0
+    few = ["--limit", "2", "--device", "cpu"]
+    words = {
+        "train": training(name, work, run),
+        "evaluate": ["evaluate", str(run), *few],
+        "posterior": ["posterior", str(run), *few, "--force"],
+        "plot": ["plot", str(run), *few, "--count", "1", "--force", "--out", str(run / "plots")],
+    }
+    return [Command(verb, words[verb], run, whole, work) for verb in words]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--each", type=int, default=3, help="draws for each command, call and error")
     parser.add_argument("--family", action="append", choices=[*FAMILIES], help="only these")
-    parser.add_argument("--command", action="append", help="only these: train, evaluate, posterior, plot")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if "HARDPP_FAILING_CALLS" not in os.environ:
         raise SystemExit(_preloaded())
-    names, draw, bad = options.family or ["alignment", "glimpse"], random.Random(options.seed), 0
-    rows = []
+    names, draw = options.family or ["alignment", "glimpse"], random.Random(options.seed)
+    columns = ["tried", "code 6", "code 0", "code 4", "faults"]
+    rows, faulty = [], False
     with TemporaryDirectory() as folder:
         work = Path(folder)
         preload(work, names)
         for name in names:
-            whole = work / "whole" / name
-            assert Forked(training(name, work, whole), work / "log").wait() == 0
-            right = result(whole)
-            run = work / "run" / "it"
-            commands: dict[str, list[str]] = {
-                "train": training(name, work, run),
-                "evaluate": ["evaluate", str(run), "--limit", "2", "--device", "cpu"],
-                "posterior": ["posterior", str(run), "--limit", "2", "--force", "--device", "cpu"],
-                "plot": [
-                    "plot",
-                    str(run),
-                    "--count",
-                    "1",
-                    "--limit",
-                    "2",
-                    "--force",
-                    "--device",
-                    "cpu",
-                    "--out",
-                    str(run / "plots"),
-                ],
-            }
-            for verb in options.command or commands:
-                count, words = Counter[str](), commands[verb]
-                for kind, numbers in ERRORS.items():
-                    _prepare(run, whole, verb)
-                    calls = counted(words, kind, run.parent, work)
-                    for number in numbers:
-                        for at in sorted(draw.sample(range(1, calls + 1), min(options.each, calls))):
-                            _prepare(run, whole, verb)
-                            process = Forked(words, work / "log", failing(kind, at, number, run.parent))
-                            code = process.wait()
-                            wrong = faults(process, code, ENDS.get(kind, (0, 6)), run)
-                            again = Forked(words, work / "again")
-                            if again.wait() != 0:
-                                wrong.append("the next command fails")
-                            elif verb == "train" and result(run) != right:
-                                wrong.append("not equal afterwards")
-                            count["tried"] += 1
-                            count[f"code {code}"] += 1
-                            count["faults"] += bool(wrong)
-                            if wrong:
-                                last = process.said.strip().splitlines()[-1:]
-                                print(
-                                    f"{name} {verb}, {kind} {at} of {calls}, {errno.errorcode[number]}: {', '.join(wrong)} {last}",
-                                    flush=True,
-                                )
-                rows.append((f"{name}, {verb}", count))
-                bad += count["faults"]
+            for command in commands(name, work):
+                for kind in ERRORS:
+                    command.fail(kind, options.each, draw)
+                cells = [str(command.count[column]) for column in columns]
+                rows.append(f"| {name}, {command.verb} | {' | '.join(cells)} |")
+                faulty |= bool(command.count["faults"])
     print(f"seed {options.seed}, commit {commit()}\n")
-    print("| command | failed calls | exit 6 | done without | exit 4 | faults |\n|---|---|---|---|---|---|")
-    for title, count in rows:
-        print(
-            f"| {title} | {' | '.join(str(count[key]) for key in ('tried', 'code 6', 'code 0', 'code 4', 'faults'))} |"
-        )
-    raise SystemExit(bad > 0)
-
-
-def _prepare(run: Path, whole: Path, verb: str) -> None:
-    shutil.rmtree(run.parent, ignore_errors=True)
-    run.parent.mkdir(parents=True)
-    if verb != "train":
-        shutil.copytree(whole, run)
+    print(f"| command | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    print("\n".join(rows))
+    raise SystemExit(faulty)
 
 
 # This script again, with the library in its place.

@@ -2,10 +2,10 @@
 
     python benchmarks/reliability/kills.py --kills 200 --inside 50
 
-Each chain of trainings is killed once or more at moments drawn evenly over its length (`--kills` in all), then
-ends; `--inside` further ones kill themselves at a drawn opening, renaming or making of a file in the folder of
-checkpoints. What is left must equal what an undisturbed training leaves: weights, moments of the optimiser,
-random states, records and summary. Prints a row a family.
+Each chain of trainings is killed up to four times, then ends: first, of `--inside` in all, at a drawn call
+that opens, renames or makes something in the folder of checkpoints, then, of `--kills` in all, at drawn moments
+of a training. What is left must equal what an undisturbed training leaves: weights,
+moments of the optimiser, random states, records and summary. Prints a row a family.
 """
 
 import argparse

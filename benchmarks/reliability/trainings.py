@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
-import torch
-from tiny_families import FAMILIES, TinyRun
+import torch  # noqa: E402
+from tiny_families import FAMILIES, TinyRun  # noqa: E402
 
-from hardpp.cli import main
+from hardpp.cli import main  # noqa: E402
 
 LIMIT = 120  # seconds after which a command hangs
 
