@@ -3,8 +3,8 @@
     python benchmarks/reliability/kills.py --kills 200 --inside 50
 
 Each chain of trainings is killed up to four times, then ends: first, of `--inside` in all, at a drawn call
-that opens, renames or makes something in the folder of checkpoints, then, of `--kills` in all, at drawn moments
-of a training. What is left must equal what an undisturbed training leaves: weights,
+that opens, renames or makes something in the folder of checkpoints, then, of `--kills` in all, at moments
+drawn over the length of a training. What is left must equal what an undisturbed training leaves: weights,
 moments of the optimiser, random states, records and summary. Prints a row a family.
 """
 
