@@ -5,6 +5,7 @@ sentence that names the file. It ends, needs little memory, runs nothing and wri
 """
 
 import os
+import re
 import sys
 import time
 import traceback
@@ -18,7 +19,7 @@ from fuzzed.mutations import mutated
 from hardpp.errors import HardppError
 
 SECONDS = 5.0  # the longest that reading may take
-LONGEST = 700  # characters of a message: a path, and a sentence
+LONGEST = 1000  # characters of a message: a path, and a sentence
 
 
 class Reader(NamedTuple):
@@ -26,9 +27,10 @@ class Reader(NamedTuple):
 
     write: Callable[[Path], Sequence[Path]]  # lays out a valid case in a folder; the files to be damaged
     read: Callable[[Path], Any]  # reads the folder, as commands do
-    codes: tuple[int, ...] = (3,)  # with which a command may end
+    codes: tuple[int, ...] = (2, 3)  # with which a command may end: 2 where data of another kind are wanted
     seal: Callable[[Path], None] = lambda folder: None  # makes sums right again in the folder
     extra: str = ""  # a package that it takes
+    named: bool = True  # does a message name the file?
 
 
 class Outcome(NamedTuple):
@@ -44,10 +46,12 @@ class Case:
     """A reader with its valid files in a folder, which must be readable."""
 
     def __init__(self, reader: Reader, folder: Path):
-        self.reader, self.folder = reader, folder
-        self.files = {path: path.read_bytes() for path in reader.write(folder)}
-        reader.seal(folder)
-        reader.read(folder)
+        self.reader, self.folder, self.cache = reader, folder / "files", folder / "cache"
+        self.folder.mkdir()
+        self.files = {path: path.read_bytes() for path in reader.write(self.folder)}
+        reader.seal(self.folder)
+        with self._own_cache():
+            reader.read(self.folder)
 
     def outcome(self, number: int) -> Outcome:
         """Reads the copy with the damage of a number; the files are as they were afterwards."""
@@ -55,7 +59,7 @@ class Case:
         path.write_bytes(mutated(self.files[path], number))
         self.reader.seal(self.folder)
         began = time.perf_counter()
-        with _deeds(self.folder) as deeds:
+        with self._own_cache(), _deeds(self.cache) as deeds:
             kind, told = self._read(path)
         seconds = time.perf_counter() - began
         path.write_bytes(self.files[path])
@@ -64,6 +68,16 @@ class Case:
         if deeds:
             kind, told = "fault", f"did {deeds[0]}"
         return Outcome(kind, told, number, seconds)
+
+    # Features of sounds are kept there, and nothing else is written.
+    @contextmanager
+    def _own_cache(self) -> Iterator[None]:
+        before = os.environ.get("HARDPP_DATA")
+        os.environ["HARDPP_DATA"] = str(self.cache)
+        try:
+            yield
+        finally:
+            os.environ.pop("HARDPP_DATA") if before is None else os.environ.update(HARDPP_DATA=before)
 
     def _read(self, path: Path) -> tuple[str, str]:
         try:
@@ -91,36 +105,35 @@ class Case:
                 return f"{len(text)} characters"
         if not str(error).strip():
             return "no message"
-        named = [path.name, *(above.name for above in path.parents if self.folder in (above, *above.parents))]
-        return "" if any(name in str(error) for name in named) else "names no file"
+        return "" if re.search(r"(^|[\s'])/[^\s]", str(error)) or not self.reader.named else "names no file"
 
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _RUNNING = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "pickle.find_class", "socket.connect")
 _CHANGING = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
-_watched: list[list[str]] = []  # where deeds are put down, of whoever asks
+_watched: list[tuple[str, list[str]]] = []  # what may be written, and where deeds are put down
 _hooked: list[bool] = []
 
 
-# What is written or run while the block runs, which no reader does.
+# What is written elsewhere, or run, while the block runs.
 @contextmanager
-def _deeds(folder: Path) -> Iterator[list[str]]:
+def _deeds(cache: Path) -> Iterator[list[str]]:
     if not _hooked:  # hooks stay for good
         sys.addaudithook(_put_down)
         _hooked.append(True)
     deeds: list[str] = []
-    _watched.append(deeds)
+    _watched.append((str(cache), deeds))
     try:
         yield deeds
     finally:
-        _watched.remove(deeds)
+        _watched.pop()
 
 
 def _put_down(event: str, given: tuple[Any, ...]) -> None:
     if not _watched:
         return
-    writes = event == "open" and isinstance(given[2], int) and given[2] & _WRITING
-    if (writes and "__pycache__" not in str(given[0])) or event in _RUNNING:
-        _watched[-1].append(f"{event} {given[0]!r}"[:200])
-    elif event in _CHANGING and "__pycache__" not in str(given[0]):
-        _watched[-1].append(f"{event} {given[0]!r}"[:200])
+    allowed, deeds = _watched[-1]
+    writes = event in _CHANGING or (event == "open" and isinstance(given[2], int) and given[2] & _WRITING)
+    elsewhere = not str(given[0]).startswith(allowed) and "__pycache__" not in str(given[0]) if given else True
+    if (writes and elsewhere) or event in _RUNNING:
+        deeds.append(f"{event} {given[0]!r}"[:200])

@@ -78,7 +78,7 @@ def _whole(folder: Path) -> Any:
 
 
 READERS = {
-    "configuration, TOML": Reader(_configuration, lambda folder: resolve([read_toml(folder / "run.toml")]), (2,)),
+    "configuration, TOML": Reader(_configuration, lambda folder: resolve([read_toml(folder / "run.toml")]), (2,), named=False),
     "posterior, netCDF": Reader(_posterior, _whole, (4,)),
     "run, configuration": Reader(lambda folder: _run(folder, "config.toml"), _opened, (4,)),
     "run, descriptions": Reader(lambda folder: _run(folder, "data.json", "versions.json"), _opened, (4,)),

@@ -112,9 +112,9 @@ def _kaldi(folder: Path) -> list[Path]:
 
 def _beside(folder: Path) -> Sequence[Path]:
     for number in range(40):
-        write_riff(folder / "data" / f"s{number}.wav", noise(_LENGTH, number))
-        (folder / "data" / f"s{number}.TextGrid").write_text(_GRID)
-    return [folder / "data" / "s3.TextGrid", folder / "data" / "s4.wav"]
+        write_riff(folder / "data" / f"x{number}.wav", noise(_LENGTH, number))
+        (folder / "data" / f"x{number}.TextGrid").write_text(_GRID)
+    return [folder / "data" / "x3.TextGrid", folder / "data" / "x4.wav"]
 
 
 READERS = {

@@ -72,7 +72,7 @@ READERS = {
     "pairs, one TSV": _list("words", lambda number, word, phones: f"{word}\t{phones}"),
     "pairs, CSV": _list("w.csv", lambda n, word, phones: f'{n},"{word}","{phones}, ""{n}"""', "id,source,target\n"),
     "pairs, columns": _list("w.tsv", lambda n, word, phones: f"{n}\t{phones}\t{word}", columns="3,2"),
-    "pairs, bars": _list("w.txt", lambda n, word, phones: f"{word} x ||| {phones} ||| 0.5"),
+    "pairs, bars": _list("w.txt", lambda n, word, phones: f"{word} x ||| {phones}"),
     "pairs, dictionary": _list("w.dict", lambda n, word, phones: f"{word}({n})  {phones} # {n}", ";;; words\n"),
     "pairs, inflections": _list("deu", lambda n, word, phones: f"{word}\tV;PST;{n % 3}\t{word}te"),
     "pairs, left out": _list("w.tsv", lambda number, word, phones: f"{word}\t{phones}", on_bad="skip"),
