@@ -6,7 +6,6 @@ lists that say the same again and again a few dozen times.
 
 import gzip
 import io
-import struct
 import zlib
 from pathlib import Path
 
@@ -17,7 +16,6 @@ GZIP = b"\x1f\x8b"
 _LARGE = 2**26  # bytes that anything may unpack to
 _RATIO = 64  # how many times as large as it was all else may become
 _CHUNK = 2**24  # bytes
-_TAIL = 4  # bytes that state the size
 
 
 def unpacked(content: bytes, path: Path) -> bytes:
@@ -32,7 +30,6 @@ def unpacked(content: bytes, path: Path) -> bytes:
     """
     if not content.startswith(GZIP):
         return content
-    check_unpacked(path, _stated(content), len(content))
     chunks, total = [], 0
     try:
         with gzip.open(io.BytesIO(content)) as stream:
@@ -50,8 +47,3 @@ def check_unpacked(path: Path, plain: int, size: int) -> None:
     if plain > max(_LARGE, _RATIO * size):
         what = f"{path}: has {size:,} bytes, and unpacks to {plain:,} or more"
         raise DataError(what, "unpack it yourself, if that is what it should hold")
-
-
-# What the file says of itself, which need not be true.
-def _stated(content: bytes) -> int:
-    return int(struct.unpack("<I", content[-_TAIL:])[0]) if len(content) >= _TAIL else 0

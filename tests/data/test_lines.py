@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data import lines
+from hardpp.data import packed
 from hardpp.data.lines import (
     BLANKS,
     BadLine,

@@ -1,8 +1,8 @@
 """Damaged copies of a file's bytes: a number makes a copy, and the same one whenever it is asked.
 
-Damage is of every kind that we know of: bits and bytes of no sense, files that were cut, blocks and lines that
-are missing, there twice or in another place, numbers beyond all bounds, deep nesting, signs that no keyboard
-has, and other encodings.
+Damage is of every kind that we know of: bits and bytes of no sense, files that were cut, blocks and lines
+that are missing, there twice or in another place, numbers beyond all bounds, deep nesting, signs that no
+keyboard has, and other encodings.
 """
 
 import gzip
@@ -18,19 +18,102 @@ _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 _WORD = re.compile(rb"[^\s\"',:;{}\[\]|]+")
 _NUMBERS = (
     *("0", "-1", "1", "2147483648", "9223372036854775808", "18446744073709551616", "-9223372036854775809"),
-    *("nan", "inf", "-inf", "NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e-400", "1e308", "1e9", "1e18"),
+    *(
+        "nan",
+        "inf",
+        "-inf",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "1e308",
+        "1e9",
+        "1e18",
+    ),
     *("0x10", "1_000", "٣", "²", "1.5", "-0.0", "true", "null", '""', "[]", "{}", "1" + "0" * 40, "9" * 5000),
 )
 _SIGNS = (
-    *("\0", "\t", "\n", "\r", "\x0b", "\x0c", "\x1a", "\x1b[2J", "\x7f", "\x85", "\xa0", "\xad", "\u0301" * 50),
+    *(
+        "\0",
+        "\t",
+        "\n",
+        "\r",
+        "\x0b",
+        "\x0c",
+        "\x1a",
+        "\x1b[2J",
+        "\x7f",
+        "\x85",
+        "\xa0",
+        "\xad",
+        "\u0301" * 50,
+    ),
     *("\u2028", "\u202e", "\u200b", "\ufeff", "\ufffe", "\U0001f468\u200d\U0001f469", "ß", "İ", "ﬁ", "㍿"),
-    *('"', '""', "'", "\\", "\\u0000", "\\ud800", "\\x00", ",", ";", "|", "|||", ":", "=", "#", "<", "<b>", "-"),
-    *("../", "/", "/dev/zero", "/etc/passwd", "~", "CON", "x" * 300, "../" * 50, ".", "..", "*", "%n", "${x}"),
+    *(
+        '"',
+        '""',
+        "'",
+        "\\",
+        "\\u0000",
+        "\\ud800",
+        "\\x00",
+        ",",
+        ";",
+        "|",
+        "|||",
+        ":",
+        "=",
+        "#",
+        "<",
+        "<b>",
+        "-",
+    ),
+    *(
+        "../",
+        "/",
+        "/dev/zero",
+        "/etc/passwd",
+        "~",
+        "CON",
+        "x" * 300,
+        "../" * 50,
+        ".",
+        "..",
+        "*",
+        "%n",
+        "${x}",
+    ),
     *("None", "a.b.c", "\ud800", "nan", "%s%s", " ", "   ", "a b", "-->", "==="),
 )
-_WORDS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40, 1 << 63)
+_WORDS = (
+    0,
+    1,
+    2,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0x8000,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 40,
+    1 << 63,
+)
 _NESTS = (b"[", b'{"a":', b"(", b"{a=", b"<a>", b"[[", b'["', b"((", b"-")
-_MAGIC = (b"", b"PK\x03\x04", b"\x1f\x8b\x08", b"\x80\x04\x95", b"\x89PNG\r\n\x1a\n", b"RIFF", b"\xff\xfe", b"\0" * 64)
+_MAGIC = (
+    b"",
+    b"PK\x03\x04",
+    b"\x1f\x8b\x08",
+    b"\x80\x04\x95",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF",
+    b"\xff\xfe",
+    b"\0" * 64,
+)
 
 
 def mutated(content: bytes, number: int) -> bytes:

@@ -1,7 +1,6 @@
 """Readers of pictures, of what is said of them, and of where to look in them."""
 
 import json
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,14 @@ READERS = {
     "picture, WebP": _picture("p.webp", lossless=True),
     "picture, PPM": _picture("p.ppm"),
     "images, IDX": Reader(_idx, lambda folder: loaded(folder / "idx", "glimpse")),
-    "images, packed IDX": Reader(partial(_idx, compressed=True), lambda folder: loaded(folder / "idx", "glimpse")),
+    "images, packed IDX": Reader(
+        partial(_idx, compressed=True), lambda folder: loaded(folder / "idx", "glimpse")
+    ),
     "images in classes": Reader(_classes, lambda folder: loaded(folder / "data", "saccader", side=16)),
     "images, list": Reader(_asked, lambda folder: asked_pictures(folder / "list.txt")),
-    "sequences of glimpses": Reader(_sequences, lambda folder: glimpse_sequences.read(folder / "sequences.txt")),
+    "sequences of glimpses": Reader(
+        _sequences, lambda folder: glimpse_sequences.read(folder / "sequences.txt")
+    ),
     "captions, Karpathy's JSON": _said("dataset_flickr8k.json", _karpathy()),
     "captions, COCO's JSON": _said("captions.json", _coco()),
     "captions, JSON lines": _said("metadata.jsonl", _LINES),

@@ -21,7 +21,11 @@ _IMAGES = (*range(100, 106), *range(200, 208))
 
 def _easy(folder: Path) -> list[Path]:
     data = write_easy(folder / "data", train=12, test=4, side=16)
-    return [data / "train" / "questions.json", data / "test" / "questions.json", data / "train" / "images" / "1.png"]
+    return [
+        data / "train" / "questions.json",
+        data / "test" / "questions.json",
+        data / "train" / "images" / "1.png",
+    ]
 
 
 def _vqa(folder: Path, *patterns: str) -> list[Path]:
@@ -39,7 +43,12 @@ def _answered(folder: Path) -> Any:
 def _arrays() -> dict[str, Any]:
     found = [regions(image, 2) for image in _IMAGES]
     boxes, features = (np.stack(parts) for parts in zip(*found, strict=True))
-    return {"image_id": np.array(_IMAGES), "features": features, "boxes": boxes, "num_boxes": np.full(len(boxes), 2)}
+    return {
+        "image_id": np.array(_IMAGES),
+        "features": features,
+        "boxes": boxes,
+        "num_boxes": np.full(len(boxes), 2),
+    }
 
 
 def _npz(folder: Path, *, packed: bool) -> list[Path]:
@@ -79,7 +88,9 @@ def _asked(name: str, text: str) -> Reader:
     return Reader(write, read)
 
 
-_QUESTIONS = [{"question_id": 7 + number, "image_id": number, "question": "what is it?"} for number in range(3)]
+_QUESTIONS = [
+    {"question_id": 7 + number, "image_id": number, "question": "what is it?"} for number in range(3)
+]
 
 READERS = {
     "questions, easy-VQA": Reader(_easy, _answered),

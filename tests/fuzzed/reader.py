@@ -109,8 +109,24 @@ class Case:
 
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_RUNNING = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "pickle.find_class", "socket.connect")
-_CHANGING = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
+_RUNNING = (
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "pickle.find_class",
+    "socket.connect",
+)
+_CHANGING = (
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.symlink",
+    "os.link",
+    "os.truncate",
+    "os.chmod",
+)
 _watched: list[tuple[str, list[str]]] = []  # what may be written, and where deeds are put down
 _hooked: list[bool] = []
 
@@ -134,6 +150,8 @@ def _put_down(event: str, given: tuple[Any, ...]) -> None:
         return
     allowed, deeds = _watched[-1]
     writes = event in _CHANGING or (event == "open" and isinstance(given[2], int) and given[2] & _WRITING)
-    elsewhere = not str(given[0]).startswith(allowed) and "__pycache__" not in str(given[0]) if given else True
+    elsewhere = (
+        not str(given[0]).startswith(allowed) and "__pycache__" not in str(given[0]) if given else True
+    )
     if (writes and elsewhere) or event in _RUNNING:
         deeds.append(f"{event} {given[0]!r}"[:200])

@@ -3,20 +3,17 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import xarray as xr
 from corpora import TINY, write_corpus
 from fuzzed.reader import Reader
 
 import hardpp
 from hardpp.config import read_toml
 from hardpp.diagnostics.posterior_file import read_posterior
-from hardpp.errors import DataError
 from hardpp.runs.history import records
 from hardpp.runs.report_sections import read_summary
 from hardpp.tasks.configuration import resolve
@@ -28,7 +25,9 @@ def _trained() -> Path:
     base = Path(mkdtemp(prefix="fuzzed"))
     data = write_corpus(base / "data")
     settings = {"network.dropout": 0.0, **_flat(TINY)}
-    run = hardpp.train(data=data, settings=settings, max_steps=2, out=base / "run", report=lambda text: None, evaluate="none")
+    run = hardpp.train(
+        data=data, settings=settings, max_steps=2, out=base / "run", report=lambda text: None, evaluate="none"
+    )
     write_posterior(run.posterior(run.select(limit=2), draws=2), base / "posterior.nc")
     return base
 
@@ -78,12 +77,20 @@ def _whole(folder: Path) -> Any:
 
 
 READERS = {
-    "configuration, TOML": Reader(_configuration, lambda folder: resolve([read_toml(folder / "run.toml")]), (2,), named=False),
+    "configuration, TOML": Reader(
+        _configuration, lambda folder: resolve([read_toml(folder / "run.toml")]), (2,), named=False
+    ),
     "posterior, netCDF": Reader(_posterior, _whole, (4,)),
     "run, configuration": Reader(lambda folder: _run(folder, "config.toml"), _opened, (4,)),
     "run, descriptions": Reader(lambda folder: _run(folder, "data.json", "versions.json"), _opened, (4,)),
-    "run, checkpoints": Reader(lambda folder: _run(folder, "checkpoints/best", "checkpoints/step*/*"), _opened, (4,)),
-    "run, sealed state": Reader(lambda folder: _run(folder, "checkpoints/step*/state.json"), _opened, (4,), _seal),
-    "run, sealed weights": Reader(lambda folder: _run(folder, "checkpoints/step*/model*"), _opened, (4,), _seal),
+    "run, checkpoints": Reader(
+        lambda folder: _run(folder, "checkpoints/best", "checkpoints/step*/*"), _opened, (4,)
+    ),
+    "run, sealed state": Reader(
+        lambda folder: _run(folder, "checkpoints/step*/state.json"), _opened, (4,), _seal
+    ),
+    "run, sealed weights": Reader(
+        lambda folder: _run(folder, "checkpoints/step*/model*"), _opened, (4,), _seal
+    ),
     "run, metrics": Reader(lambda folder: _run(folder, "metrics.jsonl", "summary.json"), _told, (4,)),
 }

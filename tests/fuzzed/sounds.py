@@ -90,7 +90,12 @@ def _heard(folder: Path, name: str, model: str) -> Any:
 
 
 def _nemo(number: int) -> str:
-    row = {"audio_filepath": f"wavs/s{number}.wav", "text": f"a b{number % 3}", "offset": 0.01, "duration": 0.05}
+    row = {
+        "audio_filepath": f"wavs/s{number}.wav",
+        "text": f"a b{number % 3}",
+        "offset": 0.01,
+        "duration": 0.05,
+    }
     return json.dumps(row) + "\n"
 
 
@@ -122,7 +127,9 @@ READERS = {
     "sound, WAV at another rate": _sound("s.wav", lambda path: write_riff(path, noise(_LENGTH), 44_100)),
     "sound, WAV of fractions": _sound("s.wav", lambda path: _encoded(path, subtype="FLOAT")),
     "sound, SPHERE": _sound("s.sph", lambda path: write_sphere(path, noise(_LENGTH))),
-    "sound, SPHERE of a long head": _sound("s.sph", lambda path: write_sphere(path, noise(_LENGTH), size=2048)),
+    "sound, SPHERE of a long head": _sound(
+        "s.sph", lambda path: write_sphere(path, noise(_LENGTH), size=2048)
+    ),
     "sound, FLAC": _sound("s.flac", lambda path: _encoded(path, format="FLAC")),
     "sound, Ogg": _sound("s.ogg", lambda path: _encoded(path, format="OGG")),
     "sound, MP3": _sound("s.mp3", lambda path: _encoded(path, format="MP3")),
@@ -131,12 +138,16 @@ READERS = {
     "labels, TextGrid": _labels("s.TextGrid", _GRID),
     "labels, TIMIT": _labels("s.phn", _LABELS),
     "labels, xlabel": _labels("s.lab", _XLABEL),
-    "labels beside sounds": Reader(_beside, partial(_heard, name=".", model="online-alignment"), extra="soundfile"),
+    "labels beside sounds": Reader(
+        _beside, partial(_heard, name=".", model="online-alignment"), extra="soundfile"
+    ),
     "recordings, plain list": _list("train.tsv", lambda n: f"wavs/s{n}.wav\ta b{n % 3}\n"),
     "recordings, CTM": _list("list.ctm", lambda n: f"wavs/s{n} 1 0.0 0.04 a\nwavs/s{n} 1 0.04 0.05 b\n"),
     "recordings, JSON lines": _list("list.jsonl", _nemo),
     "recordings, table": _list("list.csv", lambda n: f'wavs/s{n}.wav,"a, b{n % 3}"\n', "path,sentence\n"),
     "recordings, LJSpeech": _list("metadata.csv", lambda n: f"s{n}|a b|a b{n % 3}\n"),
     "recordings, LibriSpeech": _list("x.trans.txt", lambda n: f"wavs/s{n} A B{n % 3}\n"),
-    "recordings, Kaldi": Reader(_kaldi, partial(_heard, name=".", model="online-alignment"), extra="soundfile"),
+    "recordings, Kaldi": Reader(
+        _kaldi, partial(_heard, name=".", model="online-alignment"), extra="soundfile"
+    ),
 }

@@ -1,7 +1,6 @@
 """Readers of pairs, of texts, and of links between their words."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ from corpora import write_corpus
 from fuzzed.reader import Reader
 
 import hardpp
-from hardpp.data.transduction.folding import load_folding
 from hardpp.data.transduction.gold_links import read_links
 from hardpp.data.transduction.source_texts import Reading, read_sources
 from hardpp.data.transduction.tokenizers import Characters, Words
@@ -17,7 +15,9 @@ from hardpp.tasks.alignment.data import PairData
 from hardpp.tasks.alignment.lexicon import read_lexicon
 
 _PAIRS = [("abc", "AH B K"), ("de", "D EH"), ("cab", "K AH B"), ("bed", "B EH D"), ("ad", "AH D")]
-WORDS = [("".join((word, "abcde"[n % 5], "ecadb"[n // 5])), phones) for n in range(25) for word, phones in _PAIRS]
+WORDS = [
+    ("".join((word, "abcde"[n % 5], "ecadb"[n // 5])), phones) for n in range(25) for word, phones in _PAIRS
+]
 
 
 def loaded(path: Path, model: str = "alignment", **settings: Any) -> Any:
@@ -32,7 +32,7 @@ def _list(name: str, row: Callable[[int, str, str], str], heading: str = "", **s
         (folder / name).write_text(heading + "".join(f"{one}\n" for one in rows), encoding="utf-8")
         return [folder / name]
 
-    return Reader(write, lambda folder: loaded(folder / name, **settings))
+    return Reader(write, lambda folder: loaded(folder / name, **settings), named="columns" not in settings)
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -70,10 +70,14 @@ _NAACL = "1 1 1 S\n1 2 2 P 0.5\n2 1 1\n4 3 2 S 1.0\n"
 READERS = {
     "pairs, TSV in parts": Reader(_parts, lambda folder: loaded(folder / "pairs")),
     "pairs, one TSV": _list("words", lambda number, word, phones: f"{word}\t{phones}"),
-    "pairs, CSV": _list("w.csv", lambda n, word, phones: f'{n},"{word}","{phones}, ""{n}"""', "id,source,target\n"),
+    "pairs, CSV": _list(
+        "w.csv", lambda n, word, phones: f'{n},"{word}","{phones}, ""{n}"""', "id,source,target\n"
+    ),
     "pairs, columns": _list("w.tsv", lambda n, word, phones: f"{n}\t{phones}\t{word}", columns="3,2"),
     "pairs, bars": _list("w.txt", lambda n, word, phones: f"{word} x ||| {phones}"),
-    "pairs, dictionary": _list("w.dict", lambda n, word, phones: f"{word}({n})  {phones} # {n}", ";;; words\n"),
+    "pairs, dictionary": _list(
+        "w.dict", lambda n, word, phones: f"{word}({n})  {phones} # {n}", ";;; words\n"
+    ),
     "pairs, inflections": _list("deu", lambda n, word, phones: f"{word}\tV;PST;{n % 3}\t{word}te"),
     "pairs, left out": _list("w.tsv", lambda number, word, phones: f"{word}\t{phones}", on_bad="skip"),
     "parallel text": Reader(_parallel, lambda folder: loaded(folder / "news", max_length=60)),

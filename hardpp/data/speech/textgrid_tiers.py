@@ -16,7 +16,7 @@ from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
 # Quoted texts, flags, comments; then words, of which numbers alone count.
-_PART = re.compile(r'"((?:[^"]|"")*)"|(<\w+>)|![^\n]*|([^\s"<!]+)')
+_PART = re.compile(r'"([^"]*(?:""[^"]*)*)"|(<\w+>)|![^\n]*|([^\s"<!]+)')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
