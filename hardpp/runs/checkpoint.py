@@ -20,7 +20,7 @@ import torch
 from hardpp.data.atomic_files import remove, remove_partial, replacing_folder, write_errors, write_file
 from hardpp.errors import CheckpointError
 from hardpp.runs.checkpoint_format import Checkpoint, check_sizes, encode, load, read
-from hardpp.runs.nonfinite import not_finite
+from hardpp.runs.finite_tensors import not_finite
 
 __all__ = ["Checkpoint", "load"]  # used as `checkpoint.load`, too
 

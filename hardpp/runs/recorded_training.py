@@ -4,6 +4,7 @@ Of several processes (`hardpp.runs.distributed`) one records and saves, the othe
 """
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from hardpp.data.atomic_files import open_to_append
 from hardpp.errors import NumericalError
 from hardpp.runs import checkpoint, history
+from hardpp.runs.bad_batch import keep_bad_batch
 from hardpp.runs.rollback import roll_back
 from hardpp.runs.session import Session
 from hardpp.runs.stage import FIRST, Place
@@ -57,6 +59,8 @@ def train(
             _train(session, trainer, folder, place, stop, watch, report, log, threads)
             return
         except NumericalError as error:
+            if kept := keep_bad_batch(session, trainer, folder, place, str(error), report):
+                report(f"what went bad first: hardpp replay {shlex.quote(str(kept))}")
             roll_back(session, trainer, folder, place, error, report)
 
 
@@ -91,7 +95,9 @@ def _train(
             if session.config.stage:
                 extra |= {"stage": session.config.stage, "step": place.before + record.step}
             if "skipped" in record.values:
-                extra["why"] = trainer.nonfinite.reset()
+                extra["why"] = trainer.nonfinite.sentence()
+                keep_bad_batch(session, trainer, folder, place, extra["why"], report)
+                trainer.nonfinite.forget()
                 report(f"left out: {extra['why']}")
             if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
                 trainer.nonfinite.check()
@@ -132,7 +138,7 @@ def _train_beside(session: Session, trainer: Trainer, stop: Callable[[], bool]) 
         for record in trainer.records():
             pyro.enable_validation(False)
             if "skipped" in record.values:
-                trainer.nonfinite.reset()
+                trainer.nonfinite.forget()
             if record.split == "dev" or record.step % session.config.training.log_every == 0:
                 trainer.nonfinite.check()
             if record.split == "train" and stop():

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from hardpp.errors import NumericalError
-from hardpp.runs.nonfinite import MOST, NonFiniteGuard, check_finite
+from hardpp.runs.finite_tensors import check_finite
+from hardpp.runs.nonfinite import MOST, NonFiniteGuard
 from hardpp.types import Estimate
 
 GOOD, BAD = torch.tensor(1.0), torch.tensor(math.nan)
@@ -51,7 +52,8 @@ def test_a_step_is_left_out_and_told_of() -> None:
     assert watch.accept(1, lambda: "batch", GOOD)
     assert not watch.accept(2, lambda: "batch", BAD)
     watch.check()
-    assert watch.reset().endswith("at step 2: the bound of batch[0] is no finite number")
+    assert watch.sentence().endswith("at step 2: the bound of batch[0] is no finite number")
+    watch.forget()
     assert watch.accept(3, lambda: "batch", GOOD)
     watch.check()
 
@@ -60,7 +62,7 @@ def test_more_than_ten_in_a_row_are_too_many() -> None:
     watch = guard("skip")
     for step in range(1, MOST + 1):
         assert not watch.accept(step, lambda: "batch", BAD)
-        watch.reset()
+        watch.forget()
     with pytest.raises(NumericalError, match=f"at step {MOST + 1}"):
         watch.accept(MOST + 1, lambda: "batch", BAD)
 
