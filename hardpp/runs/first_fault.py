@@ -15,6 +15,8 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
 
+from hardpp.inference.weights.sample_sites import PARTICLES
+
 _WORDS = {
     "weight": "the weight {} before the step",
     "data": "the {} of the batch",
@@ -35,7 +37,12 @@ class Fault(NamedTuple):
     program: str = ""  # "model" or "guide", of a site
     distribution: str = ""  # of a site
     parameters: Mapping[str, str] = {}  # of the distribution: name -> its numbers
-    place: Mapping[str, int] = {}  # of the first such number: plate -> index, from 0
+    place: Mapping[str, int] = {}  # of the first such number: plate -> index from 0, the outermost first
+
+    @property
+    def row(self) -> int:
+        """The datum of the batch, by the outermost plate; -1 where it is not known."""
+        return next(iter(self.place.values()), -1)
 
     @property
     def sentence(self) -> str:
@@ -84,7 +91,8 @@ class Watch:
     def look(self, kind: str, tensors: Mapping[str, Any], *, masked: bool = False) -> None:
         """Notes those of some tensors that are not finite; `masked`: -inf is finite, too."""
         for name, tensor in tensors.items():
-            if isinstance(tensor, Tensor) and (numbers := not_numbers(tensor, masked=masked)):
+            numbers = not_numbers(tensor, masked=masked) if isinstance(tensor, Tensor) else ""
+            if numbers and all((kind, name) != fault[:2] for fault in self.faults):  # networks run many times
                 self.faults.append(Fault(kind, name, numbers))
 
     # Programs are known by where they stand in the objective's module.
@@ -111,7 +119,7 @@ class Watch:
     def look_back(self, name: str, tensor: Tensor) -> None:
         """Notes the gradient of something that was computed, when it comes, if it is not finite."""
         if tensor.requires_grad and tensor.is_floating_point():
-            tensor.register_hook(self._gradient(f"{name} ({span(tensor.detach())})"))
+            tensor.register_hook(self._gradient(f"{name} ({span(tensor)})"))
 
     def _gradient(self, name: str) -> Callable[[Tensor], None]:
         def look(gradient: Tensor) -> None:
@@ -160,12 +168,11 @@ class _Sites(Messenger):
     def _note(
         self, kind: str, msg: Any, numbers: str, given: Mapping[str, str], bad: Tensor | None = None
     ) -> None:
-        place = {}
-        if bad is not None and bad.dim():
-            first = bad.nonzero()[0].tolist()
-            for frame in msg["cond_indep_stack"]:
-                if frame.dim is not None and -frame.dim <= bad.dim() and bad.shape[frame.dim] > 1:
-                    place[frame.name] = first[frame.dim]
+        place, first = {}, [] if bad is None else bad.nonzero()[0].tolist()
+        frames = [frame for frame in msg["cond_indep_stack"] if frame.dim is not None]
+        for frame in sorted(frames, key=lambda frame: frame.dim):
+            if frame.name != PARTICLES and -frame.dim <= len(first):
+                place[frame.name] = first[frame.dim]
         program = self.watch.running[0] if self.watch.running else ""
         name = type(_innermost(msg["fn"])).__name__
         self.watch.faults.append(Fault(kind, msg["name"], numbers, program, name, dict(given), place))
@@ -191,7 +198,7 @@ def span(tensor: Tensor) -> str:
     """The smallest and the largest finite number of a tensor, or what is wrong with it, in words."""
     if bad := not_numbers(tensor):
         return bad
-    finite = tensor[tensor.isfinite()]
+    finite = tensor.detach()[tensor.isfinite()]
     masked = f", {_count(tensor == -math.inf, '-inf')}" if bool((tensor == -math.inf).any()) else ""
     return f"{float(finite.min()):.4g} to {float(finite.max()):.4g}{masked}" if finite.numel() else "all -inf"
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from hardpp.errors import NumericalError, out_of_memory
+from hardpp.errors import NumericalError, UsageError, out_of_memory
 from hardpp.runs.finite_tensors import HINT
 from hardpp.types import Estimate
 
@@ -57,6 +57,7 @@ class NonFiniteGuard:
         self.bad_numbers = torch.tensor(0.0, device=device)  # its loss and the norm of its gradient
         self.failed = ""  # why the step has no loss, if it has none
         self.batches: dict[int, Callable[[], Any]] = {}  # of the steps since the last check
+        self.before: list[tuple[Tensor, Tensor]] = []  # buffers, and what they were before the step
         self.skipped = 0  # in a row
 
     def attempt(
@@ -65,6 +66,7 @@ class NonFiniteGuard:
         batch: Callable[[], Any],
         loss: Callable[[], Tensor],
         parameters: Sequence[Tensor],
+        buffers: Sequence[Tensor],
         *,
         excused: bool,
     ) -> Tensor:
@@ -74,12 +76,14 @@ class NonFiniteGuard:
             batch: makes the batch of the step again.
             loss: computes it, ().
             parameters: the weights.
+            buffers: what a step remembers besides; of one that is skipped nothing is to stay.
             excused: have others a share in the step, so that all are to decide what is done about it?
 
         Raises:
             NumericalError: as for `explaining_draws`, or the loss is not finite and the step is looked over.
         """
         self.batches[step], self.failed = batch, ""
+        self.before = [(each, each.clone()) for each in buffers] if self.policy == "skip" else []
         try:
             with self.explaining_draws(parameters, step - 1):
                 return loss()
@@ -112,6 +116,8 @@ class NonFiniteGuard:
             self.batches.clear()
             return True
         self.skipped += 1
+        for buffer, before in self.before:
+            buffer.copy_(before)
         if self.skipped > MOST:
             self.check()
         return False
@@ -150,7 +156,7 @@ class NonFiniteGuard:
         """Blames a failure in the block on numbers that are not finite, where there are such.
 
         A distribution can neither be made of NaN nor draw from it, and raises an error of its own long before
-        a check is due.
+        a check is due. Where programs are checked, that error is told as a fault of the program.
 
         Raises:
             NumericalError: the block failed, and a step before, the weights after `step`, or what the
@@ -158,13 +164,14 @@ class NonFiniteGuard:
         """
         try:
             yield
-        except (RuntimeError, ValueError) as error:
-            if out_of_memory(error):
+        except (RuntimeError, ValueError, UsageError, NumericalError) as error:
+            cause = error.__cause__ if isinstance(error, UsageError) else error
+            if cause is not None and out_of_memory(cause):
                 raise
             try:
                 self.check()
                 finite = all(bool(parameter.isfinite().all()) for parameter in parameters)
-                overflow = finite and _raised_by_overflow(error)
+                overflow = finite and _raised_by_overflow(cause)
             except RuntimeError:  # a GPU answers nothing after a failed draw
                 finite = overflow = False
             if not finite:
@@ -202,7 +209,9 @@ def _answers(number: Tensor) -> bool:
 
 
 # Was the error raised by a distribution that was given, or holds, NaN or infinity? -inf is a mask's.
-def _raised_by_overflow(error: Exception) -> bool:
+def _raised_by_overflow(error: BaseException | None) -> bool:
+    if error is None:
+        return False
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if not frame.f_globals.get("__name__", "").startswith(_DISTRIBUTIONS):
         return False

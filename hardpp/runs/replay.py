@@ -133,7 +133,9 @@ def _shown(session: Session, trainer: Trainer, kept: BadBatch, folder: Path) -> 
                 trainer.nonfinite.check()
                 if "skipped" in record.values:
                     trainer.nonfinite.forget()
-        except NumericalError as error:
+        except (NumericalError, UsageError) as error:
+            if isinstance(error, UsageError) and not watch.faults:
+                raise
             failure = str(error)
     shown = bool(failure) or _bad(watch, trainer)
     return said_of(session, trainer, kept, folder, watch.faults if shown else None, failure, begun + 1)

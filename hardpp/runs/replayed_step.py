@@ -77,10 +77,9 @@ def said_of(
 
 # Rows of a process's share of a batch become rows of the batch.
 def _of_all(fault: Fault, ranks: Ranks) -> Fault:
-    row = fault.place.get("data")
-    return (
-        fault if row is None else fault._replace(place={**fault.place, "data": row * ranks.size + ranks.rank})
-    )
+    places = [(plate, index) for plate, index in fault.place.items()]
+    rows = [(plate, index * ranks.size + ranks.rank) for plate, index in places[:1]]
+    return fault._replace(place=dict([*rows, *places[1:]]))
 
 
 # What is impossible comes first only where a loss is not finite and no number before it was.

@@ -133,6 +133,7 @@ class Trainer:
                     make,
                     lambda: self.objective(batch) if batch.size else torch.zeros((), device=self.device),
                     self.parameters,
+                    list(self.objective.buffers()),
                     excused=self.ranks.size > 1,
                 )
             if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them

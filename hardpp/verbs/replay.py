@@ -63,8 +63,8 @@ def _text(found: Any) -> str:
 
 
 def _datum(found: Any, fault: Any) -> str:
-    row = fault.place.get("data")
-    return "" if fault.kind == "bound" or row is None or row >= len(found.items) else f" ({found.items[row]})"
+    known = fault.kind != "bound" and 0 <= fault.row < len(found.items)
+    return f" ({found.items[fault.row]})" if known else ""
 
 
 def _contents(found: Any) -> dict[str, Any]:
