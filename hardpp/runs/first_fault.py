@@ -212,7 +212,8 @@ def _innermost(distribution: Any) -> Any:
 # The tensors that a distribution holds, by name. Read and never asked for: what is computed when it is asked
 # for would be kept, and could change how the step goes on.
 def _given(distribution: Any) -> Iterator[tuple[str, Tensor]]:
-    held = vars(_innermost(distribution))
-    for name, value in held.items():
-        if isinstance(value, Tensor) and value.is_floating_point():
+    seen = set()
+    for name, value in vars(_innermost(distribution)).items():
+        if isinstance(value, Tensor) and value.is_floating_point() and id(value) not in seen:
+            seen.add(id(value))  # torch's own hold some twice
             yield name.strip("_"), value
