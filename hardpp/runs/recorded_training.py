@@ -22,6 +22,7 @@ from hardpp.runs.session import Session
 from hardpp.runs.stage import FIRST, Place
 from hardpp.runs.threads import Threads
 from hardpp.runs.trainer import Trainer, dump
+from hardpp.runs.training_warnings import TrainingWarnings
 from hardpp.tasks.opened_run import Report
 from hardpp.types import Record
 
@@ -83,6 +84,8 @@ def _train(
         checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
     with pyro.validation_enabled(True), open_to_append(folder / history.FILE) as metrics:
+        warnings = TrainingWarnings(session, trainer)
+        session.objective.tells = (trainer.step + 1) % training.log_every == 0
         began = time.perf_counter()
         for record in trainer.records():
             seconds = time.perf_counter() - began
@@ -101,7 +104,12 @@ def _train(
                 report(f"left out: {extra['why']}")
             if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
                 trainer.nonfinite.check()
-                line = dump(record, **session.monitors(record), **extra)
+                monitors = session.monitors(record)
+                if record.split == "train" and (told := warnings.look(monitors)):
+                    extra["warning"] = "; ".join(told)
+                    for sentence in told:
+                        report(f"warning: step {place.before + record.step}: {sentence}")
+                line = dump(record, **monitors, **extra)
                 metrics.write(json.dumps(line) + "\n")
                 metrics.flush()
                 log(line)
@@ -118,6 +126,7 @@ def _train(
                 checkpoint.prune(folder, keep=2, report=report)
             if stopping:
                 break
+            session.objective.tells = (trainer.step + 1) % training.log_every == 0
             began = time.perf_counter()
 
 
