@@ -130,7 +130,8 @@ class Session:
         if module is None:
             module = self.objective(*self.programs).eval()
         estimate = partial(module.elbo.estimate, module.model, module.guide)
-        bounds = [estimate(batch).bound.sum() for batch in self.ranks.mine(self.dev)]
+        mine = self.ranks.mine(self.dev)
+        bounds = self.ranks.none_failing(lambda: [estimate(batch).bound.sum() for batch in mine])
         total = torch.stack(bounds).sum() if bounds else torch.zeros((), device=self.device)
         return float(self.ranks.sum(total) / sum(batch.symbols for batch in self.dev))
 

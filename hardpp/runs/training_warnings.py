@@ -1,14 +1,14 @@
 """Warnings of a training that goes on and learns little, each with its number and what to do about it.
 
-    what                      number                                     warns when its mean
-    the baseline is dead      share of the returns that it leaves        is above .99
+    what                      number                                     warns when its median
+    the baseline is dead      share of the returns that it leaves        is above .999
     weights have degenerated  effective particles of an instance         is below 1.1, of several
     the guide has collapsed   entropy of a draw, nats, in the beginning  is below .01
     the guide is the prior    |log q - log p| of a draw, nats            is below .001
     a parameter is unused     tensors that no gradient has reached       (once, after 50 steps)
 
-Means are over the steps that metrics.jsonl has of the last 300, five at least, so nothing is said before step
-300 (of the entropy: before step 100). A warning that stays true is repeated after 1,000 steps. The thresholds
+Medians are of the steps that metrics.jsonl has of the last 300 (of the entropy: 100), five at least, so that
+nothing is said in the beginning. A warning that stays true is repeated after 1,000 steps. The thresholds
 were measured: normal trainings of all families on their toy data stay silent (`docs/numbers.md`).
 
 The numbers are computed of the steps that are recorded anyway. An objective is asked what it is (its
@@ -17,18 +17,16 @@ The numbers are computed of the steps that are recorded anyway. An objective is 
 
 from collections.abc import Iterator, Mapping
 from math import isfinite
-from statistics import fmean
+from statistics import median
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from hardpp.runs.optimisation import trained_parameters
 from hardpp.runs.session import Session
 from hardpp.runs.trainer import Trainer
 from hardpp.tasks.family import has_own_parameters
 
 REPEAT = 1000  # steps after which a warning is repeated
-_LOOKS = 5  # records that a mean is over, at least
+_LOOKS = 5  # records that a median is over, at least
 _UNUSED_AFTER, _NAMED = 50, 5  # steps, and parameters that are named
 
 
@@ -38,18 +36,18 @@ class Sign(NamedTuple):
     name: str  # among the diagnostics of an objective
     threshold: float
     above: bool  # is it bad above the threshold, or below?
-    steps: int  # over which a mean is taken
+    steps: int  # over which a median is taken
     until: float  # the last step, as a share of the training, at which it is bad
-    sentence: str  # with {mean} and {steps}
+    sentence: str  # with {number} and {steps}
 
 
 _BASELINE = Sign(
     "unexplained",
-    0.99,
+    0.999,
     True,
     300,
     1.0,
-    "the baseline explains nothing: of the returns' mean square {mean:.3g} are left over {steps} steps; "
+    "the baseline explains nothing: of the returns' mean square {number:.3g} are left over {steps} steps; "
     "leave-one-out needs no learning (inference.baseline, with two particles at least)",
 )
 _WEIGHTS = Sign(
@@ -58,7 +56,7 @@ _WEIGHTS = Sign(
     False,
     300,
     1.0,
-    "{mean:.3g} particles are effective over {steps} steps, of {particles}: one has all the weight, and the "
+    "{number:.3g} particles are effective over {steps} steps, of {particles}: one has all the weight, the "
     "others are in vain; train the guide by elbo first (--then), or take fewer particles",
 )
 _ENTROPY = Sign(
@@ -67,7 +65,7 @@ _ENTROPY = Sign(
     False,
     100,
     0.1,
-    "{what} draws one value and looks at no other: its entropy is {mean:.2g} nats a draw over {steps} steps, "
+    "{what} draws one value and tries no other: its entropy is {number:.2g} nats a draw over {steps} steps, "
     "so early; lower optimiser.learning_rate, or reward entropy (inference.entropy_bonus, where it is)",
 )
 _PRIOR = Sign(
@@ -76,8 +74,8 @@ _PRIOR = Sign(
     False,
     300,
     1.0,
-    "the guide is the prior: {mean:.2g} nats a draw are between them over {steps} steps, so it learns "
-    "nothing of the data; let the KL term grow from 0 (inference.kl_warmup, where it is), or take guide prior",
+    "the guide is the prior: {number:.2g} nats a draw are between them over {steps} steps, so it learns "
+    "nothing of the data; let the KL term grow from 0 (inference.kl_warmup, where it is) or take guide prior",
 )
 
 
@@ -115,38 +113,27 @@ class TrainingWarnings:
             seen.append((step, value))
             while len(seen) > _LOOKS and seen[1][0] <= step - sign.steps:
                 del seen[0]
-            span, mean = step - seen[0][0], fmean(value for _, value in seen)
+            span, middle = step - seen[0][0], median(value for _, value in seen)
             late = step > sign.until * self.trainer.schedule.total_steps
             if len(seen) < _LOOKS or span < 0.8 * sign.steps or late:
                 continue
-            bad = mean > sign.threshold if sign.above else mean < sign.threshold
+            bad = middle > sign.threshold if sign.above else middle < sign.threshold
             if bad and step - self.told.get(sign.name, -REPEAT) >= REPEAT:
                 self.told[sign.name] = step
-                yield sign.sentence.format(mean=mean, steps=span, **self.words)
+                yield sign.sentence.format(number=middle, steps=span, **self.words)
 
-    # A parameter that has had a gradient has left a trace in the moments of the optimiser.
+    # The optimiser has moments of every parameter that has had a gradient, be it one of zeros.
     def _unused(self) -> Iterator[str]:
         if self.looked_for_unused or self.trainer.step < _UNUSED_AFTER:
             return
         self.looked_for_unused = True
-        state = self.trainer.optimiser.state
-        parameters = {id(each): name for name, each in self.trainer.objective.named_parameters()}
-        traces = {parameters[id(each)]: _trace(state.get(each, {})) for each in self.trainer.parameters}
-        reached = torch.stack([torch.zeros((), dtype=torch.bool, device=self.trainer.device)] * len(traces))
-        marks = [reached[0] if trace is None else trace.any() for trace in traces.values()]
-        unused = [name for name, mark in zip(traces, torch.stack(marks).tolist(), strict=True) if not mark]
+        trained = trained_parameters(self.trainer.objective)
+        programs = [name for name in trained if name.startswith(("model.", "guide."))]
+        unused = [name for name in programs if trained[name] not in self.trainer.optimiser.state]
         if unused:
-            names = ", ".join(unused[:_NAMED]) + (
-                f" and {len(unused) - _NAMED} more" if unused[_NAMED:] else ""
-            )
+            more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+            names = ", ".join(unused[:_NAMED]) + more
             yield (
-                f"no gradient has reached {len(unused)} of {len(traces)} parameters in {self.trainer.step} "
+                f"no gradient has reached {len(unused)} of {len(programs)} parameters in {self.trainer.step} "
                 f"steps: {names}; the programs do not use them, or what they give is detached on its way"
             )
-
-
-def _trace(moments: Mapping[str, object]) -> Tensor | None:
-    for name in ("exp_avg_sq", "momentum_buffer"):
-        if isinstance(moment := moments.get(name), Tensor):
-            return moment
-    return None
