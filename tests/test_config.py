@@ -37,9 +37,15 @@ def test_a_setting_without_a_key_is_refused(text: str) -> None:
         parse_setting(text)
 
 
-@pytest.mark.parametrize("text", ["seed=1\nthreads=1", "network.dropout=0.2\n[data]\nname=1"])
+@pytest.mark.parametrize("text", ["seed=1\nthreads=1", "network.dropout=0.2\n[data]\nname=1", "seed=1\r", "data.name='''\na'''"])
 def test_two_settings_in_one_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is more than one setting"):
+    with pytest.raises(UsageError, match="has a line break"):
+        parse_setting(text)
+
+
+@pytest.mark.parametrize("text", [".".join("abcdefghij") + "=1", "data.name=" + "[" * 9 + "]" * 9])
+def test_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is nested more than 8 times"):
         parse_setting(text)
 
 

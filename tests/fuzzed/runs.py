@@ -32,6 +32,11 @@ def _trained() -> Path:
     return base
 
 
+def prepare() -> None:
+    """Trains the run that these readers read, which is done once a process."""
+    _trained()
+
+
 def _flat(tables: dict[str, Any]) -> dict[str, Any]:
     return {f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items()}
 
