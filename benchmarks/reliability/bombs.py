@@ -1,4 +1,4 @@
-"""Small files that unpack to gigabytes, in every form that is read: what they cost, and how they are refused."""
+"""Small files that unpack to gigabytes, in every form that is read."""
 
 import gzip
 import io
