@@ -23,6 +23,7 @@ class HardppError(Exception):
     """A failure the user can mend; shown as one sentence, without a traceback."""
 
     exit_code = 1
+    everywhere = False  # do all processes that answer of a run raise it? Then the first tells
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(_readable(message))

@@ -48,7 +48,7 @@ from hardpp.tasks.own_guides import Given
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _RESULTS = ("summary.json", "posterior.nc", "plots")
-_WRITTEN = ("checkpoints", "metrics.jsonl", "tensorboard", *_RESULTS)
+_WRITTEN = ("checkpoints", "metrics.jsonl", "tensorboard", "bad_batch.json", *_RESULTS)
 _BEGUN = {LOCK, "versions.json", "data.json"}
 
 
