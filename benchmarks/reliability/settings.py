@@ -4,8 +4,8 @@
 
 Every setting of every family (of alignment with every objective's) is given every value of a list of odd
 ones: none, wrong types, numbers beyond all bounds, deep nesting, line breaks, control characters. What is
-accepted is then trained for two steps, `--trained` values a setting, the oddest first, in a process of its own that
-may take 3 GiB more than it begins with and 60 seconds. Prints a row a family, and every fault once.
+accepted is then trained for two steps, `--trained` values a setting, the oddest first, in a process of its
+own that may take 3 GiB more than it begins with and 60 seconds. Prints a row a family, and every fault once.
 """
 
 import argparse

@@ -14,6 +14,7 @@ from fuzzed.reader import Reader
 import hardpp
 from hardpp.config import read_toml
 from hardpp.diagnostics.posterior_file import read_posterior
+from hardpp.runs.bad_batch import FILE, BadBatch, read_bad_batch
 from hardpp.runs.history import records
 from hardpp.runs.report_sections import read_summary
 from hardpp.tasks.configuration import resolve
@@ -66,6 +67,15 @@ def _told(folder: Path) -> Any:
     return records(folder / "run"), _opened(folder).history
 
 
+def _bad_step(folder: Path) -> list[Path]:
+    counts = dict.fromkeys(("stage", "before", "step", "epoch", "batch", "rollbacks", "seed"), 1)
+    said = {"why": "loss is nan", "policy": "stop", "loss": "nan", "gradient_norm": None, "device": "cpu"}
+    drawn = {"items": ["the pair 'a' -> 'b'"], "item": None, "by_then": False, "begins_at": None}
+    bad = BadBatch(version=1, threads=1, processes=1, **counts, **said, **drawn)
+    (folder / FILE).write_text(bad.model_dump_json())
+    return [folder / FILE]
+
+
 def _configuration(folder: Path) -> list[Path]:
     path = folder / "run.toml"
     path.write_text((_trained() / "run" / "config.toml").read_text())
@@ -97,5 +107,6 @@ READERS = {
     "run, sealed weights": Reader(
         lambda folder: _run(folder, "checkpoints/step*/model*"), _opened, (4,), _seal
     ),
+    "run, bad step": Reader(_bad_step, lambda folder: read_bad_batch(folder / FILE), (4,)),
     "run, metrics": Reader(lambda folder: _run(folder, "metrics.jsonl", "summary.json"), _told, (4,)),
 }
