@@ -57,7 +57,7 @@ def crafts(run: Path) -> Iterator[tuple[str, Craft]]:
             yield f"{name}: {what}", partial(_write_in_checkpoints, name=name, content=content)
     for key in _keys(tomllib.loads((run / "config.toml").read_text())):
         for value in ODD:
-            if value is not None and value != "\ud800":  # which TOML has not
+            if value not in (None, [None], "\ud800"):  # which TOML has not
                 yield (
                     f"config.toml: {'.'.join(key)} = {value!r:.40}",
                     partial(_set_toml, key=key, value=value),

@@ -16,6 +16,7 @@ import os
 import random
 import resource
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -81,7 +82,12 @@ class Asked:
             told = fault
         self.count[told if not is_fault(told) else "faults"] += 1
         if is_fault(told):
-            self.faults.append(f"{about}: {words[0]}: {told}")
+            self.fault(f"{about}: {words[0]}: {told}")
+
+    def fault(self, told: str) -> None:
+        """Puts down what must not be, and says so at once."""
+        self.faults.append(told)
+        print(told, file=sys.stderr, flush=True)
 
     def _limited(self) -> None:
         os.chdir(self.work)
@@ -133,7 +139,7 @@ def craft(asked: Asked, whole: Path, words: list[str], count: int, draw: random.
             if any(mark.exists() for mark in marks) or (
                 "link" in name and victim.read_text() != "precious\n"
             ):
-                asked.faults.append(f"{name}: {verb[0]}: code of the stranger's ran, or a file was written")
+                asked.fault(f"{name}: {verb[0]}: code of the stranger's ran, or a file was written")
                 [mark.unlink(missing_ok=True) for mark in marks]
 
 
