@@ -18,6 +18,7 @@ from hardpp.errors import UsageError
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
+_DEEPEST = 8  # tables and lists in one another
 _BARE_POINT = re.compile(r"^(\s*[+-]?)\.(?=\d)")  # of numbers such as .5, which TOML does not have
 
 
@@ -152,10 +153,12 @@ def to_toml(config: BaseModel) -> str:
 
 
 def parse_setting(text: str) -> dict[str, Any]:
-    """One `--set section.key=value`; the value is TOML, or else a string."""
+    """One `--set section.key=value`; the value is TOML of one line, or else a string."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"--set {text!r} is not of the form section.key=value")
+    if "\n" in text or "\r" in text:
+        raise UsageError(f"--set {text!r} has a line break", "give --set for each setting")
     value = _BARE_POINT.sub(r"\g<1>0.", value)
     try:
         table = tomllib.loads(f"value = {value}")
@@ -163,9 +166,14 @@ def parse_setting(text: str) -> dict[str, Any]:
         text_or_number = value.strip()
         short = re.fullmatch(r"[+-]?(\d+\.|\.\d+)(e[+-]?\d+)?", text_or_number, re.IGNORECASE)
         table = {"value": float(text_or_number) if short else text_or_number}  # .5 is no TOML
-    if len(table) > 1:
-        raise UsageError(f"--set {text!r} is more than one setting; give --set for each")
+    if name.count(".") > _DEEPEST or _depth(table["value"]) > _DEEPEST:
+        raise UsageError(f"--set {text!r} is nested more than {_DEEPEST} times")
     return nested(name.strip(), table["value"])
+
+
+def _depth(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max((1 + _depth(each) for each in inside), default=0)
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:
