@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import IO
 
 from hardpp.data.binary_files import refuse_binary
-from hardpp.data.lines import BOM, BOMS_UTF16, GZIP
+from hardpp.data.lines import BOM, BOMS_UTF16
+from hardpp.data.packed import GZIP, check_unpacked
 from hardpp.errors import DataError
 
 _HEAD = 2**16  # bytes that are looked at
 _LONGEST = 2**26  # bytes of a line
-_UNPACKED = 2**30  # bytes that any packed file may hold,
-_RATIO = 100  # and a larger one so many times its own
 
 
 def can_be_streamed(path: Path) -> bool:
@@ -37,20 +36,15 @@ def stream_lines(path: Path) -> Iterator[bytes]:
         DataError: it cannot be read, is no text, or unpacks to more than can be meant.
     """
     with _opened(path) as file:
-        first, size = True, 0
-        most = max(_UNPACKED, _RATIO * path.stat().st_size)
+        first, size, on_disk = True, 0, path.stat().st_size
         while line := file.readline(_LONGEST):
             if first:
                 refuse_binary(line, str(path))
                 line, first = line.removeprefix(BOM), False
             size += len(line)
-            if size > most or len(line) == _LONGEST:
-                what = (
-                    f"a line of {_LONGEST:,} bytes"
-                    if size <= most
-                    else f"unpacks to more than {most:,} bytes"
-                )
-                raise DataError(f"{path}: {what}", "unpack it first, if that is what it should hold")
+            check_unpacked(path, size, on_disk)
+            if len(line) == _LONGEST:
+                raise DataError(f"{path}: a line of {_LONGEST:,} bytes", "is it text, a pair a line?")
             yield line.removesuffix(b"\n").removesuffix(b"\r")
 
 
@@ -70,6 +64,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path) if _is_packed(path) else path.open("rb") as file:
             yield file  # type: ignore[misc]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: cannot be unpacked ({error})") from error
+        raise DataError(f"{path}: cannot be unpacked: truncated or damaged gzip ({error})") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error

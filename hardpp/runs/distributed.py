@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hardpp.diagnostics.seeds import stream
-from hardpp.errors import ResourceError, UsageError
+from hardpp.errors import NumericalError, ResourceError, UsageError
 from hardpp.runs import process_rank
 
 T = TypeVar("T")
@@ -98,6 +98,24 @@ class Ranks(NamedTuple):
         place = torch.where(row < 0, row, self.rank + self.size * row)
         _talk(lambda: dist.all_reduce(place, dist.ReduceOp.MAX))
         return place
+
+    def none_failing(self, compute: Callable[[], T]) -> T:
+        """What a computation of this one's gives; where it fails in one of them, it fails in all.
+
+        Raises:
+            NumericalError: it failed in another one.
+        """
+        failure: Exception | None = None
+        try:
+            value = compute()
+        except Exception as error:
+            failure = error
+        failed = self.largest(int(failure is not None))
+        if failure is not None:
+            raise failure
+        if failed:
+            raise NumericalError("another process failed in its share")
+        return value
 
     def wait(self) -> None:
         """Waits for all of them to come so far."""

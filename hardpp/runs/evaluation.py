@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hardpp.config import RunConfig
+from hardpp.runs import history
 from hardpp.runs.progress_bar import ItemProgress
 from hardpp.runs.run_files import write_json
 from hardpp.tasks.arguments import check_word
@@ -66,5 +67,7 @@ def evaluate_test_part(run: OpenedRun, asked: Extent, steps: int, report: Report
 
 
 def write_summary(folder: Path, figures: dict[str, Any], extent: Extent) -> None:
-    """Writes summary.json."""
-    write_json(folder / "summary.json", {**figures, "evaluation": extent})
+    """Writes summary.json; it repeats the warnings of the training, if there were any."""
+    warned = history.warnings(folder)
+    more = {"warnings": warned} if warned else {}
+    write_json(folder / "summary.json", {**figures, "evaluation": extent, **more})

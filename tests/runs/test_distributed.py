@@ -21,7 +21,7 @@ from corpora import hardpp, metrics, settings, succeed, write_corpus
 from safetensors.torch import load_file
 from torch import nn
 
-from hardpp.errors import DataError, ResourceError, UsageError
+from hardpp.errors import DataError, NumericalError, ResourceError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.shared_answers import SharedAnswers
@@ -152,6 +152,10 @@ def talk(rank: int, port: int, folder: str) -> None:
     found["mean"], found["table"] = module.mean.tolist(), module.table.tolist()
     found["row"] = [int(ranks.first_row(torch.tensor(row if rank else -1))) for row in (2, -1)]
     found["largest"] = ranks.largest(15 * rank)
+    try:
+        ranks.none_failing(lambda: 1 / rank)  # which fails in the first
+    except (NumericalError, ZeroDivisionError) as error:
+        found["failed"] = isinstance(error, NumericalError) == bool(rank)
     draws = []
     for again in (0, 0, 1):
         ranks.seed_step(5, again)
@@ -213,6 +217,7 @@ def test_what_they_agree_upon(tmp_path: Path) -> None:
         "table": [pytest.approx(0.1, abs=1e-8), float("-inf")],
         "row": [5, -1],  # the third row of the second process
         "largest": 15,
+        "failed": True,  # in both, in the first by its own error
         "drawn anew": [True, True, False],  # a step that is taken again after going back
         "halves of 0": [],
         "halves of 1": [[0, [0, True]]],

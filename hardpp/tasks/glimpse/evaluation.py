@@ -24,8 +24,12 @@ from hardpp.types import ImageBatch
 class GlimpseDecoding(Section):
     """How many draws of the glimpses' locations predictions and bounds take."""
 
-    draws: int = Field(10, ge=1, description="runs over the same image whose predictions are averaged")
-    particles: int = Field(10, ge=1, description="draws for the bound and the effective sample size")
+    draws: int = Field(
+        10, ge=1, le=10_000, description="runs over the same image whose predictions are averaged"
+    )
+    particles: int = Field(
+        10, ge=1, le=10_000, description="draws for the bound and the effective sample size"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of all of these draws")
 
 

@@ -29,8 +29,8 @@ AT_ONCE = 100  # images
 class ImageVAEDecoding(Section):
     """How many draws figures take."""
 
-    particles: int = Field(8, ge=1, description="draws for the bound")
-    draws: int = Field(20, ge=1, description="completions of an image")
+    particles: int = Field(8, ge=1, le=10_000, description="draws for the bound")
+    draws: int = Field(20, ge=1, le=10_000, description="completions of an image")
     completed: int = Field(500, ge=0, description="images that are completed, the first of those asked about")
     seed: int = Field(0, ge=0, lt=2**63, description="of all draws, and of the places of patches")
 

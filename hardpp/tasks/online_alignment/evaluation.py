@@ -39,7 +39,9 @@ PARTICLES = 16  # of the bound, where log p is no recursion
 class OnlineDecoding(Section):
     """How utterances are recognised."""
 
-    beam: int = Field(1, ge=1, description="hypotheses kept by the beam; 1: greedy, as CTC always is")
+    beam: int = Field(
+        1, ge=1, le=10_000, description="hypotheses kept by the beam; 1: greedy, as CTC always is"
+    )
     threshold: float = Field(
         0.5, ge=0, le=1, description="greedy: emit once it is as probable as this that a token came"
     )
