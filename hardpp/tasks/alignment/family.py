@@ -98,6 +98,7 @@ class AlignmentFamily(Family):
         "inflections, source ||| target; told by most lines. A side is words if most have blanks, else "
         "characters; split by the CRC-32 of the source, 1/20 test, 1/20 dev",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
+        "FOLDER/train-0.tsv.gz, ...": "a part in several files, or in a folder FOLDER/train",
         "FOLDER/deu": "three such files deu.trn, deu.dev, deu.tst, or deu_train.tsv and so on",
         "FOLDER/train.de, train.en": "parallel text, a sentence a line, and dev and test likewise: words "
         "with @@ marks, if there are any, else pieces of words that are learnt",
