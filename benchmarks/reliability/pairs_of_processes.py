@@ -82,7 +82,7 @@ def by_ranks(name: str, dtype: torch.dtype, batch: SequenceBatch, times: int, ra
 def by_torch(name: str, dtype: torch.dtype, batch: SequenceBatch, times: int, ranks: Ranks) -> Tensor:
     """As DistributedDataParallel has them: the mean over processes of the sum over rows."""
     module = module_of(name, dtype)
-    # What an objective does not train at all, such as what is read out under `imitation`, torch must be told of.
+    # Torch must be told that there are parameters of the model which an objective does not train.
     parallel = DistributedDataParallel(module, find_unused_parameters=name in UNUSED)
     share, factor = ranks.share(batch), ranks.size / batch.size
     return drawn(module, lambda number: parallel(share).mul(factor).backward(), times)
@@ -94,10 +94,12 @@ def same(value: Tensor) -> bool:
 
 
 def z_score(two: Tensor, one: Tensor) -> float:
-    """The largest difference of two means, in standard errors."""
+    """The largest difference of two means, in standard errors; infinite where what never varies differs."""
     error = (two.var(0) / len(two) + one.var(0) / len(one)).sqrt()
-    varies = error > 1e-9
-    return float(((two.mean(0) - one.mean(0))[varies] / error[varies]).abs().max()) if varies.any() else 0.0
+    apart, varies = (two.mean(0) - one.mean(0)).abs(), error > 1e-9
+    if (apart[~varies] > 1e-9 * one.abs().max()).any():
+        return float("inf")
+    return float((apart[varies] / error[varies]).max()) if varies.any() else 0.0
 
 
 def gradients(ranks: Ranks) -> Iterator[Row]:
