@@ -23,7 +23,7 @@ Report = Callable[[str], None]
 Raw = TypeVar("Raw")
 Parsed = TypeVar("Parsed")
 
-_BOM = b"\xef\xbb\xbf"  # byte order mark
+BOM = b"\xef\xbb\xbf"  # byte order mark
 BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"  # byte order mark, zero-width blank, marks of direction, joiner
 _SHOWN = 5  # bad lines named in one message
@@ -92,14 +92,14 @@ def read_content(path: Path, expected: str) -> bytes:
             content = content.decode("utf-16").encode()
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: not UTF-16, as its first bytes say (byte {error.start + 1})") from error
-    if not content.removeprefix(_BOM):
+    if not content.removeprefix(BOM):
         raise DataError(f"{path}: the file is empty", f"it needs {expected}")
     return content
 
 
 def split_lines(content: bytes) -> list[bytes]:
     """The lines of a file's content, without their ends."""
-    text = content.removeprefix(_BOM)
+    text = content.removeprefix(BOM)
     if b"\n" not in text:  # as spreadsheets on a Mac write "text (TABs)"
         text = text.replace(b"\r", b"\n")
     text = text.removesuffix(b"\n")

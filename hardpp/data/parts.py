@@ -5,7 +5,7 @@ The same text falls into the same part on every machine and in every version.
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,13 +72,19 @@ def split_by_checksum(
         hint: How the parts can be chosen instead.
     """
     parts = split(items, lambda item: part_of(text_of(item)))
-    if empty := [part for part in PARTS if not parts[part]]:
+    refuse_empty({part: len(parts[part]) for part in PARTS}, path, noun, key, hint)
+    return parts
+
+
+def refuse_empty(sizes: Mapping[str, int], path: Path, noun: str, key: str, hint: str) -> None:
+    """Refuse parts of which one is empty, made as in `split_by_checksum`, by their sizes."""
+    if empty := [part for part in PARTS if not sizes[part]]:
         parts_are = f"{' and '.join(empty)} {'part is' if len(empty) == 1 else 'parts are'}"
-        count = f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+        total = sum(sizes.values())
+        count = f"{total} {noun}{'' if total == 1 else 's'}"
         message = f"{path}: the {parts_are} empty after splitting {count} by checksum of the {key}"
         few = f"a twentieth goes to each of dev and test, so bring 100 {noun}s or more"
         raise DataError(message, f"{few}; or {hint}")
-    return parts
 
 
 def items_of_part(corpus: Any, part: str | None, limit: int | None) -> list[Any]:

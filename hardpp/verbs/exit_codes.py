@@ -39,9 +39,7 @@ class OrderedGroup(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         ctx.color = True  # else click takes what looks like colours out of data on a pipe
         stdout: Any = sys.stdout
-        if rank():
-            sys.stdout = io.StringIO()  # what several processes have found is printed by the first
-        elif stdout.isatty():
+        if stdout.isatty():
             sys.stdout = LegibleStream(stdout)
         began = time.monotonic()
         try:
