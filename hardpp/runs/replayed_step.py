@@ -61,7 +61,8 @@ def said_of(
             found.append(Fault("norm", "the gradient", f"{noted.gradient_norm:.6g}"))
     found = _in_order(found, noted is None or not math.isfinite(noted.loss))
     why = failure or (trainer.nonfinite.sentence() if noted else found[0].sentence if found else "")
-    first = ranks.largest(ranks.size - ranks.rank if found else 0)
+    knows = 2 * any(fault.kind != "bound" for fault in found) + bool(found)  # more than all of them know
+    share = knows * ranks.size - ranks.rank
     return Replay(
         kept,
         kept.before + step,
@@ -71,7 +72,7 @@ def said_of(
         None if noted is None else noted.gradient_norm,
         items,
         why if shown else _why_finite(kept, folder, session),
-        ranks.rank == (ranks.size - first if first else 0),
+        share == ranks.largest(share),
     )
 
 
