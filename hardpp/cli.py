@@ -19,6 +19,7 @@ from hardpp.verbs.evaluate import evaluate
 from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
 from hardpp.verbs.new import new
+from hardpp.verbs.options import SHARED
 from hardpp.verbs.posterior import plot, posterior
 from hardpp.verbs.replay import replay
 from hardpp.verbs.report import report
@@ -55,7 +56,7 @@ def main(quiet: bool, verbose: bool, debug: bool) -> None:
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose: give one of them")
     context = click.get_current_context()
-    if rank() and context.invoked_subcommand not in (train.name, replay.name):
+    if rank() and context.invoked_subcommand not in (train.name, replay.name, *SHARED):
         context.exit()  # torchrun started several processes: what they do not share is done by the first
 
 

@@ -61,7 +61,8 @@ def evaluate_test_part(run: OpenedRun, asked: Extent, steps: int, report: Report
         with ItemProgress(limit or items, "items of the test part") as progress:
             run = replace(run, watch=progress.add)
             figures = run.evaluate(run.select(limit=limit, report=report))
-    write_summary(run.path, figures, extent)
+    if run.sharing.writes:
+        write_summary(run.path, figures, extent)
     return figures
 
 

@@ -10,6 +10,7 @@ overwritten without being asked.
 import warnings
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from hardpp.runs import checkpoint
 from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.lock import LOCK
 from hardpp.runs.missing_run import no_run
+from hardpp.runs.resources import check_same_size
 from hardpp.runs.run_files import (
     changed_classes,
     codes,
@@ -178,8 +180,10 @@ def open_run(
         config = stages[place.stage]
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
+    build = partial(catalogue.programs, family, config, description)
+    check_same_size(build, best.checkpoint.model, best.folder)
     try:
-        programs = catalogue.programs(family, config, description)
+        programs = build()
     except UsageError as error:  # of a class that is another one by now
         raise CheckpointError(f"{folder}: {error}", error.hint) from error
     objective = catalogue.objective(config.objective, config.inference)
