@@ -1,14 +1,16 @@
 """What a training step showed when it was taken again: what went bad first, or why nothing may have."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from hardpp.runs.bad_batch import BadBatch
 from hardpp.runs.distributed import Ranks
-from hardpp.runs.first_fault import Fault
+from hardpp.runs.first_fault import Fault, not_numbers
 from hardpp.runs.run_files import read_json, versions
 from hardpp.runs.session import Session
 from hardpp.runs.trainer import Trainer
@@ -54,6 +56,8 @@ def said_of(
     rows = range(0 if batch is None else batch.size)
     items = [session.family.label(session.description, batch, row) for row in rows]
     shown, found = faults is not None, [_of_all(fault, ranks) for fault in faults or ()]
+    if shown and batch is not None:
+        found = [*_of_data(batch), *found]
     if noted is not None:
         if noted.row in rows:
             found.append(Fault("bound", items[noted.row], "no finite number", place={"data": noted.row}))
@@ -74,6 +78,14 @@ def said_of(
         why if shown else _why_finite(kept, folder, session),
         share == ranks.largest(share),
     )
+
+
+# The first datum of a batch whose numbers are not finite.
+def _of_data(batch: Any) -> Iterator[Fault]:
+    source = getattr(batch, "source", None)
+    if isinstance(source, Tensor) and (numbers := not_numbers(source, masked=False)):
+        row = int((~source.isfinite()).nonzero()[0, 0])
+        yield Fault("data", "source", numbers, place={"data": row})
 
 
 # Rows of a process's share of a batch become rows of the batch.
