@@ -127,6 +127,16 @@ def test_weights_that_a_step_ruined_are_named_by_that_step(
     assert "after the step: " in found.faults[0].sentence
 
 
+def test_a_stage_is_shown_from_its_beginning(corpus: Path, tmp_path: Path) -> None:
+    run, then = tmp_path / "run", "vimco training.weight_noise=1000 training.max_epochs=1"
+    fail(5, *train_command(corpus, run, "--max-epochs", "1", "--then", then, "--threads", "1"))
+    kept = kept_by(run)
+    assert (kept["stage"], kept["before"], kept["begins_at"]) == (1, 5, None)
+    found = package.replay(run)
+    assert (found.shown, found.step) == (True, 5 + kept["step"])
+    assert same_as_kept(found)
+
+
 def test_a_step_that_is_finite_here_ends_in_another_code(noisy: Path, tmp_path: Path) -> None:
     run = changed(noisy, tmp_path, step=6, device="cuda")  # step 6 was not left out
     versions = json.loads((run / "versions.json").read_text())
