@@ -28,6 +28,7 @@ from typing import Any
 
 import torch
 
+from hardpp.errors import HardppError
 from hardpp.runs.checkpoint_state import best_state
 from hardpp.runs.cores import cores
 from hardpp.runs.thread_timing import quickest, step_of, take
@@ -107,7 +108,11 @@ class Threads:
 
     def _choose(self, why: str) -> None:
         before = torch.get_num_threads()
-        number, seconds = quickest(step_of(self.trainer), self.most, rounds=self._rounds())
+        try:
+            number, seconds = quickest(step_of(self.trainer), self.most, rounds=self._rounds())
+        except (HardppError, RuntimeError, ValueError):
+            take(before)  # the training fails in the same way, and knows why
+            return
         take(number)
         others = "".join(f", {took:.2g} s with {n}" for n, took in seconds.items() if n != number)
         line = f"{why}{_threads(number)}: a step takes {seconds[number]:.2g} s{others}"
