@@ -235,7 +235,7 @@ def test_kill_half_way_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytes
     older = checkpoint.save(tmp_path, 7, example(1.0))
     with monkeypatch.context() as patch:  # a killed process cleans nothing up
         patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-        patch.setattr(atomic_files, "_delete", lambda _: None)
+        patch.setattr(atomic_files, "delete", lambda _: None)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.save(tmp_path, 8, example(2.0))
     (partial,) = older.parent.glob(f"{atomic_files.PARTIAL}*")

@@ -48,7 +48,7 @@ def test_another_process_may_be_faster(cache: Path) -> None:
     assert [path.name for path in cache.iterdir()] == ["made-1"]
 
 
-def test_a_full_disk_and_a_closed_folder_are_told_apart(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_and_a_closed_folder_are_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -59,7 +59,7 @@ def test_a_full_disk_and_a_closed_folder_are_told_apart(cache: Path, monkeypatch
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(os, "replace", closed)
-    with pytest.raises(DataError, match="made-1 cannot be written: Read-only file system"):
+    with pytest.raises(ResourceError, match="made-1 cannot be written: Read-only file system"):
         derived("made-1", lambda folder: None)
 
 
