@@ -59,6 +59,14 @@ class ResourceError(HardppError):
     exit_code = 6
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal that came, raised wherever the program was then; `number` is the signal's."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
 class Interrupted(HardppError):
     """A signal that ended a command in order."""
 
@@ -91,7 +99,7 @@ def mendable(error: BaseException) -> HardppError | None:
     if isinstance(error, HardppError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Interrupted(2)
+        return Interrupted(error.number if isinstance(error, Stopped) else 2)
     if isinstance(error, OSError):
         what = error.strerror or str(error) or type(error).__name__
         place = f"{error.filename}: " if error.filename else ""

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from hardpp.errors import HardppError, mendable
+from hardpp.errors import Interrupted, mendable
+from hardpp.verbs.interrupts import Stoppable
 from hardpp.verbs.terminal import LegibleStream, legible
 
 _ANYWHERE = ("--quiet", "--verbose", "--debug")  # options of the group, wherever they stand
@@ -41,12 +42,18 @@ class OrderedGroup(click.Group):
         if stdout.isatty():
             sys.stdout = LegibleStream(stdout)
         began = time.monotonic()
+        signals = Stoppable()
         try:
-            result = super().invoke(ctx)
+            with signals:
+                result = super().invoke(ctx)
             report_detail(f"{ctx.invoked_subcommand}: {time.monotonic() - began:.1f} s")
             return result
-        except (HardppError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:
+        except (click.exceptions.Exit, SystemExit):
+            raise
+        except BaseException as error:
             failure = mendable(error)
+            if failure is None and signals.number:
+                failure = Interrupted(signals.number)
             if failure is None:
                 raise
             if ctx.params.get("debug"):
