@@ -76,6 +76,7 @@ class TrainingConfig(Section):
     """How long, in which batches, and when to validate and to save."""
 
     batch_size: int = Field(64, ge=1, description="data a step")
+    auto_batch: bool = Field(False, description="cut batches that memory cannot hold, and add up gradients")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")

@@ -1,7 +1,7 @@
 """Run a program of the user's (pip, apt, flite) to its end, without a question asked.
 
-Python ends a program that it waits for when it is interrupted itself. Being killed leaves it no time for that,
-so that Linux is asked to end the program then.
+Python ends a program that it waits for when it is interrupted itself. Being killed leaves it no time for
+that, so that Linux is asked to end the program then.
 """
 
 import errno
@@ -16,8 +16,8 @@ from hardpp.errors import DataError
 
 PATIENCE = 1800  # seconds a download may take
 
-# Asks to be killed when the process with the given number ends, and becomes the program. In Python, since what
-# `subprocess` may run in a child of its own accord is not safe beside threads.
+# Asks to be killed when the process with the given number ends, and becomes the program. It is one itself, as
+# what `subprocess` would run in the child is not safe beside threads.
 _TIED = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)

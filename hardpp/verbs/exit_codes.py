@@ -39,7 +39,7 @@ class OrderedGroup(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         ctx.color = True  # else click takes what looks like colours out of data on a pipe
         stdout: Any = sys.stdout
-        if stdout.isatty():
+        if stdout is not None and stdout.isatty():  # None: it is closed
             sys.stdout = LegibleStream(stdout)
         began = time.monotonic()
         signals = Stoppable()

@@ -75,7 +75,7 @@ def has_members(folder: Path, members: Mapping[str, str]) -> bool:
 
 
 def first_damaged(folder: Path, members: Mapping[str, str]) -> str:
-    """The first member that a folder lacks, or has with another SHA-256 than the one that pins it; else ""."""
+    """The first member that a folder lacks, or has with another SHA-256 than its pin; else ""."""
     for member, sha256 in members.items():
         try:
             if sha256_of_member(folder, member) != sha256:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-
 _ORIGINS = {"pip": "PyPI", "npm": "the npm registry", "apt": "Debian"}
 
 

@@ -98,7 +98,9 @@ def fetch(name: str, report: Callable[[str], None] = lambda text: None, *, verif
 def list_data() -> list[Listed]:
     """What can be fetched and what is there already; touches no network, and reads only what has changed."""
     return [
-        Listed(source.name, source.description, source.size, source.licence, _is_whole(folder, source), folder)
+        Listed(
+            source.name, source.description, source.size, source.licence, _is_whole(folder, source), folder
+        )
         for source in SOURCES.values()
         for folder in [_folder(source)]
     ]

