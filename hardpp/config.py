@@ -15,6 +15,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
 
 from hardpp.errors import UsageError, closest
+from hardpp.undecoded import escaped, restored
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -153,14 +154,14 @@ class RunConfig(Section):
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; a UsageError where it is missing or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return dict(restored(tomllib.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, RecursionError) as error:  # of a number of many digits, too
         raise UsageError(f"{path}: not a readable TOML file ({error})") from error
 
 
 def to_toml(config: BaseModel) -> str:
     """A configuration as TOML; keys that are None are left out, as TOML has no null."""
-    tables = config.model_dump(exclude_none=True)
+    tables = escaped(config.model_dump(exclude_none=True))
     return tomli_w.dumps({key: value for key, value in tables.items() if value not in ([], "")})
 
 

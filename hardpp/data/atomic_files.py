@@ -97,7 +97,12 @@ def remove(path: Path) -> None:
     if os.path.lexists(path):
         aside = _partial(path.parent)
         os.replace(path, aside)
-        delete(aside)
+        try:
+            delete(aside)
+        except BaseException:  # an interrupt, say; what has lost its name is finished all the same
+            with suppress(OSError):
+                delete(aside)
+            raise
 
 
 def unfinished(folder: Path) -> dict[Path, str]:

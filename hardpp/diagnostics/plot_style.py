@@ -20,9 +20,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from hardpp.errors import UsageError
+from hardpp.undecoded import utf8
 
 INK = "#333333"  # texts and ticks
 ORANGE = "#e66101"  # marks on what is drawn
@@ -76,7 +78,9 @@ def distinct_colours(count: int) -> list[tuple[float, ...]]:
 def figure_title(figure: Figure, title: str, note: str = "") -> None:
     """Writes over all panels the title, if there is one, and below it what the figure shows."""
     width = max(20, int(figure.get_figwidth() / _LETTER))
-    lines = [line for text in (title, note) for line in wrap(text, width)]
+    for written in figure.findobj(Text):  # no font can draw a name's bytes that are no UTF-8
+        written.set_text(utf8(written.get_text()).decode())
+    lines = [line for text in (title, note) for line in wrap(utf8(text).decode(), width)]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=10, color=INK, parse_math=False)
         if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):

@@ -30,6 +30,7 @@ from hardpp.runs.report_sections import (
 from hardpp.runs.run_files import read_config
 from hardpp.tasks import catalogue
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.undecoded import utf8
 
 _TILES = 4  # figures at the top
 
@@ -73,7 +74,7 @@ def write_report(
     if opened is None and checkpoint.steps(folder):
         opened = open_run(folder, device, trust=trust, report=report)
     select = {"data": data, "part": part, "limit": limit}
-    write_file(path, _page(folder, opened, select, count, report).encode(), force=force)
+    write_file(path, utf8(_page(folder, opened, select, count, report)), force=force)
     return path
 
 

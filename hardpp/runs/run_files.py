@@ -32,6 +32,7 @@ from hardpp.tasks.named_classes import (
     nameless,
 )
 from hardpp.tasks.own_guides import Given
+from hardpp.undecoded import utf8
 
 NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 
@@ -156,7 +157,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         key: None if isinstance(number, float) and not math.isfinite(number) else number
         for key, number in value.items()
     }
-    write_file(path, (json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_file(path, utf8(json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

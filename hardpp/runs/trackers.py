@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 from hardpp.config import RunConfig
 from hardpp.errors import UsageError, first_line, unknown
 from hardpp.tasks.opened_run import Report
+from hardpp.undecoded import utf8
 
 Values = Mapping[str, float]
 
@@ -56,7 +57,7 @@ class WeightsAndBiases:
             project="hardpp",
             name=folder.name,
             dir=str(folder),
-            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16],
+            id=hashlib.sha256(utf8(str(folder.resolve()))).hexdigest()[:16],
             resume="allow",
             config=config.model_dump(mode="json"),
         )

@@ -191,7 +191,9 @@ class Trainer:
         check_finite({f"averaged.{name}": model[name] for name in model} | optim, self.step, self.device)
         state = {key: getattr(self, attribute) for key, attribute in _PROGRESS.items()}
         state["best"] = None if self.best == -math.inf else self.best
-        state |= {"averaged": int(self.averaged.n_averaged), "parts": self.parts.count}
+        state["averaged"] = int(self.averaged.n_averaged)
+        if self.parts.count > 1:
+            state["parts"] = self.parts.count
         return Checkpoint(model, optim, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hardpp.undecoded import utf8
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import AlignmentCommand
 from hardpp.verbs.options import (
@@ -97,7 +98,7 @@ def align(
         shared = run.shared_folder(items)
         shared = "" if (out / shared).is_dir() else f"{shared}/"
         for name, text in run.align_files(items, **asked).items():
-            write_file(out / name.removeprefix(shared), text.encode(), force=force)
+            write_file(out / name.removeprefix(shared), utf8(text), force=force)
         click.echo(out, err=True)
     else:
         write_lines(lambda: run.align(items, **asked), out, force)

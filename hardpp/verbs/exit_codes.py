@@ -1,6 +1,7 @@
 """How the command line ends: an error becomes one sentence, a hint and an exit code."""
 
 import io
+import os
 import sys
 import time
 import traceback
@@ -8,7 +9,7 @@ from typing import Any
 
 import click
 
-from hardpp.errors import Interrupted, mendable
+from hardpp.errors import Interrupted, ResourceError, mendable
 from hardpp.verbs.interrupts import Stoppable
 from hardpp.verbs.terminal import LegibleStream, legible
 
@@ -45,6 +46,7 @@ class OrderedGroup(click.Group):
         signals = Stoppable()
         try:
             with signals:
+                _check_working_folder()
                 result = super().invoke(ctx)
             report_detail(f"{ctx.invoked_subcommand}: {time.monotonic() - began:.1f} s")
             return result
@@ -64,6 +66,15 @@ class OrderedGroup(click.Group):
             ctx.exit(failure.exit_code)
         finally:
             sys.stdout = stdout
+
+
+# Without one not even libraries can be loaded, and nobody knows what a relative path means.
+def _check_working_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        what = f"the working folder cannot be had ({error.strerror})"
+        raise ResourceError(what, "it may have been removed: go to another one (cd)") from error
 
 
 def report(text: str) -> None:
