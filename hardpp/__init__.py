@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what type checkers see of the names below, each imported wh
     from hardpp.runs.listing import list_runs as list_runs
     from hardpp.runs.new_run import load_data as load_data
     from hardpp.runs.new_run import train as train
+    from hardpp.runs.replay import replay as replay
     from hardpp.runs.report import write_report as write_report
     from hardpp.tasks.doctor.guide import check_guide as check_guide
     from hardpp.tasks.listing import list_data as list_data
@@ -35,6 +36,7 @@ _FACE = {
     "runs.folder": ["open_run"],
     "runs.listing": ["list_runs"],
     "runs.new_run": ["load_data", "train"],
+    "runs.replay": ["replay"],
     "runs.report": ["write_report"],
     "tasks.doctor.guide": ["check_guide"],
     "tasks.listing": ["list_data", "list_guides", "list_models", "list_objectives"],

@@ -19,7 +19,9 @@ from hardpp.verbs.evaluate import evaluate
 from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.listing import data, doctor, guides, models, objectives
 from hardpp.verbs.new import new
+from hardpp.verbs.options import SHARED
 from hardpp.verbs.posterior import plot, posterior
+from hardpp.verbs.replay import replay
 from hardpp.verbs.report import report
 from hardpp.verbs.runs import runs
 from hardpp.verbs.sequences import sequences
@@ -48,17 +50,30 @@ def main(quiet: bool, verbose: bool, debug: bool) -> None:
     What goes with one model or run: hardpp train --model NAME --help, hardpp evaluate RUN --help. Completion
     in a shell: hardpp completion --help. --quiet, --verbose and --debug may also stand after the verb.
 
-    Exit codes: 0 done, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 numbers went bad,
-    6 resources, 130 and 143 signals.
+    Exit codes: 0 done, 1 a replayed step is finite, 2 usage or configuration, 3 data, 4 checkpoint or run
+    folder, 5 numbers went bad, 6 resources, 130 and 143 signals.
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose: give one of them")
     context = click.get_current_context()
-    if rank() and context.invoked_subcommand != train.name:
+    if rank() and context.invoked_subcommand not in (train.name, replay.name, *SHARED):
         context.exit()  # torchrun started several processes: what they do not share is done by the first
 
 
-_VERBS = (train, evaluate, decode, align, posterior, plot, report, calibrate, design, sequences, compare)
+_VERBS = (
+    train,
+    evaluate,
+    decode,
+    align,
+    posterior,
+    plot,
+    report,
+    calibrate,
+    design,
+    sequences,
+    compare,
+    replay,
+)
 _OWN = (new, check)
 _LISTS = (runs, data, models, guides, objectives, doctor, completion)
 for _verb in (*_VERBS, *_OWN, *_LISTS):

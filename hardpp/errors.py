@@ -15,7 +15,7 @@ _SYNONYMS = {
     **{"grad_clip": "clip_norm", "gradient_clip": "clip_norm", "iterations": "max_steps", "gpu": "device"},
     **{"samples": "particles", "num_samples": "particles", "k": "particles"},
 }
-_LONGEST_WORD, _LONGEST = 600, 1500  # characters of a message; a path may be long
+_LONGEST_WORD, _LONGEST = 600, 1000  # characters of a message; a path may be long
 # What torch says when memory ran out, and what is said when a library finds no room for itself.
 _TORCHS = ("DefaultCPUAllocator", "Storage size calculation overflowed")
 _LOADERS = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
@@ -26,6 +26,7 @@ class HardppError(Exception):
     """A failure the user can mend; shown as one sentence, without a traceback."""
 
     exit_code = 1
+    everywhere = False  # do all processes that answer of a run raise it? Then the first tells
 
     def __init__(self, message: str, hint: str = ""):
         super().__init__(_readable(message))

@@ -14,7 +14,7 @@ as the threads that take gradients are started then. So tests on it run in a pro
 """
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from recurrent_cells import RECURRENT
 from torch import Tensor
-from torch.utils import _pytree, backend_registration
+from torch.utils import backend_registration
 
 NAME = "simulated"
 aten = torch.ops.aten
@@ -152,7 +152,7 @@ def _register(name: str, operation: Any) -> None:
 def _run(operation: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if operation in RECURRENT:
         return _to_device(RECURRENT[operation](*_to_host(args), **_to_host(kwargs)))
-    tensors = [leaf for leaf in _pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    tensors = _tensors((args, kwargs))
     on_device = [tensor for tensor in tensors if isinstance(tensor, SimulatedTensor)]
     if operation in COPIES:
         return _copy(operation, args, kwargs)
@@ -197,8 +197,26 @@ def _ask(what: str) -> None:
 
 
 def _to_host(tree: Any) -> Any:
-    return _pytree.tree_map_only(SimulatedTensor, lambda tensor: tensor.host, tree)
+    return _mapped(SimulatedTensor, lambda tensor: tensor.host, tree)
 
 
 def _to_device(tree: Any) -> Any:
-    return _pytree.tree_map_only(Tensor, SimulatedTensor, tree)
+    return _mapped(Tensor, SimulatedTensor, tree)
+
+
+# As torch's own walks over trees, which take half of the time of all operations.
+def _mapped(kind: type, change: Callable[[Any], Any], tree: Any) -> Any:
+    if isinstance(tree, kind):
+        return change(tree)
+    if isinstance(tree, tuple | list):
+        parts = [_mapped(kind, change, part) for part in tree]
+        return parts if isinstance(tree, list) else tuple(parts)
+    if isinstance(tree, dict):
+        return {key: _mapped(kind, change, part) for key, part in tree.items()}
+    return tree
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    _mapped(Tensor, found.append, tree)
+    return found

@@ -6,15 +6,13 @@ byte order mark is dropped; with that of UTF-16 the file is read as such. A file
 unpacked, whatever it is called.
 """
 
-import gzip
-import io
-import json
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from hardpp.data.binary_files import refuse_binary
+from hardpp.data.json_values import json_value
+from hardpp.data.packed import unpacked
 from hardpp.data.pipes import read_bytes
 from hardpp.errors import DataError
 
@@ -28,8 +26,6 @@ Parsed = TypeVar("Parsed")
 
 _BOM = b"\xef\xbb\xbf"  # byte order mark
 BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_GZIP = b"\x1f\x8b"
-_MOST_UNPACKED = 2**30  # bytes: a few megabytes may unpack to more than memory holds
 _UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"  # byte order mark, zero-width blank, marks of direction, joiner
 _SHOWN = 5  # bad lines named in one message
 
@@ -75,11 +71,9 @@ def read_text(path: Path, hint: str = "") -> str:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json_value(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except RecursionError as error:
-        raise DataError(f"{path}: not JSON (nested too deeply)") from error
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error})") from error
 
@@ -92,15 +86,7 @@ def read_content(path: Path, expected: str) -> bytes:
         raise DataError(f"{path}: there is no such file or folder") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    if content.startswith(_GZIP):
-        try:
-            with gzip.open(io.BytesIO(content)) as stream:
-                content = stream.read(_MOST_UNPACKED + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: cannot be unpacked ({error})") from error
-        if len(content) > _MOST_UNPACKED:
-            what = f"{path}: unpacks to more than {_MOST_UNPACKED:,} bytes"
-            raise DataError(what, "unpack it first, if that is what it should hold")
+    content = unpacked(content, path)
     refuse_binary(content, str(path))
     if content.startswith(BOMS_UTF16) and len(content) > len(BOMS_UTF16[0]):
         try:

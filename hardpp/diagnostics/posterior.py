@@ -17,7 +17,8 @@ draws from a guide are independent, and several chains say that there were sever
 Shapes: K draws, N data, B of them a batch; ... = dims to the left of the data, * = dims to their right.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from math import log
 from typing import Any, Protocol
 
@@ -67,6 +68,10 @@ class Labels(Protocol):
         """Variables of every group, from what each batch holds and what was drawn on it, on the host."""
 
 
+def _each(batches: Iterable[tuple[Any, ...]], compute: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
+    return ((batch[0], compute(*batch)) for batch in batches)
+
+
 def sample_posterior(
     draw: Callable[[Any], Any],
     batches: Iterable[tuple[Any, Any]],
@@ -75,6 +80,7 @@ def sample_posterior(
     seed: int,
     streams: Callable[[int, Any], int] = lambda number, batch: number,
     attributes: Mapping[str, Any] | None = None,
+    each: Callable[[Iterable[tuple[Any, ...]], Callable[..., Any]], Iterable[tuple[Any, Any]]] = _each,
 ) -> xr.DataTree:
     """Draws the latents of every batch from the guide and labels everything that is known of them.
 
@@ -87,17 +93,25 @@ def sample_posterior(
         streams: takes the number of a batch and the batch, and says which stream of random numbers is its.
         attributes: what else the root says, such as the objective; None is left out, and what is neither a
             number nor a text is written as text.
+        each: goes through batches and gives what is computed of each, beside its first member; of several
+            processes that share the work only the first is given anything, and has the tree.
 
     Raises:
         ValueError: labels that are not unique, or batches that do not fit them.
         UsageError: `draw` refuses the programs.
     """
-    rows, draws = [], []
-    for number, (batch_rows, batch) in enumerate(batches):
-        # A stream for each batch: whatever is random in making the next batch stays out of it.
+
+    # A stream for each batch: whatever is random in making the next batch stays out of it.
+    def drawn(_: Any, number: int, batch: Any) -> Any:
         with seeded(stream(seed, streams(number, batch)), batch.source.device):
-            draws.append(draw(batch).cpu())
+            return draw(batch).cpu()
+
+    rows, draws, numbers = [], [], count()
+    for batch_rows, found in each(((rows, next(numbers), batch) for rows, batch in batches), drawn):
         rows.append(batch_rows)
+        draws.append(found)
+    if not rows and next(numbers):  # there were batches, and what was drawn is another process's
+        return xr.DataTree()
     about = {"seed": seed, **(attributes or {})}
     return posterior_tree(labels.groups(rows, draws), labels.coordinates(), labels.datum, about)
 

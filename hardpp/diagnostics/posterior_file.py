@@ -4,12 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import torch
 import xarray as xr
 
 from hardpp.diagnostics.posterior import FORMAT, GROUPS
 from hardpp.diagnostics.posterior_items import for_arviz, item, names
 from hardpp.diagnostics.trust import trust_summary
-from hardpp.errors import CheckpointError
+from hardpp.errors import CheckpointError, ResourceError
+from hardpp.ops.available_memory import available_bytes
+
+_SAID = 200  # characters of what a library says
+_LARGE = 2**28  # bytes that any file may unpack to
+_RATIO = 500  # how many times as large as it was all else may become; padding packs well
 
 
 class Posterior:
@@ -60,11 +66,13 @@ def read_posterior(path: Path | str) -> Posterior:
     if not path.is_file():
         raise CheckpointError(f"{path} is no file", "hardpp posterior RUN writes one")
     try:
-        h5py.File(path).close()  # of a file that is none, the line below leaves noise on standard error
+        _check_size(path)
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        what = (str(error) or type(error).__name__).splitlines()[0]
+    except (CheckpointError, ResourceError):
+        raise
+    except Exception as error:  # whatever three libraries raise at a file that is damaged
+        what = " ".join(str(error).split())[:_SAID] or type(error).__name__
         raise CheckpointError(f"{path} is no netCDF file that can be read ({what})") from error
     if tree.attrs.get("inference_library") != "hardpp":
         writer = tree.attrs.get("inference_library", "an unknown program")
@@ -76,6 +84,25 @@ def read_posterior(path: Path | str) -> Posterior:
     if missing := missing_parts(tree):
         raise CheckpointError(f"{path}: {missing}", "write it anew with hardpp posterior")
     return Posterior(tree)
+
+
+# Refuses what takes more memory than there is, and a small file that unpacks to thousands of its size. Of a
+# file whose root cannot be read, h5netcdf would leave a traceback on standard error.
+def _check_size(path: Path) -> None:
+    sizes: list[int] = []
+
+    def add(name: str, each: Any) -> None:
+        sizes.append(each.nbytes if isinstance(each, h5py.Dataset) else 0)
+
+    with h5py.File(path) as file:
+        dict(file.attrs)
+        file.visititems(add)
+    total, packed = sum(sizes), path.stat().st_size
+    if total > max(_LARGE, _RATIO * packed):
+        raise CheckpointError(f"{path} has {packed:,} bytes, and unpacks to {total:,}")
+    left = available_bytes(torch.device("cpu"))
+    if left is not None and total > left:
+        raise ResourceError(f"{path} takes {total:,} bytes of memory, and {left:,} are free")
 
 
 def missing_parts(tree: xr.DataTree) -> str:

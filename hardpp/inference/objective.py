@@ -28,6 +28,7 @@ from hardpp.inference.weights.joined_plates import joined
 from hardpp.inference.weights.nesting import PlateNesting
 from hardpp.inference.weights.recorded_latents import data_recorded, log_prior_of_recorded
 from hardpp.inference.weights.tabulate import Weighing
+from hardpp.inference.weights.vital_signs import vital_signs
 from hardpp.inference.weights.weigh import Handlers, weigh
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.weights import effective_sample_size
@@ -47,6 +48,7 @@ class SurrogateObjective(ELBO):
         trains_guide: does the guide get a gradient?
         prediction: how a model that it has trained predicts: latents summed out, or at their expected values.
         latest: what `differentiable_loss` estimated last, all detached, for whoever watches the training.
+        tells: are signs of a training that goes wrong wanted, too (`hardpp.inference.weights.vital_signs`)?
 
     Parts of an objective that learn or remember (a baseline, running moments) are modules, and become
     submodules of `OBJ(model, guide)`: its optimiser trains them, its state dict and device are theirs, and
@@ -60,6 +62,7 @@ class SurrogateObjective(ELBO):
     trains_guide = True
     prediction: Prediction = "marginal"
     latest: Estimate | None = None
+    tells = False
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class SurrogateObjective(ELBO):
         self.nesting = PlateNesting(max_plate_nesting)
         self.data_plate, self.one_by_one = data_plate, not vectorize_particles and num_particles > 1
         self.sums, self.estimates = SummedOut(enumerate), 0
+        self.own_signs: dict[str, Tensor] = {}  # besides those of a table
 
     def __call__(self, model: nn.Module, guide: nn.Module) -> ELBOModule:
         """A torch module over model, guide and the objective's own modules; calling it gives the loss."""
@@ -220,6 +224,7 @@ class SampledObjective(SurrogateObjective):
             return estimate
         log_weights = table.layout.per_datum(table.log_weights, 1)  # (K, B)
         diagnostics = {"ess": effective_sample_size(log_weights)} if self.num_particles > 1 else {}
+        diagnostics |= {**vital_signs(table), **self.own_signs} if self.tells else {}
         return estimate._replace(log_weights=log_weights + constant, diagnostics=diagnostics)
 
 

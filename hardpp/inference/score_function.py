@@ -45,6 +45,7 @@ from hardpp.inference.options import SampledOptions
 from hardpp.inference.soft_attention import ExpectedLatents
 from hardpp.inference.sums.partial_elbo import partial_elbo, partial_traces, sums_any
 from hardpp.inference.weights.recorded_latents import log_prior_of_recorded
+from hardpp.inference.weights.vital_signs import share_left
 from hardpp.inference.weights.weigh import Handlers
 from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.ops.leave_one_out import (
@@ -201,12 +202,13 @@ class ScoreFunctionELBO(SampledObjective):
             return (signal if self.moments is None else self._normalised(signal, table.live)[0]), None
         history = history_of(table)
         surprise = returns - predicted(self.baseline, history, table)
+        counts = history.live & table.sound.unsqueeze(-1)
+        self.own_signs = {"unexplained": share_left(surprise, returns, counts)} if self.tells else {}
         signal, unit = self._normalised(surprise.detach(), history.live)
         if isinstance(self.baseline, Baseline):
             self.baseline.update(history, returns.expand_as(terms))
         if not surprise.requires_grad:
             return signal, None
-        counts = history.live & table.sound.unsqueeze(-1)
         errors = (surprise / unit).where(counts, surprise.new_zeros(()))
         return signal, errors.square().sum((0, -1)) / self.num_particles
 

@@ -13,14 +13,14 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
 from hardpp.data.atomic_files import remove, remove_partial, replacing_folder, write_errors, write_file
 from hardpp.errors import CheckpointError
 from hardpp.runs.checkpoint_format import Checkpoint, check_sizes, encode, load, read
-from hardpp.runs.nonfinite import not_finite
+from hardpp.runs.finite_tensors import not_finite
 
 __all__ = ["Checkpoint", "load"]  # used as `checkpoint.load`, too
 
@@ -81,7 +81,7 @@ def complete(run: Path) -> list[Path]:
 
 
 def newest_sound(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved | None:
-    """The newest checkpoint whose bytes are all as its manifest says; None where there are no checkpoints.
+    """The newest checkpoint of finite numbers that is as its manifest says; None where there are none at all.
 
     A folder without a manifest is none: it was never finished. `report` is told of each newer one that is
     passed over, and why.
@@ -92,7 +92,7 @@ def newest_sound(run: Path, report: Callable[[str], None] = warnings.warn) -> Sa
     damaged = []
     for folder in reversed(steps(run)):
         try:
-            return Saved(folder, load(folder))
+            return _finite(Saved(folder, load(folder)), "all")
         except CheckpointError as error:
             report(f"{folder.name} is passed over ({error})")
             if os.path.lexists(folder / "MANIFEST.json"):
@@ -115,15 +115,14 @@ def best(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved:
     if not os.path.lexists(marker):
         if (newest := newest_sound(run, report)) is None:
             raise CheckpointError(f"{run} has no checkpoint")
-        return _finite(newest)
+        return newest
     try:
         folder = marked(run, "best")
-        return _finite(Saved(folder, load(folder)))
+        return _finite(Saved(folder, load(folder)), "model")
     except CheckpointError as error:
         hint = ""
         with suppress(CheckpointError):
             if other := newest_sound(run, lambda text: None):
-                _finite(other)
                 hint = f"{other.folder.name} is sound: --checkpoint {other.folder.name} takes it"
         raise CheckpointError(str(error), hint) from error
 
@@ -170,8 +169,10 @@ def prune(run: Path, keep: int, report: Callable[[str], None]) -> None:
             remove(folder)
 
 
-def _finite(saved: Saved) -> Saved:
-    if bad := not_finite(saved.checkpoint.model, torch.device("cpu")):
+# Older versions saved what is not finite. Moments that are not are of no use to go on with.
+def _finite(saved: Saved, which: Literal["model", "all"]) -> Saved:
+    model, optim, _ = saved.checkpoint
+    if bad := not_finite(model if which == "model" else {**optim, **model}, torch.device("cpu")):
         raise CheckpointError(f"{saved.folder} holds weights that are not finite ({bad[0]})")
     return saved
 

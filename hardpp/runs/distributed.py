@@ -24,7 +24,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from hardpp.diagnostics.seeds import stream
-from hardpp.errors import ResourceError, UsageError
+from hardpp.errors import NumericalError, ResourceError, UsageError
 from hardpp.runs import process_rank
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class Ranks(NamedTuple):
         """The largest of the numbers that they give."""
         if self.size == 1:
             return number
-        most = torch.tensor(number, device=_device())
+        most = torch.tensor(number, device=meeting_device())
         _talk(lambda: dist.all_reduce(most, dist.ReduceOp.MAX))
         return int(most)
 
@@ -99,6 +99,24 @@ class Ranks(NamedTuple):
         _talk(lambda: dist.all_reduce(place, dist.ReduceOp.MAX))
         return place
 
+    def none_failing(self, compute: Callable[[], T]) -> T:
+        """What a computation of this one's gives; where it fails in one of them, it fails in all.
+
+        Raises:
+            NumericalError: it failed in another one.
+        """
+        failure: Exception | None = None
+        try:
+            value = compute()
+        except Exception as error:
+            failure = error
+        failed = self.largest(int(failure is not None))
+        if failure is not None:
+            raise failure
+        if failed:
+            raise NumericalError("another process failed in its share")
+        return value
+
     def wait(self) -> None:
         """Waits for all of them to come so far."""
         self.largest(0)
@@ -107,7 +125,9 @@ class Ranks(NamedTuple):
         """Sums the gradients of parameters; those that have none anywhere keep none. Has any a gradient?"""
         if self.size == 1:
             return any(parameter.grad is not None for parameter in parameters)
-        has = torch.tensor([float(parameter.grad is not None) for parameter in parameters], device=_device())
+        has = torch.tensor(
+            [float(parameter.grad is not None) for parameter in parameters], device=meeting_device()
+        )
         taught = [p for p, some in zip(parameters, self.sum(has).tolist(), strict=True) if some]
         for parameter in taught:
             if parameter.grad is None:
@@ -126,7 +146,7 @@ class Ranks(NamedTuple):
         before = {name: buffer.clone() for name, buffer in _buffers(module)}
         yield
         pairs = [(buffer, before[name]) for name, buffer in _buffers(module) if name in before]
-        weight = self.sum(torch.tensor(float(rows), device=_device())).clamp(min=1)
+        weight = self.sum(torch.tensor(float(rows), device=meeting_device())).clamp(min=1)
         # What did not move is not touched: to divide and multiply it would change its last bits.
         moves = [torch.where(buffer == old, 0, buffer - old) * rows for buffer, old in pairs]
         for (buffer, old), total in zip(pairs, self.sum_each(moves), strict=True):
@@ -174,7 +194,14 @@ def joined_ranks(seed: int, device: str) -> Iterator[Ranks]:
     yield Ranks(dist.get_rank(), dist.get_world_size(), seed)
 
 
-def _device() -> torch.device:
+def wait_for_all() -> None:
+    """Waits for all processes that have joined, if any have."""
+    if dist.is_available() and dist.is_initialized():
+        Ranks(dist.get_rank(), dist.get_world_size()).wait()
+
+
+def meeting_device() -> torch.device:
+    """Where tensors lie that processes hand to one another."""
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hardpp.config import RunConfig
+from hardpp.runs import history
 from hardpp.runs.progress_bar import ItemProgress
 from hardpp.runs.run_files import write_json
 from hardpp.tasks.arguments import check_word
@@ -60,10 +61,13 @@ def evaluate_test_part(run: OpenedRun, asked: Extent, steps: int, report: Report
         with ItemProgress(limit or items, "items of the test part") as progress:
             run = replace(run, watch=progress.add)
             figures = run.evaluate(run.select(limit=limit, report=report))
-    write_summary(run.path, figures, extent)
+    if run.sharing.writes:
+        write_summary(run.path, figures, extent)
     return figures
 
 
 def write_summary(folder: Path, figures: dict[str, Any], extent: Extent) -> None:
-    """Writes summary.json."""
-    write_json(folder / "summary.json", {**figures, "evaluation": extent})
+    """Writes summary.json; it repeats the warnings of the training, if there were any."""
+    warned = history.warnings(folder)
+    more = {"warnings": warned} if warned else {}
+    write_json(folder / "summary.json", {**figures, "evaluation": extent, **more})

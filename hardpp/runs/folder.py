@@ -10,6 +10,7 @@ overwritten without being asked.
 import warnings
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hardpp.runs.checkpoint_format import mismatch
 from hardpp.runs.chosen_checkpoint import BEST, chosen
 from hardpp.runs.lock import LOCK
 from hardpp.runs.missing_run import no_run
+from hardpp.runs.resources import check_same_size
 from hardpp.runs.run_files import (
     changed_classes,
     codes,
@@ -47,7 +49,7 @@ from hardpp.tasks.own_guides import Given
 
 # What training and the other verbs write into a run folder, besides what makes it one.
 _RESULTS = ("summary.json", "posterior.nc", "plots")
-_WRITTEN = ("checkpoints", "metrics.jsonl", "tensorboard", *_RESULTS)
+_WRITTEN = ("checkpoints", "metrics.jsonl", "tensorboard", "bad_batch.json", *_RESULTS)
 _BEGUN = {LOCK, "versions.json", "data.json"}
 
 
@@ -183,8 +185,10 @@ def open_run(
         config = stages[place.stage]
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
+    build = partial(catalogue.programs, family, config, description)
+    check_same_size(build, saved.checkpoint.model, saved.folder)
     try:
-        programs = catalogue.programs(family, config, description)
+        programs = build()
     except UsageError as error:  # of a class that is another one by now
         raise CheckpointError(f"{folder}: {error}", error.hint) from error
     objective = catalogue.objective(config.objective, config.inference)

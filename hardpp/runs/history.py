@@ -2,7 +2,7 @@
 
 A line has `split` ("train" or "dev"), `step`, `epoch`, `bound` (nats a symbol) and `time`; of a training step
 also `learning_rate` and what the objective says of itself, of a dev bound `best` and figures of a few dev
-items. Runs in stages add `stage`.
+items. Runs in stages add `stage`; a step that was left out has `why`, one that is warned of has `warning`.
 """
 
 import json
@@ -27,6 +27,14 @@ def records(run: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise CheckpointError(f"{run / FILE} cannot be read: {error.strerror}") from error
     return [record for _, record in _parsed(text)]
+
+
+def warnings(run: Path) -> list[str]:
+    """The warnings of a run's training, each with its step; none where nothing was recorded."""
+    if not (run / FILE).exists():
+        return []
+    told = [(record["step"], record.get("warning")) for record in records(run)]
+    return [f"step {step}: {text}" for step, text in told if isinstance(text, str)]
 
 
 def cut(run: Path, *, trained: int, validated: int) -> None:

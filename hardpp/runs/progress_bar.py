@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hardpp.runs.process_rank import rank
 from hardpp.types import Record
 
 # Between two losses that are shown, each of which makes the host wait for the device.
@@ -26,9 +27,10 @@ _PACE_SECONDS = 1.0  # over which a pace is taken, at least
 
 
 def stderr_console() -> Console:
-    """Standard error, where progress is shown; silent under `hardpp --quiet`."""
+    """Standard error, where progress is shown; silent under `--quiet`, and in processes but the first."""
     context = click.get_current_context(silent=True)
-    return Console(stderr=True, quiet=context is not None and bool(context.find_root().params.get("quiet")))
+    quiet = context is not None and bool(context.find_root().params.get("quiet"))
+    return Console(stderr=True, quiet=quiet or rank() > 0)
 
 
 def live_bar(console: Console) -> Progress:

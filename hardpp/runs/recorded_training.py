@@ -4,6 +4,7 @@ Of several processes (`hardpp.runs.distributed`) one records and saves, the othe
 """
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,13 @@ import torch
 from hardpp.data.atomic_files import open_to_append
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint, history
+from hardpp.runs.bad_batch import keep_bad_batch
 from hardpp.runs.rollback import roll_back
 from hardpp.runs.session import Session
 from hardpp.runs.stage import FIRST, Place
 from hardpp.runs.threads import Threads
 from hardpp.runs.trainer import Trainer, dump
+from hardpp.runs.training_warnings import TrainingWarnings
 from hardpp.tasks.opened_run import Report
 from hardpp.types import Record
 
@@ -57,6 +60,8 @@ def train(
             _train(session, trainer, folder, place, stop, watch, report, log, threads)
             return
         except NumericalError as error:
+            if kept := keep_bad_batch(session, trainer, folder, place, str(error), report):
+                report(f"what went bad first: hardpp replay {shlex.quote(str(kept))}")
             roll_back(session, trainer, folder, place, error, report)
 
 
@@ -79,6 +84,8 @@ def _train(
         checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
     with pyro.validation_enabled(True), open_to_append(folder / history.FILE) as metrics:
+        warnings = TrainingWarnings(session, trainer)
+        session.objective.tells = (trainer.step + 1) % training.log_every == 0
         began = time.perf_counter()
         for record in trainer.records():
             seconds = time.perf_counter() - began
@@ -91,11 +98,18 @@ def _train(
             if session.config.stage:
                 extra |= {"stage": session.config.stage, "step": place.before + record.step}
             if "skipped" in record.values:
-                extra["why"] = trainer.nonfinite.reset()
+                extra["why"] = trainer.nonfinite.sentence()
+                keep_bad_batch(session, trainer, folder, place, extra["why"], report)
+                trainer.nonfinite.forget()
                 report(f"left out: {extra['why']}")
             if record.split == "dev" or record.step % training.log_every == 0 or "why" in extra:
                 trainer.nonfinite.check()
-                line = dump(record, **session.monitors(record), **extra)
+                monitors = session.monitors(record)
+                if record.split == "train" and (told := warnings.look(monitors)):
+                    extra["warning"] = "; ".join(told)
+                    for sentence in told:
+                        report(f"warning: step {place.before + record.step}: {sentence}")
+                line = dump(record, **monitors, **extra)
                 metrics.write(json.dumps(line) + "\n")
                 metrics.flush()
                 log(line)
@@ -114,6 +128,7 @@ def _train(
                 checkpoint.prune(folder, keep=2, report=report)
             if stopping:
                 break
+            session.objective.tells = (trainer.step + 1) % training.log_every == 0
             began = time.perf_counter()
 
 
@@ -134,7 +149,7 @@ def _train_beside(session: Session, trainer: Trainer, stop: Callable[[], bool]) 
         for record in trainer.records():
             pyro.enable_validation(False)
             if "skipped" in record.values:
-                trainer.nonfinite.reset()
+                trainer.nonfinite.forget()
             if record.split == "dev" or record.step % session.config.training.log_every == 0:
                 trainer.nonfinite.check()
             if record.split == "train" and stop():

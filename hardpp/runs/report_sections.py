@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hardpp.config import RunConfig
 from hardpp.errors import CheckpointError, DataError, UsageError
-from hardpp.runs.history import records
+from hardpp.runs.history import records, warnings
 from hardpp.runs.run_files import read_json
 from hardpp.tasks.opened_run import OpenedRun
 
@@ -106,6 +106,7 @@ def curves(folder: Path, run: OpenedRun | None, unit: str) -> Section:
         section.notices.append("Nothing was recorded of the training yet.")
         return section
     note = run.note(TRAINING) if run is not None else TRAINING
+    section.notices += warnings(folder)
     figure = training_figure(recorded, title="training", unit=unit, note=note)
     section.pictures.append(picture(figure, f"Bounds by step, in nats {unit}; higher is better."))
     return section

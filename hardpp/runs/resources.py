@@ -6,13 +6,14 @@ an epoch of work.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from hardpp.errors import ResourceError
+from hardpp.errors import CheckpointError, ResourceError
 from hardpp.tasks.family import Programs
 
 _CHECKPOINT = 4  # of every parameter in a checkpoint: weights, their average, two moments
@@ -21,6 +22,8 @@ _KEPT = 2  # checkpoints at once, at least: the last one, and the next while it 
 COPIES = 5  # of every parameter in a training: weights, gradient, two moments, running average
 
 _GIB = 2**30
+_FLOAT = 4  # bytes of a parameter
+_LARGER, _SMALL = 2, 2**26  # how many times its weights a network may take, and bytes that any may
 
 
 def check_fits(build: Callable[[], Programs], device: torch.device) -> None:
@@ -33,20 +36,39 @@ def check_fits(build: Callable[[], Programs], device: torch.device) -> None:
     Raises:
         ResourceError: weights, gradients, moments and average alone need more than is free.
     """
+    size, left = bytes_of(build), free_memory(device)
+    if size is not None and left is not None and COPIES * size > left:
+        takes, free = (f"{number / _GIB:,.1f}" for number in (COPIES * size, left))
+        what = f"to train {size // _FLOAT:,} parameters takes {takes} GiB, and {free} are free"
+        raise ResourceError(what, "smaller sizes of network. (hardpp train --dry-run counts them)")
+
+
+def check_same_size(build: Callable[[], Programs], weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuses a run folder whose networks would take far more memory than its weights do.
+
+    Args:
+        build: makes model and guide, as the run's configuration says; they are made without memory here.
+        weights: the run's, on the CPU.
+        folder: that holds them.
+
+    Raises:
+        CheckpointError: they would.
+    """
+    needed, has = bytes_of(build), sum(tensor.nbytes for tensor in weights.values())
+    if needed is not None and needed > _LARGER * has + _SMALL:
+        sizes = f"its networks would have {needed:,} bytes, and its weights have {has:,}"
+        raise CheckpointError(f"{folder} does not fit its run's configuration ({sizes})")
+
+
+def bytes_of(build: Callable[[], Programs]) -> int | None:
+    """The bytes that parameters of programs will take; None where they cannot be made without memory."""
     with torch.device("meta"):
         try:
             programs = build()
         except Exception:  # what cannot be made without memory, or not at all, is told when it is made
-            return
+            return None
     parameters = {id(p): p for program in programs for p in program.parameters() if p.is_meta}
-    needed = COPIES * sum(p.numel() * p.element_size() for p in parameters.values())
-    left = free_memory(device)
-    if left is not None and needed > left:
-        numbers = sum(p.numel() for p in parameters.values())
-        what = (
-            f"to train {numbers:,} parameters takes {needed / _GIB:,.1f} GiB, and {left / _GIB:,.1f} are free"
-        )
-        raise ResourceError(what, "smaller sizes of network. (hardpp train --dry-run counts them)")
+    return sum(p.numel() * p.element_size() for p in parameters.values())
 
 
 def check_room(folder: Path, programs: Programs) -> None:

@@ -45,7 +45,12 @@ def roll_back(
         raise error
     trainer.restore(saved.checkpoint)
     trainer.nonfinite.forget()
-    trainer.rollbacks = done + 1
-    torch.manual_seed(stream(session.config.seed, trainer.step * (MOST + 1) + trainer.rollbacks))
+    begin_again(trainer, session.config.seed, done + 1)
     again = f"goes back to step {trainer.step}, at half the learning rate and with other draws"
     report(f"warning: {error}; {again} ({trainer.rollbacks} of {MOST} times)")
+
+
+def begin_again(trainer: Trainer, seed: int, rollbacks: int) -> None:
+    """Lets a trainer that was restored draw as it does when it has gone back so often."""
+    trainer.rollbacks = rollbacks
+    torch.manual_seed(stream(seed, trainer.step * (MOST + 1) + rollbacks))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ class Session:
         latest = self.objective.latest
         if record.split != "train" or latest is None:
             return {}
-        return {name: float(value.float().mean()) for name, value in latest.diagnostics.items()}
+        means = {name: float(value.float().mean()) for name, value in latest.diagnostics.items()}
+        return {name: mean for name, mean in means.items() if isfinite(mean)}
 
     def dev_figures(self, trainer: Trainer, folder: Path) -> dict[str, float]:
         """Cheap figures of a few dev items with the averaged weights, if the family has any.
@@ -137,8 +139,9 @@ class Session:
         if module is None:
             module = self.objective(*self.programs).eval()
         estimate = partial(module.elbo.estimate, module.model, module.guide)
-        with memory_advice("while the dev part was evaluated", _SMALLER_BATCHES):
-            bounds = [estimate(batch).bound.sum() for batch in self.ranks.mine(self.dev)]
+        mine, advice = self.ranks.mine(self.dev), memory_advice("at the dev part", _SMALLER_BATCHES)
+        with advice:
+            bounds = self.ranks.none_failing(lambda: [estimate(batch).bound.sum() for batch in mine])
         total = torch.stack(bounds).sum() if bounds else torch.zeros((), device=self.device)
         return float(self.ranks.sum(total) / sum(batch.symbols for batch in self.dev))
 

@@ -19,7 +19,8 @@ from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.batch_parts import BatchParts
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
 from hardpp.runs.distributed import ALONE, Ranks
-from hardpp.runs.nonfinite import NonFiniteGuard, check_finite
+from hardpp.runs.finite_tensors import check_finite
+from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import (
     Schedule,
     TrainingState,
@@ -129,14 +130,20 @@ class Trainer:
         share = min(1.0, (self.step + 1) / self.weight_noise_steps) if self.weight_noise_steps else 1.0
         with weight_noise(self.parameters, share * self.weight_noise):
             own = nullcontext() if self.step else OwnParameters(self.objective)
-            explained = self.nonfinite.explaining_draws(self.parameters, self.step)
-            with own, explained, self.ranks.agreeing_buffers(self.objective, batch.size):
-                loss = self.parts.take(self.objective, batch, whole.size)
+            with own, self.ranks.agreeing_buffers(self.objective, batch.size):
+                loss = self.nonfinite.attempt(
+                    self.step + 1,
+                    make,
+                    lambda: self.parts.take(self.objective, batch, whole.size),
+                    self.parameters,
+                    list(self.objective.buffers()),
+                    excused=self.ranks.size > 1,
+                )
         self.teaches |= self.ranks.sum_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         loss = self.ranks.sum(loss)
         bound = -loss / self.ranks.sum(batch.symbols)
-        if not self.nonfinite.accept(self.step + 1, make, loss + norm):
+        if not self.nonfinite.accept(self.step + 1, make, torch.stack([loss, norm.to(loss)])):
             self.nonfinite.check_weights(self.parameters, self.step)
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
 from hardpp.runs.folder import holds_run
 from hardpp.runs.lock import locked
 from hardpp.runs.process_rank import restarted
+from hardpp.runs.shared_answers import answered_by
 from hardpp.runs.stage import place_of, step_of
 from hardpp.runs.thread_timing import put_back
 from hardpp.runs.trackers import Trackers, check_trackers
 from hardpp.runs.training_messages import kept, next_commands
 from hardpp.runs.training_stages import train_all
+from hardpp.tasks.answers.sharing import ALONE
 from hardpp.tasks.family import Family
 from hardpp.tasks.one_thread import one_thread
 from hardpp.tasks.opened_run import OpenedRun, Report
@@ -65,7 +68,7 @@ def run_in_folder(
                 remove_partial(folder)
                 return _run(config, folder, resume, force, report, family, data, evaluate, ranks, trackers)
         silent = Trackers((), folder, config, report)
-        return _run(config, folder, resume, force, _nothing, family, data, "none", ranks, silent)
+        return _run(config, folder, resume, force, _nothing, family, data, evaluate, ranks, silent)
 
 
 def _nothing(text: str) -> None:
@@ -104,10 +107,10 @@ def _run(
         session.objective(*session.programs).load_state_dict(best.checkpoint.model)
         place = place_of(best.checkpoint, len(config.stages()), best.folder)
         run = session.opened(folder, step_of(best.checkpoint, place, best.folder), config=config)
-        if not ranks.writes:
-            return run, {}
+        run = answered_by(run, ranks)
         report(kept(best.checkpoint.state, run.step, session.family.unit))
         figures = evaluate_test_part(run, evaluate, steps, report)
+        run = replace(run, sharing=ALONE)
         for command in next_commands(folder):
             report(f"next: {command}")
         return run, figures

@@ -82,7 +82,7 @@ def train_all(
         elif first and ranks.writes:
             create(folder, config, session.description, session.family.own_guides)
         if newest is None and number:
-            place = _begin(session, stages, number, folder, report)
+            place = begin_stage(session, stages, number, folder, report)
         trainer = _trainer(session, folder, newest, report)
         if newest is not None and ranks.writes and replace_damaged_best(folder, newest, report):
             trainer.best = -math.inf  # the next one is better than none
@@ -141,8 +141,10 @@ def _newest(
     return checkpoint.newest_sound(folder, report), longer
 
 
-# Takes up the best weights of the stage before.
-def _begin(session: Session, stages: list[RunConfig], number: int, folder: Path, report: Report) -> Place:
+def begin_stage(
+    session: Session, stages: list[RunConfig], number: int, folder: Path, report: Report
+) -> Place:
+    """Takes up the best weights of the stage before, and returns the place of this one, of that number."""
     last, best = checkpoint.newest_sound(folder, report), checkpoint.best(folder, report)
     assert last is not None  # `best` is one
     before, now = stages[number - 1 : number + 1]

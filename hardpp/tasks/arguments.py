@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from hardpp.config import problems
+from hardpp.config.problems import problems
 from hardpp.errors import UsageError, nearest
 
 

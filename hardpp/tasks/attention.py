@@ -16,6 +16,7 @@ from hardpp.diagnostics.guide_divergence import exact_and_divergence
 from hardpp.diagnostics.seeds import seeded, stream, stream_of
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
+from hardpp.tasks.answers.decoded import in_place
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
@@ -54,13 +55,13 @@ def weights_of_items(
 
     Batches hold all items, each with the indices of its own, and the view is one of `VIEWS`.
     """
-    weights: dict[int, Tensor] = {}
-    for indices, batch in batches:
+
+    def unpadded(_: Any, batch: SequenceBatch) -> list[Tensor]:
         lengths = (mask.sum(-1).tolist() for mask in (batch.target_mask, batch.source_mask))
         of_batch = attention_weights(run, batch, site, view).cpu()
-        for index, padded, T, S in zip(indices, of_batch, *lengths, strict=True):
-            weights[index] = padded[:T, :S]
-    return [weights[index] for index in range(len(weights))]
+        return [padded[:T, :S] for padded, T, S in zip(of_batch, *lengths, strict=True)]
+
+    return in_place(run.each(batches, unpadded))
 
 
 def choices_at(run: OpenedRun, simulated: Simulated, site: str, view: str) -> Choices:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hardpp.config import RunConfig, StageConfig, merge, problems
+from hardpp.config import RunConfig, StageConfig, merge
+from hardpp.config.problems import problems
 from hardpp.errors import UsageError, unknown
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.catalogue import (

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from hardpp.config import Section, problems
+from hardpp.config import Section
+from hardpp.config.problems import problems
 from hardpp.design.completion import Completion
 from hardpp.errors import UsageError
 from hardpp.tasks.arguments import check_number

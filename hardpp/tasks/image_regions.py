@@ -14,7 +14,7 @@ from hardpp.data.images.rasters import Box
 from hardpp.errors import UsageError
 from hardpp.nn.grid_encoder import grid_boxes, window_side
 
-Kernels = Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1, max_length=16)]
+Kernels = Annotated[list[Annotated[int, Field(ge=2, le=1000)]], Field(min_length=1, max_length=16)]
 
 
 def region_count(kernels: Sequence[int], height: int, width: int) -> int:

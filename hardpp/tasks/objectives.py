@@ -10,13 +10,15 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Union, Unpack, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import Field, ValidationError, create_model
 
-from hardpp.config import Section, problems
+from hardpp.config import Section
+from hardpp.config.problems import problems
 from hardpp.errors import UsageError, nearest
 from hardpp.inference.control.schedule_options import SCHEDULES
 from hardpp.inference.dirichlet import ImplicitDirichlet
@@ -113,10 +115,18 @@ OBJECTIVES: dict[str, ObjectiveSpec] = {
 }
 
 PLAIN = (int, float, bool, str, type(None))
+_Items = tuple[tuple[str, Any], ...]
 
 
 def options_of(spec: ObjectiveSpec) -> type[Section]:
     """The schema of an objective's options."""
+    kind: Any = spec.kind
+    return _options(kind, *(tuple(table.items()) for table in (spec.settings, spec.fixed, spec.choices)))
+
+
+@lru_cache(maxsize=64)  # a schema is asked for again and again, and making it takes longest
+def _options(kind: Any, settings: _Items, fixed: _Items, choices: _Items) -> type[Section]:
+    spec = ObjectiveSpec(kind, dict(settings), fixed=dict(fixed), choices=dict(choices))
     fields: dict[str, Any] = {}
     explained = _explained(spec.kind)
     for name, parameter, kinds in _parameters(spec.kind):

@@ -8,7 +8,7 @@ Memory and disk that ran out are a ResourceError.
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from hardpp.tasks.answers.decoding import DecodingRun
 from hardpp.tasks.answers.pictures import PicturedRun
 from hardpp.tasks.answers.record import RunRecord
 from hardpp.tasks.answers.sampling import DEFAULT, Sampling
+from hardpp.tasks.answers.sharing import ALONE, R, Sharing
 from hardpp.tasks.arguments import are_texts, check_items, check_number, check_on_bad, check_word, data_name
 from hardpp.tasks.catalogue import data_problem, data_set, measured_objectives
 from hardpp.tasks.family import Family, Programs
@@ -60,6 +61,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
     warn: Report = warnings.warn  # told what is not as it should be
     sampling: Sampling = DEFAULT  # of what is drawn, unless a question says otherwise
     certainty: Certainty = PLAIN  # how alignments say what is uncertain
+    sharing: Sharing = ALONE  # which batches this process works on
 
     def select(
         self,
@@ -157,6 +159,12 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
         measured = measured_objectives(self.family, self.config, objectives, particles)
         batch = self.batch(items)
         return compare_gradients(*self.programs, batch, measured, draws=draws, seed=seed, report=report)
+
+    def each(
+        self, batches: Iterable[tuple[Any, ...]], compute: Callable[..., R], *, first_alone: bool = False
+    ) -> Iterator[tuple[Any, R]]:
+        """What is computed of every batch, by this process or by others beside it: see `Sharing.each`."""
+        return self.sharing.each(batches, compute, self.device, first_alone=first_alone)
 
     def data_config(self, data: str | None) -> Any:
         """How the run's data are read (the family's `data`), or how all of other data are."""

@@ -11,11 +11,16 @@ from hardpp.tasks.labelled_images import ImagesDescription
 class PatchOptions(Section):
     """Patches of an image, and their places."""
 
-    glimpses: int = Field(5, ge=1, description="the most patches of an image that are shown")
-    patch: int = Field(12, ge=1, description="pixels a side of a patch")
-    cells: int = Field(13, ge=1, description="places a side; the first and the last lie at the borders")
+    glimpses: int = Field(5, ge=1, le=1000, description="the most patches of an image that are shown")
+    patch: int = Field(12, ge=1, le=10_000, description="pixels a side of a patch")
+    cells: int = Field(
+        13, ge=1, le=1000, description="places a side; the first and the last lie at the borders"
+    )
     last: int | None = Field(
-        None, ge=0, description="the first pixel of the last patch, where that is not at the border"
+        None,
+        ge=0,
+        le=10_000,
+        description="the first pixel of the last patch, where that is not at the border",
     )
 
     def grid(self, description: ImagesDescription) -> PatchGrid:

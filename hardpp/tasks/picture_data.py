@@ -12,7 +12,7 @@ class PictureData(DataConfig):
     """Which images, and how those to train on are changed from epoch to epoch."""
 
     side: int | None = Field(
-        None, ge=8, description="pixels a side at which pictures of any size are read, in colour"
+        None, ge=8, le=10_000, description="pixels a side at which pictures of any size are read, in colour"
     )
     fresh: bool = Field(True, description="scenes of digits to train on are placed anew in every epoch")
     augment: bool = Field(True, description="pictures to train on are cropped anew in every epoch")

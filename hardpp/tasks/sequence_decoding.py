@@ -27,7 +27,7 @@ ALLOWANCE = 10  # symbols that a target may be longer: short sources turn into t
 class SequenceDecoding(Section):
     """How the best target of a source is searched for."""
 
-    beam: int = Field(5, ge=1, description="hypotheses kept; 1 is greedy")
+    beam: int = Field(5, ge=1, le=10_000, description="hypotheses kept; 1 is greedy")
     keep: int | None = Field(None, ge=1, description="source positions read out (K-max); left out: all")
     length_penalty: float = Field(
         0.0, ge=0, le=10, description="divides log p by ((5 + length) / 6) ** penalty (GNMT); 0: no"
@@ -35,6 +35,7 @@ class SequenceDecoding(Section):
     max_length: int | None = Field(
         None,
         ge=1,
+        le=10**6,
         description="symbols after which an output is cut off; left out: half as many again as in training, "
         "more for longer sources",
     )

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from hardpp.undecoded import utf8
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_options import AlignmentCommand
 from hardpp.verbs.options import (
@@ -17,7 +16,7 @@ from hardpp.verbs.options import (
     sampling_options,
     unknown_option,
 )
-from hardpp.verbs.output import write_lines
+from hardpp.verbs.output import tell_written, wait_for_others, write_lines, write_text
 
 _METHODS = ("intersection", "union", "grow", "grow-diag", "grow-diag-final", "grow-diag-final-and")
 
@@ -79,8 +78,6 @@ def align(
 
     Links of the lines of a file have a line each: an empty one for a pair that is left out.
     """
-    from hardpp.data.atomic_files import write_file
-
     items, form = select(run.select_lines), run.family.alignment_forms.get(style)
     run.check_symbols(items, unknown=unknown, report=report)
     if form is not None and of == "posterior" and (what := run.shown_posterior(**sampling)):
@@ -97,8 +94,9 @@ def align(
             raise click.UsageError(f"--format {style} writes a file for every datum: give --out FOLDER")
         shared = run.shared_folder(items)
         shared = "" if (out / shared).is_dir() else f"{shared}/"
+        wait_for_others()
         for name, text in run.align_files(items, **asked).items():
-            write_file(out / name.removeprefix(shared), utf8(text), force=force)
-        click.echo(out, err=True)
+            write_text(out / name.removeprefix(shared), text, force=force)
+        tell_written(out)
     else:
         write_lines(lambda: run.align(items, **asked), out, force)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hardpp.errors import Interrupted, ResourceError, mendable
+from hardpp.runs.process_rank import rank
 from hardpp.verbs.interrupts import Stoppable
 from hardpp.verbs.terminal import LegibleStream, legible
 
@@ -40,7 +41,9 @@ class OrderedGroup(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         ctx.color = True  # else click takes what looks like colours out of data on a pipe
         stdout: Any = sys.stdout
-        if stdout is not None and stdout.isatty():  # None: it is closed
+        if rank():
+            sys.stdout = io.StringIO()  # what several processes have found is printed by the first
+        elif stdout is not None and stdout.isatty():  # None: it is closed
             sys.stdout = LegibleStream(stdout)
         began = time.monotonic()
         signals = Stoppable()
@@ -60,6 +63,8 @@ class OrderedGroup(click.Group):
                 raise
             if ctx.params.get("debug"):
                 traceback.print_exc()
+            if failure.everywhere and rank():
+                ctx.exit(failure.exit_code)
             click.echo(f"hardpp: {legible(str(failure))}", err=True)
             if failure.hint:
                 click.echo(f"  hint: {legible(failure.hint)}", err=True)
@@ -78,14 +83,19 @@ def _check_working_folder() -> None:
 
 
 def report(text: str) -> None:
-    """A message for people, on standard error; under `--quiet` only if it is a warning."""
+    """A message for people, on standard error; under `--quiet` only if it is a warning.
+
+    Of several processes only the first has some.
+    """
+    if rank():
+        return
     if not asked_for("quiet") or text.startswith(_WARNINGS):
         click.echo(legible(text), err=True)
 
 
 def report_detail(text: str) -> None:
     """The same of what only `--verbose` shows."""
-    if asked_for("verbose"):
+    if not rank() and asked_for("verbose"):
         click.echo(legible(text), err=True)
 
 

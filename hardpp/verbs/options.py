@@ -1,15 +1,18 @@
 """Options that several verbs have."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hardpp.runs.process_rank import rank, size
 from hardpp.verbs.exit_codes import report, report_detail, warn
 
+SHARED = ("evaluate", "decode", "align", "posterior", "design")  # verbs that several processes may share
 PATH = click.Path(path_type=Path)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -57,15 +60,32 @@ _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so
 def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -> Any:
     """The opened run of a folder, on so many threads as it was trained with, unless it is on another device.
 
-    More threads than training found quickest would slow it down.
+    More threads than training found quickest would slow it down. Where torchrun has started several
+    processes, they share the work of some verbs, each on as many threads as torchrun says.
     """
     from hardpp.runs.folder import open_run
     from hardpp.runs.threads import as_trained
 
+    context = click.get_current_context()
+    if size() > 1 and context.find_root().invoked_subcommand in SHARED:
+        if not _reads_stream(context.params):
+            from hardpp.runs.shared_answers import sharing
+
+            of_all = sharing(device)  # first: it says which GPU is whose
+            run = open_run(path, device, trust=trust, checkpoint=checkpoint, report=warn)
+            return replace(run, sharing=of_all)
+        if rank():
+            context.exit()
     run = open_run(path, device, trust=trust, checkpoint=checkpoint, report=warn)
     as_trained(run)
     report_detail(f"{run!r}: step {run.step}, on {run.device}")
     return run
+
+
+# Can what is read be read by one process alone, as standard input and pipes are?
+def _reads_stream(params: Mapping[str, Any]) -> bool:
+    paths = [Path(str(params[name])) for name in ("data", "file") if params.get(name) is not None]
+    return any(str(path) == "-" or path.is_fifo() or path.is_char_device() for path in paths)
 
 
 def open_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ import click
 
 from hardpp.data.atomic_files import check_writable, write_file
 from hardpp.errors import UsageError
+from hardpp.runs.process_rank import rank, size
 from hardpp.undecoded import escaped, utf8
 from hardpp.verbs.exit_codes import report
 
@@ -38,8 +39,29 @@ def write_lines(make: Callable[[], Iterable[str]], out: Path | None, force: bool
             click.echo(line)
         return
     check_writable(out, force=force)
-    write_file(out, utf8("".join(f"{line}\n" for line in make())), force=force)
-    click.echo(out, err=True)
+    wait_for_others()
+    write_text(out, "".join(f"{line}\n" for line in make()), force=force)
+    tell_written(out)
+
+
+def write_text(path: Path, text: str, *, force: bool = False) -> None:
+    """Writes a file, if this is the process that writes."""
+    if not rank():
+        write_file(path, utf8(text), force=force)
+
+
+def tell_written(path: Path) -> None:
+    """Tells on standard error what was written, whose name standard output has no room for."""
+    if not rank():
+        click.echo(path, err=True)
+
+
+def wait_for_others() -> None:
+    """Waits for other processes, which look first whether what one of them is about to write is there."""
+    if size() > 1:
+        from hardpp.runs.distributed import wait_for_all
+
+        wait_for_all()
 
 
 def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> None:
@@ -49,6 +71,8 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
         node.path: {str(name): zlib for name, variable in node.data_vars.items() if variable.ndim > 2}
         for node in tree.subtree
     }
+    if rank():
+        return
     # In memory, since HDF5 ends the process by a segmentation fault when the disk is full.
     netcdf = io.BytesIO()
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hardpp.runs.process_rank import rank
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.options import (
     PATH,
@@ -48,7 +49,7 @@ def posterior(
     from hardpp.diagnostics.posterior_chains import join_chains
     from hardpp.diagnostics.posterior_file import read_posterior
     from hardpp.diagnostics.trust import trust_summary
-    from hardpp.verbs.output import write_posterior
+    from hardpp.verbs.output import wait_for_others, write_posterior
 
     if len({path.resolve() for path in runs}) < len(runs):
         raise click.UsageError("a run is given twice, and each run makes one chain")
@@ -59,7 +60,10 @@ def posterior(
     read = [read_posterior(which).tree if which.is_file() else opened(which) for which in runs]
     if not judged:
         check_writable(path, force=force)  # before the work, not after it
+        wait_for_others()
     trees = [each[0].posterior(each[1], **options) if isinstance(each, tuple) else each for each in read]
+    if rank():
+        return
     tree = join_chains(trees, runs)
     if judged:
         click.echo(trust_summary(tree))

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,8 +17,11 @@ from corpora import fail, succeed
 from tiny_families import FAMILIES, TinyRun
 
 import hardpp
+from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import DataError, ResourceError, UsageError
+from hardpp.runs.exchange import decoded, encoded
 from hardpp.tasks import catalogue
+from hardpp.tasks.answers.sharing import Sharing
 from hardpp.tasks.objectives import alternatives
 from hardpp.tasks.opened_run import Decoded, OpenedRun
 
@@ -188,6 +192,44 @@ def test_align_in_every_declared_form_and_in_no_other(
             assert len(written) == len(run.decode(items))
         else:
             assert succeed(*words).splitlines() == run.align(items, form=form)
+
+
+class Handed(Sharing):
+    """Two processes, both of which this one plays: results are what the other would be handed."""
+
+    size = 2
+
+    def each(self, batches: Any, compute: Any, device: Any, *, first_alone: bool = False) -> Any:
+        base = torch.initial_seed()
+        for number, batch in enumerate(batches):
+            with seeded(stream(base, number), device):
+                yield batch[0], decoded(encoded(compute(*batch)))
+
+
+def test_several_processes_answer_as_one(run: OpenedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, module in list(sys.modules.items()):
+        for constant in ("BATCH", "AT_ONCE"):
+            if name.startswith("hardpp.tasks.") and isinstance(getattr(module, constant, None), int):
+                monkeypatch.setattr(module, constant, 3)
+    items = run.select(limit=4)
+    shared, draws = replace(run, sharing=Handed()), "seed" in run.family.decoding.model_fields
+    figures, found = run.evaluate(items), shared.evaluate(items)
+    others = run.evaluate(items, seed=1) if draws else figures
+    assert found.keys() == figures.keys()
+    for name in figures:
+        if others[name] == figures[name]:  # else it is made of draws for whole batches
+            number = isinstance(figures[name], float)
+            right = pytest.approx(figures[name], rel=1e-6, abs=1e-6) if number else figures[name]
+            assert found[name] == right, name
+    said = run.decode(items)
+    if not draws or run.decode(items, seed=1) == said:
+        assert shared.decode(items) == said
+    if run.family.nbest:
+        assert [each.name for each in shared.decode(items, nbest=1)] == [each.name for each in said]
+    for form, declared in run.family.alignment_forms.items():
+        if not declared.files:
+            assert shared.align(items, form=form) == run.align(items, form=form)
+    assert shared.posterior(items, draws=3).identical(run.posterior(items, draws=3))
 
 
 def test_word_links_are_declared_or_refused(trained: TinyRun, run: OpenedRun) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hardpp.data import lines
+from hardpp.data import packed
 from hardpp.data.lines import (
     BLANKS,
     BadLine,
@@ -219,10 +219,11 @@ def test_joiners_within_words_stay() -> None:
 def test_a_small_file_that_unpacks_to_more_than_memory_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "_MOST_UNPACKED", 1000)
+    monkeypatch.setattr(packed, "_LARGE", 1000)
+    monkeypatch.setattr(packed, "_RATIO", 0)
     path = tmp_path / "words.tsv.gz"
     path.write_bytes(gzip.compress(b"a\tb\n" * 250))
     assert len(read_lines(path, "lines")) == 250
     path.write_bytes(gzip.compress(b"a\tb\n" * 251))
-    with pytest.raises(DataError, match=r"words.tsv.gz: unpacks to more than 1,000 bytes"):
+    with pytest.raises(DataError, match=r"words.tsv.gz: has \d+ bytes, and unpacks to 1,004 or more"):
         read_lines(path, "lines")

@@ -71,7 +71,7 @@ def test_one_particle_beside_an_impossible_datum() -> None:
 )
 def test_particles_one_by_one_are_those_that_run_at_once(title: str) -> None:
     program, found = PROGRAMS[title](), []
-    drawn = program.side_by_side(program.tuples[:2])
+    drawn = program.side_by_side(program.tuples[:2], program.nesting)
     for together in (True, False):
         objective = ScoreFunctionELBO(
             2, baseline="batch", max_plate_nesting=program.nesting, vectorize_particles=together

@@ -348,10 +348,11 @@ def test_antithetic_pairs_are_unbiased(guide: str) -> None:
     program = few(guide).program
     weighed = brute_force.weighed(program)
     target = brute_force.bounds(program, weighed)["elbo"]
-    objective = DisARM(2, max_plate_nesting=1)
+    nesting = 1
+    objective = DisARM(2, max_plate_nesting=nesting)
     value = surrogate = torch.zeros((), dtype=torch.float64)
     for probability, draws in antithetic.pairs(program, weighed):
-        estimate = objective.estimate(program.model, Given(program.side_by_side(draws))(program.guide))
+        estimate = objective.estimate(program.model, Given(program.side_by_side(draws, nesting))(program.guide))
         value, surrogate = value + probability * estimate.bound, surrogate + probability * estimate.surrogate
     torch.testing.assert_close(value.sum().double(), target.value, **CLOSE)
     gradient = flat_gradient(surrogate, program.parameters)

@@ -160,6 +160,7 @@ def expectation(program: Program, w: Weighed, objective: Any, K: int, one_by_one
     Particles are exchangeable: every set of K draws is given once, in one order.
     """
     value = surrogate = torch.zeros((), dtype=torch.float64)
+    nesting = program.nesting
     for chosen in itertools.combinations_with_replacement(range(len(w.draws)), K):
         orders = len(set(itertools.permutations(chosen)))
         probability = orders * w.log_q.detach()[list(chosen)].sum().exp()
@@ -167,7 +168,7 @@ def expectation(program: Program, w: Weighed, objective: Any, K: int, one_by_one
         if one_by_one:
             estimate = objective.estimate(program.model, InTurn(program.guide, draws))
         else:
-            with Given(program.side_by_side(draws)):
+            with Given(program.side_by_side(draws, nesting)):
                 estimate = objective.estimate(program.model, program.guide)
         value = value + probability * estimate.bound.sum()
         surrogate = surrogate + probability * estimate.surrogate

@@ -80,8 +80,8 @@ class Program(NamedTuple):
         latents = self.latents if self.beyond is None else self.beyond
         return self._replace(guide=own, latents=latents)
 
-    def side_by_side(self, draws: Sequence[Draw]) -> Draw:
-        """The draws of several particles, in a dim left of all plates; of one as they are."""
+    def side_by_side(self, draws: Sequence[Draw], nesting: int) -> Draw:
+        """The draws of several particles, in a dim left of all plates, which are so many; of one as they are."""
         if len(draws) == 1:
             return draws[0]
         with Given(draws[0]):
@@ -91,7 +91,7 @@ class Program(NamedTuple):
             if name in trace.nodes:
                 value = torch.stack([draw[name] for draw in draws])
                 plates = value.dim() - 1 - len(trace.nodes[name]["fn"].event_shape)
-                missing = (1,) * (self.nesting - plates)
+                missing = (1,) * (nesting - plates)
                 out[name] = value.reshape(len(draws), *missing, *value.shape[1:])
         return out
 

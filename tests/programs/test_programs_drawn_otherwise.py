@@ -76,10 +76,11 @@ def test_antithetic_pairs(title: str) -> None:
     program = PROGRAMS[title]()
     weighed = brute_force.weighed(program)
     target = brute_force.bounds(program, weighed)["elbo"]
-    objective = DisARM(2, max_plate_nesting=program.nesting)
+    nesting = program.nesting
+    objective = DisARM(2, max_plate_nesting=nesting)
     total = value = surrogate = torch.zeros((), dtype=torch.float64)
     for probability, draws in antithetic.pairs(program, weighed):
-        guide = Given(program.side_by_side(draws))(program.guide)
+        guide = Given(program.side_by_side(draws, nesting))(program.guide)
         estimate = objective.estimate(program.model, guide)
         total, value = total + probability, value + probability * estimate.bound.sum()
         surrogate = surrogate + probability * estimate.surrogate

@@ -431,15 +431,28 @@ def test_best_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     sound, spoilt = (
         checkpoint.save(tmp_path, step, example(value)) for step, value in ((1, 1.0), (2, math.nan))
     )
-    for marked in (False, True):
-        if marked:
-            checkpoint.mark(tmp_path, "best", spoilt)
-        with pytest.raises(
-            CheckpointError, match=r"step-00000002 holds weights that are not finite \(weight\)"
-        ):
-            checkpoint.best(tmp_path)
+    why = r"step-00000002 holds weights that are not finite \(weight\)"
+    with pytest.warns(UserWarning, match=why):
+        assert checkpoint.best(tmp_path).folder == sound  # the newest that is
+    checkpoint.mark(tmp_path, "best", spoilt)
+    with pytest.raises(CheckpointError, match=why) as caught:
+        checkpoint.best(tmp_path)
+    assert "to use step-00000001" in caught.value.hint
     checkpoint.mark(tmp_path, "best", sound)
     assert checkpoint.best(tmp_path).folder == sound
+
+
+def test_training_does_not_go_on_from_moments_that_are_not_finite(tmp_path: Path) -> None:
+    sound, moments = example(), example()
+    moments.optim["exp_avg.weight"] = torch.tensor([math.inf])
+    folders = [checkpoint.save(tmp_path, step, each) for step, each in enumerate((sound, moments), start=1)]
+    told: list[str] = []
+    newest = checkpoint.newest_sound(tmp_path, told.append)
+    assert newest is not None
+    assert newest.folder == folders[0]
+    assert "holds weights that are not finite (exp_avg.weight)" in told[0]
+    checkpoint.mark(tmp_path, "best", folders[1])
+    assert checkpoint.best(tmp_path).folder == folders[1]  # its weights are of use
 
 
 def test_checkpoints_that_a_resume_passed_over_do_not_count(tmp_path: Path) -> None:

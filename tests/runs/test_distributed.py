@@ -8,20 +8,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import click
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from corpora import hardpp, metrics, settings, write_corpus
+from click.testing import CliRunner
+from corpora import hardpp, metrics, settings, succeed, write_corpus
 from safetensors.torch import load_file
 from torch import nn
 
-from hardpp.errors import UsageError
+from hardpp.errors import DataError, NumericalError, ResourceError, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.distributed import ALONE, Ranks
+from hardpp.runs.shared_answers import SharedAnswers
 from hardpp.types import ImageBatch
+from hardpp.verbs.exit_codes import OrderedGroup
+from hardpp.verbs.output import write_lines
 
 SMALL = {
     "network": {"embedding": 8, "encoder": 8, "decoder": 8, "guide": 8, "dropout": 0.0},
@@ -64,12 +70,16 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_and_go_on_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_train_as_one_and_go_on_as_one(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "words")
     exact = ["--objective", "enum", "--guide", "variational"]
     assert hardpp(*command(data, tmp_path / "one", *exact)).exit_code == 0
-    code, out, err = ended(torchrun(2, *command(data, tmp_path / "two", *exact)))
-    assert (code, out) == (0, ""), err
+    code, out, err = ended(torchrun(2, *command(data, tmp_path / "two", *exact, "--evaluate", "full")))
+    assert (code, out.count("PER")) == (0, 1), err
+    (figures,) = json.loads(succeed("evaluate", tmp_path / "two", "--format", "json"))
+    assert json.loads((tmp_path / "two" / "summary.json").read_text()) == pytest.approx(
+        figures | {"evaluation": "full"}, abs=1e-6
+    )
     assert err.count("stopped: all 2 epochs are done") == 1  # one of them says what is going on
     alone, shared = metrics(tmp_path / "one"), metrics(tmp_path / "two")
     assert [record["step"] for record in shared] == [record["step"] for record in alone]
@@ -81,12 +91,6 @@ def test_two_processes_train_as_one_and_go_on_as_one(tmp_path: Path, monkeypatch
     assert "going on from step 12" in hardpp(*more, "3").stderr
     assert "going on from step 18" in ended(torchrun(2, *more, "4"))[2]
     assert metrics(tmp_path / "two")[-1]["step"] == 24
-    for rank, tables in (("0", 1), ("1", 0)):  # what is not shared is done by the first
-        with monkeypatch.context() as patch:
-            patch.setenv("RANK", rank)
-            patch.setenv("WORLD_SIZE", "2")
-            result = hardpp("evaluate", tmp_path / "two", "--limit", "3")
-        assert (result.exit_code, result.stdout.count("PER")) == (0, tables)
 
 
 @pytest.mark.slow
@@ -148,10 +152,40 @@ def talk(rank: int, port: int, folder: str) -> None:
     found["mean"], found["table"] = module.mean.tolist(), module.table.tolist()
     found["row"] = [int(ranks.first_row(torch.tensor(row if rank else -1))) for row in (2, -1)]
     found["largest"] = ranks.largest(15 * rank)
+    try:
+        ranks.none_failing(lambda: 1 / rank)  # which fails in the first
+    except (NumericalError, ZeroDivisionError) as error:
+        found["failed"] = isinstance(error, NumericalError) == bool(rank)
     draws = []
     for again in (0, 0, 1):
         ranks.seed_step(5, again)
         draws.append(float(torch.rand(())))
+    shared = SharedAnswers(ranks)
+
+    def half(number: int) -> tuple[int, bool]:
+        if number == 12:
+            raise DataError("what 12 is", "is odd")
+        if number == 13:
+            raise LookupError("a fault")
+        return number // 2, number % 4 // 2 == rank
+
+    def each(*numbers: int, **how: bool) -> list[Any]:
+        return list(shared.each(((number,) for number in numbers), half, torch.device("cpu"), **how))
+
+    for numbers in ((), (0,), (0, 2, 4, 6, 8)):  # each of its own, and all know all
+        found[f"halves of {len(numbers)}"] = each(*numbers)
+    found["for the first alone"] = [len(each(0, 2, 4, first_alone=True)), 3 - 3 * rank]
+    for faulty in ((0, 12), (12, 2), (0, 13), (13, 0)):
+        try:
+            each(*faulty)
+        except (DataError, ResourceError, LookupError) as error:
+            found[f"failed at {faulty}"] = [str(error), getattr(error, "everywhere", False)]
+    found["noise of batches"] = [
+        value
+        for _, value in shared.each(
+            ((n,) for n in range(3)), lambda n: float(torch.rand(())), torch.device("cpu")
+        )
+    ]
     found["noise"], found["drawn anew"] = draws[0], [draw == draws[0] for draw in draws]
     (Path(folder) / f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
@@ -164,6 +198,17 @@ def test_what_they_agree_upon(tmp_path: Path) -> None:
     mp.spawn(talk, args=(port, str(tmp_path)), nprocs=2)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert first.pop("noise") != second.pop("noise")
+    for found in (first, second):
+        number, expected = found.pop("for the first alone")
+        assert number == expected
+    fault = "another process has failed (LookupError: a fault)"
+    for faulty, at in (((0, 13), 1), ((13, 0), 0)):
+        told = [found.pop(f"failed at {faulty}") for found in (first, second)]
+        assert told[at] == ["a fault", False]  # where it is seen with its traceback
+        assert told[1 - at] == [fault, True]
+    noise = first.pop("noise of batches")
+    assert len({*noise}) == 3
+    assert second.pop("noise of batches") == noise
     assert first == second
     assert first == {
         "taught": True,
@@ -172,7 +217,13 @@ def test_what_they_agree_upon(tmp_path: Path) -> None:
         "table": [pytest.approx(0.1, abs=1e-8), float("-inf")],
         "row": [5, -1],  # the third row of the second process
         "largest": 15,
+        "failed": True,  # in both, in the first by its own error
         "drawn anew": [True, True, False],  # a step that is taken again after going back
+        "halves of 0": [],
+        "halves of 1": [[0, [0, True]]],
+        "halves of 5": [[number, [number // 2, True]] for number in (0, 2, 4, 6, 8)],
+        "failed at (0, 12)": ["what 12 is", True],
+        "failed at (12, 2)": ["what 12 is", True],
     }
 
 
@@ -184,3 +235,38 @@ def test_rows_of_a_batch() -> None:
     assert ALONE.share(batch) is batch
     with pytest.raises(UsageError, match="a list cannot be shared by processes"):
         Ranks(0, 2).share([batch])
+
+
+def test_what_is_not_shared_is_done_by_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, lists = tmp_path / "run", []
+    succeed(*command(write_corpus(tmp_path / "words"), run, "--max-steps", "2"))
+    for rank in ("0", "1"):
+        with monkeypatch.context() as patch:
+            patch.setenv("RANK", rank)
+            patch.setenv("WORLD_SIZE", "2")
+            lists.append(succeed("runs", tmp_path))
+            pipe = tmp_path / f"pipe-{rank}"  # which can be read by one alone
+            os.mkfifo(pipe)
+            Thread(target=pipe.write_text, args=("abc\n",), daemon=True).start()
+            assert succeed("decode", run, "--input", pipe).count("\n") == 1 - int(rank)
+            write_lines(lambda: ["line"], tmp_path / f"written-{rank}", force=False)
+    assert ("run" in lists[0], lists[1]) == (True, "")
+    assert [(tmp_path / f"written-{rank}").exists() for rank in range(2)] == [True, False]
+
+
+def test_what_all_fail_with_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = DataError("there is none")
+    error.everywhere = True
+
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    group, told = OrderedGroup(commands={"failing": failing}), []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        result = CliRunner().invoke(group, ["failing"])
+        assert result.exit_code == 3
+        told.append(result.stderr)
+    assert told == ["hardpp: there is none\n", ""]

@@ -1,12 +1,16 @@
 """Steps that are not finite: asked about late or at once, named by their datum."""
 
 import math
+from typing import Any
 
+import pyro.distributions as dist
 import pytest
 import torch
+from torch import Tensor
 
-from hardpp.errors import NumericalError
-from hardpp.runs.nonfinite import MOST, NonFiniteGuard, check_finite
+from hardpp.errors import NumericalError, UsageError
+from hardpp.runs.finite_tensors import check_finite
+from hardpp.runs.nonfinite import MOST, NonFiniteGuard
 from hardpp.types import Estimate
 
 GOOD, BAD = torch.tensor(1.0), torch.tensor(math.nan)
@@ -51,7 +55,8 @@ def test_a_step_is_left_out_and_told_of() -> None:
     assert watch.accept(1, lambda: "batch", GOOD)
     assert not watch.accept(2, lambda: "batch", BAD)
     watch.check()
-    assert watch.reset().endswith("at step 2: the bound of batch[0] is no finite number")
+    assert watch.sentence().endswith("at step 2: the bound of batch[0] is no finite number")
+    watch.forget()
     assert watch.accept(3, lambda: "batch", GOOD)
     watch.check()
 
@@ -60,7 +65,7 @@ def test_more_than_ten_in_a_row_are_too_many() -> None:
     watch = guard("skip")
     for step in range(1, MOST + 1):
         assert not watch.accept(step, lambda: "batch", BAD)
-        watch.reset()
+        watch.forget()
     with pytest.raises(NumericalError, match=f"at step {MOST + 1}"):
         watch.accept(MOST + 1, lambda: "batch", BAD)
 
@@ -97,3 +102,59 @@ def test_memory_that_ran_out_is_not_blamed_on_numbers() -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
     with pytest.raises(NumericalError), guard("stop").explaining_draws(weights, 3):
         raise RuntimeError("a draw failed")
+
+
+def attempt(watch: NonFiniteGuard, loss: Any, *, weight: float = 1.0, excused: bool = False) -> float:
+    weights = [torch.tensor([weight])]
+    return float(watch.attempt(4, lambda: "batch", loss, weights, [], excused=excused))
+
+
+def overflown() -> Tensor:
+    logits = torch.tensor([math.nan, 0.0])
+    return dist.Categorical(logits=logits, validate_args=True).sample()
+
+
+def checked() -> Tensor:
+    """As programs are checked: what they fail with is a fault of theirs."""
+    try:
+        return overflown()
+    except ValueError as error:
+        raise UsageError("the guide fails before its first site") from error
+
+
+@pytest.mark.parametrize("loss", [overflown, checked])
+def test_a_failure_of_numbers_ends_training_or_is_left_out(loss: Any) -> None:
+    assert attempt(guard("stop"), lambda: GOOD) == 1
+    for policy in ("stop", "rollback"):
+        with pytest.raises(NumericalError, match="given stopped being finite after step 3, though no weight"):
+            attempt(guard(policy), loss)
+    assert math.isnan(attempt(guard("stop"), loss, excused=True))  # all of several processes are to decide
+    watch = guard("skip", [math.nan])  # the bounds of an earlier step
+    assert math.isnan(attempt(watch, loss))
+    assert not watch.accept(4, lambda: "batch", BAD)
+    assert "at step 4: what a distribution is given stopped being finite" in watch.sentence()
+    assert "batch[0]" not in watch.sentence()
+
+
+def test_weights_are_blamed_before_what_comes_of_them() -> None:
+    def refused() -> Tensor:
+        raise UsageError("both want the same poutine.mask")
+
+    with pytest.raises(UsageError, match="poutine"):
+        attempt(guard("stop"), refused)
+    for loss in (refused, overflown):
+        with pytest.raises(NumericalError, match="the weights stopped being finite by step 3"):
+            attempt(guard("stop"), loss, weight=math.nan)
+
+
+def test_a_step_that_is_left_out_leaves_no_trace() -> None:
+    mean = torch.tensor([1.0, 2.0])
+
+    def loss() -> Tensor:
+        mean.fill_(math.nan)
+        return BAD
+
+    watch = guard("skip")
+    watch.attempt(1, lambda: "batch", loss, [], [mean], excused=False)
+    assert not watch.accept(1, lambda: "batch", BAD)
+    assert mean.tolist() == [1, 2]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hardpp.data.captions.caption_json import CAPTION, IMAGE, Listed, is_caption_json, read_caption_json
 from hardpp.data.captions.captioned import words_of
+from hardpp.data.csv_cells import cells_of
 from hardpp.data.images.picture_files import ENDINGS
 from hardpp.data.lines import BOMS_UTF16, BadLine, OnBad, Report, read_text, report_bad
 from hardpp.errors import DataError
@@ -37,10 +38,7 @@ def is_caption_file(path: Path) -> bool:
     """Whether a file holds captions in one of the forms."""
     if path.suffix.lower() in (".json", ".jsonl"):
         return is_caption_json(path)
-    try:
-        return path.suffix.lower() in _LINES and _form(_first_lines(path)) is not None
-    except csv.Error:  # no text
-        return False
+    return path.suffix.lower() in _LINES and _form(_first_lines(path)) is not None
 
 
 def read_caption_file(path: Path, on_bad: OnBad, report: Report) -> list[Listed]:
@@ -105,7 +103,7 @@ def _is_name(text: str) -> bool:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator)) if separator in ",;" else line.split(separator)
+    return cells_of(line, separator) if separator in ",;" else line.split(separator)
 
 
 # Which columns are the picture and the caption, by a heading; None if it is none.

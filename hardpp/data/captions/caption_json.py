@@ -8,13 +8,13 @@
 {"file_name": "1.jpg", "text": "..."}                                                       an object a line
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hardpp.data.images.picture_files import ENDINGS
+from hardpp.data.json_values import json_value
 from hardpp.data.lines import BadLine, OnBad, Report, read_json, read_text, report_bad
 from hardpp.errors import DataError
 
@@ -96,8 +96,8 @@ def _data(content: dict[str, Any]) -> list[Any]:
 def _has_captions(path: Path) -> bool:
     try:
         content = read_json(path)
-    except DataError:
-        return path.name.startswith("dataset")  # it is read again, and refused
+    except DataError:  # it is read again, and refused
+        return b'"caption"' in path.read_bytes() or path.name.startswith("dataset")
     rows = content.get("annotations") if isinstance(content, dict) else None
     return isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict) and "caption" in rows[0]
 
@@ -153,7 +153,7 @@ def _lines(path: Path) -> list[tuple[int, Any]]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             try:
-                rows.append((number, json.loads(line)))
+                rows.append((number, json_value(line)))
             except ValueError as error:
                 raise DataError(f"{path}:{number}: not JSON ({error})") from error
     return rows

@@ -17,13 +17,13 @@ class NamedPictures:
         self._folder = folder
         self._named: dict[str, list[Path]] = {}
         self._stems: dict[str, list[Path]] = {}
-        self._numbers: dict[int, list[Path]] = {}
+        self._numbers: dict[str, list[Path]] = {}  # without zeros before them
         for path in files_below(folder):
             if path.suffix.lower() in ENDINGS:
                 self._named.setdefault(path.name, []).append(path)
                 self._stems.setdefault(path.stem, []).append(path)
                 if (number := _NUMBER.search(path.stem)) is not None:
-                    self._numbers.setdefault(int(number[0]), []).append(path)
+                    self._numbers.setdefault(number[0].lstrip("0"), []).append(path)
 
     def find(self, name: str) -> Path | None:
         """Find the one file of a name, or of a path that ends so below the folder; None if there is none.
@@ -40,7 +40,7 @@ class NamedPictures:
         last = ending[-1]
         called = self._named.get(last) or self._stems.get(last) or []
         if not called and last.isascii() and last.isdecimal():
-            called = self._numbers.get(int(last), [])
+            called = self._numbers.get(last.lstrip("0"), [])
         of_all = ((path, self._shared(path, ending[:-1])) for path in called)
         shared = {path: count for path, count in of_all if count is not None}
         most = max(shared.values(), default=0)

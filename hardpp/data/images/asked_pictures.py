@@ -30,6 +30,7 @@ from hardpp.data.images.resized_pictures import ResizedPictures, files_at
 from hardpp.data.images.rgb_files import AS_THEY_ARE, known_pictures, look_at
 from hardpp.data.images.rgb_pictures import KnownPicture
 from hardpp.data.lines import BadLine, OnBad, Report, decode_line, read_lines, report_bad
+from hardpp.data.named_files import is_file
 from hardpp.data.parts import ALL
 from hardpp.errors import DataError
 
@@ -133,7 +134,7 @@ def _listed(path: Path, on_bad: OnBad, report: Report) -> list[AskedPicture | No
         whole = decode_line(line).strip()
         for name in (whole, whole.partition("\t")[0].strip()):
             for picture in (Path(name), path.parent / name):
-                if picture.is_file():
+                if is_file(picture):
                     return name, picture
         raise ValueError(f"{whole}: there is no such picture")
 

@@ -21,7 +21,6 @@ and parts are those of Harvey, Teng and Wood (2019), Near-optimal glimpse sequen
 """
 
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -40,6 +39,7 @@ HALF_SIDE = 0.75  # of a square, in longer sides of the box
 _IMAGES, _LABELS, _CLASSES = "images.txt", "image_class_labels.txt", "classes.txt"
 _SPLIT, _BOXES = "train_test_split.txt", "bounding_boxes.txt"
 _LISTS = (_IMAGES, _LABELS, _CLASSES, _SPLIT, _BOXES)
+_FARTHEST = 1e6  # pixels
 
 
 class Line(NamedTuple):
@@ -173,7 +173,7 @@ def _square(line: Line) -> tuple[int, int, int, int]:
         x, y, width, height = map(float, line.fields)
     except ValueError as error:
         raise DataError(f"{line.place}: four numbers are wanted, not {' '.join(line.fields)!r}") from error
-    if not (isfinite(x) and isfinite(y) and 0 < width < float("inf") and 0 < height < float("inf")):
+    if not (max(abs(x), abs(y)) < _FARTHEST and 0 < width < _FARTHEST and 0 < height < _FARTHEST):
         raise DataError(f"{line.place}: a box with an area is wanted, not {' '.join(line.fields)!r}")
     half = int(max(width, height) * HALF_SIDE)
     column, row = int((2 * x + width) / 2), int((2 * y + height) / 2)

@@ -17,11 +17,9 @@ A file may be compressed with gzip, whatever its name says. The header is not tr
 many bytes as it promises, no fewer and no more.
 """
 
-import gzip
 import math
 import re
 import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from numpy.typing import NDArray
 
 from hardpp.data.images.labelled import InMemoryImages, LabelledImages, report_missing
 from hardpp.data.lines import Report
+from hardpp.data.packed import unpacked
 from hardpp.data.parts import PARTS
 from hardpp.errors import DataError
 
@@ -42,7 +41,6 @@ _NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx([13])-ubyte(\.gz)?
 _DEV = 12  # one image in so many is kept for dev
 _UINT8 = 8
 _KINDS = {9: "int8", 11: "int16", 12: "int32", 13: "float32", 14: "float64"}
-_GZIP = b"\x1f\x8b"
 
 
 def is_idx_folder(folder: Path) -> bool:
@@ -128,13 +126,9 @@ def _with_dev(
 def read(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Read the array in a file, which has to have so many dimensions."""
     try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
+        content = unpacked(path.read_bytes(), path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error})") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in (_UINT8, *_KINDS):

@@ -114,6 +114,6 @@ def _fields(path: Path, line: str) -> tuple[str, str]:
 def _are_numbers(labels: Sequence[str], classes: Sequence[str]) -> bool:
     # Where classes are called by numbers, numbers are their names.
     def is_number(text: str) -> bool:
-        return text.isascii() and text.isdecimal()
+        return text.isascii() and text.isdecimal() and len(text) < 10
 
     return all(map(is_number, labels)) and not any(map(is_number, classes))

@@ -13,6 +13,7 @@ from hardpp.data.digests import FileContents, sha256_of_json
 from hardpp.data.images.picture_files import decoded
 from hardpp.data.images.rgb_files import AS_THEY_ARE, look_at
 from hardpp.data.lines import OnBad, Report
+from hardpp.data.named_files import is_file
 from hardpp.errors import DataError
 
 
@@ -83,7 +84,7 @@ def _found(names: Sequence[str], folder: Path) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     below: NamedPictures | None = None
     for name in names:
-        path: Path | None = next((path for path in (folder / name, Path(name)) if path.is_file()), None)
+        path: Path | None = next(filter(is_file, (folder / name, Path(name))), None)
         if path is None:
             below = below or NamedPictures(folder)
             path = below.find(name)

@@ -14,16 +14,17 @@ Shapes: N images of a file, S regions, F features.
 
 import base64
 import binascii
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hardpp.data.npz_archives import read_arrays
 from hardpp.errors import DataError
 
 _COLUMNS = 6
+_DIGITS = 20  # of a number, at most
 _FIRST = 2**10  # bytes that tell what a file is
 
 
@@ -73,7 +74,7 @@ class TsvFile:
                     columns = line.count(b"\t") + 1
                     raise DataError(f"{path}:{number}: {columns} columns found where {_COLUMNS} are wanted")
                 image = line[: line.index(b"\t")].decode("ascii", "replace")
-                if not image.isdigit():
+                if not (image.isdigit() and len(image) < _DIGITS):
                     raise DataError(f"{path}:{number}: {image[:20]!r} is no image_id")
                 self.places.setdefault(str(int(image)), (number, offset))
                 offset += len(line)
@@ -109,11 +110,7 @@ class NpzFile:
 
     def __init__(self, path: Path):
         self.path = path
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                parts = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: not an archive of plain numbers ({error})") from error
+        parts = read_arrays(path, ("image_id", "features", "boxes", "num_boxes"))
         try:
             ids, self.features, self._boxes = (parts[name] for name in ("image_id", "features", "boxes"))
         except KeyError as error:

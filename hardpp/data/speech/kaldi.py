@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardpp.data.lines import Place, decode_line, parse_lines
+from hardpp.data.named_files import is_file
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.spoken import Reading, Spoken, seconds_of
 from hardpp.errors import DataError
@@ -69,7 +70,7 @@ def _sound(folder: Path, entry: str) -> Path:
         what = f"wav.scp has a command ({entry[:40]!r} ...) in the place of a path, and commands are not run"
         raise ValueError(f"{what}: write its sounds to files")
     path = folder / entry
-    return path if path.is_file() or not Path(entry).is_file() else Path(entry)
+    return path if is_file(path) or not is_file(Path(entry)) else Path(entry)
 
 
 def _rows(path: Path, reading: Reading) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
 _MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
-_SAMPLES = re.compile(r"0\s+([0-9]+)\s+(\D.*)", re.DOTALL)
+_SAMPLES = re.compile(r"0\s+([0-9]{1,12})\s+(\D.*)", re.DOTALL)
 _NEAR = 0.05  # how far the last of these samples may be from the sound's, as a share
 _FARTHEST = 4.0  # times that labels may be longer or shorter than the sound; then no unit fits
 

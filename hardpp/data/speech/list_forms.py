@@ -12,11 +12,11 @@ Sources: Ardila et al. (2020), Common Voice; Panayotov et al. (2015), LibriSpeec
 the Rich Transcription evaluation plans, for CTM.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from hardpp.data.json_values import json_value
 from hardpp.data.lines import Place, decode_line, parse_lines
 from hardpp.data.speech.headed_tables import SOUNDS, TEXTS, columns_of, named_key
 from hardpp.data.speech.recordings import Recording
@@ -67,7 +67,7 @@ def _table(path: Path, reading: Reading) -> list[Recording]:
 
 def _json_lines(path: Path, reading: Reading) -> list[Recording]:
     def recording(number: int, line: bytes) -> Recording | None:
-        row = json.loads(decode_line(line))
+        row = json_value(decode_line(line))
         if not isinstance(row, dict) or not (key := named_key(row, SOUNDS)):
             raise ValueError("no object with audio_filepath")
         name, text, start = str(row[key]), row.get(named_key(row, TEXTS)), row.get("offset") or 0.0
@@ -157,8 +157,8 @@ def _has_heading(lines: list[str], path: Path) -> bool:
 
 def _is_json(lines: list[str], path: Path) -> bool:
     try:
-        row = json.loads(lines[0]) if lines[0].startswith("{") else None
-    except (ValueError, RecursionError):
+        row = json_value(lines[0]) if lines[0].startswith("{") else None
+    except ValueError:
         return "audio_filepath" in lines[0]
     return isinstance(row, dict) and bool(named_key(row, SOUNDS) and named_key(row, TEXTS))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from hardpp.data.lines import OnBad, Place, Report, trimmed
+from hardpp.data.named_files import is_file
 from hardpp.data.speech import audio
 from hardpp.data.speech.recordings import Recording, SoundFile, SoundPart, fit_to_sound
 from hardpp.data.speech.utterances import Segment
@@ -150,7 +151,7 @@ def listed_sound(folder: Path, name: str, within: Sequence[str]) -> Path:
     Raises:
         DataError: There is no such sound.
     """
-    if (path := folder / name).is_file():
+    if is_file(path := folder / name):
         return path
     found = [place for each in within if (place := folder / each).is_dir()]
     return sound_named(found[0] if found else folder, name)
@@ -169,7 +170,7 @@ def sound_named(folder: Path, stem: str) -> Path:
     """
     endings = ("", *SOUND_ENDINGS, *(ending.upper() for ending in SOUND_ENDINGS))
     for path in (folder / f"{stem}{ending}" for ending in endings):
-        if path.is_file():
+        if is_file(path):
             return path
     if (
         len(

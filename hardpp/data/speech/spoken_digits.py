@@ -14,7 +14,6 @@ Shapes: S frames, F features.
 
 import hashlib
 import random
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hardpp.data.npz_archives import read_arrays
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
 from hardpp.data.speech.utterances import Segment, SpeechCorpus, Utterance
@@ -72,9 +72,9 @@ def corpus(path: Path | str, *, seed: int = 0, sizes: Mapping[str, int] = SIZES)
 def recordings(path: Path) -> list[Digit]:
     """Read all recordings of the file, in its order."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            X, y, lengths = archive["X"], archive["y"], archive["lengths"]
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, ("X", "y", "lengths"))
+        X, y, lengths = arrays["X"], arrays["y"], arrays["lengths"]
+    except (KeyError, DataError) as error:
         raise DataError(f"{path}: not the recordings ({error})", "hardpp data fetch spoken-digits") from error
     shapes = X.ndim == 2 and y.ndim == 1 and y.shape == lengths.shape
     if not shapes or lengths.sum() != len(X) or lengths.min(initial=1) < 1 or not np.isfinite(X).all():

@@ -8,15 +8,15 @@ Source: Boersma and Weenink, Praat: doing phonetics by computer, its manual on T
 
 import re
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
-from hardpp.data.speech.spoken import seconds_of
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError
 
 # Quoted texts, flags, comments; then words, of which numbers alone count.
-_PART = re.compile(r'"((?:[^"]|"")*)"|(<\w+>)|![^\n]*|([^\s"<!]+)')
+_PART = re.compile(r'"([^"]*(?:""[^"]*)*)"|(<\w+>)|![^\n]*|([^\s"<!]+)')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ def read_tiers(text: str, path: Path) -> list[Tier]:
     parts.quoted(), parts.quoted()  # that it is a text file of Praat, and a TextGrid
     parts.number(), parts.number()
     parts.flag()
-    return [_tier(parts) for _ in range(int(parts.number()))]
+    return [_tier(parts) for _ in range(parts.count())]
 
 
 def choose_tier(files: Sequence[Sequence[Tier]], wanted: str, example: Path) -> str:
@@ -69,7 +69,7 @@ def _tier(parts: "_Parts") -> Tier:
         raise parts.error(f"no tier of kind {kind!r} is known")
     parts.number(), parts.number()
     segments, before = [], 0.0
-    for _ in range(int(parts.number())):
+    for _ in range(parts.count()):
         start = parts.number()
         end = parts.number() if kind == "IntervalTier" else start
         start = before if kind == "TextTier" else start
@@ -112,8 +112,13 @@ class _Parts:
         return self._next("flag")
 
     def number(self) -> float:
-        value = self._next("number")
-        return float(value) if value.startswith("-") else seconds_of(value)
+        value = float(self._next("number"))
+        if not isfinite(value):
+            raise self.error("a number is too large")
+        return value
+
+    def count(self) -> int:
+        return int(self.number())
 
     def error(self, what: str) -> DataError:
         line = self.text.count("\n", 0, self.at) + 1

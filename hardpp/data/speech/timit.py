@@ -181,7 +181,7 @@ def _segments(path: Path, seconds: float) -> tuple[Segment, ...]:
         words = line.split()
         if not words:
             continue
-        if len(words) != 3 or not (words[0].isdigit() and words[1].isdigit()):
+        if len(words) != 3 or not all(word.isdigit() and len(word) < 12 for word in words[:2]):
             raise DataError(f"{path}:{number}: expected START END PHONE, got {line[:60]!r}")
         start, end, phone = int(words[0]) / RATE, int(words[1]) / RATE, words[2].lower()
         if phone not in PHONES:

@@ -18,6 +18,7 @@ from hardpp.data.lines import (
     read_lines,
     trimmed,
 )
+from hardpp.data.named_files import is_file
 from hardpp.data.speech import audio
 from hardpp.data.speech.bad_recordings import Fault, report_faults
 from hardpp.data.speech.recordings import Recording, SoundFile
@@ -88,7 +89,7 @@ def read_sounds(
             return None
         name = trimmed(decode_line(line).partition("\t")[0])
         beside = path.parent / name
-        return _sound(name, Path(name) if Path(name).exists() or not beside.exists() else beside)
+        return _sound(name, Path(name) if is_file(Path(name)) or not is_file(beside) else beside)
 
     numbered = enumerate(read_lines(path, "a path a line"), start=1)
     parsed = parse_entries(path, numbered, recording, _SOUNDS, on_bad, report, lines=True)

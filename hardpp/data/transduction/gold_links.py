@@ -22,8 +22,9 @@ from hardpp.data.transduction.pairs import Pair, PlacedPair
 from hardpp.errors import DataError
 
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
-_PHARAOH = re.compile(rf"([0-9]+)([-?pP])([0-9]+)(?:-?([SsPp]))?(?::{_NUMBER})?")
-_NAACL = re.compile(rf"\s*([0-9]+)\s+([0-9]+)\s+([0-9]+)(?:\s+([SsPp]))?(?:\s+{_NUMBER})?\s*")
+_WORD = "[0-9]{1,9}"
+_PHARAOH = re.compile(rf"({_WORD})([-?pP])({_WORD})(?:-?([SsPp]))?(?::{_NUMBER})?")
+_NAACL = re.compile(rf"\s*({_WORD})\s+({_WORD})\s+({_WORD})(?:\s+([SsPp]))?(?:\s+{_NUMBER})?\s*")
 _HINT = "links are 0-0 1-2 3?5 (a line a pair), or SENTENCE SOURCE TARGET [S|P] (a link a line)"
 
 
@@ -133,7 +134,7 @@ def _pharaoh(path: Path, texts: Sequence[str], count: int, first: int) -> list[l
         for word in text.split():
             match = _PHARAOH.fullmatch(word)
             if match is None or (match[2] != "-" and (match[4] or "P") in "Ss"):
-                raise DataError(f"{path}:{number}: {word!r} is no link", _HINT)
+                raise DataError(f"{path}:{number}: {word[:60]!r} is no link", _HINT)
             sure = match[2] == "-" and (match[4] or "S") in "Ss"
             of_pair.append(_link(int(match[1]), int(match[3]), sure, Place(path, number), first))
         links.append(of_pair)

@@ -53,8 +53,10 @@ class PairData(DataConfig):
         "(learnt); auto: as most of them say",
     )
     target_tokens: Tokens = Field("auto", description="how targets are cut, likewise")
-    pieces: int = Field(4000, ge=1, description="vocabulary of pieces, both sides together")
-    max_length: int = Field(100, ge=1, description="symbols a side; longer pairs of yours are bad lines")
+    pieces: int = Field(4000, ge=1, le=10**6, description="vocabulary of pieces, both sides together")
+    max_length: int = Field(
+        100, ge=1, le=10**6, description="symbols a side; longer pairs of yours are bad lines"
+    )
     source_language: str | None = Field(None, description="ending of the source files: train.de is de")
     target_language: str | None = Field(None, description="ending of the target files")
     reverse: bool = Field(False, description="swap source and target")

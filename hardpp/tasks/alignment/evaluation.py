@@ -15,7 +15,8 @@ from hardpp import sites
 from hardpp.data.transduction.pairs import Pair
 from hardpp.tasks.alignment.description import batches
 from hardpp.tasks.answers.cut_outputs import cuts_told
-from hardpp.tasks.answers.decoded import Hypothesis
+from hardpp.tasks.answers.decoded import Hypothesis, in_place
+from hardpp.tasks.answers.sharing import totalled
 from hardpp.tasks.attention import exact_and_gap, weights_of_items
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.metrics.error_rates import error_rates
@@ -49,13 +50,14 @@ class Symbols(NamedTuple):
 
 def outputs(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[Symbols]:
     """The most probable target of every source: greedy, or the best of a beam."""
-    found = [Symbols([], 0)] * len(pairs)
     _, vocabulary = run.description.vocabularies
-    for indices, batch in batches(run, pairs):
+
+    def said(_: Any, batch: SequenceBatch) -> list[Symbols]:
         usual = run.description.longest(batch.source.shape[1])
-        for index, output in zip(indices, best_sequences(run, batch, options, usual), strict=True):
-            found[index] = Symbols(vocabulary.decode(output.symbols), output.cut)
-    return found
+        best = best_sequences(run, batch, options, usual)
+        return [Symbols(vocabulary.decode(output.symbols), output.cut) for output in best]
+
+    return in_place(run.each(batches(run, pairs), said))
 
 
 def decode(run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding = GREEDY) -> list[list[str]]:
@@ -67,19 +69,17 @@ def hypotheses(
     run: OpenedRun, pairs: Sequence[Pair], options: SequenceDecoding, nbest: int
 ) -> list[tuple[Hypothesis, ...]]:
     """The most probable targets of every source, as texts, positions summed out."""
-    found: list[tuple[Hypothesis, ...]] = [()] * len(pairs)
     _, vocabulary = run.description.vocabularies
     _, tokenizer = run.description.tokenizers
 
     def text(symbols: Sequence[int]) -> str:
         return tokenizer.detokenize(vocabulary.decode(symbols))
 
-    for indices, batch in batches(run, pairs):
+    def said(_: Any, batch: SequenceBatch) -> list[tuple[Hypothesis, ...]]:
         usual = run.description.longest(batch.source.shape[1])
-        texts = best_texts(run, batch, options, usual, nbest, text, one_way=tokenizer.one_way)
-        for index, of_pair in zip(indices, texts, strict=True):
-            found[index] = of_pair
-    return found
+        return best_texts(run, batch, options, usual, nbest, text, one_way=tokenizer.one_way)
+
+    return in_place(run.each(batches(run, pairs), said))
 
 
 def quality(run: OpenedRun, pairs: Sequence[Pair], decoded: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -99,16 +99,17 @@ def likelihoods(run: OpenedRun, pairs: Sequence[Pair], keep: int | None = None) 
 
     `nll` is as the run predicts targets, from the `keep` likeliest source positions, or from all (None).
     """
-    totals = dict.fromkeys(("symbols", "nll", "entropy", "kl"), 0.0)
     predict = None
     if run.objective.prediction == "expected" or keep is not None:
         predict = predictive(run, keep)
-    for _, batch in batches(run, pairs):
+
+    def figures(_: Any, batch: SequenceBatch) -> dict[str, float]:
         exact, gap = exact_and_gap(run, batch)
-        totals["nll"] -= exact if predict is None else float(predict(batch).sum())
-        totals["kl"] += gap
-        totals["entropy"] += _prior_entropy(run, batch)
-        totals["symbols"] += float(batch.symbols)
+        nll = -(exact if predict is None else float(predict(batch).sum()))
+        entropy = _prior_entropy(run, batch)
+        return {"symbols": float(batch.symbols), "nll": nll, "entropy": entropy, "kl": gap}
+
+    totals = totalled(of_batch for _, of_batch in run.each(batches(run, pairs), figures))
     symbols = totals.pop("symbols")
     means = {name: total / symbols for name, total in totals.items()}
     return {"PPL": math.exp(min(means["nll"], 700.0)), **means}

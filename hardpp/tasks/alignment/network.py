@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from hardpp.config import Section
+from hardpp.config.section import WIDEST, Section
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
 from hardpp.models.latent_alignment import LatentAlignment
@@ -25,24 +25,26 @@ Transform = Literal["softmax", "sparsemax", "entmax15"]  # from scores to probab
 class AlignmentNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
-    embedding: int = Field(128, ge=1, description="features of a symbol")
-    encoder: int = Field(128, ge=1, description="features of each direction of the source reader")
+    embedding: int = Field(128, ge=1, le=WIDEST, description="features of a symbol")
+    encoder: int = Field(128, ge=1, le=WIDEST, description="features of each direction of the source reader")
     encoder_layers: int = Field(1, ge=1, le=100, description="of the encoder")
     skip: bool = Field(False, description="attended positions also hold the features of their own symbol")
-    decoder: int = Field(320, ge=1, description="features of the decoder and the readout")
+    decoder: int = Field(320, ge=1, le=WIDEST, description="features of the decoder and the readout")
     decoder_layers: int = Field(1, ge=1, le=100, description="of the decoder")
     scorer: Literal["bilinear", "additive"] = Field("bilinear", description="of the prior over positions")
     prior_transform: Transform = Field(
         "softmax", description="of the prior's scores; the others are sparse, and take no guide but prior"
     )
-    guide: int = Field(64, ge=1, description="features of each direction of the guide's readers")
+    guide: int = Field(64, ge=1, le=WIDEST, description="features of each direction of the guide's readers")
     guide_transform: Transform = Field(
         "softmax",
         description="of the guide's scores; sparse ones are summed by inference.top=support",
     )
-    guide_components: int = Field(2, ge=2, description="of the guide 'mixture'")
-    guide_temperature: float = Field(1.0, gt=0, description="of the guide 'tempered', at the start")
-    guide_steps: int = Field(3, ge=0, description="refinements of the guide 'refined' for each pair")
+    guide_components: int = Field(2, ge=2, le=1000, description="of the guide 'mixture'")
+    guide_temperature: float = Field(
+        1.0, ge=1e-3, le=1000, description="of the guide 'tempered', at the start"
+    )
+    guide_steps: int = Field(3, ge=0, le=1000, description="refinements of the guide 'refined' for each pair")
     dropout: float = Field(0.45, ge=0, lt=1, description="of the model's hidden features")
     embedding_dropout: float = Field(0.2, ge=0, lt=1, description="of the features of symbols")
     symbol_dropout: float = Field(0.1, ge=0, lt=1, description="of whole previous symbols")
@@ -53,10 +55,11 @@ class AlignmentNetwork(Section):
     reach: int = Field(
         10,
         ge=1,
+        le=10_000,
         description="positions that moves of a chain, or of a guide like it, tell apart, each way",
     )
     history: int = Field(
-        32, ge=1, description="features of a previous symbol that moves of a chain depend on"
+        32, ge=1, le=WIDEST, description="features of a previous symbol that moves of a chain depend on"
     )
 
 

@@ -73,13 +73,13 @@ class AlignmentRun(LinkedRun):
 
     def _decode(self, items: Sequence[Pair], options: SequenceDecoding) -> Iterator[Decoded]:
         _, target = self.description.tokenizers
-        for some in _some(items):
+        for some in self._some(items):
             found = outputs(self, some, options)
             for name, output in zip(self._names(some), found, strict=True):
                 yield Decoded(name, target.detokenize(output.symbols), cut=output.cut)
 
     def _nbest(self, items: Sequence[Pair], options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
-        for some in _some(items):
+        for some in self._some(items):
             for name, found in zip(self._names(some), hypotheses(self, some, options, nbest), strict=True):
                 yield Decoded(name, found[0].text, found, found[0].cut)
 
@@ -149,7 +149,15 @@ class AlignmentRun(LinkedRun):
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
-        return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
+        return sample_posterior(
+            draw,
+            asked,
+            labels,
+            seed=seed,
+            streams=streams,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
+        )
 
     def _simulate(self, items: Sequence[Pair]) -> Iterator[Simulated]:
         if self.network.alignment == "chain":
@@ -189,13 +197,13 @@ class AlignmentRun(LinkedRun):
         tokenizer, _ = self.description.tokenizers
         return [getattr(pair, "text", None) or tokenizer.detokenize(pair.source) for pair in items]
 
+    # So many at once that what is printed comes soon; none are refused where they are decoded.
+    def _some(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+        at_once = SHOWN * self.sharing.size
+        for start in range(0, len(pairs) or 1, at_once):
+            yield pairs[start : start + at_once]
+
 
 # How the run's own data are read was said when it was trained.
 def _warnings_of(report: Report) -> Report:
     return lambda text: report(text) if text.startswith(("warning: ", "left out: ")) else None
-
-
-# So many at once that what is printed comes soon; none are refused where they are decoded.
-def _some(pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
-    for start in range(0, len(pairs) or 1, SHOWN):
-        yield pairs[start : start + SHOWN]

@@ -58,6 +58,12 @@ def ranked(hypotheses: Iterable[Hypothesis], count: int) -> tuple[Hypothesis, ..
     return tuple(sorted(of_text.values(), key=lambda each: -each.log_prob)[:count])
 
 
+def in_place(found: Iterable[tuple[Sequence[int], Sequence[T]]]) -> list[T]:
+    """What was found of every item, from what was found for the indices of each batch."""
+    of_item = {index: each for indices, values in found for index, each in zip(indices, values, strict=True)}
+    return [of_item[index] for index in range(len(of_item))]
+
+
 def in_turn(found: Iterable[tuple[int, T]]) -> Iterator[T]:
     """What was found for every index from 0, in their order: each as soon as all before it are known."""
     waiting: dict[int, T] = {}

@@ -69,8 +69,11 @@ class RunRecord:
         frame = DataFrame(rows, columns=None if rows else ["step", "split", "epoch", "bound", "time"])
         if "step" not in frame:
             raise CheckpointError(f"{file} is not a file that hardpp writes: its lines have no step")
-        if "time" in frame:  # as text: numbers or dates would dwarf all else in `history.plot()`
-            frame["time"] = to_datetime(frame["time"], unit="s").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+        try:
+            if "time" in frame:  # as text: numbers or dates would dwarf all else in `history.plot()`
+                frame["time"] = to_datetime(frame["time"], unit="s").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{file} is not a file that hardpp writes: its times are none") from error
         return frame.set_index("step")
 
     @mended()

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from hardpp import sites
 from hardpp.tasks.answers.cut_outputs import cuts_told
-from hardpp.tasks.answers.decoded import Hypothesis
+from hardpp.tasks.answers.decoded import Hypothesis, in_place
+from hardpp.tasks.answers.sharing import totalled
 from hardpp.tasks.attention import (
     attention,
     attention_weights,
@@ -24,6 +25,7 @@ from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_h
 from hardpp.tasks.metrics.bleu import bleu
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.tasks.sequence_decoding import SequenceDecoding, best_sequences, best_texts, predictive
+from hardpp.types import SequenceBatch
 
 
 def evaluate(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> dict[str, Any]:
@@ -57,12 +59,13 @@ class Said(NamedTuple):
 
 def outputs(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> list[Said]:
     """The most probable sentence about each image: greedy, or the best of a beam."""
-    sentences = [Said([], 0)] * len(items.sentences)
-    usual = run.description.most_steps
-    for indices, batch in batches(run, items):
-        for index, output in zip(indices, best_sequences(run, batch, options, usual), strict=True):
-            sentences[index] = Said(run.description.vocabulary.decode(output.symbols), output.cut)
-    return sentences
+    usual, vocabulary = run.description.most_steps, run.description.vocabulary
+
+    def said(_: Any, batch: SequenceBatch) -> list[Said]:
+        best = best_sequences(run, batch, options, usual)
+        return [Said(vocabulary.decode(output.symbols), output.cut) for output in best]
+
+    return in_place(run.each(batches(run, items), said))
 
 
 def decode(run: OpenedRun, items: CaptionItems, options: SequenceDecoding) -> list[list[str]]:
@@ -85,24 +88,25 @@ def hypotheses(
     def text(symbols: Sequence[int]) -> str:
         return " ".join(run.description.vocabulary.decode(symbols))
 
-    found: list[tuple[Hypothesis, ...]] = [()] * len(items.sentences)
-    for indices, batch in batches(run, items):
-        for index, texts in zip(indices, best_texts(run, batch, options, usual, nbest, text), strict=True):
-            found[index] = texts
-    return found
+    def said(_: Any, batch: SequenceBatch) -> list[tuple[Hypothesis, ...]]:
+        return best_texts(run, batch, options, usual, nbest, text)
+
+    return in_place(run.each(batches(run, items), said))
 
 
 def likelihoods(run: OpenedRun, items: CaptionItems) -> dict[str, float]:
     """`nll` as the run predicts it, `entropy` and `kl`: nats per word of the first references."""
-    totals, words = dict.fromkeys(("nll", "entropy", "kl"), 0.0), 0.0
-    for _, batch in batches(run, items):
+
+    def figures(_: Any, batch: SequenceBatch) -> dict[str, float]:
         exact, gap = exact_and_gap(run, batch)
         expected = run.objective.prediction == "expected"
-        totals["nll"] -= float(predictive(run)(batch).sum()) if expected else exact
+        nll = -(float(predictive(run)(batch).sum()) if expected else exact)
         prior = attention_weights(run, batch, sites.REGION, "prior")
-        totals["entropy"] += total_entropy(prior, batch.target_mask)
-        totals["kl"] += gap
-        words += float(batch.symbols)
+        entropy = total_entropy(prior, batch.target_mask)
+        return {"words": float(batch.symbols), "nll": nll, "entropy": entropy, "kl": gap}
+
+    totals = totalled(of_batch for _, of_batch in run.each(batches(run, items), figures))
+    words = totals.pop("words")
     return {name: total / words for name, total in totals.items()}
 
 
@@ -114,13 +118,18 @@ def word_weights(run: OpenedRun, items: CaptionItems, view: str) -> list[Tensor]
 # Figures of every word of which it is known what it is about.
 def _hits(run: OpenedRun, items: CaptionItems) -> Iterator[dict[str, float]]:
     boxes = region_boxes(run)
-    for indices, batch in batches(run, items):
+
+    def hits(indices: Sequence[int], batch: SequenceBatch) -> list[dict[str, float]]:
         golds = [items.sentences[index].caption.gold or {} for index in indices]
         if not any(golds):
-            continue
-        likeliest = likeliest_regions(attention(run, batch, sites.REGION))
+            return []
+        likeliest, found = likeliest_regions(attention(run, batch, sites.REGION)), []
         for row, gold in enumerate(golds):
             for step, box in gold.items():
                 inside = [centre_inside(region, box, edges=True) for region in boxes]
-                hits = region_hits(likeliest, row, step, inside)
-                yield {**hits, "guess": sum(inside) / len(inside)}
+                of_word = region_hits(likeliest, row, step, inside)
+                found.append({**of_word, "guess": sum(inside) / len(inside)})
+        return found
+
+    for _, of_batch in run.each(batches(run, items), hits):
+        yield from of_batch

@@ -43,7 +43,9 @@ _PAPER = {"image": 512, "embedding": 512, "decoder": 1024, "attention": 512, "gu
 class CaptionData(DataConfig):
     """Which captions."""
 
-    side: int = Field(SIDE, ge=8, description="pixels a side at which pictures of a folder are read")
+    side: int = Field(
+        SIDE, ge=8, le=10_000, description="pixels a side at which pictures of a folder are read"
+    )
     on_bad: OnBad = Field(
         "stop", description="a caption or picture that cannot be used: stop, or skip and say so"
     )

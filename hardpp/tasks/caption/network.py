@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pydantic import Field
 from torch import nn
 
-from hardpp.config import Section
+from hardpp.config.section import WIDEST, Section
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.guides.captioner import SentenceInformed
 from hardpp.models.captioner import Captioner
@@ -22,11 +22,11 @@ class CaptionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
     kernels: Kernels = Field([4, 4, 4], description="see GridEncoder: regions of 22 pixels, 8 apart")
-    image: int = Field(64, ge=1, description="features of a region")
-    embedding: int = Field(64, ge=1, description="features of a word")
-    decoder: int = Field(128, ge=1, description="features of the decoder and the readout")
-    attention: int = Field(128, ge=1, description="hidden features of the scorer")
-    guide: int = Field(64, ge=1, description="features of each direction of the guide's reader")
+    image: int = Field(64, ge=1, le=WIDEST, description="features of a region")
+    embedding: int = Field(64, ge=1, le=WIDEST, description="features of a word")
+    decoder: int = Field(128, ge=1, le=WIDEST, description="features of the decoder and the readout")
+    attention: int = Field(128, ge=1, le=WIDEST, description="hidden features of the scorer")
+    guide: int = Field(64, ge=1, le=WIDEST, description="features of each direction of the guide's reader")
     dropout: float = Field(0.0, ge=0, lt=1, description="of the model's hidden features")
 
 

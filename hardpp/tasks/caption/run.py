@@ -83,12 +83,12 @@ class CaptionRun(OpenedRun):
         return evaluate(self, items, options)
 
     def _decode(self, items: CaptionItems, options: SequenceDecoding) -> Iterator[Decoded]:
-        for some in _some(items):
+        for some in self._some(items):
             for name, said in zip(some.names, outputs(self, some, options), strict=True):
                 yield Decoded(name, " ".join(said.words), cut=said.cut)
 
     def _nbest(self, items: CaptionItems, options: SequenceDecoding, nbest: int) -> Iterator[Decoded]:
-        for some in _some(items):
+        for some in self._some(items):
             for name, found in zip(some.names, hypotheses(self, some, options, nbest), strict=True):
                 yield Decoded(name, found[0].text, found, found[0].cut)
 
@@ -113,7 +113,15 @@ class CaptionRun(OpenedRun):
         draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.REGION)
-        return sample_posterior(draw, asked, labels, seed=seed, streams=streams, attributes=self.provenance)
+        return sample_posterior(
+            draw,
+            asked,
+            labels,
+            seed=seed,
+            streams=streams,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
+        )
 
     def _align(self, items: CaptionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("image", "word", "region", "box", "probability"))
@@ -163,8 +171,8 @@ class CaptionRun(OpenedRun):
     def _error(self, said: str, right: Sequence[str]) -> float:
         return error_rates([said.split()], [[text.split() for text in right]]).symbol
 
-
-# So many at once that what is printed comes soon; none are refused where they are decoded.
-def _some(items: CaptionItems) -> Iterator[CaptionItems]:
-    for start in range(0, len(items.sentences) or 1, BATCH):
-        yield items[start : start + BATCH]
+    # So many at once that what is printed comes soon; none are refused where they are decoded.
+    def _some(self, items: CaptionItems) -> Iterator[CaptionItems]:
+        at_once = BATCH * self.sharing.size
+        for start in range(0, len(items.sentences) or 1, at_once):
+            yield items[start : start + at_once]

@@ -11,7 +11,7 @@ class GlimpseData(SequenceOptions):
     """Which images."""
 
     side: int | None = Field(
-        None, ge=8, description="pixels a side at which pictures of any size are read, in colour"
+        None, ge=8, le=10_000, description="pixels a side at which pictures of any size are read, in colour"
     )
     fresh: bool = Field(True, description="scenes of images to train on are placed anew in every epoch")
     on_bad: OnBad = Field("stop", description="at a picture that cannot be read: stop, or skip and say so")

@@ -3,7 +3,6 @@
 Shapes: K draws, B images, G glimpses, V labels.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from math import log
 from typing import Any
@@ -16,6 +15,7 @@ from hardpp.config import Section
 from hardpp.diagnostics.seeds import seeded, seeded_steps
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
+from hardpp.tasks.answers.sharing import totalled
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import ImageBatch
@@ -24,8 +24,12 @@ from hardpp.types import ImageBatch
 class GlimpseDecoding(Section):
     """How many draws of the glimpses' locations predictions and bounds take."""
 
-    draws: int = Field(10, ge=1, description="runs over the same image whose predictions are averaged")
-    particles: int = Field(10, ge=1, description="draws for the bound and the effective sample size")
+    draws: int = Field(
+        10, ge=1, le=10_000, description="runs over the same image whose predictions are averaged"
+    )
+    particles: int = Field(
+        10, ge=1, le=10_000, description="draws for the bound and the effective sample size"
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of all of these draws")
 
 
@@ -33,12 +37,12 @@ def label_log_probs(run: OpenedRun, images: SelectedImages, options: GlimpseDeco
     """log p(label | image) of batches of the images, (B, V) nats: of the mean of `draws` runs over each."""
     model: Any = run.programs.model
 
-    def steps() -> Iterator[Tensor]:
-        for _, batch, _ in batches(images, run.device, watch=run.watch):
-            with torch.no_grad():
-                yield mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
+    @torch.no_grad()
+    def labels(_: Any, batch: ImageBatch, boxes: Any) -> Tensor:
+        return mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
 
-    return seeded_steps(steps(), options.seed, run.device)
+    steps = run.each(batches(images, run.device, watch=run.watch), labels)
+    return (log_p for _, log_p in seeded_steps(steps, options.seed, run.device))
 
 
 def mean_labels(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
@@ -55,41 +59,40 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     Where `entropy` and `entropy_policy` are equal, the last location does not depend on the image.
     """
     model: Any = run.programs.model
-    wrong, count = torch.zeros(model.glimpses), 0
-    totals: defaultdict[str, float] = defaultdict(float)
-    cells = []
-    objective = IWAE(options.particles)
+    objective, count = IWAE(options.particles), len(images.indices)
+
+    def of_batch(_: Any, batch: ImageBatch, boxes: Tensor | None) -> tuple[Tensor, dict[str, float], Tensor]:
+        locations = model.sample_locations(batch.source)
+        log_p = model.labels(batch.source, locations)[0]  # (B, G, V)
+        wrong = (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
+        if options.draws > 1:
+            locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
+        estimate = objective.estimate(*run.programs, batch)
+        mean, label = mean_labels(model, batch.source, locations), batch.target.unsqueeze(-1)
+        figures = {
+            "error_mean": mean.argmax(-1) != batch.target,
+            "nll": -log_p[:, -1].gather(-1, label),
+            "nll_mean": -mean.gather(-1, label),
+            "bound": estimate.bound,
+            "ess": estimate.diagnostics.get("ess", torch.ones(batch.size)),
+            "seen": _coverage(model, batch, locations[0], 0),
+            "covered": _coverage(model, batch, locations[0], -1),
+        }
+        if isinstance(model.space, GridSpace):
+            figures["entropy_policy"] = _policy_entropy(model, batch.source, locations[0])
+        if boxes is not None:
+            figures |= _distances(model, batch, locations[0], boxes.to(run.device))
+        sums = {name: float(of_images.sum()) for name, of_images in figures.items()}
+        return wrong, sums, model.space.cell(locations).flatten(0, 1).cpu()
+
     with seeded(options.seed, run.device):
-        for _, batch, boxes in batches(images, run.device, watch=run.watch):
-            locations = model.sample_locations(batch.source)
-            log_p = model.labels(batch.source, locations)[0]  # (B, G, V)
-            wrong += (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
-            if options.draws > 1:
-                locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
-            estimate = objective.estimate(*run.programs, batch)
-            mean, label = mean_labels(model, batch.source, locations), batch.target.unsqueeze(-1)
-            figures = {
-                "error_mean": mean.argmax(-1) != batch.target,
-                "nll": -log_p[:, -1].gather(-1, label),
-                "nll_mean": -mean.gather(-1, label),
-                "bound": estimate.bound,
-                "ess": estimate.diagnostics.get("ess", torch.ones(batch.size)),
-                "seen": _coverage(model, batch, locations[0], 0),
-                "covered": _coverage(model, batch, locations[0], -1),
-            }
-            if isinstance(model.space, GridSpace):
-                figures["entropy_policy"] = _policy_entropy(model, batch.source, locations[0])
-            if boxes is not None:
-                figures |= _distances(model, batch, locations[0], boxes.to(run.device))
-            for name, of_images in figures.items():
-                totals[name] += float(of_images.sum())
-            cells.append(model.space.cell(locations).flatten(0, 1).cpu())
-            count += batch.size
-    errors = (wrong / count).tolist()
+        found = [each for _, each in run.each(batches(images, run.device, watch=run.watch), of_batch)]
+    wrong, sums, cells = zip(*found, strict=True)
+    errors = (torch.stack(wrong).sum(0) / count).tolist()
     entropies = [_entropy(of_glimpse) for of_glimpse in torch.cat(cells).unbind(-1)]
     return {
         "error": errors[-1],
-        **{name: total / count for name, total in totals.items()},
+        **{name: total / count for name, total in totalled(sums).items()},
         "entropy": entropies[-1],
         **{f"error_{g}": error for g, error in enumerate(errors, start=1)},
         **{f"entropy_{g}": entropy for g, entropy in enumerate(entropies, start=1)},

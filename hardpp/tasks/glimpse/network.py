@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 from torch import nn
 
-from hardpp.config import Section
+from hardpp.config.section import WIDEST, Section
 from hardpp.distributions.location_spaces import ContinuousSpace, GridSpace, Space, WindowPlaces
 from hardpp.errors import UsageError
 from hardpp.guides.glimpse import LabelInformed
@@ -21,26 +21,30 @@ _WIDEST = 4  # sides of the image; what is around it takes memory, and shows not
 class GlimpseOptions(Section):
     """What a glimpse is, where it may be, and sizes of the model's and the guide's networks."""
 
-    glimpses: int = Field(6, ge=1, description="glimpses an image")
-    side: int = Field(12, ge=1, description="pixels a side of the sharpest window and of all patches")
+    glimpses: int = Field(6, ge=1, le=1000, description="glimpses an image")
+    side: int = Field(
+        12, ge=1, le=10_000, description="pixels a side of the sharpest window and of all patches"
+    )
     windows: int = Field(3, ge=1, le=16, description="windows, each twice as wide as the one before")
     scales: int = Field(1, ge=1, le=16, description="widths to choose from, each twice the one before")
     padding: Literal["zeros", "edge"] = Field("zeros", description="what lies outside of the image")
     space: Literal["grid", "continuous"] = Field("grid", description="of locations: cells, or anywhere")
-    cells: int = Field(7, ge=1, description="of the grid, a side")
+    cells: int = Field(7, ge=1, le=1000, description="of the grid, a side")
     places: Literal["cells", "borders"] = Field(
         "cells", description="of the grid: middles of cells, or sharpest windows from border to border"
     )
-    spread: float = Field(0.1, gt=0, description="of continuous locations; an image is 2 wide")
-    hidden: int = Field(128, ge=1, description="hidden features of what a glimpse shows")
-    features: int = Field(128, ge=1, description="of a glimpse, and of the recurrence")
+    spread: float = Field(0.1, gt=0, le=1000, description="of continuous locations; an image is 2 wide")
+    hidden: int = Field(128, ge=1, le=WIDEST, description="hidden features of what a glimpse shows")
+    features: int = Field(128, ge=1, le=WIDEST, description="of a glimpse, and of the recurrence")
     cell: Literal["relu", "gru"] = Field("relu", description="of the recurrence over glimpses")
-    head: int = Field(64, ge=1, description="hidden features of the choice of locations")
-    context: int = Field(12, ge=0, description="pixels a side of the whole image in small; 0: none")
+    head: int = Field(64, ge=1, le=WIDEST, description="hidden features of the choice of locations")
+    context: int = Field(
+        12, ge=0, le=10_000, description="pixels a side of the whole image in small; 0: none"
+    )
     every_glimpse: bool = Field(True, description="predict the label after every glimpse")
     detached: bool = Field(False, description="states learn nothing from the choice of locations, as in RAM")
     revisits: bool = Field(False, description="two glimpses may be in the same cell at the same scale")
-    guide: int = Field(64, ge=1, description="features of the guide's recurrence")
+    guide: int = Field(64, ge=1, le=WIDEST, description="features of the guide's recurrence")
 
     @property
     def context_features(self) -> int:

@@ -46,20 +46,29 @@ class GlimpseRun(GlimpsingRun):
         where = middles(self.programs.model.space, size)
         labels = Images(items.names, items.classes, items.indices, size, where)
         return sample_posterior(
-            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+            draw,
+            images,
+            labels,
+            seed=seed,
+            streams=items.stream,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
         )
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
         yield "\t".join(("image", "label", "glimpse", "y", "x", "scale", "prediction", "probability"))
-        for rows, batch, _ in batches(items, self.device):
+        height, width = items.part.size[-2:]
+
+        @torch.no_grad()
+        def shown(rows: range, batch: ImageBatch, boxes: Any) -> list[list[Any]]:
             locations = self._shown_locations(batch, [items.indices[row] for row in rows], of)
-            with torch.no_grad():
-                probability, prediction = model.labels(batch.source, locations).exp().max(-1)  # (B, G)
+            probability, prediction = model.labels(batch.source, locations).exp().max(-1)  # (B, G)
             centre, scale, _ = model.space.locations(locations)
             scale = torch.zeros_like(prediction) if scale is None else scale
-            of_images = (values.tolist() for values in (batch.target, centre, scale, prediction, probability))
-            height, width = batch.source.shape[-2:]
+            return [values.tolist() for values in (batch.target, centre, scale, prediction, probability)]
+
+        for rows, of_images in self.each(batches(items, self.device), shown):
             for row, label, *of_image in zip(rows, *of_images, strict=True):
                 for g, ((y, x), number, best, p) in enumerate(zip(*of_image, strict=True), start=1):
                     point = (f"{(y + 1) / 2 * height:.1f}", f"{(x + 1) / 2 * width:.1f}")

@@ -29,8 +29,8 @@ AT_ONCE = 100  # images
 class ImageVAEDecoding(Section):
     """How many draws figures take."""
 
-    particles: int = Field(8, ge=1, description="draws for the bound")
-    draws: int = Field(20, ge=1, description="completions of an image")
+    particles: int = Field(8, ge=1, le=10_000, description="draws for the bound")
+    draws: int = Field(20, ge=1, le=10_000, description="completions of an image")
     completed: int = Field(500, ge=0, description="images that are completed, the first of those asked about")
     seed: int = Field(0, ge=0, lt=2**63, description="of all draws, and of the places of patches")
 
@@ -40,10 +40,13 @@ def bounds(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding) ->
     """Lower bounds (B,) of the log-probabilities of images under a standard normal prior, in nats."""
     model: Any = run.programs.model
     free = ImageVAE(model.space, model.decoder).eval()
-    objective, found = IWAE(options.particles), []
+    objective = IWAE(options.particles)
+
+    def bound(_: Any, batch: PartlySeenBatch) -> Tensor:
+        return objective.estimate(free, run.programs.guide, batch).bound.cpu()
+
     with seeded(options.seed, run.device):
-        for _, batch in partly_seen(run, images, options):
-            found.append(objective.estimate(free, run.programs.guide, batch).bound.cpu())
+        found = [of_batch for _, of_batch in run.each(partly_seen(run, images, options), bound)]
     return torch.cat(found).double()
 
 
@@ -100,19 +103,25 @@ def _completed(run: OpenedRun, images: SelectedImages, options: ImageVAEDecoding
     model, guide = run.programs
     codes_of, grid = partial_codes(run), run.network.grid(run.description)
     assert codes_of is not None
+
+    def of_batch(rows: range, batch: ImageBatch, boxes: Any) -> dict[str, Tensor]:
+        places, figures = _places(run, images, rows, options), dict[str, Tensor]()
+        whole = guide.codes(batch.source) if isinstance(guide, CodeOfImage) else None
+        for patches in range(places.shape[1] + 1):
+            seen = seen_at(batch, grid, places[:, :patches]).seen
+            codes = codes_of(batch.source, seen)
+            errors = _errors(model, batch, seen, codes.sample((options.draws,)))
+            for name, of_images in zip(("mse", "best"), errors, strict=True):
+                figures[f"{name}_{patches}"] = of_images.double().cpu()
+            if whole is not None:
+                figures[f"log_q_{patches}"] = codes.log_prob(whole.sample()).double().cpu()
+        return figures
+
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) of each batch
     with seeded(options.seed, run.device):
-        for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
-            places = _places(run, images, rows, options)
-            whole = guide.codes(batch.source) if isinstance(guide, CodeOfImage) else None
-            for patches in range(places.shape[1] + 1):
-                seen = seen_at(batch, grid, places[:, :patches]).seen
-                codes = codes_of(batch.source, seen)
-                errors = _errors(model, batch, seen, codes.sample((options.draws,)))
-                for name, of_images in zip(("mse", "best"), errors, strict=True):
-                    found[f"{name}_{patches}"].append(of_images.double().cpu())
-                if whole is not None:
-                    found[f"log_q_{patches}"].append(codes.log_prob(whole.sample()).double().cpu())
+        for _, figures in run.each(batches(images, run.device, AT_ONCE, run.watch), of_batch):
+            for name, of_images in figures.items():
+                found[name].append(of_images)
     means = {name: float(torch.cat(parts).mean()) for name, parts in found.items()}
     totals: defaultdict[str, list[float]] = defaultdict(list)
     for name, mean in means.items():

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 from torch import nn
 
+from hardpp.config.section import WIDEST, Widths
 from hardpp.distributions.code_space import CodeSpace
 from hardpp.errors import UsageError
 from hardpp.guides.image_code import CodeOfImage, CodeOfPart
@@ -22,12 +23,10 @@ class ImageVAEOptions(PatchOptions):
         "partial-encoder",
         description="of codes: what a network says of them that sees a part of the image, or standard normal",
     )
-    code: int = Field(32, ge=1, description="features of a code")
-    components: int = Field(8, ge=1, description="normals that the partial encoder mixes")
-    planes: list[int] = Field(
-        [16, 32, 32, 64], min_length=1, description="channels of layers, each of which halves the image"
-    )
-    hidden: int = Field(256, ge=1, description="features between these layers and the code")
+    code: int = Field(32, ge=1, le=WIDEST, description="features of a code")
+    components: int = Field(8, ge=1, le=1000, description="normals that the partial encoder mixes")
+    planes: Widths = Field([16, 32, 32, 64], description="channels of layers, each of which halves the image")
+    hidden: int = Field(256, ge=1, le=WIDEST, description="features between these layers and the code")
 
 
 class ImageVAEParts(NamedTuple):

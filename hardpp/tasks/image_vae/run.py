@@ -82,7 +82,13 @@ class ImageVAERun(ImageRun, CompletingRun):
         draw = partial(draw_codes, *self.programs, draws=draws)
         labels = CodeLabels(items.names, items.indices)
         return sample_posterior(
-            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+            draw,
+            images,
+            labels,
+            seed=seed,
+            streams=items.stream,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
         )
 
     # `alignment_forms` has none, so nobody asks.

@@ -6,6 +6,7 @@ Shapes: T glimpses, L places, C cells of the grid a side.
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json, sha256_of_tensors
-from hardpp.data.images.glimpse_sequence_files import open_to_continue
+from hardpp.data.images.glimpse_sequence_files import SequenceWriter, open_to_continue
 from hardpp.data.images.glimpse_sequence_header import SequenceHeader
 from hardpp.data.images.labelled import ImagePart, first_images
 from hardpp.data.images.recorded_glimpses import designed_for, still
@@ -55,18 +56,31 @@ def design(
     images, files = still(items.part), file_names(items.names)
     steps: list[list[Step]] = []
     began, total = time.perf_counter(), len(items.indices)
-    with open_to_continue(path, header) as writer:
-        old = sum(name in writer.names for name in items.names)
-        for index, name, file in zip(items.indices, items.names, files, strict=True):
-            if name in writer.names:
-                continue
+    with ExitStack() as opened:
+        writers: list[SequenceWriter] = []
+
+        def there(_: None) -> list[str]:
+            writers.append(opened.enter_context(open_to_continue(path, header)))
+            return sorted(writers[0].names)
+
+        ((_, found),) = run.each([(None,)], there)  # by one process alone, if there are several
+        old = set(found) & {*items.names}
+        named = zip(items.names, items.indices, files, strict=True)
+        asked = {name: (index, file) for name, index, file in named if name not in old}
+
+        def designed(name: str) -> list[Step]:
+            index, _ = asked[name]
             pixels = images.read([index]).pixels[0]
-            sequence = chooser.design(pixels, glimpses, options.seed, options.budget)
+            return chooser.design(pixels, glimpses, options.seed, options.budget)
+
+        for name, sequence in run.each(((name,) for name in asked), designed, first_alone=True):
             steps.append(sequence)
-            watch(Designed(name, file, old + len(steps), total, partial(maps, chooser.grid, sequence)))
+            _, file = asked[name]
+            number = len(old) + len(steps)
+            watch(Designed(name, file, number, total, partial(maps, chooser.grid, sequence)))
             places = torch.tensor([step.place for step in sequence], dtype=torch.int64)
             corners = chooser.grid.corners(places)
-            writer.add(name, [(row, column) for row, column in corners.tolist()])
+            writers[0].add(name, [(row, column) for row, column in corners.tolist()])
     return _figures(chooser.grid, steps, time.perf_counter() - began, total)
 
 

@@ -14,6 +14,7 @@ from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.masked_image.looking import Gazes, MaskedImageDecoding
 from hardpp.tasks.metrics.calibration_error import expected_calibration_error
 from hardpp.tasks.opened_run import OpenedRun
+from hardpp.types import ImageBatch
 
 AT_ONCE = 200  # images
 
@@ -22,9 +23,14 @@ def label_log_probs(run: OpenedRun, images: SelectedImages, options: MaskedImage
     """log p(label | what was seen) of batches of the images after the last glimpse, (B, V) in nats."""
     model: Any = run.programs.model
     gazes = Gazes(run, images, options)
-    for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
-        with torch.no_grad():
-            yield model.labels(batch.source, *gazes.at(rows))[:, -1]
+
+    @torch.no_grad()
+    def last(rows: range, batch: ImageBatch, boxes: Any) -> Tensor:
+        labels: Tensor = model.labels(batch.source, *gazes.at(rows))[:, -1]
+        return labels
+
+    for _, log_p in run.each(batches(images, run.device, AT_ONCE, run.watch), last):
+        yield log_p
 
 
 @torch.no_grad()
@@ -32,13 +38,15 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: MaskedImageDecodin
     """Accuracies, likelihoods and calibration by glimpse: see `MaskedImageFamily.figures`."""
     model: Any = run.programs.model
     gazes = Gazes(run, images, options)
-    predicted, labels, shares, lengths = [], [], [], []
-    for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
+
+    def seen(rows: range, batch: ImageBatch, boxes: Any) -> list[Tensor]:
         gaze = gazes.at(rows)
-        predicted.append(model.labels(batch.source, *gaze).cpu())
-        labels.append(batch.target.cpu())
-        shares.append(model.seen(*gaze).float().mean((-1, -2)).cpu())
-        lengths.append(gaze.lengths.cpu())
+        share = model.seen(*gaze).float().mean((-1, -2))
+        parts = (model.labels(batch.source, *gaze), batch.target, share, gaze.lengths)
+        return [part.cpu() for part in parts]
+
+    found = run.each(batches(images, run.device, AT_ONCE, run.watch), seen)
+    predicted, labels, shares, lengths = zip(*(of_batch for _, of_batch in found), strict=True)
     log_p, label = torch.cat(predicted).double(), torch.cat(labels)  # (B, G + 1, V)
     by_glimpse: dict[str, list[float]] = {
         "accuracy": (log_p.argmax(-1) == label.unsqueeze(-1)).double().mean(0).tolist(),

@@ -26,7 +26,9 @@ PolicyName = Literal["random", "centre"]
 class MaskedImageDecoding(Section):
     """Which patches are shown when a run is asked about images."""
 
-    glimpses: int | None = Field(None, ge=0, description="how many; left out: as many as in training")
+    glimpses: int | None = Field(
+        None, le=1000, ge=0, description="how many; left out: as many as in training"
+    )
     policy: PolicyName | None = Field(None, description="what chooses the places: random, if left out")
     sequences: str | None = Field(None, description="file of hardpp design that chooses them instead")
     seed: int = Field(0, ge=0, lt=2**63, description="of all draws")

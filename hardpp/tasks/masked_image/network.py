@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from hardpp.config.section import WIDEST
 from hardpp.models.masked_classifier import MaskedClassifier
 from hardpp.nn.masked_image_network import MaskedImageNetwork
 from hardpp.tasks.labelled_images import ImagesDescription
@@ -20,9 +21,9 @@ class MaskedImageOptions(PatchOptions):
         False, description="show up to as many patches as have one and a half times the pixels of an image"
     )
     features: int = Field(
-        16, ge=1, description="of the first layer; later ones have up to four times as many"
+        16, ge=1, le=WIDEST, description="of the first layer; later ones have up to four times as many"
     )
-    hidden: int = Field(256, ge=1, description="features before the last layer")
+    hidden: int = Field(256, ge=1, le=WIDEST, description="features before the last layer")
 
 
 class MaskedImageParts(NamedTuple):

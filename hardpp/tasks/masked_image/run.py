@@ -52,18 +52,27 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
         where = middles(self.programs.model.space, size)
         labels = Images(items.names, items.classes, items.indices, size, where)
         return sample_posterior(
-            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+            draw,
+            images,
+            labels,
+            seed=seed,
+            streams=items.stream,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
         )
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
         yield "\t".join(("image", "label", "glimpse", "row", "column", "prediction", "probability"))
-        for rows, batch, _ in batches(items, self.device, AT_ONCE):
+
+        @torch.no_grad()
+        def shown_places(rows: range, batch: ImageBatch, boxes: Any) -> list[list[Any]]:
             gaze = self._shown(items, rows, batch, of)
-            with torch.no_grad():
-                probability, prediction = model.labels(batch.source, gaze.places)[:, 1:].exp().max(-1)
+            probability, prediction = model.labels(batch.source, gaze.places)[:, 1:].exp().max(-1)
             columns = (batch.target, gaze.lengths, model.grid.corners(gaze.places), prediction, probability)
-            of_images = (values.tolist() for values in columns)
+            return [values.tolist() for values in columns]
+
+        for rows, of_images in self.each(batches(items, self.device, AT_ONCE), shown_places):
             for row, label, length, *of_image in zip(rows, *of_images, strict=True):
                 shown = islice(zip(*of_image, strict=True), length)
                 for g, ((top, left), best, p) in enumerate(shown, start=1):

@@ -32,7 +32,7 @@ class SpeechData(DataConfig):
     phones: PhoneSet = Field(61, description="kinds of phones in TIMIT to train on")
     merged: list[str] = Field([], description="phones of TIMIT of which several in a row count as one")
     mixed: int = Field(0, ge=0, le=100, description="a second speaker in TIMIT, per cent of the first's peak")
-    stacked: int = Field(STACKED, ge=1, description="frames of 10 ms of speech that become one")
+    stacked: int = Field(STACKED, ge=1, le=1000, description="frames of 10 ms of speech that become one")
     units: Units = Field(
         "words", description="what tokens of your own text are: between blanks, or characters"
     )

@@ -108,16 +108,21 @@ def frames_of_items(run: OpenedRun, utterances: Sequence[Utterance], view: str) 
     probabilities: dict[int, Tensor] = {}
     exact = view == "posterior" and run.approximation is None
     long = [index for index, one in enumerate(utterances) if exact and is_long(run, one)]
-    for index in long:
-        probabilities[index] = long_entries(run, utterances[index]).dense()
+    for index, dense in run.each(
+        ((index,) for index in long), lambda one: long_entries(run, utterances[one]).dense()
+    ):
+        probabilities[index] = dense
         run.watch(1)
     others = [index for index in range(len(utterances)) if index not in probabilities]
-    for some, batch in batches(run, [utterances[index] for index in others]) if others or not long else ():
-        indices = [others[place] for place in some]
+
+    def unpadded(_: Any, batch: SequenceBatch) -> list[Tensor]:
         sizes = (mask.sum(-1).tolist() for mask in (batch.target_mask, batch.source_mask))
         of_batch = token_frames(run, batch, view).cpu()
-        for index, padded, T, S in zip(indices, of_batch, *sizes, strict=True):
-            probabilities[index] = padded[:T, :S]
+        return [padded[:T, :S] for padded, T, S in zip(of_batch, *sizes, strict=True)]
+
+    some = batches(run, [utterances[index] for index in others]) if others or not long else ()
+    for places, found in run.each(some, unpadded):
+        probabilities |= {others[place]: each for place, each in zip(places, found, strict=True)}
     return [probabilities[index] for index in range(len(probabilities))]
 
 
@@ -132,17 +137,20 @@ def plain_times_of(
     """Times of utterances as the guide or posterior of a run has them, of long ones without all frames."""
     exact, seconds = view == "posterior" and run.approximation is None, run.description.frame_seconds
     times: dict[int, TokenTimes] = {}
-    for index, utterance in enumerate(utterances):
-        if exact and is_long(run, utterance):
-            entries = long_entries(run, utterance)
-            shares = (0.5, (1 - mass) / 2, 1 - (1 - mass) / 2)
-            rows = entries.quantiles(shares)[:-1]
-            times[index] = _times(rows, entries.largest()[:-1], seconds)
-            run.watch(1)
+    shares = (0.5, (1 - mass) / 2, 1 - (1 - mass) / 2)
+
+    def of_long(index: int) -> TokenTimes:
+        entries = long_entries(run, utterances[index])
+        return _times(entries.quantiles(shares)[:-1], entries.largest()[:-1], seconds)
+
+    long = ((index,) for index, one in enumerate(utterances) if exact and is_long(run, one))
+    for index, found in run.each(long, of_long):
+        times[index] = found
+        run.watch(1)
     others = [index for index in range(len(utterances)) if index not in times]
     if others or not times:
-        found = item_frames(run, [utterances[index] for index in others], view)
-        times |= dict(zip(others, (plain_times(each, seconds, mass) for each in found), strict=True))
+        frames = item_frames(run, [utterances[index] for index in others], view)
+        times |= dict(zip(others, (plain_times(each, seconds, mass) for each in frames), strict=True))
     return [times[index] for index in range(len(utterances))]
 
 

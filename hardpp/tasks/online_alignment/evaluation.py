@@ -23,7 +23,7 @@ from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError
 from hardpp.inference.exact import ExactMarginal
 from hardpp.inference.importance_weighted import IWAE
-from hardpp.tasks.answers.decoded import Hypothesis, ranked
+from hardpp.tasks.answers.decoded import Hypothesis, in_place, ranked
 from hardpp.tasks.attention import total_bound
 from hardpp.tasks.metrics.boundary_error import boundary_errors, coverage
 from hardpp.tasks.metrics.error_rates import phone_error_rate
@@ -39,7 +39,9 @@ PARTICLES = 16  # of the bound, where log p is no recursion
 class OnlineDecoding(Section):
     """How utterances are recognised."""
 
-    beam: int = Field(1, ge=1, description="hypotheses kept by the beam; 1: greedy, as CTC always is")
+    beam: int = Field(
+        1, ge=1, le=10_000, description="hypotheses kept by the beam; 1: greedy, as CTC always is"
+    )
     threshold: float = Field(
         0.5, ge=0, le=1, description="greedy: emit once it is as probable as this that a token came"
     )
@@ -57,14 +59,16 @@ class Transcript(NamedTuple):
 def recognise(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> list[Transcript]:
     """Tokens and times of every utterance, frames read in order."""
     vocabulary, seconds = run.description.vocabulary, run.description.frame_seconds
-    transcripts = [Transcript([], [])] * len(utterances)
-    for indices, batch in batches(run, utterances):
+
+    def heard(_: Any, batch: SequenceBatch) -> list[Transcript]:
         lengths = batch.source_mask.sum(-1).tolist()
-        emissions = _emissions(run, batch, lengths, options, 1)
-        for index, length, (best, *_) in zip(indices, lengths, emissions, strict=True):
+        transcripts = []
+        for length, (best, *_) in zip(lengths, _emissions(run, batch, lengths, options, 1), strict=True):
             times = [min(frame + 1, length) * seconds for frame in best.frames]
-            transcripts[index] = Transcript(vocabulary.decode(best.tokens), times)
-    return transcripts
+            transcripts.append(Transcript(vocabulary.decode(best.tokens), times))
+        return transcripts
+
+    return in_place(run.each(batches(run, utterances), heard))
 
 
 def hypotheses(
@@ -88,18 +92,21 @@ def hypotheses(
         )
     exact = "marginal" not in run.family.lacks(run.network)
     vocabulary = run.description.vocabulary
-    found: list[tuple[Hypothesis, ...]] = [()] * len(utterances)
-    for indices, batch in batches(run, utterances):
+
+    def heard(_: Any, batch: SequenceBatch) -> list[tuple[Hypothesis, ...]]:
         lengths = batch.source_mask.sum(-1).tolist()
         emissions = _emissions(run, batch, lengths, options, nbest)
         scores = [[one.log_prob for one in of_one] for of_one in emissions]
         if exact:
             scores = log_probs(run, batch, [[one.tokens for one in of_one] for of_one in emissions])
-        for index, of_one, values in zip(indices, emissions, scores, strict=True):
+        found = []
+        for of_one, values in zip(emissions, scores, strict=True):
             texts = (" ".join(vocabulary.decode(one.tokens)) for one in of_one)
             named = zip(texts, values, strict=True)
-            found[index] = ranked((Hypothesis(text, value, exact) for text, value in named), nbest)
-    return found
+            found.append(ranked((Hypothesis(text, value, exact) for text, value in named), nbest))
+        return found
+
+    return in_place(run.each(batches(run, utterances), heard))
 
 
 def evaluate(run: OpenedRun, utterances: Sequence[Utterance], options: OnlineDecoding) -> dict[str, Any]:
@@ -132,13 +139,17 @@ def likelihood(run: OpenedRun, utterances: Sequence[Utterance]) -> dict[str, Any
     bound = symbols = 0.0
     long = [utterance for utterance in utterances if exact and is_long(run, utterance)]
     others = [utterance for utterance in utterances if not (exact and is_long(run, utterance))]
-    for utterance in long:
-        bound += long_log_p(run, utterance)
+    for (utterance,), log_p in run.each((([one],) for one in long), lambda one: long_log_p(run, *one)):
+        bound += log_p
         symbols += len(utterance.tokens) + 1
         run.watch(1)
-    for _, batch in batches(run, others) if others or not long else ():
-        bound += total_bound(objective, *run.programs, batch)
-        symbols += float(batch.symbols)
+
+    def of_batch(_: Any, batch: SequenceBatch) -> tuple[float, float]:
+        return total_bound(objective, *run.programs, batch), float(batch.symbols)
+
+    for _, (of_some, many) in run.each(batches(run, others) if others or not long else (), of_batch):
+        bound += of_some
+        symbols += many
     return {"nll": -bound / symbols, "nll_is": "exact" if exact else f"bound of {PARTICLES}"}
 
 

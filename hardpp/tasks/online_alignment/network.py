@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from pydantic import Field
 from torch import nn
 
-from hardpp.config import Section
+from hardpp.config.section import WIDEST, Section
 from hardpp.data.speech.batches import Topology
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.errors import UsageError
@@ -31,12 +31,16 @@ class OnlineNetwork(Section):
         "tokens have gone by, so that sums over alignments are exact (RNN-T); or CTC",
     )
     dwell: bool = Field(True, description="an emission stays at its frame; if not it takes the frame along")
-    embedding: int = Field(32, ge=1, description="features of a token")
-    hidden: int = Field(128, ge=1, description="features of the model's LSTMs, which read forwards")
+    embedding: int = Field(32, ge=1, le=WIDEST, description="features of a token")
+    hidden: int = Field(
+        128, ge=1, le=WIDEST, description="features of the model's LSTMs, which read forwards"
+    )
     layers: int = Field(1, ge=1, le=100, description="of the model's LSTMs")
-    reader: int = Field(64, ge=1, description="features of each direction of the guide's reader of frames")
+    reader: int = Field(
+        64, ge=1, le=WIDEST, description="features of each direction of the guide's reader of frames"
+    )
     reader_layers: int = Field(1, ge=1, le=100, description="of the guide's reading of all frames")
-    guide: int = Field(64, ge=1, description="features of the guide's LSTM over decisions")
+    guide: int = Field(64, ge=1, le=WIDEST, description="features of the guide's LSTM over decisions")
     guide_layers: int = Field(1, ge=1, le=100, description="of the guide's own recurrence")
     even: bool = Field(
         True,

@@ -117,7 +117,8 @@ class OnlineAlignmentRun(OpenedRun):
     def _each(
         self, items: Sequence[Utterance], say: Callable[[Sequence[Utterance]], Sequence[T]], seed: int
     ) -> Iterator[tuple[Utterance, T]]:
-        some = (items[start : start + BATCH] for start in range(0, len(items) or 1, BATCH))
+        at_once = BATCH * self.sharing.size
+        some = (items[start : start + at_once] for start in range(0, len(items) or 1, at_once))
         said = (zip(part, say(part), strict=True) for part in some)
         for pairs in seeded_steps(said, seed, self.device):
             yield from pairs
@@ -141,6 +142,7 @@ class OnlineAlignmentRun(OpenedRun):
             seed=seed,
             streams=lambda number, batch: datum_stream(batch),
             attributes={**self.provenance, "frame_seconds": seconds},
+            each=partial(self.each, first_alone=True),
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:

@@ -13,6 +13,8 @@ from torch import Tensor
 from hardpp import sites
 from hardpp.config import Section
 from hardpp.data.questions.batches import Asked
+from hardpp.tasks.answers.decoded import in_place
+from hardpp.tasks.answers.sharing import totalled
 from hardpp.tasks.attention import Attention, attention, centre_inside, exact_and_gap, total_entropy
 from hardpp.tasks.image_regions import likeliest_regions, mean_figures, region_hits
 from hardpp.tasks.metrics.vqa_accuracy import vqa_accuracy
@@ -61,19 +63,24 @@ def question_attention(run: OpenedRun, batch: QuestionBatch) -> Attention:
 
 def region_weights(run: OpenedRun, items: QuestionItems) -> list[Attention]:
     """Weights over the S regions of its image for every question, (S) each, on the host."""
-    weights: dict[int, Attention] = {}
-    for asked, batch in batches(run, items):
+
+    def of_batch(asked: Sequence[Asked], batch: QuestionBatch) -> list[Attention]:
         views = [view.cpu() for view in question_attention(run, batch)]
         sizes = batch.source_mask.sum(-1).tolist()
-        for row, column, index in cells(asked):
-            weights[index] = Attention(*(view[row, column, : sizes[row]] for view in views))
-    return [weights[index] for index in range(len(weights))]
+        of_cells = ((row, column, sizes[row]) for row, column, _ in cells(asked))
+        return [Attention(*(view[row, column, :size] for view in views)) for row, column, size in of_cells]
+
+    found = run.each(batches(run, items), of_batch)
+    return in_place(([index for _, _, index in cells(asked)], weights) for asked, weights in found)
 
 
 def answer_rows(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> Iterator[tuple[int, Tensor]]:
     """log p(answer) of every question, (V,) in nats, each with its index; image by image."""
-    for asked, batch in batches(run, items):
-        log_p = answer_log_probs(run, batch, options.keep).cpu()
+
+    def of_batch(_: Any, batch: QuestionBatch) -> Tensor:
+        return answer_log_probs(run, batch, options.keep).cpu()
+
+    for asked, log_p in run.each(batches(run, items), of_batch):
         for row, column, index in cells(asked):
             yield index, log_p[row, column]
 
@@ -85,24 +92,30 @@ def evaluate(run: OpenedRun, items: QuestionItems, options: AnswerChoice) -> dic
     `hit_prior` to `coverage` are there where it is known what a question is about.
     """
     answers, count = run.description.answers, len(items.questions)
-    right, answered = 0.0, 0.0
-    totals = dict.fromkeys(("nll", "entropy", "kl"), 0.0)
-    hits: list[dict[str, float]] = []
-    for asked, batch in batches(run, items):
+
+    def of_batch(asked: Sequence[Asked], batch: QuestionBatch) -> tuple[Any, ...]:
         predicted = answer_log_probs(run, batch, options.keep)  # (B, T, V)
         best = predicted.argmax(-1).tolist()
-        for row, column, index in cells(asked):
-            right += vqa_accuracy(answers[best[row][column]], items.questions[index].answers)
+        right = [
+            vqa_accuracy(answers[best[row][column]], items.questions[index].answers)
+            for row, column, index in cells(asked)
+        ]
         complete = predicted if options.keep is None else answer_log_probs(run, batch)
         likelihood = complete.gather(-1, batch.target.unsqueeze(-1)).squeeze(-1)  # (B, T)
         weights = question_attention(run, batch)
-        answered += float(batch.symbols)
-        totals["nll"] -= float(likelihood[batch.target_mask].sum())
-        totals["entropy"] += total_entropy(weights.prior, batch.target_mask)
-        totals["kl"] += torch.tensor(exact_and_gap(run, batch)[1]).item()  # in the precision of the bounds
-        hits += _hits(run, items, asked, weights)
+        figures = {
+            "answered": float(batch.symbols),
+            "nll": -float(likelihood[batch.target_mask].sum()),
+            "entropy": total_entropy(weights.prior, batch.target_mask),
+            "kl": torch.tensor(exact_and_gap(run, batch)[1]).item(),  # in the precision of the bounds
+        }
+        return right, figures, list(_hits(run, items, asked, weights))
+
+    found = [of_one for _, of_one in run.each(batches(run, items), of_batch)]
+    totals = totalled(figures for _, figures, _ in found)
+    answered, hits = totals.pop("answered"), [hit for _, _, of_one in found for hit in of_one]
     return {
-        "accuracy": right / count,
+        "accuracy": sum(share for right, _, _ in found for share in right) / count,
         **{name: total / answered if answered else None for name, total in totals.items()},
         **mean_figures(hits),
         "unknown": 1 - answered / count,

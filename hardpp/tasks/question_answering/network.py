@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from hardpp import sites
-from hardpp.config import Section
+from hardpp.config.section import WIDEST, Section
 from hardpp.guides.offset_prior import OffsetPrior
 from hardpp.guides.question_answering import AnswerInformed
 from hardpp.guides.tempered_prior import TemperedPrior
@@ -23,13 +23,13 @@ class QuestionNetwork(Section):
     """Sizes of the model's and the guide's networks."""
 
     kernels: Kernels = Field([4, 3, 2], description="see GridEncoder: regions of 12 pixels, 8 apart")
-    image: int = Field(64, ge=1, description="features of a region of pixels")
-    embedding: int = Field(32, ge=1, description="features of a word")
-    question: int = Field(64, ge=1, description="features of a question")
-    attention: int = Field(64, ge=1, description="hidden features of the scorer")
-    readout: int = Field(128, ge=1, description="hidden features of the readout")
-    answer: int = Field(32, ge=1, description="features of an answer, in the guide")
-    guide: int = Field(64, ge=1, description="hidden features of the guide's scorer")
+    image: int = Field(64, ge=1, le=WIDEST, description="features of a region of pixels")
+    embedding: int = Field(32, ge=1, le=WIDEST, description="features of a word")
+    question: int = Field(64, ge=1, le=WIDEST, description="features of a question")
+    attention: int = Field(64, ge=1, le=WIDEST, description="hidden features of the scorer")
+    readout: int = Field(128, ge=1, le=WIDEST, description="hidden features of the readout")
+    answer: int = Field(32, ge=1, le=WIDEST, description="features of an answer, in the guide")
+    guide: int = Field(64, ge=1, le=WIDEST, description="hidden features of the guide's scorer")
     dropout: float = Field(0.0, ge=0, lt=1, description="of the readout's hidden features")
 
 

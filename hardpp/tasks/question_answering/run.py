@@ -128,7 +128,14 @@ class QuestionAnsweringRun(OpenedRun):
         asked = (([*cells(asked)], batch) for asked, batch in batches(self, items))
         draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.ANSWER)
-        return sample_posterior(draw, asked, labels, seed=seed, attributes=self.provenance)
+        return sample_posterior(
+            draw,
+            asked,
+            labels,
+            seed=seed,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
+        )
 
     def _align(self, items: QuestionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("name", "question", "answer", "region", "box", "probability"))

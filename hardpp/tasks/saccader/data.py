@@ -23,7 +23,9 @@ BLOCK = 32  # images whose features are computed together
 class SaccaderData(SequenceOptions, PictureData):
     """Which images, and how those to train on are changed from epoch to epoch."""
 
-    side: int = Field(112, ge=8, description="pixels a side at which pictures of any size are read")
+    side: int = Field(
+        112, ge=8, le=10_000, description="pixels a side at which pictures of any size are read"
+    )
     smallest_area: float = Field(0.08, gt=0, le=1, description="of a crop, as a share of the picture")
 
 

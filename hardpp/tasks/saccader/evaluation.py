@@ -39,16 +39,16 @@ def predictions(
     """
     second = second_classifier(run, images, options)
 
-    def steps() -> Iterator[tuple[Tensor, bool]]:
-        for rows, batch, _ in batches(images, run.device, AT_ONCE, run.watch):
-            with torch.no_grad():
-                looked = look(run, batch, options)
-                logits = looked.last
-                if second is not None:
-                    logits = _of_second(run, second, images, rows, looked)[:, -1]
-                yield known(logits.log_softmax(-1), images.classes), looked.places is None
+    @torch.no_grad()
+    def said(rows: range, batch: ImageBatch, boxes: Any) -> tuple[Tensor, bool]:
+        looked = look(run, batch, options)
+        logits = looked.last
+        if second is not None:
+            logits = _of_second(run, second, images, rows, looked)[:, -1]
+        return known(logits.log_softmax(-1), images.classes), looked.places is None
 
-    return seeded_steps(steps(), options.seed, run.device)
+    steps = run.each(batches(images, run.device, AT_ONCE, run.watch), said)
+    return (of_batch for _, of_batch in seeded_steps(steps, options.seed, run.device))
 
 
 def known(logits: Tensor, classes: Classes) -> Tensor:
@@ -61,23 +61,28 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: SaccaderDecoding) 
     """Accuracies, and where the glimpses are: see `SaccaderFamily.figures`."""
     model: Any = run.programs.model
     second = second_classifier(run, images, options)
+
+    def of_batch(rows: range, batch: ImageBatch, boxes: Tensor | None) -> tuple[dict[str, Tensor], Any]:
+        looked, at = look(run, batch, options), None
+        figures = _of_labels(looked, batch, images.classes)
+        if looked.places is not None:
+            at = centres(model.representation.field, looked.places, _side(model, batch))
+            figures |= _of_places(model, batch, looked, options, images.classes)
+            numbers = range(1, at.shape[1] + 1)
+            figures["diversity"] = torch.stack([diversity(at[:, :g]) for g in numbers], -1)
+            figures |= {} if boxes is None else _hits(at, boxes.to(run.device))
+            at = at.cpu()
+        if second is not None:
+            figures["second"] = _right(_of_second(run, second, images, rows, looked), batch)
+        return {name: of_images.double().cpu() for name, of_images in figures.items()}, at
+
     found: defaultdict[str, list[Tensor]] = defaultdict(list)  # by figure, (B,) or (B, G) of each batch
     gaze = []
     with seeded(options.seed, run.device):
-        for rows, batch, boxes in batches(images, run.device, AT_ONCE, run.watch):
-            looked = look(run, batch, options)
-            figures = _of_labels(looked, batch, images.classes)
-            if looked.places is not None:
-                at = centres(model.representation.field, looked.places, _side(model, batch))
-                figures |= _of_places(model, batch, looked, options, images.classes)
-                numbers = range(1, at.shape[1] + 1)
-                figures["diversity"] = torch.stack([diversity(at[:, :g]) for g in numbers], -1)
-                figures |= {} if boxes is None else _hits(at, boxes.to(run.device))
-                gaze.append(at.cpu())
-            if second is not None:
-                figures["second"] = _right(_of_second(run, second, images, rows, looked), batch)
+        for _, (figures, at) in run.each(batches(images, run.device, AT_ONCE, run.watch), of_batch):
+            gaze += [] if at is None else [at]
             for name, of_images in figures.items():
-                found[name].append(of_images.double().cpu())
+                found[name].append(of_images)
     count = len(images.indices)
     means = {name: torch.cat(parts).mean(0) for name, parts in found.items()}
     # After the last glimpse; `after` is there the accuracy itself.

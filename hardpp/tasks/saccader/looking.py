@@ -22,7 +22,9 @@ from hardpp.types import ImageBatch
 class SaccaderDecoding(Section):
     """How images are looked at when a run is asked about them."""
 
-    glimpses: int | None = Field(None, ge=1, description="how many; left out: as many as in training")
+    glimpses: int | None = Field(
+        None, le=1000, ge=1, description="how many; left out: as many as in training"
+    )
     policy: PolicyName = Field("learned", description="what chooses the places")
     draw: bool = Field(False, description="draw each place, instead of the best one")
     occlude: bool = Field(False, description="classify again with what was looked at painted over")

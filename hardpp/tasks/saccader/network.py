@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 from torch import nn
 
-from hardpp.config import Section
+from hardpp.config.section import WIDEST, Counts, Section, Widths
 from hardpp.errors import UsageError
 from hardpp.guides.places import LabelAwarePlaces, RankedPlaces, UniformPlaces
 from hardpp.models.saccader import DenseClassifier, Saccader
@@ -21,13 +21,15 @@ class SaccaderOptions(Section):
     reading: Literal["glimpses", "dense"] = Field(
         "glimpses", description="label from the places of a few glimpses, or from all places at once"
     )
-    glimpses: int = Field(6, ge=1, description="places that are visited")
-    stem: int = Field(16, ge=1, description="channels of the first convolution")
-    planes: list[int] = Field([16, 32, 64], min_length=1, description="channels inside blocks, by group")
-    blocks: list[int] = Field([2, 2, 2], min_length=1, description="residual blocks, by group")
-    strides: list[int] = Field([2, 2, 1], min_length=1, description="of the first block, by group")
-    wide: list[int] = Field([2, 2, 2], min_length=1, description="blocks with kernels of 3 x 3, by group")
-    classes: int = Field(0, ge=0, description="of the readout, at least as many as the data have; 0: as many")
+    glimpses: int = Field(6, ge=1, le=1000, description="places that are visited")
+    stem: int = Field(16, ge=1, le=WIDEST, description="channels of the first convolution")
+    planes: Widths = Field([16, 32, 64], description="channels inside blocks, by group")
+    blocks: Counts = Field([2, 2, 2], description="residual blocks, by group")
+    strides: Widths = Field([2, 2, 1], description="of the first block, by group")
+    wide: Counts = Field([2, 2, 2], description="blocks with kernels of 3 x 3, by group")
+    classes: int = Field(
+        0, ge=0, le=10**6, description="of the readout, at least as many as the data have; 0: as many"
+    )
     shortcut_norm: Literal["shortcut", "main"] = Field(
         "shortcut", description="where strided shortcuts are normalised; main: as in the authors' code"
     )

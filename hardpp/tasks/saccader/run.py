@@ -51,7 +51,13 @@ class SaccaderRun(GlimpsingRun):
         diagonal = centres(field, torch.arange(side) * (side + 1), side)
         labels = Images(items.names, [*items.classes, *extra], items.indices, items.part.size[1:], diagonal)
         return sample_posterior(
-            draw, images, labels, seed=seed, streams=items.stream, attributes=self.provenance
+            draw,
+            images,
+            labels,
+            seed=seed,
+            streams=items.stream,
+            attributes=self.provenance,
+            each=partial(self.each, first_alone=True),
         )
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
@@ -59,12 +65,15 @@ class SaccaderRun(GlimpsingRun):
         model: Any = self.programs.model
         field = model.representation.field
         yield "\t".join(("image", "label", "glimpse", "y", "x", "prediction", "probability"))
-        for rows, batch, _ in batches(items, self.device, AT_ONCE):
+
+        def shown(rows: range, batch: ImageBatch, boxes: Any) -> list[list[Any]]:
             places, probability = self._shown(batch, [items.indices[row] for row in rows], of)
             centre = centres(field, places, field.places(batch.source.shape[-1]))
             best = probability[..., : len(items.classes)].max(-1)
-            of_images = (batch.target, centre, best.indices, best.values)
-            for row, label, *of_image in zip(rows, *(each.tolist() for each in of_images), strict=True):
+            return [each.tolist() for each in (batch.target, centre, best.indices, best.values)]
+
+        for rows, of_images in self.each(batches(items, self.device, AT_ONCE), shown):
+            for row, label, *of_image in zip(rows, *of_images, strict=True):
                 for g, ((y, x), number, p) in enumerate(zip(*of_image, strict=True), start=1):
                     point = (f"{y:.1f}", f"{x:.1f}")
                     cells = (items.names[row], items.classes[label], g, *point, items.classes[number])

@@ -130,14 +130,14 @@ def test_pickles_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_archives_that_hold_pickles_or_other_shapes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.npz"
-    archive(path, [5], [2], extra=np.array([{}], dtype=object))
+    archive(path, [5], [2], num_boxes=np.array([{}], dtype=object))
     with pytest.raises(DataError, match="not an archive of plain numbers"):
         opened(tmp_path)
     for wrong, message in (
         ({"boxes": np.zeros((1, 2, 3))}, "are wanted, got"),
         ({"num_boxes": np.array([3])}, "num_boxes from 1 to 2"),
         ({"image_id": np.array([1.5])}, "whole numbers"),
-        ({"features": np.full((1, 2, 3), "1")}, "have to be real numbers"),
+        ({"features": np.full((1, 2, 3), "1")}, "not an archive of plain numbers"),
     ):
         archive(path, [5], [2], **wrong)
         with pytest.raises(DataError, match=message):

@@ -3,9 +3,9 @@
     hardpp train --data bible-alignments --objective exact --out runs/links
     hardpp train --model online-alignment --data synthetic-timit --objective exact \
         --set network.form=transducer --max-epochs 14 --out runs/speech
-    python benchmarks/reliability.py runs/links --of guide
-    python benchmarks/reliability.py runs/speech
-    python benchmarks/reliability.py runs/links --backward runs/links-backward --of guide
+    python benchmarks/reliability_curves.py runs/links --of guide
+    python benchmarks/reliability_curves.py runs/speech
+    python benchmarks/reliability_curves.py runs/links --backward runs/links-backward --of guide
 
 Prints, for links and times of the test part that are known, the expected calibration error and the curve, raw
 and calibrated on the dev part. Errors are binomial: they count links and times as independent.

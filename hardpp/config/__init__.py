@@ -8,34 +8,18 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, Field, SerializeAsAny, field_validator
 
-from hardpp.errors import UsageError, closest
+from hardpp.config.section import Section as Section
+from hardpp.errors import UsageError
 from hardpp.undecoded import escaped, restored
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
-_LARGEST = 1e30  # well inside of what float32 can hold
 _BARE_POINT = re.compile(r"^(\s*[+-]?)\.(?=\d)")  # of numbers such as .5, which TOML does not have
-
-
-class Section(BaseModel):
-    """A table of the configuration: closed (unknown keys are errors), frozen, and of finite numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    @field_validator("*")
-    @classmethod
-    def _is_a_number_of_torch(cls, value: Any) -> Any:
-        if isinstance(value, int) and abs(value) >= 2**63:
-            raise ValueError("whole numbers are below 2**63")
-        if isinstance(value, float) and abs(value) > _LARGEST:
-            raise ValueError(f"numbers are {_LARGEST:g} at most")
-        return value
 
 
 class DataConfig(Section):
@@ -57,8 +41,10 @@ class OptimiserConfig(Section):
     """AdamW or SGD with warm-up, a cosine decay to zero, and a running average of the weights."""
 
     kind: Literal["adamw", "sgd"] = Field("adamw", description="sgd has a Nesterov momentum of 0.9")
-    learning_rate: float = Field(4e-3, gt=0, description="at its highest, after the warm-up")
-    weight_decay: float = Field(0.3, ge=0, description="of adamw decoupled; of sgd part of the gradient")
+    learning_rate: float = Field(4e-3, gt=0, le=1000, description="at its highest, after the warm-up")
+    weight_decay: float = Field(
+        0.3, ge=0, le=1000, description="of adamw decoupled; of sgd part of the gradient"
+    )
     decayed: Literal["all", "kernels"] = Field(
         "all", description="which weights decay: all, or those of two dims at least (no biases, no norms)"
     )
@@ -76,13 +62,15 @@ class OptimiserConfig(Section):
 class TrainingConfig(Section):
     """How long, in which batches, and when to validate and to save."""
 
-    batch_size: int = Field(64, ge=1, description="data a step")
+    batch_size: int = Field(64, ge=1, le=10**6, description="data a step")
     auto_batch: bool = Field(False, description="cut batches that memory cannot hold, and add up gradients")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
     checkpoint_every: int | None = Field(None, ge=1, description="steps; besides the end of every epoch")
-    weight_noise: float = Field(0.0, ge=0, description="deviation of noise added to the weights of a step")
+    weight_noise: float = Field(
+        0.0, ge=0, le=1000, description="deviation of noise added to the weights of a step"
+    )
     weight_noise_steps: int = Field(0, ge=0, description="over which that noise grows from none")
     frozen: list[str] = Field(
         [], description="modules of the model that keep their weights and statistics, by their names"
@@ -200,50 +188,3 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             else:
                 merged[key] = value
     return merged
-
-
-def problems(
-    schema: type[BaseModel],
-    tables: Mapping[str, Any],
-    prefix: str = "",
-    sections: Mapping[str, type[BaseModel]] = MappingProxyType({}),
-) -> list[str]:
-    """One phrase for every unknown key and every wrong value; empty if the tables are as the schema says.
-
-    Args:
-        schema: what the tables should be.
-        tables: what was given.
-        prefix: the key under which the schema stands.
-        sections: key -> schema of what the schema leaves open, whose keys may have been meant.
-    """
-    try:
-        schema.model_validate(dict(tables))
-    except ValidationError as error:
-        keys = list(_keys(schema, prefix, sections))
-        return [_phrase(keys, dict(detail), prefix) for detail in error.errors()]
-    return []
-
-
-def _phrase(keys: Sequence[str], detail: dict[str, Any], prefix: str) -> str:
-    place = [str(part) for part in detail["loc"]]
-    key = ".".join([prefix, *place] if prefix else place)
-    if detail["type"] == "model_type":
-        return f"{key} is a table of settings, got {detail['input']!r}"
-    if detail["type"] != "extra_forbidden":
-        message = detail["msg"].removeprefix("Value error, ")
-        return f"{key}: {message[0].lower()}{message[1:]}, got {detail['input']!r}"
-    # A section may be left out; of several keys with one name the first is meant, so `guide` is the run's.
-    by_last_part = {name.rpartition(".")[2]: name for name in reversed(keys)}
-    for close in closest(place[-1], by_last_part):
-        return f"unknown key {key!r}; did you mean {by_last_part[close]!r}?"
-    beside = [whole for whole in keys if whole.rpartition(".")[0] == key.rpartition(".")[0]]
-    return f"unknown key {key!r} (there are: {', '.join(beside)})"
-
-
-def _keys(schema: type[BaseModel], prefix: str, sections: Mapping[str, type[BaseModel]]) -> Iterable[str]:
-    for name, field in schema.model_fields.items():
-        key = f"{prefix}.{name}" if prefix else name
-        yield key
-        inside = sections.get(name, field.annotation)
-        if isinstance(inside, type) and issubclass(inside, BaseModel):
-            yield from _keys(inside, key, {})

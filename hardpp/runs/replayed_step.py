@@ -1,0 +1,104 @@
+"""What a training step showed when it was taken again: what went bad first, or why nothing may have."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from hardpp.runs.bad_batch import BadBatch
+from hardpp.runs.distributed import Ranks
+from hardpp.runs.first_fault import Fault
+from hardpp.runs.run_files import read_json, versions
+from hardpp.runs.session import Session
+from hardpp.runs.trainer import Trainer
+
+_LATE = ("gradient", "norm", "update")  # kinds of faults that come after the bounds
+
+
+class Replay(NamedTuple):
+    """What a step showed when it was taken again."""
+
+    kept: BadBatch  # what the run folder keeps of the step
+    step: int  # that was taken last, of the run, from 1
+    shown: bool  # was it not finite again?
+    faults: list[Fault]  # what was not finite, the first one first
+    loss: float | None  # of all data of the batch, nats; None where there was none
+    gradient_norm: float | None
+    items: list[str]  # the data of its batch, in words
+    why: str  # what went bad in a sentence; where nothing did, why that may be
+    speaks: bool = True  # of several processes, is it this one that is to say so?
+
+
+def said_of(
+    session: Session,
+    trainer: Trainer,
+    kept: BadBatch,
+    folder: Path,
+    faults: list[Fault] | None,
+    failure: str,
+    step: int,
+) -> Replay:
+    """What is to be said of a step of the stage, from 1, that a trainer has taken again.
+
+    Args:
+        session, trainer: of the stage.
+        kept: what the run folder keeps of the step.
+        folder: the run's.
+        faults: in the order in which they came; None: the step is finite.
+        failure: the message of the error that ended it, if one did.
+    """
+    ranks, noted = session.ranks, trainer.nonfinite.noted()
+    make = trainer.nonfinite.batches.get(step)
+    batch = None if make is None else make()
+    rows = range(0 if batch is None else batch.size)
+    items = [session.family.label(session.description, batch, row) for row in rows]
+    shown, found = faults is not None, [_of_all(fault, ranks) for fault in faults or ()]
+    if noted is not None:
+        if noted.row in rows:
+            found.append(Fault("bound", items[noted.row], "no finite number", place={"data": noted.row}))
+        if math.isfinite(noted.loss) and not any(fault.kind in _LATE for fault in found):
+            found.append(Fault("norm", "the gradient", f"{noted.gradient_norm:.6g}"))
+    found = _in_order(found, noted is None or not math.isfinite(noted.loss))
+    why = failure or (trainer.nonfinite.sentence() if noted else found[0].sentence if found else "")
+    first = ranks.largest(ranks.size - ranks.rank if found else 0)
+    return Replay(
+        kept,
+        kept.before + step,
+        shown,
+        found,
+        None if noted is None else noted.loss,
+        None if noted is None else noted.gradient_norm,
+        items,
+        why if shown else _why_finite(kept, folder, session),
+        ranks.rank == (ranks.size - first if first else 0),
+    )
+
+
+# Rows of a process's share of a batch become rows of the batch.
+def _of_all(fault: Fault, ranks: Ranks) -> Fault:
+    places = [(plate, index) for plate, index in fault.place.items()]
+    rows = [(plate, index * ranks.size + ranks.rank) for plate, index in places[:1]]
+    return fault._replace(place=dict([*rows, *places[1:]]))
+
+
+# What is impossible comes first only where a loss is not finite and no number before it was.
+def _in_order(faults: list[Fault], loss_is_bad: bool) -> list[Fault]:
+    early = [fault for fault in faults if fault.kind not in (*_LATE, "impossible", "bound")]
+    impossible = [fault for fault in faults if fault.kind == "impossible"] if loss_is_bad else []
+    bounds = [fault for fault in faults if fault.kind == "bound"]
+    return [*early, *impossible, *bounds, *(fault for fault in faults if fault.kind in _LATE)]
+
+
+def _why_finite(kept: BadBatch, folder: Path, session: Session) -> str:
+    before, now = read_json(folder / "versions.json"), versions()
+    changed = [name for name in now if before.get(name, now[name]) != now[name]]
+    reasons = [f"{name} was {before[name]}, and is {now[name]}" for name in changed]
+    if session.device.type != kept.device:
+        reasons.append(f"it ran on {kept.device}, and here on {session.device.type}")
+    elif kept.device == "cuda":
+        reasons.append("a GPU adds numbers in no fixed order")
+    if kept.device == "cpu" and torch.get_num_threads() != kept.threads:
+        reasons.append(f"it had {kept.threads} CPU threads, and here {torch.get_num_threads()}")
+    known = "; ".join(reasons) or "nothing that is known of it is otherwise: is it another machine?"
+    return f"the step is finite here ({known})"
