@@ -11,7 +11,7 @@ import pytest
 
 import hardpp
 
-LEAVES = {"types", "errors", "undecoded"}
+LEAVES = {"types", "errors"}
 PROGRAMS = {"nn", "distributions", "ops", "sites"} | LEAVES
 METHODS = {"inference", "ops"} | LEAVES
 
@@ -25,7 +25,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     },  # for types alone: what it hands out is imported when asked for
     "__main__": {"cli", "verbs"},
     "errors": set(),
-    "undecoded": set(),
     "types": set(),
     "sites": set(),
     "ops": set(),

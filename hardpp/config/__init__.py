@@ -14,8 +14,8 @@ import tomli_w
 from pydantic import BaseModel, Field, SerializeAsAny, field_validator
 
 from hardpp.config.section import Section as Section
+from hardpp.config.undecoded import escaped, restored
 from hardpp.errors import UsageError
-from hardpp.undecoded import escaped, restored
 
 Schema = TypeVar("Schema", bound=BaseModel)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardpp.undecoded import utf8
+from hardpp.data.undecoded import utf8
 
 if TYPE_CHECKING:
     from torch import Tensor

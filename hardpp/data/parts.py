@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError
-from hardpp.undecoded import utf8
 
 PARTS = ("train", "dev", "test")
 ALL = "all"  # of all that a folder without parts has, and of the parts together

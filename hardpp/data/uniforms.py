@@ -12,7 +12,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.undecoded import utf8
+from hardpp.data.undecoded import utf8
 
 
 def uniforms(key: str, *shape: int) -> NDArray[np.float64]:

@@ -24,7 +24,6 @@ from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from hardpp.errors import UsageError
-from hardpp.undecoded import utf8
 
 INK = "#333333"  # texts and ticks
 ORANGE = "#e66101"  # marks on what is drawn
@@ -79,8 +78,8 @@ def figure_title(figure: Figure, title: str, note: str = "") -> None:
     """Writes over all panels the title, if there is one, and below it what the figure shows."""
     width = max(20, int(figure.get_figwidth() / _LETTER))
     for written in figure.findobj(Text):  # no font can draw a name's bytes that are no UTF-8
-        written.set_text(utf8(written.get_text()).decode())
-    lines = [line for text in (title, note) for line in wrap(utf8(text).decode(), width)]
+        written.set_text(_writable(written.get_text()))
+    lines = [line for text in (title, note) for line in wrap(_writable(text), width)]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=10, color=INK, parse_math=False)
         if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):
@@ -148,3 +147,7 @@ def draw_known_box(axis: Axes, box: Sequence[float] | None) -> None:
     """Draws a broken green line around what the data say is right, if they say it."""
     if box is not None:
         draw_box(axis, box, edgecolor=GREEN, linestyle="--", linewidth=1.4)
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

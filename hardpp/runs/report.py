@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.data.atomic_files import check_writable, write_file
+from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import holds_run, open_run
@@ -30,7 +31,6 @@ from hardpp.runs.report_sections import (
 from hardpp.runs.run_files import read_config
 from hardpp.tasks import catalogue
 from hardpp.tasks.opened_run import OpenedRun
-from hardpp.undecoded import utf8
 
 _TILES = 4  # figures at the top
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from hardpp.config import RunConfig, read_toml
 from hardpp.data.atomic_files import write_file
+from hardpp.data.undecoded import utf8
 from hardpp.errors import CheckpointError, UsageError
 from hardpp.tasks.catalogue import OwnGuides
 from hardpp.tasks.configuration import stored
@@ -32,7 +33,6 @@ from hardpp.tasks.named_classes import (
     nameless,
 )
 from hardpp.tasks.own_guides import Given
-from hardpp.undecoded import utf8
 
 NAMES = ("model", "objective", "guide")  # settings that may name a class to be imported
 

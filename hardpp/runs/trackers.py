@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from hardpp.config import RunConfig
+from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError, first_line, unknown
 from hardpp.tasks.opened_run import Report
-from hardpp.undecoded import utf8
 
 Values = Mapping[str, float]
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hardpp.config.undecoded import escaped
 from hardpp.data.atomic_files import check_writable, write_file
+from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
 from hardpp.runs.process_rank import rank, size
-from hardpp.undecoded import escaped, utf8
 from hardpp.verbs.exit_codes import report
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them

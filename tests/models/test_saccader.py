@@ -352,7 +352,9 @@ def test_antithetic_pairs_are_unbiased(guide: str) -> None:
     objective = DisARM(2, max_plate_nesting=nesting)
     value = surrogate = torch.zeros((), dtype=torch.float64)
     for probability, draws in antithetic.pairs(program, weighed):
-        estimate = objective.estimate(program.model, Given(program.side_by_side(draws, nesting))(program.guide))
+        estimate = objective.estimate(
+            program.model, Given(program.side_by_side(draws, nesting))(program.guide)
+        )
         value, surrogate = value + probability * estimate.bound, surrogate + probability * estimate.surrogate
     torch.testing.assert_close(value.sum().double(), target.value, **CLOSE)
     gradient = flat_gradient(surrogate, program.parameters)

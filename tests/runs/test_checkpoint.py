@@ -437,7 +437,7 @@ def test_best_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     checkpoint.mark(tmp_path, "best", spoilt)
     with pytest.raises(CheckpointError, match=why) as caught:
         checkpoint.best(tmp_path)
-    assert "to use step-00000001" in caught.value.hint
+    assert "step-00000001 is sound" in caught.value.hint
     checkpoint.mark(tmp_path, "best", sound)
     assert checkpoint.best(tmp_path).folder == sound
 

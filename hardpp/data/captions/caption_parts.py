@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hardpp.data.images.shares import share_out
 from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS, split
-from hardpp.undecoded import utf8
+from hardpp.data.undecoded import utf8
 
 
 def by_checksum(names: Sequence[str], report: Report) -> dict[str, list[str]]:

@@ -15,8 +15,8 @@ from typing import TextIO
 from hardpp.data.atomic_files import check_writable, open_to_append, write_errors, write_file
 from hardpp.data.images.glimpse_sequence_header import KEYS, Corner, SequenceHeader, check_name
 from hardpp.data.images.glimpse_sequences import GlimpseSequences, parse
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError, UsageError
-from hardpp.undecoded import utf8
 
 if sys.platform != "win32":
     import fcntl

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from hardpp.data.questions.questions import Question
-from hardpp.undecoded import utf8
+from hardpp.data.undecoded import utf8
 
 _SIGNS = ';/[]"{}()=+\\_-><@`,?!'
 _NUMBER = re.compile(r"\d,\d")

@@ -20,8 +20,8 @@ from hardpp.data.lines import OnBad, Report, parse_entries, read_json
 from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError
-from hardpp.undecoded import utf8
 
 _KINDS = ("questions", "annotations")
 _WORDS = {int: "a whole number", str: "a text", list: "a list"}

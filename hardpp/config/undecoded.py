@@ -1,7 +1,7 @@
 """Text with bytes that are no UTF-8, as names of files and folders may have them.
 
-Python has a lone surrogate for each such byte, from U+DC80 to U+DCFF, which UTF-8 cannot hold. In files
-it is written as \\udc80 to \\udcff, which JSON reads as what it was; for TOML it is put back here.
+Python has a lone surrogate for each such byte, from U+DC80 to U+DCFF, which UTF-8 cannot hold. In files it
+is written as \\udc80 to \\udcff, which JSON reads as what it was; for TOML it is put back here.
 """
 
 import re
@@ -10,14 +10,9 @@ from typing import Any
 _ESCAPED = re.compile(r"\\udc([89a-f][0-9a-f])")
 
 
-def utf8(text: str) -> bytes:
-    """The text in UTF-8, with \\udcXX for every byte XX that is none."""
-    return text.encode("utf-8", "backslashreplace")
-
-
 def escaped(value: Any) -> Any:
-    """A value of tables, lists and texts in which each text is `utf8`."""
-    return _each(value, lambda text: utf8(text).decode())
+    """A value of tables, lists and texts, each of which can be written in UTF-8."""
+    return _each(value, lambda text: text.encode(errors="backslashreplace").decode())
 
 
 def restored(value: Any) -> Any:
