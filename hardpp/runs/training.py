@@ -65,7 +65,8 @@ def run_in_folder(
     with one_thread(report), joined_ranks(config.seed, config.device) as ranks:
         if ranks.writes:
             with locked(folder), Trackers(log, folder, config, report) as trackers:
-                remove_partial(folder)
+                for place in (folder, folder / "checkpoints"):
+                    remove_partial(place)
                 return _run(config, folder, resume, force, report, family, data, evaluate, ranks, trackers)
         silent = Trackers((), folder, config, report)
         return _run(config, folder, resume, force, _nothing, family, data, evaluate, ranks, silent)
