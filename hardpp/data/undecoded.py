@@ -1,4 +1,4 @@
-"""The bytes of text in which names of files may stand, which need not be UTF-8 (`hardpp.config.undecoded`)."""
+"""Text as bytes, with names of files in it that need not be UTF-8 (`hardpp.config.undecoded`)."""
 
 
 def utf8(text: str) -> bytes:
