@@ -10,7 +10,7 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
-from hardpp.runs.chosen_checkpoint import replace_damaged_best, tell_unfinished
+from hardpp.runs.chosen_checkpoint import replace_damaged_best
 from hardpp.runs.distributed import Ranks
 from hardpp.runs.folder import create, holds_results
 from hardpp.runs.moved_data import follow_data
@@ -137,7 +137,6 @@ def _newest(
     if not resume:
         raise UsageError(f"{folder} holds a run already", "give another --out, or --force")
     longer = grown(folder, config, NONE if family is None else family.own_guides)
-    tell_unfinished(folder, report)
     return checkpoint.newest_sound(folder, report), longer
 
 
