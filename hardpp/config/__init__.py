@@ -14,6 +14,7 @@ import tomli_w
 from pydantic import BaseModel, Field, SerializeAsAny, field_validator
 
 from hardpp.config.section import Section as Section
+from hardpp.config.undecoded import escaped, restored
 from hardpp.errors import UsageError
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -63,6 +64,7 @@ class TrainingConfig(Section):
     """How long, in which batches, and when to validate and to save."""
 
     batch_size: int = Field(64, ge=1, le=10**6, description="data a step")
+    auto_batch: bool = Field(False, description="cut batches that memory cannot hold, and add up gradients")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
@@ -141,14 +143,14 @@ class RunConfig(Section):
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; a UsageError where it is missing or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return dict(restored(tomllib.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, RecursionError) as error:  # of a number of many digits, too
         raise UsageError(f"{path}: not a readable TOML file ({error})") from error
 
 
 def to_toml(config: BaseModel) -> str:
     """A configuration as TOML; keys that are None are left out, as TOML has no null."""
-    tables = config.model_dump(exclude_none=True)
+    tables = escaped(config.model_dump(exclude_none=True))
     return tomli_w.dumps({key: value for key, value in tables.items() if value not in ([], "")})
 
 
