@@ -26,7 +26,7 @@ _BOMS_UTF16 = (
     b"\xfe\xff",
 )  # the first might be a frame of MPEG audio, layer I, which nobody has
 _SAMPLE = 4  # bytes of a sample once it is read
-_SLOWEST = 1000  # samples a second
+_SLOWEST, _QUICKEST = 1000, 10**7  # samples a second
 _LARGE, _RATIO = 2**28, 500  # bytes of any sound, and times its file's size; speech packs 250 times
 _BLOCK = 1 << 20  # samples that are looked at together
 
@@ -72,8 +72,9 @@ def inspect(path: Path) -> Sound:
         raise DataError(f"{path}: damaged {kind} audio ({error})") from error
     if not head.samples or not head.rate:
         raise DataError(f"{path}: holds no sound")
-    if head.rate < _SLOWEST:
-        raise DataError(f"{path}: has {head.rate} samples a second, and sound has {_SLOWEST:,} at least")
+    if not _SLOWEST <= head.rate <= _QUICKEST:
+        possible = f"{_SLOWEST:,} to {_QUICKEST:,}"
+        raise DataError(f"{path}: has {head.rate:,} samples a second, and sound has {possible}")
     return head
 
 

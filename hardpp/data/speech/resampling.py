@@ -25,6 +25,7 @@ from hardpp.errors import UsageError
 _CROSSINGS = 6
 _ROLL_OFF = 0.99
 _MOST_PLACES = 640  # between two samples; 44,100 and 22,050 Hz have 160 and 320, 11,025 Hz 640
+_LONGEST_STEP = 4096  # samples; a filter is a dozen times as long
 
 
 def resample(wave: Tensor, rate: int, to: int) -> Tensor:
@@ -34,7 +35,7 @@ def resample(wave: Tensor, rate: int, to: int) -> Tensor:
     common = math.gcd(rate, to)
     old, new = rate // common, to // common
     count = -(-len(wave) * new // old)
-    if new > _MOST_PLACES:
+    if new > _MOST_PLACES or old > _LONGEST_STEP:
         return _by_soxr(wave, rate, to, count)
     kernels, reach = _kernels(old, new)
     # One step of the convolution moves on by `old` samples and gives the next `new` of the result.

@@ -24,3 +24,9 @@ def test_odd_rates_make_no_filter_of_their_own(rate: int, monkeypatch: pytest.Mo
 def test_usual_rates_are_heard_as_ever(rate: int) -> None:
     assert len(resample(tone(500, rate, rate // 10), rate, 16_000)) == 1600
     assert resampling._kernels.cache_info().currsize > 0
+
+
+def test_a_rate_in_a_simple_ratio_that_is_large_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("soxr")
+    monkeypatch.setattr(resampling, "_kernels", lambda old, new: pytest.fail(f"kernels of {old} to {new}"))
+    assert len(resample(torch.zeros(20_000), 9_999_975, 16_000)) == 33
