@@ -4,6 +4,9 @@ Results go to standard output, progress and messages to standard error. Nothing 
 verb runs, so that `--help` answers at once.
 """
 
+import io
+import sys
+
 import click
 
 from hardpp import __version__
@@ -58,6 +61,8 @@ def main(quiet: bool, verbose: bool, debug: bool) -> None:
     context = click.get_current_context()
     if rank() and context.invoked_subcommand not in (train.name, replay.name, *SHARED):
         context.exit()  # torchrun started several processes: what they do not share is done by the first
+    if rank() and context.invoked_subcommand != replay.name:
+        sys.stdout = io.StringIO()  # the first prints what they share; the group puts it back
 
 
 _VERBS = (

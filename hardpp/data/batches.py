@@ -8,11 +8,16 @@ Shapes: B rows of a batch, T ids of the longest and its boundary.
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hardpp.data.vocabulary import BOUNDARY
+
+Lengths = NDArray[np.integer[Any]]
 
 _POOL = 50  # batches sorted by length together: enough to find mates, few enough to mix
 
@@ -31,27 +36,39 @@ def length_buckets(
         seed: The run's seed.
         epoch: Which pass over the data.
     """
-    if len(source_lengths) != len(target_lengths):
-        raise ValueError(
-            f"expected as many target as source lengths ({len(source_lengths)}), got {len(target_lengths)}"
-        )
-    _check_size(batch_size)
-    # Hashed, since seed + epoch would give (1, 0) and (0, 1) the same order.
-    digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
-    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:7], "big"))
-    shuffled: list[int] = torch.randperm(len(source_lengths), generator=generator, device="cpu").tolist()
+    return list(LengthBuckets(np.array(source_lengths), np.array(target_lengths), batch_size, seed, epoch))
 
-    def length(index: int) -> tuple[int, int]:
+
+class LengthBuckets(Sequence[list[int]]):
+    """The same batches, each made when it is asked for; the arguments are those of `length_buckets`."""
+
+    def __init__(self, source: Lengths, target: Lengths, batch_size: int, seed: int, epoch: int):
+        if len(source) != len(target):
+            raise ValueError(f"expected as many target as source lengths ({len(source)}), got {len(target)}")
+        _check_size(batch_size)
+        # Hashed, since seed + epoch would give (1, 0) and (0, 1) the same order.
+        digest = hashlib.sha256(f"{seed} {epoch}".encode()).digest()
+        generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:7], "big"))
+        shuffled = torch.randperm(len(source), generator=generator, device="cpu").numpy()
+        source, target = source[shuffled], target[shuffled]
         # Targets run up and down in turn, so that they do not jump where the source length changes.
-        source, target = source_lengths[index], target_lengths[index]
-        return source, target if source % 2 else -target
+        turn, pool = np.where(source % 2, target, -target), np.arange(len(source)) // (_POOL * batch_size)
+        self._size, self._indices = batch_size, shuffled[np.lexsort((turn, source, pool))]
+        count = -(-len(source) // batch_size)
+        self._order = torch.randperm(count, generator=generator, device="cpu").numpy()
 
-    batches: list[list[int]] = []
-    for start in range(0, len(shuffled), _POOL * batch_size):
-        pool = sorted(shuffled[start : start + _POOL * batch_size], key=length)
-        batches += _chop(pool, batch_size)
-    order: list[int] = torch.randperm(len(batches), generator=generator, device="cpu").tolist()
-    return [batches[place] for place in order]
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, which: int) -> list[int]: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[list[int]]: ...
+    def __getitem__(self, which: int | slice) -> Any:
+        if isinstance(which, slice):
+            return [self[place] for place in range(len(self))[which]]
+        start = int(self._order[which]) * self._size
+        return self._indices[start : start + self._size].tolist()
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

@@ -5,10 +5,11 @@ The same text falls into the same part on every machine and in every version.
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError
 
 PARTS = ("train", "dev", "test")
@@ -37,7 +38,7 @@ def part_called(name: str) -> str | None:
 
 def bucket(text: str) -> int:
     """CRC-32 of the UTF-8 text modulo 20: 0 is test, 1 is dev, 2 to 19 are train."""
-    return zlib.crc32(text.encode()) % 20
+    return zlib.crc32(utf8(text)) % 20
 
 
 def part_of(text: str) -> str:
@@ -47,7 +48,7 @@ def part_of(text: str) -> str:
 
 def by_crc32(text: str) -> tuple[int, str]:
     """A key that sorts texts in a frozen order which has nothing to do with what they say."""
-    return zlib.crc32(text.encode()), text
+    return zlib.crc32(utf8(text)), text
 
 
 def split(items: Iterable[T], part_of_item: Callable[[T], str]) -> dict[str, list[T]]:
@@ -72,13 +73,19 @@ def split_by_checksum(
         hint: How the parts can be chosen instead.
     """
     parts = split(items, lambda item: part_of(text_of(item)))
-    if empty := [part for part in PARTS if not parts[part]]:
+    refuse_empty({part: len(parts[part]) for part in PARTS}, path, noun, key, hint)
+    return parts
+
+
+def refuse_empty(sizes: Mapping[str, int], path: Path, noun: str, key: str, hint: str) -> None:
+    """Refuse parts of which one is empty, made as in `split_by_checksum`, by their sizes."""
+    if empty := [part for part in PARTS if not sizes[part]]:
         parts_are = f"{' and '.join(empty)} {'part is' if len(empty) == 1 else 'parts are'}"
-        count = f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+        total = sum(sizes.values())
+        count = f"{total} {noun}{'' if total == 1 else 's'}"
         message = f"{path}: the {parts_are} empty after splitting {count} by checksum of the {key}"
         few = f"a twentieth goes to each of dev and test, so bring 100 {noun}s or more"
         raise DataError(message, f"{few}; or {hint}")
-    return parts
 
 
 def items_of_part(corpus: Any, part: str | None, limit: int | None) -> list[Any]:

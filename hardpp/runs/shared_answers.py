@@ -40,8 +40,10 @@ def sharing(device: str) -> Sharing:
 
 
 def answered_by(run: OpenedRun, ranks: Ranks) -> OpenedRun:
-    """The run, which those that have trained it answer of together."""
-    return run if ranks.size == 1 else replace(run, sharing=SharedAnswers(ranks))
+    """The run, which those that have trained it answer of together; the first of them warns."""
+    if ranks.size == 1:
+        return run
+    return replace(run, sharing=SharedAnswers(ranks), warn=run.warn if ranks.writes else _nothing)
 
 
 class SharedAnswers(Sharing):
@@ -86,6 +88,10 @@ class SharedAnswers(Sharing):
             number += self.size
             if len(keys) < self.size:
                 return
+
+
+def _nothing(text: str) -> None:
+    return
 
 
 # What the others are told of an error.

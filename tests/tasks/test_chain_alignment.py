@@ -6,6 +6,7 @@ from torch import nn
 
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.pairs import Pair
+from hardpp.data.transduction.side_counts import side_counts
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.errors import UsageError
 from hardpp.guides.smoothed_alignment import SmoothedAlignment
@@ -29,7 +30,7 @@ def description(pairs: list[Pair]) -> PairsDescription:
     return PairsDescription(
         source_vocabulary=list(source.symbols),
         target_vocabulary=list(target.symbols),
-        target_counts=target_counts(pairs, target),
+        target_counts=target_counts(side_counts(pairs, "target"), target),
         source_tokens={"kind": "words"},
         target_tokens={"kind": "words"},
         longest_target=3,

@@ -61,6 +61,6 @@ def unite(name: str, bitexts: Sequence[Bitext]) -> Bitext:
     return without_leaks(Bitext(name, train, dev, test))
 
 
-def _slice(pairs: list[TextPair]) -> list[TextPair]:
+def _slice(pairs: Sequence[TextPair]) -> list[TextPair]:
     order = sorted(range(len(pairs)), key=lambda place: zlib.crc32(pairs[place].source.encode()))
     return [pairs[place] for place in sorted(order[:SLICE])]

@@ -1,8 +1,9 @@
 """What is said of how texts are cut into symbols, with examples, as a wrong cut is seen by nobody else."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
-from hardpp.data.parts import PARTS
+from hardpp.data.lazily import Mapped
 from hardpp.data.transduction.overlap import seen_in_training
 from hardpp.data.transduction.pairs import Bitext, Corpus
 from hardpp.data.transduction.tokenizers import Characters, Tokenizer, Words, has_blank
@@ -23,13 +24,9 @@ def how_cut(corpus: Corpus, bitext: Bitext | None, *, reverse: bool = False) -> 
     """
     for side, other in (("source", "target"), ("target", "source")):
         tokenizer: Tokenizer = getattr(corpus, side)
-        symbols = [getattr(pair, side) for pair in corpus.train]
+        symbols: Sequence[tuple[str, ...]] = Mapped(corpus.train, attrgetter(side))
         count = len({symbol for each in symbols for symbol in each})
-        texts = (
-            []
-            if bitext is None
-            else [getattr(pair, side) for part in PARTS for pair in getattr(bitext, part)]
-        )
+        texts = () if bitext is None else bitext.texts(side)
         examples = "; ".join(_example(tokenizer, each) for each in _distinct(symbols))
         called = other if reverse else side
         yield f"{called}: {tokenizer.kind}, {count} symbols{_blanks(tokenizer, texts, side)}: {examples}"
@@ -39,8 +36,7 @@ def how_cut(corpus: Corpus, bitext: Bitext | None, *, reverse: bool = False) -> 
 
 # How many texts have blanks, where some but not all do.
 def _blanks(tokenizer: Tokenizer, texts: Sequence[str], side: str) -> str:
-    lemmas = [text.partition("\t")[0] for text in texts]
-    found = sum(map(has_blank, lemmas))
+    found = sum(has_blank(text.partition("\t")[0]) for text in texts)
     if tokenizer.kind == Characters.kind and found:
         what, other = "a blank is a character", Words.kind
     elif tokenizer.kind == Words.kind and found < len(texts):

@@ -10,7 +10,8 @@ bars         source ||| target, as for fast_align
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from hardpp.data.csv_cells import rows_of
@@ -68,12 +69,11 @@ class Dialect(NamedTuple):
         return answers if self.slashed else what
 
 
-def sampled(lines: Sequence[bytes]) -> list[str]:
-    """Lines from all over a file, as text, without those that are blank, no UTF-8, or comments by `;;;`."""
-    texts = (line.decode("utf-8", "replace") for line in lines[:: 1 + len(lines) // _SAMPLE])
+def sampled(lines: Iterable[bytes], count: int) -> list[str]:
+    """Of so many lines those from all over a file, as text, without such as are blank, no UTF-8, or `;;;`."""
     return [
         text
-        for text in texts
+        for text in (line.decode("utf-8", "replace") for line in islice(lines, 0, None, 1 + count // _SAMPLE))
         if text.strip() and "\ufffd" not in text and not text.startswith(";;;") and not is_separator(text)
     ]
 

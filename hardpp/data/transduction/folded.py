@@ -20,7 +20,7 @@ def foldings_for(bitext: Bitext, wanted: Foldings, report: Report, *, keep: bool
     """
     found = []
     for side, folding in zip(("source", "target"), wanted, strict=True):
-        texts = [getattr(pair, side) for part in PARTS for pair in getattr(bitext, part)]
+        texts = bitext.texts(side)
         form = folding._replace(lower=False)
         other = sum(form(text) != text for text in texts)
         if other and keep:

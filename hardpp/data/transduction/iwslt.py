@@ -64,7 +64,7 @@ def bitext(
     sides = translation_direction(str(folder), {path.suffix[1:] for path in tags}, source, target)
     report(f"{folder}: from {sides[0]} to {sides[1]}")
     paths = [folder / f"train.tags.{couple}.{side}" for side in sides]
-    lines = pair_texts((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report)
+    lines = list(pair_texts((paths[0], paths[1]), [_tagged(path) for path in paths], on_bad, report))
     lines = _map(_unescape, lines)
     train = [line for number, line in enumerate(lines, start=1) if number % _EVERY]
     dev = lines[_EVERY - 1 :: _EVERY]

@@ -2,10 +2,10 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hardpp.data.lines import OnBad, Place, Report, decode_line, parse_entries
+from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, report_bad
 from hardpp.data.transduction.answer_cells import answers
 from hardpp.data.transduction.dialects import (
     BARS,
@@ -28,9 +28,9 @@ _VARIANT = re.compile(r"(.+)\(\d+\)", re.DOTALL)
 
 
 def parse_list(
-    path: Path, content: Sequence[bytes], dialect: Dialect, literal: bool, on_bad: OnBad, report: Report
-) -> list[Line]:
-    """Parse the lines of one file, in order.
+    path: Path, content: Iterable[bytes], dialect: Dialect, literal: bool, on_bad: OnBad, report: Report
+) -> Iterator[Line]:
+    """Parse the lines of one file, one by one, in order; what is wrong with any is said after the last.
 
     Args:
         path: The file, for messages.
@@ -40,35 +40,40 @@ def parse_list(
         on_bad: What happens to a line that cannot be used.
         report: Told what was left out.
     """
-    rows = _rows(path, content, dialect) if dialect.quoted else enumerate(content, start=1)
-    entries: list[tuple[int, bytes | list[str]]] = list(rows)
-    passed: list[int] = []
-
-    def pair(number: int, entry: bytes | list[str]) -> TextPair | None:
+    rows: Iterable[tuple[int, bytes | list[str]]] = enumerate(content, start=1)
+    if dialect.quoted:
+        rows = _rows(path, content, dialect)
+    passed, remarks, bad, count = list[int](), list[int](), list[BadLine](), 0
+    for number, entry in rows:
         if not literal and (_is_remark(entry, dialect) or (number == 1 and _names_separator(entry))):
             passed.append(number)
-            return None
-        if isinstance(entry, list):
-            return _of_cells(entry, dialect)
-        return _of_line(entry, dialect)
-
-    found = parse_entries(path, entries, pair, _HINT, on_bad, report, lines=True)
+            continue
+        try:
+            pair = _of_cells(entry, dialect) if isinstance(entry, list) else _of_line(entry, dialect)
+        except ValueError as reason:
+            bad.append(BadLine(path, number, str(reason), blank=isinstance(reason, Blank)))
+            continue
+        if _has_remark(entry, dialect):
+            remarks.append(number)
+        for one in _each(pair, dialect):
+            count += 1
+            yield Line(one, (Place(path, number),) * 2)
+    report_bad(bad, on_bad, report, _HINT)
+    if not count and not passed:
+        raise DataError(f"{path}: no line is left", _HINT)
     if passed:
         more = f" and {len(passed) - 1} more" if len(passed) > 1 else ""
         report(f"{path}:{passed[0]}{more}: a heading, comment or blank line, which is no pair")
-    kept = (entry for entry in entries if found.get(entry[0]) is not None)
-    if remarks := [number for number, entry in kept if _has_remark(entry, dialect)]:
+    if remarks:
         more = f" and {len(remarks) - 1} more" if len(remarks) > 1 else ""
         report(f"{path}:{remarks[0]}{more}: a comment, from # on, is no part of the phones")
-    lines = [
-        Line(one, (Place(path, at),) * 2)
-        for at, text in found.items()
-        if text is not None
-        for one in _each(text, dialect)
-    ]
-    if not lines:
+    if not count:
         raise DataError(f"{path}: no line is left", _HINT)
-    return lines
+
+
+def is_variant(source: str) -> bool:
+    """Has a word a number, as `read(2)`?"""
+    return _VARIANT.fullmatch(source) is not None
 
 
 def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[Line], list[str]]:
@@ -160,7 +165,7 @@ def _of_cells(cells: list[str], dialect: Dialect) -> TextPair:
 
 
 # Rows with the numbers of the lines where they begin; a quoted field may go over several.
-def _rows(path: Path, content: Sequence[bytes], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, content: Iterable[bytes], dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     texts = (line.decode("utf-8", "surrogateescape") + "\n" for line in content)
     reader = csv.reader(texts, delimiter=dialect.separator, strict=True)
     number = 1

@@ -17,7 +17,7 @@ _WORDS = {
     "dev": ("dev", "development", "valid", "validation", "val"),
     "test": ("test", "testing", "tst"),
 }
-_ENDINGS = ("", ".tsv", ".csv", ".txt", ".dict", ".dic", ".lex", ".lexicon")  # preferred in this order
+ENDINGS = ("", ".tsv", ".csv", ".txt", ".dict", ".dic", ".lex", ".lexicon")  # preferred in this order
 _PART = {word: part for part, words in _WORDS.items() for word in words}
 _NAME = re.compile(rf"(?:(.+)[._-])?({'|'.join(_PART)})(\.[a-z]+)?(?:\.gz)?", re.IGNORECASE)
 _COVERED = re.compile(r"(?:^|[._-])covered$", re.IGNORECASE)  # a test part without its targets
@@ -90,5 +90,5 @@ def _named(folder: Path) -> Iterator[tuple[Path, str, str, int]]:
         if match is None or not file.is_file():
             continue
         name, word, ending = match[1] or "", match[2].lower(), (match[3] or "").lower()
-        if ending in _ENDINGS and not _COVERED.search(name):  # train.de is parallel text
-            yield file, name, _PART[word], _ENDINGS.index(ending)
+        if ending in ENDINGS and not _COVERED.search(name):  # train.de is parallel text
+            yield file, name, _PART[word], ENDINGS.index(ending)

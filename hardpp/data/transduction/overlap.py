@@ -1,7 +1,12 @@
 """Sources of dev and test that training sees, too: what is measured on them is no measure of others."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hardpp.data.transduction.packed_pairs import PackedPairs
 from hardpp.data.transduction.pairs import Corpus, Pair
 
 _MANY = 0.1  # of a part
@@ -12,14 +17,18 @@ def seen_in_training(corpus: Corpus) -> Iterator[str]:
 
     Sentences that are said again and again are no matter: only where the target is the same, too.
     """
-    known = {_key(pair, corpus) for pair in corpus.train}
+    whole = corpus.source.sentences
+    known = _digests(corpus.train, whole)
     for part in ("dev", "test"):
         pairs: Sequence[Pair] = getattr(corpus, part)
-        count = sum(_key(pair, corpus) in known for pair in pairs)
+        count = int(np.isin(_digests(pairs, whole), known).sum())
         if count > _MANY * len(pairs):
             what = f"{count} of {len(pairs)} {part} pairs stand in train, too"
             yield f"warning: {corpus.name}: {what}: figures of {part} are better than those of others"
 
 
-def _key(pair: Pair, corpus: Corpus) -> tuple[tuple[str, ...], ...]:
-    return (pair.source, pair.target) if corpus.source.sentences else (pair.source,)
+# Of sources, or of whole pairs.
+def _digests(pairs: Sequence[Pair], whole: bool) -> NDArray[Any]:
+    if isinstance(pairs, PackedPairs):
+        return pairs.digests(whole=whole)
+    return np.array([hash(pair[: 1 + whole]) for pair in pairs], np.int64)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hardpp.data.lines import OnBad, Report, split_lines
+from hardpp.data.streamed_lines import can_be_streamed
 from hardpp.data.transduction import iwslt, parallel
 from hardpp.data.transduction.dialects import BARS, Format, sampled
 from hardpp.data.transduction.list_parts import sets_in
 from hardpp.data.transduction.pair_lists import ListOfPairs
 from hardpp.data.transduction.pairs import Bitext, Line
+from hardpp.data.transduction.shards import sharded_parts
+from hardpp.data.transduction.streamed_pairs import StreamedPairs
 
 Layout = Literal["lists", "parallel", "iwslt"]
 
@@ -44,6 +47,27 @@ class OwnFiles(NamedTuple):
             return iwslt.bitext(path, **how)
         return parallel.bitext(path, **how, fold=self.fold)
 
+    def paths(self, path: Path) -> list[Path]:
+        """The files that `streamed` reads; none where the pairs can only be read all at once."""
+        found = layout(path, self.format)
+        if found == "iwslt":
+            return []
+        if found == "lists":
+            files = self._replace(report=_nothing)._lists().files(path)
+            paths = [file for of_part in files.values() for file in of_part]
+        else:
+            paths = [
+                file for pair in parallel.files_of(path, self.source, self.target).values() for file in pair
+            ]
+        return paths if all(map(can_be_streamed, paths)) else []
+
+    def streamed(self, path: Path) -> StreamedPairs:
+        """The pairs of `bitext` one by one, where `paths` has some."""
+        if layout(path, self.format) == "lists":
+            return self._lists().streamed(path)
+        how: dict[str, Any] = {"source": self.source, "target": self.target, "fold": self.fold}
+        return parallel.streamed(path, on_bad=self.on_bad, report=self.report, **how)
+
     def lines(self, path: Path) -> list[Line]:
         """Read every line of a file or pair of files, in order."""
         if layout(path, self.format) == "lists":
@@ -55,12 +79,16 @@ class OwnFiles(NamedTuple):
         return ListOfPairs(self.format, self.columns, self.fold, self.on_bad, self.report, self.asked)
 
 
+def _nothing(text: str) -> None:
+    return
+
+
 def layout(path: Path, format: Format = "auto") -> Layout:
     """What reads a file, a folder, or files by the beginning of their names."""
     if format != "auto":
         return "parallel" if format == "parallel" else "lists"
     if path.is_dir():
-        if any(path.glob("*.tsv")):
+        if any(path.glob("*.tsv")) or sharded_parts(path):
             return "lists"
         if iwslt.is_raw(path):
             return "iwslt"
@@ -84,6 +112,8 @@ def has_sentences(path: Path) -> bool:
     """Whether a path seems to hold translations, not a list of words."""
     if layout(path) != "lists":
         return True
+    if shards := sharded_parts(path):
+        return _two_sided(shards["train"][0], BARS)
     trains = [path] if path.is_file() else [parts["train"] for parts in sets_in(path).values()]
     return any(_two_sided(train, BARS) for train in trains[:1])
 
@@ -92,7 +122,8 @@ def has_sentences(path: Path) -> bool:
 def _two_sided(path: Path, *marks: str) -> bool:
     try:
         with path.open("rb") as file:
-            texts = sampled(split_lines(file.read(_MOST_BYTES)))
+            lines = split_lines(file.read(_MOST_BYTES))
+            texts = sampled(lines, len(lines))
     except OSError:
         return False  # its reader says so
     found = sum(any(mark in text for mark in marks or ("\t", BARS)) for text in texts)

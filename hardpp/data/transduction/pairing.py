@@ -1,10 +1,12 @@
 """Pairs of texts from two files in two languages: which is translated into which, and what stands where."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, report_bad
-from hardpp.data.parts import split_by_checksum
+from hardpp.data.parts import part_of, split_by_checksum
 from hardpp.data.transduction.pairs import Line, TextPair
 from hardpp.errors import DataError, UsageError
 
@@ -54,9 +56,11 @@ def translation_direction(
 
 
 def pair_texts(
-    paths: tuple[Path, Path], numbered: list[list[tuple[int, bytes]]], on_bad: OnBad, report: Report
-) -> list[Line]:
-    """Pair the texts at the same place in two files, which must have equally many.
+    paths: tuple[Path, Path], numbered: Sequence[Iterable[tuple[int, bytes]]], on_bad: OnBad, report: Report
+) -> Iterator[Line]:
+    """Pair the texts at the same place in two files, one by one; what is wrong is said after the last.
+
+    The files must have equally many.
 
     Args:
         paths: The files, for messages.
@@ -64,14 +68,12 @@ def pair_texts(
         on_bad: What happens to a pair with a text that is empty or cannot be read.
         report: Told what was left out.
     """
-    if len(numbered[0]) != len(numbered[1]):
-        raise DataError(
-            f"{paths[0]} has {len(numbered[0])} lines of text but {paths[1]} has {len(numbered[1])}",
-            "line i of one file must be the translation of line i of the other",
-        )
-    lines: list[Line] = []
     bad: list[BadLine] = []
-    for first, second in zip(*numbered, strict=True):
+    sizes, found = [0, 0], 0
+    for first, second in zip_longest(*numbered):
+        sizes = [size + (one is not None) for size, one in zip(sizes, (first, second), strict=True)]
+        if first is None or second is None:
+            continue
         sides: list[str] = []
         for path, (number, line) in zip(paths, (first, second), strict=True):
             try:
@@ -80,24 +82,33 @@ def pair_texts(
                 bad.append(BadLine(path, number, str(reason), blank=isinstance(reason, Blank)))
                 break
         else:
-            places = Place(paths[0], first[0]), Place(paths[1], second[0])
-            lines.append(Line(TextPair(*sides), places))
+            found += 1
+            yield Line(TextPair(*sides), (Place(paths[0], first[0]), Place(paths[1], second[0])))
+    if sizes[0] != sizes[1]:
+        raise DataError(
+            f"{paths[0]} has {sizes[0]} lines of text but {paths[1]} has {sizes[1]}",
+            "line i of one file must be the translation of line i of the other",
+        )
     report_bad(bad, on_bad, report, _HINT)
-    if not lines:
+    if not found:
         raise DataError(f"{paths[0]}: no pair of texts is left", _HINT)
-    return lines
 
 
 def split_lines(
     lines: list[Line], path: Path, hint: str, fold: Callable[[str], str] = str
 ) -> dict[str, list[Line]]:
     """Split lines into parts by checksum of the source (`split_by_checksum`), folded by `fold`."""
+    return split_by_checksum(lines, partial(_key, fold=fold), path, "line", "source", hint)
 
-    def source(line: Line) -> str:
-        # Doubled blanks must not put one source into two parts, nor a lemma the TAB and features after it.
-        return " ".join(fold(line.pair.source.partition("\t")[0]).split())
 
-    return split_by_checksum(lines, source, path, "line", "source", hint)
+def part_of_line(line: Line, fold: Callable[[str], str] = str) -> str:
+    """The part into which a line is split."""
+    return part_of(_key(line, fold))
+
+
+# Doubled blanks must not put one source into two parts, nor a lemma the TAB and features after it.
+def _key(line: Line, fold: Callable[[str], str]) -> str:
+    return " ".join(fold(line.pair.source.partition("\t")[0]).split())
 
 
 # A ValueError says what is wrong with the line; the caller knows its number.

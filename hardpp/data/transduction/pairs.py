@@ -5,12 +5,15 @@ reference.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
 from hardpp.data.digests import sha256_of_parts
+from hardpp.data.lazily import Joined, Mapped
 from hardpp.data.lines import Place
+from hardpp.data.parts import PARTS
 from hardpp.data.transduction.folding import Folding
 from hardpp.data.transduction.tokenizers import FOLDING, Tokenizer
 
@@ -58,10 +61,10 @@ class Bitext(NamedTuple):
     """Three lists of texts, not yet cut into tokens."""
 
     name: str
-    train: list[TextPair]
-    dev: list[TextPair]
-    test: list[TextPair]
-    places: Mapping[str, list[tuple[Place, Place]]] = MappingProxyType({})  # of a user's pairs, by part
+    train: Sequence[TextPair]
+    dev: Sequence[TextPair]
+    test: Sequence[TextPair]
+    places: Mapping[str, Sequence[tuple[Place, Place]]] = MappingProxyType({})  # of a user's pairs, by part
     sentences: bool = True  # translations; else there may be several right answers to a source, a line each
     features: str = ""  # what stands between features, where sources are lemma, TAB, features
 
@@ -76,20 +79,25 @@ class Bitext(NamedTuple):
 
     def folded(self, source: Folding, target: Folding) -> "Bitext":
         """The same with every text folded."""
-        train, dev, test = (
-            [TextPair(source(pair.source), target(pair.target)) for pair in part]
-            for part in (self.train, self.dev, self.test)
-        )
+
+        def fold(pair: TextPair) -> TextPair:
+            return TextPair(source(pair.source), target(pair.target))
+
+        train, dev, test = (Mapped(part, fold) for part in (self.train, self.dev, self.test))
         return self._replace(train=train, dev=dev, test=test)
+
+    def texts(self, side: str, parts: Sequence[str] = PARTS) -> Sequence[str]:
+        """All texts of a side, "source" or "target", of some parts."""
+        return Mapped(Joined(*(getattr(self, part) for part in parts)), attrgetter(side))
 
 
 class Corpus(NamedTuple):
     """Three lists of pairs, and the tokenizers that cut them and can cut more."""
 
     name: str
-    train: list[Pair]
-    dev: list[Pair]
-    test: list[Pair]
+    train: Sequence[Pair]
+    dev: Sequence[Pair]
+    test: Sequence[Pair]
     source: Tokenizer
     target: Tokenizer
 

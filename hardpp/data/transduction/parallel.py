@@ -8,12 +8,20 @@ byte pair encoding (`@@`) stay.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from hardpp.data.lines import OnBad, Report, read_lines
-from hardpp.data.transduction.pairing import pair_texts, split_lines, translation_direction
+from hardpp.data.streamed_lines import stream_lines
+from hardpp.data.transduction.pairing import (
+    pair_texts,
+    part_of_line,
+    split_lines,
+    translation_direction,
+)
 from hardpp.data.transduction.pairs import Bitext, Line
+from hardpp.data.transduction.streamed_pairs import StreamedPairs
 from hardpp.errors import DataError
 
 _PARTS = {"train": ("train",), "dev": ("dev", "valid", "val"), "test": ("test",)}
@@ -66,6 +74,29 @@ def lines(
     return _read(files, on_bad, report)
 
 
+def streamed(
+    path: Path,
+    *,
+    source: str | None = None,
+    target: str | None = None,
+    fold: Callable[[str], str] = str,
+    on_bad: OnBad = "stop",
+    report: Report = lambda text: None,
+) -> StreamedPairs:
+    """The same pairs as those of `bitext`, one by one; the arguments are the same."""
+    files = files_of(path, source, target)
+    first, second = files["train" if path.is_dir() else ""]
+    report(f"{path}: from {_language(first)} to {_language(second)}")
+    readers = {part: [partial(_stream, paths, on_bad, report)] for part, paths in files.items()}
+    name = path.resolve().name if path.is_dir() else _stem(path).name
+    return StreamedPairs(name, readers, partial(part_of_line, fold=fold), path, _OWN_SPLIT)
+
+
+def files_of(path: Path, source: str | None, target: str | None) -> dict[str, tuple[Path, Path]]:
+    """The two files of each part; a pair that is split by itself is that of the part ""."""
+    return _folder(path, source, target) if path.is_dir() else {"": _files(path, source, target)}
+
+
 def is_folder(path: Path) -> bool:
     """Whether a folder has a train part in two languages."""
     files = path.iterdir() if path.is_dir() else iter(())
@@ -85,7 +116,11 @@ def is_beginning(path: Path | str) -> bool:
 
 def _read(paths: tuple[Path, Path], on_bad: OnBad, report: Report) -> list[Line]:
     numbered = [list(enumerate(read_lines(path, "one text a line"), start=1)) for path in paths]
-    return pair_texts(paths, numbered, on_bad, report)
+    return list(pair_texts(paths, numbered, on_bad, report))
+
+
+def _stream(paths: tuple[Path, Path], on_bad: OnBad, report: Report) -> Iterator[Line]:
+    return pair_texts(paths, [enumerate(stream_lines(path), start=1) for path in paths], on_bad, report)
 
 
 def _folder(path: Path, source: str | None, target: str | None) -> dict[str, tuple[Path, Path]]:

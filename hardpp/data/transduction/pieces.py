@@ -11,7 +11,7 @@ Richardson (2018), SentencePiece.
 import base64
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,11 +31,10 @@ class Pieces:
         self.model = model
 
     @classmethod
-    def learn(cls, texts: Iterable[str], size: int) -> "Pieces":
+    def learn(cls, texts: Sequence[str], size: int) -> "Pieces":
         """Learn about `size` pieces from texts; fewer where the texts have not so many."""
         trainer, model = _sentencepiece().SentencePieceTrainer, io.BytesIO()
-        lines = list(texts)
-        characters = len({character for line in lines for character in line})
+        characters = len({character for text in texts for character in text})
         options = {
             "model_type": "bpe",
             "character_coverage": 1.0,
@@ -49,13 +48,13 @@ class Pieces:
         size = max(size, characters + 3)  # every character, the blank and the unknown at least
         for _ in range(2):
             try:
-                trainer.train(sentence_iterator=iter(lines), model_writer=model, vocab_size=size, **options)
+                trainer.train(sentence_iterator=iter(texts), model_writer=model, vocab_size=size, **options)
                 return cls(model.getvalue())
             except RuntimeError as error:
                 if (limit := re.search(r"<= (\d+)", str(error))) is None:
-                    raise DataError(f"no pieces can be learnt from {len(lines)} texts ({error})") from error
+                    raise DataError(f"no pieces can be learnt from {len(texts)} texts ({error})") from error
                 size = int(limit[1])
-        raise DataError(f"no {size} pieces can be learnt from {len(lines)} texts")
+        raise DataError(f"no {size} pieces can be learnt from {len(texts)} texts")
 
     @classmethod
     def load(cls, description: Mapping[str, Any]) -> "Pieces":

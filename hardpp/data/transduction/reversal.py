@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from hardpp.data.transduction.long_pairs import TokenPair
 from hardpp.data.transduction.pairs import Corpus, Pair, PlacedPair
-from hardpp.data.transduction.tokenization import TokenPair, distinct_sources, with_references
+from hardpp.data.transduction.tokenization import distinct_sources, with_references
 
 
 def reverse_corpus(corpus: Corpus) -> Corpus:

@@ -53,7 +53,7 @@ def read_sources(path: Path, report: Report = lambda text: None, reading: Readin
         reading: What texts of the run are like.
     """
     content = read_lines(path, "one text a line")
-    texts = sampled(content)
+    texts = sampled(content, len(content))
     try:
         refuse_markup(texts, "one text a line")
     except DataError as error:

@@ -1,10 +1,12 @@
 """From texts to tokens: a bitext becomes the corpus that trains."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from hardpp.data.lines import BadLine, OnBad, Place, Report, report_bad
+from hardpp.data.lazily import Joined
+from hardpp.data.lines import OnBad, Place, Report, report_bad
 from hardpp.data.parts import PARTS
+from hardpp.data.transduction.long_pairs import HINT, TokenPair, length, long_lines, without_long
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, PlacedPair, TextPair
 from hardpp.data.transduction.pieces import Pieces
 from hardpp.data.transduction.tokenizers import (
@@ -16,16 +18,6 @@ from hardpp.data.transduction.tokenizers import (
     guess_tokenizer,
     has_bpe_marks,
 )
-from hardpp.errors import DataError
-
-_HINT = "raise data.max_length, or train with --on-bad skip, which leaves such pairs out"
-
-
-class TokenPair(NamedTuple):
-    """The tokens of a pair of texts."""
-
-    source: tuple[str, ...]
-    target: tuple[str, ...]
 
 
 class PlacedTokens(TokenPair):
@@ -63,7 +55,7 @@ def tokenize_bitext(
     parts = {name: _placed(getattr(bitext, name), bitext.places.get(name), source, target) for name in PARTS}
     if max_length is not None:
         places = {part: at for part, at in bitext.places.items() if part in checked}
-        parts |= _short(bitext._replace(places=places), parts, max_length, on_bad, report)
+        parts |= without_long(bitext._replace(places=places), parts, max_length, on_bad, report)
     train, dev, test = (_in_place(part, with_references(part, pooled=pooled)) for part in parts.values())
     if pooled:
         dev, test = distinct_sources(dev), distinct_sources(test)
@@ -83,8 +75,8 @@ def tokenize_lines(
     """Tokenize lines that are in no part, in order; the arguments are those of `tokenize_bitext`."""
     sides = _placed([line.pair for line in lines], [line.places for line in lines], source, target)
     if max_length is not None:
-        report_bad(_long(sides, [line.places for line in lines], max_length), on_bad, report, _HINT)
-        sides = [pair for pair in sides if _length(pair) <= max_length]
+        report_bad(long_lines(sides, [line.places for line in lines], max_length), on_bad, report, HINT)
+        sides = [pair for pair in sides if length(pair) <= max_length]
     return _in_place(sides, with_references(sides, pooled=pooled))
 
 
@@ -106,7 +98,7 @@ def tokenizers(
         report: Told when what has such marks is made pieces.
     """
     kinds = {"source": source_tokens, "target": target_tokens}
-    marked_sides = [side for side in kinds if has_bpe_marks(getattr(line, side) for line in bitext.train)]
+    marked_sides = [side for side in kinds if has_bpe_marks(bitext.texts(side, ["train"]))]
     if bitext.sentences:
         defaults = {side: MarkedWords.kind if side in marked_sides else Pieces.kind for side in kinds}
         kinds = {side: defaults[side] if kind == "auto" else kind for side, kind in kinds.items()}
@@ -114,7 +106,7 @@ def tokenizers(
     if cut_again := [side for side in learning if side in marked_sides]:
         keys = " and ".join(f"data.{side}_tokens=bpe" for side in cut_again)
         report(f"texts in parts (@@) are cut again into pieces; {keys} leaves them as they are")
-    texts = [getattr(line, side) for side in learning for line in bitext.train]
+    texts = Joined(*(bitext.texts(side, ["train"]) for side in learning))
     pieces = Pieces.learn(texts, size) if learning else None
 
     def tokenizer_of(side: str, kind: str) -> Tokenizer:
@@ -124,7 +116,7 @@ def tokenizers(
             return pieces
         if kind in SIMPLE_TOKENIZERS:
             return SIMPLE_TOKENIZERS[kind](bitext.sentences)
-        return guess_tokenizer([getattr(line, side) for part in PARTS for line in getattr(bitext, part)])
+        return guess_tokenizer(bitext.texts(side))
 
     return tokenizer_of("source", kinds["source"]), tokenizer_of("target", kinds["target"])
 
@@ -191,42 +183,3 @@ def _in_place(sides: Sequence[TokenPair], pairs: Sequence[Pair]) -> list[Pair]:
         PlacedPair.at(side.place, pair, side.text) if isinstance(side, PlacedTokens) else pair
         for side, pair in zip(sides, pairs, strict=True)
     ]
-
-
-# What is left of the parts out of which pairs that are too long are taken.
-def _short(
-    bitext: Bitext,
-    parts: Mapping[str, list[TokenPair]],
-    max_length: int,
-    on_bad: OnBad,
-    report: Report,
-) -> dict[str, list[TokenPair]]:
-    bad: list[BadLine] = []
-    for name, places in bitext.places.items():
-        bad += _long(parts[name], places, max_length)
-    report_bad(bad, on_bad, report, _HINT)
-    names = dict.fromkeys(("train", *bitext.places))
-    short = {name: [pair for pair in parts[name] if _length(pair) <= max_length] for name in names}
-    if "train" not in bitext.places and (count := len(parts["train"]) - len(short["train"])):
-        noun = "pair" if count == 1 else "pairs"
-        report(f"{count} training {noun} of more than {max_length} symbols left out")
-    for name, part in short.items():
-        if not part:
-            raise DataError(f"{bitext.name}: no {name} pair has at most {max_length} symbols a side", _HINT)
-    return short
-
-
-def _long(
-    sides: Sequence[TokenPair], places: Sequence[tuple[Place, Place]], max_length: int
-) -> list[BadLine]:
-    bad = []
-    for pair, place in zip(sides, places, strict=True):
-        for side, symbols, at in zip(TokenPair._fields, pair, place, strict=True):
-            if len(symbols) > max_length:
-                bad.append(BadLine(*at, f"{side} of {len(symbols)} symbols, data.max_length is {max_length}"))
-                break
-    return bad
-
-
-def _length(pair: TokenPair) -> int:
-    return max(map(len, pair))

@@ -165,10 +165,13 @@ def guess_tokenizer(texts: Sequence[str]) -> Tokenizer:
 
     Texts without blanks say nothing against words if nearly all of them are words of others, as phones are.
     """
-    blank = [text for text in texts if has_blank(text)]
-    words = {word for text in blank for word in text.split()}
+    blank, words = 0, set[str]()
+    for text in texts:
+        if has_blank(text):
+            blank += 1
+            words.update(text.split())
     otherwise = sum(text not in words for text in texts if not has_blank(text))
-    if not blank or (2 * len(blank) < len(texts) and 10 * otherwise > len(texts) - len(blank)):
+    if not blank or (2 * blank < len(texts) and 10 * otherwise > len(texts) - blank):
         return Characters()
     return MarkedWords() if has_bpe_marks(texts) else Words()
 

@@ -5,6 +5,7 @@ set is one line in `CORPORA` or in `hardpp.data.transduction.bitexts`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from hardpp.data.transduction.own_files import OwnFiles, in_parts, is_beginning
 from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair
 from hardpp.data.transduction.tokenizers import Inflected, Tokenizer, folding_of
 from hardpp.errors import DataError, UsageError
+from hardpp.tasks.alignment.large_data import Cut, LargeData
 from hardpp.tasks.opened_run import Report
 
 Tokens = Literal["auto", "characters", "words", "bpe", "pieces"]
@@ -103,6 +105,8 @@ def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus
         DataError: they cannot be fetched or read.
     """
     corpus: Corpus | Bitext
+    if config.name not in NAMES and (large := _large(config, sides).corpus(report)) is not None:
+        return large._replace(train=large.train[: config.train_limit])
     if config.name in CORPORA:
         if config.lowercase != "none":
             raise UsageError(f"{config.name} is cut into symbols as it is", "leave out data.lowercase")
@@ -120,6 +124,17 @@ def load(config: PairData, report: Report, sides: Sides | None = None) -> Corpus
     if config.reverse:
         corpus = reversal.reverse_corpus(corpus)
     return corpus._replace(train=corpus.train[: config.train_limit])
+
+
+# The user's own pairs, where there are too many for memory.
+def _large(config: PairData, sides: Sides | None) -> LargeData:
+    def cut(bitext: Bitext, report: Report) -> Cut:
+        chosen, checked = _sides(config, bitext, report, sides)
+        return Cut(chosen, {"pooled": not chosen[1].sentences, **_limits(config), "checked": checked})
+
+    settings = config.model_dump(mode="json", exclude={"name", "train_limit", "reverse"})
+    files = partial(_files, config, sides)
+    return LargeData(Path(config.name), files, settings, cut, sides, config.reverse)
 
 
 def is_single(name: str) -> bool:
@@ -153,6 +168,15 @@ def _files(config: PairData, sides: Sides | None, report: Report) -> OwnFiles:
 
 
 def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | None) -> Corpus:
+    sides, checked = _sides(config, bitext, report, sides)
+    cutting = _cutting(config, sides, report)
+    return tokenization.tokenize_bitext(bitext, **cutting, max_length=config.max_length, checked=checked)
+
+
+# What cuts texts, and of which parts pairs that are too long are bad lines.
+def _sides(
+    config: PairData, bitext: Bitext, report: Report, sides: Sides | None
+) -> tuple[Sides, Sequence[str]]:
     checked: Sequence[str] = PARTS
     if sides is None:
         named = config.name in NAMES and config.normalise == "NFC"  # theirs are as they were before
@@ -164,8 +188,11 @@ def _tokenized(config: PairData, bitext: Bitext, report: Report, sides: Sides | 
         _check_features(config, bitext.train[0].source, sides)
         # Training settles what is too long; a run may still be asked about it, unless it was to skip it.
         checked = ("dev", "test") if config.on_bad == "skip" else ()
-    cutting = _cutting(config, sides, report)
-    return tokenization.tokenize_bitext(bitext, **cutting, max_length=config.max_length, checked=checked)
+    return sides, checked
+
+
+def _limits(config: PairData) -> dict[str, Any]:
+    return {"max_length": config.max_length, "on_bad": config.on_bad}
 
 
 def _cutting(config: PairData, sides: Sides, report: Report) -> dict[str, Any]:

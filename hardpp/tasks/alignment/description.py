@@ -1,7 +1,7 @@
 """What a run keeps of its pairs, and the batches in which it is asked about them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from typing import Any, Self
@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from hardpp.data.batches import in_order
+from hardpp.data.transduction.packed_pairs import SideCounts
 from hardpp.data.transduction.pairs import Pair
 from hardpp.data.transduction.tokenizers import Tokenizer, load_tokenizer
 from hardpp.data.vocabulary import BOUNDARY, Vocabulary
@@ -64,9 +65,11 @@ class PairsDescription(Description):
         return ceil(1.5 * most * max(1.0, longer)) + ALLOWANCE
 
 
-def target_counts(pairs: Iterable[Pair], vocabulary: Vocabulary) -> list[int]:
-    """One more than how often each symbol occurs in the targets, end marks included."""
-    counts = Counter(id for pair in pairs for id in (*vocabulary.encode(pair.target), BOUNDARY))
+def target_counts(targets: SideCounts, vocabulary: Vocabulary) -> list[int]:
+    """One more than how often each symbol occurs in targets, end marks included."""
+    counts = Counter({BOUNDARY: len(targets.lengths)})
+    for symbol, count in targets.symbols.items():
+        counts[vocabulary.encode([symbol])[0]] += count
     return [1 + counts[id] for id in range(len(vocabulary))]
 
 

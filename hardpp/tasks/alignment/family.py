@@ -4,16 +4,17 @@ Sources: Deng et al. (2018) for model and guide, and the sizes of `paper` (appen
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hardpp.config import RunConfig, merge
-from hardpp.data.batches import in_order, length_buckets
+from hardpp.data.batches import LengthBuckets, in_order
+from hardpp.data.lazily import Mapped
 from hardpp.data.transduction.batches import collate, encode
 from hardpp.data.transduction.bitexts import BITEXTS
 from hardpp.data.transduction.own_files import has_sentences
 from hardpp.data.transduction.pairs import Corpus
+from hardpp.data.transduction.side_counts import encoded, side_counts
 from hardpp.data.vocabulary import Vocabulary
 from hardpp.decoding.predictive import Decodable
 from hardpp.tasks.alignment import network as networks
@@ -97,6 +98,7 @@ class AlignmentFamily(Family):
         "inflections, source ||| target; told by most lines. A side is words if most have blanks, else "
         "characters; split by the CRC-32 of the source, 1/20 test, 1/20 dev",
         "FOLDER/train.tsv": "the same with dev.tsv and test.tsv beside it",
+        "FOLDER/train-0.tsv.gz, ...": "a part in several files, or in a folder FOLDER/train",
         "FOLDER/deu": "three such files deu.trn, deu.dev, deu.tst, or deu_train.tsv and so on",
         "FOLDER/train.de, train.en": "parallel text, a sentence a line, and dev and test likewise: words "
         "with @@ marks, if there are any, else pieces of words that are learnt",
@@ -133,19 +135,18 @@ class AlignmentFamily(Family):
         return load(config, report)
 
     def describe(self, data: Corpus) -> PairsDescription:
-        train = data.train
-        source = Vocabulary.of(pair.source for pair in train)
-        target = Vocabulary.of(pair.target for pair in train)
-        ratios = [(len(pair.target) - ALLOWANCE) / len(pair.source) for pair in train]
+        sources, targets = (side_counts(data.train, side) for side in ("source", "target"))
+        source, target = Vocabulary.of([sources.symbols]), Vocabulary.of([targets.symbols])
+        ratios = (targets.lengths - ALLOWANCE) / sources.lengths
         return PairsDescription(
             source_vocabulary=list(source.symbols),
             target_vocabulary=list(target.symbols),
-            target_counts=target_counts(train, target),
+            target_counts=target_counts(targets, target),
             source_tokens=data.source.describe(),
             target_tokens=data.target.describe(),
-            longest_target=max(len(pair.target) for pair in train),
-            longest_source=max(len(pair.source) for pair in train),
-            target_per_source=max(1.0, max(ratios)),
+            longest_target=int(targets.lengths.max()),
+            longest_source=int(sources.lengths.max()),
+            target_per_source=max(1.0, float(ratios.max())),
             fingerprint=data.fingerprint(),
         )
 
@@ -155,12 +156,15 @@ class AlignmentFamily(Family):
         return networks.alignment_parts(network, description)
 
     def epoch_batches(self, config: RunConfig, data: Corpus, description: PairsDescription) -> EpochBatches:
-        items = encode(data.train, *description.vocabularies)
-        lengths = [len(item.source) for item in items], [len(item.target) for item in items]
+        items = encoded(data.train, *description.vocabularies)
+        source, target = (side_counts(data.train, side).lengths for side in ("source", "target"))
+
+        def make(indices: Sequence[int]) -> Callable[[], SequenceBatch]:
+            return lambda: collate([items[index] for index in indices])
 
         def epoch(number: int) -> Sequence[Callable[[], SequenceBatch]]:
-            batches = length_buckets(*lengths, config.training.batch_size, config.seed, number)
-            return [partial(collate, [items[index] for index in batch]) for batch in batches]
+            buckets = LengthBuckets(source, target, config.training.batch_size, config.seed, number)
+            return Mapped(buckets, make)
 
         return epoch
 

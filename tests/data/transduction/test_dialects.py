@@ -11,7 +11,7 @@ FEATURES = ["V;PST", "V;PRS;NOM(3,SG)", "N;PL", "N;SG;DAT", "V.PTCP;PST"] * 2
 
 
 def told(lines, wanted="auto", columns=None):
-    return detect(sampled([line.encode() for line in lines]), wanted, columns)
+    return detect(sampled([line.encode() for line in lines], len(lines)), wanted, columns)
 
 
 def cut(dialect):
@@ -48,7 +48,7 @@ def cut(dialect):
 def test_lists_are_told_by_what_most_lines_hold(lines, expected):
     assert cut(told(lines)) == expected
     for bad in (b"", b"\xff", b";;; comment"):  # one line decides nothing
-        assert cut(detect(sampled([bad, *(line.encode() for line in lines)]))) == expected
+        assert cut(detect(sampled([bad, *(line.encode() for line in lines)], len(lines) + 1))) == expected
 
 
 @pytest.mark.parametrize(

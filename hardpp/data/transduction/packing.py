@@ -1,0 +1,149 @@
+"""Pairs are tokenised one by one into the arrays of `hardpp.data.transduction.packed_pairs`.
+
+What it takes of memory are some hundred bytes a pair, in arrays, and the symbols. The pairs are those that
+`hardpp.data.transduction.tokenization.tokenize_bitext` makes.
+
+Shapes: N pairs of a part, G distinct sources.
+"""
+
+import json
+from array import array
+from collections.abc import Collection, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardpp.data.lines import BadLine, OnBad, Report
+from hardpp.data.parts import PARTS
+from hardpp.data.transduction.long_pairs import TokenPair, refuse_long, too_long
+from hardpp.data.transduction.packed_pairs import SIDES
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.spooled_texts import SpooledTexts
+from hardpp.data.transduction.tokenizers import Tokenizer, folding_of
+
+_DIGEST = 16  # bytes
+
+
+class PartWriter:
+    """Writes the arrays of one part.
+
+    Args:
+        folder: that is to hold them, and is not there yet.
+        symbols: of sources and of targets, with their ids; more are added.
+    """
+
+    def __init__(self, folder: Path, symbols: Sequence[dict[str, int]]):
+        folder.mkdir()
+        self._folder, self._symbols = folder, symbols
+        self._ids: list[BinaryIO] = [(folder / f"{side}.bin").open("xb") for side in SIDES]
+        self._starts = [array("q", [0]) for _ in SIDES]
+        self._digests = {name: bytearray() for name in (*SIDES, "pair")}
+        self._lines, self._odd = array("q"), dict[int, str]()
+
+    def add(self, tokens: TokenPair, line: int, file: int, text: str | None) -> None:
+        """Adds a pair, the numbers of its line and its files, and its source as it is written, if need be."""
+        contents = []
+        for side, sequence in enumerate(tokens):
+            known = self._symbols[side]
+            ids = array("i", [known.setdefault(symbol, len(known)) for symbol in sequence]).tobytes()
+            self._ids[side].write(ids)
+            self._starts[side].append(self._starts[side][-1] + len(sequence))
+            self._digests[SIDES[side]] += blake2b(ids, digest_size=_DIGEST).digest()
+            contents.append(len(ids).to_bytes(8, "big") + ids)
+        self._digests["pair"] += blake2b(b"".join(contents), digest_size=_DIGEST).digest()
+        if text is not None:
+            self._odd[len(self)] = text
+        self._lines.extend((line, file))
+
+    def __len__(self) -> int:
+        return len(self._lines) // 2
+
+    def close(self, *, pooled: bool, distinct: bool) -> None:
+        """Writes what is known once all pairs are there.
+
+        Args:
+            pooled: are all targets of a source right answers to it?
+            distinct: does the first pair stand for all of one source?
+        """
+        digests = {
+            name: np.frombuffer(content, np.uint64).reshape(-1, 2) for name, content in self._digests.items()
+        }
+        rows = np.arange(len(self))
+        if pooled:
+            firsts = self._write_answers(digests)
+            rows = firsts if distinct else rows
+        for side, file, starts in zip(SIDES, self._ids, self._starts, strict=True):
+            file.close()
+            self._write(f"{side}-starts", np.frombuffer(starts, np.int64))
+        for name, values in digests.items():
+            self._write(f"{name}-digests", values)
+        self._write("lines", np.frombuffer(self._lines, np.int64).reshape(-1, 2))
+        self._write("rows", rows)
+        odd = json.dumps(self._odd)
+        (self._folder / "odd-texts.json").write_text(odd, encoding="utf-8")
+
+    # Answers of every source: the first pair of each of its targets. Returns the first pair of each source.
+    def _write_answers(self, digests: dict[str, NDArray[np.uint64]]) -> NDArray[np.int64]:
+        firsts, group = _grouped(digests["source"])
+        of_pairs, _ = _grouped(digests["pair"])
+        owners = group[of_pairs]
+        order = np.argsort(owners, kind="stable")
+        self._write("group", group)
+        self._write("answers", of_pairs[order])
+        self._write("answer-starts", np.searchsorted(owners[order], np.arange(len(firsts) + 1)))
+        return firsts
+
+    def _write(self, name: str, values: NDArray[Any]) -> None:
+        np.save(self._folder / f"{name}.npy", values, allow_pickle=False)
+
+
+def pack(
+    bitext: Bitext,
+    spool: SpooledTexts,
+    folder: Path,
+    source: Tokenizer,
+    target: Tokenizer,
+    *,
+    pooled: bool,
+    max_length: int,
+    checked: Collection[str],
+    on_bad: OnBad,
+    report: Report,
+) -> list[list[str]]:
+    """Tokenises every text of a bitext into a folder, and returns the symbols of both sides.
+
+    The arguments beside `spool`, which has the texts, are those of `tokenize_bitext`.
+    """
+    symbols: list[dict[str, int]] = [{}, {}]
+    fold, bad, left, sizes = folding_of(source), list[BadLine](), 0, dict[str, int]()
+    numbers = {pair: number for number, pair in enumerate(spool.files)}
+    for name in PARTS:
+        writer = PartWriter(folder / name, symbols)
+        for text, places in zip(getattr(bitext, name), bitext.places[name], strict=True):
+            tokens = TokenPair(source.tokenize(text.source), target.tokenize(text.target))
+            long = too_long(tokens, places, max_length) if name == "train" or name in checked else None
+            if long is None:
+                odd = text.source if fold(text.source) != text.source else None
+                file = numbers[places[0].path, places[1].path]
+                writer.add(tokens, places[0].number, file, odd)
+            elif name in checked:
+                bad.append(long)
+            else:
+                left += 1
+        writer.close(pooled=pooled, distinct=pooled and name != "train")
+        sizes[name] = len(writer)
+    refuse_long(bitext.name, sizes, {"train", *checked}, bad, left, max_length, on_bad, report)
+    return [list(of_side) for of_side in symbols]
+
+
+# Of rows the first of each kind, in order, (G,), and the number of the kind of every row, (N,).
+def _grouped(digests: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    kinds = np.ascontiguousarray(digests).view([("high", np.uint64), ("low", np.uint64)]).reshape(-1)
+    _, firsts, group = np.unique(kinds, return_index=True, return_inverse=True)
+    order = np.argsort(firsts, kind="stable")
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return firsts[order].astype(np.int64), number[group.reshape(-1)]
