@@ -96,13 +96,13 @@ def _of_all(fault: Fault, ranks: Ranks, parts: int) -> Fault:
     return fault._replace(place=dict([*rows, *places[1:]]))
 
 
-# Those of the process that knows most come first; all know the bound.
+# Those come first of the process in whose share the step went bad; from the sums NaN comes to all.
 def _of_all_processes(faults: list[Fault], ranks: Ranks) -> list[Fault]:
     if ranks.size == 1:
         return faults
     handed = gathered([list(fault) for fault in faults], meeting_device())
     every = [[Fault(*fault) for fault in theirs] for theirs in handed]
-    every.sort(key=lambda theirs: all(fault.kind == "bound" for fault in theirs))
+    every.sort(key=lambda theirs: not theirs or theirs[0].kind in (*_LATE, "bound"))
     found: dict[Any, Fault] = {}
     for fault in chain.from_iterable(every):
         found.setdefault(fault[:2], fault)
