@@ -16,6 +16,9 @@ _SYNONYMS = {
     **{"samples": "particles", "num_samples": "particles", "k": "particles"},
 }
 _LONGEST_WORD, _LONGEST = 600, 1000  # characters of a message; a path may be long
+# What torch says when memory ran out, and what is said when a library finds no room for itself.
+_TORCHS = ("DefaultCPUAllocator", "Storage size calculation overflowed")
+_LOADERS = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 _CLOSED = (errno.EPIPE, errno.ESHUTDOWN)  # the reader of our output went away: click ends in silence
 
 
@@ -60,6 +63,14 @@ class ResourceError(HardppError):
     exit_code = 6
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal that came, raised wherever the program was then; `number` is the signal's."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
 class Interrupted(HardppError):
     """A signal that ended a command in order."""
 
@@ -81,10 +92,10 @@ def _cut(text: str, most: int) -> str:
 def out_of_memory(error: BaseException) -> bool:
     """Is it a failure to get memory, of Python or of torch on any device?"""
     # By name, since torch need not be imported; its CPU allocator raises a plain RuntimeError.
-    torchs = ("DefaultCPUAllocator", "Storage size calculation overflowed")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in torchs)
+    words = _TORCHS if isinstance(error, RuntimeError) else _LOADERS if isinstance(error, ImportError) else ()
+    return any(each in str(error) for each in words)
 
 
 def mendable(error: BaseException) -> HardppError | None:
@@ -92,17 +103,30 @@ def mendable(error: BaseException) -> HardppError | None:
     if isinstance(error, HardppError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Interrupted(2)
+        return Interrupted(error.number if isinstance(error, Stopped) else 2)
     if isinstance(error, OSError):
         what = error.strerror or str(error) or type(error).__name__
         place = f"{error.filename}: " if error.filename else ""
         return None if error.errno in _CLOSED else ResourceError(f"{place}{what}")
     if out_of_memory(error):
-        what = (str(error) or "MemoryError").splitlines()[0]
-        return ResourceError(
-            f"out of memory ({what})", "try a smaller training.batch_size, fewer --particles, or --limit"
-        )
+        return ResourceError(f"out of memory ({first_line(error)})", "free some, or give less to do")
     return None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+@contextmanager
+def memory_advice(doing: str, hint: str) -> Iterator[None]:
+    """Says what was being done when memory ran out in the block, and what would take less of it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not out_of_memory(error):
+            raise
+        raise ResourceError(f"out of memory {doing} ({first_line(error)})", hint) from error
 
 
 @contextmanager

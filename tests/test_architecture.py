@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runs",
         "tasks",
     },  # for types alone: what it hands out is imported when asked for
-    "__main__": {"cli"},
+    "__main__": {"cli", "verbs"},
     "errors": set(),
     "types": set(),
     "sites": set(),

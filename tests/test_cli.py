@@ -94,6 +94,7 @@ OPTIONS = {
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, *LINKS, "--both-ways", "--format"],
+    "replay": ["--json", "--device", "--trust"],
     "new": ["--out"],
     "check guide": ["--model", "--set", "--format"],
     "check objective": ["--format"],

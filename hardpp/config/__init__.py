@@ -14,10 +14,12 @@ import tomli_w
 from pydantic import BaseModel, Field, SerializeAsAny, field_validator
 
 from hardpp.config.section import Section as Section
+from hardpp.config.undecoded import escaped, restored
 from hardpp.errors import UsageError
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
+_DEEPEST = 8  # tables and lists in one another
 _BARE_POINT = re.compile(r"^(\s*[+-]?)\.(?=\d)")  # of numbers such as .5, which TOML does not have
 
 
@@ -62,6 +64,7 @@ class TrainingConfig(Section):
     """How long, in which batches, and when to validate and to save."""
 
     batch_size: int = Field(64, ge=1, le=10**6, description="data a step")
+    auto_batch: bool = Field(False, description="cut batches that memory cannot hold, and add up gradients")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")
@@ -140,22 +143,24 @@ class RunConfig(Section):
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; a UsageError where it is missing or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return dict(restored(tomllib.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, RecursionError) as error:  # of a number of many digits, too
         raise UsageError(f"{path}: not a readable TOML file ({error})") from error
 
 
 def to_toml(config: BaseModel) -> str:
     """A configuration as TOML; keys that are None are left out, as TOML has no null."""
-    tables = config.model_dump(exclude_none=True)
+    tables = escaped(config.model_dump(exclude_none=True))
     return tomli_w.dumps({key: value for key, value in tables.items() if value not in ([], "")})
 
 
 def parse_setting(text: str) -> dict[str, Any]:
-    """One `--set section.key=value`; the value is TOML, or else a string."""
+    """One `--set section.key=value`; the value is TOML of one line, or else a string."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise UsageError(f"--set {text!r} is not of the form section.key=value")
+    if "\n" in text or "\r" in text:
+        raise UsageError(f"--set {text!r} has a line break", "give --set for each setting")
     value = _BARE_POINT.sub(r"\g<1>0.", value)
     try:
         table = tomllib.loads(f"value = {value}")
@@ -163,9 +168,14 @@ def parse_setting(text: str) -> dict[str, Any]:
         text_or_number = value.strip()
         short = re.fullmatch(r"[+-]?(\d+\.|\.\d+)(e[+-]?\d+)?", text_or_number, re.IGNORECASE)
         table = {"value": float(text_or_number) if short else text_or_number}  # .5 is no TOML
-    if len(table) > 1:
-        raise UsageError(f"--set {text!r} is more than one setting; give --set for each")
+    if name.count(".") > _DEEPEST or _depth(table["value"]) > _DEEPEST:
+        raise UsageError(f"--set {text!r} is nested more than {_DEEPEST} times")
     return nested(name.strip(), table["value"])
+
+
+def _depth(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max((1 + _depth(each) for each in inside), default=0)
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from typing import Annotated, Any
 
-from annotated_types import Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationInfo, field_validator
-from pydantic_core import CoreSchema
 
 MOST = 10**9  # a number is from -MOST to MOST, unless its own field says otherwise
 WIDEST = 2**16  # features of a layer
@@ -23,16 +21,14 @@ class Section(BaseModel):
     @classmethod
     def _is_in_range(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[info.field_name or ""]
-        if not any(isinstance(limit, Le | Lt) for limit in field.metadata):
+        if not any(hasattr(limit, "le") or hasattr(limit, "lt") for limit in field.metadata):
             for number in value if isinstance(value, list) else [value]:
                 if isinstance(number, int | float) and abs(number) > MOST:
                     raise ValueError(f"numbers are from {-MOST:,} to {MOST:,}")
         return value
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         schema = handler.resolve_ref_schema(handler(core_schema))
         for each in schema.get("properties", {}).values():
             _state_range(each)

@@ -56,7 +56,7 @@ def write_file(path: Path, data: bytes, *, force: bool = True) -> None:
             os.replace(partial, path)
         finally:  # an interrupt, too, must leave nothing half-written
             with suppress(OSError):
-                _delete(partial)
+                delete(partial)
         _sync_folder(path.parent)
 
 
@@ -67,15 +67,18 @@ def open_to_append(path: Path) -> TextIO:
 
 
 @contextmanager
-def replacing_folder(path: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+def replacing_folder(
+    path: Path, *, unless: Callable[[], bool] = lambda: False, named: bool = False
+) -> Iterator[Path]:
     """Gives a new, empty folder to fill, which takes the place of `path` if the block succeeds.
 
     What stood there before steps aside, and comes back should the new folder not get into its place. `unless`
-    is asked if something is there by then: may it stay, and the new folder be dropped? An OSError says what
+    is asked if something is there by then: may it stay, and the new folder be dropped? Until then the new
+    folder has a name that says, if it is `named`, what it is to become (`unfinished`). An OSError says what
     went wrong; see `write_errors`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path.parent)
+    partial = _partial(path.parent, f"{path.name}." if named else "")
     try:
         partial.mkdir()
         yield partial
@@ -83,7 +86,7 @@ def replacing_folder(path: Path, *, unless: Callable[[], bool] = lambda: False) 
         _put_in_place(partial, path, unless)
     finally:
         with suppress(OSError):
-            _delete(partial)
+            delete(partial)
 
 
 def remove(path: Path) -> None:
@@ -94,13 +97,37 @@ def remove(path: Path) -> None:
     if os.path.lexists(path):
         aside = _partial(path.parent)
         os.replace(path, aside)
-        _delete(aside)
+        try:
+            delete(aside)
+        except BaseException:  # an interrupt, say; what has lost its name is finished all the same
+            with suppress(OSError):
+                delete(aside)
+            raise
+
+
+def unfinished(folder: Path) -> dict[Path, str]:
+    """What is half-written in a folder, or was when its process was killed: path -> the name it was to get.
+
+    The name is "" where it was not to be known. A folder that cannot be read is an OSError; one that is not
+    there has nothing in it.
+    """
+    names = os.listdir(folder) if folder.is_dir() else []  # not by glob, to which an unreadable one is empty
+    parts = {name: name.removeprefix(PARTIAL) for name in sorted(names) if name.startswith(PARTIAL)}
+    return {folder / name: rest.rpartition(".")[0] for name, rest in parts.items()}
 
 
 def remove_partial(folder: Path) -> None:
     """Removes what killed processes left half-written in a folder where no other process writes."""
-    for path in folder.glob(f"{PARTIAL}*"):
-        _delete(path)
+    for path in unfinished(folder):
+        delete(path)
+
+
+def delete(path: Path) -> None:
+    """Removes a file or folder where it is, of which nothing is in its place yet, or any more."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -118,8 +145,8 @@ def write_errors(path: Path, hint: str = "", otherwise: type[HardppError] = Reso
         raise kind(f"{path} cannot be written: {error.strerror or error}", hint) from error
 
 
-def _partial(folder: Path) -> Path:
-    return folder / f"{PARTIAL}{secrets.token_hex(8)}"
+def _partial(folder: Path, name: str = "") -> Path:
+    return folder / f"{PARTIAL}{name}{secrets.token_hex(8)}"
 
 
 def _put_in_place(folder: Path, path: Path, unless: Callable[[], bool]) -> None:
@@ -145,16 +172,9 @@ def _put_in_place(folder: Path, path: Path, unless: Callable[[], bool]) -> None:
         for aside in older:
             with suppress(OSError):
                 if os.path.lexists(path):
-                    _delete(aside)
+                    delete(aside)
                 else:
                     os.replace(aside, path)
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _sync_tree(folder: Path) -> None:

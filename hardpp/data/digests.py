@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hardpp.data.undecoded import utf8
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -69,9 +71,9 @@ def sha256_of_json(value: Any) -> str:
 
 def sha256_of_parts(head: str, parts: Iterable[Iterable[str]]) -> str:
     """SHA-256 of a head and of the items of every part of a corpus, each described by a line."""
-    digest = hashlib.sha256(head.encode())
+    digest = hashlib.sha256(utf8(head))
     for part in parts:
         digest.update(b"\npart\n")
         for line in part:
-            digest.update(line.encode() + b"\n")
+            digest.update(utf8(line) + b"\n")
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from hardpp.data.binary_files import refuse_binary
 from hardpp.data.json_values import json_value
 from hardpp.data.packed import unpacked
+from hardpp.data.pipes import read_bytes
 from hardpp.errors import DataError
 
 OnBad = Literal["stop", "skip"]  # refuse the data, or leave the line out and say so
@@ -53,7 +54,7 @@ class BadLine(NamedTuple):
 def read_text(path: Path, hint: str = "") -> str:
     """Read a text in UTF-8, or UTF-16 with a byte order mark; `hint` says what to do if it cannot be read."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", hint) from error
     encoding = "utf-16" if content.startswith(BOMS_UTF16) else "utf-8-sig"
@@ -80,7 +81,7 @@ def read_json(path: Path) -> Any:
 def read_content(path: Path, expected: str) -> bytes:
     """Read the bytes of a file; `expected` says what an empty file should hold."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file or folder") from error
     except OSError as error:

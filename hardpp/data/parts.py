@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError
 
 PARTS = ("train", "dev", "test")
@@ -37,7 +38,7 @@ def part_called(name: str) -> str | None:
 
 def bucket(text: str) -> int:
     """CRC-32 of the UTF-8 text modulo 20: 0 is test, 1 is dev, 2 to 19 are train."""
-    return zlib.crc32(text.encode()) % 20
+    return zlib.crc32(utf8(text)) % 20
 
 
 def part_of(text: str) -> str:
@@ -47,7 +48,7 @@ def part_of(text: str) -> str:
 
 def by_crc32(text: str) -> tuple[int, str]:
     """A key that sorts texts in a frozen order which has nothing to do with what they say."""
-    return zlib.crc32(text.encode()), text
+    return zlib.crc32(utf8(text)), text
 
 
 def split(items: Iterable[T], part_of_item: Callable[[T], str]) -> dict[str, list[T]]:

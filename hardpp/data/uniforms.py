@@ -12,13 +12,15 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from hardpp.data.undecoded import utf8
+
 
 def uniforms(key: str, *shape: int) -> NDArray[np.float64]:
     """Draw numbers in [0, 1) that depend on the key and on their place alone.
 
     Other keys give independent numbers; a longer first dimension begins with the same ones.
     """
-    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
+    seed = int.from_bytes(hashlib.sha256(utf8(key)).digest()[:16], "big")
     raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
     return (raw >> np.uint64(11)).astype(np.float64).reshape(shape) * 2.0**-53
 

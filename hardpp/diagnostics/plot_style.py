@@ -20,6 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from hardpp.errors import UsageError
@@ -76,7 +77,9 @@ def distinct_colours(count: int) -> list[tuple[float, ...]]:
 def figure_title(figure: Figure, title: str, note: str = "") -> None:
     """Writes over all panels the title, if there is one, and below it what the figure shows."""
     width = max(20, int(figure.get_figwidth() / _LETTER))
-    lines = [line for text in (title, note) for line in wrap(text, width)]
+    for written in figure.findobj(Text):  # no font can draw a name's bytes that are no UTF-8
+        written.set_text(_writable(written.get_text()))
+    lines = [line for text in (title, note) for line in wrap(_writable(text), width)]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=10, color=INK, parse_math=False)
         if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):
@@ -144,3 +147,7 @@ def draw_known_box(axis: Axes, box: Sequence[float] | None) -> None:
     """Draws a broken green line around what the data say is right, if they say it."""
     if box is not None:
         draw_box(axis, box, edgecolor=GREEN, linestyle="--", linewidth=1.4)
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

@@ -50,7 +50,7 @@ def save(run: Path, step: int, checkpoint: Checkpoint) -> Path:
     files = encode(checkpoint)
     folder = at_step(run, step)
     hint = f"the checkpoint needs {sum(map(len, files.values()))} bytes; older checkpoints are intact"
-    with write_errors(folder, hint), replacing_folder(folder) as partial:
+    with write_errors(folder, hint), replacing_folder(folder, named=True) as partial:
         for name, data in files.items():
             (partial / name).write_bytes(data)
     mark(run, "latest", folder)
@@ -123,7 +123,7 @@ def best(run: Path, report: Callable[[str], None] = warnings.warn) -> Saved:
         hint = ""
         with suppress(CheckpointError):
             if other := newest_sound(run, lambda text: None):
-                hint = f"to use {other.folder.name}, write its name into {marker}"
+                hint = f"{other.folder.name} is sound: --checkpoint {other.folder.name} takes it"
         raise CheckpointError(str(error), hint) from error
 
 

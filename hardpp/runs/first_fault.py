@@ -66,7 +66,7 @@ class Watch:
         modules: an objective with its programs, `OBJ(model, guide)`, and copies of it.
 
     Attributes:
-        faults: in the order in which they came.
+        faults: of the last such block, in the order in which they came.
     """
 
     def __init__(self, *modules: nn.Module):
@@ -76,6 +76,7 @@ class Watch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Notes the faults of a step: of its weights first, last of its gradients; not of its update."""
+        self.faults.clear()
         self.look("weight", dict(self.modules[0].named_parameters()))
         self.look("weight", dict(self.modules[0].named_buffers()), masked=True)
         with ExitStack() as stack, _Sites(self):

@@ -21,8 +21,9 @@ from torch import nn
 from hardpp.config import RunConfig, to_toml
 from hardpp.data.atomic_files import PARTIAL, remove, write_file
 from hardpp.errors import CheckpointError, UsageError
-from hardpp.runs import checkpoint
+from hardpp.runs.checkpoint import steps
 from hardpp.runs.checkpoint_format import mismatch
+from hardpp.runs.chosen_checkpoint import BEST, chosen
 from hardpp.runs.lock import LOCK
 from hardpp.runs.missing_run import no_run
 from hardpp.runs.resources import check_same_size
@@ -102,13 +103,14 @@ def holds_results(folder: Path) -> bool:
     """
     if not holds_run(folder):
         return False
-    return bool(checkpoint.steps(folder)) or any((folder / name).exists() for name in _RESULTS)
+    return bool(steps(folder)) or any((folder / name).exists() for name in _RESULTS)
 
 
 def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = NONE) -> None:
     """Refuses to go on with a run that was begun with another configuration.
 
-    Where it runs (device, threads) may change, and where its data lie (`hardpp.runs.moved_data`).
+    Where and how it runs (device, threads, parts of batches) may change, and where its data lie
+    (`hardpp.runs.moved_data`).
 
     Raises:
         UsageError: it was; the message names the first key that differs, or a class whose code does.
@@ -116,6 +118,7 @@ def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = N
     """
     began_with = read_config(folder, named_code(dict(config)), own_guides)
     anywhere: Any = {"device": True, "threads": True, "data": {*config.data.places}}
+    anywhere |= {"training": {"auto_batch"}, "before": {"__all__": {"training": {"auto_batch"}}}}
     before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude=anywhere) for which in (began_with, config)
     )
@@ -146,9 +149,10 @@ def open_run(
     *,
     trust: bool | Collection[str] = False,
     guide: Given | OwnGuides | None = None,
+    checkpoint: str = BEST,
     report: Callable[[str], None] = warnings.warn,
 ) -> OpenedRun:
-    """A trained run with its best weights (the newest, where no dev bound was taken yet).
+    """A trained run with its best weights (the newest, where no dev bound was taken yet), or with others.
 
     Args:
         folder: the run folder.
@@ -157,10 +161,11 @@ def open_run(
             list of such names; else such a run is refused, as whatever their modules do would be done.
         guide: the class of the run's guide, or such a guide, which then needs no import and no trust: of one
             that was defined in a notebook. Of a run of stages, where they have several: name -> class.
+        checkpoint: whose weights: "best", "latest", or the name of one, "step-00001000".
         report: told of each checkpoint that is passed over, and why.
 
     Raises:
-        UsageError: `guide` is given, and the run's is one of ours.
+        UsageError: `guide` is given, and the run's is one of ours; or there is no such checkpoint.
         CheckpointError: the folder is no run, its checkpoint is damaged or missing, or it names classes to
             import and is not trusted.
     """
@@ -172,29 +177,29 @@ def open_run(
     if isinstance(guide, type | nn.Module) and config.guide in family.guides:
         raise UsageError(f"guide= stands for a class that {folder} names, and its guide is {config.guide!r}")
     description = read_description(folder, family.description)
-    best, stages = checkpoint.best(folder, report), config.stages()
-    place = place_of(best.checkpoint, len(stages), best.folder)
+    saved, stages = chosen(folder, checkpoint, report), config.stages()
+    place = place_of(saved.checkpoint, len(stages), saved.folder)
     if place.stage + 1 < len(stages):
         name = stages[place.stage].stage
-        report(f"{folder}: its best weights are still those of stage {name}, which is not the last")
+        report(f"{folder}: its {checkpoint} weights are still those of stage {name}, which is not the last")
         config = stages[place.stage]
     where = choose_device(device)
     pyro.settings.set(module_local_params=True)
     build = partial(catalogue.programs, family, config, description)
-    check_same_size(build, best.checkpoint.model, best.folder)
+    check_same_size(build, saved.checkpoint.model, saved.folder)
     try:
         programs = build()
     except UsageError as error:  # of a class that is another one by now
         raise CheckpointError(f"{folder}: {error}", error.hint) from error
     objective = catalogue.objective(config.objective, config.inference)
     try:
-        objective(*programs).load_state_dict(best.checkpoint.model)
+        objective(*programs).load_state_dict(saved.checkpoint.model)
     except RuntimeError as error:
-        what = f"{best.folder} does not fit its run's configuration"
+        what = f"{saved.folder} does not fit its run's configuration"
         raise CheckpointError(f"{what} ({mismatch(error)})") from error
     for name in changed_classes(folder, config, family.own_guides):
         report(f"{folder}: the class {name} has changed since the run was begun")
-    step = step_of(best.checkpoint, place, best.folder)
+    step = step_of(saved.checkpoint, place, saved.folder)
     programs = Programs(*(program.eval().to(where) for program in programs))
     run: OpenedRun = family.run(folder, family, config, description, programs, objective, where, step)
     return run

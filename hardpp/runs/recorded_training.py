@@ -14,7 +14,7 @@ import pyro
 import torch
 
 from hardpp.data.atomic_files import open_to_append
-from hardpp.errors import NumericalError
+from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint, history
 from hardpp.runs.bad_batch import keep_bad_batch
 from hardpp.runs.rollback import roll_back
@@ -118,6 +118,8 @@ def _train(
             changed = threads is not None and record.split == "train" and threads.step(seconds)
             due = record.split == "dev" or (every is not None and record.step % every == 0)
             if due or stopping or changed:
+                if not (folder / "config.toml").exists():  # saving would make the folder anew
+                    raise CheckpointError(f"{folder} was removed while it was trained")
                 state = trainer.checkpoint()
                 state.state.update(place._asdict(), threads=torch.get_num_threads())
                 saved = checkpoint.save(folder, place.before + record.step, state)

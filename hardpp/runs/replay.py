@@ -6,6 +6,7 @@ Nothing is written, and the files that are read hold numbers and text, no code.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -118,21 +119,19 @@ def _shown(session: Session, trainer: Trainer, kept: BadBatch, folder: Path) -> 
     records, failure, begun = trainer.records(), "", trainer.step
     while not (trainer.finished or trainer.step >= kept.step or failure or _bad(watch, trainer)):
         begun = trainer.step
+        watched = kept.by_then or trainer.step == kept.step - 1
         try:
-            if kept.by_then or trainer.step == kept.step - 1:
-                watch.faults.clear()
-                with watch.watching():
-                    next(records)
-                if trainer.nonfinite.noted() is None:
-                    _, saved = trainer.state.tensors()
-                    watch.look(
-                        "update", {name.removeprefix("weights."): saved[name] for name in saved}, masked=True
-                    )
-            else:
+            with watch.watching() if watched else nullcontext():
                 record = next(records)
+            if "skipped" in record.values and (kept.by_then or record.step < kept.step):
+                trainer.nonfinite.forget()
+                watch.faults.clear()
+            elif not watched:
                 trainer.nonfinite.check()
-                if "skipped" in record.values:
-                    trainer.nonfinite.forget()
+            elif trainer.nonfinite.noted() is None:
+                _, saved = trainer.state.tensors()
+                changed = {name.removeprefix("weights."): saved[name] for name in saved}
+                watch.look("update", changed, masked=True)
         except (NumericalError, UsageError) as error:
             if isinstance(error, UsageError) and not watch.faults:
                 raise

@@ -1,14 +1,18 @@
 """What a training step showed when it was taken again: what went bad first, or why nothing may have."""
 
 import math
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from hardpp.runs.bad_batch import BadBatch
-from hardpp.runs.distributed import Ranks
-from hardpp.runs.first_fault import Fault
+from hardpp.runs.distributed import Ranks, meeting_device
+from hardpp.runs.exchange import gathered
+from hardpp.runs.first_fault import Fault, not_numbers
 from hardpp.runs.run_files import read_json, versions
 from hardpp.runs.session import Session
 from hardpp.runs.trainer import Trainer
@@ -27,7 +31,6 @@ class Replay(NamedTuple):
     gradient_norm: float | None
     items: list[str]  # the data of its batch, in words
     why: str  # what went bad in a sentence; where nothing did, why that may be
-    speaks: bool = True  # of several processes, is it this one that is to say so?
 
 
 def said_of(
@@ -54,6 +57,8 @@ def said_of(
     rows = range(0 if batch is None else batch.size)
     items = [session.family.label(session.description, batch, row) for row in rows]
     shown, found = faults is not None, [_of_all(fault, ranks) for fault in faults or ()]
+    if shown and batch is not None:
+        found = [*_of_data(batch), *found]
     if noted is not None:
         if noted.row in rows:
             found.append(Fault("bound", items[noted.row], "no finite number", place={"data": noted.row}))
@@ -61,7 +66,7 @@ def said_of(
             found.append(Fault("norm", "the gradient", f"{noted.gradient_norm:.6g}"))
     found = _in_order(found, noted is None or not math.isfinite(noted.loss))
     why = failure or (trainer.nonfinite.sentence() if noted else found[0].sentence if found else "")
-    first = ranks.largest(ranks.size - ranks.rank if found else 0)
+    found = _of_all_processes(found, ranks)
     return Replay(
         kept,
         kept.before + step,
@@ -71,8 +76,15 @@ def said_of(
         None if noted is None else noted.gradient_norm,
         items,
         why if shown else _why_finite(kept, folder, session),
-        ranks.rank == (ranks.size - first if first else 0),
     )
+
+
+# The first datum of a batch whose numbers are not finite.
+def _of_data(batch: Any) -> Iterator[Fault]:
+    source = getattr(batch, "source", None)
+    if isinstance(source, Tensor) and (numbers := not_numbers(source, masked=False)):
+        row = int((~source.isfinite()).nonzero()[0, 0])
+        yield Fault("data", "source", numbers, place={"data": row})
 
 
 # Rows of a process's share of a batch become rows of the batch.
@@ -80,6 +92,19 @@ def _of_all(fault: Fault, ranks: Ranks) -> Fault:
     places = [(plate, index) for plate, index in fault.place.items()]
     rows = [(plate, index * ranks.size + ranks.rank) for plate, index in places[:1]]
     return fault._replace(place=dict([*rows, *places[1:]]))
+
+
+# Those of the process that knows most come first; all know the bound.
+def _of_all_processes(faults: list[Fault], ranks: Ranks) -> list[Fault]:
+    if ranks.size == 1:
+        return faults
+    handed = gathered([list(fault) for fault in faults], meeting_device())
+    every = [[Fault(*fault) for fault in theirs] for theirs in handed]
+    every.sort(key=lambda theirs: all(fault.kind == "bound" for fault in theirs))
+    found: dict[Any, Fault] = {}
+    for fault in chain.from_iterable(every):
+        found.setdefault(fault[:2], fault)
+    return list(found.values())
 
 
 # What is impossible comes first only where a loss is not finite and no number before it was.

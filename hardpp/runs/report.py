@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardpp.data.atomic_files import check_writable, write_file
+from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.folder import holds_run, open_run
@@ -73,7 +74,7 @@ def write_report(
     if opened is None and checkpoint.steps(folder):
         opened = open_run(folder, device, trust=trust, report=report)
     select = {"data": data, "part": part, "limit": limit}
-    write_file(path, _page(folder, opened, select, count, report).encode(), force=force)
+    write_file(path, utf8(_page(folder, opened, select, count, report)), force=force)
     return path
 
 

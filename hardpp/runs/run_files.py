@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from hardpp.config import RunConfig, read_toml
 from hardpp.data.atomic_files import write_file
+from hardpp.data.undecoded import utf8
 from hardpp.errors import CheckpointError, UsageError
 from hardpp.tasks.catalogue import OwnGuides
 from hardpp.tasks.configuration import stored
@@ -156,7 +157,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
         key: None if isinstance(number, float) and not math.isfinite(number) else number
         for key, number in value.items()
     }
-    write_file(path, (json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_file(path, utf8(json.dumps(finite, indent=1, ensure_ascii=False, allow_nan=False) + "\n"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import torch
 
 from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
-from hardpp.errors import UsageError
+from hardpp.errors import UsageError, memory_advice
+from hardpp.runs.batch_parts import BatchParts
 from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
@@ -25,6 +26,11 @@ from hardpp.tasks import catalogue
 from hardpp.tasks.family import Description, Family, Programs, has_own_parameters
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import Record
+
+# What takes less memory.
+_FEWER = "give fewer data, or fewer of them for training (data.train_limit)"
+_SMALLER = "give smaller sizes of network. (hardpp train --dry-run counts parameters)"
+_SMALLER_BATCHES = "give a smaller training.batch_size"
 
 
 class Session:
@@ -55,16 +61,18 @@ class Session:
     ):
         # Modules own their parameters; Pyro's global store would share them between runs.
         pyro.settings.set(module_local_params=True)
-        self.config, self.ranks = config, ranks
+        self.config, self.ranks, self.report = config, ranks, report
         self.family: Family = family or catalogue.family(config.model)
         self.device = choose_device(config.device)
         if isinstance(config.threads, int):
             torch.set_num_threads(config.threads)
-        self.data = self.family.load(config.data, report) if data is None else data
+        with memory_advice("while the data were read", _FEWER):
+            self.data = self.family.load(config.data, report) if data is None else data
         self.description = self.family.describe(self.data)
         check_fits(lambda: catalogue.programs(self.family, config, self.description), self.device)
         pyro.set_rng_seed(config.seed)
-        programs = catalogue.programs(self.family, config, self.description)
+        with memory_advice("while the networks were made", _SMALLER):
+            programs = catalogue.programs(self.family, config, self.description)
         if config.init_from is not None and not restored:
             initialise(programs, config, self.description, Path(config.init_from), report, self.family)
         self.programs = Programs(*(program.to(self.device) for program in programs))
@@ -101,6 +109,7 @@ class Session:
             nonfinite=nonfinite,
             frozen=self.frozen,
             ranks=self.ranks,
+            parts=BatchParts(self.device, training.auto_batch, self.report),
             **training.model_dump(include={"max_epochs", "patience", "weight_noise", "weight_noise_steps"}),
         )
 
@@ -130,8 +139,9 @@ class Session:
         if module is None:
             module = self.objective(*self.programs).eval()
         estimate = partial(module.elbo.estimate, module.model, module.guide)
-        mine = self.ranks.mine(self.dev)
-        bounds = self.ranks.none_failing(lambda: [estimate(batch).bound.sum() for batch in mine])
+        mine, advice = self.ranks.mine(self.dev), memory_advice("at the dev part", _SMALLER_BATCHES)
+        with advice:
+            bounds = self.ranks.none_failing(lambda: [estimate(batch).bound.sum() for batch in mine])
         total = torch.stack(bounds).sum() if bounds else torch.zeros((), device=self.device)
         return float(self.ranks.sum(total) / sum(batch.symbols for batch in self.dev))
 

@@ -1,13 +1,14 @@
 """Interrupts (SIGINT, SIGTERM) that end a training run between two steps, with a checkpoint."""
 
 import signal
-import sys
 import threading
 from typing import Any, Self
 
+from hardpp.errors import Stopped
+
 
 class Signals:
-    """A context manager that notes the first interrupt in `number`; a second one ends the process.
+    """A context manager that notes the first interrupt in `number`; a second one raises `Stopped`.
 
     Python lets the main thread alone handle signals: in another one it does nothing.
     """
@@ -33,5 +34,5 @@ class Signals:
 
     def _note(self, number: int, frame: Any) -> None:
         if self.number:
-            sys.exit(128 + number)
+            raise Stopped(number)
         self.number = number

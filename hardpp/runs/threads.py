@@ -23,11 +23,13 @@ Opened runs leave torch's number alone in Python; the verbs of the command line 
 """
 
 from collections import deque
+from contextlib import suppress
 from statistics import fmean
 from typing import Any
 
 import torch
 
+from hardpp.errors import CheckpointError, HardppError
 from hardpp.runs.checkpoint_state import best_state
 from hardpp.runs.cores import cores
 from hardpp.runs.thread_timing import quickest, step_of, take
@@ -42,7 +44,10 @@ _STEPS = 20  # over which a pace is measured
 def as_trained(run: OpenedRun) -> None:
     """Computes with as many threads as the run was trained with, if they are known and on as many cores."""
     setting = run.config.threads
-    number = setting if isinstance(setting, int) else stated(best_state(run.path))
+    number = setting if isinstance(setting, int) else None
+    if number is None:
+        with suppress(CheckpointError):  # another one than the best may have been asked for
+            number = stated(best_state(run.path))
     if number is not None and run.device.type == "cpu":
         torch.set_num_threads(min(number, cores()))
 
@@ -107,7 +112,11 @@ class Threads:
 
     def _choose(self, why: str) -> None:
         before = torch.get_num_threads()
-        number, seconds = quickest(step_of(self.trainer), self.most, rounds=self._rounds())
+        try:
+            number, seconds = quickest(step_of(self.trainer), self.most, rounds=self._rounds())
+        except (HardppError, MemoryError, RuntimeError, ValueError):
+            take(before)  # the training fails in the same way, and knows why
+            return
         take(number)
         others = "".join(f", {took:.2g} s with {n}" for n, took in seconds.items() if n != number)
         line = f"{why}{_threads(number)}: a step takes {seconds[number]:.2g} s{others}"

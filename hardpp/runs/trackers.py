@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from hardpp.config import RunConfig
-from hardpp.errors import UsageError, unknown
+from hardpp.data.undecoded import utf8
+from hardpp.errors import UsageError, first_line, unknown
 from hardpp.tasks.opened_run import Report
 
 Values = Mapping[str, float]
@@ -56,7 +57,7 @@ class WeightsAndBiases:
             project="hardpp",
             name=folder.name,
             dir=str(folder),
-            id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16],
+            id=hashlib.sha256(utf8(str(folder.resolve()))).hexdigest()[:16],
             resume="allow",
             config=config.model_dump(mode="json"),
         )
@@ -95,8 +96,15 @@ def check_trackers(names: Iterable[str]) -> None:
     for name in names:
         if name not in TRACKERS:
             raise UsageError(unknown("tracker", name, TRACKERS))
-        if find_spec(name) is None:
+        if not _is_installed(name):
             raise UsageError(f"--log {name}: {name} is not installed", f"pip install 'hardpp[{name}]'")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):  # there is something of that name, and it is broken
+        return True
 
 
 class Trackers:
@@ -141,9 +149,8 @@ class Trackers:
     def _try(self, name: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.trackers.pop(name, None)
-            self.report(
-                f"--log {name} failed, and training goes on without it: {type(error).__name__}: {error}"
-            )
+            what = f"{type(error).__name__}: {first_line(error)}"
+            self.report(f"warning: --log {name} failed, and training goes on without it: {what}")
             return None

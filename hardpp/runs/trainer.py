@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import CheckpointError, NumericalError, UsageError
+from hardpp.runs.batch_parts import BatchParts
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
 from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.finite_tensors import check_finite
@@ -57,6 +58,7 @@ class Trainer:
         weight_noise_steps: steps over which the deviation grows from 0.
         frozen: modules that stay in evaluation mode; their parameters want no gradient.
         ranks: this process among those that train together.
+        parts: takes the gradients of batches; left out, whole batches must fit into memory.
 
     Raises:
         NumericalError: a step's loss or gradient (see `NonFiniteGuard`), or a dev bound, is not finite.
@@ -78,6 +80,7 @@ class Trainer:
         weight_noise_steps: int = 0,
         frozen: Sequence[nn.Module] = (),
         ranks: Ranks = ALONE,
+        parts: BatchParts | None = None,
     ):
         self.objective, self.epoch_batches, self.dev_bound = objective, epoch_batches, dev_bound
         self.schedule, self.device, self.max_epochs, self.patience = schedule, device, max_epochs, patience
@@ -87,7 +90,7 @@ class Trainer:
         self.optimiser = optimiser_of(trained, schedule)
         self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
         self.state = TrainingState(objective, self.averaged, self.optimiser, device)
-        self.nonfinite = nonfinite or NonFiniteGuard(device)
+        self.nonfinite, self.parts = nonfinite or NonFiniteGuard(device), parts or BatchParts(device)
         self.step, self.epoch, self.position = 0, 0, 0  # position: batches done of the epoch
         self.validated_at = 0  # the step of the last dev bound
         self.best, self.epochs_since_best = -math.inf, 0
@@ -131,18 +134,16 @@ class Trainer:
                 loss = self.nonfinite.attempt(
                     self.step + 1,
                     make,
-                    lambda: self.objective(batch) if batch.size else torch.zeros((), device=self.device),
+                    lambda: self.parts.take(self.objective, batch, whole.size),
                     self.parameters,
                     list(self.objective.buffers()),
                     excused=self.ranks.size > 1,
                 )
-            if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
-                (loss / whole.size).backward()
         self.teaches |= self.ranks.sum_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip_norm)
         loss = self.ranks.sum(loss)
-        bound = -loss.detach() / self.ranks.sum(batch.symbols)
-        if not self.nonfinite.accept(self.step + 1, make, torch.stack([loss.detach(), norm.to(loss)])):
+        bound = -loss / self.ranks.sum(batch.symbols)
+        if not self.nonfinite.accept(self.step + 1, make, torch.stack([loss, norm.to(loss)])):
             self.nonfinite.check_weights(self.parameters, self.step)
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()
@@ -198,14 +199,16 @@ class Trainer:
         state = {key: getattr(self, attribute) for key, attribute in _PROGRESS.items()}
         state["best"] = None if self.best == -math.inf else self.best
         state["averaged"] = int(self.averaged.n_averaged)
+        if self.parts.count > 1:
+            state["parts"] = self.parts.count
         return Checkpoint(model, optim, state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Takes up where `checkpoint()` was called; a CheckpointError if that was for other programs."""
         # Older checkpoints count all epochs since the best one alike, and know of no way back.
-        older = {"waited": checkpoint.state.get("epochs_since_best"), "rollbacks": 0}
+        older = {"waited": checkpoint.state.get("epochs_since_best"), "rollbacks": 0, "parts": 1}
         state = {**older, **checkpoint.state}
-        for key in (*_PROGRESS, "averaged"):
+        for key in (*_PROGRESS, "averaged", "parts"):
             number = state.get(key, "nothing")
             best = key == "best" and (number is None or (type(number) is float and math.isfinite(number)))
             if not (best or (type(number) is int and 0 <= number < 2**63)):
@@ -219,6 +222,7 @@ class Trainer:
         for key, attribute in _PROGRESS.items():
             setattr(self, attribute, state[key])
         self.best = -math.inf if state["best"] is None else state["best"]
+        self.parts.count = max(1, state["parts"])
         self.teaches = True  # or it would not have come so far
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from hardpp.config import RunConfig
 from hardpp.data.atomic_files import remove_partial
 from hardpp.runs import checkpoint
+from hardpp.runs.chosen_checkpoint import tell_unfinished
 from hardpp.runs.distributed import Ranks, joined_ranks
 from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
 from hardpp.runs.folder import holds_run
@@ -65,7 +66,9 @@ def run_in_folder(
     with one_thread(report), joined_ranks(config.seed, config.device) as ranks:
         if ranks.writes:
             with locked(folder), Trackers(log, folder, config, report) as trackers:
-                remove_partial(folder)
+                tell_unfinished(folder, report)
+                for place in (folder, folder / "checkpoints"):
+                    remove_partial(place)
                 return _run(config, folder, resume, force, report, family, data, evaluate, ranks, trackers)
         silent = Trackers((), folder, config, report)
         return _run(config, folder, resume, force, _nothing, family, data, evaluate, ranks, silent)

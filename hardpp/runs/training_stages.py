@@ -1,5 +1,6 @@
 """The stages of a training, one after the other: each begun, or gone on with where it was interrupted."""
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
+from hardpp.runs.chosen_checkpoint import replace_damaged_best
 from hardpp.runs.distributed import Ranks
 from hardpp.runs.folder import create, holds_results
 from hardpp.runs.moved_data import follow_data
@@ -82,6 +84,8 @@ def train_all(
         if newest is None and number:
             place = begin_stage(session, stages, number, folder, report)
         trainer = _trainer(session, folder, newest, report)
+        if newest is not None and ranks.writes and replace_damaged_best(folder, newest, report):
+            trainer.best = -math.inf  # the next one is better than none
         if (
             newest is not None
             and number == len(stages) - 1

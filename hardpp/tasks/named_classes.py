@@ -185,6 +185,8 @@ def offered_alone(
         except UsageError as error:
             package = "" if package_of(entry) in str(error) else f"{kind} {package_of(entry)}: "
             report(f"left out: {package}{error}")
+        except Exception as error:  # whatever somebody else's class does when it is looked at
+            report(f"left out: {kind} {package_of(entry)}: {type(error).__name__}: {error}")
 
 
 def _search_working_folder() -> None:

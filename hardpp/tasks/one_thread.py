@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from hardpp.errors import mended
+from hardpp.errors import memory_advice, mended
 
+_LESS = "give fewer data (--limit; of a training --evaluate quick), fewer draws, or a smaller beam"
 _TURN = threading.RLock()  # a training evaluates its run, within its turn
 
 
@@ -29,5 +30,5 @@ def one_thread(report: Callable[[str], None] = lambda text: None) -> Iterator[No
 @contextmanager
 def answering() -> Iterator[None]:
     """A block that answers of a run, in one thread at a time; what the user can mend is an error of ours."""
-    with one_thread(), mended():
+    with one_thread(), mended(), memory_advice("while the run was asked", _LESS):
         yield

@@ -1,6 +1,7 @@
 """How the command line ends: an error becomes one sentence, a hint and an exit code."""
 
 import io
+import os
 import sys
 import time
 import traceback
@@ -8,8 +9,9 @@ from typing import Any
 
 import click
 
-from hardpp.errors import HardppError, mendable
+from hardpp.errors import Interrupted, ResourceError, mendable
 from hardpp.runs.process_rank import rank
+from hardpp.verbs.interrupts import Stoppable
 from hardpp.verbs.terminal import LegibleStream, legible
 
 _ANYWHERE = ("--quiet", "--verbose", "--debug")  # options of the group, wherever they stand
@@ -39,15 +41,22 @@ class OrderedGroup(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         ctx.color = True  # else click takes what looks like colours out of data on a pipe
         stdout: Any = sys.stdout
-        if stdout.isatty():
+        if stdout is not None and stdout.isatty():  # None: it is closed
             sys.stdout = LegibleStream(stdout)
         began = time.monotonic()
+        signals = Stoppable()
         try:
-            result = super().invoke(ctx)
+            with signals:
+                _check_working_folder()
+                result = super().invoke(ctx)
             report_detail(f"{ctx.invoked_subcommand}: {time.monotonic() - began:.1f} s")
             return result
-        except (HardppError, OSError, MemoryError, RuntimeError, KeyboardInterrupt) as error:
+        except (click.exceptions.Exit, SystemExit):
+            raise
+        except BaseException as error:
             failure = mendable(error)
+            if failure is None and signals.number:
+                failure = Interrupted(signals.number)
             if failure is None:
                 raise
             if ctx.params.get("debug"):
@@ -60,6 +69,15 @@ class OrderedGroup(click.Group):
             ctx.exit(failure.exit_code)
         finally:
             sys.stdout = stdout
+
+
+# Without one not even libraries can be loaded, and nobody knows what a relative path means.
+def _check_working_folder() -> None:
+    try:
+        os.getcwd()
+    except OSError as error:
+        what = f"the working folder cannot be had ({error.strerror})"
+        raise ResourceError(what, "it may have been removed: go to another one (cd)") from error
 
 
 def report(text: str) -> None:

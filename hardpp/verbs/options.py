@@ -36,6 +36,13 @@ _TRUST = click.option(
     is_flag=True,
     help="Import the classes that the run's config.toml names (package.module:Class).",
 )
+_CHECKPOINT = click.option(
+    "--checkpoint",
+    metavar="best|latest|step-N",
+    default="best",
+    show_default=True,
+    help="Whose weights: of the best dev bound, the newest, or of a step by its folder's name.",
+)
 _DATA = click.option("--data", help="Other data than the run's own: a name, file or folder.")
 _PART = click.option(
     "--part",
@@ -50,7 +57,7 @@ on_bad_option = click.option(
 _LIMIT = click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
 
 
-def opened_run(path: Path, device: str, trust: bool) -> Any:
+def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -> Any:
     """The opened run of a folder, on so many threads as it was trained with, unless it is on another device.
 
     More threads than training found quickest would slow it down. Where torchrun has started several
@@ -65,10 +72,11 @@ def opened_run(path: Path, device: str, trust: bool) -> Any:
             from hardpp.runs.shared_answers import sharing
 
             of_all = sharing(device)  # first: it says which GPU is whose
-            return replace(open_run(path, device, trust=trust, report=warn), sharing=of_all)
+            run = open_run(path, device, trust=trust, checkpoint=checkpoint, report=warn)
+            return replace(run, sharing=of_all)
         if rank():
             context.exit()
-    run = open_run(path, device, trust=trust, report=warn)
+    run = open_run(path, device, trust=trust, checkpoint=checkpoint, report=warn)
     as_trained(run)
     report_detail(f"{run!r}: step {run.step}, on {run.device}")
     return run
@@ -86,9 +94,10 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("run", type=PATH)
     @_DEVICE
     @_TRUST
+    @_CHECKPOINT
     @wraps(command)
-    def wrapped(run: Path, device: str, trust: bool, **options: Any) -> Any:
-        return command(run=opened_run(run, device, trust), **options)
+    def wrapped(run: Path, device: str, trust: bool, checkpoint: str, **options: Any) -> Any:
+        return command(run=opened_run(run, device, trust, checkpoint), **options)
 
     return wrapped
 
@@ -145,6 +154,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
     @_DEVICE
     @_TRUST
+    @_CHECKPOINT
     @_DATA
     @_PART
     @_LIMIT
@@ -153,6 +163,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         device: str,
         trust: bool,
+        checkpoint: str,
         data: str | None,
         part: str | None,
         limit: int | None,
@@ -160,7 +171,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         def opened(path: Path) -> tuple[Any, Any]:
-            run = opened_run(path, device, trust)
+            run = opened_run(path, device, trust, checkpoint)
             return run, run.select(data, part, limit, report, on_bad)
 
         return command(opened=opened, **options)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hardpp.config.undecoded import escaped
 from hardpp.data.atomic_files import check_writable, write_file
+from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
 from hardpp.runs.process_rank import rank, size
 from hardpp.verbs.exit_codes import report
@@ -46,7 +48,7 @@ def write_lines(make: Callable[[], Iterable[str]], out: Path | None, force: bool
 def write_text(path: Path, text: str, *, force: bool = False) -> None:
     """Writes a file, if this is the process that writes."""
     if not rank():
-        write_file(path, text.encode(), force=force)
+        write_file(path, utf8(text), force=force)
 
 
 def tell_written(path: Path) -> None:
@@ -74,8 +76,24 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
         return
     # In memory, since HDF5 ends the process by a segmentation fault when the disk is full.
     netcdf = io.BytesIO()
-    tree.to_netcdf(netcdf, engine="h5netcdf", encoding=encoding)
+    try:
+        tree.to_netcdf(netcdf, engine="h5netcdf", encoding=encoding)
+    except UnicodeEncodeError:  # of names of files
+        netcdf = io.BytesIO()
+        tree.map_over_datasets(_escaped).to_netcdf(netcdf, engine="h5netcdf", encoding=encoding)
     write_file(path, netcdf.getvalue(), force=force)
+
+
+def _escaped(dataset: "xr.Dataset") -> "xr.Dataset":
+    texts = {name: values for name, values in dataset.variables.items() if values.dtype.kind in "OU"}
+    written = {name: values.copy(data=_texts(values.data)) for name, values in texts.items()}
+    return dataset.assign(written).assign_attrs(escaped(dict(dataset.attrs)))
+
+
+def _texts(values: Any) -> Any:
+    import numpy as np
+
+    return np.vectorize(escaped, otypes=[object])(values)
 
 
 def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:

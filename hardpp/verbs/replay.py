@@ -42,8 +42,7 @@ def replay(file: Path, as_json: bool, **options: Any) -> None:
     from hardpp.runs.replay import replay as take_again
 
     found = take_again(file, report=report, **options)
-    if found.speaks:
-        click.echo(json.dumps(_contents(found), indent=1, ensure_ascii=False) if as_json else _text(found))
+    click.echo(json.dumps(_contents(found), indent=1, ensure_ascii=False) if as_json else _text(found))
     if not found.shown:
         click.get_current_context().exit(FINITE)
 

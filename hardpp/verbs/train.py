@@ -27,6 +27,12 @@ from hardpp.verbs.tables import figures_table, table
 @click.option("--max-steps", type=int, help="Stop after so many optimiser steps.")
 @click.option("--max-epochs", type=int, help="Stop after so many passes over the data.")
 @click.option("--checkpoint-every", type=int, help="Steps between checkpoints, besides every epoch's end.")
+@click.option(
+    "--auto-batch",
+    is_flag=True,
+    default=None,
+    help="Cut batches that memory cannot hold into parts, and add up their gradients.",
+)
 @click.option("--config", "config_file", type=PATH, help="TOML file with settings.")
 @click.option(
     "--set",

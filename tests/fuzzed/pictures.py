@@ -17,7 +17,7 @@ from hardpp.data.images.asked_pictures import asked_pictures
 from hardpp.data.images.picture_files import decoded
 from hardpp.data.images.rgb_pictures import check_picture, decode_rgb
 
-_NAMES = [f"p{number}.png" for number in range(30)]
+_NAMES = [f"p{number}.png" for number in range(15)]
 
 
 def _picture(name: str, mode: str = "RGB", **how: Any) -> Reader:

@@ -14,6 +14,7 @@ from fuzzed.reader import Reader
 import hardpp
 from hardpp.config import read_toml
 from hardpp.diagnostics.posterior_file import read_posterior
+from hardpp.runs.bad_batch import FILE, BadBatch, read_bad_batch
 from hardpp.runs.history import records
 from hardpp.runs.report_sections import read_summary
 from hardpp.tasks.configuration import resolve
@@ -30,6 +31,11 @@ def _trained() -> Path:
     )
     write_posterior(run.posterior(run.select(limit=2), draws=2), base / "posterior.nc")
     return base
+
+
+def prepare() -> None:
+    """Trains the run that these readers read, which is done once a process."""
+    _trained()
 
 
 def _flat(tables: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +65,15 @@ def _seal(folder: Path) -> None:
 def _told(folder: Path) -> Any:
     read_summary(folder / "run")
     return records(folder / "run"), _opened(folder).history
+
+
+def _bad_step(folder: Path) -> list[Path]:
+    counts = dict.fromkeys(("stage", "before", "step", "epoch", "batch", "rollbacks", "seed"), 1)
+    said = {"why": "loss is nan", "policy": "stop", "loss": "nan", "gradient_norm": None, "device": "cpu"}
+    drawn = {"items": ["the pair 'a' -> 'b'"], "item": None, "by_then": False, "begins_at": None}
+    bad = BadBatch(version=1, threads=1, processes=1, **counts, **said, **drawn)
+    (folder / FILE).write_text(bad.model_dump_json())
+    return [folder / FILE]
 
 
 def _configuration(folder: Path) -> list[Path]:
@@ -92,5 +107,6 @@ READERS = {
     "run, sealed weights": Reader(
         lambda folder: _run(folder, "checkpoints/step*/model*"), _opened, (4,), _seal
     ),
+    "run, bad step": Reader(_bad_step, lambda folder: read_bad_batch(folder / FILE), (4,)),
     "run, metrics": Reader(lambda folder: _run(folder, "metrics.jsonl", "summary.json"), _told, (4,)),
 }

@@ -1,8 +1,8 @@
 """Readers of sounds, and of what says when and what is said in them."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from fuzzed.reader import Reader
 from fuzzed.texts import loaded
 from speech_files import noise, write_riff, write_sphere
 
+from hardpp.data.parts import part_of
 from hardpp.data.speech.audio import read as read_sound
 from hardpp.data.speech.label_files import read_labels
 
@@ -73,54 +74,54 @@ def _labels(name: str, text: str) -> Reader:
     return Reader(write, lambda folder: read_labels(folder / name, _LENGTH / 16_000, 16_000))
 
 
+# Numbers of sounds that are for train, dev and test by what their recordings are called.
+def _numbers(called: str) -> list[int]:
+    found: list[int] = []
+    for part, count in (("train", 6), ("dev", 1), ("test", 1)):
+        found += islice((n for n in range(400) if part_of(called.format(n)) == part), count)
+    return found
+
+
 # A list of sounds; the sounds themselves are damaged by the readers above.
-def _list(name: str, row: Callable[[int], str], heading: str = "", model: str = "online-alignment") -> Reader:
+def _list(name: str, called: str, row: str, heading: str = "") -> Reader:
     def write(folder: Path) -> list[Path]:
-        for number in range(40):
+        for number in _numbers(called):
             write_riff(folder / "data" / "wavs" / f"s{number}.wav", noise(1600, number))
         path = folder / "data" / name
-        path.write_text(heading + "".join(row(number) for number in range(40)), encoding="utf-8")
+        path.write_text(heading + "".join(row.format(number) for number in _numbers(called)))
         return [path]
 
-    return Reader(write, partial(_heard, name=name, model=model), extra="soundfile")
+    return Reader(write, partial(_heard, name=name), extra="soundfile")
 
 
-def _heard(folder: Path, name: str, model: str) -> Any:
-    return loaded(folder / "data" / name, model)
-
-
-def _nemo(number: int) -> str:
-    row = {
-        "audio_filepath": f"wavs/s{number}.wav",
-        "text": f"a b{number % 3}",
-        "offset": 0.01,
-        "duration": 0.05,
-    }
-    return json.dumps(row) + "\n"
+def _heard(folder: Path, name: str = ".") -> Any:
+    return loaded(folder / "data" / name, "online-alignment")
 
 
 def _kaldi(folder: Path) -> list[Path]:
-    data = folder / "data"
-    ids = [f"s{number:02d}" for number in range(40)]
-    for number, name in enumerate(ids):
-        write_riff(data / "wavs" / f"{name}.wav", noise(1600, number))
-    files = {
-        "wav.scp": "".join(f"{name} {data}/wavs/{name}.wav\n" for name in ids),
-        "text": "".join(f"{name} a b{number % 3}\n" for number, name in enumerate(ids)),
-        "utt2spk": "".join(f"{name} one\n" for name in ids),
-        "segments": "".join(f"{name} {name} 0.01 0.09\n" for name in ids),
+    data, numbers = folder / "data", _numbers("s{}")
+    for number in numbers:
+        write_riff(data / "wavs" / f"{number}.wav", noise(1600, number))
+    rows = {
+        "wav.scp": f"r{{0}} {data}/wavs/{{0}}.wav\n",
+        "text": "s{0} a b{0}\n",
+        "utt2spk": "s{0} one\n",
+        "segments": "s{0} r{0} 0.01 0.09\n",
     }
-    for name, text in files.items():
-        (data / name).write_text(text)
-    return [data / name for name in files]
+    for name, row in rows.items():
+        (data / name).write_text("".join(row.format(number) for number in numbers))
+    return [data / name for name in rows]
 
 
 def _beside(folder: Path) -> Sequence[Path]:
-    for number in range(40):
+    numbers = _numbers("x{}.wav")
+    for number in numbers:
         write_riff(folder / "data" / f"x{number}.wav", noise(_LENGTH, number))
         (folder / "data" / f"x{number}.TextGrid").write_text(_GRID)
-    return [folder / "data" / "x3.TextGrid", folder / "data" / "x4.wav"]
+    return [folder / "data" / f"x{numbers[0]}.TextGrid", folder / "data" / f"x{numbers[1]}.wav"]
 
+
+_NEMO = '{{"audio_filepath": "wavs/s{0}.wav", "text": "a b{0}", "offset": 0.01, "duration": 0.05}}\n'
 
 READERS = {
     "sound, WAV": _sound("s.wav", lambda path: write_riff(path, noise(_LENGTH))),
@@ -138,16 +139,12 @@ READERS = {
     "labels, TextGrid": _labels("s.TextGrid", _GRID),
     "labels, TIMIT": _labels("s.phn", _LABELS),
     "labels, xlabel": _labels("s.lab", _XLABEL),
-    "labels beside sounds": Reader(
-        _beside, partial(_heard, name=".", model="online-alignment"), extra="soundfile"
-    ),
-    "recordings, plain list": _list("train.tsv", lambda n: f"wavs/s{n}.wav\ta b{n % 3}\n"),
-    "recordings, CTM": _list("list.ctm", lambda n: f"wavs/s{n} 1 0.0 0.04 a\nwavs/s{n} 1 0.04 0.05 b\n"),
-    "recordings, JSON lines": _list("list.jsonl", _nemo),
-    "recordings, table": _list("list.csv", lambda n: f'wavs/s{n}.wav,"a, b{n % 3}"\n', "path,sentence\n"),
-    "recordings, LJSpeech": _list("metadata.csv", lambda n: f"s{n}|a b|a b{n % 3}\n"),
-    "recordings, LibriSpeech": _list("x.trans.txt", lambda n: f"wavs/s{n} A B{n % 3}\n"),
-    "recordings, Kaldi": Reader(
-        _kaldi, partial(_heard, name=".", model="online-alignment"), extra="soundfile"
-    ),
+    "labels beside sounds": Reader(_beside, _heard, extra="soundfile"),
+    "recordings, plain list": _list("list.tsv", "wavs/s{}.wav", "wavs/s{0}.wav\ta b{0}\n"),
+    "recordings, CTM": _list("list.ctm", "wavs/s{}", "wavs/s{0} 1 0 0.04 a\nwavs/s{0} 1 0.04 0.05 b\n"),
+    "recordings, JSON lines": _list("list.jsonl", "wavs/s{}.wav#0.01-0.06", _NEMO),
+    "recordings, table": _list("l.csv", "wavs/s{}.wav", 'wavs/s{0}.wav,"a, b{0}"\n', "path,sentence\n"),
+    "recordings, LJSpeech": _list("metadata.csv", "s{}", "s{0}|a b|a b{0}\n"),
+    "recordings, LibriSpeech": _list("x.trans.txt", "wavs/s{}", "wavs/s{0} A B{0}\n"),
+    "recordings, Kaldi": Reader(_kaldi, _heard, extra="soundfile"),
 }

@@ -16,7 +16,7 @@ from hardpp.tasks.alignment.lexicon import read_lexicon
 
 _PAIRS = [("abc", "AH B K"), ("de", "D EH"), ("cab", "K AH B"), ("bed", "B EH D"), ("ad", "AH D")]
 WORDS = [
-    ("".join((word, "abcde"[n % 5], "ecadb"[n // 5])), phones) for n in range(25) for word, phones in _PAIRS
+    ("".join((word, "abcde"[n % 5], "ecadb"[n // 5])), phones) for n in range(12) for word, phones in _PAIRS
 ]
 
 

@@ -81,7 +81,7 @@ class Program(NamedTuple):
         return self._replace(guide=own, latents=latents)
 
     def side_by_side(self, draws: Sequence[Draw], nesting: int) -> Draw:
-        """The draws of several particles, in a dim left of all plates, which are so many; of one as they are."""
+        """The draws of several particles, in a dim left of so many of plates; of one as they are."""
         if len(draws) == 1:
             return draws[0]
         with Given(draws[0]):

@@ -235,7 +235,7 @@ def test_kill_half_way_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytes
     older = checkpoint.save(tmp_path, 7, example(1.0))
     with monkeypatch.context() as patch:  # a killed process cleans nothing up
         patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-        patch.setattr(atomic_files, "_delete", lambda _: None)
+        patch.setattr(atomic_files, "delete", lambda _: None)
         with pytest.raises(KeyboardInterrupt):
             checkpoint.save(tmp_path, 8, example(2.0))
     (partial,) = older.parent.glob(f"{atomic_files.PARTIAL}*")
@@ -420,7 +420,7 @@ def test_the_best_checkpoint_is_used_or_refused(tmp_path: Path) -> None:
     spoil(folders[0])
     with pytest.raises(CheckpointError, match=r"step-00000001/model\.safetensors was altered") as caught:
         checkpoint.best(tmp_path)
-    assert caught.value.hint.startswith("to use step-00000002, write its name into ")
+    assert caught.value.hint == "step-00000002 is sound: --checkpoint step-00000002 takes it"
     spoil(folders[1])
     with pytest.raises(CheckpointError, match="step-00000001") as caught:
         checkpoint.best(tmp_path)
@@ -437,7 +437,7 @@ def test_best_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     checkpoint.mark(tmp_path, "best", spoilt)
     with pytest.raises(CheckpointError, match=why) as caught:
         checkpoint.best(tmp_path)
-    assert "to use step-00000001" in caught.value.hint
+    assert "step-00000001 is sound" in caught.value.hint
     checkpoint.mark(tmp_path, "best", sound)
     assert checkpoint.best(tmp_path).folder == sound
 

@@ -270,10 +270,38 @@ def test_a_damaged_best_checkpoint_is_named_though_a_newer_one_is_whole(run: Pat
     (first / "model.safetensors").write_bytes(cut((first / "model.safetensors").read_bytes()))
     message = fail(4, "evaluate", run)
     assert str(first / "model.safetensors") in message
-    marker, newest = run / "checkpoints" / "best", checkpoint.complete(run)[-1]
-    assert f"hint: to use {newest.name}, write its name into {marker}" in message
-    marker.write_text(newest.name)
-    succeed("evaluate", run)
+    newest = checkpoint.complete(run)[-1]
+    assert f"hint: {newest.name} is sound: --checkpoint {newest.name} takes it" in message
+    for name in (newest.name, "latest"):
+        (figures,) = json.loads(succeed("evaluate", run, "--checkpoint", name, "--format", "json"))
+        assert figures["step"] == int(newest.name.removeprefix("step-"))
+    assert "there is no checkpoint 'step-1'" in fail(2, "evaluate", run, "--checkpoint", "step-1")
+
+
+def test_a_damaged_best_checkpoint_is_replaced_when_training_goes_on(run: Path, corpus: Path) -> None:
+    first, newest = checkpoint.complete(run)
+    checkpoint.mark(run, "best", first)
+    (first / "model.safetensors").write_bytes(cut((first / "model.safetensors").read_bytes()))
+    result = hardpp(*train_command(corpus, run))
+    assert result.exit_code == 0
+    (told,) = [line for line in result.stderr.splitlines() if "the best checkpoint is lost" in line]
+    assert told.startswith(
+        f"warning: the best checkpoint is lost, and {newest.name} takes its place ({first}"
+    )
+    assert checkpoint.marked(run, "best") == newest
+
+
+def test_damaged_and_half_written_checkpoints_beside_the_best_one_are_told(run: Path, corpus: Path) -> None:
+    first, newest = checkpoint.complete(run)
+    checkpoint.mark(run, "best", newest)
+    (first / "model.safetensors").write_bytes(cut((first / "model.safetensors").read_bytes()))
+    (run / "checkpoints" / f"{PARTIAL}step-00000099.0123456789abcdef").mkdir()
+    half = "step-00000099 is passed over (its files were not written to the end)"
+    told = hardpp("evaluate", run).stderr.splitlines()
+    assert f"warning: {half}" in told
+    assert any(line.startswith(f"warning: {first.name} is passed over ({first}") for line in told)
+    assert half in hardpp(*train_command(corpus, run, "--max-epochs", "3")).stderr.splitlines()
+    assert not list((run / "checkpoints").glob(f"{PARTIAL}*"))
 
 
 def test_an_unfinished_run_is_used_with_its_newest_sound_checkpoint(run: Path) -> None:

@@ -2,20 +2,38 @@
 
 import json
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from corpora import fail, hardpp, train_command, write_corpus
+from torch import Tensor
 
 import hardpp as package
 from hardpp.errors import ResourceError
-from hardpp.runs import bad_batch, checkpoint
+from hardpp.runs import bad_batch, checkpoint, optimisation
+from hardpp.runs import trainer as trainers
+from hardpp.runs.optimisation import Schedule
 from hardpp.runs.replayed_step import Replay
 
-NOISE = ("--set", "training.weight_noise=1e25")
+NOISE = ("--set", "training.weight_noise=1000")
+HUGE = 1e22  # times as much, beyond what settings allow
 SKIP = ("--set", "training.on_nonfinite=skip")
 ROLLBACK = ("--set", "training.on_nonfinite=rollback", "--checkpoint-every", "1")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def huge() -> Iterator[None]:
+    """Noise that makes some numbers overflow, and others not."""
+
+    def noise(parameters: Sequence[Tensor], deviation: float) -> AbstractContextManager[None]:
+        return optimisation.weight_noise(parameters, HUGE * deviation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainers, "weight_noise", noise)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +106,7 @@ def test_a_run_that_ended_is_shown_from_its_seed(corpus: Path, tmp_path: Path) -
 
 
 def test_draws_after_going_back_are_shown_again(corpus: Path, tmp_path: Path) -> None:
-    run, noise = tmp_path / "run", ("--set", "training.weight_noise=3e20")
+    run, noise = tmp_path / "run", ("--set", "training.weight_noise=0.03")
     growing = ("--set", "training.weight_noise_steps=4", "--set", "training.log_every=1")
     hardpp(*train_command(corpus, run, *ROLLBACK, *noise, *growing, "--evaluate", "none", "--threads", "1"))
     assert kept_by(run)["rollbacks"] > 0
@@ -97,14 +115,26 @@ def test_draws_after_going_back_are_shown_again(corpus: Path, tmp_path: Path) ->
     assert same_as_kept(found)
 
 
-def test_weights_that_a_step_ruined_are_named_by_that_step(corpus: Path, tmp_path: Path) -> None:
-    rate = ("--set", "optimiser.learning_rate=1e9")  # which no loss shows before the dev bound
-    fail(5, *train_command(corpus, tmp_path / "run", *rate, "--threads", "1"))
+def test_weights_that_a_step_ruined_are_named_by_that_step(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Schedule, "rate", lambda schedule, step: 1e9)  # no loss shows it before the dev bound
+    fail(5, *train_command(corpus, tmp_path / "run", "--threads", "1"))
     kept = kept_by(tmp_path / "run")
     assert (kept["by_then"], kept["loss"], kept["item"]) == (True, None, None)
     found = package.replay(tmp_path / "run")
     assert found.step < kept["step"]
     assert "after the step: " in found.faults[0].sentence
+
+
+def test_a_stage_is_shown_from_its_beginning(corpus: Path, tmp_path: Path) -> None:
+    run, then = tmp_path / "run", "vimco training.weight_noise=1000 training.max_epochs=1"
+    fail(5, *train_command(corpus, run, "--max-epochs", "1", "--then", then, "--threads", "1"))
+    kept = kept_by(run)
+    assert (kept["stage"], kept["before"], kept["begins_at"]) == (1, 5, None)
+    found = package.replay(run)
+    assert (found.shown, found.step) == (True, 5 + kept["step"])
+    assert same_as_kept(found)
 
 
 def test_a_step_that_is_finite_here_ends_in_another_code(noisy: Path, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import torch
 from corpora import fail, train_command, write_corpus
 from torch import nn
 
-from hardpp.errors import ResourceError
+from hardpp.errors import CheckpointError, ResourceError
 from hardpp.runs import resources
-from hardpp.runs.resources import check_fits, check_room, free_memory
+from hardpp.runs.resources import check_fits, check_room, check_same_size, free_memory
 from hardpp.tasks.family import Programs
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_room_for_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_command(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "words")
-    command = train_command(data, tmp_path / "run", "--set", "network.decoder=1000000")
+    command = train_command(data, tmp_path / "run", "--set", "network.decoder=65536")
     assert "GiB" in fail(6, *command)
     assert not (tmp_path / "run").exists()
 
@@ -76,3 +76,11 @@ def test_a_command(tmp_path: Path) -> None:
 def test_numbers_have_a_range(tmp_path: Path, setting: str, told: str) -> None:
     data = write_corpus(tmp_path / "words")
     assert told in fail(2, *train_command(data, tmp_path / "run", "--set", setting))
+
+
+def test_a_network_far_larger_than_its_weights_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    weights = {"weight": torch.zeros(1000)}
+    check_same_size(lambda: Programs(nn.Linear(10, 100), nn.Identity()), weights, tmp_path)
+    message = r"does not fit its run's configuration \(its networks would have 40,000,400,000 bytes, and its"
+    with pytest.raises(CheckpointError, match=message):
+        check_same_size(lambda: Programs(nn.Linear(100_000, 100_000), nn.Identity()), weights, tmp_path)

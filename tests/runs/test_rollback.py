@@ -10,6 +10,7 @@ from torch import Tensor
 from hardpp.runs import trainer as trainers
 from hardpp.runs.checkpoint import newest_sound
 from hardpp.runs.nonfinite import NonFiniteGuard
+from hardpp.runs.optimisation import Schedule
 from hardpp.runs.trainer import Trainer
 
 ROLLBACK = ("--set", "training.on_nonfinite=rollback", "--checkpoint-every", "2")
@@ -53,15 +54,16 @@ def test_without_it_a_training_ends(tmp_path: Path, bad_step: list[float]) -> No
     assert "at step 6" in fail(5, *train_command(data, tmp_path / "run", "--checkpoint-every", "2"))
 
 
-def test_it_goes_back_three_times_at_most(tmp_path: Path) -> None:
-    data, rate = write_corpus(tmp_path / "words"), ("--set", "optimiser.learning_rate=1e20")
-    told = fail(5, *train_command(data, tmp_path / "run", *ROLLBACK, *rate, "--checkpoint-every", "1"))
+def test_it_goes_back_three_times_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Schedule, "rate", lambda schedule, step: 1e20)
+    data = write_corpus(tmp_path / "words")
+    told = fail(5, *train_command(data, tmp_path / "run", *ROLLBACK, "--checkpoint-every", "1"))
     assert told.count("goes back to step") in range(4)
     assert "hint: lower optimiser.learning_rate" in told
 
 
-def test_weights_that_went_bad_are_found_at_once(tmp_path: Path) -> None:
-    data, rate = write_corpus(tmp_path / "words"), ("--set", "optimiser.learning_rate=1e30")
-    skip = ("--set", "training.on_nonfinite=skip")
-    told = fail(5, *train_command(data, tmp_path / "run", *skip, *rate))
+def test_weights_that_went_bad_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Schedule, "rate", lambda schedule, step: 1e30)
+    data, skip = write_corpus(tmp_path / "words"), ("--set", "training.on_nonfinite=skip")
+    told = fail(5, *train_command(data, tmp_path / "run", *skip))
     assert told.count("left out: ") <= 3

@@ -284,8 +284,11 @@ def test_a_finished_run_is_only_evaluated_again(corpus: Path, tmp_path: Path) ->
     command = train_command(corpus, tmp_path / "run")
     succeed(*command)
     before = hashes(tmp_path / "run"), (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    left = tmp_path / "run" / "checkpoints" / ".partial-0123"  # as a process leaves that is killed at its end
+    left.mkdir()
     succeed(*command)
     assert (hashes(tmp_path / "run"), (tmp_path / "run" / "metrics.jsonl").read_bytes()) == before
+    assert not left.exists()
 
 
 LONG = ["--max-epochs", "24", "--checkpoint-every", "3", "--seed", "3"]

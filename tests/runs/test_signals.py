@@ -3,19 +3,20 @@ import threading
 
 import pytest
 
+from hardpp.errors import Stopped
 from hardpp.runs.signals import Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_signal_is_noted_and_a_second_ends_the_process(number: signal.Signals) -> None:
+def test_one_signal_is_noted_and_a_second_is_raised(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with Signals() as caught:
         assert caught.number == 0
         signal.raise_signal(number)
         assert caught.number == number
-        with pytest.raises(SystemExit) as end:
-            signal.raise_signal(signal.SIGINT)
-        assert end.value.code == 130
+        with pytest.raises(Stopped) as end:
+            signal.raise_signal(signal.SIGTERM)
+        assert end.value.number == signal.SIGTERM
     assert signal.getsignal(number) is before
 
 

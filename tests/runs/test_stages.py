@@ -211,7 +211,7 @@ def cut(config: RunConfig, folder: Path, where: str, number: int | None, patch: 
         )
         during.setattr(checkpoint, "save", killing("save", checkpoint.save))
         during.setattr(checkpoint, "mark", mark)
-        during.setattr(training_stages, "_begin", killing("begin", training_stages._begin))
+        during.setattr(training_stages, "begin_stage", killing("begin", training_stages.begin_stage))
         during.setattr(training_stages, "carry_over", killing("carry", training_stages.carry_over))
         with pytest.raises(Killed):
             run(config, folder)
@@ -308,7 +308,7 @@ class Watched:
         self.begun: list[dict[str, Tensor]] = []
         self.best: list[dict[str, Tensor]] = []
         self.best_step: list[str] = []
-        begin = training_stages._begin
+        begin = training_stages.begin_stage
 
         def watched(session: Any, stages: Any, number: int, folder: Path, report: Any) -> Place:
             fresh = {name: value.clone() for name, value in self.weights(session).items()}
@@ -319,7 +319,7 @@ class Watched:
             self.best_step.append(best(folder).strip())
             return place
 
-        patch.setattr(training_stages, "_begin", watched)
+        patch.setattr(training_stages, "begin_stage", watched)
 
     @staticmethod
     def weights(session: Any) -> dict[str, Tensor]:

@@ -127,6 +127,19 @@ def test_a_number_that_was_given_is_kept(corpus: Path, monkeypatch: pytest.Monke
     assert not any(chosen.step(seconds) for seconds in [1.0] * 30 + [100.0] * 30)
 
 
+def test_steps_that_fail_are_left_for_training_to_explain(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(step: Seconds, most: int, *, rounds: int) -> thread_timing.Timed:
+        take(2)
+        raise RuntimeError("probability tensor contains nan")
+
+    chosen_by([], monkeypatch)
+    monkeypatch.setattr(threads, "quickest", failing)
+    Threads("auto", session_of(corpus).trainer(), pytest.fail, 2).begin(None)
+    assert torch.get_num_threads() == 1
+
+
 @pytest.mark.parametrize(("there", "taken"), [(2, 2), (1, 1), (64, 1), (None, 1)])
 def test_a_run_goes_on_with_the_number_of_its_checkpoint(
     there: int | None, taken: int, corpus: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,9 @@
 """Trackers are told what is recorded, and none of them stops a training."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -90,3 +92,19 @@ def test_tensorboard_reads_what_was_written(corpus: Path, tmp_path: Path) -> Non
     for name in ("bound", "PER"):
         values = [(event.step, event.value) for event in events.Scalars(f"dev/{name}")]
         assert values == [(line["step"], pytest.approx(line[name])) for line in dev]
+
+
+def test_one_that_asks_the_process_to_end_and_one_that_is_half_installed_stop_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*arguments: object) -> None:
+        raise SystemExit("log in first\nwith a key")
+
+    monkeypatch.setattr(trackers, "TRACKERS", {"half": leave})
+    monkeypatch.setitem(sys.modules, "half", ModuleType("half"))  # find_spec fails at one without a spec
+    told: list[str] = []
+    trackers.check_trackers(["half"])
+    with trackers.Trackers(["half"], tmp_path, RunConfig(), told.append) as all_of_them:
+        all_of_them.begin(0)
+        all_of_them.log({"split": "train", "step": 1})
+    assert told == ["warning: --log half failed, and training goes on without it: SystemExit: log in first"]

@@ -15,6 +15,7 @@ from torch import nn
 import hardpp
 from hardpp import sites
 from hardpp.distributions import Categorical
+from hardpp.runs.report_sections import curves
 from hardpp.runs.training_warnings import REPEAT, TrainingWarnings
 from hardpp.tasks.family import Programs
 
@@ -131,3 +132,4 @@ def test_a_parameter_without_gradient_is_named_in_all_places(tmp_path: Path) -> 
     assert 0 < record["guide_entropy"] < 2  # of the steps that are recorded
     summary = json.loads((run.path / "summary.json").read_text())
     assert summary["warnings"] == [warning.removeprefix("warning: ")]
+    assert curves(run.path, run, "a symbol").notices == summary["warnings"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from hardpp.data.images.shares import share_out
 from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS, split
+from hardpp.data.undecoded import utf8
 
 
 def by_checksum(names: Sequence[str], report: Report) -> dict[str, list[str]]:
@@ -26,7 +27,7 @@ def completed(parts: Mapping[str, Sequence[str]], report: Report) -> dict[str, l
         return by_checksum(found["train"], report)
     if set(parts) == {"train", "dev"}:
         report("half of the pictures to validate on are kept for test")
-        halves = split(found["dev"], lambda name: "dev" if zlib.crc32(name.encode()) % 2 == 0 else "test")
+        halves = split(found["dev"], lambda name: "dev" if zlib.crc32(utf8(name)) % 2 == 0 else "test")
         return {"train": found["train"], "dev": halves["dev"], "test": halves["test"]}
     if set(parts) == {"train", "test"}:
         report("keeping a tenth of the pictures for dev")

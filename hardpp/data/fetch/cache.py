@@ -1,7 +1,8 @@
 """The cache: a folder of folders that are whole or absent, with what was fetched or computed.
 
-Each is built beside its place and renamed into it, so that it does not matter who else builds it at the same
-time. The name of what was computed (generated speech, features of sound) says from what and by which version.
+Each is built beside its place and renamed into it. Of several processes that want the same one, one builds it
+and the others wait (`hardpp.data.fetch.turns`). The name of what was computed (generated speech, features of
+sound) says from what and by which version.
 """
 
 import os
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardpp.data.atomic_files import replacing_folder, write_errors
-from hardpp.errors import DataError
+from hardpp.data.fetch.turns import turn
 
 
 def cache_folder() -> Path:
@@ -29,26 +30,33 @@ def cache_folder() -> Path:
         return Path(tempfile.gettempdir()) / f"hardpp-cache-{os.getuid()}"
 
 
-def derived(name: str, build: Callable[[Path], None]) -> Path:
+def derived(
+    name: str, build: Callable[[Path], None], report: Callable[[str], None] = lambda text: None
+) -> Path:
     """The folder of computed data of that name, filled by `build` if it is not there.
 
-    Whatever decides its content is part of the name. Errors are those of `build_folder`.
+    Whatever decides its content is part of the name. `report` and errors are those of `build_folder`.
     """
     folder = cache_folder() / name
     if not folder.is_dir():
-        build_folder(folder, build, unless=folder.is_dir)  # what another process has built is the same
+        build_folder(folder, build, unless=folder.is_dir, report=report)
     return folder
 
 
-def build_folder(folder: Path, build: Callable[[Path], None], unless: Callable[[], bool]) -> None:
+def build_folder(
+    folder: Path, build: Callable[[Path], None], unless: Callable[[], bool], report: Callable[[str], None]
+) -> None:
     """Builds a folder of the cache by filling an empty one, in place of a damaged one.
 
-    `unless` is asked if a folder is there by then: is that one whole, so that it may stay?
+    `unless` is asked when it is this process's turn: has another one built the folder, so that it may stay?
+    `report` is told of a process that has to be waited for.
 
     Raises:
-        DataError: the folder cannot be written.
-        ResourceError: the disk is full.
+        ResourceError: the disk is full, or the folder cannot be written.
     """
     hint = "set HARDPP_DATA to a folder that you can write, on a disk with room for it"
-    with write_errors(folder, hint, DataError), replacing_folder(folder, unless=unless) as built:
-        build(built)
+    with write_errors(folder, hint), turn(folder, report):
+        if unless():
+            return
+        with replacing_folder(folder, unless=unless, named=True) as built:
+            build(built)

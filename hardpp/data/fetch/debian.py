@@ -17,7 +17,7 @@ _ROOT = Path("/")  # where packages are installed
 
 
 def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
-    """Write the members of a source below `into`, an empty folder; the caller verifies them.
+    """Write members and licences of a source below `into`, an empty folder; the caller verifies the members.
 
     The version and the SHA-256 of archives are ignored: a release may have packed the same files anew, and
     its members are pinned. What is thrown away afterwards goes to the folder `workspace`.
@@ -65,6 +65,8 @@ def private_lists(workspace: Path) -> list[str]:
 
 
 def _copy(origin: Path, source: Source, into: Path) -> None:
+    for package in source.package.split():
+        copy_member(origin, f"usr/share/doc/{package}/copyright", into)
     for member in source.members:
         if not copy_member(origin, member, into):
             complaint = f"{source.package}: the package lacks {member}"

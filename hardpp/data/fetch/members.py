@@ -7,15 +7,17 @@ to files count as files.
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
-from hardpp.data.digests import sha256_of_file
+from hardpp.data.digests import sha256_of_file, sha256_of_json
 from hardpp.errors import DataError
 
 _BELOW = "/**"
+_LICENCE = re.compile(r"(.*/)?(licen[cs]e|copying|copyright|notice)(\.(txt|md|rst))?", re.IGNORECASE)
 
 
 def has_many(member: str) -> bool:
@@ -48,9 +50,14 @@ def files_in_folder(folder: Path, member: str) -> list[str]:
     return files_in_archive(names, member)
 
 
-def size_of_member(folder: Path, member: str) -> int:
-    """The bytes of a member in a folder."""
-    return sum((folder / name).stat().st_size for name in files_in_folder(folder, member))
+def state_of_member(folder: Path, member: str) -> dict[str, object]:
+    """How many bytes a member in a folder has, and a digest of when each of its files was last written.
+
+    What is altered without being hashed shows here: in its size, or else in its times.
+    """
+    found = [(name, (folder / name).stat()) for name in files_in_folder(folder, member)]
+    times = sha256_of_json([[name, state.st_size, state.st_mtime_ns] for name, state in found])
+    return {"size": sum(state.st_size for _, state in found), "times": times}
 
 
 def sha256_of_member(folder: Path, member: str) -> str:
@@ -64,10 +71,24 @@ def sha256_of_member(folder: Path, member: str) -> str:
 
 def has_members(folder: Path, members: Mapping[str, str]) -> bool:
     """Whether a folder has all members with the SHA-256 that pin them."""
-    try:
-        return all(sha256_of_member(folder, member) == sha256 for member, sha256 in members.items())
-    except OSError:
-        return False
+    return not first_damaged(folder, members)
+
+
+def first_damaged(folder: Path, members: Mapping[str, str]) -> str:
+    """The first member that a folder lacks, or has with another SHA-256 than its pin; else ""."""
+    for member, sha256 in members.items():
+        try:
+            if sha256_of_member(folder, member) != sha256:
+                return member
+        except OSError:
+            return member
+    return ""
+
+
+def licences(names: Iterable[str], inside: str) -> list[str]:
+    """The names of texts of licences in a folder, out of all names in an archive."""
+    below = (name for name in names if name.startswith(inside))
+    return sorted(name for name in below if _LICENCE.fullmatch(name))
 
 
 def check_archive(archive: Path, sha256: str) -> None:

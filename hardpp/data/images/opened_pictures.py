@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardpp.errors import DataError
+from hardpp.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -67,6 +67,8 @@ def opened(path: Path, modes: Collection[str]) -> Iterator["Image.Image"]:
             yield picture
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such picture") from error
+    except MemoryError as error:
+        raise ResourceError(f"{path}: the picture does not fit into memory", _HINT) from error
     except (*_FAULTS, Image.DecompressionBombError) as error:
         reason = str(error).replace(f" '{path}'", "")
         raise DataError(f"{path}: not a readable picture ({reason})", _HINT) from error

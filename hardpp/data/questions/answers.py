@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from hardpp.data.questions.questions import Question
+from hardpp.data.undecoded import utf8
 
 _SIGNS = ';/[]"{}()=+\\_-><@`,?!'
 _NUMBER = re.compile(r"\d,\d")
@@ -74,7 +75,7 @@ def draw_answer(question: Question, classes: Mapping[str, int], seed: int, epoch
     given = [classes[answer] for answer in question.answers if answer in classes]
     if len(set(given)) <= 1:
         return given[0] if given else None
-    digest = hashlib.sha256(f"{seed} {epoch} {question.name}".encode()).digest()
+    digest = hashlib.sha256(utf8(f"{seed} {epoch} {question.name}")).digest()
     return given[int.from_bytes(digest[:8], "big") % len(given)]
 
 

@@ -20,6 +20,7 @@ from hardpp.data.lines import OnBad, Report, parse_entries, read_json
 from hardpp.data.questions.answers import normalise_answer
 from hardpp.data.questions.questions import Question, Questions
 from hardpp.data.questions.region_features import RegionFeatures
+from hardpp.data.undecoded import utf8
 from hardpp.errors import DataError
 
 _KINDS = ("questions", "annotations")
@@ -61,7 +62,7 @@ def questions(folder: Path | str, *, on_bad: OnBad = "stop", report: Report = la
 
 
 def _first_half(image: str) -> bool:
-    return zlib.crc32(image.encode()) % 2 == 0
+    return zlib.crc32(utf8(image)) % 2 == 0
 
 
 def _file(folder: Path, part: str, kind: str) -> Path:

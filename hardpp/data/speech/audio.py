@@ -17,7 +17,7 @@ from torch import Tensor
 from hardpp.data.speech.log_mel import RATE
 from hardpp.data.speech.resampling import resample
 from hardpp.data.speech.sound_headers import HEADER, closed, kind_of, magic_kind, sphere_header
-from hardpp.errors import DataError, UsageError
+from hardpp.errors import DataError, ResourceError, UsageError
 
 _NEEDED = (b"channel_count ", b"sample_")  # fields that say how samples are kept
 _UNKNOWN = 2**63 - 1  # samples, as libsndfile has it where a FLAC file does not say how many
@@ -25,6 +25,9 @@ _BOMS_UTF16 = (
     b"\xff\xfe",
     b"\xfe\xff",
 )  # the first might be a frame of MPEG audio, layer I, which nobody has
+_SAMPLE = 4  # bytes of a sample once it is read
+_SLOWEST = 1000  # samples a second
+_LARGE, _RATIO = 2**28, 500  # bytes of any sound, and times its file's size; speech packs 250 times
 _BLOCK = 1 << 20  # samples that are looked at together
 
 
@@ -40,6 +43,11 @@ class Sound(NamedTuple):
     def seconds(self) -> float:
         """How long it lasts."""
         return self.samples / self.rate
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return _SAMPLE * self.samples * self.channels
 
     def part(self, start: float, end: float | None) -> "Sound":
         """The head of the stretch from `start` to `end` (seconds), or to the end of the sound."""
@@ -64,6 +72,8 @@ def inspect(path: Path) -> Sound:
         raise DataError(f"{path}: damaged {kind} audio ({error})") from error
     if not head.samples or not head.rate:
         raise DataError(f"{path}: holds no sound")
+    if head.rate < _SLOWEST:
+        raise DataError(f"{path}: has {head.rate} samples a second, and sound has {_SLOWEST:,} at least")
     return head
 
 
@@ -73,12 +83,17 @@ def read(path: Path, start: float = 0.0, end: float | None = None) -> Tensor:
     Only those from `start` to `end` (seconds) where these are given, which lie in the sound.
     """
     head = inspect(path).part(start, end)
+    if head.bytes > max(_LARGE, _RATIO * (size := path.stat().st_size)):
+        lasts = f"{head.seconds / 3600:.1f} hours in {head.channels} channels"
+        raise DataError(f"{path}: has {size:,} bytes, and {lasts}, which take {head.bytes:,} bytes")
     soundfile, first = _soundfile(), round(start * head.rate)
     options = {"start": first, "frames": head.samples, "dtype": "float32", "always_2d": True}
     try:
         samples, rate = soundfile.read(_readable(path), **options)
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"{path}: damaged {head.kind} audio ({error})") from error
+    except MemoryError as error:
+        raise ResourceError(f"{path}: {head.bytes:,} bytes of samples do not fit into memory") from error
     if len(samples) < head.samples:
         raise DataError(f"{path}: cut short, has {len(samples)} of {head.samples} samples")
     wave = torch.from_numpy(np.ascontiguousarray(samples.mean(1, dtype=np.float32)))

@@ -119,6 +119,7 @@ def corpus(
     folder = derived(
         f"features-{sha256_of_json(described)[:24]}",
         lambda built: _compute(recordings, len(parts["train"]), built / _FILE, report),
+        report,
     )
     try:
         cached = safetensors.torch.load_file(folder / _FILE)

@@ -90,7 +90,7 @@ def _segments(phones: str, text: str) -> Iterator[Segment]:
 
 
 def _run(command: list[str], action: str) -> str:
-    outcome = run_program("flite", command, f"{action} failed", _HINT, patience=_PATIENCE)
+    outcome = run_program("flite", command, f"{action} failed", _HINT, patience=_PATIENCE, tied=False)
     if outcome.returncode != 0:
         lines = outcome.stderr.strip().split("\n")
         raise DataError(f"{action} failed ({lines[-1] or f'exit status {outcome.returncode}'})", _HINT)

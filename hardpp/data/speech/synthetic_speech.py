@@ -70,6 +70,7 @@ def recordings(read_bitext: Callable[[], Bitext], size: Size, report: Report) ->
     folder = derived(
         f"synthetic-speech-{size}-{_VERSION}",
         lambda built: make(orders(read_bitext(), size), built, report),
+        report,
     )
     return read_parts(folder)
 

@@ -78,7 +78,7 @@ def chosen_columns(heading: Sequence[str] | None, width: int, wanted: str | None
     said = [part.strip() for part in wanted.split(",")]
     places = [
         int(part) - 1
-        if part.isdecimal()
+        if part.isdecimal() and len(part) < 10
         else names.index(part.casefold())
         if part.casefold() in names
         else -1

@@ -276,3 +276,19 @@ def test_captions_of_any_script_are_cut_and_said(tmp_path: Path, text: str, cut:
     (how,) = [line for line in told if line.startswith("captions are cut")]
     assert f"{text!r} is {cut.replace(' ', ' | ')}" in how
     assert ("characters where a script has no blanks" in how) == (len(cut.split()) > len(text.split()))
+
+
+def test_json_of_captions_that_is_broken_is_told_as_such(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    said = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "caption": "a cat"}]}
+    (tmp_path / "captions.json").write_text(json.dumps(said)[:-1])
+    assert holds_captions(tmp_path)
+    with pytest.raises(DataError, match=r"captions\.json: not JSON"):
+        captioned_images(tmp_path)
+
+
+def test_a_table_with_a_line_break_of_macs_is_no_traceback(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "captions.txt").write_bytes(b'image,caption\ra.png,"a cat\n')
+    with pytest.raises(DataError, match="captions"):
+        captioned_images(tmp_path)

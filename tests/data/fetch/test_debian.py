@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from hardpp.data import programs
 from hardpp.data.fetch import debian, origins, sources
 from hardpp.errors import DataError, ResourceError
 
@@ -59,6 +60,7 @@ def apt(monkeypatch, tmp_path):
     monkeypatch.setattr(debian, "_ROOT", tmp_path / "root")
     fake = FakeApt()
     monkeypatch.setattr(subprocess, "run", fake)
+    monkeypatch.setattr(programs, "_tie", list)
     return fake
 
 
@@ -69,7 +71,7 @@ def source(monkeypatch, members, package="toy"):
 
 def fetched(folder):
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files.pop("DONE")
+    assert {files.pop(name) is not None for name in ("DONE", "LICENCE")} == {True}
     return files
 
 

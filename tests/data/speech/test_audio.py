@@ -157,3 +157,23 @@ def test_soundfile_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UsageError, match="needs soundfile") as error:
         audio.read(path)
     assert error.value.hint == "pip install 'hardpp[audio]'"
+
+
+def test_a_rate_that_no_sound_has_is_refused(tmp_path: Path) -> None:
+    path = speech_files.write_riff(tmp_path / "a.wav", speech_files.noise(100), rate=1)
+    with pytest.raises(DataError, match=r"a\.wav: has 1 samples a second, and sound has 1,000 at least"):
+        audio.inspect(path)
+
+
+def test_hours_of_silence_in_a_small_file_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    monkeypatch.setattr(audio, "_LARGE", 1000)
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros((2**21, 8), np.int16), 8000)
+    with pytest.raises(
+        DataError, match=r"a\.flac: has [\d,]+ bytes, and 0\.1 hours in 8 channels, which take 67,"
+    ):
+        audio.read(path)
+    assert len(audio.read(path, 1.0, 1.01)) == 160

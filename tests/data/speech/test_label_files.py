@@ -156,3 +156,13 @@ def test_what_is_no_text_is_no_label(content: bytes, message: str, tmp_path: Pat
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"a\.TextGrid: {message}"):
         read_labels(path, 1.0, 16_000)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400"])
+@pytest.mark.parametrize("place", range(5))
+def test_numbers_of_a_textgrid_beyond_all_bounds_are_told_with_the_line(place: int, number: str) -> None:
+    parts = ["0", "1", "1", "0", "1"]
+    parts[place] = number
+    head = f'"ooTextFile"\n"TextGrid"\n{parts[0]} {parts[1]} <exists>\n{parts[2]}\n'
+    with pytest.raises(DataError, match=r"a\.TextGrid:\d: damaged TextGrid: a number is too large"):
+        read_tiers(f'{head}"IntervalTier"\n"phones"\n{parts[3]} {parts[4]}\n0\n', Path("a.TextGrid"))

@@ -109,3 +109,10 @@ def test_words_that_are_not_there_are_named(
     with pytest.raises(DataError, match=message) as caught:
         linked(PAIR, links, (3, 2))
     assert "--links-swapped" in caught.value.hint
+
+
+def test_numbers_of_thousands_of_digits_are_no_links(tmp_path: Path) -> None:
+    for text in (f"0-{'9' * 5000}\n", f"0-0\n1 1 {'9' * 5000}\n"):
+        (tmp_path / "links").write_text(text)
+        with pytest.raises(DataError, match=r"links:\d: .{1,70} is no link"):
+            read_links(tmp_path / "links", text.count("\n"))
