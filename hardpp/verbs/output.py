@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from hardpp.config.undecoded import escaped
 from hardpp.data.atomic_files import check_writable, write_file
 from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
@@ -85,15 +84,14 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
 
 
 def _escaped(dataset: "xr.Dataset") -> "xr.Dataset":
-    texts = {name: values for name, values in dataset.variables.items() if values.dtype.kind in "OU"}
-    written = {name: values.copy(data=_texts(values.data)) for name, values in texts.items()}
-    return dataset.assign(written).assign_attrs(escaped(dict(dataset.attrs)))
-
-
-def _texts(values: Any) -> Any:
     import numpy as np
 
-    return np.vectorize(escaped, otypes=[object])(values)
+    from hardpp.config.undecoded import escaped
+
+    each = np.vectorize(escaped, otypes=[object])
+    texts = {name: values for name, values in dataset.variables.items() if values.dtype.kind in "OU"}
+    written = {name: values.copy(data=each(values.data)) for name, values in texts.items()}
+    return dataset.assign(written).assign_attrs(escaped(dict(dataset.attrs)))
 
 
 def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
