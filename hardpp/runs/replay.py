@@ -93,6 +93,7 @@ def replay(
             _restore(trainer, kept, folder)
         if session.device.type == "cpu":
             take(min(kept.threads, cores()))
+        trainer.parts.count = kept.parts
         steps = max(kept.step - trainer.step, 0)
         report(f"{steps} step{'s' if steps != 1 else ''} to step {kept.before + kept.step}, on {where}")
         with pyro.validation_enabled(False):
