@@ -10,7 +10,7 @@ import sys
 import click
 
 from hardpp import __version__
-from hardpp.runs.process_rank import rank
+from hardpp.runs.processes.process_rank import rank
 from hardpp.verbs.align import align
 from hardpp.verbs.calibrate import calibrate
 from hardpp.verbs.check import check

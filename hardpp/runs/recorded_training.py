@@ -1,6 +1,6 @@
 """Training one stage in a run folder: steps are recorded in metrics.jsonl, and saved in checkpoints.
 
-Of several processes (`hardpp.runs.distributed`) one records and saves, the others train beside it.
+Of several processes (`hardpp.runs.processes.ranks`) one records and saves, the others train beside it.
 """
 
 import json
@@ -16,7 +16,7 @@ import torch
 from hardpp.data.atomic_files import open_to_append
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint, history
-from hardpp.runs.bad_batch import keep_bad_batch
+from hardpp.runs.bad_steps.bad_batch import keep_bad_batch
 from hardpp.runs.rollback import roll_back
 from hardpp.runs.session import Session
 from hardpp.runs.stage import FIRST, Place

@@ -16,7 +16,7 @@ import click
 from hardpp.data.atomic_files import check_writable, write_file
 from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
-from hardpp.runs.process_rank import rank, size
+from hardpp.runs.processes.process_rank import rank, size
 from hardpp.verbs.exit_codes import report
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -59,7 +59,7 @@ def tell_written(path: Path) -> None:
 def wait_for_others() -> None:
     """Waits for other processes, which look first whether what one of them is about to write is there."""
     if size() > 1:
-        from hardpp.runs.distributed import wait_for_all
+        from hardpp.runs.processes.ranks import wait_for_all
 
         wait_for_all()
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from hardpp.runs.bad_batch import BadBatch
-from hardpp.runs.distributed import Ranks, meeting_device
-from hardpp.runs.exchange import gathered
-from hardpp.runs.first_fault import Fault, not_numbers
+from hardpp.runs.bad_steps.bad_batch import BadBatch
+from hardpp.runs.bad_steps.first_fault import Fault, not_numbers
+from hardpp.runs.processes.exchange import gathered
+from hardpp.runs.processes.ranks import Ranks, meeting_device
 from hardpp.runs.run_files import read_json, versions
 from hardpp.runs.session import Session
 from hardpp.runs.trainer import Trainer

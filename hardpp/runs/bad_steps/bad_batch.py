@@ -10,7 +10,8 @@
 Weights and random state are not in it. A run asks only now and then whether its numbers are finite, since to
 ask makes the host wait for the device, and a copy of the weights before every step would double what each
 costs. But the steps since a checkpoint follow from it, bit for bit. So the checkpoint before the bad step is
-kept (`checkpoints/bad` names it), and whoever wants to see the step takes them again (`hardpp.runs.replay`).
+kept (`checkpoints/bad` names it), and whoever wants to see the step takes them again
+(`hardpp.runs.bad_steps.replay`).
 """
 
 from pathlib import Path
