@@ -14,12 +14,12 @@ import lazy_loader
 
 if TYPE_CHECKING:  # what type checkers see of the names below, each imported when it is first asked for
     from hardpp.diagnostics.posterior_file import read_posterior as read_posterior
+    from hardpp.runs.bad_steps.replay import replay as replay
     from hardpp.runs.comparison import compare_runs as compare_runs
     from hardpp.runs.folder import open_run as open_run
     from hardpp.runs.listing import list_runs as list_runs
     from hardpp.runs.new_run import load_data as load_data
     from hardpp.runs.new_run import train as train
-    from hardpp.runs.replay import replay as replay
     from hardpp.runs.report import write_report as write_report
     from hardpp.tasks.doctor.guide import check_guide as check_guide
     from hardpp.tasks.listing import list_data as list_data
@@ -32,11 +32,11 @@ __version__ = "0.1.0"
 
 _FACE = {
     "diagnostics.posterior_file": ["read_posterior"],
+    "runs.bad_steps.replay": ["replay"],
     "runs.comparison": ["compare_runs"],
     "runs.folder": ["open_run"],
     "runs.listing": ["list_runs"],
     "runs.new_run": ["load_data", "train"],
-    "runs.replay": ["replay"],
     "runs.report": ["write_report"],
     "tasks.doctor.guide": ["check_guide"],
     "tasks.listing": ["list_data", "list_guides", "list_models", "list_objectives"],

@@ -10,7 +10,7 @@ import sys
 import click
 
 from hardpp import __version__
-from hardpp.runs.process_rank import rank
+from hardpp.runs.processes.process_rank import rank
 from hardpp.verbs.align import align
 from hardpp.verbs.calibrate import calibrate
 from hardpp.verbs.check import check
@@ -61,7 +61,7 @@ def main(quiet: bool, verbose: bool, debug: bool) -> None:
     context = click.get_current_context()
     if rank() and context.invoked_subcommand not in (train.name, replay.name, *SHARED):
         context.exit()  # torchrun started several processes: what they do not share is done by the first
-    if rank() and context.invoked_subcommand != replay.name:
+    if rank():
         sys.stdout = io.StringIO()  # the first prints what they share; the group puts it back
 
 

@@ -20,7 +20,7 @@ from hardpp.tasks.configuration import resolve
 from hardpp.tasks.objectives import OBJECTIVES
 
 FIGURES = ["PER", "WER", "PPL", "nll", "entropy", "kl", "pairs", "step"]
-READ = ["--on-bad", "--data", "--part", "--limit", "--device", "--trust"]
+READ = ["--on-bad", "--data", "--part", "--limit", "--device", "--trust", "--checkpoint"]
 DRAWN = ["--draws", "--seed"]
 LINKS = ["--links", "--possible-links", "--links-from", "--links-swapped"]
 DECODING = [  # made from the schemas of the families
@@ -43,7 +43,7 @@ OF_IMAGES = ["--attribute", "--side", "--data"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
-        *("--seeds", "--threads", "--evaluate", "--log"),
+        *("--seeds", "--threads", "--evaluate", "--log", "--auto-batch"),
         *(
             "--max-steps",
             "--max-epochs",
@@ -89,7 +89,7 @@ OPTIONS = {
         *(*OF_IMAGES, "--part", "--patch", "--cells", "--last", "--glimpses", "--out", "--force"),
     ],
     "sequences export": [*OF_IMAGES, "--out"],
-    "compare runs": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
+    "compare runs": [*READ[:-1], "--draws", "--seed", "--out", "--force", "--format"],
     "compare gradients": [
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],

@@ -20,11 +20,11 @@ from tiny_families import FAMILIES, tiny_settings  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
-from hardpp.runs.distributed import Ranks  # noqa: E402
-from hardpp.runs.exchange import gathered  # noqa: E402
 from hardpp.runs.new_run import configuration  # noqa: E402
+from hardpp.runs.processes.exchange import gathered  # noqa: E402
+from hardpp.runs.processes.ranks import Ranks  # noqa: E402
+from hardpp.runs.processes.shared_answers import answered_by  # noqa: E402
 from hardpp.runs.session import Session  # noqa: E402
-from hardpp.runs.shared_answers import answered_by  # noqa: E402
 from hardpp.tasks import catalogue  # noqa: E402
 from hardpp.tasks.objectives import OBJECTIVES, build, options_of  # noqa: E402
 from hardpp.types import SequenceBatch  # noqa: E402

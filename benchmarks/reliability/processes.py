@@ -34,7 +34,7 @@ from corpora import settings, write_corpus
 from measured import commit
 from pairs_of_processes import Row
 
-from hardpp.runs.distributed import Ranks
+from hardpp.runs.processes.ranks import Ranks
 
 TOGETHER: dict[str, Callable[[Ranks, Path], Iterable[Row]]] = {
     "gradients": lambda ranks, work: pairs.gradients(ranks),

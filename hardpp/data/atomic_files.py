@@ -118,7 +118,11 @@ def unfinished(folder: Path) -> dict[Path, str]:
 
 def remove_partial(folder: Path) -> None:
     """Removes what killed processes left half-written in a folder where no other process writes."""
-    for path in unfinished(folder):
+    try:
+        found = unfinished(folder)
+    except OSError:  # whoever needs what is in the folder says that it cannot be read
+        return
+    for path in found:
         delete(path)
 
 

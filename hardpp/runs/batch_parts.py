@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.errors import ResourceError, first_line, memory_advice, out_of_memory
-from hardpp.runs.distributed import Ranks
+from hardpp.runs.processes.ranks import Ranks
 from hardpp.types import Estimate
 
 _LESS = "give --auto-batch, which cuts batches into parts that fit, or a smaller training.batch_size"

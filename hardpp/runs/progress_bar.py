@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from hardpp.runs.process_rank import rank
+from hardpp.runs.processes.process_rank import rank
 from hardpp.types import Record
 
 # Between two losses that are shown, each of which makes the host wait for the device.

@@ -1,6 +1,6 @@
 """Training one stage in a run folder: steps are recorded in metrics.jsonl, and saved in checkpoints.
 
-Of several processes (`hardpp.runs.distributed`) one records and saves, the others train beside it.
+Of several processes (`hardpp.runs.processes.ranks`) one records and saves, the others train beside it.
 """
 
 import json
@@ -16,7 +16,7 @@ import torch
 from hardpp.data.atomic_files import open_to_append
 from hardpp.errors import CheckpointError, NumericalError
 from hardpp.runs import checkpoint, history
-from hardpp.runs.bad_batch import keep_bad_batch
+from hardpp.runs.bad_steps.bad_batch import keep_bad_batch
 from hardpp.runs.rollback import roll_back
 from hardpp.runs.session import Session
 from hardpp.runs.stage import FIRST, Place
@@ -55,9 +55,10 @@ def train(
     Raises:
         NumericalError: a loss, gradient or dev bound is not finite; the checkpoints are from before.
     """
+    warnings = TrainingWarnings(session, trainer)
     while True:
         try:
-            _train(session, trainer, folder, place, stop, watch, report, log, threads)
+            _train(session, trainer, folder, place, stop, watch, report, log, threads, warnings)
             return
         except NumericalError as error:
             if kept := keep_bad_batch(session, trainer, folder, place, str(error), report):
@@ -75,6 +76,7 @@ def _train(
     report: Report,
     log: Callable[[dict[str, Any]], None],
     threads: Threads | None,
+    warnings: TrainingWarnings,
 ) -> None:
     training = session.config.training
     history.cut(folder, trained=place.before + trainer.step, validated=place.before + trainer.validated_at)
@@ -84,7 +86,6 @@ def _train(
         checkpoint.mark(folder, "best", restored)  # in case the run was killed before it could
     # Validation costs a host synchronisation a site; one step under it finds what it can find.
     with pyro.validation_enabled(True), open_to_append(folder / history.FILE) as metrics:
-        warnings = TrainingWarnings(session, trainer)
         session.objective.tells = (trainer.step + 1) % training.log_every == 0
         began = time.perf_counter()
         for record in trainer.records():

@@ -14,10 +14,10 @@ from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError, memory_advice
 from hardpp.runs.batch_parts import BatchParts
-from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
+from hardpp.runs.processes.ranks import ALONE, Ranks
 from hardpp.runs.resources import check_fits
 from hardpp.runs.run_files import UntrustedRun, named_code
 from hardpp.runs.stage import freeze

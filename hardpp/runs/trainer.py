@@ -18,7 +18,6 @@ from torch.optim.swa_utils import AveragedModel
 from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.batch_parts import BatchParts
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
-from hardpp.runs.distributed import ALONE, Ranks
 from hardpp.runs.finite_tensors import check_finite
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import (
@@ -28,6 +27,7 @@ from hardpp.runs.optimisation import (
     trained_parameters,
     weight_noise,
 )
+from hardpp.runs.processes.ranks import ALONE, Ranks
 from hardpp.tasks.own_parameters import OwnParameters
 from hardpp.types import Batch, Record
 

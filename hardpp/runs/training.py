@@ -10,12 +10,12 @@ from hardpp.config import RunConfig
 from hardpp.data.atomic_files import remove_partial
 from hardpp.runs import checkpoint
 from hardpp.runs.chosen_checkpoint import tell_unfinished
-from hardpp.runs.distributed import Ranks, joined_ranks
 from hardpp.runs.evaluation import Extent, check_extent, evaluate_test_part
 from hardpp.runs.folder import holds_run
 from hardpp.runs.lock import locked
-from hardpp.runs.process_rank import restarted
-from hardpp.runs.shared_answers import answered_by
+from hardpp.runs.processes.process_rank import restarted
+from hardpp.runs.processes.ranks import Ranks, joined_ranks
+from hardpp.runs.processes.shared_answers import answered_by
 from hardpp.runs.stage import place_of, step_of
 from hardpp.runs.thread_timing import put_back
 from hardpp.runs.trackers import Trackers, check_trackers

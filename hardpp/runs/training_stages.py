@@ -11,9 +11,9 @@ from hardpp.config import RunConfig
 from hardpp.errors import Interrupted, UsageError
 from hardpp.runs import checkpoint
 from hardpp.runs.chosen_checkpoint import replace_damaged_best
-from hardpp.runs.distributed import Ranks
 from hardpp.runs.folder import create, holds_results
 from hardpp.runs.moved_data import follow_data
+from hardpp.runs.processes.ranks import Ranks
 from hardpp.runs.progress_bar import TrainingProgress
 from hardpp.runs.prolonging import Longer, consequence, grown, prolong
 from hardpp.runs.recorded_training import train, train_beside

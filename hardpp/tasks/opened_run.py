@@ -202,7 +202,7 @@ class OpenedRun(RunRecord, DecodingRun, PicturedRun, CalibratedRun):
         if items is None:
             return self.select()
         self._check_like(check_items(items, self.selection, self.item))
-        return items
+        return list(items) if self.selection is list and not isinstance(items, list) else items
 
     # Refuses, by a DataError, items that are not like the data that the run was trained on, of which its
     # answers would be wrong; `of` says whose they are, before a colon. By default all are.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hardpp.errors import Interrupted, ResourceError, mendable
-from hardpp.runs.process_rank import rank
+from hardpp.runs.processes.process_rank import rank
 from hardpp.verbs.interrupts import Stoppable
 from hardpp.verbs.terminal import LegibleStream, legible
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hardpp.runs.process_rank import rank, size
+from hardpp.runs.processes.process_rank import rank, size
 from hardpp.verbs.exit_codes import report, report_detail, warn
 
 SHARED = ("evaluate", "decode", "align", "posterior", "design")  # verbs that several processes may share
@@ -69,7 +69,7 @@ def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -
     context = click.get_current_context()
     if size() > 1 and context.find_root().invoked_subcommand in SHARED:
         if not _reads_stream(context.params):
-            from hardpp.runs.shared_answers import sharing
+            from hardpp.runs.processes.shared_answers import sharing
 
             of_all = sharing(device)  # first: it says which GPU is whose
             run = open_run(path, device, trust=trust, checkpoint=checkpoint, report=warn)

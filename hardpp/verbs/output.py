@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from hardpp.config.undecoded import escaped
 from hardpp.data.atomic_files import check_writable, write_file
 from hardpp.data.undecoded import utf8
 from hardpp.errors import UsageError
-from hardpp.runs.process_rank import rank, size
+from hardpp.runs.processes.process_rank import rank, size
 from hardpp.verbs.exit_codes import report
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need them
@@ -60,7 +59,7 @@ def tell_written(path: Path) -> None:
 def wait_for_others() -> None:
     """Waits for other processes, which look first whether what one of them is about to write is there."""
     if size() > 1:
-        from hardpp.runs.distributed import wait_for_all
+        from hardpp.runs.processes.ranks import wait_for_all
 
         wait_for_all()
 
@@ -85,15 +84,14 @@ def write_posterior(tree: "xr.DataTree", path: Path, *, force: bool = False) -> 
 
 
 def _escaped(dataset: "xr.Dataset") -> "xr.Dataset":
-    texts = {name: values for name, values in dataset.variables.items() if values.dtype.kind in "OU"}
-    written = {name: values.copy(data=_texts(values.data)) for name, values in texts.items()}
-    return dataset.assign(written).assign_attrs(escaped(dict(dataset.attrs)))
-
-
-def _texts(values: Any) -> Any:
     import numpy as np
 
-    return np.vectorize(escaped, otypes=[object])(values)
+    from hardpp.config.undecoded import escaped
+
+    each = np.vectorize(escaped, otypes=[object])
+    texts = {name: values for name, values in dataset.variables.items() if values.dtype.kind in "OU"}
+    written = {name: values.copy(data=each(values.data)) for name, values in texts.items()}
+    return dataset.assign(written).assign_attrs(escaped(dict(dataset.attrs)))
 
 
 def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:

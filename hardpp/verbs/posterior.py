@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hardpp.runs.process_rank import rank
+from hardpp.runs.processes.process_rank import rank
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.options import (
     PATH,

@@ -39,7 +39,7 @@ def replay(file: Path, as_json: bool, **options: Any) -> None:
     The exit code is 0 if the step is not finite again, and 1 if it is finite here; then it is said why that
     may be.
     """
-    from hardpp.runs.replay import replay as take_again
+    from hardpp.runs.bad_steps.replay import replay as take_again
 
     found = take_again(file, report=report, **options)
     click.echo(json.dumps(_contents(found), indent=1, ensure_ascii=False) if as_json else _text(found))

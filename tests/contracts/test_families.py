@@ -19,7 +19,7 @@ from tiny_families import FAMILIES, TinyRun
 import hardpp
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import DataError, ResourceError, UsageError
-from hardpp.runs.exchange import decoded, encoded
+from hardpp.runs.processes.exchange import decoded, encoded
 from hardpp.tasks import catalogue
 from hardpp.tasks.answers.sharing import Sharing
 from hardpp.tasks.objectives import alternatives

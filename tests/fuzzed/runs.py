@@ -14,7 +14,7 @@ from fuzzed.reader import Reader
 import hardpp
 from hardpp.config import read_toml
 from hardpp.diagnostics.posterior_file import read_posterior
-from hardpp.runs.bad_batch import FILE, BadBatch, read_bad_batch
+from hardpp.runs.bad_steps.bad_batch import FILE, BadBatch, read_bad_batch
 from hardpp.runs.history import records
 from hardpp.runs.report_sections import read_summary
 from hardpp.tasks.configuration import resolve

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from hardpp.tasks import catalogue
 from hardpp.tasks.configuration import resolve
 from hardpp.tasks.family import has_own_parameters
 from hardpp.tasks.listing import list_data, list_guides, list_objectives
-from hardpp.tasks.named_classes import code_of, import_class, name_of
+from hardpp.tasks.named_classes import code_of, import_class, name_of, offered_alone
 
 
 @pytest.fixture
@@ -201,6 +202,20 @@ def test_entry_points_are_listed_and_each_fails_alone(package: Path) -> None:
     result = hardpp("guides", "--model", "glimpse")
     assert "glimpses" in result.stdout
     assert "left out: guide 'broken' of package plug 1.0" in result.stderr
+
+
+def test_an_entry_point_that_fails_in_any_way_is_left_out(package: Path) -> None:
+    def fails(entry: EntryPoint) -> str:
+        if entry.name == "diagonal":
+            raise ZeroDivisionError("in the class of somebody else")
+        return entry.name
+
+    told: list[str] = []
+    names = list(offered_alone("guide", ["prior"], fails, told.append))
+    assert "broken" in names
+    assert "diagonal" not in names
+    what = "left out: guide 'diagonal' of package plug 1.0: ZeroDivisionError: in the class of somebody else"
+    assert what in told
 
 
 def test_entry_points_are_names(package: Path) -> None:

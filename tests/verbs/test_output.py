@@ -96,3 +96,13 @@ def test_the_same_figure_makes_the_same_bytes(form, tmp_path):
         write_figure(figure, tmp_path / f"{name}.{form}")
         written.append((tmp_path / f"{name}.{form}").read_bytes())
     assert written[0] == written[1]
+
+
+def test_a_posterior_of_names_that_are_no_utf8_is_written(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"a": ("item", [1.0])}, coords={"item": [name]})})
+    tree.attrs["run"] = name
+    write_posterior(tree, tmp_path / "posterior.nc")
+    with xr.open_datatree(tmp_path / "posterior.nc", engine="h5netcdf") as written:
+        assert written["posterior"]["item"].values.tolist() == ["caf\\udce9"]
+        assert written.attrs["run"] == "caf\\udce9"

@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class Sharing:
-    """One process works on all batches; `hardpp.runs.shared_answers` has several."""
+    """One process works on all batches; `hardpp.runs.processes.shared_answers` has several."""
 
     size = 1  # processes
     writes = True  # is it this one that writes files and says what is going on?

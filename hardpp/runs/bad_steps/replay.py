@@ -15,12 +15,12 @@ import torch
 
 from hardpp.errors import CheckpointError, DataError, NumericalError, UsageError, mended
 from hardpp.runs import checkpoint
-from hardpp.runs.bad_batch import FILE, BadBatch, read_bad_batch
+from hardpp.runs.bad_steps.bad_batch import FILE, BadBatch, read_bad_batch
+from hardpp.runs.bad_steps.first_fault import Watch
+from hardpp.runs.bad_steps.replayed_step import Replay, said_of
 from hardpp.runs.cores import cores
-from hardpp.runs.distributed import joined_ranks
-from hardpp.runs.first_fault import Watch
 from hardpp.runs.missing_run import no_run
-from hardpp.runs.replayed_step import Replay, said_of
+from hardpp.runs.processes.ranks import joined_ranks
 from hardpp.runs.rollback import begin_again
 from hardpp.runs.run_files import own_guides, read_config, read_json
 from hardpp.runs.session import Session
@@ -93,6 +93,7 @@ def replay(
             _restore(trainer, kept, folder)
         if session.device.type == "cpu":
             take(min(kept.threads, cores()))
+        trainer.parts.count = kept.parts
         steps = max(kept.step - trainer.step, 0)
         report(f"{steps} step{'s' if steps != 1 else ''} to step {kept.before + kept.step}, on {where}")
         with pyro.validation_enabled(False):

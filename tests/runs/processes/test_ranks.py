@@ -23,8 +23,8 @@ from torch import nn
 
 from hardpp.errors import DataError, NumericalError, ResourceError, UsageError
 from hardpp.runs import checkpoint
-from hardpp.runs.distributed import ALONE, Ranks
-from hardpp.runs.shared_answers import SharedAnswers
+from hardpp.runs.processes.ranks import ALONE, Ranks
+from hardpp.runs.processes.shared_answers import SharedAnswers
 from hardpp.types import ImageBatch
 from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.output import write_lines

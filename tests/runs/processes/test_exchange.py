@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from hardpp.runs.exchange import decoded, encoded
+from hardpp.runs.processes.exchange import decoded, encoded
 
 
 class Named(NamedTuple):

@@ -13,10 +13,11 @@ from torch import Tensor
 
 import hardpp as package
 from hardpp.errors import ResourceError
-from hardpp.runs import bad_batch, checkpoint, optimisation
+from hardpp.runs import checkpoint, optimisation
 from hardpp.runs import trainer as trainers
+from hardpp.runs.bad_steps import bad_batch
+from hardpp.runs.bad_steps.replayed_step import Replay
 from hardpp.runs.optimisation import Schedule
-from hardpp.runs.replayed_step import Replay
 
 NOISE = ("--set", "training.weight_noise=1000")
 HUGE = 1e22  # times as much, beyond what settings allow

@@ -18,8 +18,8 @@ import torch
 from hardpp import errors
 from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.errors import HardppError, Interrupted, ResourceError, mendable
-from hardpp.runs.distributed import Ranks, joined_ranks, meeting_device
-from hardpp.runs.exchange import gathered
+from hardpp.runs.processes.exchange import gathered
+from hardpp.runs.processes.ranks import Ranks, joined_ranks, meeting_device
 from hardpp.tasks.answers.sharing import ALONE, Sharing
 from hardpp.tasks.opened_run import OpenedRun
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.inference.score_function import ScoreFunctionELBO
-from hardpp.runs.first_fault import Fault, Watch, not_numbers, span
+from hardpp.runs.bad_steps.first_fault import Fault, Watch, not_numbers, span
 
 
 class Doubling(nn.Module):

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from hardpp.runs.bad_batch import BadBatch
-from hardpp.runs.distributed import Ranks, meeting_device
-from hardpp.runs.exchange import gathered
-from hardpp.runs.first_fault import Fault, not_numbers
+from hardpp.runs.bad_steps.bad_batch import BadBatch
+from hardpp.runs.bad_steps.first_fault import Fault, not_numbers
+from hardpp.runs.processes.exchange import gathered
+from hardpp.runs.processes.ranks import Ranks, meeting_device
 from hardpp.runs.run_files import read_json, versions
 from hardpp.runs.session import Session
 from hardpp.runs.trainer import Trainer
@@ -56,7 +56,7 @@ def said_of(
     batch = None if make is None else make()
     rows = range(0 if batch is None else batch.size)
     items = [session.family.label(session.description, batch, row) for row in rows]
-    shown, found = faults is not None, [_of_all(fault, ranks) for fault in faults or ()]
+    shown, found = faults is not None, [_of_all(fault, ranks, kept.parts) for fault in faults or ()]
     if shown and batch is not None:
         found = [*_of_data(batch), *found]
     if noted is not None:
@@ -87,20 +87,22 @@ def _of_data(batch: Any) -> Iterator[Fault]:
         yield Fault("data", "source", numbers, place={"data": row})
 
 
-# Rows of a process's share of a batch become rows of the batch.
-def _of_all(fault: Fault, ranks: Ranks) -> Fault:
+# Rows of a process's share of a batch become rows of the batch; those of its parts are not known.
+def _of_all(fault: Fault, ranks: Ranks, parts: int) -> Fault:
+    if parts > 1:
+        return fault._replace(place={})
     places = [(plate, index) for plate, index in fault.place.items()]
     rows = [(plate, index * ranks.size + ranks.rank) for plate, index in places[:1]]
     return fault._replace(place=dict([*rows, *places[1:]]))
 
 
-# Those of the process that knows most come first; all know the bound.
+# Those come first of the process in whose share the step went bad; from the sums NaN comes to all.
 def _of_all_processes(faults: list[Fault], ranks: Ranks) -> list[Fault]:
     if ranks.size == 1:
         return faults
     handed = gathered([list(fault) for fault in faults], meeting_device())
     every = [[Fault(*fault) for fault in theirs] for theirs in handed]
-    every.sort(key=lambda theirs: all(fault.kind == "bound" for fault in theirs))
+    every.sort(key=lambda theirs: not theirs or theirs[0].kind in (*_LATE, "bound"))
     found: dict[Any, Fault] = {}
     for fault in chain.from_iterable(every):
         found.setdefault(fault[:2], fault)
@@ -125,5 +127,7 @@ def _why_finite(kept: BadBatch, folder: Path, session: Session) -> str:
         reasons.append("a GPU adds numbers in no fixed order")
     if kept.device == "cpu" and torch.get_num_threads() != kept.threads:
         reasons.append(f"it had {kept.threads} CPU threads, and here {torch.get_num_threads()}")
+    if kept.parts > 1:
+        reasons.append(f"memory ran out on the way, and batches were cut into {kept.parts} parts")
     known = "; ".join(reasons) or "nothing that is known of it is otherwise: is it another machine?"
     return f"the step is finite here ({known})"

@@ -5,12 +5,13 @@
     loss, gradient_norm  of the step, "nan" or "inf"; left out where it had none
     begins_at            the checkpoint that the steps before it begin at; null: the beginning of the stage
     rollbacks            how often training had gone back
-    seed, device, threads, processes   with which the same steps are the same numbers
+    seed, device, threads, processes, parts   with which the same steps are the same numbers
 
 Weights and random state are not in it. A run asks only now and then whether its numbers are finite, since to
 ask makes the host wait for the device, and a copy of the weights before every step would double what each
 costs. But the steps since a checkpoint follow from it, bit for bit. So the checkpoint before the bad step is
-kept (`checkpoints/bad` names it), and whoever wants to see the step takes them again (`hardpp.runs.replay`).
+kept (`checkpoints/bad` names it), and whoever wants to see the step takes them again
+(`hardpp.runs.bad_steps.replay`).
 """
 
 from pathlib import Path
@@ -57,6 +58,7 @@ class BadBatch(Section):
     device: Literal["cpu", "cuda"]
     threads: int = Field(ge=1, le=2**15)
     processes: int = Field(ge=1, le=2**20)
+    parts: int = Field(1, ge=1, lt=2**62)  # of a batch, see `hardpp.runs.batch_parts`
 
 
 def keep_bad_batch(
@@ -131,4 +133,5 @@ def _described(session: Session, trainer: Trainer, place: Place, why: str, begin
         device="cuda" if session.device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(),
         processes=session.ranks.size,
+        parts=trainer.parts.count,
     )

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from hardpp.errors import ResourceError
-from hardpp.runs import process_rank
+from hardpp.runs.processes import process_rank
 
 _HEAD = 8  # bytes that say how long the JSON is
 

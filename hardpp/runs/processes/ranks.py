@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from hardpp.diagnostics.seeds import stream
 from hardpp.errors import NumericalError, ResourceError, UsageError
-from hardpp.runs import process_rank
+from hardpp.runs.processes import process_rank
 
 T = TypeVar("T")
 
