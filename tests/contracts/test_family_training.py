@@ -118,7 +118,7 @@ def test_a_run_in_stages_that_ends_between_them_goes_on_bit_for_bit(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_stages, "_begin", killed)
+        patch.setattr(training_stages, "begin_stage", killed)
         with pytest.raises(Killed):
             succeed(*run.command(tmp_path / "run", *stages))
     assert begun == [1]
