@@ -7,7 +7,6 @@ from torch import nn
 
 from hardpp.config.section import WIDEST, Widths
 from hardpp.distributions.code_space import CodeSpace
-from hardpp.errors import UsageError
 from hardpp.guides.image_code import CodeOfImage, CodeOfPart
 from hardpp.models.image_vae import ImageVAE
 from hardpp.nn.image_code import ImageDecoder, ImageEncoder
@@ -49,11 +48,9 @@ def image_vae_parts(options: ImageVAEOptions, description: ImagesDescription) ->
     """Makes the model.
 
     Raises:
-        UsageError: as for `PatchOptions.grid`; or a number of channels is none.
+        UsageError: as for `PatchOptions.grid`.
     """
     grid, channels = options.grid(description), description.size[0]
-    if min(options.planes) < 1:
-        raise UsageError(f"network.planes: layers have at least 1 channel, got {options.planes}")
     space, size = partial_space(options), (grid.size, grid.size)
     decoder = ImageDecoder(options.code, channels, size, options.planes, options.hidden)
     parts = ImageVAEParts(ImageVAE(space, decoder), options, grid, channels)
