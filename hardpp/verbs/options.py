@@ -38,12 +38,12 @@ _TRUST = click.option(
 )
 _CHECKPOINT = click.option(
     "--checkpoint",
-    metavar="best|latest|step-N",
+    metavar="NAME",
     default="best",
     show_default=True,
-    help="Whose weights: of the best dev bound, the newest, or of a step by its folder's name.",
+    help="Whose weights: best, latest, or step-00001000.",
 )
-_DATA = click.option("--data", help="Other data than the run's own: a name, file or folder.")
+_DATA = click.option("--data", help="Other data than its own: a name, file or folder.")
 _PART = click.option(
     "--part",
     type=click.Choice(["train", "dev", "test", "all"]),

@@ -15,7 +15,7 @@ from hardpp.verbs.options import PATH, choice_option
 @click.option(
     "--count", type=click.IntRange(1), default=4, show_default=True, help="How many items of a kind."
 )
-@click.option("--data", help="Other data than the run's own: a name, file or folder.")
+@click.option("--data", help="Other data than its own: a name, file or folder.")
 @click.option("--part", type=click.Choice(["train", "dev", "test", "all"]), help="Part of the data [test].")
 @click.option("--limit", type=click.IntRange(1), help="Only the first so many.")
 @choice_option("--device", words=["auto", "cpu", "cuda"], help="Where to compute.")

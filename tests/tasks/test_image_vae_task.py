@@ -204,7 +204,7 @@ def test_what_is_refused(folder: Path, autoencoder: Path, tmp_path: Path) -> Non
         (["--objective", "gumbel"], "and a code is made of real numbers"),
         (["--set", "network.glimpses=10"], "network.glimpses: 10 glimpses cannot be at 9 places"),
         (["--set", "network.patch=13"], "network.patch: 13 pixels are more than the 12 of an image"),
-        (["--set", "network.planes=[4,0]"], "network.planes.1: input should be greater than or equal to 1, got 0"),
+        (["--set", "network.planes=[4,0]"], "network.planes.1: input should be greater than or equal to 1"),
     ]
     for words, sentence in cases:
         message = fail(2, *command(folder, tmp_path / "run", *words))
