@@ -62,7 +62,7 @@ def replay(
     path = Path(file) / FILE if Path(file).is_dir() else Path(file)
     folder = path.parent
     if not (folder / "config.toml").is_file():
-        raise no_run(folder)
+        raise no_run(folder if path.name == FILE else Path(file))
     if not path.is_file():
         raise CheckpointError(f"{folder} has no {FILE}: no step of it was seen to go bad")
     kept = read_bad_batch(path)
