@@ -96,8 +96,9 @@ def same(value: Tensor) -> bool:
 def z_score(two: Tensor, one: Tensor) -> float:
     """The largest difference of two means, in standard errors; infinite where what never varies differs."""
     error = (two.var(0) / len(two) + one.var(0) / len(one)).sqrt()
-    apart, varies = (two.mean(0) - one.mean(0)).abs(), error > 1e-9
-    if (apart[~varies] > 1e-9 * one.abs().max()).any():
+    apart, none = (two.mean(0) - one.mean(0)).abs(), 1e-9 * one.abs().max()
+    varies = error > none
+    if (apart[~varies] > 10 * none).any():
         return float("inf")
     return float((apart[varies] / error[varies]).max()) if varies.any() else 0.0
 
