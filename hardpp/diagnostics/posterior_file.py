@@ -7,6 +7,7 @@ import h5py
 import torch
 import xarray as xr
 
+from hardpp.diagnostics.global_heaps import damaged_heap
 from hardpp.diagnostics.posterior import FORMAT, GROUPS
 from hardpp.diagnostics.posterior_items import for_arviz, item, names
 from hardpp.diagnostics.trust import trust_summary
@@ -66,6 +67,8 @@ def read_posterior(path: Path | str) -> Posterior:
     if not path.is_file():
         raise CheckpointError(f"{path} is no file", "hardpp posterior RUN writes one")
     try:
+        if (place := damaged_heap(path)) is not None:
+            raise CheckpointError(f"{path} is damaged at byte {place:,}: a text there has no end")
         _check_size(path)
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
