@@ -2,8 +2,8 @@
 
 A heap holds texts of any length, such as attributes. It begins with `GCOL`, the version 1, three zeros and
 its size; then objects follow one after the other, each with its number (2 bytes), a count (2), zeros (4) and
-its size (8), and as many bytes, padded to a multiple of 8. Number 0 is what is free, whose size is that of all of
-it. Where that size is 0, libhdf5 stays at the place, and cannot be interrupted.
+its size (8), and as many bytes, padded to a multiple of 8. Number 0 is what is free, and its size is that of
+all of it. Where that size is 0, libhdf5 stays at the place, and cannot be interrupted.
 
 Source: HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap".
 """
@@ -16,7 +16,7 @@ _HEAD, _OBJECT, _PAD = 16, 16, 8  # bytes
 
 
 def damaged_heap(path: Path) -> int | None:
-    """The place of the first object of a file's heaps that has no end, in bytes from the beginning; or None."""
+    """The place (byte, from 0) of the first object of a file's heaps that has no end; None if all have one."""
     if not path.stat().st_size:
         return None
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
