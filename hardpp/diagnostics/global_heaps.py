@@ -16,7 +16,7 @@ _HEAD, _OBJECT, _PAD = 16, 16, 8  # bytes
 
 
 def damaged_heap(path: Path) -> int | None:
-    """The place (byte, from 0) of the first object of a file's heaps that has no end; None if all have one."""
+    """The place (byte, from 0) of the first object of a file's heaps without an end; None if all have one."""
     if not path.stat().st_size:
         return None
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
