@@ -25,6 +25,7 @@ from hardpp.tasks.alignment.lexicon import look_up, read_lexicon
 from hardpp.tasks.alignment.linked_run import LinkedRun
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
 from hardpp.tasks.answers.decoded import listed
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.file_names import distinct, file_names
@@ -142,22 +143,13 @@ class AlignmentRun(LinkedRun):
     def _posterior(self, items: Sequence[Pair], *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.posterior import sample_posterior
 
         names, targets = distinct(self._names(items)), [pair.target for pair in items]
         labels = Sentences(names, [source_symbols(pair) for pair in items], targets, END)
         draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
-        return sample_posterior(
-            draw,
-            asked,
-            labels,
-            seed=seed,
-            streams=streams,
-            attributes=self.provenance,
-            each=partial(self.each, first_alone=True),
-        )
+        return labelled_draws(self, draw, asked, labels, seed=seed, streams=streams)
 
     def _simulate(self, items: Sequence[Pair]) -> Iterator[Simulated]:
         if self.network.alignment == "chain":

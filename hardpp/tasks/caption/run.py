@@ -16,6 +16,7 @@ from hardpp.data.parts import PARTS
 from hardpp.data.vocabulary import END
 from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import choices_at, drawn_batches, mean_entropies
 from hardpp.tasks.caption.data import (
@@ -105,7 +106,6 @@ class CaptionRun(OpenedRun):
     def _posterior(self, items: CaptionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.posterior import sample_posterior
 
         regions = [",".join(f"{side:g}" for side in box) for box in region_boxes(self)]
         words = [sentence.caption.words for sentence in items.sentences]
@@ -113,15 +113,7 @@ class CaptionRun(OpenedRun):
         draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.REGION)
-        return sample_posterior(
-            draw,
-            asked,
-            labels,
-            seed=seed,
-            streams=streams,
-            attributes=self.provenance,
-            each=partial(self.each, first_alone=True),
-        )
+        return labelled_draws(self, draw, asked, labels, seed=seed, streams=streams)
 
     def _align(self, items: CaptionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("image", "word", "region", "box", "probability"))

@@ -12,6 +12,7 @@ import torch
 from hardpp.design.learned_completion import LearnedCompletion
 from hardpp.diagnostics.seeds import stream
 from hardpp.errors import UsageError
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.designing import CompletingRun
 from hardpp.tasks.file_names import file_names
 from hardpp.tasks.image_run import Drawing, ImageRun
@@ -71,7 +72,6 @@ class ImageVAERun(ImageRun, CompletingRun):
         return [Decoded(*named) for named in zip(items.names, texts, strict=True)]
 
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
-        from hardpp.diagnostics.posterior import sample_posterior
         from hardpp.tasks.image_vae.posterior import CodeLabels, draw_codes
 
         images = (
@@ -81,15 +81,7 @@ class ImageVAERun(ImageRun, CompletingRun):
         )
         draw = partial(draw_codes, *self.programs, draws=draws)
         labels = CodeLabels(items.names, items.indices)
-        return sample_posterior(
-            draw,
-            images,
-            labels,
-            seed=seed,
-            streams=items.stream,
-            attributes=self.provenance,
-            each=partial(self.each, first_alone=True),
-        )
+        return labelled_draws(self, draw, images, labels, seed=seed, streams=items.stream)
 
     # `alignment_forms` has none, so nobody asks.
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ import torch
 from hardpp.data.images.recorded_glimpses import still
 from hardpp.design.expected_information import entropy
 from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.answers.sampling import PICKED
 from hardpp.tasks.designing import CompletingRun, DesigningRun, DesignOptions, Watch
@@ -44,22 +45,13 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
     # There is no exact posterior of places.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, middles, one_by_one
-        from hardpp.diagnostics.posterior import sample_posterior
 
         images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
         draw = partial(draw_glimpses, *self.programs, draws=draws)
         _, *size = items.part.size
         where = middles(self.programs.model.space, size)
         labels = Images(items.names, items.classes, items.indices, size, where)
-        return sample_posterior(
-            draw,
-            images,
-            labels,
-            seed=seed,
-            streams=items.stream,
-            attributes=self.provenance,
-            each=partial(self.each, first_alone=True),
-        )
+        return labelled_draws(self, draw, images, labels, seed=seed, streams=items.stream)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model

@@ -17,6 +17,7 @@ from hardpp.diagnostics.seeds import seeded_steps
 from hardpp.errors import DataError, UsageError
 from hardpp.tasks.answers.calibration.reliability import Curve
 from hardpp.tasks.answers.calibration.simulation_based import Simulated
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.answers.sampling import AVERAGED
 from hardpp.tasks.attention import datum_stream, mean_entropies
@@ -126,7 +127,6 @@ class OnlineAlignmentRun(OpenedRun):
     def _posterior(self, items: Sequence[Utterance], *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Sentences
         from hardpp.diagnostics.emissions import draw_emissions
-        from hardpp.diagnostics.posterior import sample_posterior
 
         if self.network.form == "ctc":
             raise UsageError("CTC sums its alignments out, so there are none to draw", "train another form")
@@ -135,14 +135,14 @@ class OnlineAlignmentRun(OpenedRun):
         names, targets = [utterance.name for utterance in items], [utterance.tokens for utterance in items]
         alone = (([index], self._batch([utterance])) for index, utterance in enumerate(items))
         options: Any = {"site": sites.DECISIONS, "observed": sites.SYMBOL, "draws": draws}
-        return sample_posterior(
+        return labelled_draws(
+            self,
             partial(draw_emissions, *self.programs, exact=exact and self.approximation is None, **options),
             alone,
             Sentences(names, starts, targets, END),
             seed=seed,
             streams=lambda number, batch: datum_stream(batch),
-            attributes={**self.provenance, "frame_seconds": seconds},
-            each=partial(self.each, first_alone=True),
+            attributes={"frame_seconds": seconds},
         )
 
     def _align(self, items: Sequence[Utterance], of: str, form: str) -> Iterator[str]:

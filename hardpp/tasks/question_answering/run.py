@@ -19,6 +19,7 @@ from hardpp.errors import DataError
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated, dreamt
 from hardpp.tasks.answers.class_hypotheses import likeliest
 from hardpp.tasks.answers.decoded import in_turn
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.attention import VIEW_NAMES, choices_at, mean_entropies
 from hardpp.tasks.file_names import file_names
@@ -116,7 +117,6 @@ class QuestionAnsweringRun(OpenedRun):
     def _posterior(self, items: QuestionItems, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.alignment_posterior import Questions
         from hardpp.diagnostics.draws import draw_alignments
-        from hardpp.diagnostics.posterior import sample_posterior
 
         labels = Questions(
             [question.name for question in items.questions],
@@ -128,14 +128,7 @@ class QuestionAnsweringRun(OpenedRun):
         asked = (([*cells(asked)], batch) for asked, batch in batches(self, items))
         draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
         draw = partial(draw, observed=sites.ANSWER)
-        return sample_posterior(
-            draw,
-            asked,
-            labels,
-            seed=seed,
-            attributes=self.provenance,
-            each=partial(self.each, first_alone=True),
-        )
+        return labelled_draws(self, draw, asked, labels, seed=seed)
 
     def _align(self, items: QuestionItems, of: str, form: str) -> Iterator[str]:
         yield "\t".join(("name", "question", "answer", "region", "box", "probability"))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hardpp.decoding.saccades import centres
 from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.sampling import PICKED
 from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
 from hardpp.tasks.labelled_images import SelectedImages, batches
@@ -38,7 +39,6 @@ class SaccaderRun(GlimpsingRun):
 
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
         from hardpp.diagnostics.glimpse_posterior import Images, one_by_one
-        from hardpp.diagnostics.posterior import sample_posterior
         from hardpp.tasks.saccader.posterior import draw_places
 
         check_glimpses(self, "posterior")
@@ -50,15 +50,7 @@ class SaccaderRun(GlimpsingRun):
         side = field.places(items.part.size[-1])
         diagonal = centres(field, torch.arange(side) * (side + 1), side)
         labels = Images(items.names, [*items.classes, *extra], items.indices, items.part.size[1:], diagonal)
-        return sample_posterior(
-            draw,
-            images,
-            labels,
-            seed=seed,
-            streams=items.stream,
-            attributes=self.provenance,
-            each=partial(self.each, first_alone=True),
-        )
+        return labelled_draws(self, draw, images, labels, seed=seed, streams=items.stream)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         check_glimpses(self, "alignments")
