@@ -7,6 +7,8 @@ Source: Hochreiter and Schmidhuber (1997), Long Short-Term Memory; the gates as 
 Shapes: R rows, T steps, E features that are known beforehand, I others, H hidden features.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -17,11 +19,11 @@ class LSTMLoop:
     """Runs a cell over steps; the result is that of the cell itself on `cat([known[:, t], inputs])`.
 
     Args:
-        cell: with E + I inputs.
+        cell: an `nn.LSTMCell` with E + I inputs.
         known: (R, T, E), or None if nothing is known beforehand.
     """
 
-    def __init__(self, cell: nn.LSTMCell, known: Tensor | None = None):
+    def __init__(self, cell: Any, known: Tensor | None = None):
         bias = cell.bias_ih + cell.bias_hh
         of_inputs = cell.weight_ih
         self.constants: tuple[Tensor, ...] | Tensor = bias

@@ -32,13 +32,13 @@ class StepLinear:
         self.weight, self.steps = weight, None
         if weight.requires_grad and torch.is_grad_enabled() and not _transformed(weight):
             self.steps = _Steps()
-            self.weight = _Weight.apply(weight, self.steps)
+            self.weight = _Weight.apply(weight, self.steps)  # type: ignore[no-untyped-call]
 
     def __call__(self, inputs: Tensor, constant: Tensor) -> Tensor:
         """Maps inputs (R, I) and a constant (R, O) or (O,) to (R, O)."""
         if self.steps is None or _transformed(inputs) or _transformed(constant):
             return torch.addmm(constant, inputs, self.weight.t())
-        return _Step.apply(inputs, constant, self.weight, self.steps)
+        return _Step.apply(inputs, constant, self.weight, self.steps)  # type: ignore[no-untyped-call]
 
 
 # What the steps of one backward pass have put down; a pass that never reaches the weight leaves some behind.

@@ -92,6 +92,7 @@ def test_a_step_without_gradient_counts_for_nothing() -> None:
     torch.testing.assert_close(ours, torch.ones(R, H, dtype=torch.float64).t() @ start, rtol=0, atol=1e-15)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch's own forward mode
 @pytest.mark.parametrize("transform", ["grad", "vmap", "jvp"])
 def test_torch_func_and_forward_mode(transform: str) -> None:
     weight, start, constants = (each.detach() for each in leaves())
