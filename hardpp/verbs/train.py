@@ -1,6 +1,5 @@
 """`hardpp train`: trains a model and evaluates it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
