@@ -102,9 +102,6 @@ def train(
     says by for_model(cls, parts, description) how it is made for a model; one whose constructor needs no
     arguments may leave that out. CONTRIBUTING.md has the whole of it.
     """
-    os.environ.setdefault(
-        "KINETO_LOG_LEVEL", "5"
-    )  # torch's profiler writes about itself; before torch is imported
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder
     from hardpp.runs.profiling import profile_steps
