@@ -1,0 +1,134 @@
+"""Draws paths of decisions step by step, with nothing in the loop that could be computed outside of it.
+
+    emit at step t   where   u[t] < sigmoid(logit[t]),   that is   logit of u[t] < w h[t] + offset
+
+The offset is the bias and the pace, and infinite where a decision is forced. It is one more column of the table
+whose rows inputs add to the gates (`hardpp.nn.gate_tables`). A step takes thirteen operations, where an LSTM of
+one layer and a linear emission are read, and an emission stays at its frame.
+
+Shapes: B data, N steps, S frames, T tokens, R rows (paths of all data), L layers, H features, P rows of the
+table; ... = dims inference adds on the left.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from hardpp.nn.gate_tables import GateTables, LayerWeights
+from hardpp.ops.lattice_grid import Grid, Sides
+
+_Logit = Callable[[Tensor, Tensor], Tensor]  # of states (R, H) and offsets (R,): (R,)
+
+
+@torch.no_grad()
+def draw_path(
+    grid: Grid, tables: GateTables, emission: nn.Module, pace: Sides | None, uniform: Tensor
+) -> Tensor:
+    """Decisions (..., B, N) int64: 1 emits, 0 consumes, and 0 after the end.
+
+    Args:
+        grid: how many frames and tokens there are.
+        tables: of the batch.
+        emission: states (..., H) -> (..., 1), the logit of emitting.
+        pace: is added to logits; None for zeros.
+        uniform: numbers from 0 to 1 of every step and path, (N, ..., B).
+    """
+    thresholds = uniform.flatten(1).logit()
+    N, R = thresholds.shape
+    layers = _Layers(tables.layers, R)
+    logit, bias = _logit_of(emission)
+    offsets = grid.forced(layers.states)
+    offsets = Sides(*(each + bias for each in offsets[:1]), *offsets[1:])
+    if pace is not None:
+        offsets = Sides(*(each + of.to(each.dtype) for each, of in zip(offsets, pace, strict=True)))
+    points = _Points(grid, tables, offsets, R)
+    decisions = torch.zeros(N, R, dtype=torch.int64, device=thresholds.device)
+    for threshold, last in zip(thresholds.unbind(), decisions.unbind(), strict=True):
+        rows = points.read()
+        layers.step(rows[:, :-1])
+        torch.gt(logit(layers.states, rows[:, -1]), threshold, out=last)
+        points.follow(last)
+    within = torch.arange(N, device=decisions.device) < grid.length.unsqueeze(-1)
+    return decisions.t().reshape(*uniform.shape[1:], N) * within
+
+
+# Where paths are, as indices (R, 2) of rows of the table: of tokens, and of frames. Without dwelling a frame is
+# that of the step, and the offset depends on a third index.
+class _Points:
+    def __init__(self, grid: Grid, tables: GateTables, offsets: Sides, R: int):
+        tokens, frames = tables.rows
+        # After the end frames go on being consumed, of which there are no more.
+        over = grid.steps - grid.S
+        frames, idle = pad(frames, (0, 0, 0, over)), pad(offsets.idle, (0, over), value=torch.inf)
+        emitted = offsets.emitted.unsqueeze(-1).expand(tokens.shape[:-1])
+        columns = [(tokens, emitted), (frames, idle)]
+        if not grid.dwell:
+            columns[1:] = [(frames, torch.zeros_like(idle)), (torch.zeros_like(frames), idle)]
+        parts = [torch.cat([rows, offset.unsqueeze(-1)], -1) for rows, offset in columns]
+        self.table = torch.cat([part.flatten(0, -2) for part in parts])
+        row = torch.arange(R, device=frames.device) % len(frames)
+        # Twice this is the row of a token after a decision to consume.
+        self.emitted = row * tokens.shape[1]
+        first = [tokens[..., 0].numel() + n * idle.numel() for n in range(len(parts) - 1)]
+        starts = [start + row * idle.shape[1] for start in first]
+        self.index = torch.stack([2 * self.emitted, *starts], -1)
+        self.bags = torch.arange(R, device=row.device) * len(parts)
+        # By step, what is left of the last index once the tokens emitted are taken away.
+        step = torch.arange(1, grid.steps + 1, device=row.device).unsqueeze(-1)
+        self.coming = zip(*((start + step).unbind() for start in (*starts[:-1], starts[-1] + self.emitted)))
+
+    # (R, 4 H + 1)
+    def read(self) -> Tensor:
+        return torch.embedding_bag(self.table, self.index.view(-1), self.bags)[0]
+
+    def follow(self, last: Tensor) -> None:
+        self.emitted.add_(last)
+        of_token, *of_frame, of_idle = self.index.unbind(-1)
+        torch.add(last, self.emitted, alpha=2, out=of_token)
+        *frames, idle = next(self.coming)
+        for index, frame in zip(of_frame, frames, strict=True):
+            index.copy_(frame)
+        torch.sub(idle, self.emitted, out=of_idle)
+
+
+# The states of all layers of R rows, (R, L H), each layer reading those beside its own.
+class _Layers:
+    def __init__(self, layers: Sequence[LayerWeights], R: int):
+        H = layers[0].of_state.shape[1]
+        every = layers[0].of_state.new_zeros(R, len(layers) * H)
+        self.states = every[:, -H:]
+        self.cells = []
+        for number, layer in enumerate(layers):
+            beside = every[:, max(0, number - 1) * H : (number + 1) * H]
+            weight = torch.cat([layer.of_input, layer.of_state], 1) if number else layer.of_state
+            self.cells.append(_Cell(beside, weight.t(), layer.bias if number else None))
+
+    def step(self, rows: Tensor) -> None:
+        for cell in self.cells:
+            cell.step(rows)
+
+
+class _Cell:
+    def __init__(self, states: Tensor, weight: Tensor, bias: Tensor | None):
+        H = weight.shape[1] // 4
+        self.states, self.weight, self.bias, self.own = states, weight, bias, states[:, -H:]
+        self.gates, self.carry = states.new_empty(len(states), 4 * H), states.new_zeros(len(states), H)
+        self.i, self.f, self.o, self.g = self.gates.chunk(4, -1)
+        self.open = self.gates[:, : 3 * H]
+
+    def step(self, rows: Tensor) -> None:
+        torch.addmm(rows if self.bias is None else self.bias, self.states, self.weight, out=self.gates)
+        self.open.sigmoid_()
+        self.g.tanh_()
+        self.carry.mul_(self.f).addcmul_(self.i, self.g)
+        torch.mul(self.o, self.carry.tanh(), out=self.own)
+
+
+# How logits are computed, and the bias that the offsets are to hold.
+def _logit_of(emission: nn.Module) -> tuple[_Logit, Tensor | float]:
+    if not isinstance(emission, nn.Linear):
+        return lambda states, offset: emission(states).squeeze(-1) + offset, 0.0
+    weight = emission.weight[0]
+    return lambda states, offset: torch.addmv(offset, states, weight), 0.0 if emission.bias is None else emission.bias
