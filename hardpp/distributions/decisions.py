@@ -16,7 +16,7 @@ Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the le
 """
 
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyro.distributions as dist
 import torch
@@ -34,10 +34,24 @@ class Decider(Protocol):
     def logits(self, decisions: Tensor) -> Tensor:
         """The logits of every step (..., B, N), given all decisions (..., B, N), int64."""
 
-    def draw(self, uniform: Tensor) -> Tensor:
-        """Decisions (..., B, N) int64 by numbers from 0 to 1 of every step, (N, ..., B), without gradients.
+    def start(self, rows: torch.Size) -> Any:
+        """The state before the first decision, for paths (..., B)."""
 
-        A step emits where its number is below the probability of that; forced decisions are as they must be.
+    def step(self, state: Any, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, Any]:
+        """The logits (..., B) of the next decision, and the next state.
+
+        All int64 (..., B): the last decision, 0 before the first, and the frames consumed and tokens emitted.
+        """
+
+
+@runtime_checkable
+class Drawer(Protocol):
+    """A decider that has a faster way to draw whole paths."""
+
+    def draw(self, uniform: Tensor) -> Tensor:
+        """What the loop over its steps would give, (..., B, N), of numbers from 0 to 1, (N, ..., B).
+
+        A step emits where its number is below the probability of that, unless it is forced.
         """
 
 
@@ -76,7 +90,21 @@ class Decisions(DependentSteps):
         uniform = torch.rand(
             (grid.steps, *rows), dtype=None if device.type == "mps" else torch.float64, device=device
         )
-        return self.decider.draw(uniform)
+        if isinstance(self.decider, Drawer):
+            return self.decider.draw(uniform)
+        none = torch.zeros(rows, dtype=torch.int64, device=device)
+        last, consumed, emitted, state = none, none, none, self.decider.start(rows)
+        decisions = []
+        for threshold in uniform:
+            logits, state = self.decider.step(state, last, consumed, emitted)
+            may_emit, may_consume = grid.may(consumed, emitted)
+            emits = may_emit & ((threshold < logits.sigmoid()) | ~may_consume)
+            last = emits.long()
+            emitted = emitted + last
+            leaves = may_consume & ~emits if grid.dwell else may_emit | may_consume
+            consumed = consumed + leaves.long()
+            decisions.append(last)
+        return torch.stack(decisions, -1)
 
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of every step given those before, (..., B, N), in nats; -inf if illegal."""
@@ -116,16 +144,9 @@ class _Table:
         path = self.grid.path(decisions)
         return self.grid.at(self.table, path.consumed, path.emitted)
 
-    @torch.no_grad()
-    def draw(self, uniform: Tensor) -> Tensor:
-        grid = self.grid
-        emitted = torch.zeros(uniform.shape[1:], dtype=torch.int64, device=uniform.device)
-        consumed, decisions = emitted, []
-        for number in uniform:
-            logits = grid.at(self.table, consumed.unsqueeze(-1), emitted.unsqueeze(-1)).squeeze(-1)
-            may_emit, may_consume = grid.may(consumed, emitted)
-            emits = may_emit & ((number < logits.sigmoid()) | ~may_consume)
-            leaves = may_consume & ~emits if grid.dwell else may_emit | may_consume
-            emitted, consumed = emitted + emits, consumed + leaves
-            decisions.append(emits)
-        return torch.stack(decisions, -1).long()
+    def start(self, rows: torch.Size) -> None:
+        return None
+
+    def step(self, state: None, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, None]:
+        here = self.grid.at(self.table, consumed.unsqueeze(-1), emitted.unsqueeze(-1))
+        return here.squeeze(-1), None

@@ -2,9 +2,9 @@
 
     emit at step t   where   u[t] < sigmoid(logit[t]),   that is   logit of u[t] < w h[t] + offset
 
-The offset is the bias and the pace, and infinite where a decision is forced. It is one more column of the table
-whose rows inputs add to the gates (`hardpp.nn.gate_tables`). A step takes thirteen operations, where an LSTM of
-one layer and a linear emission are read, and an emission stays at its frame.
+The offset is the bias and the pace, and infinite where a decision is forced. It is one more column of the
+table whose rows inputs add to the gates (`hardpp.nn.gate_tables`). A step takes thirteen operations, with an
+LSTM of one layer, a linear emission, and tokens that stay at their frames.
 
 Shapes: B data, N steps, S frames, T tokens, R rows (paths of all data), L layers, H features, P rows of the
 table; ... = dims inference adds on the left.
@@ -39,23 +39,21 @@ def draw_path(
     N, R = thresholds.shape
     layers = _Layers(tables.layers, R)
     logit, bias = _logit_of(emission)
-    offsets = grid.forced(layers.states)
-    offsets = Sides(*(each + bias for each in offsets[:1]), *offsets[1:])
+    idle, emitted = grid.forced(layers.states)
     if pace is not None:
-        offsets = Sides(*(each + of.to(each.dtype) for each, of in zip(offsets, pace, strict=True)))
-    points = _Points(grid, tables, offsets, R)
+        idle, emitted = idle + pace.idle, emitted + pace.emitted
+    points = _Points(grid, tables, Sides(idle + bias, emitted), R)
     decisions = torch.zeros(N, R, dtype=torch.int64, device=thresholds.device)
     for threshold, last in zip(thresholds.unbind(), decisions.unbind(), strict=True):
-        rows = points.read()
-        layers.step(rows[:, :-1])
-        torch.gt(logit(layers.states, rows[:, -1]), threshold, out=last)
+        layers.step(points.read())
+        torch.gt(logit(layers.states, layers.offset), threshold, out=last)
         points.follow(last)
     within = torch.arange(N, device=decisions.device) < grid.length.unsqueeze(-1)
     return decisions.t().reshape(*uniform.shape[1:], N) * within
 
 
-# Where paths are, as indices (R, 2) of rows of the table: of tokens, and of frames. Without dwelling a frame is
-# that of the step, and the offset depends on a third index.
+# Where paths are, as indices (R, 2) of rows of the table: of tokens, and of frames. Without dwelling a frame
+# is that of the step, and the offset depends on a third index.
 class _Points:
     def __init__(self, grid: Grid, tables: GateTables, offsets: Sides, R: int):
         tokens, frames = tables.rows
@@ -74,20 +72,22 @@ class _Points:
         first = [tokens[..., 0].numel() + n * idle.numel() for n in range(len(parts) - 1)]
         starts = [start + row * idle.shape[1] for start in first]
         self.index = torch.stack([2 * self.emitted, *starts], -1)
+        self.flat, self.columns = self.index.view(-1), self.index.unbind(-1)
         self.bags = torch.arange(R, device=row.device) * len(parts)
-        # By step, what is left of the last index once the tokens emitted are taken away.
+        # The indices of frames at the steps to come, from the last of which tokens emitted are taken away.
         step = torch.arange(1, grid.steps + 1, device=row.device).unsqueeze(-1)
-        self.coming = zip(*((start + step).unbind() for start in (*starts[:-1], starts[-1] + self.emitted)))
+        coming = [start + step for start in (*starts[:-1], starts[-1] + self.emitted)]
+        self.coming = iter(torch.stack(coming, 1).unbind())
 
     # (R, 4 H + 1)
     def read(self) -> Tensor:
-        return torch.embedding_bag(self.table, self.index.view(-1), self.bags)[0]
+        return torch.embedding_bag(self.table, self.flat, self.bags)[0]
 
     def follow(self, last: Tensor) -> None:
         self.emitted.add_(last)
-        of_token, *of_frame, of_idle = self.index.unbind(-1)
+        of_token, *of_frame, of_idle = self.columns
         torch.add(last, self.emitted, alpha=2, out=of_token)
-        *frames, idle = next(self.coming)
+        *frames, idle = next(self.coming).unbind()
         for index, frame in zip(of_frame, frames, strict=True):
             index.copy_(frame)
         torch.sub(idle, self.emitted, out=of_idle)
@@ -103,7 +103,10 @@ class _Layers:
         for number, layer in enumerate(layers):
             beside = every[:, max(0, number - 1) * H : (number + 1) * H]
             weight = torch.cat([layer.of_input, layer.of_state], 1) if number else layer.of_state
-            self.cells.append(_Cell(beside, weight.t(), layer.bias if number else None))
+            # The column of the offset, to which no state adds anything.
+            weight = weight.t() if number else pad(weight.t(), (0, 1))
+            self.cells.append(_Cell(beside, weight, layer.bias if number else None))
+        self.offset = self.cells[0].gates[:, -1]
 
     def step(self, rows: Tensor) -> None:
         for cell in self.cells:
@@ -112,11 +115,14 @@ class _Layers:
 
 class _Cell:
     def __init__(self, states: Tensor, weight: Tensor, bias: Tensor | None):
+        self.states, self.weight, self.bias = states, weight, bias
         H = weight.shape[1] // 4
-        self.states, self.weight, self.bias, self.own = states, weight, bias, states[:, -H:]
-        self.gates, self.carry = states.new_empty(len(states), 4 * H), states.new_zeros(len(states), H)
-        self.i, self.f, self.o, self.g = self.gates.chunk(4, -1)
-        self.open = self.gates[:, : 3 * H]
+        self.gates, self.carry = (
+            states.new_empty(len(states), weight.shape[1]),
+            states.new_zeros(len(states), H),
+        )
+        self.own, self.open, self.g = states[:, -H:], self.gates[:, : 3 * H], self.gates[:, 3 * H : 4 * H]
+        self.o, self.i, self.f = self.open.chunk(3, -1)
 
     def step(self, rows: Tensor) -> None:
         torch.addmm(rows if self.bias is None else self.bias, self.states, self.weight, out=self.gates)
@@ -131,4 +137,6 @@ def _logit_of(emission: nn.Module) -> tuple[_Logit, Tensor | float]:
     if not isinstance(emission, nn.Linear):
         return lambda states, offset: emission(states).squeeze(-1) + offset, 0.0
     weight = emission.weight[0]
-    return lambda states, offset: torch.addmv(offset, states, weight), 0.0 if emission.bias is None else emission.bias
+    return lambda states, offset: torch.addmv(
+        offset, states, weight
+    ), 0.0 if emission.bias is None else emission.bias

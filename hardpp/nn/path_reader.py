@@ -4,9 +4,9 @@
     logit[t] = w state[t] + pace[consumed before t, emitted before t]
 
 Given the decisions all inputs are known, so one run of the LSTM gives all states of all paths; drawing takes
-one step at a time (`hardpp.nn.path_drawing`). Model and guide differ in the features of frames and tokens: the
-model's depend on what was read up to now, the guide's may depend on all frames and on the next token. The
-pace tells a guide how much is left.
+one step at a time (`hardpp.nn.path_drawing`). Model and guide differ in the features of frames and tokens:
+the model's depend on what was read up to now, the guide's may depend on all frames and on the next token.
+The pace tells a guide how much is left.
 
 Source: Lawson et al. (2017), section 2.1 and figure 1.
 Shapes: B data, N steps, S frames, T tokens, F frame features, E token features, H features; ... = dims
@@ -19,7 +19,7 @@ from torch.nn.functional import embedding
 
 from hardpp.nn.gate_tables import GateTables
 from hardpp.nn.path_drawing import draw_path
-from hardpp.nn.recurrent import StepwiseLSTM
+from hardpp.nn.recurrent import Cells, StepwiseLSTM
 from hardpp.ops.lattice_grid import Grid, Path, Sides
 
 
@@ -57,9 +57,10 @@ class PathReader:
             if states.requires_grad or not torch.is_grad_enabled():
                 return states
         path = self.path(decisions)
-        # Other devices have LSTMs of their own, which are one operation for all steps.
-        on_host = self.frames.device.type == "cpu"
-        states = self.tables.states(path) if on_host else self.recurrence(self._inputs(path))
+        if self.frames.device.type == "cpu":
+            states = self.tables.states(path)
+        else:  # a GPU has LSTMs of its own, which are one operation for all steps
+            states = self.recurrence(self._inputs(path.last, path.consumed, path.emitted))
         self._last_states = decisions, states
         return states
 
@@ -68,8 +69,7 @@ class PathReader:
         if self.pace is None:
             return logits
         path = self.path(decisions)
-        idle = self.grid.idle(path.consumed, path.emitted)
-        return logits + (_at(self.pace.idle, idle) + _at(self.pace.emitted, path.emitted))
+        return logits + self._pace(path.consumed, path.emitted)
 
     def path(self, decisions: Tensor) -> Path:
         """The path of decisions (..., B, N); of the same tensor it is found once only."""
@@ -77,13 +77,28 @@ class PathReader:
             self._last_path = decisions, self.grid.path(decisions)
         return self._last_path[1]
 
+    def start(self, rows: torch.Size) -> Cells:
+        return self.recurrence.start(rows)
+
+    def step(self, state: Cells, last: Tensor, consumed: Tensor, emitted: Tensor) -> tuple[Tensor, Cells]:
+        where = [each.unsqueeze(-1) for each in (last, consumed, emitted)]
+        features, state = self.recurrence.step(self._inputs(*where).squeeze(-2), state)
+        logits = self.emission(features).squeeze(-1)
+        return logits if self.pace is None else logits + self._pace(*where[1:]).squeeze(-1), state
+
     def draw(self, uniform: Tensor) -> Tensor:
+        """Whole paths at once; see `hardpp.distributions.decisions.Drawer`."""
         return draw_path(self.grid, self.tables, self.emission, self.pace, uniform)
 
-    # (..., B, N, F + 1 + E)
-    def _inputs(self, path: Path) -> Tensor:
-        frames, tokens = _rows(self.frames, path.consumed), _rows(self.tokens, path.emitted)
-        return torch.cat([frames, path.last.unsqueeze(-1).to(frames.dtype), tokens.to(frames.dtype)], -1)
+    # (..., B, N, F + 1 + E) of indices (..., B, N).
+    def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:
+        frames, tokens = _rows(self.frames, consumed), _rows(self.tokens, emitted)
+        return torch.cat([frames, last.unsqueeze(-1).to(frames.dtype), tokens.to(frames.dtype)], -1)
+
+    # (..., B, N)
+    def _pace(self, consumed: Tensor, emitted: Tensor) -> Tensor:
+        assert self.pace is not None
+        return _at(self.pace.idle, self.grid.idle(consumed, emitted)) + _at(self.pace.emitted, emitted)
 
 
 # table[b, index[..., b, n]], (..., B, N, F), by `embedding`, whose gradient is summed without sorting.

@@ -1,12 +1,12 @@
 """An LSTM whose inputs are sums of rows of tables, with a derivative of its own: fast where steps are many.
 
     gates[t] = sum over rows r of step t of table[r] + W h[t-1]
-    i, f, o = sigmoid of three quarters of gates[t],    g = tanh of the last one
+    o, i, f = sigmoid of three quarters of gates[t],    g = tanh of the last one
     c[t] = f c[t-1] + i g        h[t] = o tanh(c[t])        h[-1] = c[-1] = 0
 
-What an input adds to the gates is computed once, however many steps and rows read it: along paths through frames
-and tokens that is most of the work. A step takes seven operations forwards and six back, as all that needs
-no earlier step is computed of all steps together.
+What an input adds to the gates is computed once, however many steps and rows read it: along paths through
+frames and tokens that is most of the work. A step takes seven operations forwards and five back, as all that
+needs no earlier step is computed of all steps together.
 
 Sources: Hochreiter and Schmidhuber (1997); the derivative is theirs, written out.
 Shapes: N steps, R rows, C rows of the table a step, P rows of the table, H features.
@@ -26,7 +26,7 @@ from hardpp.ops.own_derivatives import one_by_one, run
 def gates_in_order(weight: Tensor) -> Tensor:
     """Weights or biases (4 H, ...) as `torch.nn.LSTM` has them, in the order of gates that is wanted here."""
     i, f, g, o = weight.chunk(4)
-    return torch.cat([i, f, o, g])
+    return torch.cat([o, i, f, g])
 
 
 def lstm_scan(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
@@ -50,9 +50,7 @@ def lstm_scan(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
 class _Scan(torch.autograd.Function):
     # Returns h, and what the derivative needs: gates, c before the first step and after each, tanh(c).
     @staticmethod
-    def forward(
-        table: Tensor, index: Tensor | None, weight: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(table: Tensor, index: Tensor | None, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if index is None:
             gates = table.clone(memory_format=torch.contiguous_format)
         else:
@@ -62,7 +60,7 @@ class _Scan(torch.autograd.Function):
         states, bounded = torch.empty_like(carried[1:]), torch.empty_like(carried[1:])
         hidden = carried[0]
         open_, new = gates[..., : 3 * H].unbind(), gates[..., 3 * H :].unbind()
-        i, f, o = (gates[..., k * H : (k + 1) * H].unbind() for k in range(3))
+        o, i, f = (gates[..., k * H : (k + 1) * H].unbind() for k in range(3))
         carries = carried.unbind()
         for t, (state, tanh, step) in enumerate(
             zip(states.unbind(), bounded.unbind(), gates.unbind(), strict=True)
@@ -105,30 +103,26 @@ class _Scan(torch.autograd.Function):
 
 # d / d gates before their sigmoid or tanh, (N, R, 4 H).
 def _of_gates(gradient: Tensor, weight: Tensor, gates: Tensor, carried: Tensor, bounded: Tensor) -> Tensor:
-    i, f, o, g = gates.chunk(4, -1)
-    # What d c[t] is multiplied by for i, f and g, and d h[t] for o.
-    factors = torch.empty_like(gates)
-    torch.addcmul(gates, gates, gates, value=-1, out=factors)
-    of_i, of_f, of_o, of_g = factors.chunk(4, -1)
-    of_i.mul_(g)
-    of_f.mul_(carried[:-1])
-    of_o.mul_(bounded)
-    torch.addcmul(i, i * g, g, value=-1, out=of_g)
-    of_carry = torch.addcmul(o, o * bounded, bounded, value=-1)
-    pairs = factors.unflatten(-1, (4, -1))[:, :, :2].unbind()
-    last = len(gates) - 1
-    steps = (factors.unbind(), of_o.unbind(), of_g.unbind(), of_carry.unbind(), f.unbind(), gradient.unbind())
-    hidden = gradient[last]
-    carry = torch.zeros_like(hidden)
-    for t in range(last, -1, -1):
-        step, to_o, to_g, to_carry, kept, _ = (each[t] for each in steps)
-        carry = carry.addcmul_(hidden, to_carry)
-        pairs[t].mul_(carry.unsqueeze(1))
-        to_g.mul_(carry)
-        to_o.mul_(hidden)
+    o, i, f, g = gates.chunk(4, -1)
+    # What d h[t] is multiplied by for o, and d c[t] for the others.
+    factors = torch.addcmul(gates, gates, gates, value=-1)
+    to_o, to_i, to_f, to_g = factors.chunk(4, -1)
+    to_o.mul_(bounded)
+    to_i.mul_(g)
+    to_f.mul_(carried[:-1])
+    torch.addcmul(i, i * g, g, value=-1, out=to_g)
+    to_carry = torch.addcmul(o, o * bounded, bounded, value=-1).unbind()
+    of_step, of_others = factors.unbind(), factors.unflatten(-1, (4, -1))[:, :, 1:].unbind()
+    of_o, kept, gradients = to_o.unbind(), f.unbind(), gradient.unbind()
+    hidden, carry = gradients[-1], torch.zeros_like(carried[0])
+    for_others = carry.unsqueeze(1)
+    for t in range(len(gates) - 1, -1, -1):
+        carry.addcmul_(hidden, to_carry[t])
+        of_others[t].mul_(for_others)
+        of_o[t].mul_(hidden)
         if t:
-            carry.mul_(kept)
-            hidden = torch.addmm(steps[-1][t - 1], step, weight)
+            carry.mul_(kept[t])
+            hidden = torch.addmm(gradients[t - 1], of_step[t], weight)
     return factors
 
 
