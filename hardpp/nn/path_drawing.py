@@ -35,7 +35,8 @@ def draw_path(
         pace: is added to logits; None for zeros.
         uniform: numbers from 0 to 1 of every step and path, (N, ..., B).
     """
-    thresholds = uniform.flatten(1).logit()
+    # Below infinity, which is for decisions that are forced.
+    thresholds = uniform.flatten(1).logit().clamp(max=torch.finfo(uniform.dtype).max)
     N, R = thresholds.shape
     layers = _Layers(tables.layers, R)
     logit, bias = _logit_of(emission)
@@ -77,7 +78,7 @@ class _Points:
         # The indices of frames at the steps to come, from the last of which tokens emitted are taken away.
         step = torch.arange(1, grid.steps + 1, device=row.device).unsqueeze(-1)
         coming = [start + step for start in (*starts[:-1], starts[-1] + self.emitted)]
-        self.coming = iter(torch.stack(coming, 1).unbind())
+        self.coming = zip(*(each.unbind() for each in coming), strict=True)
 
     # (R, 4 H + 1)
     def read(self) -> Tensor:
@@ -87,7 +88,7 @@ class _Points:
         self.emitted.add_(last)
         of_token, *of_frame, of_idle = self.columns
         torch.add(last, self.emitted, alpha=2, out=of_token)
-        *frames, idle = next(self.coming).unbind()
+        *frames, idle = next(self.coming)
         for index, frame in zip(of_frame, frames, strict=True):
             index.copy_(frame)
         torch.sub(idle, self.emitted, out=of_idle)

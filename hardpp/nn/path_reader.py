@@ -65,7 +65,10 @@ class PathReader:
         return states
 
     def logits(self, decisions: Tensor) -> Tensor:
-        logits = self.emission(self.states(decisions)).squeeze(-1)
+        states = self.states(decisions)
+        # As exact as drawing has them, so that both are of one distribution.
+        with torch.autocast(states.device.type, enabled=False):
+            logits = self.emission(states.to(self.frames.dtype)).squeeze(-1)
         if self.pace is None:
             return logits
         path = self.path(decisions)
