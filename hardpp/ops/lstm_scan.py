@@ -20,7 +20,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 from torch.overrides import handle_torch_function, has_torch_function
 
-from hardpp.ops.own_derivatives import one_by_one, run
+from hardpp.ops.own_derivatives import is_plain, one_by_one, run
+
+_AT_ONCE = 16  # steps
 
 
 def gates_in_order(weight: Tensor) -> Tensor:
@@ -43,18 +45,39 @@ def lstm_scan(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
     if has_torch_function(tensors):  # a Function drops subclasses, and with them Pyro's provenance
         tracked: Tensor = handle_torch_function(lstm_scan, tensors, table, index, weight)
         return tracked
+    if is_plain(*tensors):
+        return _states_alone(table, index, weight)
     states: Tensor = run(_Scan, table, index, weight)[0]
     return states
+
+
+# A few steps at a time: what only the derivative needs would be seven times the states.
+def _states_alone(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
+    steps = table if index is None else index
+    states = table.new_empty(*steps.shape[:2], weight.shape[1])
+    hidden = carry = torch.zeros_like(states[0])
+    for some, into in zip(steps.split(_AT_ONCE), states.split(_AT_ONCE), strict=True):
+        gates = _inputs(some, None) if index is None else _inputs(table, some)
+        for step, state in zip(gates.unbind(), into.unbind(), strict=True):
+            opened, new = step.addmm_(hidden, weight.t()).split([3 * len(weight) // 4, len(weight) // 4], -1)
+            o, i, f = opened.sigmoid_().chunk(3, -1)
+            carry = (f * carry).addcmul_(i, new.tanh_())
+            hidden = torch.mul(o, carry.tanh(), out=state)
+    return states
+
+
+# What is added to the gates at every step, (N, R, 4 H), as memory that may be written to.
+def _inputs(table: Tensor, index: Tensor | None) -> Tensor:
+    if index is None:
+        return table.clone(memory_format=torch.contiguous_format)
+    return embedding_bag(index.flatten(0, 1), table, mode="sum").view(*index.shape[:2], -1)
 
 
 class _Scan(torch.autograd.Function):
     # Returns h, and what the derivative needs: gates, c before the first step and after each, tanh(c).
     @staticmethod
     def forward(table: Tensor, index: Tensor | None, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        if index is None:
-            gates = table.clone(memory_format=torch.contiguous_format)
-        else:
-            gates = embedding_bag(index.flatten(0, 1), table, mode="sum").view(*index.shape[:2], -1)
+        gates = _inputs(table, index)
         H, by_input = weight.shape[1], weight.t()
         carried = gates.new_zeros(len(gates) + 1, gates.shape[1], H)
         states, bounded = torch.empty_like(carried[1:]), torch.empty_like(carried[1:])
