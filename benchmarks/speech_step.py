@@ -2,7 +2,7 @@
 
     python benchmarks/speech_step.py [--data synthetic-timit] [--set objective=elbo] [--rounds 12] [--quick]
 
-    tables       as the package does on the CPU: rows of tables, a scan of its own, draws with all else outside
+    tables       as the package does on the CPU: rows of tables, a scan of its own, draws of whole paths
     one LSTM     the same draws, and paths read by torch's LSTM from joined inputs, as on a GPU
     stepwise     torch's LSTM, and draws by a loop over the recurrence's own steps
 

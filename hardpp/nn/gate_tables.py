@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 
 from hardpp.nn.recurrent import StepwiseLSTM
 from hardpp.ops.lattice_grid import Path
-from hardpp.ops.lstm_scan import gates_in_order, lstm_scan
+from hardpp.ops.lstm_scan import gates_as_torch, gates_in_order, lstm_scan
 
 
 class LayerWeights(NamedTuple):
@@ -34,6 +34,10 @@ class GateRows(NamedTuple):
 
     tokens: Tensor  # (B, T + 1, 2, 4 H) after a decision to consume, and after one to emit
     frames: Tensor  # (B, S + 1, 4 H)
+
+    def as_torch(self) -> "GateRows":
+        """The same with the gates in the order of `torch.nn.LSTM`."""
+        return GateRows(*(gates_as_torch(each.movedim(-1, 0)).movedim(0, -1) for each in self))
 
 
 class GateTables:

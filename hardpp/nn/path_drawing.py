@@ -3,20 +3,21 @@
     emit at step t   where   u[t] < sigmoid(logit[t]),   that is   logit of u[t] < w h[t] + offset
 
 The offset is the bias and the pace, and infinite where a decision is forced. It is one more column of the
-table whose rows inputs add to the gates (`hardpp.nn.gate_tables`). A step takes thirteen operations, with an
-LSTM of one layer, a linear emission, and tokens that stay at their frames.
+table whose rows inputs add to the gates (`hardpp.nn.gate_tables`). A step takes thirteen operations on a CPU
+and ten elsewhere, with an LSTM of one layer, a linear emission, and tokens that stay at their frames.
 
 Shapes: B data, N steps, S frames, T tokens, R rows (paths of all data), L layers, H features, P rows of the
 table; ... = dims inference adds on the left.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from hardpp.nn.gate_tables import GateTables, LayerWeights
+from hardpp.nn.gate_tables import GateRows, GateTables
+from hardpp.nn.lstm_steps import SteadySteps, steps_of
 from hardpp.ops.lattice_grid import Grid, Sides
 
 _Logit = Callable[[Tensor, Tensor], Tensor]  # of states (R, H) and offsets (R,): (R,)
@@ -38,16 +39,16 @@ def draw_path(
     # Below infinity, which is for decisions that are forced.
     thresholds = uniform.flatten(1).logit().clamp(max=torch.finfo(uniform.dtype).max)
     N, R = thresholds.shape
-    layers = _Layers(tables.layers, R)
+    steps = steps_of(tables.layers, R)
     logit, bias = _logit_of(emission)
-    idle, emitted = grid.forced(layers.states)
+    idle, emitted = grid.forced(tables.rows.frames)
     if pace is not None:
         idle, emitted = idle + pace.idle, emitted + pace.emitted
-    points = _Points(grid, tables, Sides(idle + bias, emitted), R)
+    rows = tables.rows if isinstance(steps, SteadySteps) else tables.rows.as_torch()
+    points = _Points(grid, rows, Sides(idle + bias, emitted), R)
     decisions = torch.zeros(N, R, dtype=torch.int64, device=thresholds.device)
     for threshold, last in zip(thresholds.unbind(), decisions.unbind(), strict=True):
-        layers.step(points.read())
-        torch.gt(logit(layers.states, layers.offset), threshold, out=last)
+        torch.gt(logit(*steps.step(points.read())), threshold, out=last)
         points.follow(last)
     within = torch.arange(N, device=decisions.device) < grid.length.unsqueeze(-1)
     return decisions.t().reshape(*uniform.shape[1:], N) * within
@@ -56,8 +57,8 @@ def draw_path(
 # Where paths are, as indices (R, 2) of rows of the table: of tokens, and of frames. Without dwelling a frame
 # is that of the step, and the offset depends on a third index.
 class _Points:
-    def __init__(self, grid: Grid, tables: GateTables, offsets: Sides, R: int):
-        tokens, frames = tables.rows
+    def __init__(self, grid: Grid, rows: GateRows, offsets: Sides, R: int):
+        tokens, frames = rows
         # After the end frames go on being consumed, of which there are no more.
         over = grid.steps - grid.S
         frames, idle = pad(frames, (0, 0, 0, over)), pad(offsets.idle, (0, over), value=torch.inf)
@@ -92,45 +93,6 @@ class _Points:
         for index, frame in zip(of_frame, frames, strict=True):
             index.copy_(frame)
         torch.sub(idle, self.emitted, out=of_idle)
-
-
-# The states of all layers of R rows, (R, L H), each layer reading those beside its own.
-class _Layers:
-    def __init__(self, layers: Sequence[LayerWeights], R: int):
-        H = layers[0].of_state.shape[1]
-        every = layers[0].of_state.new_zeros(R, len(layers) * H)
-        self.states = every[:, -H:]
-        self.cells = []
-        for number, layer in enumerate(layers):
-            beside = every[:, max(0, number - 1) * H : (number + 1) * H]
-            weight = torch.cat([layer.of_input, layer.of_state], 1) if number else layer.of_state
-            # The column of the offset, to which no state adds anything.
-            weight = weight.t() if number else pad(weight.t(), (0, 1))
-            self.cells.append(_Cell(beside, weight, layer.bias if number else None))
-        self.offset = self.cells[0].gates[:, -1]
-
-    def step(self, rows: Tensor) -> None:
-        for cell in self.cells:
-            cell.step(rows)
-
-
-class _Cell:
-    def __init__(self, states: Tensor, weight: Tensor, bias: Tensor | None):
-        self.states, self.weight, self.bias = states, weight, bias
-        H = weight.shape[1] // 4
-        self.gates, self.carry = (
-            states.new_empty(len(states), weight.shape[1]),
-            states.new_zeros(len(states), H),
-        )
-        self.own, self.open, self.g = states[:, -H:], self.gates[:, : 3 * H], self.gates[:, 3 * H : 4 * H]
-        self.o, self.i, self.f = self.open.chunk(3, -1)
-
-    def step(self, rows: Tensor) -> None:
-        torch.addmm(rows if self.bias is None else self.bias, self.states, self.weight, out=self.gates)
-        self.open.sigmoid_()
-        self.g.tanh_()
-        self.carry.mul_(self.f).addcmul_(self.i, self.g)
-        torch.mul(self.o, self.carry.tanh(), out=self.own)
 
 
 # How logits are computed, and the bias that the offsets are to hold.

@@ -31,6 +31,12 @@ def gates_in_order(weight: Tensor) -> Tensor:
     return torch.cat([o, i, f, g])
 
 
+def gates_as_torch(weight: Tensor) -> Tensor:
+    """The way back."""
+    o, i, f, g = weight.chunk(4)
+    return torch.cat([i, f, g, o])
+
+
 def lstm_scan(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor:
     """The states h of all steps, (N, R, H).
 

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 import torch
 from pyro import poutine
+from recurrent_cells import RECURRENT
 from torch import Tensor, nn
 from utterances import E, F, H, V, informed, online, seeded, utterances
 
 from hardpp import sites
 from hardpp.distributions.decisions import Decisions
 from hardpp.models.online_alignment import OnlineAlignment
+from hardpp.nn import lstm_steps
 from hardpp.nn.recurrent import StepwiseLSTM
 
 LENGTHS = (12, 9, 6), (5, 6, 1)
@@ -69,6 +71,19 @@ def test_whole_paths_are_those_of_single_steps(name: str, dwell: bool) -> None:
     assert torch.equal(*drawn)
     assert len(drawn[0].flatten(0, 1).unique(dim=0)) > 50
     assert not drawn[0].requires_grad
+
+
+@pytest.mark.parametrize("dwell", [True, False])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_fused_cell_draws_the_same(name: str, dwell: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, by a cell that is written out."""
+    fn = decisions_of(PROGRAMS[name](dwell)).expand((4, 3))
+    torch.manual_seed(3)
+    expected = fn.sample((50,))
+    monkeypatch.setattr(lstm_steps, "_UNFUSED", set())
+    monkeypatch.setattr(lstm_steps, "_fused_cell", RECURRENT[torch.ops.aten._thnn_fused_lstm_cell.default])
+    torch.manual_seed(3)
+    assert torch.equal(fn.sample((50,)), expected)
 
 
 @pytest.mark.parametrize("dwell", [True, False])
