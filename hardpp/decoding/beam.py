@@ -75,7 +75,7 @@ def beam_search(
     read, state = model.read(source, mask)
     beams = row.expand(-1, width).flatten()  # (B W,)
     read, state = read.select(beams), state.select(beams)
-    live = _Ranked.one_each(read.memory, width, max_steps, boundary)
+    live = _Ranked.one_each(read.values, width, max_steps, boundary)
     ended = live.only(torch.zeros_like(live.rank, dtype=torch.bool))
     previous = torch.full((beams.shape[0],), boundary, device=source.device)  # (B W,) int64
     for t in range(max_steps):

@@ -7,11 +7,10 @@ With `keep` only the positions of highest p(s) are read out and p(s) is renormal
 then costs `keep` products a step instead of S, for a small loss (Deng et al. 2018, table 2: K-max).
 
 Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention, section 4.
-Shapes: R rows (data, or hypotheses of all data), S source positions, V symbols, M memory features, Q query
+Shapes: R rows (data, or hypotheses of all data), S source positions, V symbols, M features of values, Q query
 features.
 """
 
-from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
 import torch
@@ -31,7 +30,14 @@ class SourceState(StepState, Protocol):
     """An encoded source; every part has R rows."""
 
     @property
-    def memory(self) -> Tensor: ...  # (R, S, M)
+    def values(self) -> Tensor: ...  # (R, S, M), what the readout attends to
+
+
+class Readout(Protocol):
+    """Gives the logits of symbols."""
+
+    def logits(self, value: Tensor, query: Tensor) -> Tensor:
+        """Attended values (..., M) and query (..., Q) -> logits (..., V); leading dims broadcast."""
 
 
 SourceT = TypeVar("SourceT", bound=SourceState)
@@ -44,8 +50,7 @@ class Decodable(Protocol[SourceT, StateT]):
     boundary: int  # the symbol before the first one and after the last
 
     @property
-    def readout(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """Attended memory (..., M) and query (..., Q) -> logits (..., V); leading dims broadcast."""
+    def readout(self) -> Readout: ...
 
     def read(self, source: Tensor, mask: Tensor) -> tuple[SourceT, StateT]:
         """Encodes sources (R, S) int64 with their bool mask: what all steps read, and the first state."""
@@ -73,12 +78,12 @@ def next_symbol(
         raise UsageError(f"prediction must be 'marginal' or 'expected', not {prediction!r}")
     if keep is not None and keep < 1:
         raise UsageError(f"at least 1 source position must be kept, not {keep}")
-    memory = source.memory
+    values = source.values
     if keep is not None and keep < scores.shape[-1]:
         scores, position = scores.topk(keep, -1)  # (R, keep)
-        memory = memory.take_along_dim(position.unsqueeze(-1), 1)  # (R, keep, M)
+        values = values.take_along_dim(position.unsqueeze(-1), 1)  # (R, keep, M)
     if prediction == "expected":
-        attended = (scores.softmax(-1).unsqueeze(-2) @ memory).squeeze(-2)  # (R, M)
-        return model.readout(attended, query).log_softmax(-1)
-    emission = model.readout(memory, query.unsqueeze(-2)).log_softmax(-1)  # (R, S, V)
+        attended = (scores.softmax(-1).unsqueeze(-2) @ values).squeeze(-2)  # (R, M)
+        return model.readout.logits(attended, query).log_softmax(-1)
+    emission = model.readout.logits(values, query.unsqueeze(-2)).log_softmax(-1)  # (R, S, V)
     return torch.logsumexp(scores.log_softmax(-1).unsqueeze(-1) + emission, -2)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from decoding.tiny import SOURCES, SYMBOLS, padded, tiny_model
@@ -51,14 +53,13 @@ def test_keep_reads_only_the_likeliest_positions(first_step):
     asked = []
 
     class Recorded:
-        boundary = 0
+        def logits(self, values, query):
+            asked.append(values.shape)
+            return model.readout.logits(values, query)
 
-        def readout(self, attended, query):
-            asked.append(attended.shape)
-            return model.readout(attended, query)
-
-    log_p = next_symbol(Recorded(), read, query, scores, keep=2)
-    assert asked == [(len(SOURCES), 2, read.memory.shape[-1])]
+    recorded = SimpleNamespace(boundary=0, readout=Recorded())
+    log_p = next_symbol(recorded, read, query, scores, keep=2)
+    assert asked == [(len(SOURCES), 2, read.values.shape[-1])]
     torch.testing.assert_close(log_p, by_hand(*first_step, best), rtol=0, atol=1e-12)
 
 
