@@ -36,7 +36,7 @@ _TRUST = click.option(
     is_flag=True,
     help="Import the classes that the run's config.toml names (package.module:Class).",
 )
-_CHECKPOINT = click.option(
+checkpoint_option = click.option(
     "--checkpoint",
     metavar="NAME",
     default="best",
@@ -94,7 +94,7 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("run", type=PATH)
     @_DEVICE
     @_TRUST
-    @_CHECKPOINT
+    @checkpoint_option
     @wraps(command)
     def wrapped(run: Path, device: str, trust: bool, checkpoint: str, **options: Any) -> Any:
         return command(run=opened_run(run, device, trust, checkpoint), **options)
@@ -154,7 +154,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
     @_DEVICE
     @_TRUST
-    @_CHECKPOINT
+    @checkpoint_option
     @_DATA
     @_PART
     @_LIMIT
