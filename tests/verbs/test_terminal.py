@@ -21,6 +21,7 @@ NASTY = "\x1b[31mred\x1b]0;title\x07\x9b2J"
 
 def test_control_characters_are_written_out() -> None:
     assert legible(NASTY) == "\\x1b[31mred\\x1b]0;title\\x07\\x9b2J"
+    assert legible("txt.\u202egnp") == "txt.\\u202egnp"
     assert legible("kuća\t日本\n") == "kuća\t日本\n"
 
 
