@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.runs.bad_steps import first_fault
 from hardpp.runs.bad_steps.first_fault import Fault, Watch, not_numbers, span
 
 
@@ -121,3 +122,24 @@ def test_numbers_in_words(numbers: list[float], told: str, masked: bool) -> None
     assert not_numbers(torch.tensor(numbers), masked=masked) == told
     assert not_numbers(torch.tensor(numbers).isnan()) == ""
     assert span(torch.tensor([2.0, -1.0, -math.inf])) == "-1 to 2, 1 of 3 numbers are -inf"
+
+
+class Remembering(dist.TorchDistribution):
+    """Knows which value was scored last, as decisions one after another do."""
+
+    def __init__(self, scored: list[Tensor]):
+        self.scored = scored
+        super().__init__()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        self.scored = [*self.scored, value]
+        return torch.zeros(())
+
+
+def test_what_is_looked_at_is_not_changed() -> None:
+    outer = dist.Independent(dist.Normal(torch.zeros(2), 1.0), 1)
+    inner = Remembering([])
+    outer.base_dist = inner
+    first_fault._apart(inner).log_prob(torch.zeros(()))
+    first_fault._apart(outer).base_dist.log_prob(torch.zeros(()))
+    assert inner.scored == []
