@@ -83,10 +83,13 @@ def holds_run(folder: Path) -> bool:
         with suppress(CheckpointError):
             if "hardpp" in read_json(folder / "versions.json"):
                 return True
-    elif not folder.exists():
-        return False
-    elif folder.is_dir():
-        names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
+    else:
+        try:
+            names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
+        except FileNotFoundError:  # or another process has just removed it
+            return False
+        except NotADirectoryError:
+            names = {folder.name}
         if names <= _BEGUN:
             return False
     raise UsageError(f"{folder} exists and is no run folder", "give another --out")

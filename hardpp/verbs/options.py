@@ -68,7 +68,7 @@ def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -
 
     context = click.get_current_context()
     if size() > 1 and context.find_root().invoked_subcommand in SHARED:
-        if not _reads_stream(context.params):
+        if not reads_stream(context.params):
             from hardpp.runs.processes.shared_answers import sharing
 
             of_all = sharing(device)  # first: it says which GPU is whose
@@ -82,8 +82,8 @@ def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -
     return run
 
 
-# Can what is read be read by one process alone, as standard input and pipes are?
-def _reads_stream(params: Mapping[str, Any]) -> bool:
+def reads_stream(params: Mapping[str, Any]) -> bool:
+    """Can what is read be read by one process alone, as standard input and pipes are?"""
     paths = [Path(str(params[name])) for name in ("data", "file") if params.get(name) is not None]
     return any(str(path) == "-" or path.is_fifo() or path.is_char_device() for path in paths)
 
