@@ -83,15 +83,15 @@ def holds_run(folder: Path) -> bool:
         with suppress(CheckpointError):
             if "hardpp" in read_json(folder / "versions.json"):
                 return True
-    else:
+    elif folder.is_dir():
         try:
             names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
-        except FileNotFoundError:  # or another process has just removed it
+        except FileNotFoundError:  # another process has just removed it
             return False
-        except NotADirectoryError:
-            names = {folder.name}
         if names <= _BEGUN:
             return False
+    elif not folder.exists():
+        return False
     raise UsageError(f"{folder} exists and is no run folder", "give another --out")
 
 
