@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: its scripts are there, their tables are read, and the page is that of the results."""
+"""`python -m benchmarks`: its scripts are there, tables are read, and the page is that of the results."""
 
 import importlib.util
 import json
