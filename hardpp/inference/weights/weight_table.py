@@ -15,6 +15,7 @@ Shapes: K particles, I instances, N stages, T steps of a `StepIndependent` site.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -189,8 +190,11 @@ def columns(
         stages.add(name, steps_of(site) if term.steps else None, placed[name])
     log_p = stages.sums(none)
     none = none[:particles]
+    table = side_by_side([none, *log_q.values()], none.shape)
 
     def scores(terms: Mapping[str, Tensor]) -> Tensor:
+        if terms is log_q and all(_scored(site, credited) for site in guide_sites.values()):
+            return table
         out = [
             term if _scored(guide_sites[name], credited) else term.new_zeros(()).expand_as(term)
             for name, term in terms.items()
@@ -206,7 +210,7 @@ def columns(
     )
     return WeightTable(
         log_p[:particles],
-        side_by_side([none, *log_q.values()], none.shape),
+        table,
         scores(plain),
         1.0,
         latents,
@@ -244,7 +248,4 @@ def _scored(site: Site, credited: frozenset[str] | None) -> bool:
 
 
 def _widest(terms: list[Tensor]) -> torch.dtype:
-    dtype = torch.float32
-    for term in terms:
-        dtype = torch.promote_types(dtype, term.dtype)
-    return dtype
+    return reduce(torch.promote_types, (term.dtype for term in terms), torch.float32)
