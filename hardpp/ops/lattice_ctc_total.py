@@ -59,14 +59,16 @@ def _by_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, tokens: Tensor, 
 
 
 class CTCLogTotal(torch.autograd.Function):
-    """The log total (B,), and the probability that each frame emits each symbol, (B, S, V), if it is wanted."""
+    """The log total (B,), and if it is wanted the probability (B, S, V) that each frame emits each symbol."""
 
     @staticmethod
     def forward(
         log_probs: Tensor, frames: Tensor, target: Tensor, tokens: Tensor, blank: int, learns: bool
     ) -> tuple[Tensor, Tensor]:
         if not log_probs.shape[1]:
-            return torch.where(tokens == 0, 0.0, -torch.inf).to(log_probs), log_probs.new_zeros(log_probs.shape)
+            return torch.where(tokens == 0, 0.0, -torch.inf).to(log_probs), log_probs.new_zeros(
+                log_probs.shape
+            )
         emissions, constant = _emissions(log_probs, frames, target, tokens, blank)
         both = torch.cat([emissions, _from_the_end(emissions)], 1) if learns else emissions
         stuck = without_skip(target, blank)  # (B, T)
@@ -99,10 +101,10 @@ class CTCLogTotal(torch.autograd.Function):
         nothing = (None,) * 5
         if gradient is None:
             return None, *nothing
-        log_probs, *lengths, emitted = ctx.saved_tensors
+        log_probs, frames, target, tokens, emitted = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return emitted * gradient[:, None, None], *nothing
-        total = _by_arcs(log_probs, *lengths, ctx.blank)
+        total = _by_arcs(log_probs, frames, target, tokens, ctx.blank)
         (first,) = torch.autograd.grad(total, log_probs, gradient, create_graph=True)
         return first, *nothing
 
@@ -138,12 +140,13 @@ def _emissions(
 # The same with frames, blanks and tokens in reverse.
 def _from_the_end(states: Tensor) -> Tensor:
     T = states.shape[-1] // 2 - 1
-    return torch.cat([states[..., : T + 1].flip(0, -1), states[:, :, T + 1, None], states[..., T + 2 :].flip(0, -1)], -1)
+    blanks, lead, tokens = states.split([T + 1, 1, T], -1)
+    return torch.cat([blanks.flip(0, -1), lead, tokens.flip(0, -1)], -1)
 
 
-# What arrives in every state before each frame's emission, (S, n, 2 T + 2), what there is after the last, and offsets.
+# What arrives in every state before each frame's emission, (S, n, 2 T + 2); messages after the last; offsets.
 def _sweep(emissions: Tensor, stuck: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    S, n, states = emissions.shape
+    _, n, states = emissions.shape
     T = states // 2 - 1
     arriving = torch.full_like(emissions, -torch.inf)
     message = emissions.new_full((n, states), -torch.inf)
@@ -152,11 +155,12 @@ def _sweep(emissions: Tensor, stuck: Tensor, tokens: Tensor) -> tuple[Tensor, Te
         message[len(tokens) :].scatter_(1, (T - tokens).unsqueeze(-1), 0.0)
     offsets = torch.zeros(n, dtype=torch.float64, device=message.device)
     blanks, before, own = message[:, : T + 1], message[:, T + 1 :], message[:, T + 2 :]
-    skips = message.is_cuda or bool(stuck.any())
+    skips = message.device.type != "cpu" or bool(stuck.any())  # no other device is asked
     least = torch.finfo(message.dtype).min
     follows = emissions.new_empty(n, T)
-    rows = arriving[..., : T + 1].unbind(0), arriving[..., T + 2 :].unbind(0), arriving.unbind(0), emissions.unbind(0)
-    for frame, (to_blank, to_token, arrived, emitted) in enumerate(zip(*rows, strict=True), start=1):
+    to_blanks, to_tokens = arriving[..., : T + 1].unbind(0), arriving[..., T + 2 :].unbind(0)
+    rows = zip(to_blanks, to_tokens, arriving.unbind(0), emissions.unbind(0), strict=True)
+    for frame, (to_blank, to_token, arrived, emitted) in enumerate(rows, start=1):
         torch.logaddexp(blanks, before, out=to_blank)
         if skips:
             torch.where(stuck, blanks[:, :T], to_blank[:, :T], out=follows)

@@ -27,7 +27,7 @@ from hardpp.ops.precision import wide
 from hardpp.ops.row_log_softmax import learns, row_log_softmax
 from hardpp.ops.row_softmax import Room, RowGradients, RowSoftmax, chunks
 
-CHUNK_BYTES = 4 * 2**20
+CHUNK_BYTES = 8 * 2**20
 KEPT_BYTES = 128 * 2**20
 NEGLIGIBLE = 1e-6
 

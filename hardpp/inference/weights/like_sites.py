@@ -65,8 +65,13 @@ def log_probs_together(sites: Mapping[str, Site]) -> dict[str, Tensor]:
 # What sites share that can be scored together; None if a site is to be scored by itself.
 def _kind(fn: Categorical, value: Any, mask: Any) -> Any:
     table = fn.logits
-    if fn._validate_args or not isinstance(value, Tensor) or hasattr(value, "_pyro_categorical_support"):
+    if not isinstance(value, Tensor) or hasattr(value, "_pyro_categorical_support"):
         return None
+    if fn._validate_args:
+        try:
+            fn._validate_sample(value)
+        except ValueError:  # by itself the site says what is wrong
+            return None
     if isinstance(mask, bool):
         if not mask:
             return None

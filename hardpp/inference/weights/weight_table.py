@@ -184,7 +184,9 @@ def columns(
     plain = {name: layout.place(term) for name, (term, _) in of_guide.items()} if scaled else log_q
     every = [*placed.values(), *log_q.values()]
     rows = max([particles, *map(len, every)])
-    none = torch.zeros((), dtype=_widest(every), device=every[0].device).expand(rows, *layout.shape)
+    none = torch.zeros(
+        (), dtype=reduce(torch.promote_types, [t.dtype for t in every], torch.float32), device=every[0].device
+    ).expand(rows, *layout.shape)
     stages = Stages(guide_sites)
     for name, (term, site) in of_model.items():
         stages.add(name, steps_of(site) if term.steps else None, placed[name])
@@ -245,7 +247,3 @@ def _cat(parts: Sequence[Tensor]) -> Tensor:
 def _scored(site: Site, credited: frozenset[str] | None) -> bool:
     reparameterised = getattr(site["fn"], "has_rsample", False)
     return not reparameterised and (credited is None or site["name"] in credited)
-
-
-def _widest(terms: list[Tensor]) -> torch.dtype:
-    return reduce(torch.promote_types, (term.dtype for term in terms), torch.float32)
