@@ -4,7 +4,6 @@ Every message is one sentence that names the file and line, or the site, plate, 
 given shape; the optional hint says what to do about it.
 """
 
-import difflib
 import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -148,6 +147,8 @@ def closest(name: str, names: Iterable[str], likeness: float = 0.5) -> list[str]
     names = list(names)
     by_initials = [each for each in names if _initials(each) == name.lower()]
     habit = [each for each in names if each == _SYNONYMS.get(name.lower())]
+    import difflib  # of all commands, only those that fail need it
+
     return [*by_initials, *habit, *difflib.get_close_matches(name, names, n=1, cutoff=likeness)][:1]
 
 

@@ -7,7 +7,6 @@ checkpoints, the files that verbs write and the cache of fetched data are all wr
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -150,7 +149,7 @@ def write_errors(path: Path, hint: str = "", otherwise: type[HardppError] = Reso
 
 
 def _partial(folder: Path, name: str = "") -> Path:
-    return folder / f"{PARTIAL}{name}{secrets.token_hex(8)}"
+    return folder / f"{PARTIAL}{name}{os.urandom(8).hex()}"
 
 
 def _put_in_place(folder: Path, path: Path, unless: Callable[[], bool]) -> None:

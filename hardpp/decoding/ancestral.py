@@ -42,7 +42,7 @@ def draw_outputs(
     for _ in range(max_steps):
         query, scores, state = model.step(read, state, previous)
         position = torch.distributions.Categorical(logits=scores).sample()
-        logits = model.readout(read.memory[rows, position], query)
+        logits = model.readout.logits(read.values[rows, position], query)
         previous = torch.distributions.Categorical(logits=logits).sample()
         symbols.append(previous)
         positions.append(position)

@@ -41,6 +41,7 @@ def beam_search(
     max_steps: int,
     prediction: Prediction = "marginal",
     keep: int | None = None,
+    tolerance: float = 0.0,
     length_penalty: float = 0.0,
     forbidden: tuple[int, ...] = (1,),
 ) -> list[list[Hypothesis]]:
@@ -54,7 +55,7 @@ def beam_search(
         mask: (B, S) bool.
         width: W, how many hypotheses are extended and kept; 1 is greedy decoding.
         max_steps: T, boundary included.
-        prediction, keep: see `next_symbol`.
+        prediction, keep, tolerance: see `next_symbol`.
         length_penalty: 0 ranks by log-probability; larger values favour longer outputs.
         forbidden: symbols that are never emitted (the others are not renormalised).
 
@@ -75,12 +76,12 @@ def beam_search(
     read, state = model.read(source, mask)
     beams = row.expand(-1, width).flatten()  # (B W,)
     read, state = read.select(beams), state.select(beams)
-    live = _Ranked.one_each(read.memory, width, max_steps, boundary)
+    live = _Ranked.one_each(read.values, width, max_steps, boundary)
     ended = live.only(torch.zeros_like(live.rank, dtype=torch.bool))
     previous = torch.full((beams.shape[0],), boundary, device=source.device)  # (B W,) int64
     for t in range(max_steps):
         query, scores, state = model.step(read, state, previous)
-        log_p = next_symbol(model, read, query, scores, prediction, keep)  # (B W, V)
+        log_p = next_symbol(model, read, query, scores, prediction, keep, tolerance)  # (B W, V)
         log_p = log_p.index_fill(-1, never, -torch.inf).unflatten(0, (-1, width))  # (B, W, V)
         candidates, parent = live.extend(log_p, t)  # W of them at most are at the boundary
         closing = candidates.symbols[:, :, t] == boundary

@@ -20,6 +20,7 @@ def greedy(
     max_steps: int,
     prediction: Prediction = "marginal",
     keep: int | None = None,
+    tolerance: float = 0.0,
     forbidden: tuple[int, ...] = (1,),
 ) -> list[list[int]]:
     """The greedy output of every source: B lists of at most T symbols, without the boundary.
@@ -33,7 +34,7 @@ def greedy(
     emitted = []
     for _ in range(max_steps):
         query, scores, state = model.step(read, state, previous)
-        log_p = next_symbol(model, read, query, scores, prediction, keep)  # (B, V)
+        log_p = next_symbol(model, read, query, scores, prediction, keep, tolerance)  # (B, V)
         best = log_p.index_fill(-1, never, -torch.inf).argmax(-1)
         previous = best.masked_fill(ended, model.boundary)
         emitted.append(previous)

@@ -51,7 +51,8 @@ class StepwiseAlignment(PyroModule):
     def scores(self, batch: SequenceBatch) -> Tensor:
         """The scores of positions at every step, (B, T, S); minus infinity at padded positions."""
         target, source = self.states(batch)
-        return self.scorer(target, self.scorer.keys(source), batch.source_mask)
+        scorer = self.scorer  # Pyro announces the parameters of a module each time it is asked for
+        return scorer(target, scorer.keys(source), batch.source_mask)
 
     def forward(self, batch: SequenceBatch) -> Tensor:
         """Runs the guide; returns the alignments, (..., B, T)."""

@@ -27,7 +27,7 @@ class Captioner(LatentAlignment):
     Args:
         encoder: images, as a batch holds them -> memory (B, S, M).
         decoder: previous words, memory and mask -> queries (B, T, Q) and scores (B, T, S).
-        readout: attended memory (..., M) and query (..., Q) -> logits (..., V).
+        readout: memory (..., M) and query (..., Q) -> values, features (..., H) and logits (..., V).
         boundary: the symbol that stands before the first word and ends every sentence.
     """
 

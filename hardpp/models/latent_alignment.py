@@ -30,11 +30,12 @@ class Source(NamedTuple):
 
     memory: Tensor  # (B, S, M)
     keys: Tensor  # (B, S, .)
+    values: Tensor  # (B, S, .)
     mask: Tensor  # (B, S) bool
 
     def select(self, rows: Tensor) -> "Source":
         """The same sources for other rows, (R,) int64."""
-        return Source(self.memory[rows], self.keys[rows], self.mask[rows])
+        return Source(*(each[rows] for each in self))
 
 
 class Decoder(Protocol):
@@ -64,11 +65,17 @@ class Features(Protocol):
     @property
     def symbols(self) -> Any: ...  # weight (V, H) and bias (V,)
 
-    def features(self, attended: Tensor, query: Tensor) -> Tensor:
-        """(..., H) of attended (..., M) and query (..., Q)."""
+    def values(self, memory: Tensor) -> Tensor:
+        """What the features need of a memory (B, S, M): (B, S, .)."""
+
+    def features(self, value: Tensor, query: Tensor) -> Tensor:
+        """(..., H) of attended values (..., .) and query (..., Q)."""
+
+    def logits(self, value: Tensor, query: Tensor) -> Tensor:
+        """(..., V), likewise."""
 
     def __call__(self, attended: Tensor, query: Tensor) -> Tensor:
-        """Logits (..., V)."""
+        """Logits (..., V) of attended memory (..., M) and query (..., Q)."""
 
 
 class LatentAlignment(PyroModule):
@@ -78,7 +85,7 @@ class LatentAlignment(PyroModule):
         embedding: source symbols (B, S) -> (B, S, E).
         encoder: embedded source and its mask -> memory (B, S, M).
         decoder: previous symbols, memory and mask -> queries (B, T, Q) and scores (B, T, S).
-        readout: attended memory (..., M) and query (..., Q) -> features (..., H) and logits (..., V).
+        readout: memory (..., M) and query (..., Q) -> values, features (..., H) and logits (..., V).
         boundary: the symbol that stands before the first one and ends every target.
     """
 
@@ -99,17 +106,19 @@ class LatentAlignment(PyroModule):
         memory = self.encoder(self.embedding(batch.source), batch.source_mask)  # (B, S, M)
         previous = nn.functional.pad(batch.target[:, :-1], (1, 0), value=self.boundary)  # (B, T)
         query, scores = self.decoder(previous, memory, batch.source_mask)  # (B, T, Q), (B, T, S)
+        readout = self.readout  # Pyro announces the parameters of a module each time it is asked for
+        values, last = readout.values(memory), readout.symbols  # (B, S, .)
         with sites.output_steps(batch.target_mask):
             alignment = pyro.sample(self.latent, Categorical(logits=scores))
-            features = self.readout.features(attend(memory, alignment), query)  # (..., B, T, H)
-            last = self.readout.symbols
+            features = readout.features(attend(values, alignment), query)  # (..., B, T, H)
             pyro.sample(sites.SYMBOL, LinearCategorical(features, last.weight, last.bias), obs=batch.target)
         return alignment
 
     def read(self, source: Tensor, mask: Tensor) -> tuple[Source, Any]:
         """Encodes sources (B, S) for decoding: what all steps read, and the state before the first."""
         memory = self.encoder(self.embedding(source), mask)
-        return Source(memory, self.decoder.scorer.keys(memory), mask), self.decoder.start(memory)
+        keys, values = self.decoder.scorer.keys(memory), self.readout.values(memory)
+        return Source(memory, keys, values, mask), self.decoder.start(memory)
 
     def step(self, source: Source, state: Any, previous: Tensor) -> tuple[Tensor, Tensor, Any]:
         """After symbols (B,): query (B, Q), the prior's scores of positions (B, S), and the next state."""

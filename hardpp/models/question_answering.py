@@ -11,7 +11,7 @@ Shapes: B images, T questions of an image, S regions, L words, M memory features
 V answers; ... = dims inference adds on the left.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyro
 from pyro.nn import PyroModule
@@ -38,11 +38,12 @@ class QuestionAnswering(PyroModule):
         encoder: images, as a batch holds them -> memory (B, S, M).
         reader: questions (B, T, L) and their mask -> queries (B, T, Q).
         scorer: queries, `scorer.keys(memory)` and mask -> scores (B, T, S).
-        readout: attended memory (..., M) and query (..., Q) -> logits (..., V).
+        readout: memory (..., M) -> values; attended values and query (..., Q) -> logits (..., V).
     """
 
     max_plate_nesting = 2  # images, questions
     scorer: Scorer
+    readout: Any  # with `values` and `logits`, as those of `hardpp.nn.readout`
 
     def __init__(self, encoder: nn.Module, reader: nn.Module, scorer: Scorer, readout: nn.Module):
         super().__init__()
@@ -51,9 +52,11 @@ class QuestionAnswering(PyroModule):
     def forward(self, batch: QuestionBatch) -> Tensor:
         """Runs the program; returns the regions, (..., B, T)."""
         memory, query, scores = self.read(batch)
+        readout = self.readout  # Pyro announces the parameters of a module each time it is asked for
+        values = readout.values(memory)
         with sites.questions(batch.target_mask):
             region = pyro.sample(sites.REGION, Categorical(logits=scores))
-            logits = self.readout(attend(memory, region), query)  # (..., B, T, V)
+            logits = readout.logits(attend(values, region), query)  # (..., B, T, V)
             pyro.sample(sites.ANSWER, Categorical(logits=logits), obs=batch.target)
         return region
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from hardpp.nn.dropout import Dropout
 from hardpp.nn.lexical import LexicalReadout
 from hardpp.ops import chain
 from hardpp.ops.linear_log_softmax import linear_log_softmax
@@ -96,7 +97,7 @@ class ChainDecoder(nn.Module):
         self.symbol = nn.Embedding(symbols, history)
         self.move = nn.Linear(2 * history, 2 * reach + 1, bias=False)
         nn.init.zeros_(self.move.weight)
-        self.dropout = nn.Dropout1d(dropout)
+        self.dropout = Dropout(dropout, rows=True)
         self.reach = reach
 
     @property

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.nn.attention import Scorer
+from hardpp.nn.dropout import Dropout
+from hardpp.nn.lstm_loop import LSTMLoop
 from hardpp.nn.recurrent import Cells, select
 
 
@@ -48,7 +50,7 @@ class InputFeedingDecoder(nn.Module):
         self.embedding, self.scorer = embedding, scorer
         sizes = [embedded + memory] + [hidden] * (layers - 1)
         self.cells = nn.ModuleList(nn.LSTMCell(size, hidden) for size in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.hidden, self.memory = hidden, memory
 
     def start(self, memory: Tensor) -> DecoderState:
@@ -67,18 +69,31 @@ class InputFeedingDecoder(nn.Module):
                 inputs = self.dropout(inputs)
             cells.append(cell(inputs, previous))
             inputs = cells[-1][0]
-        scores = self.scorer(inputs.unsqueeze(1), keys, mask)  # (B, 1, S)
-        context = (scores.softmax(-1) @ memory).squeeze(1)  # (B, M)
-        return inputs, scores.squeeze(1), DecoderState(tuple(cells), context)
+        scores, context = self._look(inputs, memory, keys, mask)
+        return inputs, scores, DecoderState(tuple(cells), context)
 
     def forward(self, previous: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """All steps of known previous symbols (B, T): queries (B, T, Q) and scores (B, T, S)."""
         keys = self.scorer.keys(memory)
         embedded = self.embedding(previous)  # (B, T, E)
+        first, *others = self.cells
+        loops = [LSTMLoop(first, embedded), *(LSTMLoop(cell) for cell in others)]
         state = self.start(memory)
         queries, scores = [], []
         for t in range(previous.shape[1]):
-            query, score, state = self.step(embedded[:, t], memory, keys, mask, state)
-            queries.append(query)
+            inputs, cells = state.context, []
+            for layer, (loop, before) in enumerate(zip(loops, state.cells, strict=True)):
+                if layer:
+                    inputs = self.dropout(inputs)
+                cells.append(loop.step(t, inputs, before))
+                inputs = cells[-1][0]
+            score, context = self._look(inputs, memory, keys, mask)
+            state = DecoderState(tuple(cells), context)
+            queries.append(inputs)
             scores.append(score)
         return torch.stack(queries, 1), torch.stack(scores, 1)
+
+    # The scores (B, S) and the expected memory (B, M) at a query (B, Q).
+    def _look(self, query: Tensor, memory: Tensor, keys: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self.scorer(query.unsqueeze(1), keys, mask)  # (B, 1, S)
+        return scores.squeeze(1), (scores.softmax(-1) @ memory).squeeze(1)

@@ -12,6 +12,7 @@ Shapes: B data, S source positions, E embedding features, H features, V symbols.
 import torch
 from torch import Tensor, nn
 
+from hardpp.nn.dropout import Dropout
 from hardpp.nn.factors import FactoredLinear
 
 
@@ -21,7 +22,7 @@ class LexicalEncoder(nn.Module):
     def __init__(self, embedded: int, hidden: int, dropout: float):
         super().__init__()
         self.hidden = nn.Linear(embedded, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.features = hidden
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Tensor:
@@ -48,8 +49,14 @@ class LexicalReadout(nn.Module):
         with torch.no_grad():
             self.symbols.bias.copy_((counts / counts.sum()).log())
 
-    def features(self, attended: Tensor, query: Tensor) -> Tensor:
-        return attended
+    def values(self, memory: Tensor) -> Tensor:
+        return memory
+
+    def features(self, value: Tensor, query: Tensor) -> Tensor:
+        return value
+
+    def logits(self, value: Tensor, query: Tensor) -> Tensor:
+        return self.symbols(value)
 
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
         return self.symbols(attended)

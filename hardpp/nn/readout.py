@@ -1,7 +1,7 @@
 """Readouts: features of two things together (attended memory and a query, a frame and tokens), and logits.
 
-The products with the two are separate. So enumerated alignments cost one product a source position and not
-one for each pair of position and step, and a grid of frames and tokens as many as its sides, not its area.
+The products with the two are separate. So alignments, drawn or enumerated, cost one product a source position
+and not one for each draw and step, and a grid of frames and tokens as many as its sides, not its area.
 
 Shapes: M memory features, Q query features, H hidden features, V symbols or answers; ... = any leading dims,
 which broadcast.
@@ -9,6 +9,8 @@ which broadcast.
 
 import torch
 from torch import Tensor, nn
+
+from hardpp.nn.dropout import Dropout
 
 
 class Readout(nn.Module):
@@ -18,16 +20,24 @@ class Readout(nn.Module):
         super().__init__()
         self.attended = nn.Linear(memory, hidden, bias=False)
         self.query = nn.Linear(query, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.symbols = nn.Linear(hidden, symbols)
 
-    def features(self, attended: Tensor, query: Tensor) -> Tensor:
-        """The features (..., H) that logits are linear in, from attended (..., M) and query (..., Q)."""
-        return self.dropout(torch.tanh(self.attended(attended) + self.query(query)))
+    def values(self, memory: Tensor) -> Tensor:
+        """What the features need of a memory (..., M), computed once for all steps and draws: (..., H)."""
+        return self.attended(memory)
+
+    def features(self, value: Tensor, query: Tensor) -> Tensor:
+        """The features (..., H) that logits are linear in, of attended values (..., H) and query (..., Q)."""
+        return self.dropout(torch.tanh(value + self.query(query)))
+
+    def logits(self, value: Tensor, query: Tensor) -> Tensor:
+        """Logits (..., V) of attended values (..., H) and query (..., Q)."""
+        return self.symbols(self.features(value, query))
 
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
-        """Logits (..., V) of attended (..., M) and query (..., Q)."""
-        return self.symbols(self.features(attended, query))
+        """Logits (..., V) of attended memory (..., M) and query (..., Q)."""
+        return self.logits(self.values(attended), query)
 
 
 class AnswerReadout(nn.Module):
@@ -37,12 +47,20 @@ class AnswerReadout(nn.Module):
         super().__init__()
         self.region = nn.Linear(memory, hidden, bias=False)
         self.query = nn.Linear(query, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.answers = nn.Linear(hidden, answers)
 
+    def values(self, memory: Tensor) -> Tensor:
+        """What the logits need of a memory (..., M), computed once for all questions and draws: (..., H)."""
+        return self.region(memory)
+
+    def logits(self, value: Tensor, query: Tensor) -> Tensor:
+        """Logits (..., V) of attended values (..., H) and query (..., Q)."""
+        return self.answers(self.dropout((value + self.query(query)).relu()))
+
     def forward(self, attended: Tensor, query: Tensor) -> Tensor:
-        """Logits (..., V) of attended (..., M) and query (..., Q)."""
-        return self.answers(self.dropout((self.region(attended) + self.query(query)).relu()))
+        """Logits (..., V) of attended memory (..., M) and query (..., Q)."""
+        return self.logits(self.values(attended), query)
 
 
 class Joint(nn.Module):

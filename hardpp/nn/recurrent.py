@@ -17,6 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from hardpp.nn.dropout import Dropout
+
 Cells = tuple[tuple[Tensor, Tensor], ...]  # the state of an LSTM; a layer: hidden and cell, (..., H) each
 Cell = Literal["relu", "gru"]
 
@@ -116,7 +118,7 @@ class BidirectionalLSTM(nn.Module):
         sizes = [inputs] + [2 * hidden] * (layers - 1)
         self.forwards = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
         self.backwards = nn.ModuleList(nn.LSTM(size, hidden, batch_first=True) for size in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.skip = skip
         self.features = 2 * hidden + (inputs if skip else 0)
 
@@ -153,7 +155,7 @@ class QuestionReader(nn.Module):
         super().__init__()
         self.embedding = embedding
         self.lstm = nn.LSTM(embedded, hidden, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.features = hidden
 
     def forward(self, question: Tensor, mask: Tensor) -> Tensor:

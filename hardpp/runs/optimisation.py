@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+
+from hardpp.runs.weight_average import WeightAverage
 
 WARMUP_SHARE = 5  # a warm-up takes at most one in so many steps
 
+_FUSED = ("cpu", "cuda")  # where AdamW reads and writes each number once a step
 _WEIGHTS = "weights."
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 _MOMENTUM = 0.9  # Nesterov's, of sgd
@@ -58,7 +60,8 @@ def optimiser_of(parameters: dict[str, nn.Parameter], schedule: Schedule) -> tor
         groups.append({"params": others, "weight_decay": 0.0})
     if schedule.kind == "sgd":
         return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=_MOMENTUM, nesterov=True)
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate)
+    fused = all(each.device.type in _FUSED for each in parameters.values())
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=fused)
 
 
 @contextmanager
@@ -91,7 +94,7 @@ class TrainingState(NamedTuple):
     """
 
     objective: nn.Module
-    averaged: AveragedModel
+    averaged: WeightAverage
     optimiser: torch.optim.Optimizer
     device: torch.device
 
@@ -123,7 +126,7 @@ class TrainingState(NamedTuple):
         if self.device.type == "cuda" and "random.cuda" in optim:
             torch.cuda.set_rng_state(optim["random.cuda"], self.device)
         self.averaged.module.load_state_dict(model)
-        self.averaged.n_averaged.fill_(averaged_steps)
+        self.averaged.steps = averaged_steps
         self.objective.load_state_dict(
             {name.removeprefix(_WEIGHTS): optim[name] for name in optim if name.startswith(_WEIGHTS)}
         )

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.batch_parts import BatchParts
@@ -28,10 +27,9 @@ from hardpp.runs.optimisation import (
     weight_noise,
 )
 from hardpp.runs.processes.ranks import ALONE, Ranks
+from hardpp.runs.weight_average import WeightAverage
 from hardpp.tasks.own_parameters import OwnParameters
 from hardpp.types import Batch, Record
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 # Key of a checkpoint's state.json -> attribute of the trainer. The keys are older than the attributes' names.
 _PROGRESS = {
@@ -88,7 +86,7 @@ class Trainer:
         trained = trained_parameters(objective)
         self.parameters, self.frozen = list(trained.values()), frozen
         self.optimiser = optimiser_of(trained, schedule)
-        self.averaged = AveragedModel(objective, multi_avg_fn=self._average)
+        self.averaged = WeightAverage(objective, schedule.average)
         self.state = TrainingState(objective, self.averaged, self.optimiser, device)
         self.nonfinite, self.parts = nonfinite or NonFiniteGuard(device), parts or BatchParts(device)
         self.step, self.epoch, self.position = 0, 0, 0  # position: batches done of the epoch
@@ -147,7 +145,7 @@ class Trainer:
             self.nonfinite.check_weights(self.parameters, self.step)
             return bound, {"learning_rate": rate, "skipped": 1.0}
         self.optimiser.step()
-        self.averaged.update_parameters(self.objective)
+        self.averaged.update()
         return bound, {"learning_rate": rate}
 
     def _validate(self) -> Record:
@@ -175,17 +173,7 @@ class Trainer:
     @property
     def evaluated(self) -> nn.Module:
         """The averaged objective, in evaluation mode."""
-        self.averaged.eval()
-        module: nn.Module = self.averaged.module
-        return module
-
-    # The first steps count evenly, so that the average forgets where it started.
-    def _average(self, averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        done = int(
-            self.averaged.n_averaged
-        )  # on the host; `count` is the same on the device, where to ask costs
-        decay = min(self.schedule.average, (1 + done) / (10 + done))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        return self.averaged.module.eval()
 
     def checkpoint(self) -> Checkpoint:
         """Everything that training needs to go on; `model` is the averaged weights, ready to use.
@@ -198,7 +186,7 @@ class Trainer:
         check_finite({f"averaged.{name}": model[name] for name in model} | optim, self.step, self.device)
         state = {key: getattr(self, attribute) for key, attribute in _PROGRESS.items()}
         state["best"] = None if self.best == -math.inf else self.best
-        state["averaged"] = int(self.averaged.n_averaged)
+        state["averaged"] = self.averaged.steps
         if self.parts.count > 1:
             state["parts"] = self.parts.count
         return Checkpoint(model, optim, state)

@@ -15,12 +15,14 @@ import sysconfig
 import textwrap
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hardpp.errors import UsageError, nearest, unknown
+
+if TYPE_CHECKING:  # it is slow to import, and most commands need none of it
+    from importlib.metadata import EntryPoint
 
 # What a name is of -> the group of entry points that others may add to.
 GROUPS = {
@@ -128,20 +130,20 @@ def _tree(kind: type) -> str:
         return ""
 
 
-def plugins(kind: str) -> dict[str, EntryPoint]:
+def plugins(kind: str) -> dict[str, "EntryPoint"]:
     """The entry points of installed packages by name; of two with one name the first that is found."""
     found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=GROUPS[kind]):
+    for entry in _entry_points(kind):
         found.setdefault(entry.name, entry)
     return found
 
 
-def load_plugin(kind: str, entry: EntryPoint) -> Any:
+def load_plugin(kind: str, entry: "EntryPoint") -> Any:
     """What an entry point stands for; a NotImportable that names its package if it cannot be had."""
     return import_class(kind, entry.value.partition("[")[0].strip(), whose=package_of(entry))
 
 
-def package_of(entry: EntryPoint) -> str:
+def package_of(entry: "EntryPoint") -> str:
     """Which package an entry point is of, in words."""
     package = f"package {entry.dist.name} {entry.dist.version}" if entry.dist else "a package"
     return f"{entry.name!r} of {package}"
@@ -161,9 +163,7 @@ def named(kind: str, name: str, names: Iterable[str]) -> Any:
     if ":" in name:
         return import_class(kind, name)
     offered = plugins(kind)
-    several = {
-        package_of(entry): entry.value for entry in entry_points(group=GROUPS[kind]) if entry.name == name
-    }
+    several = {package_of(entry): entry.value for entry in _entry_points(kind) if entry.name == name}
     if len(set(several.values())) > 1:
         hint = f"give {' or '.join(several.values())}"
         raise UsageError(f"there is more than one {kind} {name!r}: {', '.join(several)}", hint)
@@ -174,7 +174,7 @@ def named(kind: str, name: str, names: Iterable[str]) -> Any:
 
 
 def offered_alone(
-    kind: str, ours: Collection[str], made: Callable[[EntryPoint], Any], report: Callable[[str], None]
+    kind: str, ours: Collection[str], made: Callable[["EntryPoint"], Any], report: Callable[[str], None]
 ) -> Iterator[Any]:
     """What `made` makes of each entry point; `report` is told of those that fail, or have a name of ours."""
     for name, entry in plugins(kind).items():
@@ -187,6 +187,12 @@ def offered_alone(
             report(f"left out: {package}{error}")
         except Exception as error:  # whatever somebody else's class does when it is looked at
             report(f"left out: {kind} {package_of(entry)}: {type(error).__name__}: {error}")
+
+
+def _entry_points(kind: str) -> Iterable["EntryPoint"]:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUPS[kind])
 
 
 def _search_working_folder() -> None:

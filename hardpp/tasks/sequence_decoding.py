@@ -21,6 +21,7 @@ from hardpp.tasks.answers.decoded import Hypothesis, ranked
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
+UNSEEN = 1e-7  # of a position's probability that a search need not read out: less than float32 tells from 1
 ALLOWANCE = 10  # symbols that a target may be longer: short sources turn into targets of any ratio
 
 
@@ -28,7 +29,9 @@ class SequenceDecoding(Section):
     """How the best target of a source is searched for."""
 
     beam: int = Field(5, ge=1, le=10_000, description="hypotheses kept; 1 is greedy")
-    keep: int | None = Field(None, ge=1, description="source positions read out (K-max); left out: all")
+    keep: int | None = Field(
+        None, ge=1, description="source positions read out (K-max); left out: all that matter"
+    )
     length_penalty: float = Field(
         0.0, ge=0, le=10, description="divides log p by ((5 + length) / 6) ** penalty (GNMT); 0: no"
     )
@@ -149,6 +152,7 @@ def _search(
 ) -> list[list[Output]]:
     model: Any = run.programs.model  # any program with `read`, `step` and `readout`
     how: Any = {"max_steps": max_steps, "prediction": run.objective.prediction, "keep": options.keep}
+    how["tolerance"] = UNSEEN
     if width == 1:
         found = greedy(model, batch.source, batch.source_mask, **how)
         # With an end mark there would have been fewer.

@@ -13,7 +13,6 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 from click.types import StringParamType
 
-from hardpp.tasks.named_classes import plugins
 from hardpp.verbs.family_help import model_of_run
 
 # Which names a parameter takes, by verb and parameter or by the parameter alone.
@@ -72,6 +71,8 @@ def complete_names(command: click.Command) -> None:
 
 def known_names(kind: str, model: str = "alignment") -> list[str]:
     """Names of a kind, of one model family where each has its own, and those that installed packages add."""
+    from hardpp.tasks.named_classes import plugins
+
     names = _cached()[kind]
     ours = names.get(model, ()) if isinstance(names, dict) else names
     return [*ours, *(plugins(_ADDED[kind]) if kind in _ADDED else ())]

@@ -70,12 +70,18 @@ from hardpp.verbs.tables import figures_table, table
 @click.option(
     "--dry-run", is_flag=True, help="Build everything, print parameters and dev bound; write nothing."
 )
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Take 25 steps, say what they spend their time on, and leave a trace beside where the run would be.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the run folder.")
 def train(
     config_file: Path | None,
     settings: tuple[str, ...],
     then: tuple[str, ...],
     dry_run: bool,
+    profile: bool,
     seeds: str | None,
     evaluate: str | None,
     **options: Any,
@@ -98,6 +104,7 @@ def train(
     """
     from hardpp.config import parse_setting, read_toml
     from hardpp.runs.new_run import configuration, default_folder
+    from hardpp.runs.profiling import profile_steps
     from hardpp.runs.session import Session
     from hardpp.runs.several_seeds import parse_seeds, train_seeds
     from hardpp.runs.training import run_in_folder
@@ -107,8 +114,10 @@ def train(
     how = {"resume": resume == "auto", "force": force, "evaluate": evaluate or "auto", "log": log}
     if (threads := options["threads"]) is not None and threads.isdecimal():
         options["threads"] = int(threads)
-    if seeds is not None and (options["seed"] is not None or dry_run):
-        raise click.UsageError("--seeds goes with neither --seed nor --dry-run")
+    if dry_run and profile:
+        raise click.UsageError("--dry-run takes no step that --profile could look at: give one of them")
+    if seeds is not None and (options["seed"] is not None or dry_run or profile):
+        raise click.UsageError("--seeds goes with none of --seed, --dry-run and --profile")
     layers = [read_toml(config_file)] if config_file else []
     options["then"] = list(then) or None
     layers += [parse_setting(text) for text in settings]
@@ -121,6 +130,15 @@ def train(
         session = Session(config.stages()[0], report)
         click.echo(table(sizes(session.family, config, session.description), "table"))
         click.echo(f"dev bound before training: {session.dev_bound():.4f} nats {session.family.unit}")
+        return
+    if profile:
+        run = out or default_folder(config)
+        trace = run.with_name(f"{run.name}.trace.json")
+        found = profile_steps(Session(config.stages()[0], report), trace)
+        click.echo(table(found.costs, "table"))
+        for sentence in found.sentences():
+            click.echo(sentence)
+        report(f"trace: {trace}, for ui.perfetto.dev or chrome://tracing")
         return
     _, figures = run_in_folder(config, out or default_folder(config), report=report, **how)
     if figures:

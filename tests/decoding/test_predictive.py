@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from decoding.tiny import SOURCES, SYMBOLS, padded, tiny_model
@@ -51,14 +53,13 @@ def test_keep_reads_only_the_likeliest_positions(first_step):
     asked = []
 
     class Recorded:
-        boundary = 0
+        def logits(self, values, query):
+            asked.append(values.shape)
+            return model.readout.logits(values, query)
 
-        def readout(self, attended, query):
-            asked.append(attended.shape)
-            return model.readout(attended, query)
-
-    log_p = next_symbol(Recorded(), read, query, scores, keep=2)
-    assert asked == [(len(SOURCES), 2, read.memory.shape[-1])]
+    recorded = SimpleNamespace(boundary=0, readout=Recorded())
+    log_p = next_symbol(recorded, read, query, scores, keep=2)
+    assert asked == [(len(SOURCES), 2, read.values.shape[-1])]
     torch.testing.assert_close(log_p, by_hand(*first_step, best), rtol=0, atol=1e-12)
 
 
@@ -91,3 +92,31 @@ def test_steps_chain_to_the_exact_marginal():
 def test_refuses_impossible_options(first_step, options):
     with pytest.raises(UsageError):
         next_symbol(*first_step, *options)
+
+
+@pytest.mark.parametrize("tolerance", [1e-6, 0.1, 0.5])
+def test_what_a_tolerance_leaves_out_is_no_more_than_it(first_step, tolerance):
+    model, read, query, scores = first_step
+    exact = next_symbol(*first_step).exp()
+    found = next_symbol(*first_step, tolerance=tolerance).exp()
+    torch.testing.assert_close(found.sum(-1), torch.ones(len(SOURCES), dtype=torch.float64))
+    apart = (found - exact).abs().sum(-1) / 2
+    assert bool((apart <= tolerance).all())
+    one = slice(0, 1)
+    alone = next_symbol(model, read.select(torch.tensor([0])), query[one], scores[one], tolerance=tolerance)
+    torch.testing.assert_close(alone.exp(), found[one], rtol=0, atol=1e-12)
+
+
+def test_a_certain_position_is_read_out_alone(first_step):
+    model, read, query, scores = first_step
+    certain = torch.full_like(scores, -torch.inf)
+    certain[:, 0] = 0.0
+    read_out = []
+
+    class Recorded:
+        def logits(self, values, query):
+            read_out.append(values.shape[1])
+            return model.readout.logits(values, query)
+
+    next_symbol(SimpleNamespace(boundary=0, readout=Recorded()), read, query, certain, tolerance=1e-7)
+    assert read_out == [1]

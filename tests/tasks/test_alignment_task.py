@@ -1,3 +1,4 @@
+import importlib.metadata
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,6 @@ from hardpp.data.transduction.pairs import Pair
 from hardpp.errors import DataError, UsageError
 from hardpp.inference.exact import EnumeratedELBO, ExactMarginal
 from hardpp.runs.folder import open_run
-from hardpp.tasks import named_classes
 from hardpp.tasks.alignment import description
 from hardpp.tasks.alignment.evaluation import decode, position_weights
 from hardpp.tasks.configuration import resolve
@@ -123,13 +123,12 @@ def test_an_objective_of_somebody_else_trains(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_entry_point_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.metadata import EntryPoint
-
     entries = [
-        EntryPoint("plugin", "hardpp.inference.exact:ExactMarginal", "hardpp.objectives"),
-        EntryPoint("broken", "no_such_module:Name", "hardpp.objectives"),
+        importlib.metadata.EntryPoint("plugin", "hardpp.inference.exact:ExactMarginal", "hardpp.objectives"),
+        importlib.metadata.EntryPoint("broken", "no_such_module:Name", "hardpp.objectives"),
     ]
-    monkeypatch.setattr(named_classes, "entry_points", lambda group: entries if "objectives" in group else [])
+    found = {"hardpp.objectives": entries}
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: found.get(group, []))
     assert resolve([{"objective": "plugin", "data": {"name": "."}}]).guide == "prior"
     with pytest.raises(UsageError, match=r"'broken' of a package .no_such_module:Name. cannot be imported"):
         resolve([{"objective": "broken", "data": {"name": "."}}])

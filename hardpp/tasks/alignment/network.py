@@ -13,6 +13,7 @@ from hardpp.models.latent_alignment import LatentAlignment
 from hardpp.nn.attention import AdditiveScorer, BilinearScorer, Scorer, SparseScorer
 from hardpp.nn.chain_decoder import ChainDecoder
 from hardpp.nn.decoder import InputFeedingDecoder
+from hardpp.nn.dropout import Dropout
 from hardpp.nn.factors import MARK, FactoredEmbedding, FactoredLinear
 from hardpp.nn.lexical import LexicalEncoder, LexicalReadout
 from hardpp.nn.readout import Readout
@@ -96,13 +97,13 @@ def alignment_parts(network: AlignmentNetwork, description: PairsDescription) ->
     scorer = transformed(scorer, network.prior_transform)
     # Losing a whole previous symbol now and then keeps the decoder from trusting its own past alone.
     previous = nn.Sequential(
-        target, nn.Dropout1d(network.symbol_dropout), nn.Dropout(network.embedding_dropout)
+        target, Dropout(network.symbol_dropout, rows=True), Dropout(network.embedding_dropout)
     )
     decoder = InputFeedingDecoder(
         previous, network.embedding, scorer, memory, network.decoder, network.decoder_layers, network.dropout
     )
     readout = Readout(memory, network.decoder, network.decoder, target.num_embeddings, network.dropout)
-    read = nn.Sequential(source, nn.Dropout(network.embedding_dropout))
+    read = nn.Sequential(source, Dropout(network.embedding_dropout))
     model = LatentAlignment(read, encoder, decoder, readout, BOUNDARY)
     return AlignmentParts(model, network, symbols, (source, target))
 
@@ -116,7 +117,7 @@ def transformed(scorer: Scorer, transform: Transform) -> Scorer:
 def _chain(network: AlignmentNetwork, description: PairsDescription) -> LatentAlignment:
     source, target = description.source_vocabulary, description.target_vocabulary
     embedding = nn.Sequential(
-        FactoredEmbedding(source, network.embedding), nn.Dropout(network.embedding_dropout)
+        FactoredEmbedding(source, network.embedding), Dropout(network.embedding_dropout)
     )
     encoder = LexicalEncoder(network.embedding, network.decoder, network.dropout)
     factored = any(MARK in symbol.strip(MARK) for symbol in target)

@@ -38,13 +38,14 @@ def answer_log_probs(run: OpenedRun, batch: QuestionBatch, keep: int | None = No
     """
     model: Any = run.programs.model  # any program with `read` and `readout`
     memory, query, scores = model.read(batch)
+    values = model.readout.values(memory)
     if keep is not None and keep < scores.shape[-1]:
         likeliest = scores.topk(keep, -1).indices
         scores = torch.full_like(scores, -torch.inf).scatter(-1, likeliest, scores.gather(-1, likeliest))
     if run.objective.prediction == "expected":
-        logits: Tensor = model.readout(scores.softmax(-1) @ memory, query)
+        logits: Tensor = model.readout.logits(scores.softmax(-1) @ values, query)
         return logits.log_softmax(-1)
-    emission = model.readout(memory.unsqueeze(-3), query.unsqueeze(-2)).log_softmax(-1)  # (B, T, S, V)
+    emission = model.readout.logits(values.unsqueeze(-3), query.unsqueeze(-2)).log_softmax(-1)  # (B, T, S, V)
     return torch.logsumexp(scores.log_softmax(-1).unsqueeze(-1) + emission, -2)
 
 

@@ -1,0 +1,97 @@
+"""Seconds of training until the dev part is read with a fixed accuracy, by family.
+
+    python benchmarks/time_to_accuracy.py [--only NAME] [--minutes 15] [--quick]
+
+Each family trains with its preset, on one thread, one after the other, and its dev figure is looked at after
+every epoch. Seconds are those between the first step and the end of that epoch, dev part included, on a
+machine that has nothing else to do.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """A training, and the dev figure that it is to reach."""
+
+    words: list[str]
+    figure: str
+    value: float
+
+    def reached(self, found: float) -> bool:
+        """Error rates are to fall to the value, accuracies to rise to it."""
+        return found >= self.value if self.figure == "accuracy" else found <= self.value
+
+
+TARGETS = {
+    "spelling to phones": Target(["--model", "alignment", "--guide", "variational"], "PER", 0.116),
+    "spelling to phones, exact": Target(["--model", "alignment", "--objective", "exact"], "PER", 0.116),
+    "translated digits, 60 px": Target(["--model", "glimpse"], "accuracy", 0.98),
+    "speech": Target(["--model", "online-alignment"], "PER", 0.2),
+    "questions": Target(["--model", "question-answering"], "accuracy", 0.95),
+}
+
+
+def measure(target: Target, seconds: float) -> tuple[float | None, float | None, int]:
+    """Seconds until the figure is reached, if it is, its last value, and the epochs so far."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        command = [sys.executable, "-m", "hardpp", "--quiet", "train", *target.words, "--threads", "1"]
+        command += ["--evaluate", "none", "--set", "training.log_every=1", "--out", str(run)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+            began = time.monotonic()
+            while True:
+                time.sleep(1)
+                ended = process.poll() is not None
+                lines = records(run / "metrics.jsonl")
+                dev = [line for line in lines if line["split"] == "dev" and target.figure in line]
+                hit = next((line for line in dev if target.reached(line[target.figure])), None)
+                if hit is not None or ended or time.monotonic() - began > seconds:
+                    break
+            process.send_signal(signal.SIGKILL)
+    took = hit["time"] - lines[0]["time"] if hit is not None else None
+    return took, (hit or dev[-1])[target.figure] if dev else None, len(dev)
+
+
+def records(path: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl that are whole."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=TARGETS)
+    parser.add_argument("--minutes", type=float, default=15, help="after which a family is given up")
+    parser.add_argument("--quick", action="store_true", help="a few seconds: only to see that it runs")
+    options = parser.parse_args()
+    print("| training | target on dev | seconds | figure there | epochs |\n|---|---|---|---|---|")
+    for name, target in TARGETS.items():
+        if options.only in (None, name):
+            limit = 20.0 if options.quick else 60 * options.minutes
+            took, figure, epochs = measure(target, limit)
+            when = f"{took:.0f}" if took is not None else f"not in {limit:.0f}"
+            sign = ">=" if target.figure == "accuracy" else "<="
+            last = "" if figure is None else f"{figure:.3f}"
+            print(
+                f"| {name} | {target.figure} {sign} {target.value} | {when} | {last} | {epochs} |", flush=True
+            )
+        if options.quick:
+            break
+
+
+if __name__ == "__main__":
+    main()
