@@ -5,7 +5,8 @@
 The copies are those of `tests/contracts/test_readers.py`, which tries a few of each reader: bytes and bits
 flipped, files cut, blocks and lines left out, repeated and moved, numbers beyond all bounds, deep nesting,
 odd signs and encodings. A fault is any error but one of hardpp's own with a message of one sentence that
-names the file; more than five seconds; a file that is written, code that is run, or a death of the process.
+names the file; more than five seconds of the processor; a file that is written, code that is run, or a death
+of the process.
 Each reader works in a process of its own, which may take `--memory` MiB more than it begins with. Prints a
 row a reader; a fault is printed with the number of its copy: `--first` begins there.
 """

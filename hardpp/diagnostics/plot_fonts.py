@@ -4,7 +4,9 @@ Matplotlib's own font has Latin, Greek, Cyrillic and little more, and draws a bo
 installed font that has the letters is put behind it.
 """
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from matplotlib.figure import Figure
@@ -12,6 +14,23 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.text import Text
 
 _OWN = "DejaVu Sans"
+_SHOWN = 10  # letters in one message
+
+
+@contextmanager
+def legible(figures: Sequence[Figure], tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    """Draw figures in the block with the fonts that they need.
+
+    Letters that no font has are boxes, which `tell` is told; matplotlib's own warnings, which hold them as
+    they are, are left out.
+    """
+    if missing := add_fonts(figures):
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        what = f"warning: no installed font has {missing[:_SHOWN]}{more}, which are drawn as boxes"
+        tell(f"{what}: install one that has, such as Noto Sans of that script or Noto Sans CJK")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def add_fonts(figures: Sequence[Figure]) -> str:

@@ -5,6 +5,7 @@ from .code_space import CodeSpace as CodeSpace
 from .ctc import CTCSequence as CTCSequence
 from .decisions import Decider as Decider
 from .decisions import Decisions as Decisions
+from .decisions import Drawer as Drawer
 from .decisions import GridDecisions as GridDecisions
 from .discretised_logistic import DiscretisedLogistic as DiscretisedLogistic
 from .distinct_places import DistinctPlaces as DistinctPlaces

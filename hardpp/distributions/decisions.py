@@ -16,7 +16,7 @@ Shapes: B data, N steps, S frames, T tokens; ... = dims inference adds on the le
 """
 
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyro.distributions as dist
 import torch
@@ -41,6 +41,17 @@ class Decider(Protocol):
         """The logits (..., B) of the next decision, and the next state.
 
         All int64 (..., B): the last decision, 0 before the first, and the frames consumed and tokens emitted.
+        """
+
+
+@runtime_checkable
+class Drawer(Protocol):
+    """A decider that has a faster way to draw whole paths."""
+
+    def draw(self, uniform: Tensor) -> Tensor:
+        """What the loop over its steps would give, (..., B, N), of numbers from 0 to 1, (N, ..., B).
+
+        A step emits where its number is below the probability of that, unless it is forced.
         """
 
 
@@ -79,6 +90,8 @@ class Decisions(DependentSteps):
         uniform = torch.rand(
             (grid.steps, *rows), dtype=None if device.type == "mps" else torch.float64, device=device
         )
+        if isinstance(self.decider, Drawer):
+            return self.decider.draw(uniform)
         none = torch.zeros(rows, dtype=torch.int64, device=device)
         last, consumed, emitted, state = none, none, none, self.decider.start(rows)
         decisions = []

@@ -63,7 +63,7 @@ class TargetInformed(PyroModule):
         states = self.reader(batch.source.where(mask, batch.source.new_zeros(())), batch.source_mask)
         frames = pad(states.where(mask, states.new_zeros(())), (0, 0, 0, 1))  # (B, S + 1, .)
         tokens = self.embedding(pad(batch.target, (0, 1), value=self.boundary))  # (B, T + 1, E)
-        pace = grid.even(frames) if self.even else None
+        pace = grid.even(batch.source) if self.even else None
         reader = PathReader(grid, frames, tokens, self.recurrence, self.emission, pace)
         with sites.utterances(batch.size, str(frames.device)):
             return pyro.sample(sites.DECISIONS, Decisions(grid, reader))

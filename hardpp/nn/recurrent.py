@@ -34,7 +34,7 @@ class StepwiseLSTM(nn.Module):
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Maps (..., N, E) to (..., N, H); padding on the right changes nothing before it."""
         rows = inputs.shape[:-2]
-        states, _ = self.lstm(inputs.flatten(0, -3) if len(rows) > 1 else inputs)
+        states = _all_states(self.lstm, inputs.flatten(0, -3) if len(rows) > 1 else inputs)
         return states.reshape(*rows, *states.shape[-2:])
 
     def start(self, rows: torch.Size) -> Cells:
@@ -51,6 +51,15 @@ class StepwiseLSTM(nn.Module):
             inputs, carry = hidden.reshape(*rows, -1), carry.reshape(*rows, -1)
             new.append((inputs, carry))
         return inputs, tuple(new)
+
+
+# Under autocast, too: many CPUs lack what torch's LSTM of half precision needs.
+def _all_states(lstm: nn.Module, inputs: Tensor) -> Tensor:
+    if inputs.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        states: Tensor = lstm(inputs)[0]
+        return states
+    with torch.autocast("cpu", enabled=False):
+        return _all_states(lstm, inputs.to(next(lstm.parameters()).dtype))
 
 
 def select(cells: Cells, rows: Tensor) -> Cells:
@@ -128,8 +137,7 @@ class BidirectionalLSTM(nn.Module):
         hidden = inputs
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
             flipped = hidden.gather(1, reversal.expand_as(hidden))
-            left, _ = ahead(hidden)
-            right, _ = back(flipped)
+            left, right = _all_states(ahead, hidden), _all_states(back, flipped)
             hidden = self.dropout(torch.cat([left, right.gather(1, reversal.expand_as(right))], -1))
         return torch.cat([hidden, inputs], -1) if self.skip else hidden
 

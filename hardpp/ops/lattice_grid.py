@@ -36,6 +36,13 @@ class Path(NamedTuple):
     within: Tensor  # bool (B, N), the steps before the end; the same for all paths
 
 
+class Sides(NamedTuple):
+    """Values of points of the grid that are sums of two: one is known by the row, the other by the column."""
+
+    idle: Tensor  # (B, S + 1) by the frames consumed; without dwelling, by those consumed without a token
+    emitted: Tensor  # (B, T + 1) by the tokens emitted
+
+
 class Grid(NamedTuple):
     """The numbers of frames and tokens of each datum, and which paths go through them."""
 
@@ -95,18 +102,33 @@ class Grid(NamedTuple):
         at = self.emission_steps(decisions).clamp(max=self.steps - 1)
         return self.path(decisions).consumed.gather(-1, at)
 
-    def even(self, like: Tensor) -> Tensor:
-        """Logits (B, S + 1, T + 1) that make every path from here to the end equally likely.
+    def even(self, like: Tensor) -> Sides:
+        """Logits that make every path from here to the end equally likely.
 
         The odds of emitting are the tokens left to the frames left; without dwelling, to the frames left that
         no token needs. Where a decision is forced they are finite and mean nothing.
         """
-        consumed = torch.arange(self.S + 1, device=like.device).unsqueeze(-1)
-        emitted = torch.arange(self.T + 1, device=like.device)
-        frames = self.frames[:, None, None] - consumed
-        tokens = self.tokens[:, None, None] - emitted
-        others = frames if self.dwell else frames - tokens
-        return tokens.clamp(min=1).to(like.dtype).log() - others.clamp(min=1).to(like.dtype).log()
+        frames, tokens = self._left()
+        return Sides(-frames.clamp(min=1).to(like.dtype).log(), tokens.clamp(min=1).to(like.dtype).log())
+
+    def forced(self, like: Tensor) -> Sides:
+        """What is added to logits so that emitting is as good as sure or impossible where it is forced.
+
+        Sums that are not a number, at the end, stand for decisions that are not made.
+        """
+        frames, tokens = (torch.where(each > 0, 0.0, torch.inf).to(like.dtype) for each in self._left())
+        return Sides(frames, -tokens)
+
+    # Frames left that no token needs (B, S + 1), and tokens left (B, T + 1).
+    def _left(self) -> Sides:
+        idle = torch.arange(self.S + 1, device=self.frames.device)
+        emitted = torch.arange(self.T + 1, device=self.frames.device)
+        needless = self.frames if self.dwell else self.frames - self.tokens
+        return Sides(needless.unsqueeze(-1) - idle, self.tokens.unsqueeze(-1) - emitted)
+
+    def idle(self, consumed: Tensor, emitted: Tensor) -> Tensor:
+        """How many of the frames consumed had no token of their own, int64."""
+        return consumed if self.dwell else (consumed - emitted).clamp(min=0)
 
     def at(self, values: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:
         """Values (B, S + 1, T + 1) of the grid where paths are, (..., B, N) as `consumed` and `emitted`."""

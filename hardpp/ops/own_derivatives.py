@@ -28,10 +28,13 @@ def run(function: type[torch.autograd.Function], *inputs: Any) -> Any:
 
 
 def _run(function: type[torch.autograd.Function], *inputs: Any) -> Any:
+    return function.forward(*inputs) if is_plain(*inputs) else function.apply(*inputs)
+
+
+def is_plain(*inputs: Any) -> bool:
+    """Can nobody ask for a derivative of what is computed of these, nor are they several elements at once?"""
     wrapped = (is_functorch_wrapped_tensor(x) for x in inputs if isinstance(x, Tensor))
-    if torch.is_grad_enabled() or any(wrapped):
-        return function.apply(*inputs)
-    return function.forward(*inputs)
+    return not (torch.is_grad_enabled() or any(wrapped))
 
 
 def batch_first(each: Tensor, dim: int | None, n: int) -> Tensor:

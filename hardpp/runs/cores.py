@@ -4,8 +4,11 @@ A container or a batch system often gives fewer than the machine has, and torch 
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+from hardpp.errors import ResourceError
 
 _GROUPS = Path("/sys/fs/cgroup")  # where Linux shows control groups, of both versions
 _OURS = Path("/proc/self/cgroup")
@@ -23,6 +26,25 @@ def cores(groups: Path = _GROUPS, ours: Path = _OURS) -> int:
     else:
         allowed = os.cpu_count() or 1
     return max(1, min([allowed, *(int(quota) for quota in _quotas(groups, ours))]))
+
+
+def check_threads(number: int) -> None:
+    """Refuse, by a ResourceError, more threads than can be started: OpenMP would end the process."""
+    if number <= cores():
+        return
+    end, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(number):
+            thread = threading.Thread(target=end.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except (RuntimeError, MemoryError) as error:
+        what = f"{number:,} threads cannot be started, but {len(started):,} ({error})"
+        raise ResourceError(what, f"give fewer (--threads): there are {cores()} cores") from error
+    finally:
+        end.set()
+        for thread in started:
+            thread.join()
 
 
 # Cores' worth of time in a period, of each group that limits this process; what cannot be read is no limit.

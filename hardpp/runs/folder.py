@@ -83,12 +83,15 @@ def holds_run(folder: Path) -> bool:
         with suppress(CheckpointError):
             if "hardpp" in read_json(folder / "versions.json"):
                 return True
-    elif not folder.exists():
-        return False
     elif folder.is_dir():
-        names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
+        try:
+            names = {path.name for path in folder.iterdir() if not path.name.startswith(PARTIAL)}
+        except FileNotFoundError:  # another process has just removed it
+            return False
         if names <= _BEGUN:
             return False
+    elif not folder.exists():
+        return False
     raise UsageError(f"{folder} exists and is no run folder", "give another --out")
 
 

@@ -176,8 +176,11 @@ def commands(folder: Path, run: OpenedRun | None) -> Section:
 
 def picture(figure: "Figure", text: str) -> Picture:
     """A figure as it stands in the page."""
+    from hardpp.diagnostics.plot_fonts import legible  # slow to import
+
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI)
+    with legible([figure]):
+        figure.savefig(file, format="png", dpi=_DPI)
     return Picture(base64.b64encode(file.getvalue()).decode(), round(96 * figure.get_figwidth()), text)
 
 

@@ -14,6 +14,7 @@ from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError, memory_advice
 from hardpp.runs.batch_parts import BatchParts
+from hardpp.runs.cores import check_threads
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
 from hardpp.runs.optimisation import Schedule
@@ -65,6 +66,7 @@ class Session:
         self.family: Family = family or catalogue.family(config.model)
         self.device = choose_device(config.device)
         if isinstance(config.threads, int):
+            check_threads(config.threads)
             torch.set_num_threads(config.threads)
         with memory_advice("while the data were read", _FEWER):
             self.data = self.family.load(config.data, report) if data is None else data

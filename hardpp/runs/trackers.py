@@ -1,9 +1,9 @@
 """Trackers of experiments: TensorBoard, Weights & Biases or MLflow are told what goes into metrics.jsonl.
 
-metrics.jsonl stays the record of a run; a tracker is a view of it. One that fails never stops a training: its
-error is told once, and training goes on without it. Only one whose package is not installed is refused,
-before anything is trained. Each is a few lines around the package's own client, and reads that client's
-environment (WANDB_MODE, MLFLOW_TRACKING_URI and so on).
+metrics.jsonl stays the record of a run; a tracker is a view of it. One that fails, or does not answer, never
+stops a training: that is told once, and training goes on without it. Only one whose package is not installed
+is refused, before anything is trained. Each is a few lines around the package's own client, and reads that
+client's environment (WANDB_MODE, MLFLOW_TRACKING_URI and so on).
 """
 
 import hashlib
@@ -17,7 +17,8 @@ from typing import Any, Protocol, Self
 
 from hardpp.config import RunConfig
 from hardpp.data.undecoded import utf8
-from hardpp.errors import UsageError, first_line, unknown
+from hardpp.errors import UsageError, unknown
+from hardpp.runs.calls_aside import CallsAside
 from hardpp.tasks.opened_run import Report
 
 Values = Mapping[str, float]
@@ -110,47 +111,65 @@ def _is_installed(name: str) -> bool:
 class Trackers:
     """Tells trackers what is recorded; use it as a context manager.
 
+    Each is called in a thread of its own, so that one which never answers is left behind.
+
     Args:
         names: of `TRACKERS`.
         folder: the run's.
         config: the run's.
-        report: told, once, of each tracker that fails.
+        report: told, once, of each tracker that fails or does not answer.
     """
 
     def __init__(self, names: Iterable[str], folder: Path, config: RunConfig, report: Report):
         self.names, self.folder, self.config, self.report = tuple(names), folder, config, report
-        self.trackers: dict[str, Tracker] = {}
+        self.trackers: dict[str, _Told] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for name, tracker in list(self.trackers.items()):
-            self._try(name, tracker.close)
+        for name, told in list(self.trackers.items()):
+            told.calls.finish(told.close)
+            self._check(name)
 
     def begin(self, step: int) -> None:
         """The run is there, and has so many steps; the first call counts."""
         for name in self.names:
-            tracker = self._try(name, partial(TRACKERS[name], self.folder, self.config, step))
-            if tracker is not None:
-                self.trackers[name] = tracker
+            told = self.trackers[name] = _Told()
+            told.calls.finish(partial(told.begin, TRACKERS[name], self.folder, self.config, step))
+            self._check(name)
         self.names = ()
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Tells the numbers of a line of metrics.jsonl."""
-        told = ("split", "step", "time")
+        left = ("split", "step", "time")
         values = {
-            key: float(value) for key, value in record.items() if key not in told and isinstance(value, Real)
+            key: float(value) for key, value in record.items() if key not in left and isinstance(value, Real)
         }
-        for name, tracker in list(self.trackers.items()):
-            self._try(name, partial(tracker.log, record["split"], record["step"], values))
+        for name, told in list(self.trackers.items()):
+            told.calls.ask(partial(told.log, record["split"], record["step"], values))
+            self._check(name)
 
     # Whatever somebody else's client does, the training is not to stop for it.
-    def _try(self, name: str, call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except (Exception, SystemExit) as error:
-            self.trackers.pop(name, None)
-            what = f"{type(error).__name__}: {first_line(error)}"
+    def _check(self, name: str) -> None:
+        if what := self.trackers[name].calls.fault():
+            del self.trackers[name]
             self.report(f"warning: --log {name} failed, and training goes on without it: {what}")
-            return None
+
+
+# A tracker that is made, told and closed in one thread, as clients keep what they have begun by thread.
+class _Told:
+    def __init__(self) -> None:
+        self.calls = CallsAside()
+        self.tracker: Tracker | None = None
+
+    def begin(self, begin: Begin, folder: Path, config: RunConfig, step: int) -> None:
+        self.tracker = begin(folder, config, step)
+
+    def log(self, split: str, step: int, values: Values) -> None:
+        if self.tracker is not None:
+            self.tracker.log(split, step, values)
+
+    def close(self) -> None:
+        if self.tracker is not None:
+            self.tracker.close()

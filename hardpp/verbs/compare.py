@@ -10,6 +10,7 @@ from hardpp.verbs.exit_codes import report
 from hardpp.verbs.gold_links import linked_options
 from hardpp.verbs.options import (
     PATH,
+    checkpoint_option,
     choice_option,
     on_bad_option,
     open_options,
@@ -37,6 +38,7 @@ def compare() -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @choice_option("--device", words=["auto", "cpu", "cuda"], help="Where to compute.")
 @click.option("--trust", is_flag=True, help="Import the classes that a config.toml names.")
+@checkpoint_option
 @click.option("--out", type=PATH, help="Picture of the differences.")
 @click.option("--force", is_flag=True, help="Overwrite the picture.")
 @style_option("table", "json", "csv")
@@ -47,6 +49,7 @@ def runs(
     limit: int | None,
     device: str,
     trust: bool,
+    checkpoint: str,
     out: Path | None,
     force: bool,
     style: str,
@@ -70,7 +73,7 @@ def runs(
 
     if out is not None:
         check_figure(out, force=force)
-    opened = [opened_run(folder, device, trust) for folder in folders]
+    opened = [opened_run(folder, device, trust, checkpoint) for folder in folders]
     rows = compare_runs(opened, data, part, limit, report=report, **options)
     if out is not None:
         title = f"{rows[0]['items']} items, {rows[0]['kind']}"

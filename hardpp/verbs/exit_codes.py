@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from typing import Any
 
 import click
@@ -43,6 +44,8 @@ class OrderedGroup(click.Group):
         stdout: Any = sys.stdout
         if stdout is not None and stdout.isatty():  # None: it is closed
             sys.stdout = LegibleStream(stdout)
+        formatted = warnings.formatwarning  # those of libraries may hold data
+        warnings.formatwarning = lambda *what: legible(formatted(*what))
         began = time.monotonic()
         signals = Stoppable()
         try:
@@ -68,7 +71,7 @@ class OrderedGroup(click.Group):
                 click.echo(f"  hint: {legible(failure.hint)}", err=True)
             ctx.exit(failure.exit_code)
         finally:
-            sys.stdout = stdout
+            sys.stdout, warnings.formatwarning = stdout, formatted
 
 
 # Without one not even libraries can be loaded, and nobody knows what a relative path means.

@@ -36,7 +36,7 @@ _TRUST = click.option(
     is_flag=True,
     help="Import the classes that the run's config.toml names (package.module:Class).",
 )
-_CHECKPOINT = click.option(
+checkpoint_option = click.option(
     "--checkpoint",
     metavar="NAME",
     default="best",
@@ -68,7 +68,7 @@ def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -
 
     context = click.get_current_context()
     if size() > 1 and context.find_root().invoked_subcommand in SHARED:
-        if not _reads_stream(context.params):
+        if not reads_stream(context.params):
             from hardpp.runs.processes.shared_answers import sharing
 
             of_all = sharing(device)  # first: it says which GPU is whose
@@ -82,8 +82,8 @@ def opened_run(path: Path, device: str, trust: bool, checkpoint: str = "best") -
     return run
 
 
-# Can what is read be read by one process alone, as standard input and pipes are?
-def _reads_stream(params: Mapping[str, Any]) -> bool:
+def reads_stream(params: Mapping[str, Any]) -> bool:
+    """Can what is read be read by one process alone, as standard input and pipes are?"""
     paths = [Path(str(params[name])) for name in ("data", "file") if params.get(name) is not None]
     return any(str(path) == "-" or path.is_fifo() or path.is_char_device() for path in paths)
 
@@ -94,7 +94,7 @@ def open_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("run", type=PATH)
     @_DEVICE
     @_TRUST
-    @_CHECKPOINT
+    @checkpoint_option
     @wraps(command)
     def wrapped(run: Path, device: str, trust: bool, checkpoint: str, **options: Any) -> Any:
         return command(run=opened_run(run, device, trust, checkpoint), **options)
@@ -154,7 +154,7 @@ def several_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
     @_DEVICE
     @_TRUST
-    @_CHECKPOINT
+    @checkpoint_option
     @_DATA
     @_PART
     @_LIMIT

@@ -4,9 +4,7 @@ With `force` a file that exists is replaced; see `hardpp.data.atomic_files.write
 """
 
 import io
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,6 @@ if TYPE_CHECKING:  # slow to import, and most verbs never need them
 
 FORMATS = ("png", "svg", "pdf")
 _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}  # what else says when it was written
-_SHOWN = 10  # letters in one message
 _FRAME_MS, _LAST_FRAME_MS = 900, 2500
 
 
@@ -98,27 +95,14 @@ def write_figure(figure: "Figure", path: Path, *, force: bool = False) -> None:
     """Writes a figure as PNG, SVG or PDF by its suffix; the same figure makes the same bytes."""
     import matplotlib
 
+    from hardpp.diagnostics.plot_fonts import legible
+
     check_figure(path, force=force)
     picture, form = io.BytesIO(), path.suffix.lower().removeprefix(".")
     # Else names of parts are drawn at random.
-    with _legible([figure]), matplotlib.rc_context({"svg.hashsalt": "hardpp"}):
+    with legible([figure], _tell_once), matplotlib.rc_context({"svg.hashsalt": "hardpp"}):
         figure.savefig(picture, format=form, dpi=200, metadata=_UNDATED.get(form))
     write_file(path, picture.getvalue(), force=force)
-
-
-# With fonts for what figures say; letters that no font has are told of once, and are boxes.
-@contextmanager
-def _legible(figures: Sequence["Figure"]) -> Iterator[None]:
-    from hardpp.diagnostics.plot_fonts import add_fonts
-
-    if missing := add_fonts(figures):
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        what = f"warning: no installed font has {missing[:_SHOWN]}{more}, which are drawn as boxes"
-        hint = "install one that has, such as Noto Sans of that script or Noto Sans CJK"
-        _tell_once(f"{what}: {hint}")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
 
 
 @cache
@@ -130,9 +114,11 @@ def write_animation(frames: Sequence["Figure"], path: Path, *, force: bool = Fal
     """Writes frames of one size as a GIF that begins anew after the last, which stays longer."""
     from PIL import Image
 
+    from hardpp.diagnostics.plot_fonts import legible
+
     check_writable(path, force=force)
     drawn = []
-    with _legible(frames):
+    with legible(frames, _tell_once):
         for frame in frames:
             picture = io.BytesIO()
             frame.savefig(picture, format="png", dpi=100)

@@ -18,6 +18,7 @@ _SHOWN = 8  # faults in words; the others are counted
 @click.command()
 @click.argument("file", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="All that was found, as one JSON object.")
+@click.option("--data", help="Where the run's data are now, if they were moved.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Where to compute [as it was trained].")
 @click.option("--trust", is_flag=True, help="Import the classes that the run's config.toml names.")
 def replay(file: Path, as_json: bool, **options: Any) -> None:

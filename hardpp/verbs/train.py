@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from hardpp.errors import UsageError
+from hardpp.runs.processes.process_rank import size
 from hardpp.verbs.exit_codes import report
 from hardpp.verbs.family_help import FamilyCommand
-from hardpp.verbs.options import PATH, choice_option
+from hardpp.verbs.options import PATH, choice_option, reads_stream
 from hardpp.verbs.tables import figures_table, table
 
 
@@ -131,6 +133,9 @@ def train(
         click.echo(table(sizes(session.family, config, session.description), "table"))
         click.echo(f"dev bound before training: {session.dev_bound():.4f} nats {session.family.unit}")
         return
+    if size() > 1 and reads_stream({"data": config.data.name}):
+        what = f"{config.data.name} can be read by one process, and {size()} train"
+        raise UsageError(what, "write it to a file, which each of them reads")
     if profile:
         run = out or default_folder(config)
         trace = run.with_name(f"{run.name}.trace.json")

@@ -86,6 +86,20 @@ def test_a_wide_beam_ranks_the_best_paths(name: str, dwell: bool) -> None:
         assert [one.log_prob for one in several] == pytest.approx(best, abs=1e-5)
 
 
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("dwell", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_narrow_beam_of_a_batch_is_that_of_each_utterance(name: str, dwell: bool, merge: bool) -> None:
+    lengths = (9, 4, 7, 2)
+    model, batch = MODELS[name](dwell), utterances(lengths, (1, 1, 1, 1), padded=(3, 0))
+    how: Any = {"most": 6, "width": 3, "merge": merge, "count": 2}
+    together = beam_ranked(model, batch.source, batch.source_mask, **how)
+    for found, frames, mask in zip(together, batch.source, batch.source_mask, strict=True):
+        (alone,) = beam_ranked(model, frames[mask].unsqueeze(0), mask[mask].unsqueeze(0), **how)
+        assert [one[:2] for one in found] == [one[:2] for one in alone]
+        assert [one.log_prob for one in found] == pytest.approx([one.log_prob for one in alone], abs=1e-12)
+
+
 @pytest.mark.parametrize("dwell", [True, False])
 def test_a_wide_merging_beam_finds_the_best_tokens(dwell: bool) -> None:
     model, batch = transducer(dwell), utterances((3, 2), (1, 1), padded=(2, 0))

@@ -33,6 +33,8 @@ def test_runs_side_by_side(trained: Path, other: Path, tmp_path: Path) -> None:
     assert rows[1]["elpd_diff"] == pytest.approx(rows[0]["elpd"] - rows[1]["elpd"])
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "exists already" in fail(2, "compare", "runs", trained, other, "--out", picture)
+    told = fail(2, "compare", "runs", trained, other, "--checkpoint", "step-00000999")
+    assert "step-00000999" in told
 
 
 def test_kinds_that_differ_are_said(trained: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The number of threads is the quickest one, is kept with the run, and choosing it changes nothing."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 import torch
 from corpora import TINY, fail, hashes, metrics, succeed, train_command
 
+from hardpp.errors import ResourceError
 from hardpp.runs import checkpoint, thread_timing, threads
-from hardpp.runs.cores import cores
+from hardpp.runs.cores import check_threads, cores
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
@@ -244,3 +246,19 @@ def test_cores_of_control_groups(
     (tmp_path / "ours").write_text(f"{line}\n")
     assert cores(tmp_path, tmp_path / "ours") == number
     assert cores(tmp_path, tmp_path / "missing") == 5
+
+
+def test_more_threads_than_can_be_started_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_threads(cores() + 3)
+    begun = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if threading.active_count() > before + 2:
+            raise RuntimeError("can't start new thread")
+        begun(thread)
+
+    before = threading.active_count()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(ResourceError, match="1,000,000 threads cannot be started, but 3"):
+        check_threads(1_000_000)
+    assert threading.active_count() == before

@@ -1,7 +1,10 @@
 """Trackers are told what is recorded, and none of them stops a training."""
 
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,31 +14,35 @@ from corpora import fail, hardpp, metrics, train_command
 
 from hardpp.config import RunConfig
 from hardpp.runs import trackers
+from hardpp.runs.calls_aside import CallsAside
 
 Told = list[tuple[str, int, dict[str, float]]]
 
 
 class Recorder:
-    """A tracker that keeps what it is told, and fails when it is told to."""
+    """A tracker that keeps what it is told, and fails, or does not come back, when it is told to."""
 
-    def __init__(self, fails: str = ""):
+    def __init__(self, fails: str = "", wait: Callable[[], object] = lambda: None):
         self.told: Told = []
-        self.fails, self.begun, self.closed = fails, 0, 0
+        self.fails, self.wait, self.begun, self.closed = fails, wait, 0, 0
 
     def __call__(self, folder: Path, config: RunConfig, step: int) -> "Recorder":
         self.begun += 1
         if self.fails == "begin":
+            self.wait()
             raise RuntimeError("no network")
         return self
 
     def log(self, split: str, step: int, values: Mapping[str, float]) -> None:
         self.told.append((split, step, dict(values)))
         if self.fails == "log":
+            self.wait()
             raise OSError("connection reset")
 
     def close(self) -> None:
         self.closed += 1
         if self.fails == "close":
+            self.wait()
             raise ValueError("cannot flush")
 
 
@@ -108,3 +115,30 @@ def test_one_that_asks_the_process_to_end_and_one_that_is_half_installed_stop_no
         all_of_them.begin(0)
         all_of_them.log({"split": "train", "step": 1})
     assert told == ["warning: --log half failed, and training goes on without it: SystemExit: log in first"]
+
+
+@pytest.mark.parametrize(("hangs", "told"), [("begin", 0), ("log", 1), ("close", 7)])
+def test_one_that_never_answers_is_left_behind(
+    hangs: str, told: int, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = threading.Event()
+    recorder = Recorder(hangs, ends.wait)
+    with_recorder(monkeypatch, recorder)
+    monkeypatch.setattr(trackers, "CallsAside", partial(CallsAside, 0.2))
+    result = hardpp(*train_command(corpus, tmp_path / "run", "--log", "json", "--evaluate", "none"))
+    ends.set()
+    assert result.exit_code == 0
+    assert result.stderr.count("--log json failed") == 1
+    assert "it has not answered for 0.2 s" in result.stderr
+    assert len(recorder.told) == told
+    assert metrics(tmp_path / "run")[-1]["step"] == 10
+
+
+def test_one_that_is_slower_than_training_is_told_everything() -> None:
+    calls, told = CallsAside(), list[int]()
+    calls.finish(partial(time.sleep, 0))
+    for number in range(3000):  # more than may wait
+        calls.ask(partial(told.append, number))
+    calls.finish(partial(time.sleep, 0))
+    assert told == [*range(3000)]
+    assert calls.fault() == ""

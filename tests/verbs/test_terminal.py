@@ -4,12 +4,15 @@ import os
 import pty
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import click
 import pytest
 from corpora import hardpp, train_command, write_corpus
 
 from hardpp.errors import UsageError
+from hardpp.verbs.exit_codes import OrderedGroup
 from hardpp.verbs.terminal import legible
 
 TAB = "\t"
@@ -18,6 +21,7 @@ NASTY = "\x1b[31mred\x1b]0;title\x07\x9b2J"
 
 def test_control_characters_are_written_out() -> None:
     assert legible(NASTY) == "\\x1b[31mred\\x1b]0;title\\x07\\x9b2J"
+    assert legible("txt.\u202egnp") == "txt.\\u202egnp"
     assert legible("kuća\t日本\n") == "kuća\t日本\n"
 
 
@@ -69,3 +73,16 @@ def test_a_message_has_the_length_of_a_sentence() -> None:
     assert path in str(UsageError(f"{path}: no such file"))
     for name in ("9" * 5000, "a\0b", "[" * 500):
         assert hardpp("train", "--data", name).exit_code == 2
+
+
+def test_warnings_of_libraries_do_not_command_it_either() -> None:
+    @click.group(cls=OrderedGroup)
+    def group() -> None:
+        pass
+
+    @group.command()
+    def warn() -> str:
+        return warnings.formatwarning(NASTY, UserWarning, "plot.py", 1)
+
+    assert legible(NASTY) in group(["warn"], standalone_mode=False)
+    assert NASTY in warnings.formatwarning(NASTY, UserWarning, "plot.py", 1)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hardpp.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ _FAULTS = (
     zlib.error,
 )
 _HINT = "mend or remove it, or leave such pictures out with --on-bad skip"
+_A_PIXEL, _SPARE = 32, 2**26  # bytes: in several modes at once, and for what reads them
 _ON_ITS_SIDE = 5  # this orientation and those above exchange width and height
 
 
@@ -57,21 +60,36 @@ def opened(path: Path, modes: Collection[str]) -> Iterator["Image.Image"]:
     Raises:
         DataError: it is no picture or a broken one, has another mode, or has pixels that do not come out in
             the block.
+        ResourceError: a sound one that does not fit into memory.
     """
     from PIL import Image  # slow to import, and `hardpp --help` never needs it
 
+    pixels = 0
     try:
         with quiet(), Image.open(path) as picture:
+            pixels = picture.size[0] * picture.size[1]
             if picture.mode not in modes:
                 raise DataError(f"{path}: a picture of mode {picture.mode}, which is not read", _HINT)
             yield picture
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such picture") from error
     except MemoryError as error:
-        raise ResourceError(f"{path}: the picture does not fit into memory", _HINT) from error
+        if _fits(pixels):  # what asked for more is a damaged length
+            reason = f"a length in it is beyond what its {pixels:,} pixels take"
+            raise DataError(f"{path}: not a readable picture ({reason})", _HINT) from error
+        raise ResourceError(f"{path}: {pixels:,} pixels do not fit into memory", _HINT) from error
     except (*_FAULTS, Image.DecompressionBombError) as error:
         reason = str(error).replace(f" '{path}'", "")
         raise DataError(f"{path}: not a readable picture ({reason})", _HINT) from error
+
+
+# Whether there is memory for so many pixels, and for what is made of them on the way.
+def _fits(pixels: int) -> bool:
+    try:
+        np.empty(_SPARE + _A_PIXEL * pixels, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def orientation(picture: "Image.Image") -> int:

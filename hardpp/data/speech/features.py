@@ -1,23 +1,20 @@
 """Log-mel features of recordings, computed once and kept in the cache.
 
 The cache holds the 41 static features of every frame in half precision (rounded by at most 0.008 nats), and
-mean and deviation of all 123 over the train part. Deltas, normalisation and stacking are left to reading,
-so that a corpus of four hours takes 110 MB and is not held in memory.
+mean and deviation of all 123 over the train part (`hardpp.data.speech.kept_features`). Deltas, normalisation
+and stacking are left to reading, so that a corpus of four hours takes 110 MB and is not held in memory.
 
 Shapes: S frames, F features, M frames before they are stacked.
 """
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Literal
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from hardpp.data.digests import sha256_of_json, sha256_of_tensors
@@ -26,16 +23,15 @@ from hardpp.data.lines import Report
 from hardpp.data.parts import PARTS
 from hardpp.data.speech import log_mel
 from hardpp.data.speech.audio import Sound
+from hardpp.data.speech.kept_features import KeptFeatures, Loudness, keep
 from hardpp.data.speech.recordings import Recording
 from hardpp.data.speech.utterances import Normalisation, SpeechCorpus, Utterance
 from hardpp.errors import DataError
 
-_VERSION = 1  # of what is computed; another version is kept elsewhere
-_FILE = "static.safetensors"
+_VERSION = 2  # of what is computed; another version is kept elsewhere
 LEVEL = -25.0  # decibels from full scale, to which sounds are brought where their own level is not kept
 Level = Literal["kept", "equal"]
 
-_LOUD = 0.9  # quantile of the energies of windows
 _END = 1 - 1e-3  # of the range of samples
 _REPORTED = 15  # seconds between two reports
 
@@ -51,6 +47,8 @@ class LogMel:
     clipped: bool = False  # known of sounds that were heard just now, and not of the cache
     shift: float = 0.0  # nats that are added to all energies, which bring the sound to another level
     as_recorded: Normalisation | None = None  # the features' without shifts, where they have some
+    kept: KeptFeatures | None = None  # that the frames are of, where they lie in files
+    number: int = 0  # among these
 
     def __len__(self) -> int:
         return -(-len(self.static) // self.stacked)
@@ -64,21 +62,34 @@ class LogMel:
         """Log energies (M, 40) of the bands of `log_mel.centres`, in nats, every 10 ms."""
         return self.static[:, : log_mel.BANDS].float()
 
+    def loudness(self) -> Loudness:
+        """How loud it is, known without reading where the frames lie in files."""
+        return Loudness.of(self.static) if self.kept is None else self.kept.loudness[self.number]
+
     def level(self) -> float:
         """How loud its loudest tenth is: decibels from full scale, minus infinity of digital silence."""
-        energy = float(self.static[:, log_mel.BANDS].float().quantile(_LOUD))
-        return log_mel.decibels(energy) if energy > 0 else -float("inf")
+        return self.loudness().level
 
     def levelled(self) -> "LogMel":
         """The same at a level of `LEVEL`; digital silence stays as it is."""
-        level = self.level()
-        shift = 0.0 if level == -float("inf") else (LEVEL - level) * math.log(10) / 10
-        return replace(self, shift=shift)
+        return replace(self, shift=_shift(self.loudness()))
 
     def digest(self) -> str:
         # Of what the sound is, and not of the level that it is brought to.
-        moments = self.as_recorded or self.normalisation
-        return sha256_of_tensors(self.static, *moments, torch.tensor(self.stacked))
+        moments, kept = self.as_recorded or self.normalisation, self.kept
+
+        def computed(static: Tensor) -> str:
+            return sha256_of_tensors(static, *moments, torch.tensor(self.stacked))
+
+        if kept is None or moments is not kept.normalisation:
+            return computed(self.static)
+        return kept.digest(self.number, self.stacked, lambda number: computed(kept.static[number]))
+
+
+# What brings a sound of some loudness to `LEVEL`, in nats.
+def _shift(loudness: Loudness) -> float:
+    level = loudness.level
+    return 0.0 if level == -float("inf") else (LEVEL - level) * math.log(10) / 10
 
 
 def is_clipped(wave: Tensor) -> bool:
@@ -118,24 +129,20 @@ def corpus(
     described = [_VERSION, len(parts["train"]), [recording.sound.digest() for recording in recordings]]
     folder = derived(
         f"features-{sha256_of_json(described)[:24]}",
-        lambda built: _compute(recordings, len(parts["train"]), built / _FILE, report),
+        lambda built: keep(built, _computed(recordings, report), len(parts["train"]), _shift),
         report,
     )
-    try:
-        cached = safetensors.torch.load_file(folder / _FILE)
-        rows = cached["static"].split(cached["lengths"].tolist())
-        normalisation = Normalisation(cached["mean"], cached["deviation"])
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise DataError(f"{folder}: damaged features ({error})", "remove the folder and try again") from error
+    kept = KeptFeatures(folder)
     heard = [
-        LogMel(static, normalisation, stacked, recording.head)
-        for recording, static in zip(recordings, rows, strict=True)
+        LogMel(static, kept.normalisation, stacked, recording.head, kept=kept, number=number)
+        for number, (recording, static) in enumerate(zip(recordings, kept.static, strict=True))
     ]
+    normalisation = kept.normalisation
     if level == "equal":
-        heard = [frames.levelled() for frames in heard]
-        moved = (frames.static.float() + frames.shift for frames in heard[: len(parts["train"])])
-        recorded, normalisation = normalisation, log_mel.normalisation(map(log_mel.with_deltas, moved))
-        heard = [replace(frames, normalisation=normalisation, as_recorded=recorded) for frames in heard]
+        recorded, normalisation = normalisation, kept.levelled
+        heard = [
+            replace(frames.levelled(), normalisation=normalisation, as_recorded=recorded) for frames in heard
+        ]
     utterances = iter([_utterance(*pair) for pair in zip(recordings, heard, strict=True)])
     train, dev, test = (list(islice(utterances, len(parts[part]))) for part in PARTS)
     rates = [recording.head.rate for recording in parts["train"] if recording.head is not None]
@@ -174,23 +181,15 @@ def _utterance(recording: Recording, frames: LogMel) -> Utterance:
     return Utterance(recording.name, recording.speaker, frames, *said, recording.place)
 
 
-def _compute(recordings: Sequence[Recording], train: int, path: Path, report: Report) -> None:
+def _computed(recordings: Sequence[Recording], report: Report) -> Iterator[Tensor]:
     report(f"computing features of {len(recordings)} utterances")
-    rows, clipped, reported_at = [], [], time.monotonic()
+    clipped, reported_at = [], time.monotonic()
     for number, recording in enumerate(recordings, start=1):
         wave = recording.sound.read()
-        rows.append(static_features(wave))
+        yield static_features(wave)
         clipped += [recording.name] if is_clipped(wave) else []
         if time.monotonic() > reported_at + _REPORTED:
             report(f"features of {number} of {len(recordings)} utterances")
             reported_at = time.monotonic()
     if clipped:
         report(f"warning: {len(clipped)} recordings are clipped, {clipped[0]} first")
-    moments = log_mel.normalisation(log_mel.with_deltas(static.float()) for static in rows[:train])
-    tensors = {
-        "static": torch.cat(rows),
-        "lengths": torch.tensor([len(static) for static in rows]),
-        "mean": moments.mean,
-        "deviation": moments.deviation,
-    }
-    path.write_bytes(safetensors.torch.save(tensors))  # save_file raises no OSError on a full disk

@@ -58,7 +58,7 @@ def remarks(
 
 def _remarks(frames: LogMel, rate: int, levels: Levels | None) -> Iterator[str]:
     head, level = frames.head, frames.level()
-    if float(frames.static[:, log_mel.BANDS].max()) <= 0:
+    if frames.loudness().loudest <= 0:
         yield "are silent throughout"
     elif levels is not None and level < levels.lowest - _MARGIN:
         yield f"are much quieter than any of training ({_range(levels)}): make them louder"

@@ -20,6 +20,7 @@ class TokenPair(NamedTuple):
 def without_long(
     bitext: Bitext,
     parts: Mapping[str, list[TokenPair]],
+    checked: Collection[str],
     max_length: int,
     on_bad: OnBad,
     report: Report,
@@ -27,38 +28,38 @@ def without_long(
     """What is left of the parts out of which pairs that are too long are taken.
 
     Args:
-        bitext: With the places of pairs in those parts whose long pairs are bad lines.
+        bitext: The pairs, with their places if they are a user's own.
         parts: Tokens of all parts.
+        checked: Parts whose long pairs are bad lines, if their places are known.
         max_length: Symbols a side.
         on_bad, report: What happens to bad lines, and who is told.
     """
     bad: list[BadLine] = []
-    for name, places in bitext.places.items():
-        bad += long_lines(parts[name], places, max_length)
-    names = dict.fromkeys(("train", *bitext.places))
+    lined = [name for name in bitext.places if name in checked]
+    for name in lined:
+        bad += long_lines(parts[name], bitext.places[name], max_length)
+    names = dict.fromkeys(("train", *lined))
     short = {name: [pair for pair in parts[name] if length(pair) <= max_length] for name in names}
-    left = 0 if "train" in bitext.places else len(parts["train"]) - len(short["train"])
-    sizes = {name: len(part) for name, part in short.items()}
-    refuse_long(bitext.name, sizes, names, bad, left, max_length, on_bad, report)
+    left = 0 if "train" in lined else len(parts["train"]) - len(short["train"])
+    lengths = {name: min(map(length, parts[name]), default=None) for name in names}
+    refuse_long(bitext, lengths, bad, left, max_length, on_bad, report)
     return short
 
 
 def refuse_long(
-    data: str,
-    sizes: Mapping[str, int],
-    names: Collection[str],
+    bitext: Bitext,
+    lengths: Mapping[str, int | None],
     bad: Sequence[BadLine],
     left: int,
     max_length: int,
     on_bad: OnBad,
     report: Report,
 ) -> None:
-    """Refuse data of whose parts pairs are too long, or tell how many were left out.
+    """Refuse data of which a part has none but pairs that are too long, or tell how many were left out.
 
     Args:
-        data: What they are called.
-        sizes: How many pairs are left of each part.
-        names: Of the parts out of which they were left.
+        bitext: The pairs, with their places if they are a user's own.
+        lengths: Symbols of the shortest pair of each part out of which long ones were left; None: no pair.
         bad: Those that are bad lines.
         left: How many others of train there were.
         max_length: Symbols a side.
@@ -68,9 +69,12 @@ def refuse_long(
     if left:
         noun = "pair" if left == 1 else "pairs"
         report(f"{left} training {noun} of more than {max_length} symbols left out")
-    for name in names:
-        if not sizes[name]:
-            raise DataError(f"{data}: no {name} pair has at most {max_length} symbols a side", HINT)
+    for name, shortest in lengths.items():
+        if shortest is None or shortest > max_length:
+            places = bitext.places.get(name)
+            data = places[0][0].path if places else bitext.name
+            least = "there is none" if shortest is None else f"the shortest has {shortest}"
+            raise DataError(f"{data}: no {name} pair has at most {max_length} symbols a side: {least}", HINT)
 
 
 def long_lines(

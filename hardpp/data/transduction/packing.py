@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hardpp.data.lines import BadLine, OnBad, Report
 from hardpp.data.parts import PARTS
-from hardpp.data.transduction.long_pairs import TokenPair, refuse_long, too_long
+from hardpp.data.transduction.long_pairs import TokenPair, length, refuse_long, too_long
 from hardpp.data.transduction.packed_pairs import SIDES
 from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.spooled_texts import SpooledTexts
@@ -118,13 +118,14 @@ def pack(
     The arguments beside `spool`, which has the texts, are those of `tokenize_bitext`.
     """
     symbols: list[dict[str, int]] = [{}, {}]
-    fold, bad, left, sizes = folding_of(source), list[BadLine](), 0, dict[str, int]()
+    fold, bad, left, lengths = folding_of(source), list[BadLine](), 0, dict[str, int | None]()
     numbers = {pair: number for number, pair in enumerate(spool.files)}
     for name in PARTS:
-        writer = PartWriter(folder / name, symbols)
+        writer, limited, shortest = PartWriter(folder / name, symbols), name in {"train", *checked}, None
         for text, places in zip(getattr(bitext, name), bitext.places[name], strict=True):
             tokens = TokenPair(source.tokenize(text.source), target.tokenize(text.target))
-            long = too_long(tokens, places, max_length) if name == "train" or name in checked else None
+            long = too_long(tokens, places, max_length) if limited else None
+            shortest = length(tokens) if shortest is None else min(shortest, length(tokens))
             if long is None:
                 odd = text.source if fold(text.source) != text.source else None
                 file = numbers[places[0].path, places[1].path]
@@ -134,8 +135,9 @@ def pack(
             else:
                 left += 1
         writer.close(pooled=pooled, distinct=pooled and name != "train")
-        sizes[name] = len(writer)
-    refuse_long(bitext.name, sizes, {"train", *checked}, bad, left, max_length, on_bad, report)
+        if limited:
+            lengths[name] = shortest
+    refuse_long(bitext, lengths, bad, left, max_length, on_bad, report)
     return [list(of_side) for of_side in symbols]
 
 

@@ -54,8 +54,7 @@ def tokenize_bitext(
     """
     parts = {name: _placed(getattr(bitext, name), bitext.places.get(name), source, target) for name in PARTS}
     if max_length is not None:
-        places = {part: at for part, at in bitext.places.items() if part in checked}
-        parts |= without_long(bitext._replace(places=places), parts, max_length, on_bad, report)
+        parts |= without_long(bitext, parts, checked, max_length, on_bad, report)
     train, dev, test = (_in_place(part, with_references(part, pooled=pooled)) for part in parts.values())
     if pooled:
         dev, test = distinct_sources(dev), distinct_sources(test)

@@ -8,6 +8,7 @@ is the field's custom: masked scores are -inf. As a log-probability it is told o
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -153,7 +154,7 @@ class _Sites(Messenger):
         if numbers := not_numbers(msg["value"]):
             self._note("site", msg, f"its value: {numbers}", {})
         try:
-            log_prob = msg["fn"].log_prob(msg["value"])
+            log_prob = _apart(msg["fn"]).log_prob(msg["value"])
         except (RuntimeError, ValueError, NotImplementedError):
             return  # not of such a value: the objective treats the site in its own way
         if isinstance(msg["mask"], Tensor):
@@ -208,6 +209,14 @@ def _innermost(distribution: Any) -> Any:
     while hasattr(distribution, "base_dist"):
         distribution = distribution.base_dist
     return distribution
+
+
+# A copy of a distribution, to be asked what changes it: some know which value was scored last.
+def _apart(distribution: Any) -> Any:
+    apart = copy(distribution)
+    for name in {"base_dist", "base"} & vars(apart).keys():
+        setattr(apart, name, _apart(getattr(apart, name)))
+    return apart
 
 
 # The tensors that a distribution holds, by name. Read and never asked for: what is computed when it is asked

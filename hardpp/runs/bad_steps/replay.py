@@ -29,6 +29,7 @@ from hardpp.runs.thread_timing import put_back, take
 from hardpp.runs.trainer import Trainer
 from hardpp.runs.training_stages import begin_stage
 from hardpp.tasks import catalogue
+from hardpp.tasks.arguments import data_name
 from hardpp.tasks.catalogue import OwnGuides
 from hardpp.tasks.one_thread import one_thread
 from hardpp.tasks.own_guides import Given
@@ -37,6 +38,7 @@ from hardpp.tasks.own_guides import Given
 def replay(
     file: Path | str,
     *,
+    data: Path | str | None = None,
     device: str | None = None,
     trust: bool | Collection[str] = False,
     guide: Given | OwnGuides | None = None,
@@ -50,6 +52,7 @@ def replay(
 
     Args:
         file: bad_batch.json of a run folder, or that folder.
+        data: where the run's data are now; None: where they were.
         device: "cpu" or "cuda"; None: that of the training, where it is there.
         trust, guide: see `hardpp.open_run`.
         report: told in a few words what is going on.
@@ -67,6 +70,9 @@ def replay(
         raise CheckpointError(f"{folder} has no {FILE}: no step of it was seen to go bad")
     kept = read_bad_batch(path)
     config = read_config(folder, None if trust is True else list(trust or []), guide)
+    if (name := data_name(data)) is not None:
+        here = config.data.model_copy(update={"name": catalogue.data_set(name)})
+        config = config.model_copy(update={"data": here})
     stages = config.stages()
     if kept.stage >= len(stages) or kept.seed != config.seed:
         raise CheckpointError(f"{path} is not of the run in its folder")
@@ -84,7 +90,12 @@ def replay(
         given = kept.begins_at is not None or kept.stage > 0
         session = Session(stage, report, restored=given, family=family, ranks=ranks)
         if read_json(folder / "data.json").get("fingerprint") != session.description.fingerprint:
-            raise DataError(f"the data have changed since {folder} was begun")
+            what = (
+                f"the data have changed since {folder} was begun" if data is None else f"{data}: other data"
+            )
+            raise DataError(
+                what, f"it is to be those that {folder} was begun with (--data, where they are now)"
+            )
         _ = session.dev
         if kept.begins_at is None and kept.stage:
             _begin_stage(session, stages, kept, folder)

@@ -19,6 +19,9 @@ class Plots(dict[str, Figure]):
 
 
 def _url(figure: Figure) -> str:
+    from hardpp.diagnostics.plot_fonts import legible  # slow to import
+
     png = BytesIO()
-    figure.savefig(png, format="png", bbox_inches="tight")
+    with legible([figure]):
+        figure.savefig(png, format="png", bbox_inches="tight")
     return f"data:image/png;base64,{b64encode(png.getvalue()).decode()}"

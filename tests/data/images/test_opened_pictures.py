@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from hardpp.data.images.opened_pictures import quiet
+from hardpp.data.images import opened_pictures
+from hardpp.data.images.opened_pictures import opened, quiet
 from hardpp.data.images.picture_files import decoded
+from hardpp.data.images.pixel_modes import MODES
 from hardpp.data.images.rgb_pictures import check_picture, decode_rgb
+from hardpp.errors import DataError, ResourceError
 
 
 def written(path: Path, orientation: int | None, **options: object) -> Path:
@@ -61,3 +64,14 @@ def test_warnings_are_ignored_in_the_main_thread_and_filters_left_alone_in_other
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_memory_runs_out_for_pixels_or_for_a_damaged_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "p.png", None)
+    with pytest.raises(DataError, match="a length in it"), opened(path, MODES):
+        raise MemoryError
+    monkeypatch.setattr(opened_pictures, "_A_PIXEL", 2**50)
+    with pytest.raises(ResourceError, match="pixels do not fit into memory"), opened(path, MODES):
+        raise MemoryError

@@ -1,5 +1,8 @@
 import errno
+import weakref
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ from hardpp.data.digests import sha256_of_tensors
 from hardpp.data.fetch.cache import cache_folder
 from hardpp.data.speech import features, log_mel
 from hardpp.data.speech.recordings import Recording
+from hardpp.data.speech.sound_remarks import levels_of, remarks
 from hardpp.data.speech.utterances import Segment
 from hardpp.errors import DataError, ResourceError
 
@@ -26,6 +30,19 @@ class Noise:
 
     def digest(self) -> str:
         return sha256_of_tensors(self.wave)
+
+
+class Counted(Noise):
+    """Sound that knows how many waves are in memory."""
+
+    alive: ClassVar[weakref.WeakSet[torch.Tensor]] = weakref.WeakSet()
+    most = 0
+
+    def read(self) -> torch.Tensor:
+        wave = super().read().clone()
+        Counted.alive.add(wave)
+        Counted.most = max(Counted.most, len(Counted.alive))
+        return wave
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +135,56 @@ def test_a_full_disk_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ResourceError, match="No space left"):
         features.corpus("c", parts(), lambda text: None, folding={})
     assert list(cache_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [0, -82, 82])
+def test_frames_that_are_too_few_or_too_many_are_damaged(length: int) -> None:
+    features.corpus("c", parts(), lambda text: None, folding={})
+    (path,) = cache_folder().glob("*/static.bin")
+    content = path.read_bytes()
+    path.write_bytes(content[:length] if length <= 0 else content + content[:length])
+    with pytest.raises(DataError, match=r"damaged features \(static.bin"):
+        features.corpus("c", parts(), lambda text: None, folding={})
+
+
+@pytest.mark.parametrize("level", ["kept", "equal"])
+def test_what_training_begins_with_reads_no_frames(level: features.Level) -> None:
+    def asked_at_first() -> list[Any]:
+        corpus = features.corpus("c", parts(), lambda text: None, folding={}, level=level)
+        return [
+            corpus.fingerprint(),
+            levels_of(corpus.train),
+            list(remarks(corpus.train)),
+            corpus.normalisation,
+        ]
+
+    first = asked_at_first()
+    (path,) = cache_folder().glob("*/static.bin")
+    path.write_bytes(bytes(path.stat().st_size))
+    again = asked_at_first()
+    assert again[:3] == first[:3]
+    assert all(torch.equal(*pair) for pair in zip(again[3], first[3], strict=True))
+
+
+def test_kept_digests_are_those_of_the_frames() -> None:
+    corpus = features.corpus("c", parts(), lambda text: None, folding={})
+    frames: Any = corpus.train[0].frames
+    plain = replace(frames, kept=None)
+    assert frames.digest() == plain.digest()
+    assert frames.level() == plain.level()
+    other = log_mel.normalisation([torch.randn(9, 123)])
+    (changed, *_) = features.renormalise(corpus.train, other)
+    assert changed.frames.digest() != frames.digest()  # type: ignore[union-attr]
+    for path in cache_folder().glob("*/digests-3.json"):
+        path.write_text("[")
+    assert features.corpus("c", parts(), pytest.fail, folding={}).fingerprint() == corpus.fingerprint()
+
+
+def test_few_sounds_are_in_memory_at_once() -> None:
+    given = parts()
+    given["train"] = [recording(seed)._replace(sound=Counted(seed)) for seed in range(20)]
+    features.corpus("c", given, lambda text: None, folding={})
+    assert 1 <= Counted.most <= 3
 
 
 def test_an_empty_part_is_refused() -> None:

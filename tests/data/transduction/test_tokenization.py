@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from hardpp.data.lines import Place
@@ -73,7 +75,8 @@ def test_a_users_pair_that_is_too_long_stops_or_is_left_out_of_every_part(tmp_pa
 
 def test_a_part_of_which_nothing_is_left_is_refused(tmp_path):
     bitext = placed(tmp_path)._replace(places={"dev": [(Place(tmp_path, 1),) * 2]}, dev=[TextPair("ab", "x")])
-    with pytest.raises(DataError, match="mine: no dev pair has at most 1 symbols a side"):
+    what = f"{tmp_path}: no dev pair has at most 1 symbols a side: the shortest has 2"
+    with pytest.raises(DataError, match=re.escape(what)):
         tokenize_bitext(bitext, Characters(), Words(), pooled=False, max_length=1, on_bad="skip")
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.inference.score_function import ScoreFunctionELBO
+from hardpp.runs.bad_steps import first_fault
 from hardpp.runs.bad_steps.first_fault import Fault, Watch, not_numbers, span
 
 
@@ -121,3 +122,24 @@ def test_numbers_in_words(numbers: list[float], told: str, masked: bool) -> None
     assert not_numbers(torch.tensor(numbers), masked=masked) == told
     assert not_numbers(torch.tensor(numbers).isnan()) == ""
     assert span(torch.tensor([2.0, -1.0, -math.inf])) == "-1 to 2, 1 of 3 numbers are -inf"
+
+
+class Remembering:
+    """Knows which value was scored last, as decisions one after another do; stands in another one."""
+
+    def __init__(self, base: "Remembering | None" = None):
+        self.scored: Tensor | None = None
+        if base is not None:
+            self.base_dist = base
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if hasattr(self, "base_dist"):
+            return self.base_dist.log_prob(value)
+        self.scored = value
+        return torch.zeros(())
+
+
+def test_a_distribution_is_not_changed_by_looking_at_it() -> None:
+    inner = Remembering()
+    first_fault._apart(Remembering(inner)).log_prob(torch.ones(()))
+    assert inner.scored is None

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from click.testing import CliRunner
-from corpora import hardpp, metrics, settings, succeed, write_corpus
+from corpora import fail, hardpp, metrics, settings, succeed, write_corpus
 from safetensors.torch import load_file
 from torch import nn
 
@@ -249,6 +249,7 @@ def test_what_is_not_shared_is_done_by_the_first(tmp_path: Path, monkeypatch: py
             os.mkfifo(pipe)
             Thread(target=pipe.write_text, args=("abc\n",), daemon=True).start()
             assert succeed("decode", run, "--input", pipe).count("\n") == 1 - int(rank)
+            assert "can be read by one process" in fail(2, "train", "--data", pipe, "--out", tmp_path / "new")
             write_lines(lambda: ["line"], tmp_path / f"written-{rank}", force=False)
     assert ("run" in lists[0], lists[1]) == (True, "")
     assert [(tmp_path / f"written-{rank}").exists() for rank in range(2)] == [True, False]
