@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import pyro
 import pytest
 from corpora import succeed
 from tiny_families import FAMILIES, TinyRun, available
@@ -23,3 +24,10 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     run = TinyRun(name, root / "data", root / "run")
     succeed(*run.command(run.folder))
     return run
+
+
+@pytest.fixture
+def no_validation() -> Iterator[None]:
+    """Takes programs at their word: a new objective would run them several times more to check them."""
+    with pyro.validation_enabled(False):
+        yield

@@ -18,6 +18,7 @@ CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 LENGTHS = (2, 3, 1)
 
 every_objective = pytest.mark.parametrize("name", CHAINS)
+unchecked = pytest.mark.usefixtures("no_validation")  # but where padding is, as in test_objectives.py
 
 
 def evaluate(
@@ -57,6 +58,7 @@ def test_padding_is_never_read(name: str) -> None:
     assert gradient.abs().max() > 1e-3
 
 
+@unchecked
 @every_objective
 def test_a_batch_is_the_sum_of_its_chains(name: str) -> None:
     case = cases.chain_in_steps(LENGTHS)
@@ -74,6 +76,7 @@ def test_a_batch_is_the_sum_of_its_chains(name: str) -> None:
         torch.testing.assert_close(total, gradient, **CLOSE)
 
 
+@unchecked
 @every_objective
 def test_a_scale_multiplies_value_and_gradient(name: str) -> None:
     case = cases.chain_in_steps(LENGTHS)
@@ -86,6 +89,7 @@ def test_a_scale_multiplies_value_and_gradient(name: str) -> None:
     torch.testing.assert_close(found, 4 * gradient, **CLOSE)
 
 
+@unchecked
 @every_objective
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     case, objective = cases.chain_in_steps(LENGTHS), OBJECTIVES[name]()

@@ -1,6 +1,5 @@
 """What every objective promises of a LatentAlignment, with every guide there is."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -41,6 +40,8 @@ CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 CPU = torch.device("cpu")
 
 every_objective = pytest.mark.parametrize("name", ALIGNMENTS)
+# What is checked of programs at a first estimate is checked of all of them where padding is.
+unchecked = pytest.mark.usefixtures("no_validation")
 every_guide = pytest.mark.parametrize("guide", cases.ALIGNMENT_GUIDES)
 
 
@@ -118,6 +119,7 @@ def test_padding_is_never_read(name: str, guide: str) -> None:
     assert bool(gradient.abs().max() > 1e-3) == taught
 
 
+@unchecked
 @every_objective
 def test_the_order_of_a_batch_is_indifferent(name: str) -> None:
     both, data, order = programs("variational"), batch(), torch.tensor([2, 0, 1])
@@ -130,6 +132,7 @@ def test_the_order_of_a_batch_is_indifferent(name: str) -> None:
     torch.testing.assert_close(same, gradient, **CLOSE)
 
 
+@unchecked
 @every_guide
 @every_objective
 def test_a_batch_is_the_sum_of_its_sentences(name: str, guide: str) -> None:
@@ -157,7 +160,8 @@ def test_sizes_of_one(name: str, guide: str) -> None:
     both = programs(guide)
     for source, target in (((1,), (1,)), ((3,), (1,)), ((1,), (3,)), ((1, 1), (2, 1)), ((2, 3), (1, 1))):
         data = cases.alignment_batch(source, target)
-        estimate, gradient = evaluate(name, both, data)
+        with pyro.validation_enabled(max(source) == 1):  # the plates that a check could stumble over
+            estimate, gradient = evaluate(name, both, data)
         assert estimate.bound.shape == (len(source),)
         assert estimate.bound.isfinite().all()
         assert gradient.isfinite().all()
@@ -169,6 +173,7 @@ def test_sizes_of_one(name: str, guide: str) -> None:
             torch.testing.assert_close(estimate.bound, expected, **CLOSE)
 
 
+@unchecked
 @every_guide
 @every_objective
 def test_log_weights_average_to_the_bound(name: str, guide: str) -> None:
@@ -198,6 +203,7 @@ def test_bounds_stand_in_order(guide: str) -> None:
 # --- gradients --------------------------------------------------------------------------------------
 
 
+@unchecked
 @every_guide
 @every_objective
 def test_every_parameter_gets_a_gradient(name: str, guide: str, device: torch.device) -> None:
@@ -283,6 +289,7 @@ def within(both: Programs, wrap: Any) -> Programs:
     return Programs(model, guide)
 
 
+@unchecked
 @every_guide
 @every_objective
 def test_a_scale_multiplies_value_and_gradient(name: str, guide: str) -> None:
@@ -334,7 +341,8 @@ def test_subsampling_multiplies_value_and_gradient(name: str) -> None:
 
 @every_objective
 def test_single_precision(name: str) -> None:
-    double, gradient = evaluate(name, programs("variational"), batch())
+    with pyro.validation_enabled(False):
+        double, gradient = evaluate(name, programs("variational"), batch())
     single, found = evaluate(name, programs("variational", dtype=torch.float32), batch())
     assert double.bound.dtype == torch.float64
     assert single.bound.dtype == found.dtype == torch.float32
@@ -379,6 +387,7 @@ def test_particles_and_enumeration_change_no_event_shape(guide: str) -> None:
     assert "symbol" not in shapes(1)[0]
 
 
+@unchecked
 @every_objective
 def test_plate_nesting_is_given_declared_or_guessed(name: str) -> None:
     both, data = programs("variational"), batch()
@@ -412,6 +421,7 @@ def test_one_objective_serves_programs_of_different_nesting(name: str) -> None:
 # --- entrances --------------------------------------------------------------------------------------
 
 
+@unchecked
 @every_objective
 def test_three_entrances_agree(name: str) -> None:
     both, data = programs("variational"), batch()
@@ -473,13 +483,7 @@ class Moves(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture
-def no_validation() -> Iterator[None]:
-    with pyro.validation_enabled(False):
-        yield
-
-
-@pytest.mark.usefixtures("no_validation")
+@unchecked
 @every_guide
 @pytest.mark.parametrize("name", OURS)
 def test_no_step_waits_for_the_device(name: str, guide: str) -> None:
