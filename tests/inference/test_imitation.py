@@ -45,7 +45,7 @@ def policy(program: Program, weighed: brute_force.Weighed) -> brute_force.Target
 @pytest.mark.parametrize("title", [t for t in PROGRAMS if t not in LARGE])
 def test_the_mean_over_all_draws_is_that_of_the_policy(title: str, K: int) -> None:
     program = PROGRAMS[title]()
-    weighed = brute_force.weighed(program)
+    weighed = brute_force.known(PROGRAMS[title]).weighed
     one_by_one = title in ONE_BY_ONE
     objective = Imitation(K, max_plate_nesting=program.nesting, vectorize_particles=not one_by_one)
     got = brute_force.expectation(program, weighed, objective, K, one_by_one)

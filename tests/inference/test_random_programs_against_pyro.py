@@ -1,5 +1,6 @@
 """Random programs of mixed plates: the value is Pyro's at the same draw, the gradient that of brute force."""
 
+import functools
 import warnings
 
 import pytest
@@ -32,6 +33,12 @@ def programs(seed: int) -> Program:
     return program
 
 
+@functools.cache
+def known(seed: int) -> brute_force.Known:
+    """What brute force says of the program of a seed."""
+    return brute_force.known(functools.partial(programs, seed))
+
+
 def close(got: Target, expected: Target, program: Program) -> None:
     """Equal but for rounding."""
     single = program.parameters[0].dtype == torch.float32
@@ -45,7 +52,7 @@ def test_the_value_is_that_of_pyro_at_the_same_draw(seed: int) -> None:
     program = programs(seed)
     objective = ScoreFunctionELBO(max_plate_nesting=program.nesting)
     single = program.parameters[0].dtype == torch.float32
-    for draw in brute_force.weighed(program).draws[:4]:
+    for draw in known(seed).weighed.draws[:4]:
         with Given(draw):
             bound = objective.estimate(program.model, program.guide).bound.sum().item()
             loss = Trace_ELBO().loss(program.model, program.guide)
@@ -55,8 +62,8 @@ def test_the_value_is_that_of_pyro_at_the_same_draw(seed: int) -> None:
 @every_seed
 def test_the_gradient_is_that_of_the_bound(seed: int) -> None:
     program = programs(seed)
-    weighed = brute_force.weighed(program)
-    target = brute_force.bounds(program, weighed)["elbo"]
+    weighed, targets = known(seed)
+    target = targets["elbo"]
     objective = ScoreFunctionELBO(max_plate_nesting=program.nesting)
     close(brute_force.expectation(program, weighed, objective, 1), target, program)
 
@@ -64,8 +71,7 @@ def test_the_gradient_is_that_of_the_bound(seed: int) -> None:
 @every_seed
 def test_several_particles(seed: int) -> None:
     program = programs(seed)
-    weighed = brute_force.weighed(program)
-    targets = brute_force.bounds(program, weighed)
+    weighed, targets = known(seed)
     complete = len(weighed.draws) <= PAIRS
     if not complete:
         weighed = weighed._replace(draws=weighed.draws[:2])  # enough to be refused, or not
@@ -86,7 +92,7 @@ def test_several_particles(seed: int) -> None:
 @every_seed
 def test_sums_are_right_or_refused(seed: int) -> None:
     program = programs(seed)
-    targets = brute_force.bounds(program, brute_force.weighed(program))
+    targets = known(seed).bounds
     for objective, bound in ((ExactMarginal(), "exact"), (EnumeratedELBO(), "elbo")):
         try:
             estimate = objective.estimate(program.model, program.guide)

@@ -10,14 +10,18 @@ are. Nothing here imports hardpp.
 Shapes: C tuples, K particles, I instances, P parameters.
 """
 
+import functools
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import pyro
 import torch
 from oracles import flat_gradient
 from programs.program import Draw, Given, InTurn, Program
 from pyro import poutine
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine import Trace
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
@@ -154,22 +158,48 @@ def _model_terms(program: Program, w: Weighed) -> Tensor:
     return torch.stack(rows)
 
 
+class Known(NamedTuple):
+    """What is found by sums alone, whatever the objective: without gradients, to be kept."""
+
+    weighed: Weighed
+    bounds: dict[str, Target]
+
+
+@functools.cache
+def known(make: Callable[[], Program], of_the_model: bool = False, tied: bool = False) -> Known:
+    """The tuples and the bounds of a program that is made anew; every objective is held against the same ones.
+
+    Args:
+        make: makes the program, the same one each time.
+        of_the_model: the model's own latents take the place of the guide.
+        tied: all data are one instance.
+    """
+    program = make()
+    program = program.of_the_model if of_the_model else program
+    program = program._replace(instances=()) if tied else program
+    w = weighed(program)
+    found = bounds(program, w)
+    return Known(Weighed(w.draws, *(each.detach() for each in w[1:-1]), w.scale), found)
+
+
 def expectation(program: Program, w: Weighed, objective: Any, K: int, one_by_one: bool = False) -> Target:
     """The mean of an objective's value and gradient over all K-tuples of draws.
 
-    Particles are exchangeable: every set of K draws is given once, in one order.
+    Particles are exchangeable: every set of K draws is given once, in one order. Pyro and the objective look
+    the programs over at the first of them; at the others nothing but the numbers is asked for.
     """
     value = surrogate = torch.zeros((), dtype=torch.float64)
-    nesting = program.nesting
+    nesting, validation = program.nesting, is_validation_enabled()
     for chosen in itertools.combinations_with_replacement(range(len(w.draws)), K):
         orders = len(set(itertools.permutations(chosen)))
         probability = orders * w.log_q.detach()[list(chosen)].sum().exp()
         draws = [w.draws[i] for i in chosen]
-        if one_by_one:
-            estimate = objective.estimate(program.model, InTurn(program.guide, draws))
-        else:
-            with Given(program.side_by_side(draws, nesting)):
-                estimate = objective.estimate(program.model, program.guide)
+        with pyro.validation_enabled(validation and not any(chosen)):
+            if one_by_one:
+                estimate = objective.estimate(program.model, InTurn(program.guide, draws))
+            else:
+                with Given(program.side_by_side(draws, nesting)):
+                    estimate = objective.estimate(program.model, program.guide)
         value = value + probability * estimate.bound.sum()
         surrogate = surrogate + probability * estimate.surrogate
     return Target(value.detach(), flat_gradient(surrogate, program.parameters))

@@ -36,15 +36,13 @@ def test_value_and_gradient_are_those_of_the_bound(title: str, name: str) -> Non
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with pytest.raises(UsageError):
-                estimated(program, setting, objective)
+                estimated(title, program, setting, objective)
         return
-    asked = program.of_the_model if setting.bound == "exact" else program
     tied = program.outside and setting.one_by_one
-    asked = asked._replace(instances=()) if tied else asked
-    target = brute_force.bounds(asked, brute_force.weighed(asked))[setting.bound]
+    target = brute_force.known(PROGRAMS[title], setting.bound == "exact", tied).bounds[setting.bound]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        got = estimated(program, setting, objective)
+        got = estimated(title, program, setting, objective)
     assert target.gradient.abs().max() > 1e-2  # otherwise the check is empty
     torch.testing.assert_close(got.value, target.value.double(), **CLOSE)
     torch.testing.assert_close(got.gradient, target.gradient, **CLOSE)
@@ -53,10 +51,10 @@ def test_value_and_gradient_are_those_of_the_bound(title: str, name: str) -> Non
     assert any("weighed together" in str(each.message) for each in said) == joint
 
 
-def estimated(program: Program, setting: Setting, objective: Any) -> brute_force.Target:
+def estimated(title: str, program: Program, setting: Setting, objective: Any) -> brute_force.Target:
     """The expected value and gradient."""
     if setting.K:
-        weighed = brute_force.weighed(program)
+        weighed = brute_force.known(PROGRAMS[title]).weighed
         return brute_force.expectation(program, weighed, objective, setting.K, setting.one_by_one)
     estimate = objective.estimate(program.model, program.guide)
     gradient = flat_gradient(estimate.surrogate, program.parameters)
