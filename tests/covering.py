@@ -1,8 +1,8 @@
 """Few pairs instead of a whole product, for tests of what does not depend on the pair.
 
-Where a cheaper test asks all pairs of two axes what could differ from pair to pair, an expensive one that follows
-the same road for each of them needs every value of both axes and no more. Which pairs these are is a function of
-the axes alone: the same on every machine, in every order of tests, and next to nothing moves when one is added.
+Where a cheaper test asks all pairs of two axes what could differ from pair to pair, an expensive one that
+follows the same road for each of them needs every value of both axes and no more. Which pairs these are is a
+function of the axes alone, the same on every machine and in every order of tests.
 """
 
 from collections import Counter

@@ -66,7 +66,8 @@ def two_steps(config: RunConfig, loaded: Loaded, device: torch.device, patch: py
     patch.setattr(type(catalogue.family(config.model)), "load", lambda *args: loaded.data)
     trainer = Session(config, lambda text: None).trainer()
     records = trainer.records()
-    first = next(records)
+    with pyro.validation_enabled(device == DEVICE):  # where what checks the programs could mix devices
+        first = next(records)
     gradients = {
         name: parameter.grad.detach().cpu()
         for name, parameter in trainer.objective.named_parameters()

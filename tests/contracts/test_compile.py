@@ -53,12 +53,15 @@ def training(program: Callable[[], tuple[nn.Module, tuple[Any, ...]]], wrap: Cal
 
 
 @pytest.mark.parametrize(
-    ("program", "backend"), [(alignment, "eager"), (chain, "aot_eager")], ids=["alignment", "chain"]
+    ("program", "backend", "checked"),
+    [(alignment, "eager", False), (chain, "aot_eager", True)],  # first steps check the programs, too
+    ids=["alignment", "chain"],
 )
-def test_a_compiled_step_is_the_step(program: Callable[..., Any], backend: str) -> None:
+def test_a_compiled_step_is_the_step(program: Callable[..., Any], backend: str, checked: bool) -> None:
     torch.compiler.reset()
-    expected = training(program, lambda step: step)
-    found = training(program, lambda step: torch.compile(step, backend=backend))
+    with pyro.validation_enabled(checked):
+        expected = training(program, lambda step: step)
+        found = training(program, lambda step: torch.compile(step, backend=backend))
     assert max(float(each.abs().max()) for each in expected[-2:]) > 1e-3
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 

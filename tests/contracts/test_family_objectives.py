@@ -2,8 +2,8 @@
 
 What an objective's name hides, its class says: `package.module:Class` with the same options does the same.
 What a pair of family and objective comes to, or why it is refused, is asked of all pairs, and
-`second_device.py` takes two steps of each. Whole trainings on the command line do what their configuration says,
-whatever the pair, so that every objective is trained with one family, and every family by some objectives.
+`second_device.py` takes two steps of each. Whole trainings on the command line do what their configuration
+says, whatever the pair: every objective is trained with one family, and every family by some objectives.
 """
 
 import json

@@ -167,7 +167,7 @@ class Known(NamedTuple):
 
 @functools.cache
 def known(make: Callable[[], Program], of_the_model: bool = False, tied: bool = False) -> Known:
-    """The tuples and the bounds of a program that is made anew; every objective is held against the same ones.
+    """The tuples and bounds of a program, which is made anew; all objectives are held against the same ones.
 
     Args:
         make: makes the program, the same one each time.
