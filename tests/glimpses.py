@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import pyro
 import torch
 from oracles import Force, Latent, Twin, Values, tuples
 from torch import Tensor, nn
@@ -205,7 +206,9 @@ def expectation(of: Twin, particles: int, run: Callable[[], tuple[Tensor, ...]])
             orders //= math.factorial(chosen.count(each))
         share = orders * probability[list(chosen)].prod()
         rows = chosen[0] if particles == 1 else list(chosen)
-        with Force({name: lambda fn, value=value[rows]: value for name, value in values.items()}):
+        looked_over = pyro.validation_enabled(not total)  # once
+        forced = Force({name: lambda fn, value=value[rows]: value for name, value in values.items()})
+        with forced, looked_over:
             terms = [share * term for term in run()]
         total = [old + new for old, new in zip(total, terms, strict=True)] if total else terms
         sum_of_shares += float(share)

@@ -11,9 +11,12 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pyro
 import torch
+from pyro.infer.util import is_validation_enabled
 from torch import Tensor
 
+from hardpp.tasks.doctor import exact_expectation
 from hardpp.tasks.doctor.exact_expectation import (  # noqa: F401 - what tests call oracles.*
     Force,
     Latent,
@@ -21,12 +24,27 @@ from hardpp.tasks.doctor.exact_expectation import (  # noqa: F401 - what tests c
     Values,
     bound_per_datum,
     draws,
-    expectation,
     flat_gradient,
     iw_bound_per_datum,
     log_marginal,
     tuples,
 )
+
+
+def expectation(
+    twin: Twin, particles: int, run: Callable[[], tuple[Tensor, ...]], fill: int = 0
+) -> list[Tensor]:
+    """The exact mean over the guide's draws of each tensor that `run` returns.
+
+    Pyro looks the programs over at the first draw; at the others nothing but the numbers is asked for.
+    """
+    calls, validation = itertools.count(), is_validation_enabled()
+
+    def looked_over_once() -> tuple[Tensor, ...]:
+        with pyro.validation_enabled(validation and next(calls) == 0):
+            return run()
+
+    return exact_expectation.expectation(twin, particles, looked_over_once, fill)
 
 
 def posterior(twin: Twin) -> dict[str, Tensor]:

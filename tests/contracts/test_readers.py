@@ -9,7 +9,7 @@ from fuzzed.reader import Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-COPIES = int(os.environ.get("HARDPP_FUZZED", "20"))  # of each reader's file
+COPIES = int(os.environ.get("HARDPP_FUZZED", "10"))  # of each reader's file
 
 
 @pytest.mark.parametrize("name", READERS)

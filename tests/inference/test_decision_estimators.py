@@ -95,8 +95,8 @@ def chances(probability: Tensor, particles: int) -> Iterator[tuple[Tensor, list[
 def expectation(of: Case, objective: SurrogateObjective, particles: int) -> tuple[Tensor, Tensor]:
     """The exact means of bound and surrogate."""
     bound = surrogate = torch.zeros(())
-    for probability, force in draws(of, particles):
-        with force:
+    for number, (probability, force) in enumerate(draws(of, particles)):
+        with force, pyro.validation_enabled(number == 0):  # Pyro looks the programs over once
             estimate = objective.estimate(of.model, of.guide, of.batch)
         bound, surrogate = bound + probability * estimate.bound, surrogate + probability * estimate.surrogate
     return bound, surrogate

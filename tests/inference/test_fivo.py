@@ -94,7 +94,9 @@ def paths(case: cases.Case, S: int = 2, K: int = 2, **kwargs: Any) -> Iterator[t
         led = Led(
             K, lambda _, choose=choose: choose(draws), lambda _, choose=choose: choose(parents), **kwargs
         )
-        yield led, led.led(case.model, case.guide, *case.args)
+        with pyro.validation_enabled(not path):  # Pyro looks the programs over once
+            estimate = led.led(case.model, case.guide, *case.args)
+        yield led, estimate
         while taken and taken[-1][0] + 1 == taken[-1][1]:
             taken.pop()
         if not taken:

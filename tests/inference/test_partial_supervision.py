@@ -16,7 +16,7 @@ import torch
 from glimpses import by_hand, classifier, guide_of, images, log_label, twin
 from objective_settings import half_warm, nvil, reinforce, rloo
 from oracles import Force, Values, flat_gradient, tuples
-from pyro import poutine
+from pyro import poutine, validation_enabled
 from torch import Tensor, nn
 
 from hardpp import sites
@@ -99,7 +99,8 @@ class Half:
                 orders //= math.factorial(chosen.count(each))
             share = orders * self.log_q[list(chosen)].detach().exp().prod()
             value = self.values[chosen[0]] if K == 1 else self.values[list(chosen)]
-            with Force({sites.LOCATION: lambda fn, value=value: value}):
+            looked_over = validation_enabled(not any(chosen))  # once
+            with Force({sites.LOCATION: lambda fn, value=value: value}), looked_over:
                 estimate = objective.estimate(self.model, self.guide, self.batch)
             total = total + share * flat_gradient(estimate.surrogate, self.parameters)
         return total

@@ -78,7 +78,7 @@ def expected(make: Callable[[], Any], K: int, model: Callable[[], None]) -> tupl
     value = gradient = torch.zeros(())
     for kinds in itertools.product(range(3), repeat=K):
         drawn = torch.tensor(kinds).reshape(K, 1) if K > 1 else torch.tensor(kinds[0])
-        with oracles.Force({"kind": drawn}):
+        with oracles.Force({"kind": drawn}), pyro.validation_enabled(not any(kinds)):
             estimate = make().estimate(model, kind_guide)
         weight = log_q[list(kinds)].sum().exp()
         value = value + weight * estimate.bound.sum()
