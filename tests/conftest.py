@@ -1,5 +1,6 @@
 """What every test starts from: one thread, one seed, an empty Pyro, no window."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
         if CHECKED.isdisjoint(item.path.relative_to(TESTS).parts):
             patch.setattr(SurrogateObjective, "check_is_due", lambda objective: False)
         return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Torch, Pyro and 16,000 tests stay until the end: the garbage collector need not look at them again."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
