@@ -17,8 +17,9 @@ from pyro.distributions import TorchDistribution
 from torch import Tensor
 from torch.distributions import constraints
 
-from hardpp.ops.lattice import arc_probabilities, log_total
+from hardpp.ops.lattice import arc_probabilities
 from hardpp.ops.lattice_ctc import ctc_arcs, ctc_end, first_frames
+from hardpp.ops.lattice_ctc_total import ctc_log_total
 from hardpp.ops.precision import log_softmax
 
 
@@ -50,7 +51,9 @@ class CTCSequence(TorchDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(tokens), (..., B), in nats; minus infinity if the frames are too few."""
-        return log_total(*self._lattice(value)).expand(self.batch_shape)
+        target = value[:, :-1]
+        total = ctc_log_total(self.log_probs, self.frames, target, self.tokens, self.boundary)
+        return total.expand(self.batch_shape)
 
     def token_frames(self, value: Tensor) -> Tensor:
         """The probability that each frame is the first to emit each token, (B, T - 1, S); without gradient.

@@ -12,16 +12,14 @@ Source: Ba, Salakhutdinov, Grosse and Frey (2015), Learning Wake-Sleep Recurrent
 Shapes: B data, G glimpses, A actions; ... = dims inference adds on the left.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
-from math import inf
 from typing import Any, Protocol
 
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import constraints
-from torch.nn.functional import pad
 
 from hardpp.distributions.categorical import Categorical
 from hardpp.distributions.location_spaces import GridSpace, Space
@@ -40,7 +38,14 @@ class Policy(Protocol):
     def step(self, state: Any, last: Tensor | None) -> tuple[Tensor, Any]:
         """The parameters (..., B, outputs) of the next location, and the next state.
 
-        The last location is (..., B, *event), None before the first.
+        The last location is (..., B, *event), None before the first. Parameters may lack dims on the left
+        where all draws have the same.
+        """
+
+    def keep(self, value: Tensor, parameters: Sequence[Tensor], state: Any) -> None:
+        """Takes all locations that were drawn, the parameters of each, and the state before the last one.
+
+        Locations are mostly scored once they are drawn, and what drawing has computed serves again.
         """
 
 
@@ -97,35 +102,44 @@ class Glimpses(DependentSteps):
             return dist.Unit(torch.zeros(self.batch_shape + self.event_shape[:1]))
         return self._scored
 
-    @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         rows = torch.Size(sample_shape) + self.batch_shape
-        state, last, taken, locations = self.policy.start(rows), None, None, []
+        state, last, taken, locations, parameters = self.policy.start(rows), None, None, [], []
         for _ in range(self.glimpses):
-            parameters, state = self.policy.step(state, last)
-            last = self._distribution(parameters, taken).expand(rows).sample()
+            of_next, state = self.policy.step(state, last)  # with gradients, for when they are scored
+            with torch.no_grad():
+                last = self._distribution(of_next, taken).expand(rows).sample()
+                taken = self._taken(last, taken)
             locations.append(last)
-            now = self._taken(last)
-            taken = now if taken is None or now is None else taken | now
-        return torch.stack(locations, -1 - len(self.space.event_shape))
+            parameters.append(of_next)
+        value = torch.stack(locations, -1 - len(self.space.event_shape))
+        self.policy.keep(value, [each.expand(*rows, -1) for each in parameters], state)
+        return value
 
     def step_log_prob(self, value: Tensor) -> Tensor:
         """The log-probability of every glimpse given those before it, (..., B, G), in nats."""
         with torch.set_grad_enabled(self._flatten is None and torch.is_grad_enabled()):
-            taken = self._taken(value)
-            before = None if taken is None else pad(taken.cummax(-2).values[..., :-1, :], (0, 0, 1, 0))
-            self._scored = self._distribution(self.policy.parameters(value), before)
+            self._scored = self._distribution(self.policy.parameters(value), self._taken_before(value))
             log_prob: Tensor = self._scored.log_prob(value)
         return log_prob
 
     def _distribution(self, parameters: Tensor, taken: Tensor | None) -> Any:
-        location = self.space.distribution(parameters)
-        if taken is not None:
-            location = Categorical(logits=location.logits.masked_fill(taken, -inf))
+        location = self.space.distribution(parameters, taken)
         return location if self._flatten is None else Categorical(logits=self._flatten(location.logits))
 
-    # Actions (...) as (..., A) bool, where they may not be taken again; else None.
-    def _taken(self, value: Tensor) -> Tensor | None:
+    # The actions taken so far, (..., A) bool, and one more (...), where none is taken again; else None.
+    def _taken(self, value: Tensor, before: Tensor | None) -> Tensor | None:
         if self._once is None:
             return None
-        return value.unsqueeze(-1) == torch.arange(self._once, device=value.device)
+        if before is None:
+            before = torch.zeros(*value.shape, self._once, dtype=torch.bool, device=value.device)
+        return before.scatter(-1, value.unsqueeze(-1), True)
+
+    # The actions that each of (..., G) may not take any more, (..., G, A) bool.
+    def _taken_before(self, value: Tensor) -> Tensor | None:
+        if self._once is None:
+            return None
+        number = torch.arange(self.glimpses, device=value.device)
+        never = torch.full((*value.shape[:-1], self._once), self.glimpses, device=value.device)
+        first = never.scatter_reduce(-1, value, number.expand(value.shape), "amin")  # which glimpse took it
+        return first.unsqueeze(-2) < number.unsqueeze(-1)

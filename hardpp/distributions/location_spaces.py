@@ -14,6 +14,7 @@ is ours.
 Shapes: C cells a side, A actions (cells by scales); ... = plates and glimpses.
 """
 
+from math import inf
 from typing import Any, ClassVar, NamedTuple
 
 import pyro.distributions as dist
@@ -85,12 +86,13 @@ class GridSpace(NamedTuple):
         """A."""
         return self.cells**2 * self.scales
 
-    def distribution(self, parameters: Tensor) -> Any:
-        """The distribution of actions (...) with parameters (..., outputs)."""
-        if self.scales == 1:
-            return Categorical(logits=parameters)
-        cell, scale = parameters.split([self.cells**2, self.scales], -1)
-        return Categorical(logits=(scale.unsqueeze(-1) + cell.unsqueeze(-2)).flatten(-2))
+    def distribution(self, parameters: Tensor, barred: Tensor | None = None) -> Any:
+        """The distribution of actions (...) with parameters (..., outputs); none is barred (..., A) bool."""
+        logits = parameters
+        if self.scales > 1:
+            cell, scale = parameters.split([self.cells**2, self.scales], -1)
+            logits = (scale.unsqueeze(-1) + cell.unsqueeze(-2)).flatten(-2)
+        return Categorical(logits=logits if barred is None else logits.masked_fill(barred, -inf))
 
     def locations(self, value: Tensor) -> Locations:
         """The locations of actions (...), int64."""
@@ -137,8 +139,11 @@ class ContinuousSpace(NamedTuple):
     def outputs(self) -> int:
         return 2 + (self.scales if self.scales > 1 else 0)
 
-    def distribution(self, parameters: Tensor) -> Any:
-        """The distribution of locations (...), of one event dim, with parameters (..., outputs)."""
+    def distribution(self, parameters: Tensor, barred: Tensor | None = None) -> Any:
+        """The distribution of locations (...), of one event dim, with parameters (..., outputs).
+
+        None can be barred.
+        """
         centre = TruncatedNormal(torch.tanh(parameters[..., :2]), self.spread).to_event(1)
         return centre if self.scales == 1 else CentreAndScale(centre, Categorical(logits=parameters[..., 2:]))
 

@@ -24,12 +24,18 @@ class RepeatedLabel(DependentSteps):
     """A label (..., B), int64, with G predictions of it, from logits (..., B, G, V)."""
 
     def __init__(self, logits: Tensor):
-        self.predictions = Categorical(logits=logits)
-        super().__init__(logits.shape[:-2], logits.shape[-2:-1])
+        self._of(Categorical(logits=logits))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "RepeatedLabel":
         logits = self.predictions.logits
-        return RepeatedLabel(logits.expand(*torch.Size(batch_shape), *logits.shape[-2:]))
+        wide = logits.expand(*torch.Size(batch_shape), *logits.shape[-2:])
+        new = self.__new__(type(self))
+        new._of(Categorical.normalised(wide))
+        return new
+
+    def _of(self, predictions: Categorical) -> None:
+        self.predictions = predictions
+        super().__init__(predictions.batch_shape[:-1], predictions.batch_shape[-1:])
 
     @property
     def support(self) -> Any:

@@ -19,7 +19,7 @@ from hardpp import sites
 from hardpp.distributions.glimpses import Glimpses
 from hardpp.distributions.location_spaces import Space
 from hardpp.nn.glimpse_network import GlimpseNetwork
-from hardpp.nn.glimpse_reader import Core, GlimpseReader
+from hardpp.nn.glimpse_reader import Core, GlimpseReader, Head
 from hardpp.ops.patches import Sensor
 from hardpp.types import ImageBatch
 
@@ -39,6 +39,7 @@ class LabelInformed(PyroModule):
     max_plate_nesting = 1  # images
     network: GlimpseNetwork
     core: Core
+    head: Head
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class LabelInformed(PyroModule):
         space: Space,
         network: GlimpseNetwork,
         core: Core,
-        head: nn.Module,
+        head: Head,
         embedding: nn.Module,
         clue: nn.Module,
         glimpses: int,

@@ -15,6 +15,8 @@ Shapes: B data, G glimpses, H features of the state, M of the context, V labels;
 the left.
 """
 
+from typing import Any
+
 import pyro
 from pyro.nn import PyroModule
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ from hardpp.distributions.glimpses import Glimpses
 from hardpp.distributions.location_spaces import Space
 from hardpp.distributions.repeated_label import RepeatedLabel
 from hardpp.nn.glimpse_network import GlimpseNetwork
-from hardpp.nn.glimpse_reader import Core, GlimpseReader
+from hardpp.nn.glimpse_reader import Core, GlimpseReader, Head
 from hardpp.ops.patches import Sensor
 from hardpp.types import ImageBatch
 
@@ -54,6 +56,7 @@ class GlimpseClassifier(PyroModule):
     max_plate_nesting = 1  # images
     network: GlimpseNetwork
     core: Core
+    head: Head
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class GlimpseClassifier(PyroModule):
         space: Space,
         network: GlimpseNetwork,
         core: Core,
-        head: nn.Module,
+        head: Head,
         readout: nn.Module,
         glimpses: int,
         *,
@@ -113,4 +116,9 @@ class GlimpseClassifier(PyroModule):
 
     def labels(self, images: Tensor, locations: Tensor) -> Tensor:
         """Log p of labels after each glimpse, (..., B, G, V), of locations (..., B, G, *event)."""
-        return self.readout(self.reader(images).states(locations)).log_softmax(-1)
+        return self.said(self.policy(images), locations)
+
+    def said(self, policy: Glimpses, locations: Tensor) -> Tensor:
+        """The same, given the policy for the images; what it has drawn itself need not be read again."""
+        reader: Any = policy.policy
+        return self.readout(reader.states(locations)).log_softmax(-1)

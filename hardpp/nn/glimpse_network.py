@@ -78,9 +78,15 @@ class LocationHead(nn.Module):
         self.context = nn.Linear(context, hidden, bias=False) if context else None
         self.last = nn.Linear(hidden, outputs)
 
+    def clue(self, context: Tensor | None) -> Tensor | None:
+        """What a context (..., M) adds to the hidden features (..., hidden), the same for every glimpse."""
+        return None if self.context is None else self.context(context)
+
     def forward(self, state: Tensor, context: Tensor | None) -> Tensor:
         """The parameters (..., outputs); a context broadcasts to the state."""
+        return self.choose(state, self.clue(context))
+
+    def choose(self, state: Tensor, clue: Tensor | None) -> Tensor:
+        """The same, of what `clue` gave."""
         hidden = self.state(state)
-        if self.context is not None:
-            hidden = hidden + self.context(context)
-        return self.last(relu(hidden))
+        return self.last(relu(hidden if clue is None else hidden + clue))

@@ -103,7 +103,7 @@ class StepwiseRNN(nn.Module):
 
     def start(self, rows: torch.Size) -> Tensor:
         """The state before the first step, (..., H): zeros."""
-        return next(self.parameters()).new_zeros(*rows, self.features)
+        return self.recurrence.all_weights[0][0].new_zeros(*rows, self.features)
 
     def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step further: (..., E) to the features (..., H) and the next state."""

@@ -29,13 +29,22 @@ def ctc_arcs(log_probs: Tensor, frames: Tensor, target: Tensor, blank: int) -> T
     states = pad(states, (0, 1), value=blank)  # (B, 2 T + 1), the symbol of each
     symbols = log_probs.gather(-1, states.unsqueeze(1).expand(-1, log_probs.shape[1], -1))  # (B, S, 2 T + 1)
     arcs = torch.stack([pad(symbols[..., j:], (0, j), value=-torch.inf) for j in range(3)], -1)
-    after = pad(states[:, 2:], (0, 2), value=blank)
-    skips = (states != blank) & (after != blank) & (after != states)
+    skips = torch.zeros_like(states, dtype=torch.bool)
+    skips[:, 1:-2:2] = ~without_skip(target, blank)[:, 1:]
     allowed = torch.stack([torch.ones_like(skips), torch.ones_like(skips), skips], -1).unsqueeze(1)
     over = torch.arange(log_probs.shape[1], device=frames.device) >= frames.unsqueeze(-1)
     stay = arcs.new_full((3,), -torch.inf)
     stay[0] = 0.0
     return torch.where(over[..., None, None], stay, arcs.masked_fill(~allowed, -torch.inf))
+
+
+def without_skip(target: Tensor, blank: int) -> Tensor:
+    """Which tokens can only follow a blank, (B, T) bool, and not the token before: the same, or a blank.
+
+    The first token follows none.
+    """
+    before, after = target[:, :-1], target[:, 1:]
+    return pad((after == before) | (after == blank) | (before == blank), (1, 0))[:, : target.shape[-1]]
 
 
 def first_frames(taken: Tensor) -> Tensor:

@@ -6,7 +6,7 @@
     log total       = log sum_s exp(alpha[N, s] + end[s])
     p(arc)          = exp(alpha[t, s] + arcs[t, s, j] + beta[t + 1, s + j]) / total
 
-Messages are centred at every step and arcs normalised step by step, so float32 does not drift over many
+Messages are centred every few steps and arcs normalised step by step, so float32 does not drift over many
 steps.
 
 Source: Rabiner (1989), A Tutorial on Hidden Markov Models, section III.
@@ -15,13 +15,13 @@ that what one step reads lies together.
 """
 
 from collections.abc import Callable
-from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-Plus = Callable[[Tensor, Tensor], Tensor]
+Plus = Callable[..., Tensor]  # (weights, weights, out=)
+CENTRED = 4  # every so many steps messages are centred
 
 
 def steps_first(arcs: Tensor) -> Tensor:
@@ -37,22 +37,33 @@ def data_first(by_step: Tensor) -> Tensor:
 def forward_messages(
     by_step: Tensor, plus: Plus = torch.logaddexp, start: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The messages (N + 1, ..., S), each with 0 as its largest value, and what was subtracted, (N + 1, ...).
+    """The messages (N + 1, ..., S) and what was subtracted from each but the first, (N + 1, ...).
 
-    `plus` adds the weights of two paths that meet; `start` (..., S) is the first message, if paths begin
-    elsewhere than in state 0.
+    Args:
+        by_step: the arcs, (N, J, ..., S), without gradient.
+        plus: adds the weights of two paths that meet; takes `out`.
+        start: (..., S), the first message, if paths begin elsewhere than in state 0.
     """
-    alpha = first_message(by_step) if start is None else start
-    messages, centres = [alpha], [by_step.new_zeros(alpha.shape[:-1])]
-    for weights in by_step:
-        leaving = alpha + weights  # (J, ..., S) by the state that a path leaves
-        alpha = reduce(plus, [behind(each, j) for j, each in enumerate(leaving)])
-        centre = alpha.amax(-1)
-        centre = centre.masked_fill(centre == -torch.inf, 0.0)
-        alpha = alpha - centre.unsqueeze(-1)
-        messages.append(alpha)
-        centres.append(centre)
-    return torch.stack(messages), torch.stack(centres)
+    N, J, *_, S = by_step.shape
+    first = first_message(by_step) if start is None else start
+    messages = first.new_empty(N + 1, *first.shape)
+    messages[0] = first
+    centres = messages.new_zeros(messages.shape[:-1])
+    leaving, arriving, weights, met = [], [], [], []
+    for j in range(1, min(J, S)):
+        leaving.append(messages[:-1, ..., : S - j].unbind(0))
+        arriving.append(messages[1:, ..., j:].unbind(0))
+        weights.append(by_step[:, j, ..., : S - j].unbind(0))
+        met.append(messages.new_empty(*messages.shape[1:-1], S - j))
+    rows, each = messages.unbind(0), by_step[:, 0].unbind(0)
+    for t, row in enumerate(rows[1:]):
+        torch.add(rows[t], each[t], out=row)
+        for before, after, weight, of_two in zip(leaving, arriving, weights, met, strict=True):
+            torch.add(before[t], weight[t], out=of_two)
+            plus(after[t], of_two, out=after[t])
+        if (t + 1) % CENTRED == 0:
+            centres[t + 1] = _centre(row)
+    return messages, centres
 
 
 def first_message(by_step: Tensor) -> Tensor:
@@ -67,17 +78,40 @@ def arc_marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
 
 def arc_marginals_and_message(by_step: Tensor, alpha: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     """The same, and the backward message before the first step, (..., S), up to a constant."""
-    beta = end
-    onward = []  # (J, ..., S) by the state that a path leaves
-    for weights in reversed(by_step):
-        onward.append(torch.stack([weight + ahead(beta, j) for j, weight in enumerate(weights)]))
-        beta = onward[-1].logsumexp(0)
-        centre = beta.amax(-1, keepdim=True)
-        beta = beta - centre.masked_fill(centre == -torch.inf, 0.0)
-    joint = alpha[:-1].unsqueeze(1) + torch.stack(onward[::-1])  # (N, J, ..., S)
-    largest = joint.amax((1, -1), keepdim=True)
-    joint = (joint - largest.masked_fill(largest == -torch.inf, 0.0)).exp()
-    return joint / joint.sum((1, -1), keepdim=True).clamp(min=torch.finfo(joint.dtype).tiny), beta
+    N, J, *data, S = by_step.shape
+    data = list(torch.broadcast_shapes(data, end.shape[:-1]))
+    by_step, alpha = by_step.expand(N, J, *data, S), alpha.expand(N + 1, *data, S)
+    beta = by_step.new_empty(N + 1, *data, S)
+    beta[N] = end
+    leaving, arriving, weights, met = [], [], [], []
+    for j in range(1, min(J, S)):
+        leaving.append(beta[1:, ..., j:].unbind(0))
+        arriving.append(beta[:-1, ..., : S - j].unbind(0))
+        weights.append(by_step[:, j, ..., : S - j].unbind(0))
+        met.append(by_step.new_empty(*data, S - j))
+    rows, each = beta.unbind(0), by_step[:, 0].unbind(0)
+    for t in reversed(range(N)):
+        torch.add(rows[t + 1], each[t], out=rows[t])
+        for before, after, weight, of_two in zip(leaving, arriving, weights, met, strict=True):
+            torch.add(before[t], weight[t], out=of_two)
+            torch.logaddexp(after[t], of_two, out=after[t])
+        if t % CENTRED == 0:
+            _centre(rows[t])
+    joint = by_step + alpha[:-1].unsqueeze(1)  # (N, J, ..., S)
+    for j in range(J):
+        joint[:, j, ..., : max(S - j, 0)] += beta[1:, ..., j:]
+        joint[:, j, ..., max(S - j, 0) :] = -torch.inf
+    largest = joint.amax((1, -1), keepdim=True).clamp_(min=torch.finfo(joint.dtype).min)
+    joint.sub_(largest).exp_()
+    return joint.div_(joint.sum((1, -1), keepdim=True).clamp_(min=torch.finfo(joint.dtype).tiny)), beta[0]
+
+
+# Takes the largest value off a message, in place, and returns it; nothing where no path arrives.
+def _centre(message: Tensor) -> Tensor:
+    centre = message.amax(-1)
+    centre = centre.masked_fill_(centre == -torch.inf, 0.0)
+    message.sub_(centre.unsqueeze(-1))
+    return centre
 
 
 def behind(values: Tensor, j: int, nothing: float = -torch.inf) -> Tensor:

@@ -5,9 +5,9 @@ to P x P; at scale s every window is 2^s times as wide. Centres are normalised: 
 image, (-1, -1) its top-left corner and (1, 1) its bottom-right one. A window of w pixels begins at the pixel
 nearest to the centre less w / 2; of two that are equally near, at the later one.
 
-Windows overlap, and coarse ones hold many pixels. So the means of all blocks of 2^j by 2^j pixels, at every
-offset, are computed once an image (each level from the one before: four numbers a mean), and a window is read
-from P x P of them, whatever its width. Means are exact: sums of uint8 pixels times a power of two.
+Windows overlap, and coarse ones hold many pixels. So sums of all pixels above and left of every point are
+computed once an image, and the sum of any block is read from four of them, whatever its width: a window from
+the (P + 1) x (P + 1) corners of its blocks. Sums of uint8 pixels are whole numbers, and means of them exact.
 
 Source: Mnih, Heess, Graves and Kavukcuoglu (2014), Recurrent Models of Visual Attention, section 3.1.
 Shapes: B data, G glimpses, P patch side; windows, channels, height and width are sizes too; ... = dims
@@ -21,6 +21,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 Padding = Literal["zeros", "edge"]
+
+_IN_CACHE = 2**18  # sums read at once on a processor, whose memory is slower than its cache
 
 TIE = 1e-4  # pixels: centres of cells, in single precision, are this near to where they should be
 
@@ -56,21 +58,29 @@ class Sensor(NamedTuple):
             raise ValueError(
                 f"a glimpse of {self.side} pixels is larger than an image of {height} by {width} pixels"
             )
-        margin = (self.widest + 1) // 2
-        mode = "constant" if self.padding == "zeros" else "replicate"
-        pixels = images if images.is_floating_point() else images.to(torch.float32)
-        around = pad(pixels, (margin,) * 4, mode=mode)
-        B, channels, rows, columns = around.shape
-        means = around.new_zeros(B, self.levels, channels, rows, columns)
-        means[:, 0] = around
-        for level in range(1, self.levels):
-            step = 2 ** (level - 1)
-            pairs = means[:, level - 1, :, :, :-step] + means[:, level - 1, :, :, step:]
-            fours = pairs[:, :, :-step] + pairs[:, :, step:]
-            torch.mul(fours, 0.25, out=means[:, level, :, :-step, :-step])
-        if not images.is_floating_point():
-            means /= 255
-        return Sight(self, means, height, width)
+        margin = (self.widest + 1) // 2 if self.padding == "edge" else 0
+        pixels = images
+        if margin:
+            rows, columns = (_edge(length, margin, images.device) for length in (height, width))
+            pixels = images[..., rows.unsqueeze(-1), columns]
+        exact = torch.int32 if pixels.shape[-2:].numel() * 255 < 2**31 else torch.int64
+        if images.is_floating_point():  # differences of sums lose digits, which a wider type has to spare
+            exact = images.dtype if images.device.type == "mps" else torch.float64
+        sums = pad(pixels.to(exact), (1, 0, 1, 0)).cumsum(-1, dtype=exact)
+        # Sums along the last dim are the fast ones, so that images lie on their side from here.
+        sums = sums.transpose(-1, -2).contiguous().cumsum(-1, dtype=exact)
+        B, channels, *sides = sums.shape
+        # The narrowest numbers that tell all sums apart: half the indices' memory.
+        index = torch.int32 if sums.numel() < 2**31 else torch.int64
+        plane = sides[0] * sides[1]
+        first = torch.arange(0, B * channels * plane, plane, device=images.device, dtype=index)
+        block = 2 ** torch.arange(self.levels, device=images.device)
+        white, wide = (1, exact) if images.is_floating_point() else (255, torch.float32)
+        return Sight(
+            self, sums.flatten(), sums.shape, first.reshape(B, 1, 1, channels, 1, 1),
+            block.unsqueeze(-1) * torch.arange(self.side + 1, device=images.device),
+            block.square().to(wide) * white, margin, height, width, images.dtype,
+        )  # fmt: skip
 
     def corners(self, centre: Tensor, scale: Tensor | None, height: int, width: int) -> Tensor:
         """The top-left pixels of windows, (..., windows, 2) int64; some may lie outside of the image.
@@ -115,13 +125,42 @@ class Sensor(NamedTuple):
         return rows.transpose(-1, -2) @ columns > 0
 
 
+class Marks(NamedTuple):
+    """Where windows are cut from images that are all of one size: what is between the blocks of each.
+
+    Rows (..., windows, 1, P + 1, 1) and columns (..., windows, 1, 1, P + 1) are offsets into the sums of an
+    image, int. The area, floating, is the pixels of a block times what a white one counts, (..., windows, 1,
+    1, 1), without the first dims where all glimpses have the same.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    area: Tensor
+
+    def at(self, number: Tensor) -> "Marks":
+        """Those of other glimpses (...), by their numbers in a list of glimpses."""
+        area = self.area[number] if self.area.dim() > 4 else self.area
+        return Marks(self.rows[number], self.columns[number], area)
+
+    def part(self, dim: int, start: int, count: int) -> "Marks":
+        """Some along a dim of `...`."""
+        area = self.area.narrow(dim, start, count) if self.area.dim() > 4 else self.area
+        return Marks(self.rows.narrow(dim, start, count), self.columns.narrow(dim, start, count), area)
+
+
 class Sight(NamedTuple):
-    """Images prepared for glimpses: the means of blocks at every offset and level."""
+    """Images prepared for glimpses: of every point, the sums of what is above and left of it."""
 
     sensor: Sensor
-    means: Tensor  # (B, levels, channels, rows, columns), with margins around the images
+    sums: Tensor  # (B x channels x columns x rows)
+    shape: torch.Size  # B, channels, columns, rows, in which images lie on their side
+    first: Tensor  # (B, 1, 1, channels, 1, 1) where the sums of each begin
+    steps: Tensor  # (levels, P + 1) pixels from the edge of a window to those of its blocks
+    areas: Tensor  # (levels,) floating, see `Marks`
+    margin: int  # pixels around the images
     height: int
     width: int
+    dtype: torch.dtype  # of the images
 
     def patches(self, centre: Tensor, scale: Tensor | None = None) -> Tensor:
         """All windows of all glimpses, (..., B, G, windows, channels, P, P), from 0 to 1 for uint8 images.
@@ -130,17 +169,38 @@ class Sight(NamedTuple):
             centre: (..., B, G, 2), y and x.
             scale: (..., B, G) int64, which of the sensor's scales; None for the first.
         """
-        sensor, device = self.sensor, self.means.device
-        B, levels, channels, rows, columns = self.means.shape
-        margin = (sensor.widest + 1) // 2
-        index = torch.int32 if self.means.numel() < 2**31 else torch.int64  # half the indices' memory
-        level = sensor.levels_of(scale, device).to(index)  # (..., windows)
-        corner = (sensor.corners(centre, scale, self.height, self.width) + margin).to(index)
-        datum = torch.arange(B, device=device, dtype=index).reshape(B, 1, 1)
-        image = (datum * levels + level) * (channels * rows * columns)  # (..., windows)
-        start = image + corner[..., 0] * columns + corner[..., 1]
-        pixel = torch.arange(sensor.side, device=device, dtype=index)
-        block = (pixel.unsqueeze(-1) * columns + pixel) * (2**level).reshape(*level.shape, 1, 1)
-        channel = torch.arange(channels, device=device, dtype=index).reshape(-1, 1, 1) * (rows * columns)
-        at = start.reshape(*start.shape, 1, 1, 1) + channel + block.unsqueeze(-3)
-        return self.means.flatten().index_select(0, at.flatten()).reshape(at.shape)
+        return self.cut(self.marks(centre, scale))
+
+    def marks(self, centre: Tensor, scale: Tensor | None = None) -> Marks:
+        """Where the windows of glimpses (...) are, of whichever image; arguments as for `patches`."""
+        sensor = self.sensor
+        corner = sensor.corners(centre, scale, self.height, self.width)  # (..., windows, 2)
+        level = sensor.levels_of(scale, centre.device)  # (..., windows)
+        edges = (corner + self.margin).unsqueeze(-1) + self.steps[level].unsqueeze(-2)  # (.., 2, P + 1)
+        row, column = edges.to(self.first.dtype).unbind(-2)
+        *_, columns, rows = self.shape
+        # Beyond the border sums stay as they are: nothing is added there.
+        row, column = row.clamp(0, rows - 1), column.clamp(0, columns - 1) * rows
+        area = self.areas[level][..., None, None, None]
+        return Marks(row[..., None, :, None], column[..., None, None, :], area)
+
+    def cut(self, marks: Marks) -> Tensor:
+        """What `patches` gives, of windows at marks (..., B, G, ...)."""
+        count = marks.rows.numel() * self.shape[1] * marks.columns.shape[-1]
+        if count > 2 * _IN_CACHE and self.sums.device.type == "cpu":
+            dim = 0 if marks.rows.dim() > 6 and len(marks.rows) > 1 else marks.rows.dim() - 5
+            length = marks.rows.shape[dim]
+            if length > 1:
+                some = max(1, length * _IN_CACHE // count)
+                parts = [marks.part(dim, n, min(some, length - n)) for n in range(0, length, some)]
+                return torch.cat([self.cut(part) for part in parts], dim)
+        at = marks.rows + self.first + marks.columns  # (..., B, G, windows, channels, P + 1, P + 1)
+        sums = self.sums.index_select(0, at.view(-1)).view(at.shape)
+        strips = sums[..., 1:, :] - sums[..., :-1, :]
+        means = (strips[..., 1:] - strips[..., :-1]) / marks.area
+        return means.to(self.dtype) if self.dtype.is_floating_point else means
+
+
+# The pixels of a side with so many more at both ends, which are its outermost ones.
+def _edge(length: int, margin: int, device: torch.device) -> Tensor:
+    return torch.arange(-margin, length + margin, device=device).clamp(0, length - 1)

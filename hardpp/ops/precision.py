@@ -1,9 +1,12 @@
 """Precision of log-probabilities: float32 or wider, also when the logits are narrower."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 
+@cache  # torch answers as slowly as it computes
 def wide(dtype: torch.dtype) -> torch.dtype:
     """The dtype of results computed from values of `dtype`: float32 or wider."""
     return torch.promote_types(dtype, torch.float32)

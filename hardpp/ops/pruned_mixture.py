@@ -167,7 +167,7 @@ def _sweep(
 ) -> None:
     per_mixture = counts.sum(1).tolist()
     size = max(softmax.chunk, *per_mixture, 1)
-    scratch = softmax.out.new_empty(2, size, len(softmax.weight))
+    scratch, spare = softmax.two_chunks(size)
     start, held = 0, 0
     for stop, (n, following) in enumerate(pairwise([*per_mixture, size + 1]), start=1):
         held += n
@@ -176,7 +176,7 @@ def _sweep(
         mixtures, start, n, held = slice(start, stop), stop, held, 0
         counting = counts[mixtures]
         row = rows[mixtures][counting]
-        probs = scratch[0, : len(row)]
+        probs = scratch[: len(row)]
         softmax.normalise_chunk(row, probs)
         terms = softmax.out[rows[mixtures], 0].masked_fill(~counting, -torch.inf)
         each = shares(mixtures, terms).masked_fill(~counting, 0.0)
@@ -185,5 +185,6 @@ def _sweep(
         skipped = torch.zeros_like(counting).scatter_(1, order, ascending.cumsum(1) <= negligible)
         share[row, 0] = each[counting].to(share.dtype)
         left = (~skipped[counting]).nonzero().squeeze(1)
-        remaining = torch.index_select(probs, 0, left, out=scratch[1, : len(left)])
-        sums.add_chunk(row[left], softmax.index[row[left]], share[row[left]], remaining)
+        if len(left) < len(row):
+            probs = torch.index_select(probs, 0, left, out=spare[: len(left)])
+        sums.add_chunk(row[left], softmax.index[row[left]], share[row[left]], probs)

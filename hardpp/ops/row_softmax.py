@@ -94,6 +94,18 @@ class RowSoftmax:
         self.kept = self.kept._replace(mean_weight=means)
         return means
 
+    def two_chunks(self, size: int) -> tuple[Tensor, Tensor]:
+        """Room for the probabilities (size, V) of two chunks at a time, overwritten by what is normalised.
+
+        The second one may be that of the logits: it is free once a chunk has been normalised.
+        """
+        if len(self.scratch) < size:
+            self.scratch = self.scratch.new_empty(size, len(self.weight))
+        if len(self.logits) < size:
+            self.logits = self.logits.new_empty(size, len(self.weight))
+        same = self.logits.dtype == self.scratch.dtype
+        return self.scratch, self.logits if same else torch.empty_like(self.scratch)
+
     # Where probabilities are written: to slots of their own while there are some, else to scratch memory.
     def _place(self, row: slice | Tensor, n: int) -> Tensor:
         start = self.used

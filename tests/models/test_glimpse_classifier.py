@@ -1,5 +1,7 @@
 """The classifier of glimpses and its guide, against the same programs written out one glimpse at a time."""
 
+from typing import Any
+
 import glimpses
 import pyro
 import pytest
@@ -73,8 +75,8 @@ def test_given_places_patches_are_cut_at_once_and_the_core_runs_once(
     program = guide_of(guide, model)
     trace = particle_trace(program, K, 1, (batch,), {})
     cuts, runs = [], []
-    cut = Sensor.of(Sensor(2), batch.source).__class__.patches
-    monkeypatch.setattr("hardpp.ops.patches.Sight.patches", lambda *args: (cuts.append(args), cut(*args))[1])
+    cut = Sensor.of(Sensor(2), batch.source).__class__.cut
+    monkeypatch.setattr("hardpp.ops.patches.Sight.cut", lambda *args: (cuts.append(args), cut(*args))[1])
     model.core.register_forward_hook(lambda *_: runs.append(1))
     replayed = particle_trace(poutine.replay(model, trace=trace), K, 1, (batch,), {})
     replayed.compute_log_prob()
@@ -184,3 +186,41 @@ def test_impossible_programs(glimpses_: int, scales: int) -> None:
             model.sensor, GridSpace(2, scales), model.network, StepwiseRNN(4, 4), model.head, model.readout,
             glimpses_,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("guide", ["informed", "prior"])
+@pytest.mark.parametrize("space", SPACES)
+def test_what_is_drawn_and_then_scored_is_not_read_again(
+    guide: str, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values and gradients are those of the same locations when they are given."""
+    batch, model = images(), classifier(SPACES[space], glimpses=3, core="relu")
+    program: Any = guide_of(guide, model)
+    drawn = particle_trace(program, 2, 1, (batch,), {})
+    runs = []
+    (model if guide == "prior" else program).core.register_forward_hook(lambda *_: runs.append(1))
+    drawn.compute_log_prob()
+    assert runs == []
+    given = particle_trace(poutine.replay(program, trace=drawn), 2, 1, (batch,), {})
+    given.compute_log_prob()
+    assert runs == [1]
+    weight = torch.rand(2, batch.size)
+    found = []
+    for trace in (drawn, given):
+        program.zero_grad()
+        (trace.nodes[sites.LOCATION]["log_prob"] * weight).sum().backward()
+        found.append([p.grad.clone() for p in program.parameters() if p.grad is not None])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, **CLOSE)
+
+
+def test_what_was_drawn_without_gradients_is_read_again_where_they_are_wanted() -> None:
+    batch, model = images(), classifier(glimpses=2)
+    policy = model.policy(batch.source)
+    with torch.no_grad():
+        locations = policy.sample((2,))
+        without = model.said(policy, locations)
+    with_gradient = model.said(policy, locations)
+    assert with_gradient.requires_grad
+    assert not without.requires_grad
+    torch.testing.assert_close(with_gradient.detach(), without, **CLOSE)

@@ -17,6 +17,7 @@ from torch.func import grad, jacrev, vmap
 import hardpp
 from hardpp.distributions.linear_categorical import LinearCategorical
 from hardpp.ops.lattice import log_total
+from hardpp.ops.lattice_ctc_total import ctc_log_total
 from hardpp.ops.lattice_derivatives import ArcProbabilities
 from hardpp.ops.lattice_messages import forward_messages
 from hardpp.ops.linear_log_softmax import linear_log_softmax
@@ -104,9 +105,16 @@ def gradient_of_rows(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return torch.autograd.grad(log_probs.square().sum(), features, create_graph=True)[0]
 
 
+def alignments(log_probs: Tensor) -> Tensor:
+    """The log total (2,) of two targets, one of them with a token twice."""
+    frames, tokens = torch.tensor([4, 3]), torch.tensor([2, 1])
+    return ctc_log_total(log_probs, frames, torch.tensor([[1, 1], [2, 0]]), tokens, 0)
+
+
 RIGHT: dict[str, tuple[Function, Callable[[], tuple[Tensor, ...]]]] = {
     "LogTotal": (log_total, lambda: (normal(2, 3, 3, 2, seed=1), normal(2, 3, seed=2))),
     "ArcProbabilities": (probabilities, lambda: (normal(3, 2, 2, 3, seed=1), normal(2, 3, seed=2))),
+    "CTCLogTotal": (alignments, lambda: (normal(2, 4, 3, seed=1),)),
     "RowLogSoftmax": (lambda *t: chunked()(*t, readout(2)[-1]), lambda: readout(2)[:3]),
 }
 REFUSED = {"RowDerivatives", "RowSecondDerivatives"}

@@ -21,6 +21,7 @@ from torch import Tensor
 from hardpp.data.images import corpora
 from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.uniforms import integers, uniforms
+from hardpp.distributions.glimpses import Glimpses
 from hardpp.errors import DataError
 from hardpp.guides.prior import Prior
 from hardpp.nn.glimpse_reader import GlimpseReader
@@ -273,11 +274,14 @@ def test_predictions_of_several_draws_are_averaged(run: OpenedRun, monkeypatch: 
     images = run.select()
     K, N = 3, len(images.indices)
     drawn = torch.randint(9, (K, N, 2), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(
-        type(model),
-        "sample_locations",
-        lambda self, pixels, draws=1: drawn[:1] if draws == 1 else drawn[1 : draws + 1],
-    )
+    really = Glimpses.sample
+
+    def sample(self: Glimpses, shape: Any = ()) -> Tensor:
+        if not shape:  # an objective's particles
+            return really(self)
+        return drawn[:1] if shape == (1,) else drawn[1 : shape[0] + 1]
+
+    monkeypatch.setattr(Glimpses, "sample", sample)
     figures = run.evaluate(images, draws=K)
     wrong, nats = 0, 0.0
     for index in range(N):
@@ -333,7 +337,7 @@ def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
     scene_run: OpenedRun, scenes: SelectedImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of three draws the second has all the weight; the guide's line is that of the first.
-    from hardpp.diagnostics import glimpse_posterior
+    from hardpp.diagnostics import glimpse_draws
 
     asked: set[int] = set()
 
@@ -342,7 +346,7 @@ def test_the_posterior_is_picked_by_weight_and_the_guide_is_not(
         cells = torch.arange(draws).view(-1, 1)
         return cells.unsqueeze(-1).expand(-1, batch.size, 2), -100.0 * (cells != 1).expand(-1, batch.size)
 
-    monkeypatch.setattr(glimpse_posterior, "draw_locations", draw)
+    monkeypatch.setattr(glimpse_draws, "draw_locations", draw)
     for view, cell in (("posterior", 1), ("guide", 0)):
         asked.clear()
         _, *lines = scene_run.align(scenes, of=view, draws=3)
@@ -369,7 +373,11 @@ def test_predictions_of_the_posterior_file_have_not_heard_the_label(
 ) -> None:
     model: Any = scene_run.programs.model
     drawn = torch.randint(9, (4, 1, 2), generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(type(model), "sample_locations", lambda self, pixels, draws=1: drawn[:draws])
+    monkeypatch.setattr(
+        type(model),
+        "sample_locations",
+        lambda self, pixels, draws=1: drawn[:draws].expand(-1, len(pixels), -1),
+    )
     tree = scene_run.posterior(scenes, draws=4)
     for row, index in enumerate(scenes.indices):
         pixels = scenes.part.read([index]).pixels

@@ -19,6 +19,7 @@ from pyro.poutine.trace_messenger import TraceMessenger
 from pyro.poutine.util import site_is_subsample
 
 from hardpp.errors import HardppError, UsageError, out_of_memory
+from hardpp.inference.weights.like_sites import cheap_categoricals
 from hardpp.inference.weights.sample_sites import APART, DRAWN_AS, PARTICLES, expanded
 from hardpp.types import Program
 
@@ -74,7 +75,7 @@ def particle_trace(
 def traced(program: Program, role: str, args: Any, kwargs: Any) -> Trace:
     """Runs a program; where it fails, the message says after which site."""
     tracing = poutine.trace(program)
-    with failures_of(role, tracing.msngr):
+    with failures_of(role, tracing.msngr), cheap_categoricals():
         return tracing.get_trace(*args, **kwargs)
 
 

@@ -16,6 +16,8 @@ Shapes: K particles, I instances, N stages, T steps of a `StepIndependent` site.
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -50,6 +52,8 @@ class Stages:
 
     def sums(self, none: Tensor) -> Tensor:
         """What each stage adds up to, (rows, *I, N), given zeros (rows, *I)."""
+        if all(steps is None for steps in self.steps):
+            return self._one_column_each(none)
         out = []
         for steps, block, last in zip(self.steps, self.blocks, self.last, strict=True):
             total = sum(last, none)
@@ -58,6 +62,14 @@ class Stages:
                 total = torch.cat([each[..., :-1], (each[..., -1] + total).unsqueeze(-1)], -1)
             out.append(total)
         return side_by_side(out, none.shape)
+
+    # First and further terms are summed as two tables, and not stage by stage.
+    def _one_column_each(self, none: Tensor) -> Tensor:
+        first = side_by_side([last[0] if last else none for last in self.last], none.shape)
+        if all(len(last) < 2 for last in self.last):
+            return first
+        more = [reduce(add, last[1:]) if last[1:] else none for last in self.last]
+        return first + side_by_side(more, none.shape)
 
 
 def side_by_side(columns: Sequence[Tensor], shape: Sequence[int]) -> Tensor:

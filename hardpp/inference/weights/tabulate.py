@@ -22,6 +22,7 @@ from torch import Tensor
 from hardpp.errors import UsageError
 from hardpp.inference.weights.credit import credit_tables
 from hardpp.inference.weights.layout import Layout, Term, Where, layout_of, turns_of
+from hardpp.inference.weights.like_sites import log_probs_together
 from hardpp.inference.weights.model_guide_match import check_same_latents
 from hardpp.inference.weights.particles import FAULTS, failures_of
 from hardpp.inference.weights.sample_sites import (
@@ -168,10 +169,10 @@ def _model_terms(
 
 
 def _terms(role: str, sites: Mapping[str, Site], layout: Layout, rows: int) -> Terms:
-    terms = {}
+    terms, together = {}, log_probs_together(sites)
     for name, site in sites.items():
         try:
-            value = site_log_prob(site, steps=True)
+            value = together[name] if name in together else site_log_prob(site, steps=True)
         except FAULTS:  # a context manager at every site would be felt
             with failures_of(f"log-probability of site {name!r} of the {role}"):
                 raise

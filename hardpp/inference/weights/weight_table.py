@@ -15,6 +15,7 @@ Shapes: K particles, I instances, N stages, T steps of a `StepIndependent` site.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -183,14 +184,19 @@ def columns(
     plain = {name: layout.place(term) for name, (term, _) in of_guide.items()} if scaled else log_q
     every = [*placed.values(), *log_q.values()]
     rows = max([particles, *map(len, every)])
-    none = torch.zeros((), dtype=_widest(every), device=every[0].device).expand(rows, *layout.shape)
+    none = torch.zeros(
+        (), dtype=reduce(torch.promote_types, [t.dtype for t in every], torch.float32), device=every[0].device
+    ).expand(rows, *layout.shape)
     stages = Stages(guide_sites)
     for name, (term, site) in of_model.items():
         stages.add(name, steps_of(site) if term.steps else None, placed[name])
     log_p = stages.sums(none)
     none = none[:particles]
+    table = side_by_side([none, *log_q.values()], none.shape)
 
     def scores(terms: Mapping[str, Tensor]) -> Tensor:
+        if terms is log_q and all(_scored(site, credited) for site in guide_sites.values()):
+            return table
         out = [
             term if _scored(guide_sites[name], credited) else term.new_zeros(()).expand_as(term)
             for name, term in terms.items()
@@ -206,7 +212,7 @@ def columns(
     )
     return WeightTable(
         log_p[:particles],
-        side_by_side([none, *log_q.values()], none.shape),
+        table,
         scores(plain),
         1.0,
         latents,
@@ -241,10 +247,3 @@ def _cat(parts: Sequence[Tensor]) -> Tensor:
 def _scored(site: Site, credited: frozenset[str] | None) -> bool:
     reparameterised = getattr(site["fn"], "has_rsample", False)
     return not reparameterised and (credited is None or site["name"] in credited)
-
-
-def _widest(terms: list[Tensor]) -> torch.dtype:
-    dtype = torch.float32
-    for term in terms:
-        dtype = torch.promote_types(dtype, term.dtype)
-    return dtype

@@ -39,16 +39,15 @@ def label_log_probs(run: OpenedRun, images: SelectedImages, options: GlimpseDeco
 
     @torch.no_grad()
     def labels(_: Any, batch: ImageBatch, boxes: Any) -> Tensor:
-        return mean_labels(model, batch.source, model.sample_locations(batch.source, options.draws))
+        policy = model.policy(batch.source)
+        return mean(model.said(policy, policy.sample((options.draws,)))[..., -1, :])
 
     steps = run.each(batches(images, run.device, watch=run.watch), labels)
     return (log_p for _, log_p in seeded_steps(steps, options.seed, run.device))
 
 
-def mean_labels(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
-    """Log of the mean prediction after the last glimpse over draws (K, B, G, ...): (B, V) in nats."""
-    # (K, B, V), one draw after the other to save memory
-    log_p = torch.stack([model.labels(pixels, of_draw)[..., -1, :] for of_draw in locations])
+def mean(log_p: Tensor) -> Tensor:
+    """Log of the mean of predictions (K, B, V) over draws: (B, V) in nats."""
     return log_p.logsumexp(0) - log(len(log_p))
 
 
@@ -62,24 +61,29 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     objective, count = IWAE(options.particles), len(images.indices)
 
     def of_batch(_: Any, batch: ImageBatch, boxes: Tensor | None) -> tuple[Tensor, dict[str, float], Tensor]:
-        locations = model.sample_locations(batch.source)
-        log_p = model.labels(batch.source, locations)[0]  # (B, G, V)
+        policy = model.policy(batch.source)
+        one = policy.sample((1,))
+        log_p = model.said(policy, one)[0]  # (B, G, V)
+        entropy = _policy_entropy(policy, one) if isinstance(model.space, GridSpace) else None
+        locations, last = one, log_p[None, :, -1]
         wrong = (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
         if options.draws > 1:
-            locations = torch.cat([locations, model.sample_locations(batch.source, options.draws - 1)])
+            more = policy.sample((options.draws - 1,))
+            locations = torch.cat([one, more])
+            last = torch.cat([last, model.said(policy, more)[..., -1, :]])
         estimate = objective.estimate(*run.programs, batch)
-        mean, label = mean_labels(model, batch.source, locations), batch.target.unsqueeze(-1)
+        of_all, label = mean(last), batch.target.unsqueeze(-1)
         figures = {
-            "error_mean": mean.argmax(-1) != batch.target,
+            "error_mean": of_all.argmax(-1) != batch.target,
             "nll": -log_p[:, -1].gather(-1, label),
-            "nll_mean": -mean.gather(-1, label),
+            "nll_mean": -of_all.gather(-1, label),
             "bound": estimate.bound,
             "ess": estimate.diagnostics.get("ess", torch.ones(batch.size)),
             "seen": _coverage(model, batch, locations[0], 0),
             "covered": _coverage(model, batch, locations[0], -1),
         }
-        if isinstance(model.space, GridSpace):
-            figures["entropy_policy"] = _policy_entropy(model, batch.source, locations[0])
+        if entropy is not None:
+            figures["entropy_policy"] = entropy
         if boxes is not None:
             figures |= _distances(model, batch, locations[0], boxes.to(run.device))
         sums = {name: float(of_images.sum()) for name, of_images in figures.items()}
@@ -108,12 +112,11 @@ def _coverage(model: Any, batch: ImageBatch, locations: Tensor, window: int) -> 
     return covered.float().mean((-1, -2))
 
 
-# Nats, (B,), of the cell of the last glimpse given all before, in a grid.
-def _policy_entropy(model: Any, pixels: Tensor, locations: Tensor) -> Tensor:
-    policy = model.policy(pixels)
+# Nats, (B,), of the cell of the last glimpse of one draw (1, B, G), given all before, in a grid.
+def _policy_entropy(policy: Any, locations: Tensor) -> Tensor:
     policy.log_prob(locations)
-    actions = policy.base_dist.probs[:, -1]  # those that are forbidden by now have probability 0
-    cells = actions.unflatten(-1, (-1, model.space.cells**2)).sum(-2)  # over scales
+    actions = policy.base_dist.probs[0, :, -1]  # those that are forbidden by now have probability 0
+    cells = actions.unflatten(-1, (-1, policy.space.cells**2)).sum(-2)  # over scales
     return -torch.special.xlogy(cells, cells).sum(-1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hardpp.diagnostics.seeds import seeded, stream
+from hardpp.design.expected_information import entropy
 from hardpp.tasks.answers.calibration.simulation_based import Simulated, dreamt
 from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.sampling import PICKED
@@ -38,14 +38,16 @@ class GlimpseRun(GlimpsingRun):
 
     # There is no exact posterior of glimpses.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
-        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, middles, one_by_one
+        from hardpp.diagnostics.glimpse_draws import draw_glimpses, numbered
+        from hardpp.diagnostics.glimpse_posterior import Images, middles
 
-        images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device))
-        draw = partial(draw_glimpses, *self.programs, draws=draws)
+        found = ((rows, batch) for rows, batch, _ in batches(items, self.device))
+        images = numbered(found, draws, items.stream)
+        draw = partial(draw_glimpses, *self.programs, draws=draws, seed=seed)
         _, *size = items.part.size
         where = middles(self.programs.model.space, size)
         labels = Images(items.names, items.classes, items.indices, size, where)
-        return labelled_draws(self, draw, images, labels, seed=seed, streams=items.stream)
+        return labelled_draws(self, draw, images, labels, seed=seed)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
@@ -81,20 +83,29 @@ class GlimpseRun(GlimpsingRun):
         shown = "one draw of the model's own policy (prior: no label is known)"
         return Glances(corners, sides, probabilities, shown)
 
+    @torch.no_grad()
+    def _uncertainty(self, items: SelectedImages) -> list[float]:
+        model: Any = self.programs.model
+        found: list[float] = []
+        for rows, batch, _ in batches(items, self.device):
+            locations = self._shown_locations(batch, [items.indices[row] for row in rows], "prior")
+            found += entropy(model.labels(batch.source, locations)[:, -1]).tolist()
+        return found
+
     # One draw of the locations of all glimpses of each image, (B, G, *event): the model's ("prior"), the
     # first of the guide, which may know the label, or one of its draws, picked by its weight ("posterior").
     # An image's index in its part seeds a stream of its own, so others do not matter.
     @torch.no_grad()
     def _shown_locations(self, batch: ImageBatch, indices: Sequence[int], of: str) -> Tensor:
-        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one, picked
+        from hardpp.diagnostics.glimpse_draws import draw_locations, numbered, picked
 
         model: Any = self.programs.model
-        drawn = []
-        for index, image in one_by_one([(indices, batch)]):
-            with seeded(stream(self.sampling.seed, index), self.device):
-                if of == "prior":
-                    drawn.append(model.sample_locations(image.source)[0])
-                else:
-                    where, log_weight = draw_locations(*self.programs, image, self.sampling.draws)
-                    drawn.append(where[picked(log_weight[:, 0], of)])
-        return torch.cat(drawn)
+        seed, draws = self.sampling.seed, self.sampling.draws
+
+        def drawn(images: ImageBatch) -> Tensor:
+            if of == "prior":
+                return model.sample_locations(images.source)[0]
+            return picked(*draw_locations(*self.programs, images, draws), of)
+
+        some = numbered([(indices, batch)], 1 if of == "prior" else draws, int)
+        return torch.cat([part for _, images in some for part in images.drawn_alike(drawn, seed)])

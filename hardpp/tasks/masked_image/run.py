@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from hardpp.data.images.recorded_glimpses import still
 from hardpp.design.expected_information import entropy
-from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.pictures import Figures
 from hardpp.tasks.answers.sampling import PICKED
@@ -44,14 +44,16 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
 
     # There is no exact posterior of places.
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
-        from hardpp.diagnostics.glimpse_posterior import Images, draw_glimpses, middles, one_by_one
+        from hardpp.diagnostics.glimpse_draws import draw_glimpses, numbered
+        from hardpp.diagnostics.glimpse_posterior import Images, middles
 
-        images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
-        draw = partial(draw_glimpses, *self.programs, draws=draws)
+        found = ((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
+        images = numbered(found, draws, items.stream)
+        draw = partial(draw_glimpses, *self.programs, draws=draws, seed=seed)
         _, *size = items.part.size
         where = middles(self.programs.model.space, size)
         labels = Images(items.names, items.classes, items.indices, size, where)
-        return labelled_draws(self, draw, images, labels, seed=seed, streams=items.stream)
+        return labelled_draws(self, draw, images, labels, seed=seed)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         model: Any = self.programs.model
@@ -140,15 +142,16 @@ class MaskedImageRun(GlimpsingRun, DesigningRun):
     # Where the run looks when it is asked about images ("prior"), the first draw of the guide, or one of its
     # draws, picked by its weight ("posterior").
     def _shown(self, items: SelectedImages, rows: range, batch: ImageBatch, of: str) -> Gaze:
-        from hardpp.diagnostics.glimpse_posterior import draw_locations, one_by_one, picked
+        from hardpp.diagnostics.glimpse_draws import draw_locations, numbered, picked
 
         options: MaskedImageDecoding = self.decoding({})
         if of == "prior":
             return Gazes(self, items, options).at(rows)
-        drawn = []
-        for index, image in one_by_one([([items.indices[row] for row in rows], batch)]):
-            with seeded(stream(self.sampling.seed, index), self.device):
-                where, log_weight = draw_locations(*self.programs, image, self.sampling.draws)
-                drawn.append(where[picked(log_weight[:, 0], of)])
-        places = torch.cat(drawn)
+        seed, draws = self.sampling.seed, self.sampling.draws
+
+        def drawn(images: ImageBatch) -> Tensor:
+            return picked(*draw_locations(*self.programs, images, draws), of)
+
+        some = numbered([(rows, batch)], draws, items.stream)
+        places = torch.cat([part for _, images in some for part in images.drawn_alike(drawn, seed)])
         return Gaze(places, torch.full(places.shape[:1], places.shape[1]))

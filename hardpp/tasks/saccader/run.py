@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from hardpp.decoding.saccades import centres
-from hardpp.diagnostics.seeds import seeded, stream
 from hardpp.tasks.answers.labelled_draws import labelled_draws
 from hardpp.tasks.answers.sampling import PICKED
 from hardpp.tasks.image_run import Glances, GlimpsingRun, Labels
@@ -38,19 +37,21 @@ class SaccaderRun(GlimpsingRun):
             yield Labels(log_p, exact)
 
     def _posterior(self, items: SelectedImages, *, draws: int, exact: bool, seed: int) -> DataTree:
-        from hardpp.diagnostics.glimpse_posterior import Images, one_by_one
+        from hardpp.diagnostics.glimpse_draws import numbered
+        from hardpp.diagnostics.glimpse_posterior import Images
         from hardpp.tasks.saccader.posterior import draw_places
 
         check_glimpses(self, "posterior")
-        images = one_by_one((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
-        draw = partial(draw_places, *self.programs, draws=draws, exact=exact)
+        found = ((rows, batch) for rows, batch, _ in batches(items, self.device, AT_ONCE))
+        images = numbered(found, draws, items.stream)
+        draw = partial(draw_places, *self.programs, draws=draws, exact=exact, seed=seed)
         model: Any = self.programs.model
         outputs, field = model.representation.readout.out_channels, model.representation.field
         extra = [f"class {number}" for number in range(len(items.classes), outputs)]
         side = field.places(items.part.size[-1])
         diagonal = centres(field, torch.arange(side) * (side + 1), side)
         labels = Images(items.names, [*items.classes, *extra], items.indices, items.part.size[1:], diagonal)
-        return labelled_draws(self, draw, images, labels, seed=seed, streams=items.stream)
+        return labelled_draws(self, draw, images, labels, seed=seed)
 
     def _align(self, items: SelectedImages, of: str, form: str) -> Iterator[str]:
         check_glimpses(self, "alignments")
@@ -96,7 +97,7 @@ class SaccaderRun(GlimpsingRun):
     # the guide, or of one of its draws, picked by its weight ("posterior").
     def _shown(self, batch: ImageBatch, indices: Sequence[int], of: str) -> tuple[Tensor, Tensor]:
         from hardpp.decoding.saccades import running_logits
-        from hardpp.diagnostics.glimpse_posterior import one_by_one
+        from hardpp.diagnostics.glimpse_draws import numbered
         from hardpp.tasks.saccader.posterior import one_draw
 
         model: Any = self.programs.model
@@ -105,11 +106,13 @@ class SaccaderRun(GlimpsingRun):
             assert looked.places is not None
             assert looked.logits is not None
             return looked.places, looked.logits.softmax(-1)
-        drawn = []
-        for index, image in one_by_one([(indices, batch)]):
-            with seeded(stream(self.sampling.seed, index), self.device):
-                drawn.append(one_draw(*self.programs, image, self.sampling.draws, of))
-        places = torch.cat(drawn)
+        seed, draws = self.sampling.seed, self.sampling.draws
+
+        def drawn(images: ImageBatch) -> Tensor:
+            return one_draw(*self.programs, images, draws, of)
+
+        some = numbered([(indices, batch)], draws, int)
+        places = torch.cat([part for _, images in some for part in images.drawn_alike(drawn, seed)])
         with torch.no_grad():
             logits = running_logits(model.view(batch.source).places.logits, places)
         return places, logits.softmax(-1)
