@@ -118,6 +118,8 @@ def train(
         options["threads"] = int(threads)
     if dry_run and profile:
         raise click.UsageError("--dry-run takes no step that --profile could look at: give one of them")
+    if profile and size() > 1:
+        raise UsageError("--profile looks at the steps of one process: give it without torchrun")
     if seeds is not None and (options["seed"] is not None or dry_run or profile):
         raise click.UsageError("--seeds goes with none of --seed, --dry-run and --profile")
     layers = [read_toml(config_file)] if config_file else []
