@@ -118,7 +118,7 @@ RIGHT: dict[str, tuple[Function, Callable[[], tuple[Tensor, ...]]]] = {
     "RowLogSoftmax": (lambda *t: chunked()(*t, readout(2)[-1]), lambda: readout(2)[:3]),
 }
 REFUSED = {"RowDerivatives", "RowSecondDerivatives"}
-# Recurrent loops, which are run plainly where anything but reverse mode looks at them, or have one derivative.
+# Recurrent loops, which are run plainly but in reverse mode, or have one derivative.
 ELSEWHERE = {"_Scan": "test_lstm_scan.py", "_Step": "test_step_linear.py", "_Weight": "test_step_linear.py"}
 
 
