@@ -76,7 +76,7 @@ def _states_alone(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor
 def _inputs(table: Tensor, index: Tensor | None) -> Tensor:
     if index is None:
         return table.clone(memory_format=torch.contiguous_format)
-    return embedding_bag(index.flatten(0, 1), table, mode="sum").view(*index.shape[:2], -1)
+    return embedding_bag(index.flatten(0, 1), table, mode="sum").view(*index.shape[:2], table.shape[1])
 
 
 class _Scan(torch.autograd.Function):
