@@ -83,9 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "commit", nargs="?", default="442d95a", help="[442d95a, before steps were made faster]"
-    )
+    parser.add_argument("commit", nargs="?", default="442d95a", help="[442d95a, before steps became faster]")
     parser.add_argument("--model")
     parser.add_argument("--guide")
     parser.add_argument("--objective")
