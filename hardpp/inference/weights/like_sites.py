@@ -39,7 +39,10 @@ def _ours(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Categoric
     if cls is not dist.Categorical or args or not kwargs.keys() <= {"logits", "validate_args"}:
         return None
     logits = kwargs.get("logits")
-    return Categorical(**kwargs) if isinstance(logits, Tensor) and logits.dim() else None
+    if not isinstance(logits, Tensor) or not logits.dim():
+        return None
+    # In half precision a program may count on values and log-probabilities of that type.
+    return Categorical(**kwargs) if logits.dtype in (torch.float32, torch.float64) else None
 
 
 def log_probs_together(sites: Mapping[str, Site]) -> dict[str, Tensor]:
