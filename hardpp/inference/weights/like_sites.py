@@ -50,9 +50,8 @@ def log_probs_together(sites: Mapping[str, Site]) -> dict[str, Tensor]:
     groups: dict[Any, list[str]] = {}
     for name, site in sites.items():
         fn = site["fn"]
-        if type(fn) is Categorical and "log_prob" not in vars(
-            fn
-        ):  # an objective may put scores of its own there
+        # An objective may have put scores of its own into the site.
+        if type(fn) is Categorical and "log_prob" not in vars(fn):
             key = _kind(fn, site["value"], site["mask"])
             if key is not None:
                 groups.setdefault(key, []).append(name)
