@@ -1,6 +1,7 @@
 """What training promises for every model family: it goes on bit for bit, and does nothing twice."""
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hardpp.runs import training_stages
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
+from hardpp.runs.trainer import Trainer
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(trained: TinyRun, tmp_path: Path) -> None:
@@ -67,6 +69,29 @@ def test_narrow_products_leave_weights_and_bounds_wide(trained: TinyRun, tmp_pat
     programs = open_run(tmp_path / "run", "cpu").programs
     found = {each.dtype for each in (*programs.model.parameters(), *programs.guide.parameters())}
     assert found == {torch.float32}
+
+
+def test_batches_leave_global_random_states_alone(trained: TinyRun) -> None:
+    def states() -> list[Any]:
+        return [torch.get_rng_state().tolist(), random.getstate()]
+
+    session = Session(trained.open().config, lambda text: None)
+    batches = session.trainer().epoch_batches(1)
+    before = states()
+    for make in batches:
+        make()
+    assert states() == before
+
+
+def test_batches_made_beside_the_steps_are_the_same(
+    trained: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bounds(beside: bool) -> list[float]:
+        monkeypatch.setattr(Trainer, "_has_second_core", beside)
+        session = Session(trained.open().config, lambda text: None)
+        return [float(record.bound) for record, _ in zip(session.trainer().records(), range(3), strict=False)]
+
+    assert bounds(beside=True) == bounds(beside=False)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
