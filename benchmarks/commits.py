@@ -1,6 +1,6 @@
 """CPU seconds of a training step at an earlier commit and now, side by side.
 
-    python benchmarks/commits.py COMMIT [--model alignment] [--guide variational] [--objective elbo]
+    python benchmarks/commits.py [COMMIT] [--model alignment] [--guide variational] [--objective elbo]
                                  [--set KEY=VALUE ...] [--rounds 6] [--steps 30] [--quick]
 
 The earlier tree is checked out beside this one for as long as it takes. A round is a process of each tree, in
@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("commit")
+    parser.add_argument("commit", nargs="?", default="442d95a", help="[442d95a, before steps became faster]")
     parser.add_argument("--model")
     parser.add_argument("--guide")
     parser.add_argument("--objective")

@@ -43,7 +43,7 @@ OF_IMAGES = ["--attribute", "--side", "--data"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
-        *("--seeds", "--threads", "--evaluate", "--log", "--auto-batch"),
+        *("--seeds", "--threads", "--evaluate", "--log", "--auto-batch", "--profile"),
         *(
             "--max-steps",
             "--max-epochs",
@@ -89,12 +89,12 @@ OPTIONS = {
         *(*OF_IMAGES, "--part", "--patch", "--cells", "--last", "--glimpses", "--out", "--force"),
     ],
     "sequences export": [*OF_IMAGES, "--out"],
-    "compare runs": [*READ[:-1], "--draws", "--seed", "--out", "--force", "--format"],
+    "compare runs": [*READ, "--draws", "--seed", "--out", "--force", "--format"],
     "compare gradients": [
         *(*READ, "--objectives", "--particles", "--draws", "--seed", "--out", "--force", "--format"),
     ],
     "compare alignments": [*READ, *LINKS, "--both-ways", "--format"],
-    "replay": ["--json", "--device", "--trust"],
+    "replay": ["--json", "--data", "--device", "--trust"],
     "new": ["--out"],
     "check guide": ["--model", "--set", "--format"],
     "check objective": ["--format"],

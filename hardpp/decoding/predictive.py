@@ -6,7 +6,7 @@
 With `keep` only the positions of highest p(s) are read out and p(s) is renormalised over them: the readout
 then costs `keep` products a step instead of S, for a small loss (Deng et al. 2018, table 2: K-max). With a
 `tolerance` as many are left out as have no more than that share of p(s) together, so that no probability of a
-symbol is off by more; trained attention needs few positions.
+symbol is off by more in the marginal; trained attention needs few positions.
 
 Source: Deng, Kim, Chiu, Guo and Rush (2018), Latent Alignment and Variational Attention, section 4.
 Shapes: R rows (data, or hypotheses of all data), S source positions, V symbols, M features of values, Q query

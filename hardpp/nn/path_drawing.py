@@ -99,7 +99,5 @@ class _Points:
 def _logit_of(emission: nn.Module) -> tuple[_Logit, Tensor | float]:
     if not isinstance(emission, nn.Linear):
         return lambda states, offset: emission(states).squeeze(-1) + offset, 0.0
-    weight = emission.weight[0]
-    return lambda states, offset: torch.addmv(
-        offset, states, weight
-    ), 0.0 if emission.bias is None else emission.bias
+    weight, bias = emission.weight[0], 0.0 if emission.bias is None else emission.bias
+    return lambda states, offset: torch.addmv(offset, states, weight), bias

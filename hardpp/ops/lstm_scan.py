@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.nn.functional import embedding_bag
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -76,7 +76,7 @@ def _states_alone(table: Tensor, index: Tensor | None, weight: Tensor) -> Tensor
 def _inputs(table: Tensor, index: Tensor | None) -> Tensor:
     if index is None:
         return table.clone(memory_format=torch.contiguous_format)
-    return embedding_bag(index.flatten(0, 1), table, mode="sum").view(*index.shape[:2], -1)
+    return embedding_bag(index.flatten(0, 1), table, mode="sum").view(*index.shape[:2], table.shape[1])
 
 
 class _Scan(torch.autograd.Function):
@@ -111,10 +111,18 @@ class _Scan(torch.autograd.Function):
         ctx.save_for_backward(index, weight, *output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, None, Tensor | None]:
         if gradient is None:
             return None, None, None
+        with torch.no_grad():
+            of_table, of_weight = _Scan.gradients(ctx, gradient)
+        # Torch's own `once_differentiable` says nothing where the incoming gradient is a constant.
+        if torch.is_grad_enabled() and not is_functorch_wrapped_tensor(gradient):
+            of_table, of_weight = (_refusing(each) for each in (of_table, of_weight))
+        return of_table, None, of_weight
+
+    @staticmethod
+    def gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         index, weight, states, gates, carried, bounded = ctx.saved_tensors
         with torch.autocast(gates.device.type, enabled=False):
             of_gates = _of_gates(gradient.to(gates.dtype), weight, gates, carried, bounded)
@@ -123,11 +131,20 @@ class _Scan(torch.autograd.Function):
                 of_weight = of_gates[1:].flatten(0, 1).t() @ states[:-1].flatten(0, 1)
             if ctx.needs_input_grad[0]:
                 of_table = of_gates if index is None else _summed(flat, index.flatten(0, 1), ctx.table[0])
-        return of_table, None, of_weight
+        return of_table, of_weight
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> Any:
         return one_by_one(_Scan, info, in_dims, *inputs)
+
+
+# A gradient that is an error to differentiate.
+def _refusing(gradient: Tensor | None) -> Tensor | None:
+    if gradient is None:
+        return None
+    refuse = torch._C._functions.DelayedError(b"lstm_scan has one derivative, and not a second", 1)
+    refused: Tensor = refuse(gradient.requires_grad_())
+    return refused
 
 
 # d / d gates before their sigmoid or tanh, (N, R, 4 H).
@@ -141,6 +158,8 @@ def _of_gates(gradient: Tensor, weight: Tensor, gates: Tensor, carried: Tensor, 
     to_f.mul_(carried[:-1])
     torch.addcmul(i, i * g, g, value=-1, out=to_g)
     to_carry = torch.addcmul(o, o * bounded, bounded, value=-1).unbind()
+    if not len(gates):
+        return factors
     of_step, of_others = factors.unbind(), factors.unflatten(-1, (4, -1))[:, :, 1:].unbind()
     of_o, kept, gradients = to_o.unbind(), f.unbind(), gradient.unbind()
     hidden, carry = gradients[-1], torch.zeros_like(carried[0])

@@ -60,8 +60,15 @@ def optimiser_of(parameters: dict[str, nn.Parameter], schedule: Schedule) -> tor
         groups.append({"params": others, "weight_decay": 0.0})
     if schedule.kind == "sgd":
         return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=_MOMENTUM, nesterov=True)
-    fused = all(each.device.type in _FUSED for each in parameters.values())
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=fused)
+    fused = all(_can_be_fused(each) for each in parameters.values())
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=fused or None)
+
+
+# The fused step walks through memory from where a tensor begins: of a part of another, such as a few columns,
+# it would take, and change, numbers that are not of it.
+def _can_be_fused(parameter: Tensor) -> bool:
+    where = parameter.device.type in _FUSED
+    return where and parameter.is_contiguous() and parameter.is_floating_point()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from hardpp.data.atomic_files import write_file
-from hardpp.errors import UsageError
+from hardpp.errors import ResourceError, UsageError
 from hardpp.runs.session import Session
 from hardpp.types import Record
 
@@ -86,7 +86,7 @@ def profile_steps(session: Session, trace: Path) -> Profile:
 
     Raises:
         UsageError: the training has too few steps, or something stands in the place of the file.
-        ResourceError: the file cannot be written.
+        ResourceError: the file cannot be written, or not prepared in the folder for temporary files.
     """
     records = (record for record in session.trainer().records() if record.split == "train")
     activities = [ProfilerActivity.CPU]
@@ -133,8 +133,12 @@ def _take(records: Iterator[Record], steps: int, device: torch.device) -> float 
 def _trace_of(found: profile) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
-        found.export_chrome_trace(str(path))
-        return path.read_bytes()
+        found.export_chrome_trace(str(path))  # which raises nothing where it cannot write
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            hint = "make room there, or name another folder in the environment variable TMPDIR"
+            raise ResourceError(f"{Path(folder).parent} has no room for the trace", hint) from error
 
 
 # A row a purpose. A step that is watched takes longer, and its times are scaled to those of one that is not.

@@ -21,7 +21,7 @@ from hardpp.tasks.answers.decoded import Hypothesis, ranked
 from hardpp.tasks.opened_run import OpenedRun
 from hardpp.types import SequenceBatch
 
-UNSEEN = 1e-7  # of a position's probability that a search need not read out: less than float32 tells from 1
+TOLERANCE = 1e-7  # of the positions' probability that a search may leave out: less than float32 tells from 1
 ALLOWANCE = 10  # symbols that a target may be longer: short sources turn into targets of any ratio
 
 
@@ -152,7 +152,7 @@ def _search(
 ) -> list[list[Output]]:
     model: Any = run.programs.model  # any program with `read`, `step` and `readout`
     how: Any = {"max_steps": max_steps, "prediction": run.objective.prediction, "keep": options.keep}
-    how["tolerance"] = UNSEEN
+    how["tolerance"] = TOLERANCE
     if width == 1:
         found = greedy(model, batch.source, batch.source_mask, **how)
         # With an end mark there would have been fewer.

@@ -14,13 +14,13 @@ from hardpp.verbs.tables import figures_table, table
 
 
 @click.command(
-    cls=FamilyCommand, declared="layouts guides", settings_of=("data", "network"), default="alignment"
+    cls=FamilyCommand, declared="layouts presets guides", settings_of=("data", "network"), default="alignment"
 )
 @click.option("--model", help="Model family [alignment]: `hardpp models` lists them; see below.")
 @click.option("--guide", help="Guide [recommended for the objective]: `hardpp guides` lists them; see below.")
 @click.option("--objective", help="Objective [the model's]: `hardpp objectives` lists them; see below.")
 @click.option("--data", help="Data set, or file or folder of your own [the model's]; see below.")
-@click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
+@click.option("--preset", help="Sizes and settings to start from [small]; see below.")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
 @click.option("--seeds", metavar="0,1,2", help="Train a run with each, and report mean and standard error.")
@@ -118,6 +118,8 @@ def train(
         options["threads"] = int(threads)
     if dry_run and profile:
         raise click.UsageError("--dry-run takes no step that --profile could look at: give one of them")
+    if profile and size() > 1:
+        raise UsageError("--profile looks at the steps of one process: give it without torchrun")
     if seeds is not None and (options["seed"] is not None or dry_run or profile):
         raise click.UsageError("--seeds goes with none of --seed, --dry-run and --profile")
     layers = [read_toml(config_file)] if config_file else []

@@ -1,5 +1,7 @@
 """The scan against torch's LSTM and against differences, and within vmap and Pyro's provenance."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from pyro.ops.provenance import get_provenance, track_provenance
@@ -66,3 +68,18 @@ def test_what_is_tracked_stays_tracked() -> None:
     table, index, weight = tables()
     found = lstm_scan(track_provenance(table, frozenset({"z"})), index, weight)
     assert get_provenance(found) == {"z"}
+
+
+@pytest.mark.parametrize("loss", [torch.sum, lambda states: states.square().sum()])
+def test_a_second_derivative_is_refused(loss: Callable[[Tensor], Tensor]) -> None:
+    table, index, weight = tables()
+    (first,) = torch.autograd.grad(loss(lstm_scan(table, index, weight)), table, create_graph=True)
+    with pytest.raises(RuntimeError, match="one derivative"):
+        (first.sum() + table.sum()).backward()
+
+
+def test_no_steps_have_no_states() -> None:
+    table, index, weight = tables()
+    states = lstm_scan(table, index[:0], weight)
+    assert states.shape == (0, index.shape[1], weight.shape[1])
+    assert not any(each.any() for each in torch.autograd.grad(states.sum(), [table, weight]))

@@ -159,3 +159,27 @@ def test_frozen_modules_are_in_evaluation_mode_and_keep_their_weights() -> None:
         assert found.objective.kernel.training
     assert torch.equal(found.objective.held.weight, before)
     assert all("held" not in name for name in trained_parameters(found.objective))
+
+
+def test_a_parameter_that_is_a_part_of_a_tensor_is_trained_alone() -> None:
+    """As a guide of the user's own may have; a fused step would go through the memory beside it."""
+    torch.manual_seed(0)
+    around = torch.randn(4, 8, dtype=torch.float64)
+    part, whole = nn.Parameter(around[:, :4]), nn.Parameter(around[:, :4].clone())
+    beside = around[:, 4:].clone()
+    for each in (part, whole):
+        optimiser = optimiser_of({"weight": each}, PLAIN)
+        for _ in range(3):
+            optimiser.zero_grad()
+            each.sin().sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(part, whole, rtol=0, atol=1e-12)
+    assert torch.equal(around[:, 4:], beside)
+
+
+def test_a_parameter_that_is_complex_can_be_trained() -> None:
+    weight = nn.Parameter(torch.ones(2, dtype=torch.complex128))
+    optimiser = optimiser_of({"weight": weight}, PLAIN)
+    weight.abs().sum().backward()
+    optimiser.step()
+    torch.testing.assert_close(weight.detach().real, torch.full((2,), 0.9, dtype=torch.float64))

@@ -58,7 +58,7 @@ def test_steps_may_become_as_many_as_the_epochs_have(corpus: Path, tmp_path: Pat
 
 def test_a_run_that_stopped_by_patience_says_what_it_needs(corpus: Path, tmp_path: Path) -> None:
     # At this rate nothing gets better.
-    wild = ["--set", "optimiser.learning_rate=3.0", "--set", "training.patience=1", "--max-epochs", "9"]
+    wild = ["--set", "optimiser.learning_rate=10.0", "--set", "training.patience=1", "--max-epochs", "9"]
     command = train_command(corpus, tmp_path / "run", *wild, "--evaluate", "none")
     assert "no better dev bound for 1 epochs (training.patience)" in hardpp(*command).stderr
     steps = metrics(tmp_path / "run")[-1]["step"]

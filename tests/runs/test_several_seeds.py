@@ -62,4 +62,4 @@ def test_a_run_for_each_seed_and_the_same_command_goes_on(
     assert "going on from step 2" in result.stderr.split("seed-4")[0]
     for word in ("--seed", "--dry-run"):
         more = [word, "1"] if word == "--seed" else [word]
-        assert "goes with neither" in fail(2, *command, *more)
+        assert "goes with none" in fail(2, *command, *more)

@@ -333,7 +333,7 @@ def of(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def overfitted(corpus: Path, then: str) -> RunConfig:
     """A first stage whose best weights are not its last: 4 epochs of 5 steps, the best of step 10."""
-    optimiser = {"learning_rate": 0.2, "warmup_steps": 0, "average": 0.0}
+    optimiser = {"learning_rate": 0.3, "warmup_steps": 0, "average": 0.0}
     first = {"optimiser": optimiser, "training": {"max_epochs": 4, "checkpoint_every": 1}}
     tables = {"stage": {"elbo": first}, "data": {"name": str(corpus)}, "objective": "elbo", "then": [then]}
     return resolve([TINY, {"device": "cpu", "training": {"log_every": 1}}, tables])

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from hardpp.errors import ResourceError, UsageError
+from hardpp.ops.available_memory import available_bytes
 from hardpp.ops.elimination import CrossedPlates, Elimination, eliminate, largest_table
 from hardpp.ops.marginal import Factor, Reduce, infinite, log_sum, spread, without
-from hardpp.ops.memory import memory_left
 
 SMALL = 10**6  # numbers in a table that always fits
 COPIES = 3  # of a table in memory: itself, the sum's parts, and its gradient
@@ -64,7 +64,8 @@ class FactorGraph(NamedTuple):
         if prod(sizes.values()) < SMALL:
             return
         number, letters = largest_table(held, self.plates, sizes)
-        if number * 8 * COPIES > memory_left(held[0].log_value.device):
+        left = available_bytes(held[0].log_value.device)
+        if left is not None and number * 8 * COPIES > left:
             over = [f"{name!r} ({sizes[d]} values)" for name, d in self.latents.items() if d in letters]
             shown = ", ".join(over[:4]) + (f" and {len(over) - 4} more" if len(over) > 4 else "")
             raise ResourceError(

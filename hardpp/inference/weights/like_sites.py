@@ -39,7 +39,10 @@ def _ours(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Categoric
     if cls is not dist.Categorical or args or not kwargs.keys() <= {"logits", "validate_args"}:
         return None
     logits = kwargs.get("logits")
-    return Categorical(**kwargs) if isinstance(logits, Tensor) and logits.dim() else None
+    if not isinstance(logits, Tensor) or not logits.dim():
+        return None
+    # In half precision a program may count on values and log-probabilities of that type.
+    return Categorical(**kwargs) if logits.dtype in (torch.float32, torch.float64) else None
 
 
 def log_probs_together(sites: Mapping[str, Site]) -> dict[str, Tensor]:
@@ -47,7 +50,8 @@ def log_probs_together(sites: Mapping[str, Site]) -> dict[str, Tensor]:
     groups: dict[Any, list[str]] = {}
     for name, site in sites.items():
         fn = site["fn"]
-        if type(fn) is Categorical:
+        # An objective may have put scores of its own into the site.
+        if type(fn) is Categorical and "log_prob" not in vars(fn):
             key = _kind(fn, site["value"], site["mask"])
             if key is not None:
                 groups.setdefault(key, []).append(name)
