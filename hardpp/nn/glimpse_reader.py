@@ -24,9 +24,10 @@ from torch.nn.functional import pad
 
 from hardpp.nn.glimpse_network import GlimpseNetwork
 from hardpp.nn.glimpse_places import ActionRows, Places
-from hardpp.nn.glimpse_steps import GlimpseSteps, Layers, layers_of
+from hardpp.nn.glimpse_steps import GlimpseSteps, Layers, by_row, layers_of
 from hardpp.ops.own_derivatives import is_watched
 from hardpp.ops.patches import Sensor
+from hardpp.ops.relu_scan import relu_scan
 
 
 class Core(Protocol):
@@ -101,6 +102,7 @@ class GlimpseReader:
         self.places = Places(self.sight, space, network)
         self._rows: ActionRows | None = None
         self._drawn: Drawn | None = None
+        self._last_known: tuple[Tensor, Tensor, Tensor] | None = None  # locations, and states of a table
         self._last_states: tuple[Tensor, Tensor] | None = None  # locations and their states
         self._last_parameters: tuple[Tensor, Tensor] | None = None  # states and the parameters from them
 
@@ -112,7 +114,8 @@ class GlimpseReader:
                 return states
         drawn = self._drawn_as(value)
         if drawn is None:
-            states = self.core(self._glimpses(value))
+            known = self._from_table(value)
+            states = self.core(self._glimpses(value)) if known is None else by_row(known[1], value.shape[:-1])
         elif isinstance(drawn.reading, GlimpseSteps):
             states = drawn.reading.states(value)
         else:
@@ -127,6 +130,10 @@ class GlimpseReader:
             return drawn.reading.parameters(value, detached=self.detached)
         if drawn is not None and drawn.parameters is not None:
             return drawn.parameters
+        known = self._from_table(value)
+        if known is not None:
+            before = known[0][:-1].unflatten(1, value.shape[:-1])
+            return self._next(before, self.clue).movedim(0, -2)
         states = self.states(value)
         if self._last_parameters is None or self._last_parameters[0] is not states:
             before = pad(states[..., :-1, :], (0, 0, 1, 0))
@@ -135,7 +142,7 @@ class GlimpseReader:
         return self._last_parameters[1]
 
     def start(self, rows: torch.Size, glimpses: int) -> Reading | GlimpseSteps:
-        layers = None if self._is_watched() else layers_of(self.network, self.core, self.head)
+        layers = self._layers()
         if layers is not None:
             table = self._table(rows[:-1].numel() * glimpses, layers)
             return GlimpseSteps(layers, self.places, self.clue, rows, glimpses, table)
@@ -185,8 +192,24 @@ class GlimpseReader:
         patches = self.sight.cut(self.places.marks(value)).to(self.dtype)
         return self.network(patches, self.places.features(value))
 
-    def _is_watched(self) -> bool:
-        return is_watched(self.sight.sums) or (self.clue is not None and is_watched(self.clue))
+    def _layers(self) -> Layers | None:
+        if is_watched(self.sight.sums) or (self.clue is not None and is_watched(self.clue)):
+            return None
+        return layers_of(self.network, self.core, self.head)
+
+    # The states before and after each glimpse at given locations, (G + 1, R, H) and (G, R, H), if they are
+    # better read from a table; the same tensor of locations is read once only.
+    def _from_table(self, value: Tensor) -> tuple[Tensor, Tensor] | None:
+        last = self._last_known
+        if last is not None and last[0] is value and (last[2].requires_grad or not torch.is_grad_enabled()):
+            return last[1:]
+        layers = self._layers() if self.places.actions and not is_watched(value) else None
+        table = None if layers is None else self._table(value.numel() // self.sight.shape[0], layers)
+        if layers is None or table is None:
+            return None
+        known = relu_scan(table.at(value), layers.core.of_state)
+        self._last_known = value, *known
+        return known
 
     # Rows of all actions, if so many glimpses of each image are better read from such.
     def _table(self, count: int, layers: Layers) -> ActionRows | None:

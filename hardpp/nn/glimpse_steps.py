@@ -158,9 +158,13 @@ class GlimpseSteps:
     def _slot(self, memory: Tensor, step: int) -> Tensor:
         return memory[step if self.keeps else 0]
 
-    # From (N, R, .) to (N, ..., B, .), and to (..., B, N, .).
     def _apart(self, by_step: Tensor) -> Tensor:
         return by_step.unflatten(1, self.rows)
 
     def _by_row(self, by_step: Tensor) -> Tensor:
-        return self._apart(by_step).movedim(0, -2)
+        return by_row(by_step, self.rows)
+
+
+def by_row(by_step: Tensor, rows: torch.Size) -> Tensor:
+    """Brings (N, R, .) to (..., B, N, .), for rows (..., B)."""
+    return by_step.unflatten(1, rows).movedim(0, -2)
