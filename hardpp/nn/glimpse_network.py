@@ -36,7 +36,7 @@ class GlimpseNetwork(nn.Module):
 
     @property
     def layers(self) -> tuple[nn.Linear, ...] | None:
-        """The layers of `what`, each of which is rectified, if it is a perceptron of pixels, and else None."""
+        """The layers of `what`, all of them rectified, if it is a perceptron of pixels; else None."""
         if not isinstance(self.what, nn.Sequential):
             return None
         layers = tuple(each for each in self.what if type(each) is nn.Linear and each.bias is not None)
