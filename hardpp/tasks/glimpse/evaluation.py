@@ -108,7 +108,7 @@ def _drawn(model: Any, guide: Any, table: WeightTable, batch: ImageBatch, draws:
     if getattr(guide, "prior_of", None) is not model or getattr(guide, "joint", model) is not model:
         policy = model.policy(batch.source)
         return policy, policy.sample((draws,))
-    site = table.latents[0].guide
+    site: Any = table.latents[0].guide
     policy, locations = site["fn"], site["value"]
     if len(policy.batch_shape) == 1:  # of one particle
         locations = locations.unsqueeze(0)
