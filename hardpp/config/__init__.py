@@ -64,6 +64,10 @@ class TrainingConfig(Section):
     """How long, in which batches, and when to validate and to save."""
 
     batch_size: int = Field(64, ge=1, le=10**6, description="data a step")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the products in a training step; weights and log-probabilities stay float32",
+    )
     auto_batch: bool = Field(False, description="cut batches that memory cannot hold, and add up gradients")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")

@@ -191,7 +191,7 @@ class QuestionReader(nn.Module):
 
     def forward(self, question: Tensor, mask: Tensor) -> Tensor:
         """Questions (B, T, N) and their bool mask -> (B, T, H); an empty question has one padding word."""
-        states, _ = self.lstm(self.embedding(question).flatten(0, 1))  # (B T, N, H)
+        states = _all_states(self.lstm, self.embedding(question).flatten(0, 1))  # (B T, N, H)
         last = (mask.sum(-1) - 1).clamp(min=0).reshape(-1, 1, 1)  # (B T, 1, 1)
         last_state = states.gather(1, last.expand(-1, 1, self.features))
         return self.dropout(last_state.reshape(*mask.shape[:-1], self.features))

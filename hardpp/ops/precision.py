@@ -1,5 +1,6 @@
-"""Precision of log-probabilities: float32 or wider, also when the logits are narrower."""
+"""Precision: products of matrices may be narrow, log-probabilities are float32 or wider."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import torch
@@ -20,3 +21,19 @@ def at_least_single(values: Tensor) -> Tensor:
 def log_softmax(logits: Tensor) -> Tensor:
     """Log-probabilities over the last dim, in one pass also if the logits came in half precision."""
     return logits.log_softmax(-1, dtype=wide(logits.dtype))
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
+    """Lets products of matrices run in a precision; float32 is how they are written, and changes nothing."""
+    if precision == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, precision)
+
+
+def is_quick(precision: torch.dtype, device: torch.device) -> bool:
+    """Has a device instructions for products in a precision, bfloat16 or float32?"""
+    if precision == torch.float32:
+        return True
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

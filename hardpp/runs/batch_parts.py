@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hardpp.errors import ResourceError, first_line, memory_advice, out_of_memory
+from hardpp.ops.precision import autocast
 from hardpp.runs.processes.ranks import Ranks
 from hardpp.types import Estimate
 
@@ -30,6 +31,7 @@ class BatchParts:
         device: where batches and parameters are.
         allowed: may a batch be cut into more parts than so far?
         report: told whenever that happens.
+        precision: of products of matrices and the like, under `torch.autocast` where it is not float32.
 
     Attributes:
         count: the number of parts, 1 as long as a whole batch fits.
@@ -40,8 +42,10 @@ class BatchParts:
         device: torch.device,
         allowed: bool = False,
         report: Callable[[str], None] = lambda text: None,
+        precision: torch.dtype = torch.float32,
     ):
         self.device, self.allowed, self.report, self.count = device, allowed, report, 1
+        self.precision = precision
 
     def take(self, objective: nn.Module, batch: Any, size: int) -> Tensor:
         """The loss of a batch, (), summed over its data and detached; adds its gradient to the parameters'.
@@ -107,7 +111,8 @@ class BatchParts:
     def _accumulate(self, objective: nn.Module, batch: Any, size: int) -> Tensor:
         if not batch.size:
             return torch.zeros((), device=self.device)
-        loss: Tensor = objective(batch)
+        with autocast(self.device, self.precision):
+            loss: Tensor = objective(batch)
         if loss.requires_grad:  # a batch may have nothing to learn from, but not all of them
             (loss / size).backward()
         return loss.detach()

@@ -13,6 +13,7 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError, memory_advice
+from hardpp.ops.precision import is_quick
 from hardpp.runs.batch_parts import BatchParts
 from hardpp.runs.cores import check_threads
 from hardpp.runs.folder import choose_device, differing, open_run
@@ -95,6 +96,12 @@ class Session:
         batches = self.family.epoch_batches(self.config, self.prepared, self.description)
         steps = len(batches(0)) * training.max_epochs
         steps = min(steps, training.max_steps or steps)
+        precision: torch.dtype = getattr(torch, training.precision)
+        if not is_quick(precision, self.device):
+            self.report(
+                f"warning: this {self.device.type.upper()} has no instructions for {training.precision}, "
+                "with which steps take longer, not less"
+            )
         nonfinite = NonFiniteGuard(
             self.device,
             training.on_nonfinite,
@@ -111,7 +118,7 @@ class Session:
             nonfinite=nonfinite,
             frozen=self.frozen,
             ranks=self.ranks,
-            parts=BatchParts(self.device, training.auto_batch, self.report),
+            parts=BatchParts(self.device, training.auto_batch, self.report, precision),
             **training.model_dump(include={"max_epochs", "patience", "weight_noise", "weight_noise_steps"}),
         )
 

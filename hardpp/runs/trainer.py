@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hardpp.errors import CheckpointError, NumericalError, UsageError
 from hardpp.runs.batch_parts import BatchParts
+from hardpp.runs.batches_ahead import BatchesAhead
 from hardpp.runs.checkpoint_format import Checkpoint, mismatch
 from hardpp.runs.finite_tensors import check_finite
 from hardpp.runs.nonfinite import NonFiniteGuard
@@ -88,6 +89,7 @@ class Trainer:
         self.optimiser = optimiser_of(trained, schedule)
         self.averaged = WeightAverage(objective, schedule.average)
         self.state = TrainingState(objective, self.averaged, self.optimiser, device)
+        self.ahead = BatchesAhead()
         self.nonfinite, self.parts = nonfinite or NonFiniteGuard(device), parts or BatchParts(device)
         self.step, self.epoch, self.position = 0, 0, 0  # position: batches done of the epoch
         self.validated_at = 0  # the step of the last dev bound
@@ -110,6 +112,8 @@ class Trainer:
             for module in self.frozen:
                 module.eval()
             while self.position < len(batches) and self.step < self.schedule.total_steps:
+                if self._has_second_core and self.position + 1 < len(batches):
+                    self.ahead.following = batches[self.position + 1]
                 bound, values = self._update(batches[self.position])
                 self.position += 1
                 self.step += 1
@@ -118,8 +122,12 @@ class Trainer:
                 self.epoch, self.position = self.epoch + 1, 0
             yield self._validate()
 
+    @property
+    def _has_second_core(self) -> bool:
+        return self.device.type != "cpu" or torch.get_num_threads() > 1
+
     def _update(self, make: Callable[[], Batch]) -> tuple[Tensor, dict[str, float]]:
-        whole, rate = make(), self.schedule.rate(self.step) / 2**self.rollbacks
+        whole, rate = self.ahead.take(make), self.schedule.rate(self.step) / 2**self.rollbacks
         batch = self.ranks.share(whole).to(self.device)
         self.ranks.seed_step(self.step, self.rollbacks)
         for group in self.optimiser.param_groups:

@@ -99,6 +99,7 @@ class Recommended(NamedTuple):
     guides: Mapping[str, str] = _NOTHING  # objective -> guide; of others the one that the objective trains
     options: Mapping[str, Mapping[str, Any]] = _NOTHING  # objective -> its options, [inference]
     single_particle_baseline: str | None = None  # what one particle is compared with; None: soft attention
+    summary: str = ""  # of a preset: what it is for
 
 
 class Stage(NamedTuple):

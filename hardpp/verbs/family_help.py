@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TITLES = {
     "layouts": "Data",
+    "presets": "Presets",
     "guides": "Guides",
     "figures": "Figures",
     "alignment_forms": "Forms",

@@ -44,7 +44,7 @@ def data_fetch(names: tuple[str, ...], verify: bool) -> None:
 @click.option("--data", help="For which data set, file or folder [the model's].")
 @click.option("--guide", help="For which guide [the recommended one].")
 @click.option("--objective", help="For which objective [the recommended one].")
-@click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
+@click.option("--preset", help="Sizes and settings to start from [small].")
 @style_option("table", "json", "csv")
 def models(name: str | None, style: str, **choices: str | None) -> None:
     """List the model families and what each trains with, or all settings of one.
@@ -65,7 +65,7 @@ def models(name: str | None, style: str, **choices: str | None) -> None:
         click.echo(table(list_settings(resolve([{"model": name}, layer])), style))
         if style == "table":
             formatter = click.get_current_context().make_formatter()
-            for declared in ("layouts", "figures", "alignment_forms", "nbest"):
+            for declared in ("layouts", "presets", "figures", "alignment_forms", "nbest"):
                 write_declared(formatter, declared, family(name))
             click.echo("\n" + formatter.getvalue().rstrip())
         return

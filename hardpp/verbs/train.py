@@ -14,13 +14,13 @@ from hardpp.verbs.tables import figures_table, table
 
 
 @click.command(
-    cls=FamilyCommand, declared="layouts guides", settings_of=("data", "network"), default="alignment"
+    cls=FamilyCommand, declared="layouts presets guides", settings_of=("data", "network"), default="alignment"
 )
 @click.option("--model", help="Model family [alignment]: `hardpp models` lists them; see below.")
 @click.option("--guide", help="Guide [recommended for the objective]: `hardpp guides` lists them; see below.")
 @click.option("--objective", help="Objective [the model's]: `hardpp objectives` lists them; see below.")
 @click.option("--data", help="Data set, or file or folder of your own [the model's]; see below.")
-@click.option("--preset", help="Sizes and settings to start from: small or paper [small].")
+@click.option("--preset", help="Sizes and settings to start from [small]; see below.")
 @click.option("--particles", type=int, help="Draws of the guide for each datum and step.")
 @click.option("--seed", type=int, help="Seed of weights, batches and draws [0].")
 @click.option("--seeds", metavar="0,1,2", help="Train a run with each, and report mean and standard error.")

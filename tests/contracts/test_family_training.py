@@ -1,18 +1,22 @@
 """What training promises for every model family: it goes on bit for bit, and does nothing twice."""
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from corpora import fail, hardpp, hashes, metrics, succeed
 from tiny_families import FAMILIES, TinyRun, available
 
+from hardpp.ops.precision import is_quick
 from hardpp.runs import training_stages
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.recorded_training import train
 from hardpp.runs.session import Session
+from hardpp.runs.trainer import Trainer
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(trained: TinyRun, tmp_path: Path) -> None:
@@ -52,6 +56,42 @@ def test_a_finished_run_is_only_evaluated_again(trained: TinyRun) -> None:
     assert "another configuration (seed is 0 there, 1 here)" in fail(
         2, *trained.command(trained.folder, "--seed", "1")
     )
+
+
+def test_narrow_products_leave_weights_and_bounds_wide(trained: TinyRun, tmp_path: Path) -> None:
+    narrow = ("--set", "training.precision=bfloat16", "--max-steps", "1", "--evaluate", "none")
+    told = hardpp(*trained.command(tmp_path / "run", *narrow, "--threads", "1"))
+    assert told.exit_code == 0
+    assert ("no instructions for bfloat16" in told.stderr) != is_quick(torch.bfloat16, torch.device("cpu"))
+    first, wide = metrics(tmp_path / "run")[0]["bound"], metrics(trained.folder)[0]["bound"]
+    assert first != wide
+    assert first == pytest.approx(wide, rel=0.02)
+    programs = open_run(tmp_path / "run", "cpu").programs
+    found = {each.dtype for each in (*programs.model.parameters(), *programs.guide.parameters())}
+    assert found == {torch.float32}
+
+
+def test_batches_leave_global_random_states_alone(trained: TinyRun) -> None:
+    def states() -> list[Any]:
+        return [torch.get_rng_state().tolist(), random.getstate()]
+
+    session = Session(trained.open().config, lambda text: None)
+    batches = session.trainer().epoch_batches(1)
+    before = states()
+    for make in batches:
+        make()
+    assert states() == before
+
+
+def test_batches_made_beside_the_steps_are_the_same(
+    trained: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bounds(beside: bool) -> list[float]:
+        monkeypatch.setattr(Trainer, "_has_second_core", beside)
+        session = Session(trained.open().config, lambda text: None)
+        return [float(record.bound) for record, _ in zip(session.trainer().records(), range(3), strict=False)]
+
+    assert bounds(beside=True) == bounds(beside=False)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -15,6 +15,7 @@ from hardpp.tasks.family import AlignmentForm
 
 SECTIONS = [
     ("train", "Data", "layouts"),
+    ("train", "Presets", "presets"),
     ("evaluate", "Figures", "figures"),
     ("align", "Forms", "alignment_forms"),
 ]

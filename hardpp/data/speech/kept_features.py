@@ -70,24 +70,36 @@ class KeptFeatures:
                 raise OSError(f"{_FRAMES} is not of {2 * size:,} bytes")
             frames = torch.from_file(str(folder / _FRAMES), shared=False, size=size, dtype=torch.float16)
         except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-            raise DataError(
-                f"{folder}: damaged features ({error})", "remove the folder and try again"
-            ) from error
+            raise _damaged(folder, str(error)) from error
         self.static = frames.view(-1, STATIC).split(self.lengths)
         self._digests: dict[int, list[str]] = {}
 
     def digest(self, number: int, stacked: int, compute: Callable[[int], str]) -> str:
-        """The digest of a recording, where `compute` gives that of any; all are computed once, and kept."""
+        """The digest of a recording, where `compute` gives that of any; all are computed once, and kept.
+
+        Raises:
+            DataError: the frames have been changed since.
+        """
         if stacked not in self._digests:
-            path, found = self.folder / f"digests-{stacked}.json", None
-            with suppress(OSError, ValueError):
-                found = json.loads(path.read_bytes())
-            if not isinstance(found, list) or len(found) != len(self.lengths):
-                found = [compute(each) for each in range(len(self.lengths))]
-                with suppress(ResourceError):  # of a cache that can only be read
-                    write_file(path, json.dumps(found).encode())
-            self._digests[stacked] = found
+            self._digests[stacked] = self._kept_digests(stacked, compute)
         return self._digests[stacked][number]
+
+    def _kept_digests(self, stacked: int, compute: Callable[[int], str]) -> list[str]:
+        path, kept, written = self.folder / f"digests-{stacked}.json", None, None
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads(path.read_bytes())
+            kept, written = found["digests"], found["written"]
+        now = (self.folder / _FRAMES).stat().st_mtime_ns
+        if not isinstance(kept, list) or len(kept) != len(self.lengths):
+            kept = None
+        if kept is not None and written == now:
+            return kept
+        digests = [compute(each) for each in range(len(self.lengths))]
+        if kept is not None and kept != digests:
+            raise _damaged(self.folder, f"{_FRAMES} holds other numbers than it did")
+        with suppress(ResourceError):  # of a cache that can only be read
+            write_file(path, json.dumps({"written": now, "digests": digests}).encode())
+        return digests
 
 
 def keep(folder: Path, features: Iterable[Tensor], train: int, shift: Callable[[Loudness], float]) -> None:
@@ -117,6 +129,10 @@ def keep(folder: Path, features: Iterable[Tensor], train: int, shift: Callable[[
     (folder / _ABOUT).write_bytes(
         safetensors.torch.save(tensors)
     )  # save_file raises no OSError on a full disk
+
+
+def _damaged(folder: Path, what: str) -> DataError:
+    return DataError(f"{folder}: damaged features ({what})", "remove the folder and try again")
 
 
 def _with_deltas(rows: Sequence[Tensor], shifts: Sequence[float]) -> Iterator[Tensor]:

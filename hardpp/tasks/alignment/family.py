@@ -69,6 +69,14 @@ _RECOMMENDED = {
     **dict.fromkeys(BITEXTS, Recommended(_SENTENCES)),
     "ding": Recommended(_FEW_SENTENCES),
 }
+# As much as a minute of one core can learn of thousands of words: small networks and batches, fast steps
+# without noise, and little dropout, as no word is seen more than a few times.
+_QUICK = {
+    "objective": "exact",
+    "network": {"decoder": 192, "dropout": 0.15, "embedding_dropout": 0.0, "symbol_dropout": 0.0},
+    "optimiser": {"learning_rate": 6e-3, "warmup_steps": 60, "average": 0.98},
+    "training": {"batch_size": 32, "max_epochs": 4},
+}
 _PAPER_SIZES = {"embedding": 512, "encoder": 512, "encoder_layers": 2, "decoder": 768, "decoder_layers": 2}
 _PAPER_DROPOUT = {"dropout": 0.3, "embedding_dropout": 0.3, "symbol_dropout": 0.0, "guide_dropout": 0.3}
 _PAPER = {
@@ -88,7 +96,11 @@ class AlignmentFamily(Family):
     decoding = SequenceDecoding
     description = PairsDescription
     run = AlignmentRun
-    presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
+    presets = {
+        "small": Recommended(summary="minutes of a CPU"),
+        "quick": Recommended(_QUICK, summary="a minute of one core: smaller, by exact"),
+        "paper": Recommended(_PAPER, summary="sizes of Deng et al. (2018), for a GPU"),
+    }
     guides = GUIDES
     protocol = Decodable
     data_sets = NAMES

@@ -63,8 +63,11 @@ class CaptionFamily(Family):
     description = CaptionDescription
     run = CaptionRun
     presets = {
-        "small": Recommended(),
-        "paper": Recommended({"network": _PAPER, "optimiser": {"learning_rate": 4e-4}}),
+        "small": Recommended(summary="minutes of a CPU"),
+        "paper": Recommended(
+            {"network": _PAPER, "optimiser": {"learning_rate": 4e-4}},
+            summary="sizes of Xu et al. (2015), for a GPU",
+        ),
     }
     guides = {
         "variational": GuideSpec("has heard the whole sentence (Ba et al. 2015)", sentence_informed_guide),

@@ -67,7 +67,10 @@ class GlimpseFamily(ImageFamily):
         },
         "decoding": {"draws": 2, "particles": 3},
     }
-    presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
+    presets = {
+        "small": Recommended(summary="minutes of a CPU"),
+        "paper": Recommended(_PAPER, summary="sizes and steps of Mnih et al. (2014)"),
+    }
     guides = {
         "variational": GuideSpec("chooses locations by the label (Ba et al. 2015)", label_informed_guide),
         "prior": GuideSpec("the model's own policy: RAM (Mnih et al. 2014)", prior_guide, trained=False),

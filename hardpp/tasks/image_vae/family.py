@@ -73,9 +73,10 @@ class ImageVAEFamily(ImageFamily):
     )
     stage = COMPLETION
     presets = {
-        "small": Recommended(),
+        "small": Recommended(summary="grey pictures, on a CPU"),
         "large": Recommended(
             {"network": {"code": 64, "planes": [32, 64, 128, 128], "hidden": 512}},
+            summary="wider, for pictures in colour",
         ),
     }
     guides = {

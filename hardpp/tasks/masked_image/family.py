@@ -68,20 +68,22 @@ class MaskedImageFamily(ImageFamily):
     )
     stage = FEW
     presets = {
-        "small": Recommended(),
+        "small": Recommended(summary="digits, on a CPU"),
         "celeba-hq": Recommended(
             {
                 "data": {"side": 224},
                 "network": {"patch": 16, "cells": 50, "last": 207, "features": 64},
                 "training": {"batch_size": 64},
-            }
+            },
+            summary="faces of 224 pixels, as Harvey et al. (2019), for a GPU",
         ),
         "cub": Recommended(
             {
                 "data": {"side": 128},
                 "network": {"patch": 32, "cells": 13, "features": 64},
                 "training": {"batch_size": 64},
-            }
+            },
+            summary="birds of 128 pixels, likewise",
         ),
     }
     guides = {"prior": GuideSpec("places as the model draws them, at random", prior_guide, trained=False)}

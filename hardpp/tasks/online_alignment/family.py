@@ -63,7 +63,12 @@ class OnlineAlignmentFamily(Family):
     decoding = OnlineDecoding
     description = SpeechDescription
     run = OnlineAlignmentRun
-    presets = {"small": Recommended(), "paper": Recommended(_PAPER, options=_PAPER_OPTIONS)}
+    presets = {
+        "small": Recommended(summary="minutes of a CPU"),
+        "paper": Recommended(
+            _PAPER, options=_PAPER_OPTIONS, summary="sizes and settings of Lawson et al. (2018), for a GPU"
+        ),
+    }
     guides = {
         "variational": GuideSpec(
             "has heard all frames, and knows the token to be said (Lawson et al. 2017)",

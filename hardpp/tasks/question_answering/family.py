@@ -77,7 +77,10 @@ class QuestionAnsweringFamily(Family):
     decoding = AnswerChoice
     description = QuestionDescription
     run = QuestionAnsweringRun
-    presets = {"small": Recommended(), "paper": Recommended(_PAPER)}
+    presets = {
+        "small": Recommended(summary="minutes of a CPU"),
+        "paper": Recommended(_PAPER, summary="sizes of Deng et al. (2018), for a GPU"),
+    }
     guides = {
         "variational": GuideSpec(
             "knows the answer, which gates region and question (Deng et al. 2018)", answer_informed_guide

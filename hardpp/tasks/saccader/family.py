@@ -54,11 +54,12 @@ REPRESENTATION, LOCATIONS, JOINT = "representation", "locations", "joint"
 READ_PIXELS = ("sobel-mean", "sobel-variance")  # guides that features tell nothing
 
 
-def _preset(side: int, stem: int, wide: Sequence[int]) -> Recommended:
+def _preset(side: int, stem: int, wide: Sequence[int], summary: str) -> Recommended:
     planes = [stem, 2 * stem, 4 * stem]
     return Recommended(
         {"data": {"side": side}, "network": {"stem": stem, "planes": planes, "wide": list(wide)}},
         stages={LOCATIONS: {"network": {"glimpses": 12 if side > 64 else 6}}},
+        summary=summary,
     )
 
 
@@ -77,6 +78,7 @@ _PAPER = Recommended(
         **_SGD,
     },
     stages={LOCATIONS: {"network": {"glimpses": 12}}},
+    summary="ImageNet, sizes and steps of Elsayed et al. (2019), for a GPU",
 )
 
 _A_CHAIN = Lack(
@@ -121,11 +123,11 @@ class SaccaderFamily(ImageFamily):
     )
     stage = JOINT
     presets = {
-        "small": _preset(112, 16, (2, 2, 2)),
-        "tiny112": _preset(112, 16, (2, 2, 2)),
-        "small112": _preset(112, 32, (2, 2, 2)),
-        "tiny64": _preset(64, 16, (1, 2, 1)),
-        "small64": _preset(64, 32, (1, 2, 1)),
+        "small": _preset(112, 16, (2, 2, 2), "the same as tiny112"),
+        "tiny112": _preset(112, 16, (2, 2, 2), "images of 112 pixels, on a CPU"),
+        "small112": _preset(112, 32, (2, 2, 2), "the same with twice as many features"),
+        "tiny64": _preset(64, 16, (1, 2, 1), "images of 64 pixels, on a CPU"),
+        "small64": _preset(64, 32, (1, 2, 1), "the same with twice as many features"),
         "paper": _PAPER,
     }
     guides = {

@@ -1,4 +1,5 @@
 import errno
+import os
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -160,7 +161,9 @@ def test_what_training_begins_with_reads_no_frames(level: features.Level) -> Non
 
     first = asked_at_first()
     (path,) = cache_folder().glob("*/static.bin")
-    path.write_bytes(bytes(path.stat().st_size))
+    written = path.stat()
+    path.write_bytes(bytes(written.st_size))
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))  # else they are computed again
     again = asked_at_first()
     assert again[:3] == first[:3]
     assert all(torch.equal(*pair) for pair in zip(again[3], first[3], strict=True))
@@ -178,6 +181,16 @@ def test_kept_digests_are_those_of_the_frames() -> None:
     for path in cache_folder().glob("*/digests-3.json"):
         path.write_text("[")
     assert features.corpus("c", parts(), pytest.fail, folding={}).fingerprint() == corpus.fingerprint()
+
+
+def test_frames_that_changed_are_refused_once_their_digests_are_kept() -> None:
+    kept = features.corpus("c", parts(), lambda text: None, folding={}).fingerprint()
+    (path,) = cache_folder().glob("*/static.bin")
+    os.utime(path, ns=(0, 0))  # written again, and the same
+    assert features.corpus("c", parts(), pytest.fail, folding={}).fingerprint() == kept
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(DataError, match=r"damaged features \(static.bin holds other numbers than it did\)"):
+        features.corpus("c", parts(), pytest.fail, folding={}).fingerprint()
 
 
 def test_few_sounds_are_in_memory_at_once() -> None:
