@@ -105,10 +105,11 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
 # The model's policy and draws of it, (draws, B, G, *event). The bound's own are such, if its guide is the
 # model's prior: what they have seen of the images is known already.
 def _drawn(model: Any, guide: Any, table: WeightTable, batch: ImageBatch, draws: int) -> tuple[Any, Tensor]:
-    if getattr(guide, "prior_of", None) is not model or getattr(guide, "joint", model) is not model:
+    own = getattr(guide, "prior_of", None) is model and getattr(guide, "joint", model) is model
+    if not own:
         policy = model.policy(batch.source)
         return policy, policy.sample((draws,))
-    site: Any = table.latents[0].guide
+    site = table.latents[0].guide
     policy, locations = site["fn"], site["value"]
     if len(policy.batch_shape) == 1:  # of one particle
         locations = locations.unsqueeze(0)
