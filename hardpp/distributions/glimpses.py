@@ -32,8 +32,8 @@ class Policy(Protocol):
     def parameters(self, value: Tensor) -> Tensor:
         """The parameters of every location (..., B, G, outputs), given all locations (..., B, G, *event)."""
 
-    def start(self, rows: torch.Size) -> Any:
-        """The state before the first glimpse, for rows (..., B)."""
+    def start(self, rows: torch.Size, glimpses: int) -> Any:
+        """The state before the first of so many glimpses, for rows (..., B)."""
 
     def step(self, state: Any, last: Tensor | None) -> tuple[Tensor, Any]:
         """The parameters (..., B, outputs) of the next location, and the next state.
@@ -104,7 +104,7 @@ class Glimpses(DependentSteps):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         rows = torch.Size(sample_shape) + self.batch_shape
-        state, last, taken, locations, parameters = self.policy.start(rows), None, None, [], []
+        state, last, taken, locations, parameters = self.policy.start(rows, self.glimpses), None, None, [], []
         for _ in range(self.glimpses):
             of_next, state = self.policy.step(state, last)  # with gradients, for when they are scored
             with torch.no_grad():

@@ -34,6 +34,15 @@ class GlimpseNetwork(nn.Module):
         what = self.what(patches.flatten(0, -5).flatten(1, 2))
         return relu(what).reshape(where.shape) * where
 
+    @property
+    def layers(self) -> tuple[nn.Linear, ...] | None:
+        """The layers of `what`, all of them rectified, if it is a perceptron of pixels; else None."""
+        if not isinstance(self.what, nn.Sequential):
+            return None
+        layers = tuple(each for each in self.what if type(each) is nn.Linear and each.bias is not None)
+        expected = [kind for _ in layers for kind in (nn.Linear, nn.ReLU)][:-1]
+        return layers if [type(each) for each in self.what] == [nn.Flatten, *expected] else None
+
     def locate(self, centre: Tensor, scale: Tensor | None) -> Tensor:
         """Location features (..., F) of centres (..., 2) and scales (...)."""
         number = torch.zeros_like(centre[..., 0]) if scale is None else scale.to(centre.dtype)

@@ -5,9 +5,10 @@
 
 Given the locations, all patches are cut at once and the core runs once over all glimpses of all particles;
 drawing takes one glimpse at a time. What was drawn is mostly scored next, by the same networks: so what
-drawing computes is kept, with its gradient, and nothing is read twice. Model and guide differ in the context:
-the model's is what it knows of an image before the first glimpse (if anything), the guide's has seen the
-label too.
+drawing computes is kept, and nothing is read twice: by networks of the usual kind without gradients, which
+come when they are asked for (`hardpp.nn.glimpse_steps`), by others with theirs. Model and guide differ in the
+context: the model's is what it knows of an image before the first glimpse (if anything), the guide's has seen
+the label too.
 
 Source: Mnih et al. (2014); Ba, Mnih and Kavukcuoglu (2015), for the context.
 Shapes: B data, G glimpses, F features of a glimpse, H of the state, M of the context, A actions; ... = dims
@@ -19,10 +20,14 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, pad
+from torch.nn.functional import pad
 
 from hardpp.nn.glimpse_network import GlimpseNetwork
+from hardpp.nn.glimpse_places import ActionRows, Places
+from hardpp.nn.glimpse_steps import GlimpseSteps, Layers, by_row, layers_of
+from hardpp.ops.own_derivatives import is_watched
 from hardpp.ops.patches import Sensor
+from hardpp.ops.relu_scan import relu_scan
 
 
 class Core(Protocol):
@@ -63,8 +68,8 @@ class Drawn(NamedTuple):
     """What was computed while locations were drawn."""
 
     value: Tensor  # the locations
-    parameters: Tensor  # (..., B, G, outputs)
-    reading: Reading  # up to the last glimpse, which it has not read
+    parameters: Tensor | None  # (..., B, G, outputs); None: the steps know
+    reading: Reading | GlimpseSteps  # up to the last glimpse, which it has not read
     differentiable: bool
 
 
@@ -94,12 +99,10 @@ class GlimpseReader:
         self.network, self.core, self.head = network, core, head
         self.clue, self.detached = head.clue(context), detached
         self.dtype = next(network.parameters()).dtype
-        grid = space.all_locations(images.device)
-        self.table = self.marks = None
-        if grid is not None:
-            self.table = network.locate(grid.centre, grid.scale)  # (A, F)
-            self.marks = self.sight.marks(grid.centre, grid.scale)
+        self.places = Places(self.sight, space, network)
+        self._rows: ActionRows | None = None
         self._drawn: Drawn | None = None
+        self._last_known: tuple[Tensor, Tensor, Tensor] | None = None  # locations, and states of a table
         self._last_states: tuple[Tensor, Tensor] | None = None  # locations and their states
         self._last_parameters: tuple[Tensor, Tensor] | None = None  # states and the parameters from them
 
@@ -111,7 +114,10 @@ class GlimpseReader:
                 return states
         drawn = self._drawn_as(value)
         if drawn is None:
-            states = self.core(self._glimpses(value))
+            known = self._from_table(value)
+            states = self.core(self._glimpses(value)) if known is None else by_row(known[1], value.shape[:-1])
+        elif isinstance(drawn.reading, GlimpseSteps):
+            states = drawn.reading.states(value)
         else:
             last = value.select(-1 - len(self.space.event_shape), -1)
             states = torch.stack(self._read(drawn.reading, last).features[1:], -2)
@@ -120,8 +126,14 @@ class GlimpseReader:
 
     def parameters(self, value: Tensor) -> Tensor:
         drawn = self._drawn_as(value)
-        if drawn is not None:
+        if drawn is not None and isinstance(drawn.reading, GlimpseSteps):
+            return drawn.reading.parameters(value, detached=self.detached)
+        if drawn is not None and drawn.parameters is not None:
             return drawn.parameters
+        known = self._from_table(value)
+        if known is not None:
+            before = known[0][:-1].unflatten(1, value.shape[:-1])
+            return self._next(before, self.clue).movedim(0, -2)
         states = self.states(value)
         if self._last_parameters is None or self._last_parameters[0] is not states:
             before = pad(states[..., :-1, :], (0, 0, 1, 0))
@@ -129,18 +141,29 @@ class GlimpseReader:
             self._last_parameters = states, self._next(before, clue)
         return self._last_parameters[1]
 
-    def start(self, rows: torch.Size) -> Reading:
+    def start(self, rows: torch.Size, glimpses: int) -> Reading | GlimpseSteps:
+        layers = self._layers()
+        if layers is not None:
+            table = self._table(rows[:-1].numel() * glimpses, layers)
+            return GlimpseSteps(layers, self.places, self.clue, rows, glimpses, table)
         nothing = self.core.start(rows)
         # Before the first glimpse particles do not differ.
         of_one = torch.zeros(*rows[-1:], self.core.features, dtype=self.dtype, device=self._device)
         return Reading(nothing, (of_one,))
 
-    def step(self, state: Reading, last: Tensor | None) -> tuple[Tensor, Reading]:
+    def step(self, state: Any, last: Tensor | None) -> tuple[Tensor, Any]:
+        if isinstance(state, GlimpseSteps):
+            if last is not None:
+                state.look(last)
+            return state.choose(), state
         if last is not None:
             state = self._read(state, last)
         return self._next(state.features[-1], self.clue), state
 
-    def keep(self, value: Tensor, parameters: Sequence[Tensor], state: Reading) -> None:
+    def keep(self, value: Tensor, parameters: Sequence[Tensor], state: Any) -> None:
+        if isinstance(state, GlimpseSteps):
+            self._drawn = Drawn(value, None, state, state.keeps)
+            return
         together = torch.stack(torch.broadcast_tensors(*parameters), -2)
         self._drawn = Drawn(value, together, state, torch.is_grad_enabled())
 
@@ -166,10 +189,35 @@ class GlimpseReader:
 
     # Features (..., B, G, F) of the glimpses at locations (..., B, G, *event).
     def _glimpses(self, value: Tensor) -> Tensor:
-        if self.marks is None or self.table is None:
-            locations = self.space.locations(value)
-            marks = self.sight.marks(locations.centre, locations.scale)
-            where = self.network.locate(locations.centre, locations.scale)
-        else:
-            marks, where = self.marks.at(value), embedding(value, self.table)
-        return self.network(self.sight.cut(marks).to(self.dtype), where)
+        patches = self.sight.cut(self.places.marks(value)).to(self.dtype)
+        return self.network(patches, self.places.features(value))
+
+    def _layers(self) -> Layers | None:
+        if is_watched(self.sight.sums) or (self.clue is not None and is_watched(self.clue)):
+            return None
+        return layers_of(self.network, self.core, self.head)
+
+    # The states before and after each glimpse at given locations, (G + 1, R, H) and (G, R, H), if they are
+    # better read from a table; the same tensor of locations is read once only.
+    def _from_table(self, value: Tensor) -> tuple[Tensor, Tensor] | None:
+        last = self._last_known
+        if last is not None and last[0] is value and (last[2].requires_grad or not torch.is_grad_enabled()):
+            return last[1:]
+        layers = self._layers() if self.places.actions and not is_watched(value) else None
+        table = None if layers is None else self._table(value.numel() // self.sight.shape[0], layers)
+        if layers is None or table is None:
+            return None
+        known = relu_scan(table.at(value), layers.core.of_state)
+        self._last_known = value, *known
+        return known
+
+    # Rows of all actions, if so many glimpses of each image are better read from such.
+    def _table(self, count: int, layers: Layers) -> ActionRows | None:
+        gradients, actions = torch.is_grad_enabled(), self.places.actions
+        # Which of them are looked at is known on the host, which only a CPU tells without waiting.
+        worth = count > actions or not (gradients or self._device.type != "cpu")
+        if not (actions and worth):
+            return None
+        if self._rows is None or (gradients and not self._rows.whole):
+            self._rows = ActionRows(self.places, self.network, layers.core, whole=gradients)
+        return self._rows

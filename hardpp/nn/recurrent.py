@@ -12,12 +12,15 @@ Networks of Rectified Linear Units (the relu cell); Cho et al. (2014) for the GR
 Shapes: B data, N steps, E inputs, H features; ... = rows, any leading dims.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from hardpp.nn.dropout import Dropout
+from hardpp.ops.own_derivatives import is_watched
+from hardpp.ops.relu_scan import relu_scan
 
 Cells = tuple[tuple[Tensor, Tensor], ...]  # the state of an LSTM; a layer: hidden and cell, (..., H) each
 Cell = Literal["relu", "gru"]
@@ -75,6 +78,14 @@ def choose(where: Tensor, one: Cells, other: Cells) -> Cells:
     )
 
 
+class ReluWeights(NamedTuple):
+    """Of a relu cell."""
+
+    of_inputs: Tensor  # U (H, E)
+    of_state: Tensor  # V (H, H)
+    bias: Tensor  # b (H)
+
+
 class StepwiseRNN(nn.Module):
     """One layer over the last dim but one.
 
@@ -98,8 +109,20 @@ class StepwiseRNN(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps (..., N, E) to (..., N, H)."""
+        weights = self.relu_weights()
+        if weights is not None and not any(is_watched(each) for each in (inputs, *weights)):
+            by_step = inputs.movedim(-2, 0).flatten(1, -2)
+            _, states = relu_scan(linear(by_step, weights.of_inputs, weights.bias), weights.of_state)
+            return states.unflatten(1, inputs.shape[:-2]).movedim(0, -2)
         states, _ = self.recurrence(inputs.flatten(0, -3))
         return states.reshape(*inputs.shape[:-1], self.features)
+
+    def relu_weights(self) -> ReluWeights | None:
+        """The weights of a relu cell; None of another one."""
+        if self.cell is not torch.rnn_relu_cell:
+            return None
+        of_inputs, of_state, one, other = self.recurrence.all_weights[0]
+        return ReluWeights(of_inputs, of_state, one + other)
 
     def start(self, rows: torch.Size) -> Tensor:
         """The state before the first step, (..., H): zeros."""

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.autograd import forward_ad
+from torch.overrides import has_torch_function
 
 InDims = tuple[Any, ...]  # by input, its batch dim; None, or nested Nones, where it has none
 
@@ -35,6 +37,21 @@ def is_plain(*inputs: Any) -> bool:
     """Can nobody ask for a derivative of what is computed of these, nor are they several elements at once?"""
     wrapped = (is_functorch_wrapped_tensor(x) for x in inputs if isinstance(x, Tensor))
     return not (torch.is_grad_enabled() or any(wrapped))
+
+
+def is_transformed(tensor: Tensor) -> bool:
+    """Does anything but plain reverse mode look at a tensor: `torch.func`, forward mode, autocast?"""
+    return (
+        is_functorch_wrapped_tensor(tensor)
+        or torch.compiler.is_compiling()
+        or torch.is_autocast_enabled(tensor.device.type)
+        or forward_ad._current_level >= 0
+    )
+
+
+def is_watched(tensor: Tensor) -> bool:
+    """The same, or is it of a subclass, which a Function of torch's drops, as Pyro's provenance is?"""
+    return has_torch_function((tensor,)) or is_transformed(tensor)
 
 
 def batch_first(each: Tensor, dim: int | None, n: int) -> Tensor:

@@ -162,6 +162,11 @@ class Sight(NamedTuple):
     width: int
     dtype: torch.dtype  # of the images
 
+    @property
+    def patch(self) -> tuple[int, ...]:
+        """Of all windows of a glimpse: windows, channels, P, P."""
+        return self.sensor.windows, self.shape[1], self.sensor.side, self.sensor.side
+
     def patches(self, centre: Tensor, scale: Tensor | None = None) -> Tensor:
         """All windows of all glimpses, (..., B, G, windows, channels, P, P), from 0 to 1 for uint8 images.
 
@@ -184,20 +189,29 @@ class Sight(NamedTuple):
         area = self.areas[level][..., None, None, None]
         return Marks(row[..., None, :, None], column[..., None, None, :], area)
 
-    def cut(self, marks: Marks) -> Tensor:
-        """What `patches` gives, of windows at marks (..., B, G, ...)."""
+    def of_images(self, number: Tensor) -> "Sight":
+        """The same of other images, by their numbers (N,), one of which may occur several times."""
+        shape = torch.Size([len(number), *self.shape[1:]])
+        return self._replace(first=self.first[number], shape=shape)
+
+    def cut(self, marks: Marks, out: Tensor | None = None) -> Tensor:
+        """What `patches` gives, of windows at marks (..., B, G, ...); `out` is memory for it."""
         count = marks.rows.numel() * self.shape[1] * marks.columns.shape[-1]
         if count > 2 * _IN_CACHE and self.sums.device.type == "cpu":
             dim = 0 if marks.rows.dim() > 6 and len(marks.rows) > 1 else marks.rows.dim() - 5
             length = marks.rows.shape[dim]
             if length > 1:
                 some = max(1, length * _IN_CACHE // count)
-                parts = [marks.part(dim, n, min(some, length - n)) for n in range(0, length, some)]
-                return torch.cat([self.cut(part) for part in parts], dim)
+                places = [(dim, n, min(some, length - n)) for n in range(0, length, some)]
+                if out is None:
+                    return torch.cat([self.cut(marks.part(*place)) for place in places], dim)
+                for place in places:
+                    self.cut(marks.part(*place), out.narrow(*place))
+                return out
         at = marks.rows + self.first + marks.columns  # (..., B, G, windows, channels, P + 1, P + 1)
         sums = self.sums.index_select(0, at.view(-1)).view(at.shape)
         strips = sums[..., 1:, :] - sums[..., :-1, :]
-        means = (strips[..., 1:] - strips[..., :-1]) / marks.area
+        means = torch.div(strips[..., 1:] - strips[..., :-1], marks.area, out=out)
         return means.to(self.dtype) if self.dtype.is_floating_point else means
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor
-from torch.autograd import forward_ad
+
+from hardpp.ops.own_derivatives import is_transformed
 
 
 class StepLinear:
@@ -30,13 +30,13 @@ class StepLinear:
 
     def __init__(self, weight: Tensor):
         self.weight, self.steps = weight, None
-        if weight.requires_grad and torch.is_grad_enabled() and not _transformed(weight):
+        if weight.requires_grad and torch.is_grad_enabled() and not is_transformed(weight):
             self.steps = _Steps()
             self.weight = _Weight.apply(weight, self.steps)  # type: ignore[no-untyped-call]
 
     def __call__(self, inputs: Tensor, constant: Tensor) -> Tensor:
         """Maps inputs (R, I) and a constant (R, O) or (O,) to (R, O)."""
-        if self.steps is None or _transformed(inputs) or _transformed(constant):
+        if self.steps is None or is_transformed(inputs) or is_transformed(constant):
             return torch.addmm(constant, inputs, self.weight.t())
         return _Step.apply(inputs, constant, self.weight, self.steps)  # type: ignore[no-untyped-call]
 
@@ -98,13 +98,3 @@ class _Step(torch.autograd.Function):
             return of_inputs, of_constant, gradient.t() @ inputs, None
         ctx.steps.put_down(inputs, gradient)
         return of_inputs, of_constant, None, None
-
-
-# Does anything but plain reverse mode look at a tensor?
-def _transformed(tensor: Tensor) -> bool:
-    return (
-        is_functorch_wrapped_tensor(tensor)
-        or torch.compiler.is_compiling()
-        or torch.is_autocast_enabled(tensor.device.type)
-        or forward_ad._current_level >= 0
-    )

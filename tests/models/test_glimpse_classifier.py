@@ -58,7 +58,7 @@ def test_the_loop_that_draws_and_the_pass_that_scores_agree(space: str, core: st
     reader = model.reader(batch.source)
     together = reader.parameters(locations)
     step = -1 - len(model.space.event_shape)
-    state, last = reader.start(torch.Size([5, 3])), None
+    state, last = reader.start(torch.Size([5, 3]), 4), None
     for t in range(4):
         alone, state = reader.step(state, last)
         torch.testing.assert_close(alone.expand(5, 3, -1), together[..., t, :], **CLOSE)

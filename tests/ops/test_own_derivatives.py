@@ -119,7 +119,10 @@ RIGHT: dict[str, tuple[Function, Callable[[], tuple[Tensor, ...]]]] = {
 }
 REFUSED = {"RowDerivatives", "RowSecondDerivatives"}
 # Recurrent loops, which are run plainly but in reverse mode, or have one derivative.
-ELSEWHERE = {"_Scan": "test_lstm_scan.py", "_Step": "test_step_linear.py", "_Weight": "test_step_linear.py"}
+ELSEWHERE = {
+    **dict.fromkeys(("_KnownLayer", "_ReluScan"), "test_known_layer.py"),
+    **{"_Scan": "test_lstm_scan.py", "_Step": "test_step_linear.py", "_Weight": "test_step_linear.py"},
+}
 
 
 def test_every_operation_with_a_derivative_of_its_own_is_checked_here() -> None:

@@ -274,15 +274,9 @@ def test_predictions_of_several_draws_are_averaged(run: OpenedRun, monkeypatch: 
     images = run.select()
     K, N = 3, len(images.indices)
     drawn = torch.randint(9, (K, N, 2), generator=torch.Generator().manual_seed(0))
-    really = Glimpses.sample
-
-    def sample(self: Glimpses, shape: Any = ()) -> Tensor:
-        if not shape:  # an objective's particles
-            return really(self)
-        return drawn[:1] if shape == (1,) else drawn[1 : shape[0] + 1]
-
-    monkeypatch.setattr(Glimpses, "sample", sample)
-    figures = run.evaluate(images, draws=K)
+    # An objective's particles are draws, too.
+    monkeypatch.setattr(Glimpses, "sample", lambda self, shape=(): drawn)
+    figures = run.evaluate(images, draws=K, particles=K)
     wrong, nats = 0, 0.0
     for index in range(N):
         pixels, label = images.part.read([index]).pixels, int(images.part.labels[index])

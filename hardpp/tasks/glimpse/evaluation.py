@@ -15,6 +15,7 @@ from hardpp.config import Section
 from hardpp.diagnostics.seeds import seeded, seeded_steps
 from hardpp.distributions.location_spaces import GridSpace
 from hardpp.inference.importance_weighted import IWAE
+from hardpp.inference.weights.weight_table import WeightTable
 from hardpp.tasks.answers.sharing import totalled
 from hardpp.tasks.labelled_images import SelectedImages, batches
 from hardpp.tasks.opened_run import OpenedRun
@@ -61,17 +62,13 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
     objective, count = IWAE(options.particles), len(images.indices)
 
     def of_batch(_: Any, batch: ImageBatch, boxes: Tensor | None) -> tuple[Tensor, dict[str, float], Tensor]:
-        policy = model.policy(batch.source)
-        one = policy.sample((1,))
-        log_p = model.said(policy, one)[0]  # (B, G, V)
+        table = objective.weight_table(*run.programs, batch)
+        estimate = objective.estimate_of(table)
+        policy, locations = _drawn(model, run.programs.guide, table, batch, options.draws)
+        said = model.said(policy, locations)
+        log_p, last, one = said[0], said[..., -1, :], locations[:1]  # (B, G, V), (K, B, V)
         entropy = _policy_entropy(policy, one) if isinstance(model.space, GridSpace) else None
-        locations, last = one, log_p[None, :, -1]
         wrong = (log_p.argmax(-1) != batch.target.unsqueeze(-1)).sum(0).cpu()
-        if options.draws > 1:
-            more = policy.sample((options.draws - 1,))
-            locations = torch.cat([one, more])
-            last = torch.cat([last, model.said(policy, more)[..., -1, :]])
-        estimate = objective.estimate(*run.programs, batch)
         of_all, label = mean(last), batch.target.unsqueeze(-1)
         figures = {
             "error_mean": of_all.argmax(-1) != batch.target,
@@ -103,6 +100,25 @@ def evaluate(run: OpenedRun, images: SelectedImages, options: GlimpseDecoding) -
         "images": count,
         "step": run.step,
     }
+
+
+# The model's policy and draws of it, (draws, B, G, *event). The bound's own are such, if its guide is the
+# model's prior: what they have seen of the images is known already.
+def _drawn(model: Any, guide: Any, table: WeightTable, batch: ImageBatch, draws: int) -> tuple[Any, Tensor]:
+    own = getattr(guide, "prior_of", None) is model and getattr(guide, "joint", model) is model
+    if not own:
+        policy = model.policy(batch.source)
+        return policy, policy.sample((draws,))
+    site = table.latents[0].guide
+    policy, locations = site["fn"], site["value"]
+    if len(policy.batch_shape) == 1:  # of one particle
+        locations = locations.unsqueeze(0)
+    if draws == len(locations):
+        return policy, locations
+    if draws < len(locations):
+        return policy, locations[:draws]
+    more = model.policy(batch.source).sample((draws - len(locations),))
+    return policy, torch.cat([locations, more])
 
 
 # Share of the pixels of each image, (B,), in a window of that number, or in any (-1), of all glimpses.
