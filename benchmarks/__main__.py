@@ -33,7 +33,6 @@ SCRIPTS = {
     "marginal": "large_vocabulary.py",
     "lattices": "lattices.py",
     "operations": "step_operations.py",
-    "glimpse-step": "glimpse_step.py",
     "speech-step": "speech_step.py",
     "accuracy": "time_to_accuracy.py",
     "posterior": "posterior_export.py",

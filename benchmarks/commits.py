@@ -1,11 +1,12 @@
 """CPU seconds of a training step at an earlier commit and now, side by side.
 
-    python benchmarks/commits.py [COMMIT] [--model alignment] [--guide variational] [--objective elbo]
-                                 [--set KEY=VALUE ...] [--rounds 6] [--steps 30] [--quick]
+    python benchmarks/commits.py [COMMIT] [--only CASE ...] [--rounds 6] [--steps 30] [--quick]
+    python benchmarks/commits.py [COMMIT] --set model=alignment --set objective=exact
 
 The earlier tree is checked out beside this one for as long as it takes. A round is a process of each tree, in
-turns, on one thread; a process trains from the same seed and counts steps after the first eight. Ratios are
-taken within a round. Also counted: operations that reach the dispatcher in one step.
+turns, on one thread; a process trains from the same seed and counts steps after the first eight (batch, loss,
+gradients, optimiser, running average). Ratios are taken within a round. Also counted: operations that reach
+the dispatcher in one step.
 """
 
 import argparse
@@ -14,10 +15,27 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
+
+from hardpp.config import merge, parse_setting
 
 HERE = Path(__file__).resolve().parents[1]
+MNIST = {"model": "glimpse", "data": {"name": "mnist", "train_limit": 5000}}
+CASES: dict[str, dict[str, Any]] = {
+    "alignment, elbo": {"model": "alignment"},
+    "alignment, exact": {"model": "alignment", "objective": "exact"},
+    "glimpses, 60 px": {"model": "glimpse", "data": {"train_limit": 5000}},
+    "glimpses, 28 px": MNIST,
+    "glimpses, 28 px, vimco": {
+        **{**MNIST, "objective": "vimco", "guide": "variational"},
+        "inference": {"particles": 8},
+    },
+}
+SHARED = {"device": "cpu", "threads": 1}
 
 # Run with either tree on Python's path, so it may use only what both have.
 STEPS = """
@@ -27,8 +45,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hardpp.runs.session import Session
 from hardpp.tasks.configuration import resolve
 
-layers, steps = json.loads(sys.argv[1]), int(sys.argv[2])
-session = Session(resolve(layers), report=lambda text: None)
+settings, steps = json.loads(sys.argv[1]), int(sys.argv[2])
+session = Session(resolve([settings]), report=lambda text: None)
 records = (record for record in session.trainer().records() if record.split == "train")
 next(records)
 pyro.enable_validation(False)
@@ -52,9 +70,9 @@ print(json.dumps({"seconds": sum(seconds) / steps, "operations": Counted.calls})
 """
 
 
-def measured(tree: Path, layers: list[object], steps: int) -> dict[str, float]:
+def measured(tree: Path, settings: dict[str, Any], steps: int) -> dict[str, float]:
     """Seconds and operations of a step of one tree, in a process of its own."""
-    command = [sys.executable, "-c", STEPS, json.dumps(layers), str(steps)]
+    command = [sys.executable, "-c", STEPS, json.dumps(settings), str(steps)]
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -63,20 +81,27 @@ def measured(tree: Path, layers: list[object], steps: int) -> dict[str, float]:
     return found
 
 
-def layers_of(options: argparse.Namespace) -> list[object]:
-    """The settings, in layers as the command line has them."""
-    chosen = {key: getattr(options, key) for key in ("model", "guide", "objective")}
-    layers: list[object] = [{"device": "cpu", "threads": 1, **{k: v for k, v in chosen.items() if v}}]
-    for setting in options.set:
-        key, _, text = setting.partition("=")
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """The tree of a commit, in a folder that is there for the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        worktree = ["git", "worktree"]
+        subprocess.run([*worktree, "add", "-q", "--detach", str(tree), commit], cwd=HERE, check=True)
         try:
-            value: object = json.loads(text)
-        except ValueError:
-            value = text
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        layers.append(value)
-    return layers
+            yield tree
+        finally:
+            subprocess.run([*worktree, "remove", "--force", str(tree)], cwd=HERE, check=True)
+
+
+def row(case: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """Of pairs of what was measured, earlier and now."""
+    ratios = sorted(before["seconds"] / now["seconds"] for before, now in pairs)
+    spread = f"{median(ratios):.2f} ({ratios[0]:.2f}..{ratios[-1]:.2f})"
+    found = [[pair[side] for pair in pairs] for side in (0, 1)]
+    times = [f"{1e3 * median(each['seconds'] for each in of):.1f}" for of in found]
+    counts = [f"{median(each['operations'] for each in of):.0f}" for of in found]
+    return f"| {' | '.join([case, *times, spread, *counts])} |"
 
 
 def main() -> None:
@@ -84,34 +109,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("commit", nargs="?", default="442d95a", help="[442d95a, before steps became faster]")
-    parser.add_argument("--model")
-    parser.add_argument("--guide")
-    parser.add_argument("--objective")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), metavar="CASE", default=list(CASES))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a case of your own")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--quick", action="store_true", help="one short round: only to see that it runs")
     options = parser.parse_args()
     rounds, steps = (1, 3) if options.quick else (options.rounds, options.steps)
-    layers = layers_of(options)
-    with tempfile.TemporaryDirectory() as folder:
-        earlier = Path(folder) / "tree"
-        subprocess.run(
-            ["git", "worktree", "add", "-q", "--detach", str(earlier), options.commit], cwd=HERE, check=True
-        )
-        try:
-            pairs = [(measured(earlier, layers, steps), measured(HERE, layers, steps)) for _ in range(rounds)]
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(earlier)], cwd=HERE, check=True)
-    ratios = sorted(before["seconds"] / now["seconds"] for before, now in pairs)
-    then, here = ([pair[side] for pair in pairs] for side in (0, 1))
-    print("| | CPU ms a step | operations a step |\n|---|---|---|")
-    for name, found in ((options.commit, then), ("now", here)):
-        milliseconds = 1e3 * median(each["seconds"] for each in found)
-        print(f"| {name} | {milliseconds:.1f} | {median(each['operations'] for each in found):.0f} |")
-    print(
-        f"\ntimes as fast: median {median(ratios):.2f}, {ratios[0]:.2f}..{ratios[-1]:.2f} in {rounds} rounds"
-    )
+    cases = {name: CASES[name] for name in options.only[: 1 if options.quick else None]}
+    if options.set:
+        cases = {", ".join(options.set): merge([parse_setting(each) for each in options.set])}
+    print(f"{rounds} rounds of {steps} steps\n")
+    print(f"| | CPU ms, {options.commit} | now | times as fast: median (range) | operations | now |")
+    print("|---|---|---|---|---|---|")
+    with checked_out(options.commit) as earlier:
+        for name, case in cases.items():
+            settings = merge([SHARED, case])
+            pairs = [
+                (measured(earlier, settings, steps), measured(HERE, settings, steps)) for _ in range(rounds)
+            ]
+            print(row(name, pairs), flush=True)
 
 
 if __name__ == "__main__":
