@@ -45,7 +45,7 @@ def test_names_are_offered_by_model_and_the_second_time_without_torch(tmp_path: 
 
 def test_names_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARDPP_DATA", str(tmp_path / "cache"))
-    assert completion.known_names("presets") == ["small", "paper"]
+    assert completion.known_names("presets") == ["small", "quick", "paper"]
     assert "optimiser.learning_rate=" in completion.known_names("settings")
     assert completion.known_names("guides", "nobody") == []
     stored = tmp_path / "cache" / "completion.json"
