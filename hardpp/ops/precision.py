@@ -30,7 +30,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextMan
     return torch.autocast(device.type, precision)
 
 
-def is_quick(precision: torch.dtype, device: torch.device) -> bool:
+def has_instructions(precision: torch.dtype, device: torch.device) -> bool:
     """Has a device instructions for products in a precision, bfloat16 or float32?"""
     if precision == torch.float32:
         return True

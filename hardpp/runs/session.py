@@ -13,7 +13,7 @@ import torch
 from hardpp.config import RunConfig
 from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError, memory_advice
-from hardpp.ops.precision import is_quick
+from hardpp.ops.precision import has_instructions
 from hardpp.runs.batch_parts import BatchParts
 from hardpp.runs.cores import check_threads
 from hardpp.runs.folder import choose_device, differing, open_run
@@ -97,7 +97,7 @@ class Session:
         steps = len(batches(0)) * training.max_epochs
         steps = min(steps, training.max_steps or steps)
         precision: torch.dtype = getattr(torch, training.precision)
-        if not is_quick(precision, self.device):
+        if not has_instructions(precision, self.device):
             self.report(
                 f"warning: this {self.device.type.upper()} has no instructions for {training.precision}, "
                 "with which steps take longer, not less"

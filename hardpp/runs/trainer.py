@@ -112,7 +112,8 @@ class Trainer:
             for module in self.frozen:
                 module.eval()
             while self.position < len(batches) and self.step < self.schedule.total_steps:
-                if self._has_second_core and self.position + 1 < len(batches):
+                another = self.position + 1 < len(batches) and self.step + 1 < self.schedule.total_steps
+                if another and self._has_second_core:
                     self.ahead.following = batches[self.position + 1]
                 bound, values = self._update(batches[self.position])
                 self.position += 1

@@ -11,7 +11,7 @@ import torch
 from corpora import fail, hardpp, hashes, metrics, succeed
 from tiny_families import FAMILIES, TinyRun, available
 
-from hardpp.ops.precision import is_quick
+from hardpp.ops.precision import has_instructions
 from hardpp.runs import training_stages
 from hardpp.runs.folder import create, open_run
 from hardpp.runs.recorded_training import train
@@ -62,7 +62,9 @@ def test_narrow_products_leave_weights_and_bounds_wide(trained: TinyRun, tmp_pat
     narrow = ("--set", "training.precision=bfloat16", "--max-steps", "1", "--evaluate", "none")
     told = hardpp(*trained.command(tmp_path / "run", *narrow, "--threads", "1"))
     assert told.exit_code == 0
-    assert ("no instructions for bfloat16" in told.stderr) != is_quick(torch.bfloat16, torch.device("cpu"))
+    assert ("no instructions for bfloat16" in told.stderr) != has_instructions(
+        torch.bfloat16, torch.device("cpu")
+    )
     first, wide = metrics(tmp_path / "run")[0]["bound"], metrics(trained.folder)[0]["bound"]
     assert first != wide
     assert first == pytest.approx(wide, rel=0.02)

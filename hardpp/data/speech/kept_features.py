@@ -85,20 +85,20 @@ class KeptFeatures:
         return self._digests[stacked][number]
 
     def _kept_digests(self, stacked: int, compute: Callable[[int], str]) -> list[str]:
-        path, kept, written = self.folder / f"digests-{stacked}.json", None, None
+        path, before, written_before = self.folder / f"digests-{stacked}.json", None, None
         with suppress(OSError, ValueError, KeyError, TypeError):
-            found = json.loads(path.read_bytes())
-            kept, written = found["digests"], found["written"]
-        now = (self.folder / _FRAMES).stat().st_mtime_ns
-        if not isinstance(kept, list) or len(kept) != len(self.lengths):
-            kept = None
-        if kept is not None and written == now:
-            return kept
+            table = json.loads(path.read_bytes())
+            before, written_before = table["digests"], table["written"]
+        written = (self.folder / _FRAMES).stat().st_mtime_ns
+        if not isinstance(before, list) or len(before) != len(self.lengths):
+            before = None  # nothing to compare with
+        if before is not None and written == written_before:
+            return before
         digests = [compute(each) for each in range(len(self.lengths))]
-        if kept is not None and kept != digests:
+        if before is not None and before != digests:
             raise _damaged(self.folder, f"{_FRAMES} holds other numbers than it did")
         with suppress(ResourceError):  # of a cache that can only be read
-            write_file(path, json.dumps({"written": now, "digests": digests}).encode())
+            write_file(path, json.dumps({"written": written, "digests": digests}).encode())
         return digests
 
 

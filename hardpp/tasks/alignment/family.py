@@ -69,8 +69,8 @@ _RECOMMENDED = {
     **dict.fromkeys(BITEXTS, Recommended(_SENTENCES)),
     "ding": Recommended(_FEW_SENTENCES),
 }
-# As much as a minute of one core can learn of thousands of words: small networks and batches, fast steps
-# without noise, and little dropout, as no word is seen more than a few times.
+# As much as a minute or two of one core can learn of thousands of words: small networks and batches, fast
+# steps without noise, and little dropout, as no word is seen more than a few times.
 _QUICK = {
     "objective": "exact",
     "network": {"decoder": 192, "dropout": 0.15, "embedding_dropout": 0.0, "symbol_dropout": 0.0},
@@ -98,7 +98,7 @@ class AlignmentFamily(Family):
     run = AlignmentRun
     presets = {
         "small": Recommended(summary="minutes of a CPU"),
-        "quick": Recommended(_QUICK, summary="a minute of one core: smaller, by exact"),
+        "quick": Recommended(_QUICK, summary="a minute or two of one core: smaller, by exact"),
         "paper": Recommended(_PAPER, summary="sizes of Deng et al. (2018), for a GPU"),
     }
     guides = GUIDES
