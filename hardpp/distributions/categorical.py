@@ -15,6 +15,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from hardpp.ops.broadcast_shape import broadcast_shape
 from hardpp.ops.precision import log_softmax
 
 
@@ -59,7 +60,7 @@ class Categorical(dist.Categorical):
         if hasattr(value, "_pyro_categorical_support") or self._validate_args:
             log_prob: Tensor = super().log_prob(value)
             return log_prob
-        shape = torch.broadcast_shapes(value.shape, self.batch_shape)
+        shape = broadcast_shape(value.shape, self.batch_shape)
         index = value.long().expand(shape).unsqueeze(-1)
         return self.logits.expand(*shape, self._num_events).gather(-1, index).squeeze(-1)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.utils import lazy_property
 
+from hardpp.ops.broadcast_shape import broadcast_shape
 from hardpp.ops.linear_log_softmax import (
     CHUNK_BYTES,
     KEPT_BYTES,
@@ -94,7 +95,7 @@ class LinearCategorical(TorchDistribution):
     def expand(self, batch_shape: Any, _instance: Any = None) -> "LinearCategorical":
         new: LinearCategorical = self._get_checked_instance(LinearCategorical, _instance)
         batch_shape = torch.Size(batch_shape)
-        if torch.broadcast_shapes(self.batch_shape, batch_shape) != batch_shape:
+        if broadcast_shape(self.batch_shape, batch_shape) != batch_shape:
             raise ValueError(
                 f"batch shape {tuple(self.batch_shape)} cannot be expanded to {tuple(batch_shape)}"
             )
@@ -123,7 +124,7 @@ class LinearCategorical(TorchDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        shape = torch.broadcast_shapes(self.batch_shape, value.shape)
+        shape = broadcast_shape(self.batch_shape, value.shape)
         if len(self.weight) <= self.written_out:
             index = value.long().expand(shape).unsqueeze(-1)
             return self.logits.expand(*shape, len(self.weight)).gather(-1, index).squeeze(-1)

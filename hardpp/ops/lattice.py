@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from hardpp.ops.broadcast_shape import broadcast_shape
 from hardpp.ops.lattice_derivatives import LogTotal
 from hardpp.ops.lattice_messages import arc_marginals, behind, data_first, forward_messages, steps_first
 from hardpp.ops.own_derivatives import run
@@ -37,7 +38,7 @@ def log_total(arcs: Tensor, end: Tensor) -> Tensor:
         tracked: Tensor = handle_torch_function(log_total, (arcs, end), arcs, end)
         return tracked
     if end.shape[:-1] != arcs.shape[:-3]:
-        data = torch.broadcast_shapes(end.shape[:-1], arcs.shape[:-3])
+        data = broadcast_shape(end.shape[:-1], arcs.shape[:-3])
         arcs, end = arcs.expand(*data, *arcs.shape[-3:]), end.expand(*data, end.shape[-1])
     if not arcs.shape[-3]:
         return end[..., 0]

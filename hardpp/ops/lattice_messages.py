@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from hardpp.ops.broadcast_shape import broadcast_shape
+
 Plus = Callable[..., Tensor]  # (weights, weights, out=)
 CENTRED = 4  # every so many steps messages are centred
 
@@ -79,7 +81,7 @@ def arc_marginals(by_step: Tensor, alpha: Tensor, end: Tensor) -> Tensor:
 def arc_marginals_and_message(by_step: Tensor, alpha: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     """The same, and the backward message before the first step, (..., S), up to a constant."""
     N, J, *data, S = by_step.shape
-    data = list(torch.broadcast_shapes(data, end.shape[:-1]))
+    data = list(broadcast_shape(data, end.shape[:-1]))
     by_step, alpha = by_step.expand(N, J, *data, S), alpha.expand(N + 1, *data, S)
     beta = by_step.new_empty(N + 1, *data, S)
     beta[N] = end

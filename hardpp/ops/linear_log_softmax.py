@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from torch.overrides import handle_torch_function, has_torch_function
 
+from hardpp.ops.broadcast_shape import broadcast_shape
 from hardpp.ops.precision import wide
 from hardpp.ops.row_log_softmax import learns, row_log_softmax
 from hardpp.ops.row_softmax import Room, RowGradients, RowSoftmax, chunks
@@ -69,7 +70,7 @@ def linear_log_softmax(
     if has_torch_function(tensors):  # a Function drops subclasses, and with them Pyro's provenance
         options: dict[str, Any] = {"chunk_bytes": chunk_bytes, "kept_bytes": kept_bytes}
         return handle_torch_function(linear_log_softmax, tensors, *tensors, **options, negligible=negligible)
-    shape = torch.broadcast_shapes(features.shape[:-1], value.shape)
+    shape = broadcast_shape(features.shape[:-1], value.shape)
     order, R, U = _rows_first(features.shape[:-1], shape)
     index = value.expand(shape).permute(order).reshape(R, U)
     flat = features.reshape(R, features.shape[-1])

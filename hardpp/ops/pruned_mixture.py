@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
+from hardpp.ops.broadcast_shape import broadcast_shape
 from hardpp.ops.linear_log_softmax import CHUNK_BYTES, KEPT_BYTES, NEGLIGIBLE, linear_log_softmax, room_for
 from hardpp.ops.mixture_bounds import Terms, lower_bounds, upper_bounds
 from hardpp.ops.row_log_softmax import row_log_softmax
@@ -73,7 +74,7 @@ def pruned_mixture_terms(
     if has_torch_function(tensors):
         options |= {"tolerance": tolerance, "average": average, "negligible": negligible}
         return handle_torch_function(pruned_mixture_terms, tensors, *tensors, dim, **options)
-    shape = torch.broadcast_shapes(features.shape[:-1], value.shape, log_weight.shape)
+    shape = broadcast_shape(features.shape[:-1], value.shape, log_weight.shape)
     varies = value.dim() >= -dim and value.shape[dim] > 1
     if features.shape[:-1] != shape or varies or not features.numel():
         return linear_log_softmax(features, weight, bias, value, **options, negligible=negligible)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hardpp.runs.eager_optimisers import SGD, AdamW
 from hardpp.runs.weight_average import WeightAverage
 
 WARMUP_SHARE = 5  # a warm-up takes at most one in so many steps
@@ -59,9 +60,9 @@ def optimiser_of(parameters: dict[str, nn.Parameter], schedule: Schedule) -> tor
     if others:
         groups.append({"params": others, "weight_decay": 0.0})
     if schedule.kind == "sgd":
-        return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=_MOMENTUM, nesterov=True)
+        return SGD(groups, lr=schedule.learning_rate, momentum=_MOMENTUM, nesterov=True)
     fused = all(_can_be_fused(each) for each in parameters.values())
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=fused or None)
+    return AdamW(groups, lr=schedule.learning_rate, fused=fused or None)
 
 
 # The fused step walks through memory from where a tensor begins: of a part of another, such as a few columns,

@@ -9,9 +9,11 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from hardpp.errors import CheckpointError, ResourceError
 from hardpp.tasks.family import Programs
@@ -62,13 +64,24 @@ def check_same_size(build: Callable[[], Programs], weights: Mapping[str, Tensor]
 
 def bytes_of(build: Callable[[], Programs]) -> int | None:
     """The bytes that parameters of programs will take; None where they cannot be made without memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutValues():
         try:
             programs = build()
         except Exception:  # what cannot be made without memory, or not at all, is told when it is made
             return None
     parameters = {id(p): p for program in programs for p in program.parameters() if p.is_meta}
     return sum(p.numel() * p.element_size() for p in parameters.values())
+
+
+class _WithoutValues(TorchFunctionMode):
+    """Leaves out what `torch.nn.init` would write, as without memory it only loads torch's compiler."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == torch.nn.init.__name__:
+            return (kwargs or {}).get("tensor", *args[:1])
+        return func(*args, **(kwargs or {}))
 
 
 def check_room(folder: Path, programs: Programs) -> None:

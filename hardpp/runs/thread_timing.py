@@ -41,7 +41,8 @@ def take(number: int) -> None:
     if torch.get_deterministic_debug_mode() < _STRICT:  # else the user wants more than we do
         deterministic: Any = torch.utils.deterministic
         deterministic.fill_uninitialized_memory = False  # which no program of ours reads
-        torch.use_deterministic_algorithms(number > 1, warn_only=True)
+        # use_deterministic_algorithms would load torch's compiler first, which takes a second or two.
+        torch.set_deterministic_debug_mode("warn" if number > 1 else "default")
 
 
 class Timed(NamedTuple):

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, kl_divergence
 
+from hardpp.ops.broadcast_shape import broadcast_shape
+
 MOST = 2**18  # elements in a stack: what stays in a processor's cache
 
 
@@ -60,7 +62,7 @@ def divergences(pairs: Sequence[tuple[Any, Any] | None]) -> list[Tensor | None]:
             continue
         with suppress(NotImplementedError):
             if q.batch_shape != p.batch_shape:  # torch's Bernoulli wants them equal
-                shape = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
+                shape = broadcast_shape(q.batch_shape, p.batch_shape)
                 q, p = q.expand(shape), p.expand(shape)
             values[i] = kl_divergence(q, p)
     _stacked(values, categorical, categorical_kl)

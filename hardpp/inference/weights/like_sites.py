@@ -20,6 +20,7 @@ from torch import Tensor
 
 from hardpp.distributions.categorical import Categorical
 from hardpp.inference.weights.sample_sites import Site
+from hardpp.ops.broadcast_shape import broadcast_shape
 
 LARGEST = 2**16  # entries of a table; of larger ones a copy costs more than the operations it saves
 FEWEST = 3  # sites that are worth a stack
@@ -91,7 +92,7 @@ def _looked_up(sites: list[Site]) -> Tensor:
     tables = torch.stack([site["fn"].logits for site in sites])  # (n, ..., S)
     values = torch.stack([site["value"] for site in sites]).long()
     n, *batch, S = tables.shape
-    shape = torch.broadcast_shapes(values.shape[1:], batch)
+    shape = broadcast_shape(values.shape[1:], batch)
     tables = tables.reshape(n, *(1,) * (len(shape) - len(batch)), *batch, S).expand(n, *shape, S)
     values = values.reshape(n, *(1,) * (len(shape) + 1 - values.dim()), *values.shape[1:]).expand(n, *shape)
     terms = tables.gather(-1, values.unsqueeze(-1)).squeeze(-1)
