@@ -14,10 +14,10 @@ import torch
 import xarray as xr
 from corpora import fail, hardpp, hashes, metrics, settings, succeed
 from pydantic import ValidationError
-from speech_files import write_labels
+from speech_files import write_digits, write_labels
 from tone_speech import MODEL, TINY, TONES, write_tones
 
-from hardpp.data.speech import log_mel
+from hardpp.data.speech import corpora, log_mel, spoken_digits
 from hardpp.data.speech.utterances import Segment, Utterance
 from hardpp.data.vocabulary import BOUNDARY
 from hardpp.diagnostics.emissions import Boundary, exact_emissions
@@ -525,6 +525,18 @@ def test_what_is_recommended_for_phones_and_not_for_digits() -> None:
     off = {"objective": "reinforce", "inference": {"entropy_bonus": 0.0}, "data": {"name": "festvox-ru"}}
     found = resolve([{"model": MODEL, **off}])
     assert catalogue.objective("reinforce", found.inference).entropy_bonus is None
+
+
+def test_features_that_are_not_computed_from_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_digits(tmp_path / "spoken-digits" / spoken_digits.MEMBER)
+    monkeypatch.setattr(corpora, "fetch", lambda name, report: tmp_path / name)
+    few = ["--set", "data.train_limit=8", "--max-steps", "1"]
+    told = hardpp(*command("spoken-digits", tmp_path / "run", *few))
+    assert (told.exit_code, "warning" in told.stderr) == (0, False)
+    for verb in ("evaluate", "decode", "align"):
+        told = hardpp(verb, str(tmp_path / "run"), "--limit", "2")
+        assert (told.exit_code, "than any of training" in told.stderr) == (0, False), verb
+    succeed("posterior", tmp_path / "run", "--limit", "2", "--out", tmp_path / "posterior.nc")
 
 
 def test_corpora_that_are_not_there(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ RATE = 16_000  # samples a second
 HOP = 160  # samples from one frame to the next
 HOP_SECONDS = HOP / RATE
 BANDS = 40
+FEATURES = 3 * (BANDS + 1)  # of a frame: bands and energy, their slopes, and the slopes of these
 STACKED = 3  # frames that are read as one
 
 _WINDOW = 400

@@ -71,7 +71,7 @@ def _levels(description: SpeechDescription) -> Levels | None:
     if description.levels:
         return Levels(*description.levels)
     moments = description.feature_normalisation
-    if moments is None:
+    if moments is None or len(moments.mean) != log_mel.FEATURES:  # others, as cepstra, came with the data
         return None
     mean, deviation = (float(each[log_mel.BANDS]) for each in moments)
     return Levels(log_mel.decibels(mean), log_mel.decibels(mean + 3 * deviation))
