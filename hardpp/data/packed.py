@@ -42,8 +42,13 @@ def unpacked(content: bytes, path: Path) -> bytes:
     return b"".join(chunks)
 
 
+def most_unpacked(size: int) -> int:
+    """The most bytes that a file of `size` bytes may unpack to."""
+    return max(_LARGE, _RATIO * size)
+
+
 def check_unpacked(path: Path, plain: int, size: int) -> None:
     """Refuse a file of `size` bytes that unpacks to `plain` bytes, or to more, if that is far too much."""
-    if plain > max(_LARGE, _RATIO * size):
+    if plain > most_unpacked(size):
         what = f"{path}: has {size:,} bytes, and unpacks to {plain:,} or more"
         raise DataError(what, "unpack it yourself, if that is what it should hold")

@@ -13,7 +13,7 @@ from typing import IO
 
 from hardpp.data.binary_files import refuse_binary
 from hardpp.data.lines import BOM, BOMS_UTF16
-from hardpp.data.packed import GZIP, check_unpacked
+from hardpp.data.packed import GZIP, check_unpacked, most_unpacked
 from hardpp.errors import DataError
 
 _HEAD = 2**16  # bytes that are looked at
@@ -37,12 +37,14 @@ def stream_lines(path: Path) -> Iterator[bytes]:
     """
     with _opened(path) as file:
         first, size, on_disk = True, 0, path.stat().st_size
+        most = most_unpacked(on_disk)
         while line := file.readline(_LONGEST):
             if first:
                 refuse_binary(line, str(path))
                 line, first = line.removeprefix(BOM), False
             size += len(line)
-            check_unpacked(path, size, on_disk)
+            if size > most:
+                check_unpacked(path, size, on_disk)
             if len(line) == _LONGEST:
                 raise DataError(f"{path}: a line of {_LONGEST:,} bytes", "is it text, a pair a line?")
             yield line.removesuffix(b"\n").removesuffix(b"\r")

@@ -6,6 +6,7 @@ from operator import attrgetter
 from hardpp.data.lazily import Mapped
 from hardpp.data.transduction.overlap import seen_in_training
 from hardpp.data.transduction.pairs import Bitext, Corpus
+from hardpp.data.transduction.side_counts import side_counts
 from hardpp.data.transduction.tokenizers import Characters, Tokenizer, Words, has_blank
 
 _EXAMPLES = 3
@@ -25,7 +26,7 @@ def how_cut(corpus: Corpus, bitext: Bitext | None, *, reverse: bool = False) -> 
     for side, other in (("source", "target"), ("target", "source")):
         tokenizer: Tokenizer = getattr(corpus, side)
         symbols: Sequence[tuple[str, ...]] = Mapped(corpus.train, attrgetter(side))
-        count = len({symbol for each in symbols for symbol in each})
+        count = len(side_counts(corpus.train, side).symbols)
         texts = () if bitext is None else bitext.texts(side)
         examples = "; ".join(_example(tokenizer, each) for each in _distinct(symbols))
         called = other if reverse else side

@@ -40,6 +40,7 @@ def parse_list(
         on_bad: What happens to a line that cannot be used.
         report: Told what was left out.
     """
+    plain = dialect == Dialect(heading=dialect.heading)
     rows: Iterable[tuple[int, bytes | list[str]]] = enumerate(content, start=1)
     if dialect.quoted:
         rows = _rows(path, content, dialect)
@@ -49,7 +50,10 @@ def parse_list(
             passed.append(number)
             continue
         try:
-            pair = _of_cells(entry, dialect) if isinstance(entry, list) else _of_line(entry, dialect)
+            if isinstance(entry, list):
+                pair = _of_cells(entry, dialect)
+            else:
+                pair = fields(entry) if plain else _of_line(entry, dialect)
         except ValueError as reason:
             bad.append(BadLine(path, number, str(reason), blank=isinstance(reason, Blank)))
             continue
@@ -126,8 +130,6 @@ def _is_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
 
 
 def _of_line(line: bytes, dialect: Dialect) -> TextPair:
-    if dialect == Dialect(heading=dialect.heading):
-        return fields(line)
     text = decode_line(line)
     if dialect.kind == "lexicon":
         return _of_entry(without_comment(text), dialect)

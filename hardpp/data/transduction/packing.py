@@ -27,6 +27,14 @@ from hardpp.data.transduction.tokenizers import Tokenizer, folding_of
 _DIGEST = 16  # bytes
 
 
+class SymbolIds(dict[str, int]):
+    """Ids of symbols: one that is not known yet gets the next."""
+
+    def __missing__(self, symbol: str) -> int:
+        self[symbol] = number = len(self)
+        return number
+
+
 class PartWriter:
     """Writes the arrays of one part.
 
@@ -35,7 +43,7 @@ class PartWriter:
         symbols: of sources and of targets, with their ids; more are added.
     """
 
-    def __init__(self, folder: Path, symbols: Sequence[dict[str, int]]):
+    def __init__(self, folder: Path, symbols: Sequence[SymbolIds]):
         folder.mkdir()
         self._folder, self._symbols = folder, symbols
         self._ids: list[BinaryIO] = [(folder / f"{side}.bin").open("xb") for side in SIDES]
@@ -47,8 +55,7 @@ class PartWriter:
         """Adds a pair, the numbers of its line and its files, and its source as it is written, if need be."""
         contents = []
         for side, sequence in enumerate(tokens):
-            known = self._symbols[side]
-            ids = array("i", [known.setdefault(symbol, len(known)) for symbol in sequence]).tobytes()
+            ids = array("i", map(self._symbols[side].__getitem__, sequence)).tobytes()
             self._ids[side].write(ids)
             self._starts[side].append(self._starts[side][-1] + len(sequence))
             self._digests[SIDES[side]] += blake2b(ids, digest_size=_DIGEST).digest()
@@ -117,7 +124,7 @@ def pack(
 
     The arguments beside `spool`, which has the texts, are those of `tokenize_bitext`.
     """
-    symbols: list[dict[str, int]] = [{}, {}]
+    symbols = [SymbolIds(), SymbolIds()]
     fold, bad, left, lengths = folding_of(source), list[BadLine](), 0, dict[str, int | None]()
     numbers = {pair: number for number, pair in enumerate(spool.files)}
     for name in PARTS:

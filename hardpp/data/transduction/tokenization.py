@@ -97,7 +97,9 @@ def tokenizers(
         report: Told when what has such marks is made pieces.
     """
     kinds = {"source": source_tokens, "target": target_tokens}
-    marked_sides = [side for side in kinds if has_bpe_marks(bitext.texts(side, ["train"]))]
+    marked_sides: list[str] = []
+    if bitext.sentences or Pieces.kind in kinds.values():
+        marked_sides = [side for side in kinds if has_bpe_marks(bitext.texts(side, ["train"]))]
     if bitext.sentences:
         defaults = {side: MarkedWords.kind if side in marked_sides else Pieces.kind for side in kinds}
         kinds = {side: defaults[side] if kind == "auto" else kind for side, kind in kinds.items()}

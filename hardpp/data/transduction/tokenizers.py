@@ -136,6 +136,7 @@ class Folded:
 
 
 FOLDING = "folding"  # key of a description
+_BPE_MARK = "@@ "  # after a part of a word that byte-pair encoding has cut
 
 SIMPLE_TOKENIZERS: Mapping[str, type[Characters]] = {
     kind.kind: kind for kind in (Characters, Words, MarkedWords)
@@ -165,15 +166,20 @@ def guess_tokenizer(texts: Sequence[str]) -> Tokenizer:
 
     Texts without blanks say nothing against words if nearly all of them are words of others, as phones are.
     """
-    blank, words = 0, set[str]()
+    blank, marked, words = 0, False, set[str]()
     for text in texts:
-        if has_blank(text):
+        parts = text.split()
+        if len(parts) > 1:
             blank += 1
-            words.update(text.split())
-    otherwise = sum(text not in words for text in texts if not has_blank(text))
-    if not blank or (2 * blank < len(texts) and 10 * otherwise > len(texts) - blank):
+            words.update(parts)
+        marked = marked or _BPE_MARK in text
+    if not blank:
         return Characters()
-    return MarkedWords() if has_bpe_marks(texts) else Words()
+    if 2 * blank < len(texts):
+        otherwise = sum(text not in words for text in texts if not has_blank(text))
+        if 10 * otherwise > len(texts) - blank:
+            return Characters()
+    return MarkedWords() if marked else Words()
 
 
 def has_blank(text: str) -> bool:
@@ -182,5 +188,5 @@ def has_blank(text: str) -> bool:
 
 
 def has_bpe_marks(texts: Iterable[str]) -> bool:
-    """Whether any text holds `@@ `, the mark of a word that byte-pair encoding has cut."""
-    return any("@@ " in text for text in texts)
+    """Whether any text holds the mark of a word that byte-pair encoding has cut."""
+    return any(_BPE_MARK in text for text in texts)

@@ -29,8 +29,8 @@ def pair_of(columns: list[str], names: tuple[str, ...] = ("source", "target")) -
     """
     if len(columns) != len(names):
         raise ValueError(f"{len(columns)} columns found where {len(names)} are wanted")
-    for name, column in zip(names, columns, strict=True):
-        if not trimmed(column):
-            raise Blank(f"{name} holds only blanks" if column else f"empty {name}")
-    *source, target = map(trimmed, columns)
+    *source, target = texts = [trimmed(column) for column in columns]
+    if not all(texts):
+        empty = texts.index("")
+        raise Blank(f"{names[empty]} holds only blanks" if columns[empty] else f"empty {names[empty]}")
     return TextPair("\t".join(source), target)
