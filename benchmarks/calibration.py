@@ -11,6 +11,7 @@ all targets of all repeats.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from measured import commit
 
 import hardpp
 from hardpp import sites
-from hardpp.diagnostics.guide_divergence import exact_and_divergence
 from hardpp.diagnostics.simulated_posterior import exact_draws, guide_draws
 from hardpp.inference.exact import ExactMarginal
 from hardpp.tasks.answers.calibration.simulation_based import LEVELS, Judged, calibrate
@@ -27,22 +27,23 @@ from hardpp.tasks.attention import choices_at
 from hardpp.tasks.family import Programs
 from hardpp.tasks.refinement import refined
 
+EXACT = ExactMarginal()
 REJECTED = 0.05 / 3  # of each of three p-values
 
 
 def tempered(model: Any, guide: Any, batch: Any, draws: int) -> dict[str, torch.Tensor]:
-    weights = ExactMarginal().posterior(model, guide, batch)[sites.ALIGNMENT].clamp_min(1e-30)
+    weights = EXACT.posterior(model, guide, batch)[sites.ALIGNMENT].clamp_min(1e-30)
     return {sites.ALIGNMENT: torch.distributions.Categorical(logits=0.7 * weights.log()).sample((draws,))}
 
 
 def one_further(model: Any, guide: Any, batch: Any, draws: int) -> dict[str, torch.Tensor]:
     lengths = batch.source_mask.sum(-1)[:, None]
-    return {name: (z + 1) % lengths for name, z in exact_draws(model, guide, batch, draws).items()}
+    return {name: (z + 1) % lengths for name, z in exact_draws(EXACT, model, guide, batch, draws).items()}
 
 
 def swapped(model: Any, guide: Any, batch: Any, draws: int) -> dict[str, torch.Tensor]:
     lengths = batch.source_mask.sum(-1)[:, None]
-    drawn = exact_draws(model, guide, batch, draws)
+    drawn = exact_draws(EXACT, model, guide, batch, draws)
     return {name: torch.minimum(z.roll(1, 1), lengths - 1) for name, z in drawn.items()}
 
 
@@ -64,16 +65,18 @@ def main() -> None:
     by_refined = hardpp.open_run(options.run, "cpu")
     object.__setattr__(by_refined, "programs", Programs(model, better))
     judged = {
-        "exact": Judged(exact_draws, lambda batch: choices_at(run, batch, sites.ALIGNMENT, "posterior")),
+        "exact": Judged(
+            partial(exact_draws, EXACT), lambda batch: choices_at(run, batch, sites.ALIGNMENT, "posterior")
+        ),
         "guide": Judged(
             guide_draws,
             lambda batch: choices_at(run, batch, sites.ALIGNMENT, "guide"),
-            lambda batch: exact_and_divergence(*run.programs, batch)[1],
+            lambda batch: run.guide_divergence(*run.programs, batch)[1],
         ),
         "refined": Judged(
             lambda model, guide, batch, draws: guide_draws(model, better, batch, draws),
             lambda batch: choices_at(by_refined, batch, sites.ALIGNMENT, "guide"),
-            lambda batch: exact_and_divergence(*by_refined.programs, batch)[1],
+            lambda batch: by_refined.guide_divergence(*by_refined.programs, batch)[1],
         ),
         "exact, tempered by .7": Judged(tempered),
         "exact, one further": Judged(one_further),

@@ -83,7 +83,7 @@ def draw_alignments(
     site: str,
     draws: int,
     at_once: int = 32,
-    exact: bool,
+    exact: ExactMarginal | None = None,
     observed: str | None = None,
 ) -> AlignmentDraws:
     """Draws alignments from the guide and scores them under the model.
@@ -93,7 +93,7 @@ def draw_alignments(
         batch: B sentences, or images with T questions each.
         site: the alignment's name; a Categorical over S positions at each of (B, T).
         draws: K, at most `at_once` of them in one run.
-        exact: also enumerate the model.
+        exact: what enumerates the model, too, if that is wanted.
         observed: the name of the observation; where it is given, it is drawn anew as often.
 
     Raises:
@@ -118,7 +118,7 @@ def draw_alignments(
     if guide_drawn := guided is None:
         even = weight.new_full((draws, 1, 1), 1 / draws)
         guided = weighted_frequencies(alignment, even, shape[-1])
-    posterior = ExactMarginal().posterior(model, guide, batch)[site] if exact else None
+    posterior = None if exact is None else exact.posterior(model, guide, batch)[site]
     return AlignmentDraws(
         alignment,
         batch.target,
@@ -129,10 +129,10 @@ def draw_alignments(
         guide=guided,
         marginal=weighted_frequencies(alignment, weight.softmax(0), shape[-1]),
         exact=posterior,
-        log_marginal=ExactMarginal().estimate(model, guide, batch).bound if exact else None,
+        log_marginal=None if exact is None else exact.estimate(model, guide, batch).bound,
         prior=prior,
         log_weight_step=log_weight if stepwise else None,
-        log_marginal_step=_by_step(model, batch, site, posterior) if stepwise and exact else None,
+        log_marginal_step=_by_step(model, batch, site, posterior) if stepwise else None,
         replicated=None if observed is None else replicates(
             model, guide, batch, observed, batch.target, draws, at_once
         ),
@@ -141,9 +141,10 @@ def draw_alignments(
 
 
 # log p(y[t]), (B, T), of steps that are a plate: log p(y[t], s) - log p(s | y[t]) at the likeliest s. It is
-# NaN where nothing was observed.
-def _by_step(model: Program, batch: Any, site: str, posterior: Tensor | None) -> Tensor:
-    assert posterior is not None
+# NaN where nothing was observed. None where the posterior is not known.
+def _by_step(model: Program, batch: Any, site: str, posterior: Tensor | None) -> Tensor | None:
+    if posterior is None:
+        return None
     probability, likeliest = posterior.max(-1)
     trace = poutine.trace(poutine.condition(model, {site: likeliest})).get_trace(batch)
     trace.compute_log_prob()

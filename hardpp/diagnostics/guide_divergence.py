@@ -19,15 +19,22 @@ from hardpp.types import Program
 DRAWS = 50  # of a guide that cannot be summed out
 
 
-@torch.no_grad()
-def exact_and_divergence(model: Program, guide: Program, batch: Any) -> tuple[Tensor, Tensor]:
-    """log p(y) and KL(guide || exact posterior) of each datum, (B,) nats each.
+class GuideDivergence:
+    """What finds log p(y) and the divergence in batch after batch; programs are checked in the first ones."""
 
-    Raises:
-        UsageError: the model cannot be enumerated.
-    """
-    exact = ExactMarginal().estimate(model, guide, batch).bound
-    if getattr(guide, "joined_plate", None) is None:
-        return exact, exact - EnumeratedELBO().estimate(model, guide, batch).bound
-    with seeded(0, exact.device):
-        return exact, exact - ScoreFunctionELBO(DRAWS).estimate(model, guide, batch).bound
+    def __init__(self) -> None:
+        self._exact, self._summed = ExactMarginal(), EnumeratedELBO()
+        self._drawn = ScoreFunctionELBO(DRAWS)
+
+    @torch.no_grad()
+    def __call__(self, model: Program, guide: Program, batch: Any) -> tuple[Tensor, Tensor]:
+        """log p(y) and KL(guide || exact posterior) of each datum, (B,) nats each.
+
+        Raises:
+            UsageError: the model cannot be enumerated.
+        """
+        exact = self._exact.estimate(model, guide, batch).bound
+        if getattr(guide, "joined_plate", None) is None:
+            return exact, exact - self._summed.estimate(model, guide, batch).bound
+        with seeded(0, exact.device):
+            return exact, exact - self._drawn.estimate(model, guide, batch).bound

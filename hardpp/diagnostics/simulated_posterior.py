@@ -36,9 +36,9 @@ class Statistics(NamedTuple):
     mean_value: Tensor
 
 
-def exact_draws(model: Program, guide: Program, batch: Any, draws: int) -> Latents:
+def exact_draws(exact: ExactMarginal, model: Program, guide: Program, batch: Any, draws: int) -> Latents:
     """Draws of the exact posterior, by enumeration; a UsageError where there is none."""
-    return ExactMarginal().sample_posterior(model, guide, batch, num_samples=draws)
+    return exact.sample_posterior(model, guide, batch, num_samples=draws)
 
 
 @torch.no_grad()

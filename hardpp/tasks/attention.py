@@ -12,7 +12,6 @@ from torch import Tensor
 
 from hardpp.data.images.rasters import Box
 from hardpp.diagnostics.draws import AlignmentDraws, draw_alignments
-from hardpp.diagnostics.guide_divergence import exact_and_divergence
 from hardpp.diagnostics.seeds import seeded, stream, stream_of
 from hardpp.inference.objective import SurrogateObjective
 from hardpp.tasks.answers.calibration.simulation_based import Choices, Simulated
@@ -78,7 +77,7 @@ def total_bound(objective: SurrogateObjective, model: Any, guide: Any, batch: An
 
 def exact_and_gap(run: OpenedRun, batch: Any) -> tuple[float, float]:
     """log p(y) and KL(guide || exact posterior), both summed over a batch, in nats."""
-    exact, divergence = exact_and_divergence(*run.programs, batch)
+    exact, divergence = run.guide_divergence(*run.programs, batch)
     return float(exact.sum()), float(divergence.sum())
 
 
@@ -146,9 +145,7 @@ def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, A
         guide = torch.zeros_like(guide)
         for row, one in enumerate(apart(batch)):
             with seeded(stream(run.sampling.seed, datum_stream(one)), run.device):
-                found = draw_alignments(
-                    *run.programs, one, site=site, draws=run.sampling.draws, exact=False
-                ).guide[0]
+                found = draw_alignments(*run.programs, one, site=site, draws=run.sampling.draws).guide[0]
             guide[row, : found.shape[0], : found.shape[1]] = found
     return {"prior": draws.prior, "guide": guide, "posterior": draws.exact}
 
@@ -156,4 +153,5 @@ def _views(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> dict[str, A
 # Of two draws, which tell whether a step depends on others; its own distribution does not depend on them.
 def _draws(run: OpenedRun, batch: Any, site: str, *, exact: bool) -> AlignmentDraws:
     with seeded(run.sampling.seed, run.device):
-        return draw_alignments(*run.programs, batch, site=site, draws=2, at_once=2, exact=exact)
+        summed = run.exact_marginal if exact else None
+        return draw_alignments(*run.programs, batch, site=site, draws=2, at_once=2, exact=summed)

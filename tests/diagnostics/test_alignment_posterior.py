@@ -19,6 +19,7 @@ from hardpp.diagnostics.posterior import sample_posterior
 from hardpp.errors import UsageError
 from hardpp.guides.alignment import StepwiseAlignment
 from hardpp.guides.prior import Prior
+from hardpp.inference.exact import ExactMarginal
 from hardpp.nn.attention import BilinearScorer
 from hardpp.nn.recurrent import BidirectionalLSTM
 from hardpp.types import SequenceBatch
@@ -57,7 +58,15 @@ def tiny_guide():
 
 def drawing(guide, model=None, *, site=sites.ALIGNMENT, draws=2, exact=False, **options):
     model = tiny_model(sharpness=1.5) if model is None else model
-    return partial(draw_alignments, model, guide, site=site, draws=draws, exact=exact, **options)
+    return partial(
+        draw_alignments,
+        model,
+        guide,
+        site=site,
+        draws=draws,
+        exact=ExactMarginal() if exact else None,
+        **options,
+    )
 
 
 def sampled(guide, draws=40, seed=3, split=BATCHES, exact=True, at_once=16, attributes=None):

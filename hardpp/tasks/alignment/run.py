@@ -146,8 +146,8 @@ class AlignmentRun(LinkedRun):
 
         names, targets = distinct(self._names(items)), [pair.target for pair in items]
         labels = Sentences(names, [source_symbols(pair) for pair in items], targets, END)
-        draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws, exact=exact)
-        draw = partial(draw, observed=sites.SYMBOL)
+        draw = partial(draw_alignments, *self.programs, site=sites.ALIGNMENT, draws=draws)
+        draw = partial(draw, exact=self.exact_marginal if exact else None, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.ALIGNMENT)
         return labelled_draws(self, draw, asked, labels, seed=seed, streams=streams)
 

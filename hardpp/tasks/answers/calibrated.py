@@ -53,7 +53,10 @@ class CalibratedRun(PosteriorRun):
         check_number("seed", seed, 0)
         lacks = self.family.lacks(self.network)
         exact = "marginal" not in lacks
-        judged = {"exact": Judged(exact_draws, partial(self._choices, "posterior"))} if exact else {}
+        judged = {}
+        if exact:
+            draw = partial(exact_draws, self.exact_marginal)
+            judged["exact"] = Judged(draw, partial(self._choices, "posterior"))
         judged["guide"] = self._judged_guide(exact=exact)
         if refine_steps:
             if not exact or "enumerable" in lacks:
@@ -69,7 +72,6 @@ class CalibratedRun(PosteriorRun):
         return calibrate(self.programs, simulated, judged, draws=draws, seed=seed, device=self.device)
 
     def _judged_guide(self, *, exact: bool) -> "Judged":
-        from hardpp.diagnostics.guide_divergence import exact_and_divergence
         from hardpp.diagnostics.simulated_posterior import guide_draws
         from hardpp.tasks.answers.calibration.simulation_based import Judged
 
@@ -77,7 +79,7 @@ class CalibratedRun(PosteriorRun):
             return guide_draws(model, self.programs.guide, batch, draws)
 
         def divergence(batch: Any) -> Any:
-            return exact_and_divergence(*self.programs, batch)[1]
+            return self.guide_divergence(*self.programs, batch)[1]
 
         return Judged(draw, partial(self._choices, "guide"), divergence if exact else None)
 

@@ -7,6 +7,7 @@ says.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hardpp.errors import UsageError
@@ -18,6 +19,9 @@ from hardpp.tasks.one_thread import answering
 
 if TYPE_CHECKING:  # slow to import, and most verbs never need it
     from xarray import DataTree
+
+    from hardpp.diagnostics.guide_divergence import GuideDivergence
+    from hardpp.inference.exact import ExactMarginal
 else:
     DataTree = Any
 
@@ -30,6 +34,20 @@ class PosteriorRun(ABC):
     family: Family
     sampling: Sampling
     certainty: Certainty
+
+    @cached_property
+    def exact_marginal(self) -> "ExactMarginal":
+        """What sums latents out: one for all batches, as it checks the programs in the first of them."""
+        from hardpp.inference.exact import ExactMarginal
+
+        return ExactMarginal()
+
+    @cached_property
+    def guide_divergence(self) -> "GuideDivergence":
+        """What finds how far the guide is from the exact posterior, likewise."""
+        from hardpp.diagnostics.guide_divergence import GuideDivergence
+
+        return GuideDivergence()
 
     @property
     def approximation(self) -> str | None:

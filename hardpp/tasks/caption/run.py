@@ -110,8 +110,8 @@ class CaptionRun(OpenedRun):
         regions = [",".join(f"{side:g}" for side in box) for box in region_boxes(self)]
         words = [sentence.caption.words for sentence in items.sentences]
         labels = Sentences(items.names, [regions] * len(words), words, END)
-        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
-        draw = partial(draw, observed=sites.SYMBOL)
+        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws)
+        draw = partial(draw, exact=self.exact_marginal if exact else None, observed=sites.SYMBOL)
         asked, streams = drawn_batches(self, batches(self, items), sites.REGION)
         return labelled_draws(self, draw, asked, labels, seed=seed, streams=streams)
 

@@ -126,8 +126,8 @@ class QuestionAnsweringRun(OpenedRun):
             [region_boxes(self, items.pictures, question.image) for question in items.questions],
         )
         asked = (([*cells(asked)], batch) for asked, batch in batches(self, items))
-        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws, exact=exact)
-        draw = partial(draw, observed=sites.ANSWER)
+        draw = partial(draw_alignments, *self.programs, site=sites.REGION, draws=draws)
+        draw = partial(draw, exact=self.exact_marginal if exact else None, observed=sites.ANSWER)
         return labelled_draws(self, draw, asked, labels, seed=seed)
 
     def _align(self, items: QuestionItems, of: str, form: str) -> Iterator[str]:
