@@ -287,17 +287,13 @@ def main() -> None:
     chosen = [options.only] if options.only else list(TWINS)
     for title, networks in PARTICLES.items():
         print(f"\n{title}; B={B}, T={STEPS}, S={S}, V={V}, K={K}\n")
-        print(
-            "| objective | by hand, ms | ours, ms | ratio | quartiles | with Pyro's Categorical | quartiles |"
-        )
-        print("|---|---|---|---|---|---|---|")
         compare(networks(STEPS), chosen, K, rounds)
     if options.only:
         return
     print("\n| T | K | by hand, ms | elbo, ms | TraceGraph_ELBO, ms | TraceGraph / elbo | quartiles |")
     print("|---|---|---|---|---|---|---|")
     for T, K in ((10, 1), (30, 1), (60, 1), (120, 1), (30, 8)):
-        net = networks(T)
+        net = Networks(T)
         graph = TraceGraph_ELBO(max_plate_nesting=1, num_particles=K, vectorize_particles=True)
         plain = Model(net, dist.Categorical), Guide(net, dist.Categorical)
         with_pyro: Callable[[], Tensor] = partial(_tracegraph, graph, *plain)

@@ -23,6 +23,7 @@ _KEPT = 2  # checkpoints at once, at least: the last one, and the next while it 
 
 COPIES = 5  # of every parameter in a training: weights, gradient, two moments, running average
 
+_FILLS = (Tensor.normal_, Tensor.uniform_)
 _GIB = 2**30
 _FLOAT = 4  # bytes of a parameter
 _LARGER, _SMALL = 2, 2**26  # how many times its weights a network may take, and bytes that any may
@@ -74,12 +75,12 @@ def bytes_of(build: Callable[[], Programs]) -> int | None:
 
 
 class _WithoutValues(TorchFunctionMode):
-    """Leaves out what `torch.nn.init` would write, as without memory it only loads torch's compiler."""
+    """Leaves out what tensors would be filled with, as without memory it only loads torch's compiler."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__module__", None) == torch.nn.init.__name__:
+        if getattr(func, "__module__", None) == torch.nn.init.__name__ or func in _FILLS:
             return (kwargs or {}).get("tensor", *args[:1])
         return func(*args, **(kwargs or {}))
 

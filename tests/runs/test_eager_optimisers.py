@@ -45,9 +45,18 @@ def test_a_training_does_not_load_the_compiler(tmp_path: Path) -> None:
     program = """
 import sys
 from hardpp.cli import main
+from hardpp.runs.resources import bytes_of
 from hardpp.runs.thread_timing import put_back, take
+from hardpp.tasks.family import Programs
+from torch import nn
 with put_back():
     take(2)  # as a training does that is quicker so
+def build():
+    layer = nn.Linear(3, 4)
+    for fill in (nn.init.kaiming_normal_, nn.init.xavier_uniform_, nn.init.trunc_normal_, nn.init.zeros_):
+        fill(layer.weight)
+    return Programs(layer, nn.ModuleList([nn.Embedding(5, 4), nn.LSTM(4, 4), nn.Conv2d(1, 1, 2)]))
+assert bytes_of(build) == 4 * (4 * 3 + 4 + 5 * 4 + 2 * 4 * (16 + 4) + 4 + 1)
 main([*sys.argv[1:]], standalone_mode=False)
 sys.exit(", ".join({"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys()) or 0)
 """
