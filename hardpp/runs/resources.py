@@ -80,9 +80,11 @@ class _WithoutValues(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
         if getattr(func, "__module__", None) == torch.nn.init.__name__ or func in _FILLS:
-            return (kwargs or {}).get("tensor", *args[:1])
-        return func(*args, **(kwargs or {}))
+            return kwargs.get("tensor", *args[:1])
+        out = kwargs.get("out")
+        return func(*args, **kwargs) if out is None else out
 
 
 def check_room(folder: Path, programs: Programs) -> None:

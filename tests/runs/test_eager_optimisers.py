@@ -53,8 +53,8 @@ with put_back():
     take(2)  # as a training does that is quicker so
 def build():
     layer = nn.Linear(3, 4)
-    for fill in (nn.init.kaiming_normal_, nn.init.xavier_uniform_, nn.init.trunc_normal_, nn.init.zeros_):
-        fill(layer.weight)
+    for fill in ("kaiming_normal", "xavier_uniform", "trunc_normal", "orthogonal", "eye", "zeros"):
+        getattr(nn.init, fill + "_")(layer.weight)
     return Programs(layer, nn.ModuleList([nn.Embedding(5, 4), nn.LSTM(4, 4), nn.Conv2d(1, 1, 2)]))
 assert bytes_of(build) == 4 * (4 * 3 + 4 + 5 * 4 + 2 * 4 * (16 + 4) + 4 + 1)
 main([*sys.argv[1:]], standalone_mode=False)
