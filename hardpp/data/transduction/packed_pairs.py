@@ -52,7 +52,8 @@ class PackedPart:
 
     def array(self, name: str) -> Array:
         """An array by its name."""
-        return _looked_at(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+        mapped = np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return np.asarray(mapped)  # every part of a memory map is another, which takes a while
 
     @cached_property
     def ids(self) -> tuple[Array, ...]:
@@ -60,7 +61,7 @@ class PackedPart:
         sizes = [int(starts[-1]) for starts in self.starts]
         paths = [self.folder / f"{side}.bin" for side in SIDES]
         return tuple(
-            _looked_at(np.memmap(path, np.int32, "r", shape=(size,)))
+            np.asarray(np.memmap(path, np.int32, "r", shape=(size,)))
             for path, size in zip(paths, sizes, strict=True)
         )
 
@@ -109,11 +110,6 @@ class PackedPart:
             answers = rows[starts[which] : starts[which + 1]].tolist()
             references = references if answers == [row] else tuple(self.sequence(1, each) for each in answers)
         return PlacedPair.at(place, Pair(source, target, references), self.odd_texts.get(row))
-
-
-# The same memory as an ordinary array: of a memory map itself every part is a new one, which takes a while.
-def _looked_at(mapped: Array) -> Array:
-    return np.asarray(mapped)
 
 
 class PackedPairs(Sequence[Pair]):
