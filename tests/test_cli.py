@@ -407,7 +407,7 @@ def test_the_options_of_an_objective() -> None:
 def test_gradients_are_compared(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     succeed(*train_command(corpus, out, "--max-steps", "2"))
-    words = ["compare", "gradients", out, "--draws", "4", "--limit", "2", "--format", "json"]
+    words = ["compare", "gradients", out, "--draws", "20", "--limit", "2", "--format", "json"]
     rows = json.loads(succeed(*words))
     named = [row["objective"] for row in rows]
     assert set(named) == set(OBJECTIVES)
