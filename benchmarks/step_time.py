@@ -104,7 +104,7 @@ def main() -> None:
     torch.set_num_threads(1)
     random.seed(0)
 
-    session = Session(resolve([{"device": "cpu", "threads": 1}]), report=print)
+    session = Session(resolve([{"device": "cpu", "threads": 1}]), report=lambda text: None)
     pyro.enable_validation(False)
     batches = session.family.epoch_batches(session.config, session.data, session.description)(0)
     batch = max((make() for make in batches), key=lambda b: int(b.target_mask.sum()))
