@@ -1,9 +1,9 @@
 """Torch's optimisers, without the import of torch's compiler that their first use costs.
 
 The methods of `torch.optim` are wrapped for use inside `torch.compile`, and each wrapper imports
-`torch._dynamo`, and with it sympy and `torch.distributed.tensor`, though nothing is compiled. That is a third
-of the time until the first training step. Here the same methods are taken without their wrappers. A step is
-made outside of what `--compile` compiles, so nothing is lost.
+`torch._dynamo`, and with it sympy and `torch.distributed.tensor`, though nothing is compiled: 2.0 of the 6.7 CPU
+seconds that a training took until its first step, with three other causes that are gone, too. Here the same
+methods are taken without their wrappers. A training compiles no optimiser, so nothing is lost.
 """
 
 import inspect
