@@ -1,9 +1,9 @@
 """Torch's optimisers, without the import of torch's compiler that their first use costs.
 
 The methods of `torch.optim` are wrapped for use inside `torch.compile`, and each wrapper imports
-`torch._dynamo`, and with it sympy and `torch.distributed.tensor`, though nothing is compiled: 2.0 of the 6.7 CPU
-seconds that a training took until its first step, with three other causes that are gone, too. Here the same
-methods are taken without their wrappers. A training compiles no optimiser, so nothing is lost.
+`torch._dynamo`, and with it sympy and `torch.distributed.tensor`, though nothing is compiled. That,
+with three other causes that are gone, was 2.0 of the 6.7 CPU seconds until the first step of a training.
+Here the same methods are taken without their wrappers. A training compiles no optimiser, so nothing is lost.
 """
 
 import inspect
