@@ -53,15 +53,15 @@ def training(program: Callable[[], tuple[nn.Module, tuple[Any, ...]]], wrap: Cal
 
 
 @pytest.mark.parametrize(
-    ("program", "backend", "checked"),
-    [(alignment, "eager", False), (chain, "aot_eager", True)],  # first steps check the programs, too
+    ("program", "checked"),
+    [(alignment, False), (chain, True)],  # first steps check the programs, too
     ids=["alignment", "chain"],
 )
-def test_a_compiled_step_is_the_step(program: Callable[..., Any], backend: str, checked: bool) -> None:
+def test_a_compiled_step_is_the_step(program: Callable[..., Any], checked: bool) -> None:
     torch.compiler.reset()
     with pyro.validation_enabled(checked):
         expected = training(program, lambda step: step)
-        found = training(program, lambda step: torch.compile(step, backend=backend))
+        found = training(program, lambda step: torch.compile(step, backend="eager"))
     assert max(float(each.abs().max()) for each in expected[-2:]) > 1e-3
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 

@@ -15,7 +15,7 @@ from pyro.infer import Trace_ELBO
 from hardpp.errors import UsageError
 from hardpp.inference import VIMCO, EnumeratedELBO, ExactMarginal, ScoreFunctionELBO
 
-SEEDS = few(200, most_tuples=12)
+SEEDS = few(120, most_tuples=12)
 PAIRS = 5  # tuples of a program whose pairs are few enough
 # With one particle a site outside of a scaled plate is credited with the scale of that plate.
 
