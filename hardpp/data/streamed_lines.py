@@ -18,6 +18,7 @@ from hardpp.errors import DataError
 
 _HEAD = 2**16  # bytes that are looked at
 _LONGEST = 2**26  # bytes of a line
+_AT_ONCE = 2**18  # bytes
 
 
 def can_be_streamed(path: Path) -> bool:
@@ -36,18 +37,22 @@ def stream_lines(path: Path) -> Iterator[bytes]:
         DataError: it cannot be read, is no text, or unpacks to more than can be meant.
     """
     with _opened(path) as file:
-        first, size, on_disk = True, 0, path.stat().st_size
+        size, on_disk = 0, path.stat().st_size
         most = most_unpacked(on_disk)
-        while line := file.readline(_LONGEST):
-            if first:
-                refuse_binary(line, str(path))
-                line, first = line.removeprefix(BOM), False
-            size += len(line)
+        while block := file.read(_AT_ONCE):
+            if not block.endswith(b"\n"):
+                rest = file.readline(_LONGEST)
+                if len(rest) == _LONGEST:
+                    raise DataError(f"{path}: a line of {_LONGEST:,} bytes", "is it text, a pair a line?")
+                block += rest
+            if not size:
+                refuse_binary(block, str(path))
+                block = block.removeprefix(BOM)
+            size += len(block)
             if size > most:
                 check_unpacked(path, size, on_disk)
-            if len(line) == _LONGEST:
-                raise DataError(f"{path}: a line of {_LONGEST:,} bytes", "is it text, a pair a line?")
-            yield line.removesuffix(b"\n").removesuffix(b"\r")
+            lines = block.removesuffix(b"\n").split(b"\n")
+            yield from [line.removesuffix(b"\r") for line in lines] if b"\r" in block else lines
 
 
 def text_size(paths: Sequence[Path]) -> int:

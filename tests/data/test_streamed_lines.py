@@ -50,6 +50,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         list(stream_lines(path))
     monkeypatch.setattr(packed, "_LARGE", 2000)
     monkeypatch.setattr(streamed_lines, "_LONGEST", 500)
+    monkeypatch.setattr(streamed_lines, "_AT_ONCE", 100)
     path.write_bytes(gzip.compress(b"line\n" * 1_000_000))
     with pytest.raises(DataError, match="and unpacks to"):
         list(stream_lines(path))

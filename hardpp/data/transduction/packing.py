@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from hardpp.data.lines import BadLine, OnBad, Report
 from hardpp.data.parts import PARTS
-from hardpp.data.transduction.long_pairs import TokenPair, length, refuse_long, too_long
+from hardpp.data.transduction.long_pairs import TokenPair, length, long_lines, refuse_long
 from hardpp.data.transduction.packed_pairs import SIDES
 from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.spooled_texts import SpooledTexts
 from hardpp.data.transduction.tokenizers import Tokenizer, folding_of
 
 _DIGEST = 16  # bytes
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # two sides the other way round are another pair
 
 
 class SymbolIds(dict[str, int]):
@@ -45,22 +46,20 @@ class PartWriter:
 
     def __init__(self, folder: Path, symbols: Sequence[SymbolIds]):
         folder.mkdir()
-        self._folder, self._symbols = folder, symbols
+        self._folder = folder
         self._ids: list[BinaryIO] = [(folder / f"{side}.bin").open("xb") for side in SIDES]
         self._starts = [array("q", [0]) for _ in SIDES]
-        self._digests = {name: bytearray() for name in (*SIDES, "pair")}
+        self._digests = [bytearray() for _ in SIDES]
+        self._sides = symbols, self._ids, self._starts, self._digests
         self._lines, self._odd = array("q"), dict[int, str]()
 
     def add(self, tokens: TokenPair, line: int, file: int, text: str | None) -> None:
         """Adds a pair, the numbers of its line and its files, and its source as it is written, if need be."""
-        contents = []
-        for side, sequence in enumerate(tokens):
-            ids = array("i", map(self._symbols[side].__getitem__, sequence)).tobytes()
-            self._ids[side].write(ids)
-            self._starts[side].append(self._starts[side][-1] + len(sequence))
-            self._digests[SIDES[side]] += blake2b(ids, digest_size=_DIGEST).digest()
-            contents.append(len(ids).to_bytes(8, "big") + ids)
-        self._digests["pair"] += blake2b(b"".join(contents), digest_size=_DIGEST).digest()
+        for sequence, numbers, ids, starts, digests in zip(tokens, *self._sides, strict=True):
+            content = array("i", map(numbers.__getitem__, sequence)).tobytes()
+            ids.write(content)
+            starts.append(starts[-1] + len(sequence))
+            digests += blake2b(content, digest_size=_DIGEST).digest()
         if text is not None:
             self._odd[len(self)] = text
         self._lines.extend((line, file))
@@ -75,9 +74,8 @@ class PartWriter:
             pooled: are all targets of a source right answers to it?
             distinct: does the first pair stand for all of one source?
         """
-        digests = {
-            name: np.frombuffer(content, np.uint64).reshape(-1, 2) for name, content in self._digests.items()
-        }
+        source, target = (np.frombuffer(content, np.uint64).reshape(-1, 2) for content in self._digests)
+        digests = {"source": source, "target": target, "pair": source * _ODD + target}
         rows = np.arange(len(self))
         if pooled:
             firsts = self._write_answers(digests)
@@ -126,19 +124,18 @@ def pack(
     """
     symbols = [SymbolIds(), SymbolIds()]
     fold, bad, left, lengths = folding_of(source), list[BadLine](), 0, dict[str, int | None]()
-    numbers = {pair: number for number, pair in enumerate(spool.files)}
     for name in PARTS:
         writer, limited, shortest = PartWriter(folder / name, symbols), name in {"train", *checked}, None
-        for text, places in zip(getattr(bitext, name), bitext.places[name], strict=True):
+        places = bitext.places[name]
+        for row, (text, stands) in enumerate(zip(getattr(bitext, name), spool.lines(name), strict=True)):
             tokens = TokenPair(source.tokenize(text.source), target.tokenize(text.target))
-            long = too_long(tokens, places, max_length) if limited else None
-            shortest = length(tokens) if shortest is None else min(shortest, length(tokens))
-            if long is None:
+            longer = length(tokens)
+            shortest = longer if shortest is None or longer < shortest else shortest
+            if longer <= max_length or not limited:
                 odd = text.source if fold(text.source) != text.source else None
-                file = numbers[places[0].path, places[1].path]
-                writer.add(tokens, places[0].number, file, odd)
+                writer.add(tokens, *stands, odd)
             elif name in checked:
-                bad.append(long)
+                bad += long_lines([tokens], [places[row]], max_length)
             else:
                 left += 1
         writer.close(pooled=pooled, distinct=pooled and name != "train")

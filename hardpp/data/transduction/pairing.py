@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, report_bad
 from hardpp.data.parts import part_of, split_by_checksum
-from hardpp.data.transduction.pairs import Line, TextPair
+from hardpp.data.transduction.pairs import Line
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError, UsageError
 
 _HINT = "every line is a text in UTF-8, and none is empty; a run with --on-bad skip leaves such pairs out"

@@ -6,15 +6,15 @@ reference.
 
 import json
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
 from hardpp.data.digests import sha256_of_parts
-from hardpp.data.lazily import Joined, Mapped
+from hardpp.data.lazily import Joined
 from hardpp.data.lines import Place
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.folding import Folding
+from hardpp.data.transduction.text_pairs import FoldedPairs, TextPair, side_of
 from hardpp.data.transduction.tokenizers import FOLDING, Tokenizer
 
 
@@ -41,13 +41,6 @@ class PlacedPair(Pair):
         placed = cls(*pair)
         placed.place, placed.text = place, text
         return placed
-
-
-class TextPair(NamedTuple):
-    """Two texts that mean the same, each one line."""
-
-    source: str
-    target: str
 
 
 class Line(NamedTuple):
@@ -79,16 +72,13 @@ class Bitext(NamedTuple):
 
     def folded(self, source: Folding, target: Folding) -> "Bitext":
         """The same with every text folded."""
-
-        def fold(pair: TextPair) -> TextPair:
-            return TextPair(source(pair.source), target(pair.target))
-
-        train, dev, test = (Mapped(part, fold) for part in (self.train, self.dev, self.test))
+        parts = (self.train, self.dev, self.test)
+        train, dev, test = (FoldedPairs(part, source, target) for part in parts)
         return self._replace(train=train, dev=dev, test=test)
 
     def texts(self, side: str, parts: Sequence[str] = PARTS) -> Sequence[str]:
         """All texts of a side, "source" or "target", of some parts."""
-        return Mapped(Joined(*(getattr(self, part) for part in parts)), attrgetter(side))
+        return Joined(*(side_of(getattr(self, part), side) for part in parts))
 
 
 class Corpus(NamedTuple):

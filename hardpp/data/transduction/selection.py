@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 
 from hardpp.data.parts import part_of, split
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.text_pairs import TextPair
 
 SHORTEST, LONGEST = 3, 50  # words and marks a side
 STEEPEST = 2.5  # more words and marks on one side than so many times those of the other

@@ -1,7 +1,7 @@
-"""Texts that lie in a file while they are looked at, and numbers of lines beside them.
+"""Texts that lie in two files while they are looked at, and numbers of lines beside them.
 
-A bitext of them is like one in memory, but for what it takes: some 40 bytes a pair. Whoever asks for a pair
-is given a new one.
+A bitext of them is like one in memory, but for what it takes: some 40 bytes a pair. Whoever asks for a text
+is given a new one; many texts one after the other are decoded together.
 """
 
 import mmap
@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from hardpp.data.lazily import Mapped
 from hardpp.data.lines import Place
 from hardpp.data.parts import PARTS, refuse_empty
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.streamed_pairs import StreamedPairs
+from hardpp.data.transduction.text_pairs import TextPair, TwoSides
+
+_AT_ONCE = 5_000  # texts
 
 
 class Rows(Sequence[int]):
@@ -37,20 +40,82 @@ class Rows(Sequence[int]):
         return Rows(self.rows[which]) if isinstance(which, slice) else int(self.rows[which])
 
     def __iter__(self) -> Iterator[int]:
-        for start in range(0, len(self.rows), 10_000):  # numbers of so many at once
-            yield from self.rows[start : start + 10_000].tolist()
+        for start in range(0, len(self.rows), _AT_ONCE):
+            yield from self.rows[start : start + _AT_ONCE].tolist()
+
+
+class SpooledSide(Sequence[str]):
+    """Texts of a side, where they lie.
+
+    Args:
+        content: of all texts, one after the other.
+        ends: where each ends and the next begins, (N + 1,).
+        rows: of those that are meant.
+    """
+
+    def __init__(self, content: mmap.mmap, ends: NDArray[np.int64], rows: Rows):
+        self._content, self._ends, self._rows = content, ends, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, which: int) -> str: ...
+    @overload
+    def __getitem__(self, which: slice) -> "SpooledSide": ...
+    def __getitem__(self, which: int | slice) -> Any:
+        if isinstance(which, slice):
+            return SpooledSide(self._content, self._ends, self._rows[which])
+        start, stop = self._ends[self._rows[which] :][:2].tolist()
+        return self._content[start:stop].decode()
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self._rows), _AT_ONCE):
+            rows = self._rows.rows[first : first + _AT_ONCE]
+            starts, stops = self._ends[rows], self._ends[rows + 1]
+            begin = int(starts.min())
+            some = self._content[begin : int(stops.max())]
+            bounds = zip((starts - begin).tolist(), (stops - begin).tolist(), strict=True)
+            if some.isascii():  # a character is a byte
+                text = some.decode()
+                yield from [text[start:stop] for start, stop in bounds]
+            else:
+                yield from [some[start:stop].decode() for start, stop in bounds]
+
+
+class SpooledPairs(TwoSides):
+    """Pairs of texts of two sides of one length."""
+
+    def __init__(self, source: SpooledSide, target: SpooledSide):
+        self._sides = {"source": source, "target": target}
+
+    def __len__(self) -> int:
+        return len(self._sides["source"])
+
+    @overload
+    def __getitem__(self, which: int) -> TextPair: ...
+    @overload
+    def __getitem__(self, which: slice) -> "SpooledPairs": ...
+    def __getitem__(self, which: int | slice) -> Any:
+        made = SpooledPairs if isinstance(which, slice) else TextPair
+        return made(*(side[which] for side in self._sides.values()))  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[TextPair]:
+        return map(TextPair, *self._sides.values())
+
+    def side(self, name: str) -> Sequence[str]:
+        return self._sides[name]
 
 
 class SpooledTexts:
-    """Texts of both sides of pairs, in a file, and where they stand.
+    """Texts of both sides of pairs, in files, and where they stand.
 
     Args:
-        path: of the file, which is not there yet.
+        folder: that is to hold the files.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
-        self._ends = array("q", [0])  # of a source, of its target, and so on
+    def __init__(self, folder: Path):
+        self._paths = [folder / f"{side}-texts.bin" for side in TextPair._fields]
         self._numbers, self._files, self._parts = array("q"), array("i"), array("b")
         self.files: list[tuple[Path, Path]] = []  # of source and target
 
@@ -61,39 +126,62 @@ class SpooledTexts:
             DataError: as the readers, or a part is empty.
             Unstreamable: as the readers.
         """
-        numbered: dict[tuple[Path, Path], int] = {}
-        end = 0
-        with self._path.open("xb") as file:
-            for part, readers in pairs.parts.items():
-                for line in (line for read in readers for line in read()):
-                    for text in line.pair:
-                        content = text.encode()
-                        file.write(content)
-                        self._ends.append(end := end + len(content))
-                    source, target = line.places
-                    self._numbers.append(source.number)
-                    self._files.append(numbered.setdefault((source.path, target.path), len(numbered)))
-                    self._parts.append(PARTS.index(part or pairs.split(line)))
-        self.files = list(numbered)
+        ends = self._write(pairs)
         of = np.frombuffer(self._parts, np.int8)
-        rows = {part: np.flatnonzero(of == number) for number, part in enumerate(PARTS)}
+        rows = {part: Rows(np.flatnonzero(of == number)) for number, part in enumerate(PARTS)}
         if "" in pairs.parts:
             sizes = {part: len(rows[part]) for part in PARTS}
             refuse_empty(sizes, pairs.whole, "line", "source", pairs.hint)
-        with self._path.open("rb") as written:
-            texts_of = mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ)
+        contents = []
+        for path in self._paths:
+            with path.open("rb") as written:
+                contents.append(mmap.mmap(written.fileno(), 0, access=mmap.ACCESS_READ))
 
-        def pair(row: int) -> TextPair:
-            start, middle, stop = self._ends[2 * row : 2 * row + 3]
-            return TextPair(texts_of[start:middle].decode(), texts_of[middle:stop].decode())
+        def part(name: str) -> SpooledPairs:
+            source, target = (SpooledSide(*side, rows[name]) for side in zip(contents, ends, strict=True))
+            return SpooledPairs(source, target)
 
-        texts = {part: Mapped(Rows(rows[part]), pair) for part in PARTS}
-        places = {part: Mapped(Rows(rows[part]), self.places) for part in PARTS}
+        texts = {name: part(name) for name in PARTS}
+        places = {name: Mapped(rows[name], self._places) for name in PARTS}
         about = {"sentences": pairs.sentences, "features": pairs.features}
         return Bitext(pairs.name, **texts, places=places, **about)  # type: ignore[arg-type]
 
-    def places(self, row: int) -> tuple[Place, Place]:
-        """Where a pair stands."""
+    # Where sources end, and targets.
+    def _write(self, pairs: StreamedPairs) -> list[NDArray[np.int64]]:
+        numbered: dict[tuple[Path, Path], int] = {}
+        source_ends, target_ends = array("q", [0]), array("q", [0])
+        source_end = target_end = 0
+        with self._paths[0].open("xb") as sources, self._paths[1].open("xb") as targets:
+            for part, readers in pairs.parts.items():
+                for line in (line for read in readers for line in read()):
+                    (source, target), (place, other) = line
+                    source_end += sources.write(source.encode())
+                    target_end += targets.write(target.encode())
+                    source_ends.append(source_end)
+                    target_ends.append(target_end)
+                    self._numbers.append(place.number)
+                    self._files.append(numbered.setdefault((place.path, other.path), len(numbered)))
+                    self._parts.append(PARTS.index(part or pairs.split(line)))
+        self.files = list(numbered)
+        return [np.frombuffer(ends, np.int64) for ends in (source_ends, target_ends)]
+
+    def lines(self, part: str) -> Iterator[tuple[int, int]]:
+        """The number of the line of each pair of a part, and of its files."""
+        of = np.frombuffer(self._parts, np.int8) == PARTS.index(part)
+        for first in range(0, len(of), _AT_ONCE):
+            rows = first + np.flatnonzero(of[first : first + _AT_ONCE])
+            yield from zip(
+                np.frombuffer(self._numbers, np.int64)[rows].tolist(),
+                np.frombuffer(self._files, np.int32)[rows].tolist(),
+                strict=True,
+            )
+
+    def remove(self) -> None:
+        """Removes the files; texts that are still at hand stay as they are."""
+        for path in self._paths:
+            path.unlink()
+
+    def _places(self, row: int) -> tuple[Place, Place]:
         number = self._numbers[row]
         source, target = self.files[self._files[row]]
         return Place(source, number), Place(target, number)

@@ -7,8 +7,9 @@ from hardpp.data.lazily import Joined
 from hardpp.data.lines import OnBad, Place, Report, report_bad
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.long_pairs import HINT, TokenPair, length, long_lines, without_long
-from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, PlacedPair, TextPair
+from hardpp.data.transduction.pairs import Bitext, Corpus, Line, Pair, PlacedPair
 from hardpp.data.transduction.pieces import Pieces
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.data.transduction.tokenizers import (
     SIMPLE_TOKENIZERS,
     Inflected,

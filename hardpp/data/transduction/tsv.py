@@ -4,7 +4,7 @@ How lines end, see `hardpp.data.lines`; blanks and invisible marks around a fiel
 """
 
 from hardpp.data.lines import Blank, decode_line, trimmed
-from hardpp.data.transduction.pairs import TextPair
+from hardpp.data.transduction.text_pairs import TextPair
 
 
 def fields(line: bytes) -> TextPair:

@@ -107,7 +107,7 @@ class LargeData(NamedTuple):
         def tell(sentence: str, of_training: bool = False) -> None:
             told.append((sentence.replace(str(self.base), _BASE), of_training))
 
-        spool = SpooledTexts(folder / "texts.bin")
+        spool = SpooledTexts(folder)
         bitext = spool.read(self.files(tell).streamed(self.base))
         cut = self.cut(bitext, partial(tell, of_training=True))
         if self.reverse and not all(side.sentences for side in cut.sides):
@@ -126,7 +126,7 @@ class LargeData(NamedTuple):
         for sentence in how_cut(corpus, bitext, reverse=self.reverse):
             tell(sentence, of_training=True)
         path.write_text(json.dumps(about), encoding="utf-8")
-        (folder / "texts.bin").unlink()
+        spool.remove()
 
 
 def _turned(corpus: PackedCorpus) -> PackedCorpus:

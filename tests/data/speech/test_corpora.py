@@ -7,7 +7,8 @@ from hardpp.data.speech import corpora, festvox_ru, spoken_digits, synthetic_spe
 from hardpp.data.speech.corpora import SpeechOptions
 from hardpp.data.speech.phone_folding import TO_39
 from hardpp.data.transduction import ding
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError, UsageError
 
 pytest.importorskip("soundfile")

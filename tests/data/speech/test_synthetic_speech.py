@@ -13,7 +13,8 @@ from hardpp.data.speech.phone_folding import TO_39
 from hardpp.data.speech.synthetic_speech import SIZES, Order
 from hardpp.data.speech.utterances import Segment
 from hardpp.data.transduction.ding import bitext
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.errors import DataError, UsageError
 
 pytest.importorskip("soundfile")

@@ -3,7 +3,8 @@ import pytest
 from hardpp.data.fetch.origins import SOURCES
 from hardpp.data.fetch.sources import list_data
 from hardpp.data.transduction import bitexts
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.text_pairs import TextPair
 
 # Pairs in train, dev and test.
 COUNTS = {

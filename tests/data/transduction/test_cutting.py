@@ -1,7 +1,8 @@
 import pytest
 
 from hardpp.data.transduction.cutting import how_cut
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.data.transduction.tokenization import tokenize_bitext, tokenizers
 
 LINES = [

@@ -7,7 +7,8 @@ from hardpp.data.lines import Place
 from hardpp.data.transduction.folded import foldings_for
 from hardpp.data.transduction.folding import FORMS, NOTHING, Folding, load_folding, written_like
 from hardpp.data.transduction.pair_lists import ListOfPairs
-from hardpp.data.transduction.pairs import Bitext, Corpus, Pair, PlacedPair, TextPair
+from hardpp.data.transduction.pairs import Bitext, Corpus, Pair, PlacedPair
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.data.transduction.tokenizers import Characters, Folded, Words, folding_of, load_tokenizer
 
 COMPOSED, DECOMPOSED = "kuća", unicodedata.normalize("NFD", "kuća")

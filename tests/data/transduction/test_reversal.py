@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from hardpp.data.lines import Place
-from hardpp.data.transduction.pairs import Bitext, Pair, PlacedPair, TextPair
+from hardpp.data.transduction.pairs import Bitext, Pair, PlacedPair
 from hardpp.data.transduction.reversal import reverse_corpus, reverse_pair, reverse_pairs
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.data.transduction.tokenization import distinct_sources, tokenize_bitext
 from hardpp.data.transduction.tokenizers import Characters, MarkedWords, Words
 

@@ -1,7 +1,7 @@
 import pytest
 
 from hardpp.data.parts import bucket
-from hardpp.data.transduction.pairs import Bitext, TextPair
+from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.selection import (
     select_pairs,
     split_by_group,
@@ -9,6 +9,7 @@ from hardpp.data.transduction.selection import (
     without_leaks,
     words,
 )
+from hardpp.data.transduction.text_pairs import TextPair
 
 PART = {0: "test", 1: "dev"}
 

@@ -3,7 +3,8 @@ import re
 import pytest
 
 from hardpp.data.lines import Place
-from hardpp.data.transduction.pairs import Bitext, Line, Pair, TextPair
+from hardpp.data.transduction.pairs import Bitext, Line, Pair
+from hardpp.data.transduction.text_pairs import TextPair
 from hardpp.data.transduction.tokenization import tokenize_bitext, tokenize_lines, tokenizers
 from hardpp.data.transduction.tokenizers import Characters, Words
 from hardpp.errors import DataError

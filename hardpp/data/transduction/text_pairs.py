@@ -1,0 +1,51 @@
+"""Pairs of texts, and sequences of them whose sides can be read one without the other."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple, overload
+
+from hardpp.data.lazily import Mapped
+from hardpp.data.transduction.folding import Folding
+
+
+class TextPair(NamedTuple):
+    """Two texts that mean the same, each one line."""
+
+    source: str
+    target: str
+
+
+class TwoSides(Sequence[TextPair]):
+    """Pairs one side of which can be read without making pairs, which takes longer."""
+
+    def side(self, name: str) -> Sequence[str]:
+        """All sources ("source") or all targets ("target"), in order."""
+        raise NotImplementedError
+
+
+def side_of(pairs: Sequence[TextPair], name: str) -> Sequence[str]:
+    """All sources or all targets of pairs, in order."""
+    return pairs.side(name) if isinstance(pairs, TwoSides) else Mapped(pairs, attrgetter(name))
+
+
+class FoldedPairs(TwoSides):
+    """Pairs whose texts are folded when they are asked for."""
+
+    def __init__(self, pairs: Sequence[TextPair], source: Folding, target: Folding):
+        self._pairs, self._foldings = pairs, {"source": source, "target": target}
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @overload
+    def __getitem__(self, which: int) -> TextPair: ...
+    @overload
+    def __getitem__(self, which: slice) -> "FoldedPairs": ...
+    def __getitem__(self, which: int | slice) -> Any:
+        if isinstance(which, slice):
+            return FoldedPairs(self._pairs[which], **self._foldings)
+        source, target = self._pairs[which]
+        return TextPair(self._foldings["source"](source), self._foldings["target"](target))
+
+    def side(self, name: str) -> Sequence[str]:
+        return Mapped(side_of(self._pairs, name), self._foldings[name].__call__)
