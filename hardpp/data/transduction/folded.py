@@ -21,8 +21,7 @@ def foldings_for(bitext: Bitext, wanted: Foldings, report: Report, *, keep: bool
     found = []
     for side, folding in zip(("source", "target"), wanted, strict=True):
         texts = bitext.texts(side)
-        form = folding._replace(lower=False)
-        other = sum(form(text) != text for text in texts)
+        other = folding.unlike(texts)
         if other and keep:
             folding = folding._replace(form="none")
         elif other:

@@ -6,6 +6,7 @@ into symbols and before a file is split into parts, so that no word stands in tw
 
 import unicodedata
 from collections.abc import Collection
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD", "none"]
@@ -26,6 +27,12 @@ class Folding(NamedTuple):
         if self.form == "none" or unicodedata.is_normalized(self.form, text):
             return text
         return unicodedata.normalize(self.form, text)
+
+    def unlike(self, texts: Collection[str]) -> int:
+        """How many texts are not in the form of Unicode."""
+        if self.form == "none":
+            return 0
+        return len(texts) - sum(map(partial(unicodedata.is_normalized, self.form), texts))
 
     def write(self, text: str) -> str:
         """A folded text in the form in which its like were found."""

@@ -46,6 +46,7 @@ def parse_list(
     if dialect.quoted:
         rows = _rows(path, content, dialect)
     passed, remarks, bad, count = list[int](), list[int](), list[BadLine](), 0
+    commented = dialect.kind == "lexicon"
     for number, entry in rows:
         if not literal and (_is_remark(entry, dialect) or (number == 1 and _names_separator(entry))):
             passed.append(number)
@@ -58,7 +59,7 @@ def parse_list(
         except ValueError as reason:
             bad.append(BadLine(path, number, str(reason), blank=isinstance(reason, Blank)))
             continue
-        if _has_remark(entry, dialect):
+        if commented and _has_remark(entry):
             remarks.append(number)
         place = Place(path, number)
         for one in _each(pair, dialect):
@@ -114,8 +115,8 @@ def _names_separator(entry: bytes | list[str]) -> bool:
     return is_separator(text) or text == "sep="
 
 
-def _has_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
-    if dialect.kind != "lexicon" or isinstance(entry, list):
+def _has_remark(entry: bytes | list[str]) -> bool:
+    if isinstance(entry, list):
         return False
     text = entry.decode("utf-8", "replace")
     return without_comment(text) not in ("", text)

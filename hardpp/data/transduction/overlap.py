@@ -18,17 +18,17 @@ def seen_in_training(corpus: Corpus) -> Iterator[str]:
     Sentences that are said again and again are no matter: only where the target is the same, too.
     """
     whole = corpus.source.sentences
-    known = _digests(corpus.train, whole)
+    known = _hashes(corpus.train, whole)
     for part in ("dev", "test"):
         pairs: Sequence[Pair] = getattr(corpus, part)
-        count = int(np.isin(_digests(pairs, whole), known).sum())
+        count = int(np.isin(_hashes(pairs, whole), known).sum())
         if count > _MANY * len(pairs):
             what = f"{count} of {len(pairs)} {part} pairs stand in train, too"
             yield f"warning: {corpus.name}: {what}: figures of {part} are better than those of others"
 
 
 # Of sources, or of whole pairs.
-def _digests(pairs: Sequence[Pair], whole: bool) -> NDArray[Any]:
+def _hashes(pairs: Sequence[Pair], whole: bool) -> NDArray[Any]:
     if isinstance(pairs, PackedPairs):
-        return pairs.digests(whole=whole)
+        return pairs.hashes(whole=whole)
     return np.array([hash(pair[: 1 + whole]) for pair in pairs], np.int64)

@@ -167,10 +167,10 @@ class PackedPairs(Sequence[Pair]):
         }
         return SideCounts(symbols, self.lengths(name))
 
-    def digests(self, *, whole: bool) -> NDArray[np.uint64]:
+    def hashes(self, *, whole: bool) -> NDArray[np.uint64]:
         """A number for each source, or of each `whole` pair: others have others."""
         return np.asarray(
-            self.part.array("pair-digests" if whole else f"{SIDES[self.side('source')]}-digests")[
+            self.part.array("pair-hashes" if whole else f"{SIDES[self.side('source')]}-hashes")[
                 self.rows.rows, 0
             ]
         )

@@ -9,7 +9,7 @@ Shapes: N pairs of a part, G distinct sources.
 import json
 from array import array
 from collections.abc import Collection, Sequence
-from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,11 +21,11 @@ from hardpp.data.parts import PARTS
 from hardpp.data.transduction.long_pairs import TokenPair, length, long_lines, refuse_long
 from hardpp.data.transduction.packed_pairs import SIDES
 from hardpp.data.transduction.pairs import Bitext
+from hardpp.data.transduction.sequence_hashes import pair_hashes, sequence_hashes
 from hardpp.data.transduction.spooled_texts import SpooledTexts
 from hardpp.data.transduction.tokenizers import Tokenizer, folding_of
 
-_DIGEST = 16  # bytes
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # two sides the other way round are another pair
+_AT_ONCE = 1000  # pairs
 
 
 class SymbolIds(dict[str, int]):
@@ -46,23 +46,32 @@ class PartWriter:
 
     def __init__(self, folder: Path, symbols: Sequence[SymbolIds]):
         folder.mkdir()
-        self._folder = folder
+        self._folder, self._symbols = folder, symbols
         self._ids: list[BinaryIO] = [(folder / f"{side}.bin").open("xb") for side in SIDES]
-        self._starts = [array("q", [0]) for _ in SIDES]
-        self._digests = [bytearray() for _ in SIDES]
-        self._sides = symbols, self._ids, self._starts, self._digests
+        self._waiting: list[list[tuple[str, ...]]] = [[] for _ in SIDES]
+        self._lengths: list[list[NDArray[np.int64]]] = [[] for _ in SIDES]
+        self._hashes: list[list[NDArray[np.uint64]]] = [[] for _ in SIDES]
         self._lines, self._odd = array("q"), dict[int, str]()
 
     def add(self, tokens: TokenPair, line: int, file: int, text: str | None) -> None:
         """Adds a pair, the numbers of its line and its files, and its source as it is written, if need be."""
-        for sequence, numbers, ids, starts, digests in zip(tokens, *self._sides, strict=True):
-            content = array("i", map(numbers.__getitem__, sequence)).tobytes()
-            ids.write(content)
-            starts.append(starts[-1] + len(sequence))
-            digests += blake2b(content, digest_size=_DIGEST).digest()
         if text is not None:
             self._odd[len(self)] = text
+        source, target = self._waiting
+        source.append(tokens.source)
+        target.append(tokens.target)
         self._lines.extend((line, file))
+        if len(source) == _AT_ONCE:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        for side, sequences in enumerate(self._waiting):
+            ids = array("i", map(self._symbols[side].__getitem__, chain.from_iterable(sequences)))
+            lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+            self._ids[side].write(ids)
+            self._lengths[side].append(lengths)
+            self._hashes[side].append(sequence_hashes(np.frombuffer(ids, np.int32), lengths))
+            sequences.clear()
 
     def __len__(self) -> int:
         return len(self._lines) // 2
@@ -74,26 +83,27 @@ class PartWriter:
             pooled: are all targets of a source right answers to it?
             distinct: does the first pair stand for all of one source?
         """
-        source, target = (np.frombuffer(content, np.uint64).reshape(-1, 2) for content in self._digests)
-        digests = {"source": source, "target": target, "pair": source * _ODD + target}
+        self._write_waiting()
+        source, target = (np.concatenate(hashes) for hashes in self._hashes)
+        hashes = {"source": source, "target": target, "pair": pair_hashes(source, target)}
         rows = np.arange(len(self))
         if pooled:
-            firsts = self._write_answers(digests)
+            firsts = self._write_answers(hashes)
             rows = firsts if distinct else rows
-        for side, file, starts in zip(SIDES, self._ids, self._starts, strict=True):
+        for side, file, lengths in zip(SIDES, self._ids, self._lengths, strict=True):
             file.close()
-            self._write(f"{side}-starts", np.frombuffer(starts, np.int64))
-        for name, values in digests.items():
-            self._write(f"{name}-digests", values)
+            self._write(f"{side}-starts", np.cumsum(np.concatenate([[0], *lengths])))
+        for name, values in hashes.items():
+            self._write(f"{name}-hashes", values)
         self._write("lines", np.frombuffer(self._lines, np.int64).reshape(-1, 2))
         self._write("rows", rows)
         odd = json.dumps(self._odd)
         (self._folder / "odd-texts.json").write_text(odd, encoding="utf-8")
 
     # Answers of every source: the first pair of each of its targets. Returns the first pair of each source.
-    def _write_answers(self, digests: dict[str, NDArray[np.uint64]]) -> NDArray[np.int64]:
-        firsts, group = _grouped(digests["source"])
-        of_pairs, _ = _grouped(digests["pair"])
+    def _write_answers(self, hashes: dict[str, NDArray[np.uint64]]) -> NDArray[np.int64]:
+        firsts, group = _grouped(hashes["source"])
+        of_pairs, _ = _grouped(hashes["pair"])
         owners = group[of_pairs]
         order = np.argsort(owners, kind="stable")
         self._write("group", group)
@@ -146,8 +156,8 @@ def pack(
 
 
 # Of rows the first of each kind, in order, (G,), and the number of the kind of every row, (N,).
-def _grouped(digests: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    kinds = np.ascontiguousarray(digests).view([("high", np.uint64), ("low", np.uint64)]).reshape(-1)
+def _grouped(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    kinds = np.ascontiguousarray(hashes).view([("high", np.uint64), ("low", np.uint64)]).reshape(-1)
     _, firsts, group = np.unique(kinds, return_index=True, return_inverse=True)
     order = np.argsort(firsts, kind="stable")
     number = np.empty(len(order), np.int64)

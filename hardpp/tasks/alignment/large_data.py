@@ -26,7 +26,7 @@ from hardpp.data.transduction.tokenizers import Tokenizer
 from hardpp.tasks.opened_run import Report
 
 LARGE = 8 * 2**20  # bytes of text; some 300,000 words and their sounds, which take 400 MB in memory
-_VERSION = 1  # of packs
+_VERSION = 2  # of packs
 _BASE = "\0"  # stands for the path of the data in what is kept
 
 Sides = tuple[Tokenizer, Tokenizer]

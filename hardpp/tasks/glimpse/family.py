@@ -45,6 +45,13 @@ _PAPER: dict[str, Any] = {
     "training": {"batch_size": 128, "max_epochs": 200},
 }
 
+# Twice as wide and with decay of weights, so that the dev bound goes on rising for as many epochs.
+_WIDE: dict[str, Any] = {
+    "network": {"features": 256, "hidden": 256},
+    "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.2, "average": 0.9995},
+    "training": {"max_epochs": 70, "patience": 20},
+}
+
 _NO_SUM = Lack(
     "{objective} sums over latents or mixes them, and a glimpse depends on all before it",
     "take one that draws, such as rloo, vimco or rws",
@@ -69,6 +76,7 @@ class GlimpseFamily(ImageFamily):
     }
     presets = {
         "small": Recommended(summary="minutes of a CPU"),
+        "wide": Recommended(_WIDE, summary="most of an hour of a CPU: twice as wide, and longer"),
         "paper": Recommended(_PAPER, summary="sizes and steps of Mnih et al. (2014)"),
     }
     guides = {
