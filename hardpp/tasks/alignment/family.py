@@ -66,7 +66,7 @@ _MANY_WORDS = {
         "embedding_dropout": 0.1,
         "guide": 96,
     },
-    "optimiser": {"learning_rate": 2e-3, "weight_decay": 0.05, "warmup_steps": 500, "average": 0.999},
+    "optimiser": {"learning_rate": 4e-3, "weight_decay": 0.05, "warmup_steps": 500, "average": 0.999},
     "training": {"batch_size": 128, "max_epochs": 14},
 }
 _RECOMMENDED = {
