@@ -167,6 +167,36 @@ class PackedPairs(Sequence[Pair]):
         }
         return SideCounts(symbols, self.lengths(name))
 
+    def as_json(self) -> Iterator[str]:
+        """Each pair as `json.dumps` writes it."""
+        names = [list(map(json.dumps, of_side)) for of_side in self.part.symbols]
+        sides = [self.side(name) for name in SIDES]
+        for first in range(0, len(self.rows), _AT_ONCE):
+            rows = self.rows.rows[first : first + _AT_ONCE]
+            texts = [self._joined(side, names[side], rows) for side in sides]
+            own = self._own_answer(rows).tolist()
+            for row, alone, source, target in zip(rows.tolist(), own, *texts, strict=True):
+                if alone:
+                    yield f"[[{source}], [{target}], [[{target}]], []]"
+                else:
+                    yield json.dumps(self.part.pair(row, self.swapped))
+
+    # The symbols of each row, with commas between them.
+    def _joined(self, side: int, names: Sequence[str], rows: NDArray[np.int64]) -> list[str]:
+        starts, stops = self.part.starts[side][rows], self.part.starts[side][rows + 1]
+        begin = int(starts.min())
+        symbols = [names[id] for id in self.part.ids[side][begin : int(stops.max())].tolist()]
+        bounds = zip((starts - begin).tolist(), (stops - begin).tolist(), strict=True)
+        return [", ".join(symbols[start:stop]) for start, stop in bounds]
+
+    # Whether the target of a row is the only answer to its source.
+    def _own_answer(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if self.swapped or self.part.answers is None:
+            return np.ones(len(rows), np.bool_)
+        group, starts, answers = self.part.answers
+        firsts = starts[group[rows]]
+        return np.asarray((starts[group[rows] + 1] - firsts == 1) & (answers[firsts] == rows))
+
     def hashes(self, *, whole: bool) -> NDArray[np.uint64]:
         """A number for each source, or of each `whole` pair: others have others."""
         return np.asarray(
@@ -187,6 +217,10 @@ class PackedCorpus(Corpus):
         if not path.exists():
             write_file(path, super().fingerprint().encode())
         return path.read_text()
+
+    def _json(self, pairs: Sequence[Pair]) -> Iterator[str]:
+        assert isinstance(pairs, PackedPairs)
+        return pairs.as_json()
 
 
 def open_pack(folder: Path, base: Path) -> tuple[PackedCorpus, dict[str, Any]]:

@@ -5,7 +5,7 @@ reference.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -96,4 +96,7 @@ class Corpus(NamedTuple):
         # Pairs are folded already: which folding did nothing to them makes no difference.
         sides = (self.source.describe(), self.target.describe())
         head = json.dumps([{key: side[key] for key in side if key != FOLDING} for side in sides])
-        return sha256_of_parts(head, (map(json.dumps, part) for part in (self.train, self.dev, self.test)))
+        return sha256_of_parts(head, map(self._json, (self.train, self.dev, self.test)))
+
+    def _json(self, pairs: Sequence[Pair]) -> Iterator[str]:
+        return map(json.dumps, pairs)
