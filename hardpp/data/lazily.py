@@ -1,14 +1,34 @@
 """Sequences whose members are made when they are asked for."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Mapped(Sequence[T], Generic[S, T]):
+class Lazy(Sequence[T]):
+    """A sequence that makes a member when it is asked for, and of which a slice is such a sequence, too."""
+
+    @abstractmethod
+    def member(self, index: int) -> T:
+        """The member at an index, which may count from the end."""
+
+    @abstractmethod
+    def members(self, which: slice) -> Self:
+        """Some members, still to be made."""
+
+    @overload
+    def __getitem__(self, which: int) -> T: ...
+    @overload
+    def __getitem__(self, which: slice) -> Self: ...
+    def __getitem__(self, which: int | slice) -> Any:
+        return self.members(which) if isinstance(which, slice) else self.member(which)
+
+
+class Mapped(Lazy[T], Generic[S, T]):
     """What a function makes of each member of another sequence, made anew whenever it is asked for."""
 
     def __init__(self, members: Sequence[S], make: Callable[[S], T]):
@@ -17,14 +37,11 @@ class Mapped(Sequence[T], Generic[S, T]):
     def __len__(self) -> int:
         return len(self._members)
 
-    @overload
-    def __getitem__(self, which: int) -> T: ...
-    @overload
-    def __getitem__(self, which: slice) -> "Mapped[S, T]": ...
-    def __getitem__(self, which: int | slice) -> Any:
-        if isinstance(which, slice):
-            return Mapped(self._members[which], self._make)
-        return self._make(self._members[which])
+    def member(self, index: int) -> T:
+        return self._make(self._members[index])
+
+    def members(self, which: slice) -> Self:
+        return type(self)(self._members[which], self._make)
 
     def __iter__(self) -> Iterator[T]:
         return map(self._make, self._members)

@@ -68,7 +68,8 @@ def two_steps(
     patch.setattr(type(catalogue.family(config.model)), "load", lambda *args: loaded.data)
     trainer = Session(config, lambda text: None).trainer()
     records = trainer.records()
-    with pyro.validation_enabled(checked and device == DEVICE):  # what checks the programs could mix devices
+    # What checks the programs could mix devices, too.
+    with pyro.validation_enabled(checked and device == DEVICE):
         first = next(records)
     gradients = {
         name: parameter.grad.detach().cpu()

@@ -21,7 +21,7 @@ def foldings_for(bitext: Bitext, wanted: Foldings, report: Report, *, keep: bool
     found = []
     for side, folding in zip(("source", "target"), wanted, strict=True):
         texts = bitext.texts(side)
-        other = folding.unlike(texts)
+        other = folding.count_unnormalized(texts)
         if other and keep:
             folding = folding._replace(form="none")
         elif other:

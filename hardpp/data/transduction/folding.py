@@ -28,8 +28,8 @@ class Folding(NamedTuple):
             return text
         return unicodedata.normalize(self.form, text)
 
-    def unlike(self, texts: Collection[str]) -> int:
-        """How many texts are not in the form of Unicode."""
+    def count_unnormalized(self, texts: Collection[str]) -> int:
+        """How many texts are not in this form of Unicode."""
         if self.form == "none":
             return 0
         return len(texts) - sum(map(partial(unicodedata.is_normalized, self.form), texts))

@@ -13,12 +13,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardpp.data.atomic_files import write_file
+from hardpp.data.lazily import Lazy
 from hardpp.data.lines import Place
 from hardpp.data.parts import PARTS
 from hardpp.data.transduction.pairs import Corpus, Pair, PlacedPair
@@ -112,7 +113,7 @@ class PackedPart:
         return PlacedPair.at(place, Pair(source, target, references), self.odd_texts.get(row))
 
 
-class PackedPairs(Sequence[Pair]):
+class PackedPairs(Lazy[Pair]):
     """Pairs of a part, each made when it is asked for.
 
     Args:
@@ -127,14 +128,11 @@ class PackedPairs(Sequence[Pair]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @overload
-    def __getitem__(self, which: int) -> Pair: ...
-    @overload
-    def __getitem__(self, which: slice) -> "PackedPairs": ...
-    def __getitem__(self, which: int | slice) -> Any:
-        if isinstance(which, slice):
-            return PackedPairs(self.part, self.rows[which], self.swapped)
-        return self.part.pair(self.rows[which], self.swapped)
+    def member(self, index: int) -> Pair:
+        return self.part.pair(self.rows[index], self.swapped)
+
+    def members(self, which: slice) -> Self:
+        return type(self)(self.part, self.rows[which], self.swapped)
 
     def __iter__(self) -> Iterator[Pair]:
         return (self.part.pair(row, self.swapped) for row in self.rows)

@@ -98,5 +98,6 @@ class Corpus(NamedTuple):
         head = json.dumps([{key: side[key] for key in side if key != FOLDING} for side in sides])
         return sha256_of_parts(head, map(self._json, (self.train, self.dev, self.test)))
 
+    # Each pair as JSON; a corpus that keeps its pairs in another form writes them from that.
     def _json(self, pairs: Sequence[Pair]) -> Iterator[str]:
         return map(json.dumps, pairs)

@@ -26,12 +26,12 @@ def sequence_hashes(ids: NDArray[np.int32], lengths: NDArray[np.int64]) -> NDArr
     starts = ends - lengths
     places = np.arange(len(ids)) - np.repeat(starts, lengths)
     keys = (places.astype(np.uint64) << np.uint64(32)) | ids.astype(np.uint64)
-    found = np.empty((len(lengths), 2), np.uint64)
+    hashes = np.empty((len(lengths), 2), np.uint64)
     for word, begin in enumerate(_WORDS):
         totals = np.zeros(len(ids) + 1, np.uint64)
         np.cumsum(_scrambled(keys + begin), out=totals[1:])
-        found[:, word] = totals[ends] - totals[starts]
-    return found
+        hashes[:, word] = totals[ends] - totals[starts]
+    return hashes
 
 
 def pair_hashes(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:

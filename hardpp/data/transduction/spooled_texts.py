@@ -8,12 +8,12 @@ import mmap
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hardpp.data.lazily import Mapped
+from hardpp.data.lazily import Lazy, Mapped
 from hardpp.data.lines import Place
 from hardpp.data.parts import PARTS, refuse_empty
 from hardpp.data.transduction.pairs import Bitext
@@ -23,7 +23,7 @@ from hardpp.data.transduction.text_pairs import TextPair, TwoSides
 _AT_ONCE = 5_000  # texts
 
 
-class Rows(Sequence[int]):
+class Rows(Lazy[int]):
     """Some rows of a table, as numbers."""
 
     def __init__(self, rows: NDArray[np.int64]):
@@ -32,19 +32,18 @@ class Rows(Sequence[int]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @overload
-    def __getitem__(self, which: int) -> int: ...
-    @overload
-    def __getitem__(self, which: slice) -> "Rows": ...
-    def __getitem__(self, which: int | slice) -> Any:
-        return Rows(self.rows[which]) if isinstance(which, slice) else int(self.rows[which])
+    def member(self, index: int) -> int:
+        return int(self.rows[index])
+
+    def members(self, which: slice) -> Self:
+        return type(self)(self.rows[which])
 
     def __iter__(self) -> Iterator[int]:
         for start in range(0, len(self.rows), _AT_ONCE):
             yield from self.rows[start : start + _AT_ONCE].tolist()
 
 
-class SpooledSide(Sequence[str]):
+class SpooledSide(Lazy[str]):
     """Texts of a side, where they lie.
 
     Args:
@@ -59,15 +58,13 @@ class SpooledSide(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, which: int) -> str: ...
-    @overload
-    def __getitem__(self, which: slice) -> "SpooledSide": ...
-    def __getitem__(self, which: int | slice) -> Any:
-        if isinstance(which, slice):
-            return SpooledSide(self._content, self._ends, self._rows[which])
-        start, stop = self._ends[self._rows[which] :][:2].tolist()
+    def member(self, index: int) -> str:
+        row = self._rows[index]
+        start, stop = self._ends[row : row + 2].tolist()
         return self._content[start:stop].decode()
+
+    def members(self, which: slice) -> Self:
+        return type(self)(self._content, self._ends, self._rows[which])
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self._rows), _AT_ONCE):
@@ -92,13 +89,11 @@ class SpooledPairs(TwoSides):
     def __len__(self) -> int:
         return len(self._sides["source"])
 
-    @overload
-    def __getitem__(self, which: int) -> TextPair: ...
-    @overload
-    def __getitem__(self, which: slice) -> "SpooledPairs": ...
-    def __getitem__(self, which: int | slice) -> Any:
-        made = SpooledPairs if isinstance(which, slice) else TextPair
-        return made(*(side[which] for side in self._sides.values()))  # type: ignore[arg-type]
+    def member(self, index: int) -> TextPair:
+        return TextPair(*(side[index] for side in self._sides.values()))
+
+    def members(self, which: slice) -> Self:
+        return type(self)(*(side[which] for side in self._sides.values()))
 
     def __iter__(self) -> Iterator[TextPair]:
         return map(TextPair, *self._sides.values())

@@ -1,10 +1,11 @@
 """Pairs of texts, and sequences of them whose sides can be read one without the other."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple, overload
+from typing import NamedTuple, Self
 
-from hardpp.data.lazily import Mapped
+from hardpp.data.lazily import Lazy, Mapped
 from hardpp.data.transduction.folding import Folding
 
 
@@ -15,12 +16,12 @@ class TextPair(NamedTuple):
     target: str
 
 
-class TwoSides(Sequence[TextPair]):
+class TwoSides(Lazy[TextPair]):
     """Pairs one side of which can be read without making pairs, which takes longer."""
 
+    @abstractmethod
     def side(self, name: str) -> Sequence[str]:
         """All sources ("source") or all targets ("target"), in order."""
-        raise NotImplementedError
 
 
 def side_of(pairs: Sequence[TextPair], name: str) -> Sequence[str]:
@@ -37,15 +38,12 @@ class FoldedPairs(TwoSides):
     def __len__(self) -> int:
         return len(self._pairs)
 
-    @overload
-    def __getitem__(self, which: int) -> TextPair: ...
-    @overload
-    def __getitem__(self, which: slice) -> "FoldedPairs": ...
-    def __getitem__(self, which: int | slice) -> Any:
-        if isinstance(which, slice):
-            return FoldedPairs(self._pairs[which], **self._foldings)
-        source, target = self._pairs[which]
+    def member(self, index: int) -> TextPair:
+        source, target = self._pairs[index]
         return TextPair(self._foldings["source"](source), self._foldings["target"](target))
+
+    def members(self, which: slice) -> Self:
+        return type(self)(self._pairs[which], **self._foldings)
 
     def side(self, name: str) -> Sequence[str]:
         return Mapped(side_of(self._pairs, name), self._foldings[name].__call__)
