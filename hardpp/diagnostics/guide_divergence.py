@@ -20,7 +20,7 @@ DRAWS = 50  # of a guide that cannot be summed out
 
 
 class GuideDivergence:
-    """What finds log p(y) and the divergence in batch after batch; programs are checked in the first ones."""
+    """What finds log p(y) and the divergence in batch after batch; programs are checked in the first one."""
 
     def __init__(self) -> None:
         self._exact, self._summed = ExactMarginal(), EnumeratedELBO()
@@ -35,6 +35,10 @@ class GuideDivergence:
         """
         exact = self._exact.estimate(model, guide, batch).bound
         if getattr(guide, "joined_plate", None) is None:
-            return exact, exact - self._summed.estimate(model, guide, batch).bound
-        with seeded(0, exact.device):
-            return exact, exact - self._drawn.estimate(model, guide, batch).bound
+            elbo = self._summed.estimate(model, guide, batch).bound
+        else:
+            with seeded(0, exact.device):
+                elbo = self._drawn.estimate(model, guide, batch).bound
+        for objective in (self._exact, self._summed, self._drawn):
+            objective.checked = False
+        return exact, exact - elbo

@@ -49,6 +49,7 @@ class SurrogateObjective(ELBO):
         prediction: how a model that it has trained predicts: latents summed out, or at their expected values.
         latest: what `differentiable_loss` estimated last, all detached, for whoever watches the training.
         tells: are signs of a training that goes wrong wanted, too (`hardpp.inference.weights.vital_signs`)?
+        checked: are programs checked at length in some estimates (see `check_is_due`)?
 
     Parts of an objective that learn or remember (a baseline, running moments) are modules, and become
     submodules of `OBJ(model, guide)`: its optimiser trains them, its state dict and device are theirs, and
@@ -63,6 +64,7 @@ class SurrogateObjective(ELBO):
     prediction: Prediction = "marginal"
     latest: Estimate | None = None
     tells = False
+    checked = True
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class SurrogateObjective(ELBO):
         While Pyro's validation is on they are, in the 1st estimate, the 2nd, the 4th, the 8th and so on.
         """
         self.estimates += 1
-        return is_validation_enabled() and self.estimates & (self.estimates - 1) == 0
+        return self.checked and is_validation_enabled() and self.estimates & (self.estimates - 1) == 0
 
     def _modules(self) -> list[tuple[str, nn.Module]]:
         return [(name, part) for name, part in vars(self).items() if isinstance(part, nn.Module)]
@@ -152,7 +154,6 @@ class SampledObjective(SurrogateObjective):
         weighs_draws: are there importance weights, of particles that are draws of the guide?
         additive: is the bound a sum over sites, so that each may have a scale of its own?
         draws_together: are particles drawn as one, so that they cannot be run one by one?
-        checked: are particles scored alone as well, to see that the programs take a dim of them?
     """
 
     needs = frozenset({"latents"})
@@ -160,7 +161,6 @@ class SampledObjective(SurrogateObjective):
     weighs_draws = True
     additive = False
     draws_together = False
-    checked = True
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class SampledObjective(SurrogateObjective):
 
     def weight_table(self, model: Program, guide: Program, *args: Any, **kwargs: Any) -> WeightTable:
         """Draws the particles and scores them under both programs."""
-        check, model = self.check_is_due() and self.checked, joined(model, guide)
+        check, model = self.check_is_due(), joined(model, guide)
 
         def estimate(nesting: int) -> WeightTable:
             return weigh(

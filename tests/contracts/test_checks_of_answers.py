@@ -1,4 +1,4 @@
-"""What answers for batch after batch checks its programs at length in the first ones, and then no more."""
+"""What answers for batch after batch checks its programs at length in the first one, and then no more."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ class Counted(nn.Module):
         return self.program(batch)
 
 
-def test_programs_are_checked_at_length_in_the_first_batches_only() -> None:
+def test_programs_are_checked_at_length_in_the_first_batch_only() -> None:
     ran, runs = list[None](), list[int]()
     model = Counted(tiny_model(sharpness=1.5), lambda each: ran.append(each))
     guide, divergence = Prior(model.program), GuideDivergence()
@@ -34,4 +34,4 @@ def test_programs_are_checked_at_length_in_the_first_batches_only() -> None:
             ran.clear()
             divergence(model, guide, batch)
             runs.append(len(ran))
-    assert runs[2] == 2 < runs[0]  # for log p(y) and for the bound
+    assert runs[1] == runs[2] == 2 < runs[0]  # for log p(y) and for the bound

@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from hardpp.data.questions.questions import Question
 from hardpp.data.undecoded import utf8
@@ -41,6 +42,7 @@ _REPAIRED = {
 }
 
 
+@lru_cache(1 << 16)  # people give the same few answers to many questions
 def normalise_answer(answer: str) -> str:
     """Normalise an answer, so that others can be compared: "The two  dogs, dont!" is "2 dogs don't"."""
     stripped = " ".join(answer.split(" ")).replace("\n", " ").replace("\t", " ").strip()
