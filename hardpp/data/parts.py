@@ -20,6 +20,7 @@ _NAMED = {
     **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation", "validate"), "dev"),
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
+_OF_BUCKET = {0: "test", 1: "dev"}
 _ENDS = ("set", "data", "dataset", "images", "imgs", "pictures", "split", "part")
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def bucket(text: str) -> int:
 
 def part_of(text: str) -> str:
     """The part of a text, by its `bucket`."""
-    return {0: "test", 1: "dev"}.get(bucket(text), "train")
+    return _OF_BUCKET.get(bucket(text), "train")
 
 
 def by_crc32(text: str) -> tuple[int, str]:

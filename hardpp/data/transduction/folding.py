@@ -24,7 +24,7 @@ class Folding(NamedTuple):
         """The folded text; folding it again changes nothing."""
         if self.lower:
             text = text.lower()
-        if self.form == "none" or unicodedata.is_normalized(self.form, text):
+        if text.isascii() or self.form == "none" or unicodedata.is_normalized(self.form, text):
             return text
         return unicodedata.normalize(self.form, text)
 

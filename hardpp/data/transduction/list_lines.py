@@ -3,7 +3,9 @@
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hardpp.data.lines import BadLine, Blank, OnBad, Place, Report, decode_line, report_bad
 from hardpp.data.transduction.answer_cells import answers
@@ -47,8 +49,9 @@ def parse_list(
         rows = _rows(path, content, dialect)
     passed, remarks, bad, count = list[int](), list[int](), list[BadLine](), 0
     commented = dialect.kind == "lexicon"
+    is_remark = _is_mark if dialect == Dialect() else partial(_is_remark, dialect=dialect)
     for number, entry in rows:
-        if not literal and (_is_remark(entry, dialect) or (number == 1 and _names_separator(entry))):
+        if not literal and (is_remark(entry) or (number == 1 and _names_separator(entry))):
             passed.append(number)
             continue
         try:
@@ -62,7 +65,7 @@ def parse_list(
         if commented and _has_remark(entry):
             remarks.append(number)
         place = Place(path, number)
-        for one in _each(pair, dialect):
+        for one in _each(pair) if dialect.slashed else (pair,):
             count += 1
             yield Line(one, (place, place))
     report_bad(bad, on_bad, report, _HINT)
@@ -106,8 +109,8 @@ def pool_variants(lines: Sequence[Line], others: Sequence[Line]) -> tuple[list[L
 
 
 # A pair for each right answer in its target.
-def _each(pair: TextPair, dialect: Dialect) -> list[TextPair]:
-    return [pair._replace(target=each) for each in answers(pair.target)] if dialect.slashed else [pair]
+def _each(pair: TextPair) -> list[TextPair]:
+    return [pair._replace(target=each) for each in answers(pair.target)]
 
 
 def _names_separator(entry: bytes | list[str]) -> bool:
@@ -122,10 +125,15 @@ def _has_remark(entry: bytes | list[str]) -> bool:
     return without_comment(text) not in ("", text)
 
 
+# Of a list of pairs without a heading.
+def _is_mark(entry: Any) -> bool:
+    return bool(entry.startswith(b";;;"))
+
+
 def _is_remark(entry: bytes | list[str], dialect: Dialect) -> bool:
     if isinstance(entry, list):
         return not entry or tuple(entry) == dialect.heading
-    if entry.startswith(b";;;") or (dialect.kind == "inflection" and not entry.strip()):
+    if _is_mark(entry) or (dialect.kind == "inflection" and not entry.strip()):
         return True  # UniMorph has blank lines between lemmas
     if dialect.kind == "lexicon" and (dialect.separator != "\t" or b"\t" not in entry):
         return not without_comment(entry.decode("utf-8", "replace")).strip()

@@ -95,4 +95,4 @@ def too_long(pair: TokenPair, places: tuple[Place, Place], max_length: int) -> B
 
 def length(pair: TokenPair) -> int:
     """Symbols of the longer side."""
-    return max(map(len, pair))
+    return max(len(pair.source), len(pair.target))

@@ -22,12 +22,14 @@ from hardpp.data.atomic_files import write_file
 from hardpp.data.lazily import Lazy
 from hardpp.data.lines import Place
 from hardpp.data.parts import PARTS
+from hardpp.data.transduction.packed_json import Answers, PairsInJSON
 from hardpp.data.transduction.pairs import Corpus, Pair, PlacedPair
 from hardpp.data.transduction.spooled_texts import Rows
 from hardpp.data.transduction.tokenizers import load_tokenizer
 
 SIDES = ("source", "target")
 _AT_ONCE = 10_000  # pairs
+_IN_JSON = 2_000
 
 Array = NDArray[Any]
 
@@ -166,34 +168,23 @@ class PackedPairs(Lazy[Pair]):
         return SideCounts(symbols, self.lengths(name))
 
     def as_json(self) -> Iterator[str]:
-        """Each pair as `json.dumps` writes it."""
-        names = [list(map(json.dumps, of_side)) for of_side in self.part.symbols]
+        """Each pair as `json.dumps` writes it, many in one text, a line each."""
         sides = [self.side(name) for name in SIDES]
-        for first in range(0, len(self.rows), _AT_ONCE):
-            rows = self.rows.rows[first : first + _AT_ONCE]
-            texts = [self._joined(side, names[side], rows) for side in sides]
-            own = self._own_answer(rows).tolist()
-            for row, alone, source, target in zip(rows.tolist(), own, *texts, strict=True):
-                if alone:
-                    yield f"[[{source}], [{target}], [[{target}]], []]"
-                else:
-                    yield json.dumps(self.part.pair(row, self.swapped))
+        parts = (self.part.symbols, self.part.starts, self.part.ids)
+        write = PairsInJSON(*([of[side] for side in sides] for of in parts))
+        for first in range(0, len(self.rows), _IN_JSON):
+            rows = self.rows.rows[first : first + _IN_JSON]
+            yield write(rows, self._answers(rows))
 
-    # The symbols of each row, with commas between them.
-    def _joined(self, side: int, names: Sequence[str], rows: NDArray[np.int64]) -> list[str]:
-        starts, stops = self.part.starts[side][rows], self.part.starts[side][rows + 1]
-        begin = int(starts.min())
-        symbols = [names[id] for id in self.part.ids[side][begin : int(stops.max())].tolist()]
-        bounds = zip((starts - begin).tolist(), (stops - begin).tolist(), strict=True)
-        return [", ".join(symbols[start:stop]) for start, stop in bounds]
-
-    # Whether the target of a row is the only answer to its source.
-    def _own_answer(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    # The answers of the pairs of some rows.
+    def _answers(self, rows: NDArray[np.int64]) -> Answers:
         if self.swapped or self.part.answers is None:
-            return np.ones(len(rows), np.bool_)
+            return Answers(rows, np.ones_like(rows))
         group, starts, answers = self.part.answers
-        firsts = starts[group[rows]]
-        return np.asarray((starts[group[rows] + 1] - firsts == 1) & (answers[firsts] == rows))
+        firsts, stops = starts[group[rows]], starts[group[rows] + 1]
+        counts = stops - firsts
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return Answers(answers[np.repeat(firsts, counts) + within], counts)
 
     def hashes(self, *, whole: bool) -> NDArray[np.uint64]:
         """A number for each source, or of each `whole` pair: others have others."""

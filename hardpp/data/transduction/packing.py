@@ -23,6 +23,7 @@ from hardpp.data.transduction.packed_pairs import SIDES
 from hardpp.data.transduction.pairs import Bitext
 from hardpp.data.transduction.sequence_hashes import pair_hashes, sequence_hashes
 from hardpp.data.transduction.spooled_texts import SpooledTexts
+from hardpp.data.transduction.text_pairs import side_of
 from hardpp.data.transduction.tokenizers import Tokenizer, folding_of
 
 _AT_ONCE = 1000  # pairs
@@ -137,13 +138,13 @@ def pack(
     for name in PARTS:
         writer, limited, shortest = PartWriter(folder / name, symbols), name in {"train", *checked}, None
         places = bitext.places[name]
-        for row, (text, stands) in enumerate(zip(getattr(bitext, name), spool.lines(name), strict=True)):
-            tokens = TokenPair(source.tokenize(text.source), target.tokenize(text.target))
+        texts = zip(*(side_of(getattr(bitext, name), side) for side in SIDES), strict=True)
+        for row, ((text, answer), (line, file)) in enumerate(zip(texts, spool.lines(name), strict=True)):
+            tokens = TokenPair(source.tokenize(text), target.tokenize(answer))
             longer = length(tokens)
             shortest = longer if shortest is None or longer < shortest else shortest
             if longer <= max_length or not limited:
-                odd = text.source if fold(text.source) != text.source else None
-                writer.add(tokens, *stands, odd)
+                writer.add(tokens, line, file, text if fold(text) != text else None)
             elif name in checked:
                 bad += long_lines([tokens], [places[row]], max_length)
             else:
@@ -157,9 +158,13 @@ def pack(
 
 # Of rows the first of each kind, in order, (G,), and the number of the kind of every row, (N,).
 def _grouped(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    kinds = np.ascontiguousarray(hashes).view([("high", np.uint64), ("low", np.uint64)]).reshape(-1)
-    _, firsts, group = np.unique(kinds, return_index=True, return_inverse=True)
-    order = np.argsort(firsts, kind="stable")
+    alike = np.lexsort(hashes.T)  # rows of a kind follow one another, in order
+    begins = np.ones(len(alike), np.bool_)
+    begins[1:] = (hashes[alike[1:]] != hashes[alike[:-1]]).any(1)
+    kind, firsts = np.cumsum(begins) - 1, alike[begins]
+    order = np.argsort(firsts)
     number = np.empty(len(order), np.int64)
     number[order] = np.arange(len(order))
-    return firsts[order].astype(np.int64), number[group.reshape(-1)]
+    group = np.empty(len(alike), np.int64)
+    group[alike] = number[kind]
+    return firsts[order], group

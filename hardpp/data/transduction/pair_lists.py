@@ -95,8 +95,9 @@ class ListOfPairs:
         return StreamedPairs(_name(path), readers, split, path, _OWN_SPLIT, **about)  # type: ignore[arg-type]
 
     def _stream(self, file: Path, dialect: Dialect) -> Iterator[Line]:
+        pools = self._pools(dialect)
         for line in parse_list(file, stream_lines(file), dialect, self._literal, self.on_bad, self.report):
-            if self._pools(dialect) and is_variant(line.pair.source):
+            if pools and is_variant(line.pair.source):
                 raise Unstreamable(f"{line.places[0]}: {line.pair.source}")
             yield line
 
