@@ -26,8 +26,10 @@ _Logit = Callable[[Tensor, Tensor], Tensor]  # of states (R, H) and offsets (R,)
 @torch.no_grad()
 def draw_path(
     grid: Grid, tables: GateTables, emission: nn.Module, pace: Sides | None, uniform: Tensor
-) -> Tensor:
-    """Decisions (..., B, N) int64: 1 emits, 0 consumes, and 0 after the end.
+) -> tuple[Tensor, Tensor]:
+    """Decisions (..., B, N) int64: 1 emits, 0 consumes, and 0 after the end; and the logits of emitting.
+
+    The logits (..., B, N) are infinite where a decision is forced, and no numbers after the end.
 
     Args:
         grid: how many frames and tokens there are.
@@ -47,11 +49,14 @@ def draw_path(
     rows = tables.rows if isinstance(steps, SteadySteps) else tables.rows.as_torch()
     points = _Points(grid, rows, Sides(idle + bias, emitted), R)
     decisions = torch.zeros(N, R, dtype=torch.int64, device=thresholds.device)
+    logits = []
     for threshold, last in zip(thresholds.unbind(), decisions.unbind(), strict=True):
-        torch.gt(logit(*steps.step(points.read())), threshold, out=last)
+        logits.append(logit(*steps.step(points.read())))
+        torch.gt(logits[-1], threshold, out=last)
         points.follow(last)
     within = torch.arange(N, device=decisions.device) < grid.length.unsqueeze(-1)
-    return decisions.t().reshape(*uniform.shape[1:], N) * within
+    found, of_found = (each.t().reshape(*uniform.shape[1:], N) for each in (decisions, torch.stack(logits)))
+    return found * within, of_found
 
 
 # Where paths are, as indices (R, 2) of rows of the table: of tokens, and of frames. Without dwelling a frame

@@ -49,6 +49,7 @@ class PathReader:
         self.tables = GateTables(frames, tokens, recurrence)
         self._last_states: tuple[Tensor, Tensor] | None = None  # decisions and their states
         self._last_path: tuple[Tensor, Path] | None = None  # decisions and their path
+        self._drawn: tuple[Tensor, Tensor] | None = None  # the latest decisions that were drawn, their logits
 
     def states(self, decisions: Tensor) -> Tensor:
         """The state before each decision, (..., B, N, H); the same tensor of decisions is read once only."""
@@ -65,6 +66,8 @@ class PathReader:
         return states
 
     def logits(self, decisions: Tensor) -> Tensor:
+        if self._drawn is not None and self._drawn[0] is decisions and not torch.is_grad_enabled():
+            return self._drawn[1]
         states = self.states(decisions)
         # As exact as drawing has them, so that both are of one distribution.
         with torch.autocast(states.device.type, enabled=False):
@@ -91,7 +94,8 @@ class PathReader:
 
     def draw(self, uniform: Tensor) -> Tensor:
         """Whole paths at once; see `hardpp.distributions.decisions.Drawer`."""
-        return draw_path(self.grid, self.tables, self.emission, self.pace, uniform)
+        self._drawn = draw_path(self.grid, self.tables, self.emission, self.pace, uniform)
+        return self._drawn[0]
 
     # (..., B, N, F + 1 + E) of indices (..., B, N).
     def _inputs(self, last: Tensor, consumed: Tensor, emitted: Tensor) -> Tensor:

@@ -101,6 +101,21 @@ def test_a_step_emits_where_its_number_is_below_its_probability(dwell: bool) -> 
     assert torch.equal(value.bool(), emits)
 
 
+@pytest.mark.parametrize("dwell", [True, False])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_was_drawn_is_scored_without_being_read_again(
+    name: str, dwell: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fn = decisions_of(PROGRAMS[name](dwell)).expand((4, 3))
+    drawn = fn.sample((50,))
+    expected = fn.step_log_prob(drawn).detach()  # with gradients, so by the pass that reads it
+    monkeypatch.setattr(type(fn.decider), "states", None)
+    with torch.no_grad():
+        torch.testing.assert_close(fn.step_log_prob(drawn), expected, rtol=0, atol=1e-12)
+        with pytest.raises(TypeError):  # equal decisions that were not drawn last are read
+            fn.step_log_prob(drawn.clone())
+
+
 @pytest.mark.parametrize("number", [0.0, 1.0])
 def test_numbers_at_the_ends_draw_paths_as_well(number: float) -> None:
     fn = decisions_of(online())
