@@ -34,6 +34,7 @@ SCRIPTS = {
     "lattices": "lattices.py",
     "operations": "step_operations.py",
     "speech-step": "speech_step.py",
+    "compiled": "compiled.py",
     "accuracy": "time_to_accuracy.py",
     "posterior": "posterior_export.py",
     "scaling": "scaling.py",

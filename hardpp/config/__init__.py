@@ -69,6 +69,7 @@ class TrainingConfig(Section):
         description="of the products in a training step; weights and log-probabilities stay float32",
     )
     auto_batch: bool = Field(False, description="cut batches that memory cannot hold, and add up gradients")
+    compile: bool = Field(False, description="compile networks that convolve images, which takes minutes")
     max_epochs: int = Field(28, ge=1, description="passes over the data, by which the learning rate is zero")
     max_steps: int | None = Field(None, ge=1, description="stop earlier than the epochs say")
     patience: int = Field(6, ge=1, description="epochs without a better dev bound before stopping")

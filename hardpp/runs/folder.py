@@ -121,7 +121,8 @@ def check_same_config(folder: Path, config: RunConfig, own_guides: OwnGuides = N
     """
     began_with = read_config(folder, named_code(dict(config)), own_guides)
     anywhere: Any = {"device": True, "threads": True, "data": {*config.data.places}}
-    anywhere |= {"training": {"auto_batch"}, "before": {"__all__": {"training": {"auto_batch"}}}}
+    how = {"training": {"auto_batch", "compile"}}
+    anywhere |= {**how, "before": {"__all__": how}}
     before, now = (
         which.model_dump(mode="json", exclude_none=True, exclude=anywhere) for which in (began_with, config)
     )

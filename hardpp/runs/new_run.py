@@ -24,7 +24,10 @@ _PLACES = {
     "data": "data.name",
     "on_bad": "data.on_bad",
     "particles": "inference.particles",
-    **{key: f"training.{key}" for key in ("max_steps", "max_epochs", "checkpoint_every", "auto_batch")},
+    **{
+        key: f"training.{key}"
+        for key in ("max_steps", "max_epochs", "checkpoint_every", "auto_batch", "compile")
+    },
 }
 
 

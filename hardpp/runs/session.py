@@ -15,6 +15,7 @@ from hardpp.diagnostics.seeds import seeded
 from hardpp.errors import UsageError, memory_advice
 from hardpp.ops.precision import has_instructions
 from hardpp.runs.batch_parts import BatchParts
+from hardpp.runs.compiled_networks import compile_networks
 from hardpp.runs.cores import check_threads
 from hardpp.runs.folder import choose_device, differing, open_run
 from hardpp.runs.nonfinite import NonFiniteGuard
@@ -79,6 +80,8 @@ class Session:
         if config.init_from is not None and not restored:
             initialise(programs, config, self.description, Path(config.init_from), report, self.family)
         self.programs = Programs(*(program.to(self.device) for program in programs))
+        if config.training.compile:
+            compile_networks(self.programs, config.model, report)
         self.frozen = freeze(self.programs, config)
         self.objective = catalogue.objective(config.objective, config.inference)
         usable = self.family.usable(config, self.data, self.description, report)

@@ -35,6 +35,12 @@ from hardpp.verbs.tables import figures_table, table
     default=None,
     help="Cut batches that memory cannot hold into parts, and add up their gradients.",
 )
+@click.option(
+    "--compile",
+    is_flag=True,
+    default=None,
+    help="Have torch compile networks that convolve images: minutes at the start, for quicker steps.",
+)
 @click.option("--config", "config_file", type=PATH, help="TOML file with settings.")
 @click.option(
     "--set",

@@ -1,7 +1,8 @@
 """Packed pairs as JSON, many at once: fingerprints are made of it.
 
-A pair is `[[source], [target], [[answer], [answer]], []]`, so a row of marks and symbols. A table has what is
-written for each, at one width: what it is shorter by is NUL, which JSON never holds, and taken out in the end.
+A pair is `[[source], [target], [[answer], [answer]], []]`, so a row of marks and symbols. A table has what
+is written for each, all of one width: shorter texts are filled up with NUL, which JSON never holds, and
+which is taken out in the end.
 
 Shapes: P pairs, N sequences in them (a source, a target and its answers), I symbols of all sequences.
 """

@@ -169,9 +169,13 @@ class PackedPairs(Lazy[Pair]):
 
     def as_json(self) -> Iterator[str]:
         """Each pair as `json.dumps` writes it, many in one text, a line each."""
-        sides = [self.side(name) for name in SIDES]
-        parts = (self.part.symbols, self.part.starts, self.part.ids)
-        write = PairsInJSON(*([of[side] for side in sides] for of in parts))
+        part, order = self.part, [self.side(name) for name in SIDES]
+        symbols, starts, ids = (
+            [part.symbols[side] for side in order],
+            [part.starts[side] for side in order],
+            [part.ids[side] for side in order],
+        )
+        write = PairsInJSON(symbols, starts, ids)
         for first in range(0, len(self.rows), _IN_JSON):
             rows = self.rows.rows[first : first + _IN_JSON]
             yield write(rows, self._answers(rows))

@@ -12,6 +12,7 @@ from hardpp.data.images.labelled import LabelledImages
 from hardpp.data.images.layouts import LAYOUTS
 from hardpp.tasks.catalogue import guide_spec
 from hardpp.tasks.family import (
+    DEV_ITEMS,
     AlignmentForm,
     GuideSpec,
     Lack,
@@ -20,7 +21,7 @@ from hardpp.tasks.family import (
     prior_guide,
 )
 from hardpp.tasks.glimpse.data import GlimpseData
-from hardpp.tasks.glimpse.evaluation import GlimpseDecoding
+from hardpp.tasks.glimpse.evaluation import GlimpseDecoding, evaluate
 from hardpp.tasks.glimpse.network import GlimpseOptions, GlimpseParts, glimpse_parts, label_informed_guide
 from hardpp.tasks.glimpse.replay import replay_guide
 from hardpp.tasks.glimpse.run import GlimpseRun
@@ -137,6 +138,10 @@ class GlimpseFamily(ImageFamily):
 
     def parts(self, network: GlimpseOptions, description: ImagesDescription) -> GlimpseParts:
         return glimpse_parts(network, description)
+
+    def dev_figures(self, run: GlimpseRun) -> dict[str, float]:
+        figures = evaluate(run, run.select(part="dev", limit=DEV_ITEMS), run.decoding({}))
+        return {"error_mean": figures["error_mean"]}
 
     def prepared(self, config: RunConfig, data: LabelledImages, programs: Programs) -> LabelledImages:
         """With sequences, if the stage's guide replays them."""
