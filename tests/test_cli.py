@@ -43,7 +43,7 @@ OF_IMAGES = ["--attribute", "--side", "--data"]
 OPTIONS = {
     "train": [
         *("--model", "--guide", "--objective", "--data", "--preset", "--particles", "--seed", "--device"),
-        *("--seeds", "--threads", "--evaluate", "--log", "--auto-batch", "--profile"),
+        *("--seeds", "--threads", "--evaluate", "--log", "--auto-batch", "--compile", "--profile"),
         *(
             "--max-steps",
             "--max-epochs",
