@@ -1,16 +1,18 @@
 """Precision: products of matrices may be narrow, log-probabilities are float32 or wider."""
 
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 
 import torch
 from torch import Tensor
 
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Torch answers as slowly as it computes; and its compiler warns of caches.
+_WIDE = {each: torch.promote_types(each, torch.float32) for each in _FLOATING}
 
-@cache  # torch answers as slowly as it computes
+
 def wide(dtype: torch.dtype) -> torch.dtype:
     """The dtype of results computed from values of `dtype`: float32 or wider."""
-    return torch.promote_types(dtype, torch.float32)
+    return _WIDE.get(dtype, torch.float32)
 
 
 def at_least_single(values: Tensor) -> Tensor:
