@@ -52,9 +52,8 @@ def _convolving(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _compile(network: Any, name: str, report: Callable[[str], None]) -> None:
-    network.compile(
-        dynamic=False
-    )  # else a size that changes once is a symbol, which convolutions often fail on
+    # Else a size that has changed once, as the last batch has, is a symbol, which convolutions may fail on.
+    network.compile(dynamic=False)
     compiled = network._compiled_call_impl
 
     def run(*args: Any, **kwargs: Any) -> Any:

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 _BEGIN, _NEXT, _ANSWERS, _END = range(4)
 _MARKS = (b"[[", b"], [", b"], [[", b"]], []]\n")
 
-Rows = NDArray[np.int64]
+Numbers = NDArray[np.int64]
 Array = NDArray[Any]
 
 
 class Answers(NamedTuple):
     """Rows whose targets are the answers of pairs, those of one pair after those of another."""
 
-    rows: Rows
-    counts: Rows  # (P,)
+    rows: Numbers
+    counts: Numbers  # (P,)
 
 
 class PairsInJSON:
@@ -44,7 +44,7 @@ class PairsInJSON:
         self._alone = len(written)  # from a symbol that another follows to the same that none follows
         self._starts, self._ids = starts, ids
 
-    def __call__(self, rows: Rows, answers: Answers) -> str:
+    def __call__(self, rows: Numbers, answers: Answers) -> str:
         """The pairs of some rows, each on a line as `json.dumps` writes it."""
         counts = 2 + answers.counts
         ends = np.cumsum(counts)
